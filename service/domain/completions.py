@@ -1,0 +1,64 @@
+"""What is asked and what comes back, as plain values. Must not know: JSON, HTTP or any provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.domain.pricing import ModelPrice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionRequest:
+    """One ask, already checked.
+
+    `body` is the JSON object to run (bytes as the caller sent them); `model` its model id;
+    `prompt_bytes` and `message_count` bound the prompt tokens from above; `max_tokens` is what
+    is sent upstream; `stream` is how the caller wants to read the answer.
+    """
+
+    body: bytes
+    model: str
+    prompt_bytes: int
+    message_count: int
+    max_tokens: int
+    stream: bool
+    caller_tag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamCompletion:
+    """A finished run. `body` is one `chat.completion` JSON object, assembled from the stream.
+
+    `inline_cost` is the raw JSON number text of `usage.cost` (USD), None when it was not said.
+    """
+
+    generation_id: str
+    body: bytes
+    inline_cost: str | None
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationCost:
+    """What the upstream's own record says one generation cost.
+
+    `total_cost` is the raw JSON number text in USD, `cost_pusd` the same in pico-USD.
+    """
+
+    generation_id: str
+    total_cost: str
+    cost_pusd: int
+    provider: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One model on offer; `document` is the upstream's own JSON object for it."""
+
+    model_id: str
+    price: ModelPrice
+    context_length: int
+    max_completion_tokens: int
+    document: bytes

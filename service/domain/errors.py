@@ -1,0 +1,277 @@
+"""The whole error tree, by who must act. It knows nothing of HTTP: `http_api/error_table.py` maps it.
+
+    CobotMeterError
+    ├── CallerFault            the caller must change something
+    │   ├── RequestInvalid         the request itself is wrong (`param` names the field)
+    │   ├── RequestTooLarge        the body is over the limit
+    │   ├── ModelNotOffered        no such model here
+    │   ├── CredentialInvalid      a credential that proves nothing here
+    │   ├── CallerBlocked          the operator has blocked this caller
+    │   ├── ExposureExceeded       too much is open and unpaid (caller, address or the day's budget)
+    │   ├── IdempotencyConflict    the same Idempotency-Key with another body
+    │   ├── AlreadyPaid            settled; repeat with the proof instead of paying again
+    │   ├── EscrowNotFound         nothing of this caller has that name
+    │   ├── InvoiceUnpaid          the invoice is still open
+    │   └── CompletionGone         no longer kept
+    ├── DependencyFault        a part outside must recover (`retryable` says whether asking again can help)
+    │   ├── UpstreamRefused        answered without running anything: certainly not charged
+    │   ├── UpstreamUnreachable    no byte was sent: certainly not charged
+    │   ├── UpstreamFailed         it ran and failed; what it cost may be known
+    │   ├── OutcomeUnknown         it may have run; never read as failed, never repeated
+    │   ├── CostNotYetKnown        the look-up has no record yet
+    │   ├── CostPending            an escrow still waits for its cost
+    │   ├── NodeUnavailable        the Lightning node does not answer
+    │   ├── InvoiceRefused         the node will not make this invoice
+    │   ├── RateStale              no exchange rate fresh enough
+    │   ├── BooksBusy              the ledger cannot take writes now
+    │   └── Draining               this process is stopping
+    ├── SettingInvalid         the operator must change a setting (stops the start)
+    └── Broken                 we are wrong; nothing is released until somebody looks
+        ├── LedgerUnbalanced       books that do not add up
+        ├── IllegalTransition      an event that the escrow table does not have
+        ├── StaleEscrow            the row moved on meanwhile: read it again
+        └── SealBroken             a stored body that cannot be opened
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CobotMeterError(Exception):
+    """Root of everything this service raises on purpose. `code` is stable and snake_case."""
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str) -> None:
+        """`message` is one sentence that says what is wrong and what to do."""
+        super().__init__(message)
+        self.message = message
+
+
+class CallerFault(CobotMeterError):
+    """The caller must change something; nothing was spent."""
+
+
+class RequestInvalid(CallerFault):
+    """A request that can never succeed as it is; `param` names the offending field."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        """`param` is the path of the field, as OpenAI writes it (`messages[0].role`)."""
+        super().__init__(message)
+        self.param = param
+
+
+class RequestTooLarge(CallerFault):
+    """The body is over the limit."""
+
+    code = "request_too_large"
+
+
+class ModelNotOffered(CallerFault):
+    """The model is unknown, unpriced or not on offer."""
+
+    code = "model_not_found"
+
+
+class CredentialInvalid(CallerFault):
+    """A credential was needed and none that proves anything was given."""
+
+    code = "invalid_credential"
+
+
+class CallerBlocked(CallerFault):
+    """The operator has blocked this caller."""
+
+    code = "caller_blocked"
+
+
+class ExposureExceeded(CallerFault):
+    """Opening this escrow would pass a cap.
+
+    `guard` names it: `caller`, `address`, `budget` or `available`. The amounts are msat for the
+    first two and `available`, pico-USD for `budget`.
+    """
+
+    code = "exposure_exceeded"
+
+    def __init__(
+        self, message: str, *, guard: str, open_amount: int, limit: int, asked: int
+    ) -> None:
+        """All three amounts are in the guard's own unit."""
+        super().__init__(message)
+        self.guard = guard
+        self.open_amount = open_amount
+        self.limit = limit
+        self.asked = asked
+
+
+class IdempotencyConflict(CallerFault):
+    """The same Idempotency-Key came with another body."""
+
+    code = "idempotency_key_reused"
+
+
+class AlreadyPaid(CallerFault):
+    """The escrow of this very request is settled; the proof is missing, not the money."""
+
+    code = "already_paid"
+
+    def __init__(self, message: str, *, escrow_id: str) -> None:
+        """`escrow_id` is the settled escrow."""
+        super().__init__(message)
+        self.escrow_id = escrow_id
+
+
+class EscrowNotFound(CallerFault):
+    """Nothing of this caller has that name."""
+
+    code = "not_found"
+
+
+class InvoiceUnpaid(CallerFault):
+    """The invoice behind the credential is still open."""
+
+    code = "payment_required"
+
+    def __init__(self, message: str, *, escrow_id: str) -> None:
+        """`escrow_id` is the unpaid escrow."""
+        super().__init__(message)
+        self.escrow_id = escrow_id
+
+
+class CompletionGone(CallerFault):
+    """The completion is no longer kept."""
+
+    code = "completion_gone"
+
+
+class DependencyFault(CobotMeterError):
+    """A part outside failed; `retryable` says whether the same request can help later."""
+
+    code = "dependency_failed"
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
+        """`retry_after_s` is what the part itself asked for, when it did."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class UpstreamRefused(DependencyFault):
+    """The upstream answered with an error before running anything: certainly not charged."""
+
+    code = "upstream_refused"
+    retryable = False
+
+    def __init__(
+        self, message: str, *, status: int, retry_after_s: int | None = None
+    ) -> None:
+        """`status` is the upstream's HTTP status."""
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.status = status
+
+
+class UpstreamUnreachable(DependencyFault):
+    """No byte reached the upstream: certainly not charged."""
+
+    code = "upstream_unavailable"
+
+
+class UpstreamFailed(DependencyFault):
+    """The upstream ran and failed. `inline_cost` is what the error frame said, if it did."""
+
+    code = "upstream_failed"
+
+    def __init__(self, message: str, *, inline_cost: str | None = None) -> None:
+        """`inline_cost` is the raw JSON number text of `usage.cost` in USD."""
+        super().__init__(message)
+        self.inline_cost = inline_cost
+
+
+class OutcomeUnknown(DependencyFault):
+    """The upstream may have run and may have charged; never a failure, never repeated."""
+
+    code = "outcome_unknown"
+    retryable = False
+
+
+class CostNotYetKnown(DependencyFault):
+    """The generation has no cost record yet (a 404 is not distinguishable from never)."""
+
+    code = "cost_not_yet_known"
+
+
+class CostPending(DependencyFault):
+    """The completion exists and its cost is still being looked up: ask the same again."""
+
+    code = "cost_pending"
+
+
+class NodeUnavailable(DependencyFault):
+    """The Lightning node did not answer, or not usefully: the outcome of the call is unknown."""
+
+    code = "node_unavailable"
+
+
+class InvoiceRefused(DependencyFault):
+    """The node said no for good, or the invoice it made fails our check."""
+
+    code = "invoice_refused"
+    retryable = False
+
+
+class RateStale(DependencyFault):
+    """No exchange rate is fresh enough to price with."""
+
+    code = "rate_stale"
+
+
+class BooksBusy(DependencyFault):
+    """The ledger cannot take the write now; nothing was booked."""
+
+    code = "books_busy"
+
+
+class Draining(DependencyFault):
+    """This process is stopping and opens nothing new."""
+
+    code = "draining"
+
+
+class SettingInvalid(CobotMeterError):
+    """A setting is missing, wrong or unknown: one line, exit 2."""
+
+    code = "setting_invalid"
+
+
+class Broken(CobotMeterError):
+    """We are wrong. Never caught below the process edge."""
+
+    code = "internal_error"
+
+
+class LedgerUnbalanced(Broken):
+    """Transfers that cannot be booked: the books would not add up."""
+
+    code = "ledger_unbalanced"
+
+
+class IllegalTransition(Broken):
+    """An event that the escrow table does not have for this state; nothing changed."""
+
+    code = "illegal_transition"
+
+
+class StaleEscrow(Broken):
+    """The escrow moved on between read and write; read it again and decide anew."""
+
+    code = "stale_escrow"
+
+
+class SealBroken(Broken):
+    """A stored body that its key does not open."""
+
+    code = "seal_broken"

@@ -1,0 +1,55 @@
+"""Lightning invoices as LND names them. Must not know: which node made them, or what they pay for."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class InvoiceState(enum.StrEnum):
+    """lnd: lnrpc.Invoice.InvoiceState. Only the node says which one holds."""
+
+    OPEN = "OPEN"
+    ACCEPTED = "ACCEPTED"
+    SETTLED = "SETTLED"
+    CANCELED = "CANCELED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceOrder:
+    """What we ask the node to make. The preimage is ours, so asking twice finds the first.
+
+    `amount_msat` > 0 (0 would mean *any amount*); `preimage` is 32 bytes.
+    """
+
+    preimage: bytes
+    payment_hash: str
+    amount_msat: int
+    memo: str
+    expiry_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoice:
+    """What the node says of one invoice. `payment_hash` is 64 lower-case hex digits.
+
+    `amount_paid_msat` and `settle_index` are 0 until SETTLED; times are Unix seconds as in BOLT11.
+    """
+
+    payment_hash: str
+    payment_request: str
+    amount_msat: int
+    state: InvoiceState
+    created_at_s: int
+    expires_at_s: int
+    amount_paid_msat: int = 0
+    settle_index: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeIdentity:
+    """Who the node is: a cursor over its settlements is worth nothing on another node."""
+
+    pubkey: str
+    network: str
+    alias: str

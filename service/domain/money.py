@@ -1,0 +1,106 @@
+"""Money: integers of msat and pico-USD, the one conversion between them and the one rounding.
+
+Must not know: what is priced, who pays, or any library. Decimal appears only while a number's
+text is read. 1 msat = 1e-11 BTC; 1 pusd (pico-USD) = 1e-12 USD; a rate is micro-USD per BTC.
+Every rounding in the house is `ceil_div`, upward, and it is called from here only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+MSAT_PER_SAT = 1_000
+PUSD_PER_USD = 10**12
+BASIS_POINTS = 10_000
+AMOUNT_MAX = 2**63 - 1
+_PUSD_DIGITS = 12
+_PUSD_TO_MSAT = 10**5  # 1e11 msat per BTC over 1e6 pusd per micro-USD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeRate:
+    """A dated price of one bitcoin: `usd_micro_per_btc` in 1e-6 USD, said by `source`."""
+
+    usd_micro_per_btc: int
+    source: str
+    fetched_at_ms: int
+
+    def __post_init__(self) -> None:
+        """Refuse a rate that cannot divide."""
+        if not 0 < self.usd_micro_per_btc <= AMOUNT_MAX:
+            message = f"an exchange rate must be positive, not {self.usd_micro_per_btc}"
+            raise ValueError(message)
+
+
+def ceil_div(numerator: int, denominator: int) -> int:
+    """The house's one rounding: up, to the next integer. `denominator` > 0."""
+    return -(-numerator // denominator)
+
+
+def pusd_from_text(text: str) -> int:
+    """A JSON number's text in USD (`0.00026580`, `4.14e-05`) as pico-USD, rounded up.
+
+    Upstreams write doubles with visible noise, so the digits past 1e-12 are real input.
+    Raises ValueError for what is not a finite, non-negative amount within 63 bits.
+    """
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        message = f"not a number: {text[:40]!r}"
+        raise ValueError(message) from None
+    return pusd_from_decimal(value)
+
+
+def pusd_from_decimal(value: Decimal) -> int:
+    """As `pusd_from_text`, for a number that a JSON reader has already made a Decimal."""
+    if not value.is_finite() or value < 0 or value.adjusted() > _PUSD_DIGITS:
+        message = f"not an amount of USD: {value}"
+        raise ValueError(message)
+    numerator, denominator = value.as_integer_ratio()
+    pusd = ceil_div(numerator * PUSD_PER_USD, denominator)
+    if pusd > AMOUNT_MAX:
+        message = f"too large an amount of USD: {value}"
+        raise ValueError(message)
+    return pusd
+
+
+def usd_text(pusd: int) -> str:
+    """Pico-USD as an exact decimal text in USD (`0.0002658`), fit for a JSON number."""
+    sign = "-" if pusd < 0 else ""
+    whole, rest = divmod(abs(pusd), PUSD_PER_USD)
+    digits = f"{rest:0{_PUSD_DIGITS}d}".rstrip("0")
+    return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
+
+
+def with_surcharge(amount: int, *basis_points: int) -> tuple[int, int]:
+    """`amount` raised by each surcharge in turn, as an exact (numerator, denominator)."""
+    numerator, denominator = amount, 1
+    for surcharge in basis_points:
+        numerator *= BASIS_POINTS + surcharge
+        denominator *= BASIS_POINTS
+    return numerator, denominator
+
+
+def msat_from_pusd(pusd: int, rate: ExchangeRate, *surcharge_basis_points: int) -> int:
+    """Convert USD to bitcoin with surcharges, rounding up once at the very end.
+
+    `ceil(pusd × Π(1 + surcharge) × 1e5 / rate)`; 0 only for 0.
+    """
+    numerator, denominator = with_surcharge(pusd, *surcharge_basis_points)
+    return ceil_div(numerator * _PUSD_TO_MSAT, denominator * rate.usd_micro_per_btc)
+
+
+def pusd_from_msat(msat: int, rate: ExchangeRate) -> int:
+    """What `msat` is worth at `rate`, in pico-USD, rounded up: for showing, never for charging."""
+    return ceil_div(msat * rate.usd_micro_per_btc, _PUSD_TO_MSAT)
+
+
+def whole_sat_up(msat: int) -> int:
+    """The next whole satoshi, in msat: wallets in the field refuse less."""
+    return ceil_div(msat, MSAT_PER_SAT) * MSAT_PER_SAT
+
+
+def sat_of(msat: int) -> int:
+    """An amount in whole satoshis, rounded up."""
+    return ceil_div(msat, MSAT_PER_SAT)

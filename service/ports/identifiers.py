@@ -1,0 +1,34 @@
+"""Fresh identities and secrets derived from our key. Must not know: where the key lies."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Identifiers(Protocol):
+    """Names nobody can guess, and secrets that can be derived again after a crash."""
+
+    def escrow_id(self) -> str:
+        """`esc_` and 256 random bits: time-ordered ids would be guessable."""
+
+    def topup_id(self) -> str:
+        """`top_` and 256 random bits."""
+
+    def caller_id(self) -> str:
+        """`c_` and 128 random bits."""
+
+    def preimage(self, subject_id: str, attempt: int) -> bytes:
+        """HMAC-SHA256(key, subject ‖ attempt), 32 bytes: the same again whenever asked."""
+
+
+class Sealer(Protocol):
+    """Encrypts bodies at rest, a key per escrow. Must not know: what the bodies are."""
+
+    def new_key(self) -> bytes:
+        """A fresh body key, wrapped by our own key: what the books keep beside the escrow."""
+
+    def seal(self, wrapped_key: bytes, body: bytes, *, label: str) -> bytes:
+        """Encrypt; `label` (escrow id and kind) is authenticated, so bodies cannot be swapped."""
+
+    def open(self, wrapped_key: bytes, sealed: bytes, *, label: str) -> bytes:
+        """Decrypt. Raises SealBroken."""

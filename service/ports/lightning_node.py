@@ -1,0 +1,44 @@
+"""The Lightning node: makes invoices and is the only one who says settled or canceled.
+
+Must not know: escrows, callers or the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from service.domain.invoices import Invoice, InvoiceOrder, NodeIdentity
+
+
+class LightningNode(Protocol):
+    """One node. Every method may raise NodeUnavailable, which means *unknown*, never *failed*."""
+
+    async def identity(self) -> NodeIdentity:
+        """Public key, network (`regtest`, `mainnet`, ...) and alias."""
+
+    async def add_invoice(self, order: InvoiceOrder) -> Invoice:
+        """Make the invoice, or find the one that this preimage already has.
+
+        The answer is checked (hash, amount, network, payee) before it is returned; its state may
+        be anything by the time an earlier attempt is found. Raises InvoiceRefused for good.
+        """
+
+    async def look_up(self, payment_hash: str) -> Invoice | None:
+        """What the node says now; None when it has never heard of it (lnd: NOT_FOUND)."""
+
+    async def cancel_invoice(self, payment_hash: str) -> Invoice:
+        """Cancel and answer what holds now: CANCELED, or SETTLED when the payer was faster.
+
+        Idempotent. Raises InvoiceRefused when the node does not know it.
+        """
+
+    def settled_invoices(self, since_settle_index: int) -> AsyncIterator[Invoice]:
+        """SETTLED invoices as they happen, after a replay of those above the index.
+
+        A wake-up, not a log: 0 replays nothing, replays may be out of order or doubled, and
+        events may be missing (lnd: invoices/invoiceregistry.go). The sweep is the truth.
+        """
+
+    async def ping(self) -> None:
+        """Return when the node can make invoices and take payments now."""
