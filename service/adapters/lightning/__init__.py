@@ -1,0 +1,1 @@
+"""Lightning nodes behind the lightning_node port."""

@@ -1,0 +1,1 @@
+"""Gateways that run models, behind the upstream port."""

@@ -1,0 +1,1 @@
+"""Floor 2: one use case per file; sees the outside only through ports."""

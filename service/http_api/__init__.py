@@ -1,0 +1,1 @@
+"""Floor 4a: HTTP in, flows out; never imports an adapter."""

@@ -1,0 +1,1 @@
+"""The tests of cobot-meter, in the same tree as service/."""

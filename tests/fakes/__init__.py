@@ -1,0 +1,1 @@
+"""One fake per port, held to the port's contract suite."""
