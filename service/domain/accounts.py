@@ -1,0 +1,108 @@
+"""The chart of accounts. Must not know: amounts, events or how balances are stored.
+
+An account holds one commodity. *Exact* accounts carry a balance row that guards read under
+its lock; operator accounts are append-only and rolled up once per commit, so no row is hot.
+*Memo* accounts measure exposure and standing; they move against `exposure/contra` only.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Commodity(enum.StrEnum):
+    """What an account counts: millisatoshi, or pico-USD (1e-12 USD)."""
+
+    MSAT = "msat"
+    PUSD = "pusd"
+
+
+class Nature(enum.StrEnum):
+    """Which side an account normally stands on, and where a trial balance lists it."""
+
+    ASSET = "asset"
+    LIABILITY = "liability"
+    INCOME = "income"
+    EXPENSE = "expense"
+    MEMO = "memo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One account, named by its code; `exact` when guards may stand on its balance."""
+
+    code: str
+    commodity: Commodity
+    nature: Nature
+    exact: bool = False
+
+
+UNEARNED = Account(code="escrow/unearned", commodity=Commodity.MSAT, nature=Nature.LIABILITY)
+REVENUE = Account(code="revenue/completions", commodity=Commodity.MSAT, nature=Nature.INCOME)
+EXPOSURE_MSAT = Account(
+    code="exposure/contra/msat", commodity=Commodity.MSAT, nature=Nature.MEMO
+)
+EXPOSURE_PUSD = Account(
+    code="exposure/contra/pusd", commodity=Commodity.PUSD, nature=Nature.MEMO
+)
+UPSTREAM_CREDITS = Account(
+    code="openrouter/credits", commodity=Commodity.PUSD, nature=Nature.ASSET
+)
+COST_UPSTREAM = Account(code="cost/upstream", commodity=Commodity.PUSD, nature=Nature.EXPENSE)
+COST_UNPAID = Account(code="cost/unpaid", commodity=Commodity.PUSD, nature=Nature.EXPENSE)
+COST_FAILED = Account(code="cost/failed", commodity=Commodity.PUSD, nature=Nature.EXPENSE)
+COST_UNATTRIBUTED = Account(
+    code="cost/unattributed", commodity=Commodity.PUSD, nature=Nature.EXPENSE
+)
+COST_ACCOUNTS = (COST_UPSTREAM, COST_UNPAID, COST_FAILED, COST_UNATTRIBUTED)
+
+
+def available(caller_id: str) -> Account:
+    """What we owe a caller in credit; never below zero, pending debits included."""
+    return _exact(f"caller/{caller_id}/available", Commodity.MSAT, Nature.LIABILITY)
+
+
+def receivable(caller_id: str) -> Account:
+    """What a caller has open and unpaid; capped when new exposure opens."""
+    return _exact(f"caller/{caller_id}/receivable", Commodity.MSAT, Nature.ASSET)
+
+
+def settled(caller_id: str) -> Account:
+    """Memo: what a caller has paid for completions over Lightning; raises the cap."""
+    return _exact(f"caller/{caller_id}/settled", Commodity.MSAT, Nature.MEMO)
+
+
+def lapsed(caller_id: str) -> Account:
+    """Memo: what a caller asked for and let lapse; lowers the cap."""
+    return _exact(f"caller/{caller_id}/lapsed", Commodity.MSAT, Nature.MEMO)
+
+
+def address_exposure(address: str, day: str) -> Account:
+    """Memo: newcomers' exposure behind one network address on one UTC day."""
+    return _exact(f"exposure/address/{address}/{day}", Commodity.MSAT, Nature.MEMO)
+
+
+def day_budget(day: str, *, newcomer: bool) -> Account:
+    """Memo: unpaid upstream spend of one UTC day, newcomers and proven callers apart."""
+    group = "newcomers" if newcomer else "proven"
+    return _exact(f"exposure/unpaid/{group}/{day}", Commodity.PUSD, Nature.MEMO)
+
+
+def node_balance(alias: str) -> Account:
+    """What the Lightning node has received for us."""
+    return Account(code=f"ln/node/{alias}", commodity=Commodity.MSAT, nature=Nature.ASSET)
+
+
+def caller_accounts(caller_id: str) -> tuple[Account, ...]:
+    """Every account of a caller: opened together, before the first guard reads one."""
+    return (
+        available(caller_id),
+        receivable(caller_id),
+        settled(caller_id),
+        lapsed(caller_id),
+    )
+
+
+def _exact(code: str, commodity: Commodity, nature: Nature) -> Account:
+    return Account(code=code, commodity=commodity, nature=nature, exact=True)

@@ -1,0 +1,178 @@
+"""The escrow as a value: what was asked, at which prices, what it cost and what was paid.
+
+Must not know: which event leads where (`escrow.py`), or how rows are stored. The quote is a
+snapshot taken when the escrow opens; nothing priced later uses anything newer.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from service.domain.money import ExchangeRate
+from service.domain.pricing import Price, PriceTerms, price_for
+
+
+class EscrowState(enum.StrEnum):
+    """The ten states; `docs/escrow-states.md` draws them."""
+
+    OPENED = "opened"
+    REQUESTED = "requested"
+    GENERATED = "generated"
+    COSTED = "costed"
+    INVOICED = "invoiced"
+    SETTLED = "settled"
+    RELEASED = "released"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    REFUNDED = "refunded"
+
+
+IN_FLIGHT = frozenset({EscrowState.OPENED, EscrowState.REQUESTED, EscrowState.GENERATED})
+LIVE = IN_FLIGHT | {EscrowState.COSTED, EscrowState.INVOICED, EscrowState.SETTLED}
+
+
+class CostStanding(enum.StrEnum):
+    """`provisional` is what the answer itself said; `confirmed` the upstream's own record."""
+
+    PROVISIONAL = "provisional"
+    CONFIRMED = "confirmed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskKey:
+    """What makes two asks the same one. Keys are SHA-256 hex digests.
+
+    `request_key` covers caller, method, path, body and idempotency key; `address_key` the same
+    with the address in the caller's place; `idempotency_key` scope and key alone, None without.
+    """
+
+    request_key: str
+    address_key: str
+    address: str
+    request_sha256: str
+    nameless: bool
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """The snapshot: ceiling, credit reserved, and everything the price is computed from.
+
+    `day` is the UTC day (`2026-11-22`) whose budget the escrow counts against; `free` says that a
+    cost of zero is a fact for this model.
+    """
+
+    model: str
+    max_tokens: int
+    ceiling_pusd: int
+    ceiling_msat: int
+    credit_reserved_msat: int
+    newcomer: bool
+    day: str
+    rate: ExchangeRate
+    terms: PriceTerms
+    free: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What came back. `inline_cost` is the raw number text of `usage.cost`, None if unsaid."""
+
+    completed_at_ms: int
+    inline_cost: str | None
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """A cost with its raw number text and standing."""
+
+    cost_pusd: int
+    text: str
+    standing: CostStanding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedInvoice:
+    """The invoice as the node made it."""
+
+    payment_request: str
+    amount_msat: int
+    expires_at_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why an escrow failed: a stable error code and a sentence for the caller."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escrow:
+    """One escrow. Amounts in msat or pico-USD as named, times in Unix milliseconds.
+
+    `version` counts events. `price_msat` is fixed when the cost is known, from `priced_pusd`;
+    `credit_used_msat` is the part of it paid from credit. `budget_hold` and `budget_held_pusd` name the open
+    reservation on the day's budget (0: none). `payment_hash` is stored before the invoice is
+    asked for. `paid_msat` is what the node received. `lookup_at_ms` is when the cost is looked up
+    next, None when nothing is awaited. `keep_until_ms` is when the bodies' key is dropped, None
+    when no key is kept.
+    """
+
+    escrow_id: str
+    caller_id: str
+    ask: AskKey
+    quote: Quote
+    stream: bool
+    opened_at_ms: int
+    changed_at_ms: int
+    state: EscrowState
+    version: int
+    generation_id: str | None = None
+    run: Run | None = None
+    cost: Cost | None = None
+    lookups: int = 0
+    lookup_at_ms: int | None = None
+    priced_pusd: int = 0
+    price_msat: int = 0
+    credit_used_msat: int = 0
+    budget_hold: int = 0
+    budget_held_pusd: int = 0
+    attempt: int = 0
+    payment_hash: str | None = None
+    invoice: IssuedInvoice | None = None
+    paid_msat: int = 0
+    settle_index: int = 0
+    settled_at_ms: int | None = None
+    failure: Failure | None = None
+    keep_until_ms: int | None = None
+
+    @property
+    def due_msat(self) -> int:
+        """What is left to pay over Lightning after credit."""
+        return self.price_msat - self.credit_used_msat
+
+    @property
+    def cost_pusd(self) -> int:
+        """The cost booked so far; 0 while unknown."""
+        return self.cost.cost_pusd if self.cost else 0
+
+    @property
+    def paid_by_invoice(self) -> bool:
+        """Whether reading it takes its own macaroon and preimage."""
+        return self.invoice is not None
+
+    @property
+    def price(self) -> Price:
+        """The price taken apart again from the snapshot."""
+        return price_for(
+            self.priced_pusd,
+            ceiling_msat=self.quote.ceiling_msat,
+            rate=self.quote.rate,
+            terms=self.quote.terms,
+        )

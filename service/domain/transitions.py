@@ -1,0 +1,195 @@
+"""Joins table and bookings: (escrow, event) becomes the one value that the door for writes takes.
+
+Keys are deterministic, so that the same fact told twice is one journal row. Must not know:
+storage, or who told.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+
+from service.domain import escrow_events as on
+from service.domain.bookings import bookings, topup_credited, unattributed
+from service.domain.callers import CallerStanding, ExposureTerms
+from service.domain.escrow import advance
+from service.domain.escrow_record import Escrow
+from service.domain.holds import opened_accounts, opening
+from service.domain.accounts import caller_accounts
+from service.domain.ledger import (
+    CallerChange,
+    SettleCursor,
+    StoredBodies,
+    Transfer,
+    Transition,
+)
+from service.domain.money import usd_text
+from service.domain.retention import Retention
+from service.domain.topups import Topup
+
+Facts = Mapping[str, str | int | None]
+
+SHREDDING = (
+    on.Abandoned,
+    on.UpstreamFailed,
+    on.OutcomeUnknown,
+    on.CostNotFound,
+    on.InvoiceRefused,
+    on.CompletionLost,
+    on.ClaimLapsed,
+    on.BodiesShredded,
+)
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def open_escrow(
+    escrow: Escrow, *, standing: CallerStanding, terms: ExposureTerms, bodies: StoredBodies
+) -> Transition:
+    """A0: the escrow's first row with all its reservations, all or none."""
+    quote = escrow.quote
+    return Transition(
+        key=f"{escrow.escrow_id}/opened",
+        kind="opened",
+        subject_id=escrow.escrow_id,
+        caller_id=escrow.caller_id,
+        at_ms=escrow.opened_at_ms,
+        escrow=escrow,
+        accounts=opened_accounts(escrow),
+        transfers=opening(escrow, standing, terms),
+        bodies=bodies,
+        facts={
+            "model": quote.model,
+            "ceiling_usd": usd_text(quote.ceiling_pusd),
+            "ceiling_msat": quote.ceiling_msat,
+            "rate_usd_micro_per_btc": quote.rate.usd_micro_per_btc,
+            "rate_source": quote.rate.source,
+            "rate_at_ms": quote.rate.fetched_at_ms,
+            "credit_fee_bps": quote.terms.credit_fee_bps,
+            "markup_bps": quote.terms.markup_bps,
+            "request_sha256": escrow.ask.request_sha256,
+        },
+    )
+
+
+def escrow_transition(
+    before: Escrow,
+    event: on.EscrowEvent,
+    *,
+    at_ms: int,
+    retention: Retention,
+    bodies: StoredBodies | None = None,
+) -> Transition:
+    """What `event` makes true of `before`. Raises IllegalTransition.
+
+    The row after the event is the transition's `escrow`.
+    """
+    after = advance(before, event, at_ms=at_ms, retention=retention)
+    return Transition(
+        key=_key(before, event),
+        kind=event_name(event),
+        subject_id=before.escrow_id,
+        caller_id=before.caller_id,
+        at_ms=at_ms,
+        escrow=after,
+        transfers=bookings(before, event, after),
+        bodies=bodies,
+        shred=isinstance(event, SHREDDING),
+        cursor=_cursor(event),
+        facts=_facts(event),
+    )
+
+
+def topup_transition(
+    topup: Topup, kind: str, *, at_ms: int, settled: on.InvoiceSettled | None = None
+) -> Transition:
+    """A top-up's row after `kind` (`topup_opened`, ...), with B1 when it was paid."""
+    key = f"ln/{topup.payment_hash}" if settled else f"{topup.topup_id}/{kind}/{topup.attempt}"
+    transfers: tuple[Transfer, ...] = ()
+    if settled:
+        transfers = topup_credited(
+            caller_id=topup.caller_id,
+            node_alias=settled.node_alias,
+            paid_msat=settled.paid_msat,
+        )
+    return Transition(
+        key=key,
+        kind=kind,
+        subject_id=topup.topup_id,
+        caller_id=topup.caller_id,
+        at_ms=at_ms,
+        topup=topup,
+        accounts=caller_accounts(topup.caller_id) if topup.version == 1 else (),
+        transfers=transfers,
+        cursor=_cursor(settled) if settled else None,
+        facts=_facts(settled) if settled else {"payment_hash": topup.payment_hash},
+    )
+
+
+def caller_transition(
+    caller_id: str, change: CallerChange, *, sequence: int, at_ms: int
+) -> Transition:
+    """An operator's word on a caller; `sequence` numbers his words."""
+    return Transition(
+        key=f"{caller_id}/caller_changed/{sequence}",
+        kind="caller_changed",
+        subject_id="operator",
+        caller_id=caller_id,
+        at_ms=at_ms,
+        accounts=caller_accounts(caller_id),
+        caller=change,
+        facts={"blocked": int(change.blocked), "cap_msat": change.cap_msat},
+    )
+
+
+def usage_compared(*, sequence: int, cost_pusd: int, usage_pusd: int, at_ms: int) -> Transition:
+    """A13's remainder: upstream spend that no open reservation explains."""
+    return Transition(
+        key=f"upstream/usage_compared/{sequence}",
+        kind="usage_compared",
+        subject_id="upstream",
+        caller_id=None,
+        at_ms=at_ms,
+        transfers=unattributed(cost_pusd),
+        facts={"usage_usd": usd_text(usage_pusd), "unattributed_usd": usd_text(cost_pusd)},
+    )
+
+
+def event_name(event: on.EscrowEvent) -> str:
+    """`InvoiceSettled` as `invoice_settled`."""
+    return _CAPITAL.sub("_", type(event).__name__).lower()
+
+
+def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
+    match event:
+        case on.InvoiceSettled():
+            return f"ln/{event.payment_hash}"
+        case on.InvoiceIssued() | on.InvoiceLost():
+            return f"{escrow.escrow_id}/{event_name(event)}/{escrow.attempt}"
+        case on.CostLookupMissed():
+            return f"{escrow.escrow_id}/{event_name(event)}/{escrow.lookups}"
+        case _:
+            return f"{escrow.escrow_id}/{event_name(event)}"
+
+
+def _cursor(event: on.EscrowEvent) -> SettleCursor | None:
+    if isinstance(event, on.InvoiceSettled):
+        return SettleCursor(node_pubkey=event.node_pubkey, settle_index=event.settle_index)
+    return None
+
+
+def _facts(event: on.EscrowEvent) -> Facts:
+    facts: dict[str, str | int | None] = {}
+    for field in dataclasses.fields(event):
+        value = getattr(event, field.name)
+        if dataclasses.is_dataclass(value):
+            facts |= {f"{field.name}.{name}": part for name, part in _parts(value)}
+        else:
+            facts[field.name] = value
+    return facts
+
+
+def _parts(value: object) -> list[tuple[str, str | int | None]]:
+    if not dataclasses.is_dataclass(value):
+        return []
+    return [(part.name, getattr(value, part.name)) for part in dataclasses.fields(value)]

@@ -1,0 +1,123 @@
+"""The books: the one door for writes, and the keyed reads that flows need.
+
+Must not know: SQL, or how many processes share the rows. Every read is by key or by an index and
+touches a bounded number of rows, whatever the history holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.domain.callers import CallerStanding
+from service.domain.escrow_record import Escrow
+from service.domain.ledger import StoredBodies, Transition
+from service.domain.topups import Topup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What `apply` did: `repeated` when the transition's key was in the journal already.
+
+    `escrow` and `topup` are the rows as they stand now: on a repeat, possibly further on.
+    """
+
+    repeated: bool
+    escrow: Escrow | None = None
+    topup: Topup | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenInvoice:
+    """One invoice that the node has not yet said settled or canceled of."""
+
+    subject_id: str
+    payment_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """Whether the upstream's usage figure can be compared with our books right now.
+
+    `mark` grows with every journal row; equal marks mean that nothing happened in between.
+    `booked_pusd` is what the books say was spent upstream since they were opened;
+    `comparisons` counts the comparisons booked so far; `baseline_pusd` is the upstream's usage
+    when the books were opened (None: not yet recorded).
+    """
+
+    in_flight: bool
+    awaited: bool
+    mark: int
+    booked_pusd: int
+    comparisons: int
+    baseline_pusd: int | None
+
+
+class Books(Protocol):
+    """The ledger and the rows that move with it."""
+
+    async def apply(self, transition: Transition) -> Applied:
+        """Write a transition as a whole, durably, or raise and write nothing.
+
+        Idempotent by `transition.key`. Raises ExposureExceeded (a guard refused),
+        StaleEscrow (the row's version moved on, or the same ask is open already under another
+        escrow id), IdempotencyConflict is never raised here. BooksBusy when writes cannot be
+        taken now, LedgerUnbalanced when a hold is resolved twice.
+        """
+
+    async def escrow(self, escrow_id: str) -> Escrow | None:
+        """The row as it stands."""
+
+    async def topup(self, topup_id: str) -> Topup | None:
+        """The row as it stands."""
+
+    async def bodies(self, escrow_id: str) -> StoredBodies | None:
+        """The sealed bodies; None once the key was dropped."""
+
+    async def subject_of_payment(self, payment_hash: str) -> Escrow | Topup | None:
+        """Whose invoice this is; None for a hash that is not ours."""
+
+    async def latest_ask(self, request_key: str) -> Escrow | None:
+        """The newest escrow of this caller for this very request."""
+
+    async def latest_nameless_ask(self, address_key: str) -> Escrow | None:
+        """The newest escrow of any caller from this address for this very request."""
+
+    async def ask_of_idempotency_key(self, idempotency_key: str) -> Escrow | None:
+        """The escrow that the key (scope included) was first used for."""
+
+    async def escrow_of_generation(self, caller_id: str, generation_id: str) -> Escrow | None:
+        """The caller's own escrow with this generation."""
+
+    async def open_topup(self, address_key: str) -> Topup | None:
+        """The opened or invoiced top-up that an empty ask from this address already has."""
+
+    async def standing(self, caller_id: str) -> CallerStanding:
+        """The caller's figures; zeros for one never seen."""
+
+    async def open_escrows(self, caller_id: str, *, limit: int) -> tuple[Escrow, ...]:
+        """The caller's invoiced escrows, oldest first."""
+
+    async def due(self, now_ms: int, *, limit: int) -> tuple[str, ...]:
+        """Escrow ids whose timer has passed, the longest overdue first."""
+
+    async def unfinished(self, *, after: str, limit: int) -> tuple[str, ...]:
+        """Ids of escrows opened, requested, generated or costed, above `after` in id order."""
+
+    async def open_invoices(self, *, after: str, limit: int) -> tuple[OpenInvoice, ...]:
+        """Invoices of escrows and top-ups still open, above `after` in subject id order."""
+
+    async def settle_cursor(self, node_pubkey: str) -> int:
+        """The highest settle index booked from this node, 0 when none was."""
+
+    async def quiet(self) -> Quiet:
+        """The state of things for comparing costs, read at one instant."""
+
+    async def unexplained(self, *, limit: int) -> tuple[Escrow, ...]:
+        """Failed escrows that still hold budget and await no look-up, in opening order."""
+
+    async def caller_changes(self, caller_id: str) -> int:
+        """How many operator words on this caller are booked."""
+
+    async def ping(self) -> None:
+        """Return when the books take reads and writes. Raises BooksBusy."""
