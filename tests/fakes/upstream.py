@@ -1,0 +1,229 @@
+"""An upstream in memory, whose next outcomes a test writes down beforehand.
+
+Held to tests/contracts/upstream_suite.py like the real one. It keeps its own credit book: what it
+charged is `spent_pusd`, whatever the flow under test believes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from service.domain.completions import (
+    CompletionRequest,
+    GenerationCost,
+    Model,
+    UpstreamCompletion,
+)
+from service.domain.errors import (
+    CostNotYetKnown,
+    DependencyFault,
+    OutcomeUnknown,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamUnreachable,
+)
+from service.domain.money import pusd_from_text
+from service.domain.pricing import ModelPrice
+from service.ports.upstream import GenerationStarted
+from tests.fakes.upstream_outcomes import (
+    EPOCH_S,
+    FREE_MODEL,
+    NEVER,
+    PRICED_MODEL,
+    Completes,
+    Failed,
+    Outcome,
+    Refused,
+    Unknown,
+    Unreachable,
+    completion_body,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeRun:
+    """One `complete` that reached the upstream and was run there."""
+
+    generation_id: str
+    request: CompletionRequest
+    price_cap: ModelPrice
+    cost_pusd: int
+
+
+@dataclass(slots=True)
+class _Record:
+    """What the upstream's own book says of one generation, once it says anything."""
+
+    total_cost: str
+    fruitless_lookups: int
+    lookups: int = field(default=0)
+
+
+class FakeUpstream:
+    """The port `Upstream`, in memory. Without a script every run `Completes()`."""
+
+    def __init__(
+        self,
+        *,
+        models: tuple[Model, ...] = (PRICED_MODEL, FREE_MODEL),
+        usually: Outcome | None = None,
+    ) -> None:
+        """`usually` is what a run that nothing was scripted for comes to (free models: cost 0)."""
+        self.offered = models
+        self.usually: Outcome = usually or Completes()
+        self.runs: list[FakeRun] = []
+        self.posts = 0
+        self.lookups = 0
+        self.spent_pusd = 0
+        self.reachable = True
+        self.key_accepted = True
+        self._script: deque[Outcome] = deque()
+        self._lookup_faults: deque[DependencyFault] = deque()
+        self._records: dict[str, _Record] = {}
+
+    def then(self, *outcomes: Outcome) -> None:
+        """Script the next runs, in order."""
+        self._script.extend(outcomes)
+
+    def lookups_fail(self, *faults: DependencyFault) -> None:
+        """Script the next look-ups of any generation to raise these, in order."""
+        self._lookup_faults.extend(faults)
+
+    def record_appears(self, generation_id: str) -> None:
+        """Let the record of a generation be found from now on."""
+        self._records[generation_id].fruitless_lookups = 0
+
+    async def complete(
+        self,
+        request: CompletionRequest,
+        *,
+        price_cap: ModelPrice,
+        on_started: GenerationStarted,
+    ) -> UpstreamCompletion:
+        self.posts += 1
+        price = self._price(request.model)
+        outcome = self._next_outcome(price)
+        self._refuse(outcome)
+        _check_cap(price, price_cap)
+        if isinstance(outcome, Completes):
+            return await self._completed(outcome, request, price_cap, on_started)
+        if isinstance(outcome, Failed):
+            generation_id = self._run(outcome, request, price_cap)
+            await on_started(generation_id)
+            raise UpstreamFailed(
+                "the provider failed mid-stream",
+                inline_cost=outcome.cost if outcome.says_cost else None,
+            )
+        assert isinstance(outcome, Unknown)
+        generation_id = self._run(outcome, request, price_cap)
+        if outcome.announced:
+            await on_started(generation_id)
+        if outcome.gate:
+            await outcome.gate.wait()
+        raise OutcomeUnknown("the stream was cut before its end")
+
+    async def generation_cost(self, generation_id: str) -> GenerationCost:
+        self.lookups += 1
+        self._check_connection()
+        if self._lookup_faults:
+            raise self._lookup_faults.popleft()
+        record = self._records.get(generation_id)
+        if record is None or not self._has_appeared(record):
+            raise CostNotYetKnown(f"no record of {generation_id} yet")
+        return GenerationCost(
+            generation_id=generation_id,
+            total_cost=record.total_cost,
+            cost_pusd=pusd_from_text(record.total_cost),
+            provider="Mistral",
+        )
+
+    async def models(self) -> tuple[Model, ...]:
+        self._check_connection()
+        return self.offered
+
+    async def usage_pusd(self) -> int:
+        self._check_connection()
+        return self.spent_pusd
+
+    async def ping(self) -> None:
+        self._check_connection()
+
+    def _check_connection(self) -> None:
+        if not self.reachable:
+            raise UpstreamUnreachable("the upstream cannot be reached")
+        if not self.key_accepted:
+            raise UpstreamRefused("the upstream does not accept our key", status=401)
+
+    def _refuse(self, outcome: Outcome) -> None:
+        self._check_connection()
+        if isinstance(outcome, Unreachable):
+            raise UpstreamUnreachable("the upstream cannot be reached")
+        if isinstance(outcome, Refused):
+            raise UpstreamRefused(
+                f"the upstream answered {outcome.status}",
+                status=outcome.status,
+                retry_after_s=outcome.retry_after_s,
+            )
+
+    def _price(self, model_id: str) -> ModelPrice:
+        for model in self.offered:
+            if model.model_id == model_id:
+                return model.price
+        raise UpstreamRefused(f"{model_id} is not a valid model ID", status=400)
+
+    def _next_outcome(self, price: ModelPrice) -> Outcome:
+        if self._script:
+            return self._script.popleft()
+        return Completes(cost="0") if price.free else self.usually
+
+    async def _completed(
+        self,
+        outcome: Completes,
+        request: CompletionRequest,
+        price_cap: ModelPrice,
+        on_started: GenerationStarted,
+    ) -> UpstreamCompletion:
+        generation_id = self._run(outcome, request, price_cap)
+        await on_started(generation_id)
+        if outcome.gate:
+            await outcome.gate.wait()
+        inline_cost = (outcome.inline_cost or outcome.cost) if outcome.says_cost else None
+        return UpstreamCompletion(
+            generation_id=generation_id,
+            body=completion_body(generation_id, request.model, outcome, inline_cost),
+            inline_cost=inline_cost,
+            finish_reason=outcome.finish_reason,
+            prompt_tokens=outcome.prompt_tokens,
+            completion_tokens=outcome.completion_tokens,
+        )
+
+    def _run(
+        self, outcome: Completes | Failed | Unknown, request: CompletionRequest, cap: ModelPrice
+    ) -> str:
+        number = len(self.runs) + 1
+        generation_id = f"gen-{EPOCH_S + number}-{number:020d}"
+        cost_pusd = pusd_from_text(outcome.cost)
+        self.runs.append(
+            FakeRun(
+                generation_id=generation_id, request=request, price_cap=cap, cost_pusd=cost_pusd
+            )
+        )
+        self.spent_pusd += cost_pusd
+        self._records[generation_id] = _Record(outcome.cost, outcome.lookups_before_record)
+        return generation_id
+
+    @staticmethod
+    def _has_appeared(record: _Record) -> bool:
+        record.lookups += 1
+        return record.fruitless_lookups != NEVER and record.lookups > record.fruitless_lookups
+
+
+def _check_cap(price: ModelPrice, cap: ModelPrice) -> None:
+    dearer = (
+        price.prompt_pusd > cap.prompt_pusd
+        or price.completion_pusd > cap.completion_pusd
+        or price.request_pusd > cap.request_pusd
+    )
+    if dearer:
+        raise UpstreamRefused("no endpoint at or under max_price", status=404)

@@ -1,0 +1,135 @@
+"""What a run of the upstream in memory can come to, and the models it offers.
+
+Plain values that a test writes into `FakeUpstream.then`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import orjson
+
+from service.domain.completions import Model
+from service.domain.pricing import ModelPrice
+
+COST = "0.0002658"
+NEVER = -1
+EPOCH_S = 1_795_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completes:
+    """The run ends well.
+
+    `cost` is what it really costs; the answer says `inline_cost`, by default the same, or nothing
+    when `says_cost` is off. The record comes after `lookups_before_record` fruitless look-ups
+    (NEVER: not at all). The run waits for `gate` between its start and its answer.
+    """
+
+    cost: str = COST
+    inline_cost: str | None = None
+    says_cost: bool = True
+    lookups_before_record: int = 0
+    answer: str = "Lightning settles in a second."
+    finish_reason: str = "stop"
+    prompt_tokens: int = 14
+    completion_tokens: int = 7
+    gate: asyncio.Event | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Answered with an error before anything ran."""
+
+    status: int = 429
+    retry_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreachable:
+    """No byte gets through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """Started and failed, at `cost`; the error says so only when `says_cost`."""
+
+    cost: str = "0"
+    says_cost: bool = False
+    lookups_before_record: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """Runs and is charged, but its answer is lost; `announced` tells whether its id got through."""
+
+    cost: str = COST
+    announced: bool = True
+    lookups_before_record: int = 0
+    gate: asyncio.Event | None = None
+
+
+Outcome = Completes | Refused | Unreachable | Failed | Unknown
+
+
+def fake_model(
+    model_id: str, *, price: ModelPrice, context_length: int = 131_072, max_out: int = 16_384
+) -> Model:
+    """A model on offer, with a document of OpenRouter's shape."""
+    document = orjson.dumps(
+        {
+            "id": model_id,
+            "canonical_slug": model_id,
+            "name": model_id,
+            "context_length": context_length,
+            "top_provider": {"max_completion_tokens": max_out},
+        }
+    )
+    return Model(
+        model_id=model_id,
+        price=price,
+        context_length=context_length,
+        max_completion_tokens=max_out,
+        document=document,
+    )
+
+
+PRICED_MODEL = fake_model(
+    "mistralai/mistral-small-2603",
+    price=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
+)
+FREE_MODEL = fake_model(
+    "meta-llama/llama-3.3-70b-instruct:free", price=ModelPrice(prompt_pusd=0, completion_pusd=0)
+)
+
+
+def completion_body(
+    generation_id: str, model: str, outcome: Completes, inline_cost: str | None
+) -> bytes:
+    """The `chat.completion` JSON object of a run that ended well."""
+    usage: dict[str, object] = {
+        "prompt_tokens": outcome.prompt_tokens,
+        "completion_tokens": outcome.completion_tokens,
+        "total_tokens": outcome.prompt_tokens + outcome.completion_tokens,
+    }
+    if inline_cost is not None:
+        usage["cost"] = orjson.Fragment(inline_cost)
+    choice = {
+        "index": 0,
+        "logprobs": None,
+        "finish_reason": outcome.finish_reason,
+        "native_finish_reason": outcome.finish_reason,
+        "message": {"role": "assistant", "content": outcome.answer, "refusal": None},
+    }
+    return orjson.dumps(
+        {
+            "id": generation_id,
+            "object": "chat.completion",
+            "created": EPOCH_S,
+            "model": model,
+            "provider": "Mistral",
+            "choices": [choice],
+            "usage": usage,
+        }
+    )
