@@ -40,6 +40,7 @@ SHREDDING = (
     on.ClaimLapsed,
     on.BodiesShredded,
 )
+BASELINE_KEY = "upstream/baseline"
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -152,6 +153,18 @@ def usage_compared(*, sequence: int, cost_pusd: int, usage_pusd: int, at_ms: int
         at_ms=at_ms,
         transfers=unattributed(cost_pusd),
         facts={"usage_usd": usd_text(usage_pusd), "unattributed_usd": usd_text(cost_pusd)},
+    )
+
+
+def upstream_baseline(*, usage_pusd: int, at_ms: int) -> Transition:
+    """What the upstream's key had spent before these books were opened; written once."""
+    return Transition(
+        key=BASELINE_KEY,
+        kind="upstream_baseline",
+        subject_id="upstream",
+        caller_id=None,
+        at_ms=at_ms,
+        facts={"usage_pusd": usage_pusd},
     )
 
 
