@@ -44,7 +44,7 @@ check: $(DEV) ## format, lint, types, import contracts and the fast tests, in un
 	$(say) 'types'
 	@$(BIN)/mypy --no-error-summary
 	$(say) 'import contracts'
-	@$(BIN)/lint-imports --no-timings > $(VENV)/contracts.txt || { cat $(VENV)/contracts.txt; exit 1; }
+	@$(BIN)/lint-imports --no-logo > $(VENV)/contracts.txt || { cat $(VENV)/contracts.txt; exit 1; }
 	@$(MAKE) fast
 
 fast: $(DEV) ## the fast tests alone

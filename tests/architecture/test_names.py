@@ -1,0 +1,65 @@
+"""One word for one thing: the glossary is the law for names."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import PurePosixPath
+
+from tests.architecture.source_tree import HAND_WRITTEN, python_files, source, tree
+
+EMPTY_NAMES = {"base", "common", "core", "helper", "helpers", "manager", "misc", "util", "utils"}
+GLOSSARY = "docs/glossary.md"
+
+
+def banned_words() -> dict[str, str]:
+    """Each word the glossary bans, with the term that takes its place."""
+    rows = [line.split("|") for line in source(GLOSSARY).splitlines() if line.startswith("| **")]
+    return {word: row[1].strip(" *") for row in rows for word in re.findall(r"`(\w+)`", row[3])}
+
+
+def words(identifier: str) -> set[str]:
+    """The words of a snake_case or CamelCase identifier, in lower case."""
+    return set(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", identifier).lower().split("_"))
+
+
+def identifiers(module: ast.Module) -> set[str]:
+    """Every name that `module` gives: classes, functions, arguments, variables, fields."""
+    given: set[str] = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            given.add(node.name)
+        elif isinstance(node, ast.arg):
+            given.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            given.add(node.id)
+    return given
+
+
+def test_no_module_has_an_empty_name() -> None:
+    """No file or folder is called utils, helpers, manager or the like."""
+    empty = [
+        name
+        for name in python_files(*HAND_WRITTEN)
+        if EMPTY_NAMES & set(PurePosixPath(name).with_suffix("").parts)
+    ]
+    assert empty == []
+
+
+def test_the_glossary_bans_words() -> None:
+    """The table is read as it is written: the third column bans, the first is used instead."""
+    banned = banned_words()
+    assert banned["customer"] == "caller"
+    assert len(banned) > 10
+
+
+def test_no_banned_synonym_is_used() -> None:
+    """No identifier of service/ uses a word that the glossary replaces by another."""
+    banned = banned_words()
+    found = [
+        f"{name}: {identifier} (say {banned[word]})"
+        for name in python_files("service")
+        for identifier in sorted(identifiers(tree(name)))
+        for word in sorted(words(identifier) & banned.keys())
+    ]
+    assert found == []

@@ -1,0 +1,120 @@
+"""What only one file may do is done in that file alone."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from tests.architecture.source_tree import dotted, python_files, source, tree
+
+CLOCK = "service/adapters/system_clock.py"
+IDENTIFIERS = "service/adapters/random_identifiers.py"
+ENTRY = "service/cli/main.py"
+
+# The homes of what ruff's TID251 bans; an empty string means that it has none.
+HOMES = {
+    "asyncio.create_task": "",
+    "asyncio.ensure_future": "",
+    "asyncio.gather": "",
+    "datetime.date.today": "",
+    "datetime.datetime.now": CLOCK,
+    "datetime.datetime.today": "",
+    "datetime.datetime.utcnow": "",
+    "os.environ": ENTRY,
+    "os.getenv": "",
+    "starlette.middleware.base.BaseHTTPMiddleware": "",
+    "time.time": CLOCK,
+    "time.time_ns": CLOCK,
+    "uuid.uuid4": IDENTIFIERS,
+}
+CATCH_ALLS = {
+    "service/background/supervise.py",  # anything unforeseen ends the process, in the open
+    "service/http_api/edge.py",  # anything unforeseen becomes a 500 that says nothing
+}
+EVERYTHING = {"", "Exception", "BaseException"}
+
+
+def full_names(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and full dotted name of everything imported or reached through an import."""
+    known: dict[str, str] = {}
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                known[alias.asname or alias.name.split(".")[0]] = (
+                    alias.name if alias.asname else alias.name.split(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                known[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                yield node.lineno, f"{node.module}.{alias.name}"
+    for node in ast.walk(module):
+        if isinstance(node, ast.Attribute) and (name := dotted(node)):
+            first, _, rest = name.partition(".")
+            yield node.lineno, f"{known.get(first, first)}.{rest}"
+
+
+def caught(handler: ast.ExceptHandler) -> set[str]:
+    """The names of what a handler catches; the empty name is a bare `except:`."""
+    if handler.type is None:
+        return {""}
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return {dotted(kind) for kind in kinds}
+
+
+def test_what_is_banned_lives_in_its_one_file() -> None:
+    """Clock, ids, environment and task creation appear in no file of service/ but their own."""
+    strays = [
+        f"{name}:{line} {full}"
+        for name in python_files("service")
+        for line, full in full_names(tree(name))
+        if HOMES.get(full, name) != name
+    ]
+    assert strays == []
+
+
+@pytest.mark.parametrize("full", HOMES)
+def test_a_stray_would_be_found(full: str) -> None:
+    """Each banned name is noticed, imported from its module or reached through it."""
+    module, _, name = full.rpartition(".")
+    for text in (f"from {module} import {name} as it", f"import {module} as m\nm.{name}"):
+        assert full in {found for _, found in full_names(ast.parse(text))}
+
+
+def test_nothing_below_the_process_edge_catches_everything() -> None:
+    """`except Exception`, `except BaseException` and bare `except` stay at the two edges."""
+    strays = [
+        f"{name}:{node.lineno}"
+        for name in python_files("service")
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.ExceptHandler)
+        and caught(node) & EVERYTHING
+        and name not in CATCH_ALLS
+    ]
+    assert strays == []
+
+
+def test_no_middleware_is_built_by_decorator() -> None:
+    """`@app.middleware("http")` would bring in BaseHTTPMiddleware by another door."""
+    strays = [
+        f"{name}:{node.lineno}"
+        for name in python_files("service")
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "middleware"
+    ]
+    assert strays == []
+
+
+def test_no_line_of_the_service_excuses_itself_from_these_rules() -> None:
+    """No `noqa` in service/ switches off the rules on banned calls, catch-alls, size or shape."""
+    rules = ("TID251", "BLE001", "C901", "PLR09", "PLW0603", "PLC0415", "noqa\n")
+    strays = [
+        f"{name}:{number}"
+        for name in python_files("service")
+        for number, line in enumerate(source(name).splitlines(keepends=True), start=1)
+        if "# noqa" in line and any(rule in line for rule in rules)
+    ]
+    assert strays == []
