@@ -40,15 +40,9 @@ class Account:
 
 UNEARNED = Account(code="escrow/unearned", commodity=Commodity.MSAT, nature=Nature.LIABILITY)
 REVENUE = Account(code="revenue/completions", commodity=Commodity.MSAT, nature=Nature.INCOME)
-EXPOSURE_MSAT = Account(
-    code="exposure/contra/msat", commodity=Commodity.MSAT, nature=Nature.MEMO
-)
-EXPOSURE_PUSD = Account(
-    code="exposure/contra/pusd", commodity=Commodity.PUSD, nature=Nature.MEMO
-)
-UPSTREAM_CREDITS = Account(
-    code="openrouter/credits", commodity=Commodity.PUSD, nature=Nature.ASSET
-)
+EXPOSURE_MSAT = Account(code="exposure/contra/msat", commodity=Commodity.MSAT, nature=Nature.MEMO)
+EXPOSURE_PUSD = Account(code="exposure/contra/pusd", commodity=Commodity.PUSD, nature=Nature.MEMO)
+UPSTREAM_CREDITS = Account(code="openrouter/credits", commodity=Commodity.PUSD, nature=Nature.ASSET)
 COST_UPSTREAM = Account(code="cost/upstream", commodity=Commodity.PUSD, nature=Nature.EXPENSE)
 COST_UNPAID = Account(code="cost/unpaid", commodity=Commodity.PUSD, nature=Nature.EXPENSE)
 COST_FAILED = Account(code="cost/failed", commodity=Commodity.PUSD, nature=Nature.EXPENSE)

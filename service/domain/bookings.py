@@ -1,6 +1,7 @@
 """What each event books: a table from event to transfers, exactly as the postings are numbered.
 
-A1-A13 are the events of the escrow mode, B1 a top-up; `holds.py` has A0 with H1-H4. Amounts: U ceiling, C0 credit reserved, P price, C credit used, c cost, S received.
+A1-A13 are the events of the escrow mode, B1 a top-up; `holds.py` has A0 with H1-H4.
+Amounts: U ceiling, C0 credit reserved, P price, C credit used, c cost, S received.
 A fact is never refused: of these only the late purchase carries a guard.
 
 Must not know: states (the table of `escrow.py` has decided), storage or time.
@@ -9,7 +10,6 @@ Must not know: states (the table of `escrow.py` has decided), storage or time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from service.domain import accounts as chart
 from service.domain import escrow_events as on
@@ -42,7 +42,7 @@ def unattributed(cost_pusd: int) -> Transfers:
     return posted(chart.COST_UNATTRIBUTED, chart.UPSTREAM_CREDITS, cost_pusd)
 
 
-def _none(_before: Escrow, _event: Any, _after: Escrow) -> Transfers:
+def _none(_before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     return ()
 
 
@@ -55,11 +55,11 @@ def _void_claims(escrow: Escrow) -> Transfers:
     )
 
 
-def _abandoned(before: Escrow, _event: Any, _after: Escrow) -> Transfers:
+def _abandoned(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     return (*_void_claims(before), *budget_hold(before).void())
 
 
-def _upstream_failed(before: Escrow, event: Any, after: Escrow) -> Transfers:
+def _upstream_failed(before: Escrow, event: on.UpstreamFailed, after: Escrow) -> Transfers:
     if not event.charged:
         return _abandoned(before, event, after)
     if event.cost is None:
@@ -73,11 +73,11 @@ def _upstream_failed(before: Escrow, event: Any, after: Escrow) -> Transfers:
     )
 
 
-def _unknown(before: Escrow, _event: Any, _after: Escrow) -> Transfers:
+def _unknown(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     return _void_claims(before)
 
 
-def _cost_known(before: Escrow, event: Any, after: Escrow) -> Transfers:
+def _cost_known(before: Escrow, event: on.CostKnown, after: Escrow) -> Transfers:
     return (
         *posted(chart.COST_UPSTREAM, chart.UPSTREAM_CREDITS, event.cost.cost_pusd),
         *budget_hold(before).void(),
@@ -85,7 +85,7 @@ def _cost_known(before: Escrow, event: Any, after: Escrow) -> Transfers:
     )
 
 
-def _cost_confirmed(before: Escrow, event: Any, after: Escrow) -> Transfers:
+def _cost_confirmed(before: Escrow, event: on.CostConfirmed, after: Escrow) -> Transfers:
     difference = event.cost.cost_pusd - before.cost_pusd
     account = {
         EscrowState.EXPIRED: chart.COST_UNPAID,
@@ -109,17 +109,17 @@ def _budget_confirmed(before: Escrow, cost_pusd: int, difference: int, after: Es
     return ()
 
 
-def _attributed(before: Escrow, event: Any, _after: Escrow) -> Transfers:
+def _attributed(before: Escrow, event: on.CostAttributed, _after: Escrow) -> Transfers:
     hold = budget_hold(before)
     return (*unattributed(event.cost_pusd), *hold.post(min(event.cost_pusd, hold.amount)))
 
 
-def _given_up(before: Escrow, _event: Any, _after: Escrow) -> Transfers:
+def _given_up(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     hold = budget_hold(before)
     return hold.post(hold.amount)
 
 
-def _covered(before: Escrow, _event: Any, _after: Escrow) -> Transfers:
+def _covered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     return (
         *credit_hold(before).post(before.price_msat),
         *caller_hold(before).void(),
@@ -128,14 +128,14 @@ def _covered(before: Escrow, _event: Any, _after: Escrow) -> Transfers:
     )
 
 
-def _issued(before: Escrow, _event: Any, _after: Escrow) -> Transfers:
+def _issued(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     return (
         *credit_hold(before).post(before.credit_used_msat),
         *caller_hold(before).post(before.due_msat),
     )
 
 
-def _refused(before: Escrow, _event: Any, _after: Escrow) -> Transfers:
+def _refused(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     hold = budget_hold(before)
     return (
         *_void_claims(before),
@@ -144,7 +144,7 @@ def _refused(before: Escrow, _event: Any, _after: Escrow) -> Transfers:
     )
 
 
-def _settled(before: Escrow, event: Any, _after: Escrow) -> Transfers:
+def _settled(before: Escrow, event: on.InvoiceSettled, _after: Escrow) -> Transfers:
     node = chart.node_balance(event.node_alias)
     available = chart.available(before.caller_id)
     if before.state is EscrowState.EXPIRED:
@@ -161,7 +161,7 @@ def _settled(before: Escrow, event: Any, _after: Escrow) -> Transfers:
     )
 
 
-def _canceled(before: Escrow, _event: Any, _after: Escrow) -> Transfers:
+def _canceled(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     hold = budget_hold(before)
     caller_id = before.caller_id
     return (
@@ -174,7 +174,7 @@ def _canceled(before: Escrow, _event: Any, _after: Escrow) -> Transfers:
     )
 
 
-def _late_purchase(before: Escrow, _event: Any, _after: Escrow) -> Transfers:
+def _late_purchase(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     caller_id = before.caller_id
     lapsed_address = before.due_msat if address_hold(before).amount else 0
     purchase = Transfer(
@@ -194,15 +194,15 @@ def _late_purchase(before: Escrow, _event: Any, _after: Escrow) -> Transfers:
     )
 
 
-def _delivered(before: Escrow, _event: Any, _after: Escrow) -> Transfers:
+def _delivered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     return posted(chart.UNEARNED, chart.REVENUE, before.price_msat)
 
 
-def _refunded(before: Escrow, _event: Any, _after: Escrow) -> Transfers:
+def _refunded(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     return posted(chart.UNEARNED, chart.available(before.caller_id), before.price_msat)
 
 
-def _claim_lapsed(before: Escrow, event: Any, _after: Escrow) -> Transfers:
+def _claim_lapsed(before: Escrow, event: on.ClaimLapsed, _after: Escrow) -> Transfers:
     available = chart.available(before.caller_id)
     return (
         *posted(chart.UNEARNED, chart.REVENUE, event.kept_msat),
@@ -210,7 +210,7 @@ def _claim_lapsed(before: Escrow, event: Any, _after: Escrow) -> Transfers:
     )
 
 
-_BOOKINGS: Mapping[type[on.EscrowEvent], Callable[[Escrow, Any, Escrow], Transfers]] = {
+_BOOKINGS: Mapping[type[on.EscrowEvent], Callable[..., Transfers]] = {
     on.UpstreamRequested: _none,
     on.Abandoned: _abandoned,
     on.GenerationStarted: _none,

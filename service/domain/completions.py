@@ -12,16 +12,17 @@ class CompletionRequest:
     """One ask, already checked.
 
     `body` is the JSON object to run (bytes as the caller sent them); `model` its model id;
-    `prompt_bytes` and `message_count` bound the prompt tokens from above; `max_tokens` is what
-    is sent upstream; `stream` is how the caller wants to read the answer.
+    `max_tokens` is what is sent upstream. `prompt_bytes` and `message_count` bound the prompt
+    tokens for the ceiling, and `stream` is how the caller wants to read the answer: both are
+    settled when the escrow opens. `caller_tag` is a stable hash that names the caller upstream.
     """
 
     body: bytes
     model: str
-    prompt_bytes: int
-    message_count: int
     max_tokens: int
-    stream: bool
+    prompt_bytes: int = 0
+    message_count: int = 0
+    stream: bool = False
     caller_tag: str = ""
 
 

@@ -1,36 +1,36 @@
-"""The whole error tree, by who must act. It knows nothing of HTTP: `http_api/error_table.py` maps it.
+"""The whole error tree, by who must act. It knows nothing of HTTP (`error_table.py` does).
 
-    CobotMeterError
-    ├── CallerFault            the caller must change something
-    │   ├── RequestInvalid         the request itself is wrong (`param` names the field)
-    │   ├── RequestTooLarge        the body is over the limit
-    │   ├── ModelNotOffered        no such model here
-    │   ├── CredentialInvalid      a credential that proves nothing here
-    │   ├── CallerBlocked          the operator has blocked this caller
-    │   ├── ExposureExceeded       too much is open and unpaid (caller, address or the day's budget)
-    │   ├── IdempotencyConflict    the same Idempotency-Key with another body
-    │   ├── AlreadyPaid            settled; repeat with the proof instead of paying again
-    │   ├── EscrowNotFound         nothing of this caller has that name
-    │   ├── InvoiceUnpaid          the invoice is still open
-    │   └── CompletionGone         no longer kept
-    ├── DependencyFault        a part outside must recover (`retryable` says whether asking again can help)
-    │   ├── UpstreamRefused        answered without running anything: certainly not charged
-    │   ├── UpstreamUnreachable    no byte was sent: certainly not charged
-    │   ├── UpstreamFailed         it ran and failed; what it cost may be known
-    │   ├── OutcomeUnknown         it may have run; never read as failed, never repeated
-    │   ├── CostNotYetKnown        the look-up has no record yet
-    │   ├── CostPending            an escrow still waits for its cost
-    │   ├── NodeUnavailable        the Lightning node does not answer
-    │   ├── InvoiceRefused         the node will not make this invoice
-    │   ├── RateStale              no exchange rate fresh enough
-    │   ├── BooksBusy              the ledger cannot take writes now
-    │   └── Draining               this process is stopping
-    ├── SettingInvalid         the operator must change a setting (stops the start)
-    └── Broken                 we are wrong; nothing is released until somebody looks
-        ├── LedgerUnbalanced       books that do not add up
-        ├── IllegalTransition      an event that the escrow table does not have
-        ├── StaleEscrow            the row moved on meanwhile: read it again
-        └── SealBroken             a stored body that cannot be opened
+CobotMeterError
+├── CallerFault            the caller must change something
+│   ├── RequestInvalid         the request itself is wrong (`param` names the field)
+│   ├── RequestTooLarge        the body is over the limit
+│   ├── ModelNotOffered        no such model here
+│   ├── CredentialInvalid      a credential that proves nothing here
+│   ├── CallerBlocked          the operator has blocked this caller
+│   ├── ExposureExceeded       too much is open and unpaid (caller, address or the day's budget)
+│   ├── IdempotencyConflict    the same Idempotency-Key with another body
+│   ├── AlreadyPaid            settled; repeat with the proof instead of paying again
+│   ├── EscrowNotFound         nothing of this caller has that name
+│   ├── InvoiceUnpaid          the invoice is still open
+│   └── CompletionGone         no longer kept
+├── DependencyFault        a part outside must recover; `retryable` says whether to ask again
+│   ├── UpstreamRefused        answered without running anything: certainly not charged
+│   ├── UpstreamUnreachable    no byte was sent: certainly not charged
+│   ├── UpstreamFailed         it ran and failed; what it cost may be known
+│   ├── OutcomeUnknown         it may have run; never read as failed, never repeated
+│   ├── CostNotYetKnown        the look-up has no record yet
+│   ├── CostPending            an escrow still waits for its cost
+│   ├── NodeUnavailable        the Lightning node does not answer
+│   ├── InvoiceRefused         the node will not make this invoice
+│   ├── RateStale              no exchange rate fresh enough
+│   ├── BooksBusy              the ledger cannot take writes now
+│   └── Draining               this process is stopping
+├── SettingInvalid         the operator must change a setting (stops the start)
+└── Broken                 we are wrong; nothing is released until somebody looks
+    ├── LedgerUnbalanced       books that do not add up
+    ├── IllegalTransition      an event that the escrow table does not have
+    ├── StaleEscrow            the row moved on meanwhile: read it again
+    └── SealBroken             a stored body that cannot be opened
 """
 
 from __future__ import annotations
@@ -166,9 +166,7 @@ class UpstreamRefused(DependencyFault):
     code = "upstream_refused"
     retryable = False
 
-    def __init__(
-        self, message: str, *, status: int, retry_after_s: int | None = None
-    ) -> None:
+    def __init__(self, message: str, *, status: int, retry_after_s: int | None = None) -> None:
         """`status` is the upstream's HTTP status."""
         super().__init__(message, retry_after_s=retry_after_s)
         self.status = status

@@ -74,20 +74,28 @@ def advance(escrow: Escrow, event: on.EscrowEvent, *, at_ms: int, retention: Ret
 Changes = dict[str, Any]
 
 
-def _nothing(_escrow: Escrow, _event: Any, _at_ms: int, _retention: Retention) -> Changes:
+def _nothing(
+    _escrow: Escrow, _event: on.EscrowEvent, _at_ms: int, _retention: Retention
+) -> Changes:
     return {}
 
 
-def _abandoned(_escrow: Escrow, _event: Any, _at_ms: int, _retention: Retention) -> Changes:
+def _abandoned(
+    _escrow: Escrow, _event: on.EscrowEvent, _at_ms: int, _retention: Retention
+) -> Changes:
     failure = Failure(code="abandoned", message="The request was not started in time; ask again.")
     return {"failure": failure, "budget_held_pusd": 0, "keep_until_ms": None}
 
 
-def _started(_escrow: Escrow, event: Any, _at_ms: int, _retention: Retention) -> Changes:
+def _started(
+    _escrow: Escrow, event: on.GenerationStarted, _at_ms: int, _retention: Retention
+) -> Changes:
     return {"generation_id": event.generation_id}
 
 
-def _received(_escrow: Escrow, event: Any, _at_ms: int, _retention: Retention) -> Changes:
+def _received(
+    _escrow: Escrow, event: on.CompletionReceived, _at_ms: int, _retention: Retention
+) -> Changes:
     return {
         "generation_id": event.generation_id,
         "run": event.run,
@@ -95,7 +103,7 @@ def _received(_escrow: Escrow, event: Any, _at_ms: int, _retention: Retention) -
     }
 
 
-def _failed(escrow: Escrow, event: Any, at_ms: int, _retention: Retention) -> Changes:
+def _failed(escrow: Escrow, event: on.UpstreamFailed, at_ms: int, _retention: Retention) -> Changes:
     unresolved = event.charged and event.cost is None
     resolved_hold = {} if unresolved else {"budget_held_pusd": 0}
     awaited = event.charged and escrow.generation_id is not None
@@ -108,7 +116,9 @@ def _failed(escrow: Escrow, event: Any, at_ms: int, _retention: Retention) -> Ch
     }
 
 
-def _unknown(escrow: Escrow, event: Any, at_ms: int, _retention: Retention) -> Changes:
+def _unknown(
+    escrow: Escrow, event: on.OutcomeUnknown, at_ms: int, _retention: Retention
+) -> Changes:
     return {
         "failure": event.failure,
         "lookup_at_ms": at_ms if escrow.generation_id else None,
@@ -116,7 +126,7 @@ def _unknown(escrow: Escrow, event: Any, at_ms: int, _retention: Retention) -> C
     }
 
 
-def _costed(escrow: Escrow, event: Any, _at_ms: int, _retention: Retention) -> Changes:
+def _costed(escrow: Escrow, event: on.CostKnown, _at_ms: int, _retention: Retention) -> Changes:
     reserved_anew = event.cost.cost_pusd if escrow.budget_held_pusd else 0
     return {
         "cost": event.cost,
@@ -130,7 +140,9 @@ def _costed(escrow: Escrow, event: Any, _at_ms: int, _retention: Retention) -> C
     }
 
 
-def _confirmed(escrow: Escrow, event: Any, _at_ms: int, _retention: Retention) -> Changes:
+def _confirmed(
+    escrow: Escrow, event: on.CostConfirmed, _at_ms: int, _retention: Retention
+) -> Changes:
     changes: Changes = {"cost": event.cost, "lookup_at_ms": None}
     if escrow.budget_held_pusd:
         reserved = escrow.state in {S.COSTED, S.INVOICED}
@@ -139,19 +151,25 @@ def _confirmed(escrow: Escrow, event: Any, _at_ms: int, _retention: Retention) -
     return changes
 
 
-def _missed(escrow: Escrow, event: Any, _at_ms: int, _retention: Retention) -> Changes:
+def _missed(
+    escrow: Escrow, event: on.CostLookupMissed, _at_ms: int, _retention: Retention
+) -> Changes:
     return {"lookups": escrow.lookups + 1, "lookup_at_ms": event.lookup_at_ms}
 
 
-def _not_found(_escrow: Escrow, event: Any, _at_ms: int, _retention: Retention) -> Changes:
+def _not_found(
+    _escrow: Escrow, event: on.CostNotFound, _at_ms: int, _retention: Retention
+) -> Changes:
     return {"failure": event.failure, "lookup_at_ms": None, "keep_until_ms": None}
 
 
-def _hold_resolved(_escrow: Escrow, _event: Any, _at_ms: int, _retention: Retention) -> Changes:
+def _hold_resolved(
+    _escrow: Escrow, _event: on.EscrowEvent, _at_ms: int, _retention: Retention
+) -> Changes:
     return {"budget_held_pusd": 0, "lookup_at_ms": None}
 
 
-def _covered(escrow: Escrow, _event: Any, at_ms: int, retention: Retention) -> Changes:
+def _covered(escrow: Escrow, _event: on.EscrowEvent, at_ms: int, retention: Retention) -> Changes:
     return {
         "credit_used_msat": escrow.price_msat,
         "budget_held_pusd": 0,
@@ -160,19 +178,23 @@ def _covered(escrow: Escrow, _event: Any, at_ms: int, retention: Retention) -> C
     }
 
 
-def _issued(_escrow: Escrow, event: Any, _at_ms: int, _retention: Retention) -> Changes:
+def _issued(
+    _escrow: Escrow, event: on.InvoiceIssued, _at_ms: int, _retention: Retention
+) -> Changes:
     return {"invoice": event.invoice}
 
 
-def _lost(escrow: Escrow, event: Any, _at_ms: int, _retention: Retention) -> Changes:
+def _lost(escrow: Escrow, event: on.InvoiceLost, _at_ms: int, _retention: Retention) -> Changes:
     return {"attempt": escrow.attempt + 1, "payment_hash": event.payment_hash}
 
 
-def _refused(_escrow: Escrow, event: Any, _at_ms: int, _retention: Retention) -> Changes:
+def _refused(
+    _escrow: Escrow, event: on.InvoiceRefused, _at_ms: int, _retention: Retention
+) -> Changes:
     return {"failure": event.failure, "budget_held_pusd": 0, "keep_until_ms": None}
 
 
-def _settled(escrow: Escrow, event: Any, at_ms: int, retention: Retention) -> Changes:
+def _settled(escrow: Escrow, event: on.InvoiceSettled, at_ms: int, retention: Retention) -> Changes:
     paid = {"paid_msat": event.paid_msat, "settle_index": event.settle_index}
     if escrow.state is S.EXPIRED:
         return paid
@@ -184,11 +206,11 @@ def _settled(escrow: Escrow, event: Any, at_ms: int, retention: Retention) -> Ch
     }
 
 
-def _canceled(_escrow: Escrow, _event: Any, at_ms: int, retention: Retention) -> Changes:
+def _canceled(_escrow: Escrow, _event: on.EscrowEvent, at_ms: int, retention: Retention) -> Changes:
     return {"budget_held_pusd": 0, "keep_until_ms": at_ms + retention.unpaid_ms}
 
 
-def _late(escrow: Escrow, _event: Any, at_ms: int, retention: Retention) -> Changes:
+def _late(escrow: Escrow, _event: on.EscrowEvent, at_ms: int, retention: Retention) -> Changes:
     return {
         "credit_used_msat": escrow.price_msat,
         "settled_at_ms": at_ms,
@@ -196,15 +218,19 @@ def _late(escrow: Escrow, _event: Any, at_ms: int, retention: Retention) -> Chan
     }
 
 
-def _delivered(_escrow: Escrow, _event: Any, at_ms: int, retention: Retention) -> Changes:
+def _delivered(
+    _escrow: Escrow, _event: on.EscrowEvent, at_ms: int, retention: Retention
+) -> Changes:
     return {"keep_until_ms": at_ms + retention.released_ms}
 
 
-def _shredded(_escrow: Escrow, _event: Any, _at_ms: int, _retention: Retention) -> Changes:
+def _shredded(
+    _escrow: Escrow, _event: on.EscrowEvent, _at_ms: int, _retention: Retention
+) -> Changes:
     return {"keep_until_ms": None}
 
 
-_CHANGES: Mapping[type[on.EscrowEvent], Callable[[Escrow, Any, int, Retention], Changes]] = {
+_CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
     on.UpstreamRequested: _nothing,
     on.Abandoned: _abandoned,
     on.GenerationStarted: _started,

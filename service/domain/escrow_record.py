@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from service.domain.money import ExchangeRate
-from service.domain.pricing import Price, PriceTerms, price_for
+from service.domain.pricing import ModelPrice, Price, PriceTerms, price_for
 
 
 class EscrowState(enum.StrEnum):
@@ -59,8 +59,8 @@ class AskKey:
 class Quote:
     """The snapshot: ceiling, credit reserved, and everything the price is computed from.
 
-    `day` is the UTC day (`2026-11-22`) whose budget the escrow counts against; `free` says that a
-    cost of zero is a fact for this model.
+    `day` is the UTC day (`2026-11-22`) whose budget the escrow counts against; `prices` are the
+    unit prices that the upstream may not exceed.
     """
 
     model: str
@@ -72,7 +72,7 @@ class Quote:
     day: str
     rate: ExchangeRate
     terms: PriceTerms
-    free: bool
+    prices: ModelPrice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +106,11 @@ class IssuedInvoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why an escrow failed: a stable error code and a sentence for the caller."""
+    """Why an escrow failed: a stable error code, a sentence, the upstream's status (0: none)."""
 
     code: str
     message: str
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +118,9 @@ class Escrow:
     """One escrow. Amounts in msat or pico-USD as named, times in Unix milliseconds.
 
     `version` counts events. `price_msat` is fixed when the cost is known, from `priced_pusd`;
-    `credit_used_msat` is the part of it paid from credit. `budget_hold` and `budget_held_pusd` name the open
-    reservation on the day's budget (0: none). `payment_hash` is stored before the invoice is
-    asked for. `paid_msat` is what the node received. `lookup_at_ms` is when the cost is looked up
+    `credit_used_msat` is the part of it paid from credit. `budget_hold` and `budget_held_pusd`
+    name the open reservation on the day's budget (0: none). `payment_hash` is stored
+    before the invoice is asked for. `paid_msat` is what the node received. `lookup_at_ms` is when the cost is looked up
     next, None when nothing is awaited. `keep_until_ms` is when the bodies' key is dropped, None
     when no key is kept.
     """

@@ -1,4 +1,4 @@
-"""Lightning invoices as LND names them. Must not know: which node made them, or what they pay for."""
+"""Lightning invoices as LND names them. Must not know: whose they are, or what for."""
 
 from __future__ import annotations
 

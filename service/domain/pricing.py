@@ -53,7 +53,7 @@ class PriceTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceiling:
-    """The most a run can cost (`cost_pusd`) and the most its caller can be charged (`price_msat`)."""
+    """The most a run can cost, and the most its caller can be charged for it."""
 
     cost_pusd: int
     price_msat: int
@@ -111,7 +111,9 @@ def price_for(cost_pusd: int, *, ceiling_msat: int, rate: ExchangeRate, terms: P
     )
 
 
-def kept_when_lapsed_msat(cost_pusd: int, *, price_msat: int, rate: ExchangeRate, terms: PriceTerms) -> int:
+def kept_when_lapsed_msat(
+    cost_pusd: int, *, price_msat: int, rate: ExchangeRate, terms: PriceTerms
+) -> int:
     """What stays ours of a paid, never claimed completion: its cost and the credit fee (A12)."""
     return min(price_msat, msat_from_pusd(cost_pusd, rate, terms.credit_fee_bps))
 

@@ -36,6 +36,4 @@ def lookup_due_ms(completed_at_ms: int, lookups: int) -> int:
 
 def later_lookup_ms(since_ms: int, *, now_ms: int) -> int | None:
     """The next rarer look-up after `now_ms`, None when a day has passed."""
-    return next(
-        (since_ms + delay for delay in LATER_LOOKUPS_MS if since_ms + delay > now_ms), None
-    )
+    return next((since_ms + delay for delay in LATER_LOOKUPS_MS if since_ms + delay > now_ms), None)

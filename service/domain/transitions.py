@@ -11,12 +11,12 @@ import re
 from collections.abc import Mapping
 
 from service.domain import escrow_events as on
+from service.domain.accounts import caller_accounts
 from service.domain.bookings import bookings, topup_credited, unattributed
 from service.domain.callers import CallerStanding, ExposureTerms
 from service.domain.escrow import advance
 from service.domain.escrow_record import Escrow
 from service.domain.holds import opened_accounts, opening
-from service.domain.accounts import caller_accounts
 from service.domain.ledger import (
     CallerChange,
     SettleCursor,

@@ -1,4 +1,4 @@
-"""The gateway that runs models and charges us for it. Must not know: callers, prices or Lightning."""
+"""The gateway that runs models and charges us for it. Must not know: callers or Lightning."""
 
 from __future__ import annotations
 

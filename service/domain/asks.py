@@ -1,0 +1,73 @@
+"""What an identical ask gets, by the state of the escrow it finds: one table, no I/O.
+
+Callers' HTTP libraries time out and retry, tokens are dropped and found again; whatever comes,
+one ask is one run and one invoice. Must not know: HTTP, tokens, or who waits.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from service.domain.escrow_record import Escrow, EscrowState
+from service.domain.retention import Retention
+
+S = EscrowState
+
+
+class Verdict(enum.StrEnum):
+    """What to do with an ask that found an escrow."""
+
+    WAIT = "wait"
+    CHALLENGE = "challenge"
+    DELIVER = "deliver"
+    ALREADY_PAID = "already_paid"
+    SAME_FAILURE = "same_failure"
+    GONE = "gone"
+    OPEN_ANEW = "open_anew"
+
+
+def verdict(
+    escrow: Escrow, *, asker: str | None, now_ms: int, retention: Retention, keyed: bool
+) -> Verdict:
+    """For an ask without this escrow's own proof; `asker` is the known caller, None if nameless.
+
+    `keyed` asks brought the same Idempotency-Key and never open anew.
+    """
+    match escrow.state:
+        case S.OPENED | S.REQUESTED | S.GENERATED | S.COSTED:
+            return Verdict.WAIT
+        case S.INVOICED:
+            return Verdict.CHALLENGE
+        case S.FAILED:
+            fresh = now_ms - escrow.changed_at_ms <= retention.failure_repeated_ms
+            return Verdict.SAME_FAILURE if fresh or keyed else Verdict.OPEN_ANEW
+        case S.SETTLED | S.RELEASED:
+            return _paid(escrow, asker=asker, keyed=keyed)
+        case _:
+            return Verdict.GONE if keyed else Verdict.OPEN_ANEW
+
+
+def _paid(escrow: Escrow, *, asker: str | None, keyed: bool) -> Verdict:
+    own = asker == escrow.caller_id or (escrow.ask.nameless and escrow.price_msat == 0)
+    if not escrow.paid_by_invoice:
+        if own and (escrow.state is S.SETTLED or asker or keyed):
+            return Verdict.DELIVER
+        return Verdict.OPEN_ANEW
+    if escrow.state is S.SETTLED or keyed:
+        return Verdict.ALREADY_PAID
+    return Verdict.OPEN_ANEW
+
+
+def own_verdict(escrow: Escrow) -> Verdict:
+    """For an ask that brings this escrow's own macaroon and preimage."""
+    match escrow.state:
+        case S.INVOICED:
+            return Verdict.CHALLENGE
+        case S.SETTLED | S.RELEASED:
+            return Verdict.DELIVER
+        case S.FAILED:
+            return Verdict.SAME_FAILURE
+        case S.EXPIRED | S.REFUNDED:
+            return Verdict.GONE
+        case _:
+            return Verdict.WAIT

@@ -1,0 +1,272 @@
+"""Answer an ask: find the escrow it means or open one, wait for it, and say what it gets.
+
+Must not know: HTTP, tokens or SSE. Whoever calls has verified the credential: `caller_id` is
+proven, and `proven_escrow_id` comes with that escrow's own macaroon and preimage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import hashlib
+from dataclasses import dataclass
+
+from service.domain import errors
+from service.domain.asks import Verdict, own_verdict, verdict
+from service.domain.completions import CompletionRequest
+from service.domain.escrow_record import AskKey, Escrow, EscrowState, Failure
+from service.domain.retention import Retention
+from service.flows.deliver_completion import DeliverCompletion
+from service.flows.open_escrow import OpenEscrow
+from service.flows.settle_invoice import SettleInvoice
+from service.ports.books import Books
+from service.ports.clock import Clock
+from service.ports.escrow_runs import EscrowRuns
+from service.ports.identifiers import Identifiers
+
+TRIES = 4
+GONE = "What this request bought is no longer kept; ask with another Idempotency-Key."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One ask. `scope` is the address; `request_sha256` the digest of the raw body."""
+
+    request: CompletionRequest
+    request_sha256: str
+    method: str
+    path: str
+    address: str
+    caller_id: str | None = None
+    proven_escrow_id: str | None = None
+    idempotency_key: str | None = None
+    respond_async: bool = False
+
+
+class AnswerKind(enum.StrEnum):
+    """What an ask got."""
+
+    CHALLENGE = "challenge"
+    COMPLETION = "completion"
+    ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`caller_id` is whom a token is minted for; `body` the `chat.completion` JSON when bought."""
+
+    kind: AnswerKind
+    escrow: Escrow
+    caller_id: str
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """How long an ask waits for its own run, and an identical one for somebody's."""
+
+    first_s: float = 600.0
+    identical_s: float = 20.0
+
+
+class AskCompletion:
+    """The paid route's use case."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        opening: OpenEscrow,
+        runs: EscrowRuns,
+        settlements: SettleInvoice,
+        deliveries: DeliverCompletion,
+        identifiers: Identifiers,
+        clock: Clock,
+        retention: Retention,
+        waits: Waits,
+    ) -> None:
+        """All by name: flows and ports."""
+        self._books = books
+        self._opening = opening
+        self._runs = runs
+        self._settlements = settlements
+        self._deliveries = deliveries
+        self._identifiers = identifiers
+        self._clock = clock
+        self._retention = retention
+        self._waits = waits
+
+    async def answer(self, ask: Ask) -> Answer:
+        """Raises the CallerFault or DependencyFault that the caller should read."""
+        caller_id = ask.caller_id or self._identifiers.caller_id()
+        own = await self._own(ask)
+        if own is not None:
+            return await self._claim(own, caller_id)
+        key = ask_key(ask)
+        for _ in range(TRIES):
+            found = await self._find(ask, key)
+            if found is not None:
+                answer = await self._follow(found, ask, caller_id)
+                if answer is not None:
+                    return answer
+            try:
+                return await self._open(ask, key, caller_id)
+            except errors.StaleEscrow:
+                continue  # the same ask was opened by a parallel request: find it
+        message = "The same request is being handled many times over; repeat it in a moment."
+        raise errors.CostPending(message, retry_after_s=1)
+
+    async def _own(self, ask: Ask) -> Escrow | None:
+        if ask.proven_escrow_id is None:
+            return None
+        escrow = await self._books.escrow(ask.proven_escrow_id)
+        same = escrow is not None and escrow.ask.request_sha256 == ask.request_sha256
+        return escrow if same else None
+
+    async def _claim(self, escrow: Escrow, caller_id: str) -> Answer:
+        """With its own proof: the node is asked while the books still say unpaid."""
+        unpaid = escrow.state in {EscrowState.INVOICED, EscrowState.EXPIRED}
+        if unpaid and escrow.payment_hash is not None:
+            await self._settlements.ask_node(escrow.payment_hash)
+            escrow = await self._books.escrow(escrow.escrow_id) or escrow
+        answer = await self._judged(own_verdict(escrow), escrow, caller_id)
+        if answer is None:
+            raise errors.CompletionGone(GONE)
+        return answer
+
+    async def _find(self, ask: Ask, key: AskKey) -> Escrow | None:
+        if key.idempotency_key is not None:
+            found = await self._books.ask_of_idempotency_key(key.idempotency_key)
+            if found is not None and found.ask.request_sha256 != ask.request_sha256:
+                message = (
+                    "This Idempotency-Key was used with another body. Send the same body again, "
+                    "or use a fresh key."
+                )
+                raise errors.IdempotencyConflict(message)
+            return found
+        if ask.caller_id is not None:
+            return await self._books.latest_ask(key.request_key)
+        return await self._books.latest_nameless_ask(key.address_key)
+
+    async def _follow(self, escrow: Escrow, ask: Ask, caller_id: str) -> Answer | None:
+        """What the found escrow gives this ask; None when a new one must be opened."""
+        decided = self._verdict(escrow, ask)
+        expired = (
+            escrow.invoice is not None
+            and self._clock.now_ms() >= escrow.invoice.expires_at_s * 1_000
+        )
+        if decided is Verdict.WAIT or (decided is Verdict.CHALLENGE and expired):
+            if ask.respond_async:
+                return self._accepted(escrow, caller_id)
+            escrow = await self._driven(escrow.escrow_id, self._waits.identical_s)
+            decided = self._verdict(escrow, ask)
+        return await self._judged(decided, escrow, caller_id)
+
+    def _verdict(self, escrow: Escrow, ask: Ask) -> Verdict:
+        return verdict(
+            escrow,
+            asker=ask.caller_id,
+            now_ms=self._clock.now_ms(),
+            retention=self._retention,
+            keyed=ask.idempotency_key is not None,
+        )
+
+    async def _open(self, ask: Ask, key: AskKey, caller_id: str) -> Answer:
+        escrow = await self._opening.open(ask.request, ask=key, caller_id=caller_id)
+        run = self._runs.start(escrow.escrow_id)
+        if ask.respond_async:
+            return self._accepted(escrow, caller_id)
+        escrow = await self._finished(run, escrow.escrow_id, self._waits.first_s)
+        answer = await self._judged(own_verdict(escrow), escrow, caller_id)
+        if answer is None:
+            raise errors.CompletionGone(GONE)
+        return answer
+
+    async def _judged(self, decided: Verdict, escrow: Escrow, caller_id: str) -> Answer | None:
+        match decided:
+            case Verdict.CHALLENGE:
+                return Answer(kind=AnswerKind.CHALLENGE, escrow=escrow, caller_id=caller_id)
+            case Verdict.DELIVER:
+                released, body = await self._deliveries.deliver(escrow)
+                kind = AnswerKind.COMPLETION
+                return Answer(kind=kind, escrow=released, caller_id=escrow.caller_id, body=body)
+            case Verdict.WAIT:
+                raise waiting_fault(escrow)
+            case Verdict.ALREADY_PAID:
+                message = (
+                    "This request is paid for. Repeat it with Authorization: L402 "
+                    "<macaroon>:<preimage> of the invoice you paid."
+                )
+                raise errors.AlreadyPaid(message, escrow_id=escrow.escrow_id)
+            case Verdict.SAME_FAILURE:
+                raise failure_fault(escrow.failure)
+            case Verdict.GONE:
+                raise errors.CompletionGone(GONE)
+            case Verdict.OPEN_ANEW:
+                return None
+
+    def _accepted(self, escrow: Escrow, caller_id: str) -> Answer:
+        return Answer(kind=AnswerKind.ACCEPTED, escrow=escrow, caller_id=caller_id)
+
+    async def _driven(self, escrow_id: str, wait_s: float) -> Escrow:
+        return await self._finished(self._runs.start(escrow_id), escrow_id, wait_s)
+
+    async def _finished(self, run: asyncio.Future[Escrow], escrow_id: str, wait_s: float) -> Escrow:
+        """Wait for the shared run; whoever stops waiting does not stop the run."""
+        try:
+            async with asyncio.timeout(wait_s):
+                return await asyncio.shield(run)
+        except TimeoutError:
+            escrow = await self._books.escrow(escrow_id)
+            if escrow is None:
+                message = f"there is no escrow {escrow_id[:80]}"
+                raise errors.EscrowNotFound(message) from None
+            return escrow
+
+
+def ask_key(ask: Ask) -> AskKey:
+    """The keys under which the same ask is found again."""
+    what = (ask.method, ask.path, ask.request_sha256, ask.idempotency_key or "")
+    scope = ask.caller_id or ask.address
+    keyed = ask.idempotency_key is not None
+    return AskKey(
+        request_key=_digest(scope, *what),
+        address_key=_digest(ask.address, *what),
+        address=ask.address,
+        request_sha256=ask.request_sha256,
+        nameless=ask.caller_id is None,
+        idempotency_key=_digest(scope, ask.path, ask.idempotency_key or "") if keyed else None,
+    )
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def waiting_fault(escrow: Escrow) -> errors.DependencyFault:
+    """Why an escrow is not yet payable."""
+    if escrow.state is EscrowState.COSTED:
+        message = "The Lightning node does not answer just now; repeat the same request."
+        return errors.NodeUnavailable(message, retry_after_s=5)
+    message = (
+        "The completion is running or its cost is still being looked up. Repeat the same request: "
+        "it finds this one, and nothing runs twice."
+    )
+    return errors.CostPending(message, retry_after_s=2)
+
+
+def failure_fault(failure: Failure | None) -> errors.CobotMeterError:
+    """The error that a failed escrow's asks are answered with."""
+    if failure is None:
+        return errors.UpstreamFailed("The completion failed; ask again.")
+    match failure.code:
+        case errors.UpstreamRefused.code:
+            return errors.UpstreamRefused(failure.message, status=failure.status)
+        case errors.UpstreamUnreachable.code:
+            return errors.UpstreamUnreachable(failure.message)
+        case errors.OutcomeUnknown.code:
+            return errors.OutcomeUnknown(failure.message)
+        case errors.InvoiceRefused.code:
+            return errors.InvoiceRefused(failure.message)
+        case _:
+            return errors.UpstreamFailed(failure.message)

@@ -1,0 +1,100 @@
+"""Hand over what is paid for: settled → released, and the same bytes again while they are kept.
+
+The delivery is committed before the first byte goes out. Must not know: how the answer is
+written on the wire. Only a settled or released escrow is ever opened here.
+"""
+
+from __future__ import annotations
+
+from service.domain.errors import CompletionGone, DependencyFault, SealBroken, StaleEscrow
+from service.domain.escrow_events import (
+    BodiesShredded,
+    ClaimLapsed,
+    CompletionDelivered,
+    CompletionLost,
+)
+from service.domain.escrow_record import Escrow, EscrowState
+from service.domain.pricing import kept_when_lapsed_msat
+from service.flows.record_event import EventRecorder, ReleaseGate
+from service.flows.run_completion import completion_label
+from service.ports.books import Books
+from service.ports.identifiers import Sealer
+
+PAID = frozenset({EscrowState.SETTLED, EscrowState.RELEASED})
+
+
+class DeliverCompletion:
+    """The only place that opens a sealed completion."""
+
+    def __init__(
+        self, *, books: Books, recorder: EventRecorder, sealer: Sealer, gate: ReleaseGate
+    ) -> None:
+        """A closed `gate` stops every release."""
+        self._books = books
+        self._recorder = recorder
+        self._sealer = sealer
+        self._gate = gate
+
+    async def deliver(self, escrow: Escrow) -> tuple[Escrow, bytes]:
+        """The released escrow and its `chat.completion` JSON, the same at every call.
+
+        Raises CompletionGone when it is refunded or no longer kept, DependencyFault when
+        releases are stopped. Whoever calls has checked that the caller may read it.
+        """
+        if self._gate.closed_by is not None:
+            message = "Releases are stopped until the operator has looked at the books."
+            raise DependencyFault(message, retry_after_s=60)
+        if escrow.state not in PAID:
+            raise CompletionGone(_gone(escrow))
+        try:
+            body = await self._open(escrow)
+        except SealBroken:
+            await self._lost(escrow)
+            raise CompletionGone(_gone(escrow)) from None
+        if escrow.state is EscrowState.RELEASED:
+            return escrow, body
+        return await self._released(escrow), body
+
+    async def claim_lapsed(self, escrow: Escrow) -> Escrow:
+        """Settled and not claimed in time: what it did not cost us becomes credit."""
+        kept_msat = kept_when_lapsed_msat(
+            escrow.cost_pusd,
+            price_msat=escrow.price_msat,
+            rate=escrow.quote.rate,
+            terms=escrow.quote.terms,
+        )
+        return await self._recorder.record(escrow, ClaimLapsed(kept_msat=kept_msat))
+
+    async def shred(self, escrow: Escrow) -> Escrow:
+        """Drop the key of a released or expired escrow."""
+        return await self._recorder.record(escrow, BodiesShredded())
+
+    async def _open(self, escrow: Escrow) -> bytes:
+        bodies = await self._books.bodies(escrow.escrow_id)
+        if bodies is None or bodies.completion is None or bodies.wrapped_key is None:
+            message = f"the completion of {escrow.escrow_id} is not stored"
+            raise SealBroken(message)
+        label = completion_label(escrow.escrow_id)
+        return self._sealer.open(bodies.wrapped_key, bodies.completion, label=label)
+
+    async def _released(self, escrow: Escrow) -> Escrow:
+        try:
+            return await self._recorder.record(escrow, CompletionDelivered())
+        except StaleEscrow:
+            current = await self._books.escrow(escrow.escrow_id)
+            if current is None or current.state is not EscrowState.RELEASED:
+                raise
+            return current
+
+    async def _lost(self, escrow: Escrow) -> None:
+        if escrow.state is EscrowState.SETTLED:
+            await self._recorder.record(escrow, CompletionLost())
+
+
+def _gone(escrow: Escrow) -> str:
+    if escrow.state is EscrowState.RELEASED:
+        return "This completion was delivered and is no longer kept. Ask again for a new one."
+    return (
+        "This completion is no longer kept. What was paid and not used is credit of the caller "
+        "whose token this is; ask again and it is used first."
+    )

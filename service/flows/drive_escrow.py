@@ -1,0 +1,120 @@
+"""The one driver: take an escrow as far as it goes without the outside, whatever brought us here.
+
+A request, a word of the node, a timer, a restart and an operator's command all end in
+`drive(escrow_id)`. At most one run per escrow is active in a process (ports/escrow_runs.py);
+against other writers the row's version decides. Must not know: who waits for the result.
+"""
+
+from __future__ import annotations
+
+from service.domain.errors import EscrowNotFound, NodeUnavailable, StaleEscrow
+from service.domain.escrow_events import CostGivenUp
+from service.domain.escrow_record import Escrow, EscrowState
+from service.domain.escrow_schedule import EXPIRY_GRACE_MS, gives_up_at_ms
+from service.domain.retention import Retention
+from service.flows.deliver_completion import DeliverCompletion
+from service.flows.find_cost import FindCost
+from service.flows.issue_invoice import IssueInvoice
+from service.flows.record_event import EventRecorder
+from service.flows.run_completion import RunCompletion
+from service.flows.settle_invoice import SettleInvoice
+from service.ports.books import Books
+from service.ports.clock import Clock
+
+STEPS_MAX = 32
+
+
+class EscrowDriver:
+    """Knows which flow acts in which state, and when a state has to wait."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        recorder: EventRecorder,
+        runs: RunCompletion,
+        costs: FindCost,
+        invoices: IssueInvoice,
+        settlements: SettleInvoice,
+        deliveries: DeliverCompletion,
+        clock: Clock,
+        retention: Retention,
+    ) -> None:
+        """All by name: each is the flow of one or two states."""
+        self._books = books
+        self._recorder = recorder
+        self._runs = runs
+        self._costs = costs
+        self._invoices = invoices
+        self._settlements = settlements
+        self._deliveries = deliveries
+        self._clock = clock
+        self._retention = retention
+
+    async def drive(self, escrow_id: str) -> Escrow:
+        """The escrow where it waits for the outside or has ended. Raises EscrowNotFound."""
+        escrow = await self._read(escrow_id)
+        for _ in range(STEPS_MAX):
+            try:
+                moved = await self._step(escrow)
+            except StaleEscrow:
+                moved = await self._read(escrow_id)
+                if moved.version == escrow.version:
+                    raise
+            if moved.version == escrow.version:
+                return moved
+            escrow = moved
+        return escrow
+
+    async def _read(self, escrow_id: str) -> Escrow:
+        escrow = await self._books.escrow(escrow_id)
+        if escrow is None:
+            message = f"there is no escrow {escrow_id[:80]}"
+            raise EscrowNotFound(message)
+        return escrow
+
+    async def _step(self, escrow: Escrow) -> Escrow:
+        """One step, or the same escrow when there is nothing to do now."""
+        match escrow.state:
+            case EscrowState.OPENED:
+                return await self._runs.opened(escrow)
+            case EscrowState.REQUESTED:
+                return await self._runs.orphaned(escrow)
+            case EscrowState.COSTED:
+                return await self._invoices.costed(escrow)
+            case _:
+                return await self._timers(escrow)
+
+    async def _timers(self, escrow: Escrow) -> Escrow:
+        """Whatever is due in a state that otherwise waits: at most one thing at a time."""
+        now_ms = self._clock.now_ms()
+        if escrow.lookup_at_ms is not None and escrow.lookup_at_ms <= now_ms:
+            if escrow.state is EscrowState.GENERATED:
+                return await self._costs.generated(escrow)
+            return await self._costs.confirm(escrow)
+        match escrow.state:
+            case EscrowState.INVOICED:
+                return await self._expire(escrow, now_ms)
+            case EscrowState.FAILED if escrow.budget_held_pusd:
+                if gives_up_at_ms(escrow, self._retention) <= now_ms:
+                    return await self._recorder.record(escrow, CostGivenUp())
+            case _ if escrow.keep_until_ms is not None and escrow.keep_until_ms <= now_ms:
+                return await self._no_longer_kept(escrow)
+        return escrow
+
+    async def _no_longer_kept(self, escrow: Escrow) -> Escrow:
+        if escrow.state is EscrowState.SETTLED:
+            return await self._deliveries.claim_lapsed(escrow)
+        return await self._deliveries.shred(escrow)
+
+    async def _expire(self, escrow: Escrow, now_ms: int) -> Escrow:
+        """Past its expiry the node is asked to cancel; only what it answers is booked."""
+        if escrow.invoice is None or escrow.payment_hash is None:
+            return escrow
+        if escrow.invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS > now_ms:
+            return escrow
+        try:
+            await self._settlements.ask_node(escrow.payment_hash)
+        except NodeUnavailable:
+            return escrow
+        return await self._read(escrow.escrow_id)

@@ -1,0 +1,126 @@
+"""Find out what a run really cost: the upstream's own record, patiently, or what the answer said.
+
+generated → costed or failed, and corrections in every later state. Zero on a priced model is
+unknown, not zero; a missing record is not yet known, not missing. Must not know: who pays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from service.domain.completions import GenerationCost
+from service.domain.errors import DependencyFault
+from service.domain.escrow_events import CostConfirmed, CostKnown, CostLookupMissed, CostNotFound
+from service.domain.escrow_record import Cost, CostStanding, Escrow, EscrowState, Failure
+from service.domain.pricing import price_for
+from service.domain.retention import LOOKUPS_MS, Retention, later_lookup_ms, lookup_due_ms
+from service.flows.record_event import EventRecorder
+from service.flows.run_completion import inline_cost
+from service.ports.clock import Clock
+from service.ports.identifiers import Identifiers
+from service.ports.upstream import Upstream
+
+NOT_FOUND = Failure(
+    code="cost_not_found",
+    message="The upstream never said what this completion cost, so it cannot be sold. Ask again.",
+)
+
+
+class FindCost:
+    """Look-ups at 0, 0.5, 1, 2, 4, 8 and 15 s after the answer, then rarer for a day."""
+
+    def __init__(
+        self,
+        *,
+        recorder: EventRecorder,
+        upstream: Upstream,
+        identifiers: Identifiers,
+        clock: Clock,
+        retention: Retention,
+    ) -> None:
+        """Every part is a port or a flow."""
+        self._recorder = recorder
+        self._upstream = upstream
+        self._identifiers = identifiers
+        self._clock = clock
+        self._retention = retention
+
+    async def generated(self, escrow: Escrow) -> Escrow:
+        """The costed escrow; still generated while the cost is unknown (a timer asks again)."""
+        cost = await self._early_lookups(escrow)
+        if cost is not None:
+            return await self._costed(escrow, cost, lookup_at_ms=None)
+        now_ms = self._clock.now_ms()
+        later_ms = later_lookup_ms(_since_ms(escrow), now_ms=now_ms)
+        provisional = inline_cost(escrow.run.inline_cost) if escrow.run else None
+        if provisional is not None:
+            return await self._costed(escrow, provisional, lookup_at_ms=later_ms)
+        if later_ms is None:
+            return await self._recorder.record(escrow, CostNotFound(failure=NOT_FOUND))
+        return await self._recorder.record(escrow, CostLookupMissed(lookup_at_ms=later_ms))
+
+    async def confirm(self, escrow: Escrow) -> Escrow:
+        """One durable look-up for an escrow whose price is fixed, or which failed."""
+        cost = await self._look_up(escrow)
+        if cost is not None:
+            return await self._recorder.record(escrow, CostConfirmed(cost=cost))
+        later_ms = later_lookup_ms(_since_ms(escrow), now_ms=self._clock.now_ms())
+        return await self._recorder.record(escrow, CostLookupMissed(lookup_at_ms=later_ms))
+
+    async def _early_lookups(self, escrow: Escrow) -> Cost | None:
+        since_ms = _since_ms(escrow)
+        elapsed_ms = self._clock.now_ms() - since_ms
+        first = sum(1 for due_ms in LOOKUPS_MS[1:] if due_ms <= elapsed_ms)
+        for number in range(first, len(LOOKUPS_MS)):
+            wait_ms = lookup_due_ms(since_ms, number) - self._clock.now_ms()
+            if wait_ms > 0:
+                await self._clock.sleep(_seconds(wait_ms))
+            cost = await self._look_up(escrow)
+            if cost is not None:
+                return cost
+        return None
+
+    async def _look_up(self, escrow: Escrow) -> Cost | None:
+        if escrow.generation_id is None:
+            return None
+        try:
+            record = await self._upstream.generation_cost(escrow.generation_id)
+        except DependencyFault:
+            return None
+        return _usable(escrow, record)
+
+    async def _costed(self, escrow: Escrow, cost: Cost, *, lookup_at_ms: int | None) -> Escrow:
+        price = price_for(
+            cost.cost_pusd,
+            ceiling_msat=escrow.quote.ceiling_msat,
+            rate=escrow.quote.rate,
+            terms=escrow.quote.terms,
+        )
+        event = CostKnown(
+            cost=cost,
+            price_msat=price.price_msat,
+            credit_used_msat=min(escrow.quote.credit_reserved_msat, price.price_msat),
+            payment_hash=payment_hash(self._identifiers, escrow.escrow_id, escrow.attempt),
+            lookup_at_ms=lookup_at_ms,
+        )
+        return await self._recorder.record(escrow, event)
+
+
+def payment_hash(identifiers: Identifiers, subject_id: str, attempt: int) -> str:
+    """The hash of the preimage that this attempt will always have."""
+    return hashlib.sha256(identifiers.preimage(subject_id, attempt)).hexdigest()
+
+
+def _usable(escrow: Escrow, record: GenerationCost) -> Cost | None:
+    failed = escrow.state is EscrowState.FAILED
+    if record.cost_pusd == 0 and not (escrow.quote.prices.free or failed):
+        return None
+    return Cost(cost_pusd=record.cost_pusd, text=record.total_cost, standing=CostStanding.CONFIRMED)
+
+
+def _since_ms(escrow: Escrow) -> int:
+    return escrow.run.completed_at_ms if escrow.run else escrow.opened_at_ms
+
+
+def _seconds(milliseconds: int) -> float:
+    return milliseconds / 1_000

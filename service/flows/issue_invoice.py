@@ -1,0 +1,84 @@
+"""Ask the node for the invoice of a costed escrow: costed → invoiced, settled or failed.
+
+The payment hash was stored with the cost, so asking again finds what an earlier try made. An
+amount of 0 is never sent (it would mean *any amount*). Must not know: how the caller is told.
+"""
+
+from __future__ import annotations
+
+from service.domain.errors import InvoiceRefused, NodeUnavailable
+from service.domain.escrow_events import CoveredByCredit, InvoiceIssued, InvoiceLost
+from service.domain.escrow_events import InvoiceRefused as InvoiceWasRefused
+from service.domain.escrow_record import Escrow, Failure, IssuedInvoice
+from service.domain.invoices import Invoice, InvoiceOrder, InvoiceState
+from service.domain.pricing import invoice_amount_msat
+from service.domain.retention import Retention
+from service.flows.find_cost import payment_hash
+from service.flows.record_event import EventRecorder
+from service.ports.clock import Clock
+from service.ports.identifiers import Identifiers
+from service.ports.lightning_node import LightningNode
+
+MEMO = "cobot-meter completion"
+TOO_LATE = Failure(
+    code=InvoiceRefused.code,
+    message="The Lightning node could not make an invoice for a whole day. You are not charged.",
+)
+
+
+class IssueInvoice:
+    """What credit covers is settled at once; the rest becomes one invoice in whole satoshis."""
+
+    def __init__(
+        self,
+        *,
+        recorder: EventRecorder,
+        node: LightningNode,
+        identifiers: Identifiers,
+        clock: Clock,
+        retention: Retention,
+        expiry_s: int,
+    ) -> None:
+        """`expiry_s` is how long an invoice lives."""
+        self._recorder = recorder
+        self._node = node
+        self._identifiers = identifiers
+        self._clock = clock
+        self._retention = retention
+        self._expiry_s = expiry_s
+
+    async def costed(self, escrow: Escrow) -> Escrow:
+        """The escrow after one try; unchanged while the node does not answer (a timer asks)."""
+        if escrow.due_msat == 0:
+            return await self._recorder.record(escrow, CoveredByCredit())
+        if self._clock.now_ms() - escrow.opened_at_ms > self._retention.costed_ms:
+            return await self._recorder.record(escrow, InvoiceWasRefused(failure=TOO_LATE))
+        try:
+            invoice = await self._node.add_invoice(self._order(escrow))
+        except NodeUnavailable:
+            return escrow
+        except InvoiceRefused as refused:
+            failure = Failure(code=refused.code, message=refused.message)
+            return await self._recorder.record(escrow, InvoiceWasRefused(failure=failure))
+        if invoice.state is InvoiceState.CANCELED:
+            next_hash = payment_hash(self._identifiers, escrow.escrow_id, escrow.attempt + 1)
+            return await self._recorder.record(escrow, InvoiceLost(payment_hash=next_hash))
+        return await self._recorder.record(escrow, InvoiceIssued(invoice=issued(invoice)))
+
+    def _order(self, escrow: Escrow) -> InvoiceOrder:
+        return InvoiceOrder(
+            preimage=self._identifiers.preimage(escrow.escrow_id, escrow.attempt),
+            payment_hash=escrow.payment_hash or "",
+            amount_msat=invoice_amount_msat(escrow.due_msat),
+            memo=MEMO,
+            expiry_s=self._expiry_s,
+        )
+
+
+def issued(invoice: Invoice) -> IssuedInvoice:
+    """The part of a node's invoice that an escrow keeps."""
+    return IssuedInvoice(
+        payment_request=invoice.payment_request,
+        amount_msat=invoice.amount_msat,
+        expires_at_s=invoice.expires_at_s,
+    )

@@ -1,0 +1,52 @@
+"""The models on offer and their prices, refreshed from the upstream. Must not know: callers."""
+
+from __future__ import annotations
+
+from service.domain.completions import Model
+from service.domain.errors import DependencyFault, ModelNotOffered
+from service.ports.clock import Clock
+from service.ports.upstream import Upstream
+
+FRESH_MS = 3_600_000
+
+
+class ModelCatalogue:
+    """The last list the upstream gave; older than an hour it is no longer priced from."""
+
+    def __init__(self, *, upstream: Upstream, clock: Clock, allowed: frozenset[str]) -> None:
+        """`allowed` narrows the offer to these ids; empty offers everything priced."""
+        self._upstream = upstream
+        self._clock = clock
+        self._allowed = allowed
+        self._models: dict[str, Model] = {}
+        self.refreshed_at_ms: int | None = None
+
+    async def refresh(self) -> None:
+        """Ask the upstream for its list. Raises its faults; the old list stays."""
+        models = await self._upstream.models()
+        offered = {
+            model.model_id: model
+            for model in models
+            if not self._allowed or model.model_id in self._allowed
+        }
+        self._models = offered
+        self.refreshed_at_ms = self._clock.now_ms()
+
+    def models(self) -> tuple[Model, ...]:
+        """Everything on offer, in the upstream's order."""
+        return tuple(self._models.values())
+
+    def offered(self, model_id: str) -> Model:
+        """The model. Raises ModelNotOffered, or DependencyFault when prices are too old."""
+        age_ms = self._clock.now_ms() - (self.refreshed_at_ms or 0)
+        if self.refreshed_at_ms is None or age_ms > FRESH_MS:
+            message = "The upstream's price list is not available; try again in a moment."
+            raise DependencyFault(message, retry_after_s=5)
+        model = self._models.get(model_id)
+        if model is None:
+            message = (
+                f"The model {model_id[:80]!r} is not offered here; GET /v1/models lists those "
+                "that are."
+            )
+            raise ModelNotOffered(message)
+        return model

@@ -1,0 +1,137 @@
+"""Open an escrow: quote the ceiling, reserve it under every guard, store the sealed request.
+
+Everything that can refuse a request does so here, before any upstream spend. Must not know:
+HTTP, or what happens to the escrow next.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+from service.domain.callers import CallerStanding, ExposureTerms
+from service.domain.completions import CompletionRequest
+from service.domain.errors import CallerBlocked, ExposureExceeded
+from service.domain.escrow_record import AskKey, Escrow, EscrowState, Quote
+from service.domain.ledger import StoredBodies
+from service.domain.pricing import PriceTerms, ceiling_for
+from service.domain.transitions import open_escrow
+from service.flows.offer_models import ModelCatalogue
+from service.flows.record_event import EventRecorder
+from service.flows.run_completion import request_label
+from service.ports.books import Books
+from service.ports.clock import Clock
+from service.ports.exchange_rate import ExchangeRates
+from service.ports.identifiers import Identifiers, Sealer
+
+TRIES = 3
+
+
+class OpenEscrow:
+    """A0, with a quote that nothing priced later can change."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        recorder: EventRecorder,
+        catalogue: ModelCatalogue,
+        rates: ExchangeRates,
+        identifiers: Identifiers,
+        sealer: Sealer,
+        clock: Clock,
+        price_terms: PriceTerms,
+        exposure: ExposureTerms,
+    ) -> None:
+        """`price_terms` and `exposure` are the operator's settings."""
+        self._books = books
+        self._recorder = recorder
+        self._catalogue = catalogue
+        self._rates = rates
+        self._identifiers = identifiers
+        self._sealer = sealer
+        self._clock = clock
+        self._price_terms = price_terms
+        self._exposure = exposure
+
+    async def open(self, request: CompletionRequest, *, ask: AskKey, caller_id: str) -> Escrow:
+        """The opened escrow.
+
+        Raises ModelNotOffered, RateStale, CallerBlocked, ExposureExceeded (nothing was spent),
+        and StaleEscrow when the same ask was opened by somebody else meanwhile.
+        """
+        for _ in range(TRIES - 1):
+            try:
+                return await self._open(request, ask, caller_id)
+            except ExposureExceeded as exceeded:
+                if exceeded.guard != "available":
+                    raise  # credit spent by a parallel ask: quote again with what is left
+        return await self._open(request, ask, caller_id)
+
+    async def _open(self, request: CompletionRequest, ask: AskKey, caller_id: str) -> Escrow:
+        standing = await self._books.standing(caller_id)
+        if standing.blocked:
+            message = "The operator of this service has blocked this caller."
+            raise CallerBlocked(message)
+        now_ms = self._clock.now_ms()
+        escrow = Escrow(
+            escrow_id=self._identifiers.escrow_id(),
+            caller_id=caller_id,
+            ask=ask,
+            quote=await self._quote(request, standing, now_ms),
+            stream=request.stream,
+            opened_at_ms=now_ms,
+            changed_at_ms=now_ms,
+            state=EscrowState.OPENED,
+            version=1,
+        )
+        escrow = _with_budget(escrow)
+        wrapped_key = self._sealer.new_key()
+        sealed = self._sealer.seal(wrapped_key, request.body, label=request_label(escrow.escrow_id))
+        await self._recorder.apply(
+            open_escrow(
+                escrow,
+                standing=standing,
+                terms=self._exposure,
+                bodies=StoredBodies(wrapped_key=wrapped_key, request=sealed),
+            )
+        )
+        return escrow
+
+    async def _quote(
+        self, request: CompletionRequest, standing: CallerStanding, now_ms: int
+    ) -> Quote:
+        model = self._catalogue.offered(request.model)
+        rate = await self._rates.current()
+        ceiling = ceiling_for(
+            prices=(model.price,),
+            prompt_bytes=request.prompt_bytes,
+            message_count=request.message_count,
+            max_tokens=request.max_tokens,
+            rate=rate,
+            terms=self._price_terms,
+        )
+        return Quote(
+            model=request.model,
+            max_tokens=request.max_tokens,
+            ceiling_pusd=ceiling.cost_pusd,
+            ceiling_msat=ceiling.price_msat,
+            credit_reserved_msat=min(max(standing.available_msat, 0), ceiling.price_msat),
+            newcomer=self._exposure.is_newcomer(standing.settled_msat),
+            day=utc_day(now_ms),
+            rate=rate,
+            terms=self._price_terms,
+            prices=model.price,
+        )
+
+
+def utc_day(now_ms: int) -> str:
+    """The UTC day of a moment, as budgets are named: `2026-11-22`."""
+    moment = dt.datetime.fromtimestamp(now_ms // 1_000, tz=dt.UTC)
+    return moment.date().isoformat()
+
+
+def _with_budget(escrow: Escrow) -> Escrow:
+    """Escrows that credit covers wholly count against no budget."""
+    covered = escrow.quote.credit_reserved_msat == escrow.quote.ceiling_msat
+    return dataclasses.replace(escrow, budget_held_pusd=0 if covered else escrow.quote.ceiling_pusd)

@@ -1,0 +1,80 @@
+"""Record one event of an escrow: transition, commit, wake-up. The only writer of flows.
+
+Must not know: why the event happened or what is driven next.
+"""
+
+from __future__ import annotations
+
+from service.domain.errors import BooksBusy, Broken, StaleEscrow
+from service.domain.escrow_events import EscrowEvent
+from service.domain.escrow_record import Escrow
+from service.domain.ledger import StoredBodies, Transition
+from service.domain.retention import Retention
+from service.domain.transitions import escrow_transition
+from service.ports.books import Applied, Books
+from service.ports.clock import Clock
+from service.ports.wakes import Wakes
+
+BUSY_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+class ReleaseGate:
+    """Closed for good when we find ourselves broken: nothing is released until somebody looks."""
+
+    def __init__(self) -> None:
+        """Open."""
+        self.closed_by: Broken | None = None
+
+
+class EventRecorder:
+    """Turns facts into commits."""
+
+    def __init__(
+        self, *, books: Books, wakes: Wakes, clock: Clock, retention: Retention, gate: ReleaseGate
+    ) -> None:
+        """All parts are shared; the recorder holds no state of its own."""
+        self._books = books
+        self._wakes = wakes
+        self._clock = clock
+        self._retention = retention
+        self._gate = gate
+
+    async def record(
+        self, escrow: Escrow, event: EscrowEvent, *, bodies: StoredBodies | None = None
+    ) -> Escrow:
+        """The escrow after `event`, durably; the stored row when it was recorded before.
+
+        Raises StaleEscrow when the row moved on, IllegalTransition when the event cannot happen,
+        ExposureExceeded when a guarded event was refused.
+        """
+        transition = escrow_transition(
+            escrow, event, at_ms=self._clock.now_ms(), retention=self._retention, bodies=bodies
+        )
+        applied = await self.apply(transition)
+        if applied.escrow is None:
+            message = f"{escrow.escrow_id} is not in the books"
+            raise StaleEscrow(message)
+        return applied.escrow
+
+    async def apply(self, transition: Transition) -> Applied:
+        """Apply any transition, patiently while the books are busy, and wake its waiters."""
+        applied = await self._patiently(transition)
+        self._wakes.wake(transition.subject_id)
+        return applied
+
+    async def _patiently(self, transition: Transition) -> Applied:
+        for delay_s in BUSY_DELAYS_S:
+            try:
+                return await self._once(transition)
+            except BooksBusy:
+                await self._clock.sleep(delay_s)
+        return await self._once(transition)
+
+    async def _once(self, transition: Transition) -> Applied:
+        try:
+            return await self._books.apply(transition)
+        except StaleEscrow:
+            raise
+        except Broken as broken:
+            self._gate.closed_by = broken
+            raise

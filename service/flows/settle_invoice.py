@@ -1,0 +1,126 @@
+"""Take the node's word on an invoice: settled or canceled, for escrows and top-ups alike.
+
+Must not know: whether a stream, a sweep or a waiting caller brought the word. Redelivery is
+certain, so everything here may happen twice. Our own clock never settles or cancels anything: it
+only makes us ask the node to cancel.
+"""
+
+from __future__ import annotations
+
+from service.domain.errors import ExposureExceeded, StaleEscrow
+from service.domain.escrow import is_repeated
+from service.domain.escrow_events import InvoiceCanceled, InvoiceSettled, LatePurchase
+from service.domain.escrow_record import Escrow, EscrowState
+from service.domain.escrow_schedule import EXPIRY_GRACE_MS
+from service.domain.invoices import Invoice, InvoiceState, NodeIdentity
+from service.domain.topups import Topup, TopupState
+from service.domain.transitions import topup_transition
+from service.flows.record_event import EventRecorder
+from service.ports.books import Books
+from service.ports.clock import Clock
+from service.ports.lightning_node import LightningNode
+
+TRIES = 3
+SETTLING = frozenset({EscrowState.INVOICED, EscrowState.EXPIRED})
+
+
+class SettleInvoice:
+    """Facts of the node become events of whoever the invoice belongs to."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        recorder: EventRecorder,
+        node: LightningNode,
+        identity: NodeIdentity,
+        clock: Clock,
+    ) -> None:
+        """`identity` is the node's, as it was at start."""
+        self._books = books
+        self._recorder = recorder
+        self._node = node
+        self._identity = identity
+        self._clock = clock
+
+    async def ask_node(self, payment_hash: str) -> Invoice | None:
+        """Look one invoice up and book what the node says; cancel it first when it has expired.
+
+        Raises NodeUnavailable; None when the node has never heard of it.
+        """
+        invoice = await self._node.look_up(payment_hash)
+        if invoice is None:
+            return None
+        expired_ms = invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS
+        if invoice.state is InvoiceState.OPEN and self._clock.now_ms() >= expired_ms:
+            invoice = await self._node.cancel_invoice(payment_hash)
+        await self.told(invoice)
+        return invoice
+
+    async def told(self, invoice: Invoice) -> None:
+        """Book what the node said. OPEN and ACCEPTED are not settled: nothing happens."""
+        if invoice.state not in {InvoiceState.SETTLED, InvoiceState.CANCELED}:
+            return None
+        for _ in range(TRIES - 1):
+            try:
+                return await self._subject_told(invoice)
+            except StaleEscrow:
+                continue  # the subject moved on between read and write: read it again
+        return await self._subject_told(invoice)
+
+    async def _subject_told(self, invoice: Invoice) -> None:
+        match await self._books.subject_of_payment(invoice.payment_hash):
+            case Escrow() as escrow:
+                await self._escrow_told(escrow, invoice)
+            case Topup() as topup:
+                await self._topup_told(topup, invoice)
+            case None:
+                pass  # keysend, AMP or another program's invoice on a shared node
+
+    async def _escrow_told(self, escrow: Escrow, invoice: Invoice) -> None:
+        if invoice.state is InvoiceState.CANCELED:
+            if escrow.state is EscrowState.INVOICED:
+                event = InvoiceCanceled(payment_hash=invoice.payment_hash)
+                await self._recorder.record(escrow, event)
+            return
+        settled = self._settled(invoice)
+        if escrow.state in SETTLING and not is_repeated(escrow, settled):
+            escrow = await self._recorder.record(escrow, settled)
+        if escrow.state is EscrowState.EXPIRED:
+            await self._buy_late(escrow)
+
+    async def _buy_late(self, escrow: Escrow) -> None:
+        """A late payment is credit; where the completion is still kept, it buys it."""
+        if escrow.keep_until_ms is None or escrow.paid_msat < escrow.due_msat:
+            return
+        standing = await self._books.standing(escrow.caller_id)
+        if standing.available_msat < escrow.price_msat:
+            return
+        try:
+            await self._recorder.record(escrow, LatePurchase())
+        except ExposureExceeded:
+            return  # the credit was spent on something else meanwhile, and stays the caller's
+
+    async def _topup_told(self, topup: Topup, invoice: Invoice) -> None:
+        now_ms = self._clock.now_ms()
+        if invoice.state is InvoiceState.SETTLED and topup.state is not TopupState.CREDITED:
+            settled = self._settled(invoice)
+            credited = topup.credited(
+                paid_msat=invoice.amount_paid_msat, settle_index=invoice.settle_index
+            )
+            await self._recorder.apply(
+                topup_transition(credited, "topup_credited", at_ms=now_ms, settled=settled)
+            )
+        elif invoice.state is InvoiceState.CANCELED and topup.state is TopupState.INVOICED:
+            await self._recorder.apply(
+                topup_transition(topup.lapsed(), "topup_lapsed", at_ms=now_ms)
+            )
+
+    def _settled(self, invoice: Invoice) -> InvoiceSettled:
+        return InvoiceSettled(
+            payment_hash=invoice.payment_hash,
+            paid_msat=invoice.amount_paid_msat,
+            settle_index=invoice.settle_index,
+            node_alias=self._identity.alias,
+            node_pubkey=self._identity.pubkey,
+        )

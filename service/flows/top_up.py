@@ -1,0 +1,114 @@
+"""Top-ups: what an empty ask is offered, and how its invoice is made.
+
+Must not know: HTTP, or how a payment is noticed (`settle_invoice.py` does).
+"""
+
+from __future__ import annotations
+
+from service.domain.errors import NodeUnavailable, StaleEscrow
+from service.domain.invoices import InvoiceOrder, InvoiceState
+from service.domain.retention import SECOND_MS
+from service.domain.topups import PROBE_AMOUNT_MSAT, Topup, TopupState
+from service.domain.transitions import topup_transition
+from service.flows.find_cost import payment_hash
+from service.flows.record_event import EventRecorder
+from service.ports.books import Books
+from service.ports.clock import Clock
+from service.ports.identifiers import Identifiers
+from service.ports.lightning_node import LightningNode
+
+MEMO = "cobot-meter top-up"
+TRIES = 3
+
+
+class TopUp:
+    """One open top-up per address (or named caller) at a time, so that probing costs nothing."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        recorder: EventRecorder,
+        node: LightningNode,
+        identifiers: Identifiers,
+        clock: Clock,
+        expiry_s: int,
+    ) -> None:
+        """`expiry_s` is how long an invoice lives."""
+        self._books = books
+        self._recorder = recorder
+        self._node = node
+        self._identifiers = identifiers
+        self._clock = clock
+        self._expiry_s = expiry_s
+
+    async def offer(self, *, address_key: str, caller_id: str | None) -> Topup:
+        """The open top-up of this address, or a fresh one. Raises NodeUnavailable."""
+        for _ in range(TRIES):
+            topup = await self._books.open_topup(address_key)
+            if topup is not None and self._over(topup):
+                await self._cancel(topup)
+                topup = None
+            try:
+                if topup is None:
+                    topup = await self._opened(address_key, caller_id)
+                return await self._issued(topup)
+            except StaleEscrow:
+                continue
+        message = "The top-up could not be made just now; ask again."
+        raise NodeUnavailable(message, retry_after_s=1)
+
+    def _over(self, topup: Topup) -> bool:
+        return topup.state is TopupState.INVOICED and (
+            self._clock.now_ms() >= topup.expires_at_s * SECOND_MS
+        )
+
+    async def _cancel(self, topup: Topup) -> None:
+        """An expired one makes room only once the node says so."""
+        invoice = await self._node.cancel_invoice(topup.payment_hash)
+        if invoice.state is InvoiceState.CANCELED:
+            await self._recorder.apply(
+                topup_transition(topup.lapsed(), "topup_lapsed", at_ms=self._clock.now_ms())
+            )
+
+    async def _opened(self, address_key: str, caller_id: str | None) -> Topup:
+        topup_id = self._identifiers.topup_id()
+        topup = Topup(
+            topup_id=topup_id,
+            caller_id=caller_id or self._identifiers.caller_id(),
+            address_key=address_key,
+            amount_msat=PROBE_AMOUNT_MSAT,
+            opened_at_ms=self._clock.now_ms(),
+            state=TopupState.OPENED,
+            version=1,
+            attempt=0,
+            payment_hash=payment_hash(self._identifiers, topup_id, 0),
+        )
+        transition = topup_transition(topup, "topup_opened", at_ms=topup.opened_at_ms)
+        return (await self._recorder.apply(transition)).topup or topup
+
+    async def _issued(self, topup: Topup) -> Topup:
+        if topup.state is not TopupState.OPENED:
+            return topup
+        invoice = await self._node.add_invoice(
+            InvoiceOrder(
+                preimage=self._identifiers.preimage(topup.topup_id, topup.attempt),
+                payment_hash=topup.payment_hash,
+                amount_msat=topup.amount_msat,
+                memo=MEMO,
+                expiry_s=self._expiry_s,
+            )
+        )
+        if invoice.state is InvoiceState.CANCELED:
+            lost = topup.lost(
+                payment_hash=payment_hash(self._identifiers, topup.topup_id, topup.attempt + 1)
+            )
+            return await self._issued(await self._write(lost, "topup_invoice_lost"))
+        moved = topup.issued(
+            payment_request=invoice.payment_request, expires_at_s=invoice.expires_at_s
+        )
+        return await self._write(moved, "topup_invoiced")
+
+    async def _write(self, topup: Topup, kind: str) -> Topup:
+        transition = topup_transition(topup, kind, at_ms=self._clock.now_ms())
+        return (await self._recorder.apply(transition)).topup or topup
