@@ -1,0 +1,127 @@
+"""The container file and the systemd unit, checked as far as any machine can."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source_tree import ROOT, python_files, source
+
+CONTAINERFILE = "deploy/Containerfile"
+UNIT = "deploy/cobot-meter.service"
+DATA = "/var/lib/cobot-meter"
+EXPOSURE_MAX = "15"  # systemd's own scale, in tenths: 0 is sealed, 100 is open
+WRONG_SETTING = "2"
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
+)
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Each instruction of the container file with its arguments, continued lines joined."""
+    lines = [line for line in source(CONTAINERFILE).splitlines() if not line.startswith("#")]
+    joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
+    pairs = (line.partition(" ") for line in joined.splitlines() if line)
+    return [(word, rest) for word, _, rest in pairs]
+
+
+def last_stage() -> list[tuple[str, str]]:
+    """The instructions of the stage that is shipped."""
+    everything = instructions()
+    first = max(index for index, (word, _) in enumerate(everything) if word == "FROM")
+    return everything[first:]
+
+
+def settings_in(name: str) -> set[str]:
+    """The COBOT_METER_ variables that a file gives a value."""
+    return set(re.findall(r"(COBOT_METER_[A-Z_]+)=", source(name)))
+
+
+def test_everything_copied_into_the_image_exists() -> None:
+    """Every source of a COPY from the repository is there."""
+    copies = [shlex.split(rest) for word, rest in instructions() if word == "COPY"]
+    sources = [path for words in copies if not words[0].startswith("--") for path in words[:-1]]
+    assert sources
+    assert [path for path in sources if not (ROOT / path).exists()] == []
+
+
+def test_the_image_holds_what_the_lock_says() -> None:
+    """Packages come from the run-time lock by hash; nothing else is resolved or downloaded."""
+    installs = [rest for word, rest in instructions() if word == "RUN" and "pip install" in rest]
+    locked, ours = installs
+    assert "--require-hashes -r /app/requirements/runtime.lock" in locked
+    assert "--no-deps" in locked
+    assert "--no-deps --no-build-isolation" in ours
+    assert not any(word == "ADD" for word, _ in instructions())
+
+
+def test_the_image_runs_as_nobody_in_particular() -> None:
+    """The shipped stage ends as a numbered user who is not root, and never goes back."""
+    users = [rest for word, rest in last_stage() if word == "USER"]
+    assert users == ["10001:10001"]
+
+
+def test_the_image_keeps_its_books_on_a_volume_and_says_how_it_is() -> None:
+    """Data directory, volume and health check are there and agree."""
+    shipped = dict(last_stage())
+    assert shipped["VOLUME"] == DATA
+    assert f"COBOT_METER_DATA_DIR={DATA}" in source(CONTAINERFILE)
+    assert "/healthz" in shipped["HEALTHCHECK"]
+    assert shipped["STOPSIGNAL"] == "SIGTERM"
+    assert (shipped["ENTRYPOINT"], shipped["CMD"]) == ('["cobot-meter"]', '["serve"]')
+
+
+@pytest.mark.parametrize("name", [CONTAINERFILE, UNIT])
+def test_every_setting_that_is_given_exists(name: str) -> None:
+    """What deploy/ sets is what the settings read: an unknown variable would stop the start."""
+    known = "".join(source(module) for module in python_files("service/wiring"))
+    given = settings_in(name)
+    assert given
+    assert [variable for variable in sorted(given) if variable not in known] == []
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit with a command that exists here, since the installed one does not."""
+    copy = tmp_path / "cobot-meter.service"
+    text = source(UNIT).replace("/opt/cobot-meter/bin/cobot-meter", sys.executable)
+    copy.write_text(text, encoding="utf-8")
+    return copy
+
+
+def systemd_analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run systemd-analyze, which needs no running systemd for what is asked here."""
+    return subprocess.run(
+        ["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@needs_systemd
+def test_systemd_finds_no_fault_with_the_unit(unit: Path) -> None:
+    """`systemd-analyze verify` accepts every line."""
+    result = systemd_analyze("verify", "--man=no", str(unit))
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@needs_systemd
+def test_the_unit_is_hardened(unit: Path) -> None:
+    """`systemd-analyze security` rates the exposure at no more than 1.5 of 10."""
+    if "--offline" not in systemd_analyze("--help").stdout:
+        pytest.skip("this systemd-analyze cannot rate a unit that is not installed")
+    result = systemd_analyze("security", "--offline=true", f"--threshold={EXPOSURE_MAX}", str(unit))
+    assert result.returncode == 0, result.stdout[-400:]
+
+
+def test_the_unit_waits_for_the_drain_and_leaves_wrong_settings_alone() -> None:
+    """Stopping gives time to drain, and exit 2 is not answered with a restart."""
+    lines = source(UNIT).splitlines()
+    assert "TimeoutStopSec=90" in lines
+    assert f"RestartPreventExitStatus={WRONG_SETTING}" in lines
+    assert "DynamicUser=yes" in lines
