@@ -5,6 +5,8 @@ Must not know: why the event happened or what is driven next.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from service.domain.errors import BooksBusy, Broken, StaleEscrow
 from service.domain.escrow_events import EscrowEvent
 from service.domain.escrow_record import Escrow
@@ -15,6 +17,7 @@ from service.ports.books import Applied, Books
 from service.ports.clock import Clock
 from service.ports.wakes import Wakes
 
+Observer = Callable[[Transition], None]
 BUSY_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -30,14 +33,22 @@ class EventRecorder:
     """Turns facts into commits."""
 
     def __init__(
-        self, *, books: Books, wakes: Wakes, clock: Clock, retention: Retention, gate: ReleaseGate
+        self,
+        *,
+        books: Books,
+        wakes: Wakes,
+        clock: Clock,
+        retention: Retention,
+        gate: ReleaseGate,
+        observe: Observer,
     ) -> None:
-        """All parts are shared; the recorder holds no state of its own."""
+        """`observe` is told every transition that was new; the recorder holds no state."""
         self._books = books
         self._wakes = wakes
         self._clock = clock
         self._retention = retention
         self._gate = gate
+        self._observe = observe
 
     async def record(
         self, escrow: Escrow, event: EscrowEvent, *, bodies: StoredBodies | None = None
@@ -59,6 +70,8 @@ class EventRecorder:
     async def apply(self, transition: Transition) -> Applied:
         """Apply any transition, patiently while the books are busy, and wake its waiters."""
         applied = await self._patiently(transition)
+        if not applied.repeated:
+            self._observe(transition)
         self._wakes.wake(transition.subject_id)
         return applied
 

@@ -1,0 +1,26 @@
+"""Exchange rates. A static one from settings, for development only: wiring refuses it on mainnet.
+
+Must not know: prices, or who is charged.
+"""
+
+from __future__ import annotations
+
+from service.domain.money import ExchangeRate
+from service.ports.clock import Clock
+
+
+class StaticRate:
+    """Implements `ports.exchange_rate.ExchangeRates` with one unchanging figure."""
+
+    def __init__(self, *, usd_micro_per_btc: int, clock: Clock) -> None:
+        """`usd_micro_per_btc` is the price of a bitcoin in 1e-6 USD."""
+        self._usd_micro_per_btc = usd_micro_per_btc
+        self._clock = clock
+
+    async def current(self) -> ExchangeRate:
+        """The figure, dated now."""
+        return ExchangeRate(
+            usd_micro_per_btc=self._usd_micro_per_btc,
+            source="static",
+            fetched_at_ms=self._clock.now_ms(),
+        )

@@ -1,0 +1,89 @@
+"""Runs the driver: one run per escrow at a time, all in the service's own task group.
+
+A run belongs to the service, not to the connection that asked for it. Must not know: what the
+driver does, or who waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from service.background.supervise import Supervisor
+from service.domain.errors import Broken, CobotMeterError, Draining
+from service.domain.escrow_record import Escrow
+from service.flows.drive_escrow import EscrowDriver
+
+
+class EscrowRunner:
+    """Implements `ports.escrow_runs.EscrowRuns`."""
+
+    def __init__(
+        self,
+        *,
+        driver: EscrowDriver,
+        tasks: asyncio.TaskGroup,
+        supervisor: Supervisor,
+        runs_max: int,
+    ) -> None:
+        """At most `runs_max` runs act at once; the others wait their turn."""
+        self._driver = driver
+        self._tasks = tasks
+        self._supervisor = supervisor
+        self._slots = asyncio.Semaphore(runs_max)
+        self._runs: dict[str, asyncio.Future[Escrow]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    @property
+    def active(self) -> int:
+        """How many runs are under way."""
+        return len(self._runs)
+
+    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
+        """Drive this escrow, or join the run that does. Raises Draining."""
+        run = self._runs.get(escrow_id)
+        if run is not None:
+            return run
+        if self._draining:
+            message = "This service is restarting; repeat the same request in a moment."
+            raise Draining(message, retry_after_s=5)
+        run = asyncio.get_running_loop().create_future()
+        self._runs[escrow_id] = run
+        task = self._tasks.create_task(self._run(escrow_id, run), name=f"escrow {escrow_id[:12]}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return run
+
+    async def drain(self, grace_s: float) -> int:
+        """Start nothing new, let the runs finish, stop the rest; how many were stopped.
+
+        What is stopped stays in the books as it was, and the next start recovers it.
+        """
+        self._draining = True
+        if not self._running:
+            return 0
+        _, unfinished = await asyncio.wait(self._running, timeout=grace_s)
+        for task in unfinished:
+            task.cancel()
+        return len(unfinished)
+
+    async def _run(self, escrow_id: str, run: asyncio.Future[Escrow]) -> None:
+        """Supervised, so that one escrow's bug does not end the process and with it all others."""
+        try:
+            await self._supervisor.once("escrow run", lambda: self._drive(escrow_id, run))
+        except asyncio.CancelledError:
+            run.set_exception(Draining("This service is restarting; repeat the same request."))
+            raise
+        finally:
+            del self._runs[escrow_id]
+            if not run.done():
+                run.set_exception(Broken("The run of this escrow failed; the books have its state."))
+            run.exception()  # retrieved: a run that nobody waits for is no warning
+
+    async def _drive(self, escrow_id: str, run: asyncio.Future[Escrow]) -> None:
+        async with self._slots:
+            try:
+                run.set_result(await self._driver.drive(escrow_id))
+            except CobotMeterError as error:
+                run.set_exception(error)
+                raise

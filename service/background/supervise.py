@@ -1,0 +1,52 @@
+"""The process edge of the background: what keeps a loop alive, and the only catch-all there.
+
+A fault of a part outside is expected: it is logged and the loop goes on. Anything else is a bug:
+it is logged with its traceback, counted, and the loop goes on too, because stopping the settling
+of payments would harm callers who have paid. Must not know: what the loops do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from service.domain.errors import CobotMeterError, DependencyFault
+from service.ports.clock import Clock
+
+LOG = logging.getLogger(__name__)
+BACKOFF_MAX_S = 30.0
+
+Action = Callable[[], Awaitable[object]]
+Report = Callable[[str], None]
+
+
+class Supervisor:
+    """Runs named actions; `report` counts their faults by name."""
+
+    def __init__(self, *, clock: Clock, report: Report) -> None:
+        """`report` is told `name` at every fault."""
+        self._clock = clock
+        self._report = report
+
+    async def once(self, name: str, action: Action) -> bool:
+        """Run it; whether it ended well. Never raises, except when cancelled."""
+        try:
+            await action()
+        except DependencyFault as fault:
+            LOG.warning("%s: %s", name, fault.message)
+        except CobotMeterError as error:
+            LOG.error("%s: %s: %s", name, error.code, error.message)  # noqa: TRY400 - expected
+        except Exception:
+            LOG.exception("%s failed in a way nobody foresaw", name)
+        else:
+            return True
+        self._report(name)
+        return False
+
+    async def every(self, name: str, interval_s: float, action: Action) -> None:
+        """Run it for ever, `interval_s` apart, and further apart while it fails."""
+        pause_s = interval_s
+        while True:
+            well = await self.once(name, action)
+            pause_s = interval_s if well else min(2 * pause_s, max(BACKOFF_MAX_S, interval_s))
+            await self._clock.sleep(pause_s)
