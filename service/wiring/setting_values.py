@@ -1,0 +1,121 @@
+"""Reads typed values out of named variables, and knows which of them exist.
+
+Must not know: what the values mean. Every refusal names the variable and says what fits.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import math
+import re
+from collections.abc import Mapping
+
+from service.domain.errors import SettingInvalid
+from service.domain.money import MSAT_PER_SAT, pusd_from_text
+
+PORT_MAX = 65_535
+PUSD_PER_MICRO_USD = 1_000_000
+_INTEGER = re.compile(r"[0-9]{1,15}")
+_DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
+
+
+class Values:
+    """The variables of one prefix; each read makes its name known."""
+
+    def __init__(self, environ: Mapping[str, str], *, prefix: str) -> None:
+        """`environ` is only read."""
+        self._environ = environ
+        self._prefix = prefix
+        self._known: set[str] = set()
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Every variable that was asked for so far."""
+        return frozenset(self._known)
+
+    def refuse_unknown(self) -> None:
+        """A misspelt setting would be a silent default: stop instead."""
+        for name in sorted(self._environ):
+            if name.startswith(self._prefix) and name not in self._known:
+                close = difflib.get_close_matches(name, self._known, n=1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                message = f"{name} is not a setting of this version{hint}"
+                raise SettingInvalid(message)
+
+    def text(self, name: str, default: str) -> str:
+        """Any non-empty text."""
+        value = self._raw(name, default)
+        if not value:
+            self._refuse(name, value, "a value; unset it to use the default")
+        return value
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        """One of a few words."""
+        value = self._raw(name, default)
+        if value not in choices:
+            self._refuse(name, value, f"one of {', '.join(choices)}")
+        return value
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """Words separated by commas; none by default."""
+        return tuple(word.strip() for word in self._raw(name, "").split(",") if word.strip())
+
+    def networks(self, name: str) -> tuple[str, ...]:
+        """Networks in CIDR notation, separated by commas."""
+        words = self.words(name)
+        for word in words:
+            try:
+                ipaddress.ip_network(word)
+            except ValueError:
+                self._refuse(name, word, "networks such as 10.0.0.0/8, separated by commas")
+        return words
+
+    def integer(self, name: str, default: int, *, at_least: int = 0, at_most: int = 10**12) -> int:
+        """A whole number in a range."""
+        value = self._raw(name, str(default))
+        if not _INTEGER.fullmatch(value) or not at_least <= int(value) <= at_most:
+            self._refuse(name, value, f"a whole number from {at_least} to {at_most}")
+        return int(value)
+
+    def sat_as_msat(self, name: str, default: int) -> int:
+        """A whole number of satoshis, in msat."""
+        return self.integer(name, default) * MSAT_PER_SAT
+
+    def pusd(self, name: str, default: str) -> int:
+        """An amount of USD such as 0.25, in pico-USD."""
+        value = self._raw(name, default)
+        if not _DECIMAL.fullmatch(value):
+            self._refuse(name, value, "an amount of USD such as 0.25")
+        return pusd_from_text(value)
+
+    def usd_micro(self, name: str, default: str) -> int:
+        """A price in USD with at most six decimals, in micro-USD, above zero."""
+        pusd = self.pusd(name, default)
+        if not pusd or pusd % PUSD_PER_MICRO_USD:
+            self._refuse(name, self._raw(name, default), "a price in USD, six decimals at most")
+        return pusd // PUSD_PER_MICRO_USD
+
+    def seconds(self, name: str, default: str) -> float:
+        """A duration in seconds, fractions allowed."""
+        value = self._raw(name, default)
+        if not _DECIMAL.fullmatch(value) or not math.isfinite(float(value)):
+            self._refuse(name, value, "a number of seconds such as 0.5 or 30")
+        return float(value)
+
+    def host_and_port(self, name: str, default: str) -> tuple[str, int]:
+        """`127.0.0.1:8402` or `[::1]:8402`; port 0 lets the system choose."""
+        value = self._raw(name, default)
+        host, _, port = value.rpartition(":")
+        if not host or not _INTEGER.fullmatch(port) or int(port) > PORT_MAX:
+            self._refuse(name, value, "an address and port such as 127.0.0.1:8402")
+        return host.strip("[]"), int(port)
+
+    def _raw(self, name: str, default: str) -> str:
+        full = self._prefix + name
+        self._known.add(full)
+        return self._environ.get(full, default).strip()
+
+    def _refuse(self, name: str, value: str, wanted: str) -> None:
+        message = f"{self._prefix}{name} must be {wanted}, not {value[:60]!r}"
+        raise SettingInvalid(message)

@@ -1,0 +1,221 @@
+"""Settings, read once from the environment and handed out in small frozen sections.
+
+A missing, wrong or unknown variable stops the start with one line. Must not know: the parts that
+are built from it. `VARIABLES` is the whole list; the operator guide is checked against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.domain.callers import CapTerms, ExposureTerms
+from service.domain.errors import SettingInvalid
+from service.domain.pricing import PriceTerms
+from service.wiring.setting_values import Values
+
+PREFIX = "COBOT_METER_"
+UPSTREAM_KEY = "OPENROUTER_API_KEY"
+REGTEST = "regtest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a part listens."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """As a base URL, without a trailing slash."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceSettings:
+    """The HTTP face."""
+
+    listen: Address
+    public_url: str
+    body_bytes_max: int
+    trusted_proxies: tuple[str, ...]
+    first_wait_s: float
+    identical_wait_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamSettings:
+    """The gateway: the built-in simulator, or OpenRouter with a key."""
+
+    simulated: bool
+    simulator_listen: Address
+    simulator_lag_s: float
+    simulator_latency_s: float
+    base_url: str
+    api_key: Secret
+    timeout_s: float
+    models: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """The Lightning node; only the embedded development node so far."""
+
+    network: str
+    listen: Address
+    invoice_expiry_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """Bounds of the process itself."""
+
+    log_level: str
+    drain_s: float
+    runs_max: int
+    due_interval_s: float
+    sweep_interval_s: float
+    compare_interval_s: float
+    catalogue_interval_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything; each part is given its own section only."""
+
+    data_dir: Path
+    face: FaceSettings
+    upstream: UpstreamSettings
+    node: NodeSettings
+    prices: PriceTerms
+    exposure: ExposureTerms
+    rate_usd_micro_per_btc: int
+    run: RunSettings
+
+
+class Secret:
+    """A value that never shows itself in a log or a traceback."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value, for the one place that sends it."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings. Raises SettingInvalid with one sentence that names the variable."""
+    values = Values(environ, prefix=PREFIX)
+    settings = Settings(
+        data_dir=Path(values.text("DATA_DIR", ".cobot-meter")),
+        face=_face(values),
+        upstream=_upstream(values, environ),
+        node=_node(values),
+        prices=PriceTerms(
+            credit_fee_bps=values.integer("CREDIT_FEE_BPS", 550, at_most=100_000),
+            markup_bps=values.integer("MARKUP_BPS", 1_000, at_most=100_000),
+            safety_bps=values.integer("SAFETY_BPS", 500, at_most=100_000),
+        ),
+        exposure=_exposure(values),
+        rate_usd_micro_per_btc=values.usd_micro("RATE_USD_PER_BTC", "100000"),
+        run=_run(values),
+    )
+    values.refuse_unknown()
+    _refuse_mainnet(settings)
+    return settings
+
+
+def _face(values: Values) -> FaceSettings:
+    listen = _address(values, "LISTEN", "127.0.0.1:8402")
+    return FaceSettings(
+        listen=listen,
+        public_url=values.text("PUBLIC_URL", listen.url).rstrip("/"),
+        body_bytes_max=values.integer("BODY_BYTES_MAX", 1_048_576, at_least=1_024),
+        trusted_proxies=values.networks("TRUSTED_PROXIES"),
+        first_wait_s=values.seconds("FIRST_WAIT_S", "600"),
+        identical_wait_s=values.seconds("IDENTICAL_WAIT_S", "20"),
+    )
+
+
+def _upstream(values: Values, environ: Mapping[str, str]) -> UpstreamSettings:
+    simulated = values.choice("UPSTREAM", "simulator", ("simulator", "openrouter")) == "simulator"
+    key = Secret("simulated" if simulated else environ.get(UPSTREAM_KEY, "").strip())
+    if not key:
+        message = (
+            f"{UPSTREAM_KEY} is missing: set it, or leave {PREFIX}UPSTREAM=simulator "
+            "to try things out without spending"
+        )
+        raise SettingInvalid(message)
+    listen = _address(values, "SIMULATOR_LISTEN", "127.0.0.1:8403")
+    default_url = f"{listen.url}/api/v1" if simulated else "https://openrouter.ai/api/v1"
+    return UpstreamSettings(
+        simulated=simulated,
+        simulator_listen=listen,
+        simulator_lag_s=values.seconds("SIMULATOR_LAG_S", "0.3"),
+        simulator_latency_s=values.seconds("SIMULATOR_LATENCY_S", "0.2"),
+        base_url=values.text("UPSTREAM_URL", default_url).rstrip("/"),
+        api_key=key,
+        timeout_s=values.seconds("UPSTREAM_TIMEOUT_S", "300"),
+        models=frozenset(values.words("MODELS")),
+    )
+
+
+def _node(values: Values) -> NodeSettings:
+    values.choice("NODE", "development", ("development",))
+    return NodeSettings(
+        network=values.choice("NETWORK", REGTEST, (REGTEST, "signet", "testnet", "mainnet")),
+        listen=_address(values, "NODE_LISTEN", "127.0.0.1:8404"),
+        invoice_expiry_s=values.integer("INVOICE_EXPIRY_S", 600, at_least=1, at_most=86_400),
+    )
+
+
+def _exposure(values: Values) -> ExposureTerms:
+    return ExposureTerms(
+        cap=CapTerms(
+            newcomer_msat=values.sat_as_msat("NEWCOMER_CAP_SAT", 200),
+            max_msat=values.sat_as_msat("CAP_MAX_SAT", 100_000),
+        ),
+        newcomer_until_msat=values.sat_as_msat("NEWCOMER_UNTIL_SAT", 200),
+        address_day_msat=values.sat_as_msat("ADDRESS_DAY_SAT", 400),
+        newcomers_day_pusd=values.pusd("NEWCOMERS_DAY_USD", "0.25"),
+        proven_day_pusd=values.pusd("PROVEN_DAY_USD", "0.75"),
+    )
+
+
+def _run(values: Values) -> RunSettings:
+    levels = ("debug", "info", "warning", "error")
+    return RunSettings(
+        log_level=values.choice("LOG_LEVEL", "info", levels),
+        drain_s=values.seconds("DRAIN_S", "30"),
+        runs_max=values.integer("RUNS_MAX", 1_024, at_least=1, at_most=100_000),
+        due_interval_s=values.seconds("DUE_INTERVAL_S", "1"),
+        sweep_interval_s=values.seconds("SWEEP_INTERVAL_S", "30"),
+        compare_interval_s=values.seconds("COMPARE_INTERVAL_S", "60"),
+        catalogue_interval_s=values.seconds("CATALOGUE_INTERVAL_S", "300"),
+    )
+
+
+def _address(values: Values, name: str, default: str) -> Address:
+    host, port = values.host_and_port(name, default)
+    return Address(host=host, port=port)
+
+
+def _refuse_mainnet(settings: Settings) -> None:
+    if settings.node.network != REGTEST:
+        message = (
+            f"{PREFIX}NETWORK={settings.node.network} needs a real node and a live exchange rate: "
+            f"the development node and the static rate work on {REGTEST} only"
+        )
+        raise SettingInvalid(message)
