@@ -1,0 +1,132 @@
+"""What the development node remembers: every invoice, as the facts so far leave it.
+
+Must not know: files, time's passing, faults or streams. Live facts and those read back after a
+restart go through the same `apply`, so a restart cannot remember anything differently.
+"""
+
+from __future__ import annotations
+
+import bisect
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from service.adapters.lightning.dev_node_log import (
+    Accepted,
+    Added,
+    Canceled,
+    InvoiceFact,
+    Reopened,
+    Settled,
+)
+from service.domain.invoices import Invoice, InvoiceState
+
+PARTS_HOLD_MS = 120_000  # lnd gives an incomplete payment back after 120 s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevInvoice:
+    """One invoice and the secret that only its payer may learn."""
+
+    preimage: str
+    memo: str
+    invoice: Invoice
+    accepted_at_ms: int = 0
+
+    @property
+    def due_ms(self) -> int | None:
+        """When time alone will change the state; None for a final one."""
+        if self.invoice.state is InvoiceState.OPEN:
+            return self.invoice.expires_at_s * 1000
+        if self.invoice.state is InvoiceState.ACCEPTED:
+            return self.accepted_at_ms + PARTS_HOLD_MS
+        return None
+
+    def due_fact(self, now_ms: int, *, holds_expiry: bool) -> InvoiceFact | None:
+        """What the passing of time has done: parts given back, or an open invoice expired."""
+        if self.due_ms is None or now_ms < self.due_ms:
+            return None
+        if self.invoice.state is InvoiceState.ACCEPTED:
+            return Reopened(payment_hash=self.invoice.payment_hash)
+        return None if holds_expiry else Canceled(payment_hash=self.invoice.payment_hash)
+
+
+class DevInvoices:
+    """All invoices of one node, in memory."""
+
+    def __init__(self, facts: Iterable[InvoiceFact] = ()) -> None:
+        """Begin with what the facts say."""
+        self._invoices: dict[str, DevInvoice] = {}
+        self._settled: list[tuple[int, str]] = []  # ascending by settle index
+        self._due: list[tuple[int, str]] = []
+        for fact in facts:
+            self.apply(fact)
+
+    @property
+    def last_settle_index(self) -> int:
+        """The highest index given so far; 0 before the first settlement."""
+        return self._settled[-1][0] if self._settled else 0
+
+    def get(self, payment_hash: str) -> DevInvoice | None:
+        """The invoice with that hash, if we ever made one."""
+        return self._invoices.get(payment_hash)
+
+    def settled_above(self, settle_index: int) -> list[Invoice]:
+        """The settled invoices above the index, in the order in which they settled."""
+        start = bisect.bisect_right(self._settled, settle_index, key=lambda entry: entry[0])
+        return [self._invoices[payment_hash].invoice for _, payment_hash in self._settled[start:]]
+
+    def take_due(self, now_ms: int) -> list[str]:
+        """Hashes whose time may have come; each is named once for each time it is due."""
+        due = []
+        while self._due and self._due[0][0] <= now_ms:
+            due.append(heapq.heappop(self._due)[1])
+        return due
+
+    def apply(self, fact: InvoiceFact) -> DevInvoice:
+        """Remember the fact; answer the invoice as it is now."""
+        if isinstance(fact, Added):
+            changed = _added(fact)
+        else:
+            was = self._invoices[fact.payment_hash]
+            changed = replace(was, invoice=_changed(was.invoice, fact))
+            if isinstance(fact, Accepted):
+                changed = replace(changed, accepted_at_ms=fact.at_ms)
+            elif isinstance(fact, Settled):
+                self._settled.append((fact.settle_index, fact.payment_hash))
+        self._invoices[fact.payment_hash] = changed
+        if changed.due_ms is not None:
+            heapq.heappush(self._due, (changed.due_ms, fact.payment_hash))
+        return changed
+
+
+def _added(fact: Added) -> DevInvoice:
+    return DevInvoice(
+        preimage=fact.preimage,
+        memo=fact.memo,
+        invoice=Invoice(
+            payment_hash=fact.payment_hash,
+            payment_request=fact.payment_request,
+            amount_msat=fact.amount_msat,
+            state=InvoiceState.OPEN,
+            created_at_s=fact.created_at_s,
+            expires_at_s=fact.created_at_s + fact.expiry_s,
+        ),
+    )
+
+
+def _changed(invoice: Invoice, fact: Accepted | Reopened | Settled | Canceled) -> Invoice:
+    match fact:
+        case Accepted():
+            return replace(invoice, state=InvoiceState.ACCEPTED)
+        case Reopened():
+            return replace(invoice, state=InvoiceState.OPEN)
+        case Canceled():
+            return replace(invoice, state=InvoiceState.CANCELED)
+        case Settled():
+            return replace(
+                invoice,
+                state=InvoiceState.SETTLED,
+                amount_paid_msat=fact.amount_paid_msat,
+                settle_index=fact.settle_index,
+            )

@@ -1,0 +1,86 @@
+"""What a payer of the development node meets: who may pay what, and the ways to be turned away.
+
+Must not know: files, faults or HTTP.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from service.adapters.lightning.bolt11 import MAX_AMOUNT_MSAT, Bolt11Invalid
+from service.adapters.lightning.bolt11_reading import decode_bolt11
+from service.adapters.lightning.dev_node_invoices import DevInvoice
+from service.domain.invoices import InvoiceState
+
+
+class PaymentFault(enum.StrEnum):
+    """Why a payment did not happen; no money has moved in any of them."""
+
+    INVOICE_INVALID = "invoice_invalid"
+    INVOICE_UNKNOWN = "invoice_unknown"
+    INVOICE_ALREADY_PAID = "invoice_already_paid"
+    INVOICE_CANCELED = "invoice_canceled"
+    AMOUNT_INVALID = "amount_invalid"
+    AMOUNT_TOO_LOW = "amount_too_low"
+    NODE_UNREACHABLE = "node_unreachable"
+
+
+class PaymentRefused(Exception):
+    """The payment did not happen; `fault` says why. The payer's error, not the service's."""
+
+    def __init__(self, fault: PaymentFault, message: str) -> None:
+        """`message` is one sentence for the payer."""
+        super().__init__(message)
+        self.fault = fault
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """What a wallet has in hand after paying. The preimage is its receipt: 64 hex digits."""
+
+    preimage: str
+    payment_hash: str
+    amount_msat: int
+    fee_msat: int
+
+
+def read_payment_hash(payment_request: str) -> str:
+    """The hash the request names. Raises PaymentRefused when it is not an invoice."""
+    try:
+        return decode_bolt11(payment_request).payment_hash
+    except Bolt11Invalid as fault:
+        raise PaymentRefused(PaymentFault.INVOICE_INVALID, str(fault)) from fault
+
+
+def payable(entry: DevInvoice | None, payment_request: str) -> DevInvoice:
+    """The entry, when it is for this very request and can still be paid. Raises PaymentRefused."""
+    if entry is None or entry.invoice.payment_request != payment_request.lower():
+        raise PaymentRefused(
+            PaymentFault.INVOICE_UNKNOWN, "this invoice is not the development node's"
+        )
+    if entry.invoice.state is InvoiceState.SETTLED:
+        raise PaymentRefused(PaymentFault.INVOICE_ALREADY_PAID, "the invoice is already paid")
+    if entry.invoice.state is InvoiceState.CANCELED:
+        raise PaymentRefused(
+            PaymentFault.INVOICE_CANCELED, "the invoice is canceled or has expired"
+        )
+    return entry
+
+
+def amount_to_pay(entry: DevInvoice, amount_msat: int | None) -> int:
+    """What the payer pays: the invoice's amount unless it offers more. Raises PaymentRefused."""
+    asked_msat = entry.invoice.amount_msat
+    if amount_msat is None:
+        return asked_msat
+    if not 0 < amount_msat <= MAX_AMOUNT_MSAT:
+        raise PaymentRefused(
+            PaymentFault.AMOUNT_INVALID, f"nobody can pay {amount_msat} msat: leave it out"
+        )
+    if amount_msat < asked_msat:
+        raise PaymentRefused(
+            PaymentFault.AMOUNT_TOO_LOW,
+            f"the invoice asks for {asked_msat} msat, {amount_msat} msat is less",
+        )
+    return amount_msat

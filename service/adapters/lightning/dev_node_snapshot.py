@@ -1,0 +1,53 @@
+"""A second look at a development node's state file, for commands that run beside the service.
+
+Must not know: faults, streams or payers. It takes no lock and changes nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from service.adapters.lightning.dev_node_log import read_facts
+from service.adapters.lightning.dev_node_signing import NETWORK
+from service.adapters.lightning.dev_node_state import remembered
+from service.adapters.lightning.settle_streams import SettleStream
+from service.domain.errors import NodeUnavailable
+from service.domain.invoices import Invoice, InvoiceOrder, NodeIdentity
+
+
+class DevNodeSnapshot:
+    """A LightningNode that only answers questions, with what the file said when it was opened."""
+
+    def __init__(self, *, path: Path, alias: str) -> None:
+        """Read the file. Raises SettingInvalid when it is not there or not a node's."""
+        facts, _ = read_facts(path)
+        key, self._invoices = remembered(facts, path)
+        pubkey = key.public_key.format().hex()
+        self._identity = NodeIdentity(pubkey=pubkey, network=NETWORK, alias=alias)
+
+    async def identity(self) -> NodeIdentity:
+        """The node whose file it is."""
+        return self._identity
+
+    async def look_up(self, payment_hash: str) -> Invoice | None:
+        """The invoice as it was written down; one that expired since may still say OPEN."""
+        entry = self._invoices.get(payment_hash)
+        return None if entry is None else entry.invoice
+
+    async def ping(self) -> None:
+        """Return: the file was readable."""
+
+    async def add_invoice(self, order: InvoiceOrder) -> Invoice:
+        """Never: only the process that runs the node makes invoices. Raises NodeUnavailable."""
+        raise NodeUnavailable(f"a snapshot of the node makes no invoice {order.payment_hash}")
+
+    async def cancel_invoice(self, payment_hash: str) -> Invoice:
+        """Never: only the process that runs the node cancels. Raises NodeUnavailable."""
+        raise NodeUnavailable(f"a snapshot of the node cancels no invoice {payment_hash}")
+
+    def settled_invoices(self, since_settle_index: int) -> SettleStream:
+        """The replay, without what happens later: the stream breaks at its end."""
+        backlog = self._invoices.settled_above(since_settle_index) if since_settle_index else []
+        stream = SettleStream(since_settle_index=since_settle_index, backlog=backlog)
+        stream.break_off()
+        return stream
