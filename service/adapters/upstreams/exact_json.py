@@ -1,0 +1,81 @@
+"""JSON whose numbers keep the digits they had on the wire.
+
+Must not know: what the numbers mean. A cost that passes through a float is no longer what the
+upstream said, so the few frames that carry money are read here and the rest by orjson.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal, InvalidOperation
+from typing import NoReturn
+
+import orjson
+
+from service.domain.money import pusd_from_decimal
+
+_AMOUNT_TEXT_MAX = 64
+_AMOUNT_EXPONENT_MIN = -40
+_COUNT_DIGITS_MAX = 15
+
+
+class NumberText(str):
+    """The digits of one JSON number, exactly as they were written."""
+
+    __slots__ = ()
+
+
+def exact_loads(data: bytes | str) -> object:
+    """Read JSON with every number as NumberText. Raises ValueError for anything else."""
+    try:
+        return json.loads(
+            data, parse_float=NumberText, parse_int=NumberText, parse_constant=_refuse
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def exact_dumps(document: object) -> bytes:
+    """Write JSON, NumberText as the number it was."""
+    return orjson.dumps(document, default=_written, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+
+
+def amount(value: object) -> Decimal | None:
+    """An amount of USD as read by `exact_loads`.
+
+    None for anything that is not a finite, non-negative number of a sane size.
+    """
+    if not isinstance(value, NumberText) or len(value) > _AMOUNT_TEXT_MAX:
+        return None
+    return checked_amount(value)
+
+
+def checked_amount(text: str) -> Decimal | None:
+    """As `amount`, for a text that stands for a number (OpenRouter writes prices so)."""
+    if not text.isascii() or "_" in text:
+        return None
+    try:
+        number = Decimal(text)
+        if number and number.adjusted() < _AMOUNT_EXPONENT_MIN:
+            return None
+        pusd_from_decimal(number)
+    except (InvalidOperation, ValueError):
+        return None
+    return number
+
+
+def count(value: object) -> int:
+    """A whole number as read by `exact_loads`; 0 for anything that is not one."""
+    if isinstance(value, NumberText) and value.isdigit() and len(value) <= _COUNT_DIGITS_MAX:
+        return int(value)
+    return 0
+
+
+def _written(value: object) -> orjson.Fragment:
+    if isinstance(value, NumberText):
+        return orjson.Fragment(value)
+    raise TypeError(f"not JSON: {type(value).__name__}")
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")

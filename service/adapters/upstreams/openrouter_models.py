@@ -1,0 +1,121 @@
+"""OpenRouter's model list as models with finite prices.
+
+Must not know: what we charge. A price that is missing, negative or not a number leaves the model
+out: there is no default price, ever. Time windows and long prompts (`overrides`) count as if they
+always held, so a ceiling made from these prices is never too low.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import orjson
+
+from service.adapters.upstreams.exact_json import checked_amount
+from service.domain.completions import Model
+from service.domain.errors import UpstreamUnreachable
+from service.domain.money import pusd_from_decimal
+from service.domain.pricing import ModelPrice
+
+_PRICE_TEXT_MAX = 40
+# Fields of `pricing` that text completions can meet, by the unit price they raise.
+_UNIT_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "prompt": ("prompt",),
+    "completion": ("completion",),
+    "request": ("request",),
+    "cache": ("input_cache_write", "input_cache_write_1h", "input_cache_read"),
+    "reasoning": ("internal_reasoning",),
+}
+_ALWAYS_PRICED = ("prompt", "completion")
+# Web search fees, priority prices, and an API of its own.
+_VARIANTS_LEFT_OUT = (":online", ":nitro", ":batch")
+_ROUTERS = "openrouter/"
+
+
+def models_from(body: bytes) -> tuple[Model, ...]:
+    """Every model of `GET /models` that can be priced.
+
+    Raises UpstreamUnreachable when the list cannot be read.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        document = None
+    rows = document.get("data") if isinstance(document, dict) else None
+    if not isinstance(rows, list):
+        raise UpstreamUnreachable("the upstream's model list cannot be read")
+    models = (_model(row) for row in rows if isinstance(row, dict))
+    return tuple(model for model in models if model is not None)
+
+
+def _model(row: dict[str, object]) -> Model | None:
+    model_id = row.get("id")
+    if not isinstance(model_id, str) or not _offered(model_id):
+        return None
+    price = _price(row.get("pricing"))
+    context_length = _context_length(row)
+    if price is None or context_length is None:
+        return None
+    return Model(
+        model_id=model_id,
+        price=price,
+        context_length=context_length,
+        max_completion_tokens=_positive(_top_provider(row).get("max_completion_tokens"))
+        or context_length,
+        document=orjson.dumps(row),
+    )
+
+
+def _offered(model_id: str) -> bool:
+    return not model_id.startswith(_ROUTERS) and not model_id.endswith(_VARIANTS_LEFT_OUT)
+
+
+def _price(pricing: object) -> ModelPrice | None:
+    if not isinstance(pricing, dict) or not all(name in pricing for name in _ALWAYS_PRICED):
+        return None
+    worst: dict[str, int] = {}
+    for unit, fields in _UNIT_FIELDS.items():
+        said = [_unit_pusd(row[name]) for row in _rows(pricing) for name in fields if name in row]
+        prices = [price for price in said if price is not None]
+        if len(prices) < len(said):
+            return None
+        worst[unit] = max(prices, default=0)
+    return ModelPrice(
+        prompt_pusd=worst["prompt"],
+        completion_pusd=worst["completion"],
+        request_pusd=worst["request"],
+        cache_write_pusd=worst["cache"],
+        reasoning_pusd=worst["reasoning"],
+    )
+
+
+def _rows(pricing: dict[str, object]) -> Iterator[dict[str, object]]:
+    """The list prices, and every set of prices that may stand in for them."""
+    yield pricing
+    overrides = pricing.get("overrides")
+    for override in overrides if isinstance(overrides, list) else ():
+        if isinstance(override, dict):
+            yield override
+
+
+def _unit_pusd(text: object) -> int | None:
+    """USD per token as OpenRouter writes it (`"0.00000015"`), in pico-USD rounded up."""
+    if not isinstance(text, str) or len(text) > _PRICE_TEXT_MAX:
+        return None
+    price = checked_amount(text)
+    return None if price is None else pusd_from_decimal(price)
+
+
+def _context_length(row: dict[str, object]) -> int | None:
+    return _positive(row.get("context_length")) or _positive(
+        _top_provider(row).get("context_length")
+    )
+
+
+def _top_provider(row: dict[str, object]) -> dict[str, object]:
+    top = row.get("top_provider")
+    return top if isinstance(top, dict) else {}
+
+
+def _positive(value: object) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None

@@ -1,0 +1,139 @@
+"""OpenRouter's JSON, one way and the other: the request body, the cost record, the key's usage.
+
+Must not know: sockets or statuses. Sources: OpenRouter's OpenAPI document and recorded traffic.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import orjson
+
+from service.adapters.upstreams.exact_json import amount, exact_loads
+from service.domain.completions import CompletionRequest, GenerationCost
+from service.domain.errors import CostNotYetKnown, RequestInvalid, UpstreamUnreachable
+from service.domain.money import pusd_from_decimal, usd_text
+from service.domain.pricing import ModelPrice
+
+_TOKENS_PER_PRICE = 1_000_000
+
+# Fields that would change who answers or what it costs after the price was quoted, and fields
+# whose place is taken by ours.
+_NOT_FORWARDED = (
+    "max_completion_tokens",
+    "models",
+    "plugins",
+    "preset",
+    "route",
+    "stream_options",
+    "transforms",
+    "usage",
+    "user",
+)
+# Compression is on by default for small contexts and would cut a prompt that was paid for.
+_PLUGINS = [{"id": "context-compression", "enabled": False}]
+
+
+def request_body(
+    request: CompletionRequest, *, price_cap: ModelPrice, deny_training: bool
+) -> bytes:
+    """The caller's JSON object with our own fields over it: always streamed, always capped.
+
+    Raises RequestInvalid when the body is not a JSON object.
+    """
+    document = _json_object(request.body)
+    for name in _NOT_FORWARDED:
+        document.pop(name, None)
+    document["model"] = request.model
+    document["stream"] = True
+    document["max_tokens"] = request.max_tokens
+    document["provider"] = _provider(
+        document.get("provider"), price_cap, deny_training=deny_training
+    )
+    document["plugins"] = _PLUGINS
+    if request.caller_tag:
+        document["user"] = request.caller_tag
+    return orjson.dumps(document)
+
+
+def generation_cost_from(body: bytes, generation_id: str) -> GenerationCost:
+    """The record of `GET /generation`. Raises CostNotYetKnown when it says no usable cost.
+
+    A record of another generation is an anomaly and never billed. With a provider key of our own
+    (BYOK) the true cost is what OpenRouter charged and what the provider did.
+    """
+    data = _data(body)
+    if data is None or data.get("id") != generation_id:
+        raise CostNotYetKnown(f"the upstream's answer is not the record of {generation_id}")
+    total = _true_cost(data.get("total_cost"), data.get("upstream_inference_cost"), data)
+    if total is None:
+        raise CostNotYetKnown(f"the record of {generation_id} says no cost yet")
+    provider = data.get("provider_name")
+    return GenerationCost(
+        generation_id=generation_id,
+        total_cost=total,
+        cost_pusd=pusd_from_decimal(Decimal(total)),
+        provider=provider if isinstance(provider, str) else "",
+    )
+
+
+def inline_cost_from(usage: dict[str, object]) -> str | None:
+    """The text of `usage.cost`, None when it is not said or is no amount (BYOK: both parts)."""
+    details = usage.get("cost_details")
+    inference = details.get("upstream_inference_cost") if isinstance(details, dict) else None
+    return _true_cost(usage.get("cost"), inference, usage)
+
+
+def key_usage_pusd(body: bytes) -> int:
+    """What `GET /key` says this key has spent. Raises UpstreamUnreachable when it says nothing."""
+    data = _data(body) or {}
+    spent = amount(data.get("usage"))
+    if spent is None:
+        raise UpstreamUnreachable("the upstream does not say what our key has spent")
+    return pusd_from_decimal(spent + (amount(data.get("byok_usage")) or Decimal(0)))
+
+
+def _json_object(body: bytes) -> dict[str, object]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        document = None
+    if not isinstance(document, dict):
+        raise RequestInvalid("the request body must be a JSON object")
+    return document
+
+
+def _provider(asked: object, cap: ModelPrice, *, deny_training: bool) -> dict[str, object]:
+    provider = dict(asked) if isinstance(asked, dict) else {}
+    provider["max_price"] = {
+        "prompt": _number(cap.prompt_pusd * _TOKENS_PER_PRICE),
+        "completion": _number(cap.completion_pusd * _TOKENS_PER_PRICE),
+        "request": _number(cap.request_pusd),
+    }
+    provider["require_parameters"] = True
+    if deny_training:
+        provider["data_collection"] = "deny"
+    return provider
+
+
+def _number(pusd: int) -> orjson.Fragment:
+    return orjson.Fragment(usd_text(pusd))
+
+
+def _data(body: bytes) -> dict[str, object] | None:
+    try:
+        document = exact_loads(body)
+    except ValueError:
+        return None
+    data = document.get("data") if isinstance(document, dict) else None
+    return data if isinstance(data, dict) else None
+
+
+def _true_cost(charged: object, inference: object, said_by: dict[str, object]) -> str | None:
+    cost = amount(charged)
+    if cost is None:
+        return None
+    if said_by.get("is_byok") is not True:
+        return str(charged)
+    own_key = amount(inference)
+    return None if own_key is None else format(cost + own_key, "f")
