@@ -119,10 +119,10 @@ class Escrow:
 
     `version` counts events. `price_msat` is fixed when the cost is known, from `priced_pusd`;
     `credit_used_msat` is the part of it paid from credit. `budget_hold` and `budget_held_pusd`
-    name the open reservation on the day's budget (0: none). `payment_hash` is stored
-    before the invoice is asked for. `paid_msat` is what the node received. `lookup_at_ms` is when the cost is looked up
-    next, None when nothing is awaited. `keep_until_ms` is when the bodies' key is dropped, None
-    when no key is kept.
+    name the open reservation on the day's budget (0: none). `payment_hash` is stored before the
+    invoice is asked for. `paid_msat` is what the node received. `lookup_at_ms` is when the cost
+    is looked up next, None when nothing is awaited. `keep_until_ms` is when the bodies' key is
+    dropped, None when no key is kept.
     """
 
     escrow_id: str
@@ -162,6 +162,19 @@ class Escrow:
     def cost_pusd(self) -> int:
         """The cost booked so far; 0 while unknown."""
         return self.cost.cost_pusd if self.cost else 0
+
+    @property
+    def bought_late(self) -> bool:
+        """Whether credit bought it after its invoice had lapsed."""
+        return self.invoice is not None and self.settled_at_ms is not None and not self.due_msat
+
+    @property
+    def occupies_ask(self) -> bool:
+        """Whether an identical ask must find this escrow instead of opening another.
+
+        Not once it was bought late: the same ask may have been opened anew in between.
+        """
+        return self.state in LIVE and not self.bought_late
 
     @property
     def paid_by_invoice(self) -> bool:
