@@ -1,0 +1,186 @@
+"""Escrows and events to test with: round figures, so that postings can be read off.
+
+One caller, one model, one rate. Must not know: which test uses what.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from service.domain import escrow_events as on
+from service.domain.callers import CallerStanding, CapTerms, ExposureTerms
+from service.domain.escrow_record import (
+    AskKey,
+    Cost,
+    CostStanding,
+    Escrow,
+    EscrowState,
+    Failure,
+    IssuedInvoice,
+    Quote,
+    Run,
+)
+from service.domain.ledger import StoredBodies, Transition
+from service.domain.money import ExchangeRate
+from service.domain.pricing import ModelPrice, PriceTerms, invoice_amount_msat, price_for
+from service.domain.retention import Retention
+from service.domain.transitions import open_escrow
+
+NOW_MS = 1_795_000_000_000
+DAY = "2026-11-18"
+ADDRESS = "203.0.113.7"
+CALLER = "c_alice"
+NODE = "dev"
+PUBKEY = "02" + "ab" * 32
+# With no surcharge at this rate one pico-USD is one msat, so figures in both units agree.
+PAR = ExchangeRate(usd_micro_per_btc=100_000, source="par", fetched_at_ms=NOW_MS)
+NO_SURCHARGE = PriceTerms(credit_fee_bps=0, markup_bps=0, safety_bps=0)
+WITH_FEE = PriceTerms(credit_fee_bps=5_000, markup_bps=0, safety_bps=0)
+RETENTION = Retention()
+FAILURE = Failure(code="upstream_failed", message="It failed.")
+BODIES = StoredBodies(wrapped_key=b"key", request=b"sealed request")
+TERMS = ExposureTerms(
+    cap=CapTerms(newcomer_msat=200_000, max_msat=1_000_000),
+    newcomer_until_msat=200_000,
+    address_day_msat=400_000,
+    newcomers_day_pusd=300_000,
+    proven_day_pusd=900_000,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What differs between the escrows of a test. Amounts in msat and, at PAR, pico-USD."""
+
+    escrow_id: str = "esc_1"
+    ceiling: int = 10_000
+    credit: int = 0
+    newcomer: bool = True
+    caller_id: str = CALLER
+    terms: PriceTerms = NO_SURCHARGE
+    opened_at_ms: int = NOW_MS
+    idempotency_key: str | None = None
+    request_key: str = ""
+
+
+def opened(shape: Shape | None = None) -> Escrow:
+    """A freshly opened escrow; credit that covers the ceiling needs no budget."""
+    shape = shape or Shape()
+    request_key = shape.request_key or f"request of {shape.escrow_id}"
+    return Escrow(
+        escrow_id=shape.escrow_id,
+        caller_id=shape.caller_id,
+        ask=AskKey(
+            request_key=request_key,
+            address_key=f"{ADDRESS} {request_key}",
+            address=ADDRESS,
+            request_sha256="5e" * 32,
+            nameless=False,
+            idempotency_key=shape.idempotency_key,
+        ),
+        quote=Quote(
+            model="mistralai/mistral-small-2603",
+            max_tokens=100,
+            ceiling_pusd=shape.ceiling,
+            ceiling_msat=shape.ceiling,
+            credit_reserved_msat=shape.credit,
+            newcomer=shape.newcomer,
+            day=DAY,
+            rate=PAR,
+            terms=shape.terms,
+            prices=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
+        ),
+        stream=False,
+        opened_at_ms=shape.opened_at_ms,
+        changed_at_ms=shape.opened_at_ms,
+        state=EscrowState.OPENED,
+        version=1,
+        budget_held_pusd=0 if shape.credit == shape.ceiling else shape.ceiling,
+    )
+
+
+def opening_of(
+    escrow: Escrow, *, terms: ExposureTerms = TERMS, cap_msat: int | None = None
+) -> Transition:
+    """A0 of an escrow; `cap_msat` is the operator's word on the caller."""
+    standing = CallerStanding(caller_id=escrow.caller_id, cap_override_msat=cap_msat)
+    return open_escrow(escrow, standing=standing, terms=terms, bodies=BODIES)
+
+
+def cost_of(amount: int, *, confirmed: bool = True) -> Cost:
+    """A cost of `amount` pico-USD."""
+    standing = CostStanding.CONFIRMED if confirmed else CostStanding.PROVISIONAL
+    return Cost(cost_pusd=amount, text=f"{amount}e-12", standing=standing)
+
+
+def payment_hash_of(escrow: Escrow) -> str:
+    """The hash of this attempt's invoice."""
+    return hashlib.sha256(f"{escrow.escrow_id}/{escrow.attempt}".encode()).hexdigest()
+
+
+def received(*, completed_at_ms: int = NOW_MS) -> on.CompletionReceived:
+    """The whole answer is here."""
+    return on.CompletionReceived(
+        generation_id="gen-1",
+        run=Run(
+            completed_at_ms=completed_at_ms,
+            inline_cost=None,
+            finish_reason="stop",
+            prompt_tokens=14,
+            completion_tokens=7,
+        ),
+    )
+
+
+def cost_known(escrow: Escrow, amount: int, *, confirmed: bool = True) -> on.CostKnown:
+    """The cost of a run, with the price and the credit that follow from it."""
+    price = price_for(
+        amount,
+        ceiling_msat=escrow.quote.ceiling_msat,
+        rate=escrow.quote.rate,
+        terms=escrow.quote.terms,
+    )
+    return on.CostKnown(
+        cost=cost_of(amount, confirmed=confirmed),
+        price_msat=price.price_msat,
+        credit_used_msat=min(escrow.quote.credit_reserved_msat, price.price_msat),
+        payment_hash=payment_hash_of(escrow),
+        lookup_at_ms=None if confirmed else NOW_MS,
+    )
+
+
+def invoice_issued(escrow: Escrow) -> on.InvoiceIssued:
+    """The node's invoice over what is due, in whole satoshis."""
+    return on.InvoiceIssued(
+        invoice=IssuedInvoice(
+            payment_request="lnbcrt1",
+            amount_msat=invoice_amount_msat(escrow.due_msat),
+            expires_at_s=NOW_MS // 1_000 + 600,
+        )
+    )
+
+
+def settled(
+    escrow: Escrow, paid_msat: int | None = None, *, settle_index: int = 1
+) -> on.InvoiceSettled:
+    """The node says paid: the invoice's amount unless told otherwise."""
+    asked = escrow.invoice.amount_msat if escrow.invoice else 0
+    return on.InvoiceSettled(
+        payment_hash=str(escrow.payment_hash),
+        paid_msat=asked if paid_msat is None else paid_msat,
+        settle_index=settle_index,
+        node_alias=NODE,
+        node_pubkey=PUBKEY,
+    )
+
+
+def canceled(escrow: Escrow) -> on.InvoiceCanceled:
+    """The node says canceled."""
+    return on.InvoiceCanceled(payment_hash=str(escrow.payment_hash))
+
+
+def invoice_lost(escrow: Escrow) -> on.InvoiceLost:
+    """Canceled before we stored it: the next attempt's hash."""
+    again = replace(escrow, attempt=escrow.attempt + 1)
+    return on.InvoiceLost(payment_hash=payment_hash_of(again))

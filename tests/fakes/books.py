@@ -1,0 +1,221 @@
+"""Books in memory: the reference that every other books are compared with.
+
+One object is what lies on the disk: it outlives a `Killed` driver, and a restarted service is
+given the same one. Every write goes through `apply`, which yields to the event loop once, as a
+writer thread would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from service.domain.accounts import UPSTREAM_CREDITS
+from service.domain.callers import CallerStanding
+from service.domain.errors import BooksBusy
+from service.domain.escrow_record import IN_FLIGHT, Escrow, EscrowState
+from service.domain.escrow_schedule import due_at_ms
+from service.domain.ledger import StoredBodies, Transition
+from service.domain.retention import Retention
+from service.domain.topups import Topup, TopupState
+from service.domain.transitions import BASELINE_KEY
+from service.ports.books import Applied, OpenInvoice, Quiet
+from tests.fakes.books_reports import FakeReports, standing_of
+from tests.fakes.books_rows import BooksRows
+
+UNFINISHED = IN_FLIGHT | {EscrowState.COSTED}
+
+
+class Killed(BaseException):
+    """The process died here: nothing below the test may catch it."""
+
+
+class Moment(enum.StrEnum):
+    """Which side of a commit a crash falls on."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crash:
+    """Die `moment` the commit that comes after `commits` more have gone well."""
+
+    moment: Moment
+    commits: int = 0
+
+
+class FakeBooks(FakeReports):
+    """The ports `Books` and `LedgerReports`, in memory."""
+
+    def __init__(self, *, retention: Retention | None = None) -> None:
+        """`retention` decides when escrows are due.
+
+        `crash` makes a coming commit raise Killed, before or after it counts; `busy` makes so
+        many calls of `apply` and `ping` raise BooksBusy.
+        """
+        self.rows = BooksRows()
+        self.crash: Crash | None = None
+        self.busy = 0
+        self._retention = retention or Retention()
+
+    async def apply(self, transition: Transition) -> Applied:
+        await asyncio.sleep(0)
+        self._be_busy()
+        if transition.key in self.rows.journal:
+            return self._applied(transition, repeated=True)
+        rows = self.rows.after(transition)
+        self._crash(Moment.BEFORE)
+        self.rows = rows
+        self._crash(Moment.AFTER)
+        return self._applied(transition, repeated=False)
+
+    def _applied(self, transition: Transition, *, repeated: bool) -> Applied:
+        escrow, topup = transition.escrow, transition.topup
+        return Applied(
+            repeated=repeated,
+            escrow=self.rows.escrows.get(escrow.escrow_id) if escrow else None,
+            topup=self.rows.topups.get(topup.topup_id) if topup else None,
+        )
+
+    def _be_busy(self) -> None:
+        if self.busy:
+            self.busy -= 1
+            raise BooksBusy("the books are busy")
+
+    def _crash(self, moment: Moment) -> None:
+        crash = self.crash
+        if crash is None or crash.moment is not moment:
+            return
+        if crash.commits:
+            self.crash = Crash(moment=moment, commits=crash.commits - 1)
+            return
+        self.crash = None
+        raise Killed(f"{moment} commit {len(self.rows.journal)}")
+
+    async def escrow(self, escrow_id: str) -> Escrow | None:
+        return self.rows.escrows.get(escrow_id)
+
+    async def topup(self, topup_id: str) -> Topup | None:
+        return self.rows.topups.get(topup_id)
+
+    async def bodies(self, escrow_id: str) -> StoredBodies | None:
+        return self.rows.bodies.get(escrow_id)
+
+    async def subject_of_payment(self, payment_hash: str) -> Escrow | Topup | None:
+        subjects: Iterable[Escrow | Topup] = (
+            *self.rows.escrows.values(),
+            *self.rows.topups.values(),
+        )
+        return next((one for one in subjects if one.payment_hash == payment_hash), None)
+
+    async def latest_ask(self, request_key: str) -> Escrow | None:
+        return self._newest(lambda escrow: escrow.ask.request_key == request_key)
+
+    async def latest_nameless_ask(self, address_key: str) -> Escrow | None:
+        return self._newest(lambda escrow: escrow.ask.address_key == address_key)
+
+    async def ask_of_idempotency_key(self, idempotency_key: str) -> Escrow | None:
+        return self._oldest(lambda escrow: escrow.ask.idempotency_key == idempotency_key)
+
+    async def escrow_of_generation(self, caller_id: str, generation_id: str) -> Escrow | None:
+        return self._newest(
+            lambda escrow: (escrow.caller_id, escrow.generation_id) == (caller_id, generation_id)
+        )
+
+    async def open_topup(self, address_key: str) -> Topup | None:
+        return self.rows.open_topup(address_key)
+
+    async def standing(self, caller_id: str) -> CallerStanding:
+        return standing_of(self.rows, caller_id)
+
+    async def open_escrows(self, caller_id: str, *, limit: int) -> tuple[Escrow, ...]:
+        return self._in_order(
+            lambda escrow: (escrow.caller_id, escrow.state) == (caller_id, EscrowState.INVOICED),
+            limit,
+        )
+
+    async def due(self, now_ms: int, *, limit: int) -> tuple[str, ...]:
+        timers = [
+            (timer_ms, escrow.escrow_id)
+            for escrow in self.rows.escrows.values()
+            if (timer_ms := due_at_ms(escrow, self._retention)) is not None and timer_ms <= now_ms
+        ]
+        return tuple(escrow_id for _, escrow_id in sorted(timers)[:limit])
+
+    async def unfinished(self, *, after: str, limit: int) -> tuple[str, ...]:
+        ids = (
+            escrow.escrow_id
+            for escrow in self.rows.escrows.values()
+            if escrow.state in UNFINISHED and escrow.escrow_id > after
+        )
+        return tuple(sorted(ids)[:limit])
+
+    async def open_invoices(self, *, after: str, limit: int) -> tuple[OpenInvoice, ...]:
+        open_now = {
+            **{
+                escrow.escrow_id: escrow.payment_hash
+                for escrow in self.rows.escrows.values()
+                if escrow.state is EscrowState.INVOICED
+            },
+            **{
+                topup.topup_id: topup.payment_hash
+                for topup in self.rows.topups.values()
+                if topup.state is TopupState.INVOICED
+            },
+        }
+        return tuple(
+            OpenInvoice(subject_id=subject_id, payment_hash=str(open_now[subject_id]))
+            for subject_id in sorted(open_now)
+            if subject_id > after
+        )[:limit]
+
+    async def settle_cursor(self, node_pubkey: str) -> int:
+        return self.rows.cursors.get(node_pubkey, 0)
+
+    async def quiet(self) -> Quiet:
+        escrows = self.rows.escrows.values()
+        baseline = self.rows.journal.get(BASELINE_KEY)
+        entries = self.rows.journal.values()
+        return Quiet(
+            in_flight=any(escrow.state in IN_FLIGHT for escrow in escrows),
+            awaited=any(escrow.lookup_at_ms is not None for escrow in escrows),
+            mark=len(self.rows.journal),
+            booked_pusd=-self.rows.ledger.of(UPSTREAM_CREDITS).net,
+            comparisons=sum(1 for entry in entries if entry.kind == "usage_compared"),
+            baseline_pusd=int(baseline.facts["usage_pusd"] or 0) if baseline else None,
+        )
+
+    async def unexplained(self, *, limit: int) -> tuple[Escrow, ...]:
+        return self._in_order(
+            lambda escrow: (
+                escrow.state is EscrowState.FAILED
+                and escrow.budget_held_pusd > 0
+                and escrow.lookup_at_ms is None
+            ),
+            limit,
+        )
+
+    async def caller_changes(self, caller_id: str) -> int:
+        return sum(
+            1
+            for entry in self.rows.journal.values()
+            if entry.kind == "caller_changed" and entry.caller_id == caller_id
+        )
+
+    async def ping(self) -> None:
+        self._be_busy()
+
+    def _in_order(self, chosen: Callable[[Escrow], bool], limit: int) -> tuple[Escrow, ...]:
+        found = filter(chosen, self.rows.escrows.values())
+        ordered = sorted(found, key=lambda escrow: (escrow.opened_at_ms, escrow.escrow_id))
+        return tuple(ordered[:limit])
+
+    def _newest(self, chosen: Callable[[Escrow], bool]) -> Escrow | None:
+        found = list(filter(chosen, self.rows.escrows.values()))
+        return found[-1] if found else None
+
+    def _oldest(self, chosen: Callable[[Escrow], bool]) -> Escrow | None:
+        return next(filter(chosen, self.rows.escrows.values()), None)

@@ -1,0 +1,121 @@
+"""The whole-ledger reads over books in memory. Must not know: how rows came about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterable
+
+from service.domain.accounts import Account, available, lapsed, receivable, settled
+from service.domain.callers import CallerStanding
+from service.domain.escrow_record import Escrow
+from service.domain.topups import Topup
+from service.ports.ledger_reports import Balance, JournalEntry
+from tests.fakes.books_rows import UNCHANGED, BooksRows
+from tests.fakes.ledger_model import Counters, Ledger
+
+_SUMMED = (
+    (re.compile(r"caller/[^/]+/(.+)"), r"caller/*/\1"),
+    (re.compile(r"exposure/address/.+"), r"exposure/address/*"),
+    (re.compile(r"exposure/unpaid/.+"), r"exposure/unpaid/*"),
+)
+
+
+class FakeReports:
+    """The port `LedgerReports`, in memory; `rows` is what stands in the books now."""
+
+    rows: BooksRows
+
+    async def statement(
+        self, caller_id: str, *, before: int | None, limit: int
+    ) -> tuple[JournalEntry, ...]:
+        own = [
+            entry
+            for entry in self.rows.journal.values()
+            if entry.caller_id == caller_id and (before is None or entry.sequence < before)
+        ]
+        return tuple(reversed(own))[:limit]
+
+    async def journal(self, *, after: int = 0) -> AsyncIterator[JournalEntry]:
+        for entry in tuple(self.rows.journal.values()):
+            if entry.sequence > after:
+                yield entry
+
+    async def balances(self) -> tuple[Balance, ...]:
+        return balances(self.rows.ledger)
+
+    async def trial_balance(self) -> tuple[Balance, ...]:
+        return summed(balances(self.rows.ledger))
+
+    async def escrows(self, *, state: str | None = None) -> AsyncIterator[Escrow]:
+        for escrow in reversed(tuple(self.rows.escrows.values())):
+            if state is None or escrow.state == state:
+                yield escrow
+
+    async def topups(self) -> AsyncIterator[Topup]:
+        for topup in reversed(tuple(self.rows.topups.values())):
+            yield topup
+
+    async def callers(self, *, after: str, limit: int) -> tuple[CallerStanding, ...]:
+        codes = [code.split("/") for code in self.rows.ledger.accounts]
+        known = {parts[1] for parts in codes if parts[0] == "caller"}
+        chosen = sorted(caller_id for caller_id in known if caller_id > after)[:limit]
+        return tuple(standing_of(self.rows, caller_id) for caller_id in chosen)
+
+
+def standing_of(rows: BooksRows, caller_id: str) -> CallerStanding:
+    """A caller's figures, from the counters of its accounts."""
+    change = rows.callers.get(caller_id, UNCHANGED)
+    credit = rows.ledger.of(available(caller_id))
+    return CallerStanding(
+        caller_id=caller_id,
+        available_msat=-credit.claimed,
+        open_msat=rows.ledger.of(receivable(caller_id)).claimed,
+        settled_msat=rows.ledger.of(settled(caller_id)).net,
+        lapsed_msat=rows.ledger.of(lapsed(caller_id)).net,
+        credited_msat=credit.credits_posted,
+        spent_credit_msat=credit.debits_posted,
+        blocked=change.blocked,
+        cap_override_msat=change.cap_msat,
+    )
+
+
+def balances(ledger: Ledger) -> tuple[Balance, ...]:
+    """One row for each account that was opened or moved, by code."""
+    return tuple(
+        _balance(code, ledger.accounts[code], counters)
+        for code, counters in sorted(ledger.counters.items())
+    )
+
+
+def summed(rows: Iterable[Balance]) -> tuple[Balance, ...]:
+    """Callers', addresses' and days' accounts added up by kind."""
+    total: dict[str, Balance] = {}
+    for row in rows:
+        code = _kind(row.account)
+        so_far = total.get(code)
+        total[code] = Balance(
+            account=code,
+            commodity=row.commodity,
+            nature=row.nature,
+            debits_posted=row.debits_posted + (so_far.debits_posted if so_far else 0),
+            credits_posted=row.credits_posted + (so_far.credits_posted if so_far else 0),
+            debits_pending=row.debits_pending + (so_far.debits_pending if so_far else 0),
+            credits_pending=row.credits_pending + (so_far.credits_pending if so_far else 0),
+        )
+    return tuple(total[code] for code in sorted(total))
+
+
+def _kind(code: str) -> str:
+    for pattern, replacement in _SUMMED:
+        if pattern.fullmatch(code):
+            return pattern.sub(replacement, code)
+    return code
+
+
+def _balance(code: str, account: Account, counters: Counters) -> Balance:
+    return Balance(
+        account=code,
+        commodity=account.commodity.value,
+        nature=account.nature.value,
+        **counters._asdict(),
+    )

@@ -1,0 +1,155 @@
+"""Everything that books in memory hold, and what one transition makes of it, as values.
+
+Must not know: when a commit happens, or that a process can die.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from service.domain.errors import StaleEscrow
+from service.domain.escrow_record import Escrow
+from service.domain.ledger import CallerChange, StoredBodies, Transfer, Transition
+from service.domain.topups import Topup, TopupState
+from service.ports.ledger_reports import JournalEntry, JournalTransfer
+from tests.fakes.ledger_model import Ledger
+
+UNCHANGED = CallerChange(blocked=False, cap_msat=None)
+
+
+@dataclass(frozen=True, slots=True)
+class BooksRows:
+    """The tables. `after` gives the rows with one more transition, or raises."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    journal: Mapping[str, JournalEntry] = field(default_factory=dict)
+    escrows: Mapping[str, Escrow] = field(default_factory=dict)
+    topups: Mapping[str, Topup] = field(default_factory=dict)
+    bodies: Mapping[str, StoredBodies] = field(default_factory=dict)
+    cursors: Mapping[str, int] = field(default_factory=dict)
+    callers: Mapping[str, CallerChange] = field(default_factory=dict)
+
+    def after(self, transition: Transition) -> BooksRows:
+        """The rows with `transition` in them. Its key must be new.
+
+        Raises StaleEscrow for a version that moved on, an ask that is open already (an
+        idempotency key: that was ever used), and what the ledger raises.
+        """
+        self._check_escrow(transition.escrow)
+        self._check_topup(transition.topup)
+        ledger = self.ledger.after(transition.accounts, transition.transfers)
+        entry = _entry(len(self.journal) + 1, transition)
+        rows = replace(self, ledger=ledger, journal={**self.journal, entry.key: entry})
+        if transition.escrow is not None:
+            escrow = transition.escrow
+            rows = replace(rows, escrows={**rows.escrows, escrow.escrow_id: escrow})
+        if transition.topup is not None:
+            topup = transition.topup
+            rows = replace(rows, topups={**rows.topups, topup.topup_id: topup})
+        if transition.cursor is not None:
+            pubkey = transition.cursor.node_pubkey
+            index = max(rows.cursors.get(pubkey, 0), transition.cursor.settle_index)
+            rows = replace(rows, cursors={**rows.cursors, pubkey: index})
+        if transition.caller is not None and transition.caller_id is not None:
+            change = {transition.caller_id: transition.caller}
+            rows = replace(rows, callers={**rows.callers, **change})
+        return replace(rows, bodies=_bodies_after(self.bodies, transition))
+
+    def _check_escrow(self, escrow: Escrow | None) -> None:
+        if escrow is None:
+            return
+        stored = self.escrows.get(escrow.escrow_id)
+        _check_version(stored.version if stored else 0, escrow.version, escrow.escrow_id)
+        if stored is None and (taken := self._same_ask(escrow)):
+            message = f"{taken.escrow_id} is open for the same ask"
+            raise StaleEscrow(message)
+
+    def _same_ask(self, escrow: Escrow) -> Escrow | None:
+        key = escrow.ask.idempotency_key
+        for other in self.escrows.values():
+            if key is not None and other.ask.idempotency_key == key:
+                return other
+            if other.occupies_ask and _same_ask(other, escrow):
+                return other
+        return None
+
+    def _check_topup(self, topup: Topup | None) -> None:
+        if topup is None:
+            return
+        stored = self.topups.get(topup.topup_id)
+        _check_version(stored.version if stored else 0, topup.version, topup.topup_id)
+        if stored is None and (taken := self.open_topup(topup.address_key)):
+            message = f"{taken.topup_id} is open for the same address"
+            raise StaleEscrow(message)
+
+    def open_topup(self, address_key: str) -> Topup | None:
+        """The opened or invoiced top-up of an address."""
+        waiting = {TopupState.OPENED, TopupState.INVOICED}
+        return next(
+            (
+                topup
+                for topup in self.topups.values()
+                if topup.address_key == address_key and topup.state in waiting
+            ),
+            None,
+        )
+
+
+def _check_version(stored: int, told: int, subject_id: str) -> None:
+    if told != stored + 1:
+        message = f"{subject_id} stands at version {stored}, so {told} cannot follow"
+        raise StaleEscrow(message)
+
+
+def _same_ask(one: Escrow, other: Escrow) -> bool:
+    nameless = one.ask.nameless and other.ask.nameless
+    return one.ask.request_key == other.ask.request_key or (
+        nameless and one.ask.address_key == other.ask.address_key
+    )
+
+
+def _entry(sequence: int, transition: Transition) -> JournalEntry:
+    return JournalEntry(
+        sequence=sequence,
+        key=transition.key,
+        kind=transition.kind,
+        subject_id=transition.subject_id,
+        caller_id=transition.caller_id,
+        at_ms=transition.at_ms,
+        facts=dict(transition.facts),
+        transfers=tuple(_written(transfer) for transfer in transition.transfers),
+    )
+
+
+def _written(transfer: Transfer) -> JournalTransfer:
+    return JournalTransfer(
+        kind=transfer.kind.value,
+        debit=transfer.debit.code,
+        credit=transfer.credit.code,
+        commodity=transfer.debit.commodity.value,
+        amount=transfer.amount,
+        hold_id=transfer.hold_id,
+        held=transfer.held,
+    )
+
+
+def _bodies_after(
+    bodies: Mapping[str, StoredBodies], transition: Transition
+) -> Mapping[str, StoredBodies]:
+    if transition.escrow is None:
+        return bodies
+    escrow_id = transition.escrow.escrow_id
+    if transition.shred:
+        return {name: kept for name, kept in bodies.items() if name != escrow_id}
+    if transition.bodies is None:
+        return bodies
+    told = transition.bodies
+    stored = bodies.get(escrow_id, StoredBodies())
+    request = told.request if told.request is not None else stored.request
+    merged = StoredBodies(
+        wrapped_key=told.wrapped_key or stored.wrapped_key,
+        request=None if told.drop_request else request,
+        completion=told.completion if told.completion is not None else stored.completion,
+    )
+    return {**bodies, escrow_id: merged}
