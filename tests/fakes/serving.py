@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import uvicorn
-from uvicorn._types import ASGIApplication
 
+AsgiApp = Callable[..., Awaitable[None]]
 STOPPED_WITHIN_S = 5.0
 
 
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApplication, *, lifespan: bool = False) -> AsyncIterator[str]:
+async def serving(app: AsgiApp, *, lifespan: bool = False) -> AsyncIterator[str]:
     """Serve `app` on a free port of 127.0.0.1; gives its address, `http://127.0.0.1:<port>`.
 
     `lifespan` runs the application's start-up and shutdown. Requests still running when the

@@ -73,7 +73,7 @@ def count(value: object) -> int:
 
 def _written(value: object) -> orjson.Fragment:
     if isinstance(value, NumberText):
-        return orjson.Fragment(value)
+        return orjson.Fragment(str(value))
     raise TypeError(f"not JSON: {type(value).__name__}")
 
 
