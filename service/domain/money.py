@@ -15,6 +15,7 @@ PUSD_PER_USD = 10**12
 BASIS_POINTS = 10_000
 AMOUNT_MAX = 2**63 - 1
 _PUSD_DIGITS = 12
+_PUSD_PER_MICRO_USD = 10**6
 _PUSD_TO_MSAT = 10**5  # 1e11 msat per BTC over 1e6 pusd per micro-USD
 
 
@@ -71,6 +72,11 @@ def usd_text(pusd: int) -> str:
     whole, rest = divmod(abs(pusd), PUSD_PER_USD)
     digits = f"{rest:0{_PUSD_DIGITS}d}".rstrip("0")
     return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
+
+
+def btc_usd_text(rate: ExchangeRate) -> str:
+    """The price of one bitcoin as an exact decimal text in USD (`94000.5`): for showing."""
+    return usd_text(rate.usd_micro_per_btc * _PUSD_PER_MICRO_USD)
 
 
 def with_surcharge(amount: int, *basis_points: int) -> tuple[int, int]:
