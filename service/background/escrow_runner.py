@@ -77,7 +77,9 @@ class EscrowRunner:
         finally:
             del self._runs[escrow_id]
             if not run.done():
-                run.set_exception(Broken("The run of this escrow failed; the books have its state."))
+                run.set_exception(
+                    Broken("The run of this escrow failed; the books have its state.")
+                )
             run.exception()  # retrieved: a run that nobody waits for is no warning
 
     async def _drive(self, escrow_id: str, run: asyncio.Future[Escrow]) -> None:

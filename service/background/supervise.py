@@ -14,6 +14,7 @@ from service.domain.errors import CobotMeterError, DependencyFault
 from service.ports.clock import Clock
 
 LOG = logging.getLogger(__name__)
+BACKOFF_S = 0.5
 BACKOFF_MAX_S = 30.0
 
 Action = Callable[[], Awaitable[object]]
@@ -44,9 +45,12 @@ class Supervisor:
         return False
 
     async def every(self, name: str, interval_s: float, action: Action) -> None:
-        """Run it for ever, `interval_s` apart, and further apart while it fails."""
-        pause_s = interval_s
+        """Run it for ever, `interval_s` apart; after faults sooner, then further apart again."""
+        backoff_s = BACKOFF_S
         while True:
-            well = await self.once(name, action)
-            pause_s = interval_s if well else min(2 * pause_s, max(BACKOFF_MAX_S, interval_s))
-            await self._clock.sleep(pause_s)
+            if await self.once(name, action):
+                backoff_s = BACKOFF_S
+                await self._clock.sleep(interval_s)
+            else:
+                await self._clock.sleep(backoff_s)
+                backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)

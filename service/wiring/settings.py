@@ -7,7 +7,7 @@ are built from it. `VARIABLES` is the whole list; the operator guide is checked 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from service.domain.callers import CapTerms, ExposureTerms
@@ -18,6 +18,7 @@ from service.wiring.setting_values import Values
 PREFIX = "COBOT_METER_"
 UPSTREAM_KEY = "OPENROUTER_API_KEY"
 REGTEST = "regtest"
+API_PATH = "/api/v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +96,17 @@ class Settings:
     rate_usd_micro_per_btc: int
     run: RunSettings
 
+    def with_simulator_at(self, address: Address) -> Settings:
+        """The same, with the simulator where it really listens."""
+        upstream = replace(self.upstream, base_url=f"{address.url}{API_PATH}")
+        return replace(self, upstream=upstream)
 
+
+@dataclass(frozen=True, slots=True)
 class Secret:
     """A value that never shows itself in a log or a traceback."""
 
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
+    _value: str
 
     def reveal(self) -> str:
         """The value, for the one place that sends it."""
@@ -159,7 +163,7 @@ def _upstream(values: Values, environ: Mapping[str, str]) -> UpstreamSettings:
         )
         raise SettingInvalid(message)
     listen = _address(values, "SIMULATOR_LISTEN", "127.0.0.1:8403")
-    default_url = f"{listen.url}/api/v1" if simulated else "https://openrouter.ai/api/v1"
+    default_url = f"{listen.url}{API_PATH}" if simulated else "https://openrouter.ai/api/v1"
     return UpstreamSettings(
         simulated=simulated,
         simulator_listen=listen,

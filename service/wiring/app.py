@@ -1,0 +1,139 @@
+"""The running service: background loops in one task group, listeners, and an orderly stop.
+
+Must not know: commands or terminals. `serve` is what `cobot-meter serve` runs, `running_service`
+what a demonstration or a test runs in its own event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from decimal import Decimal
+
+from service.adapters.lightning.dev_node import DevNode
+from service.adapters.lightning.dev_node_face import dev_node_face
+from service.adapters.system_clock import SystemClock
+from service.ports.clock import Clock
+from service.simulator.app import build_simulator
+from service.wiring.build import (
+    Service,
+    build_service,
+    development_node,
+    open_parts,
+    prepare_data_dir,
+)
+from service.wiring.face import build_service_face
+from service.wiring.listening import AsgiApp, listening
+from service.wiring.settings import Address, Settings
+
+SIMULATOR_CREDIT_USD = Decimal(25)
+SIMULATOR_SEED = 7
+RECONNECT_S = 1.0
+SWEEP_PAUSE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A service that serves, and where its parts listen (None: not embedded)."""
+
+    service: Service
+    node: DevNode
+    face: Address
+    node_face: Address
+    simulator: Address | None
+
+
+@contextlib.asynccontextmanager
+async def running_service(settings: Settings) -> AsyncIterator[Running]:
+    """Everything up: parts, background, listeners. Leaving drains, then closes in order.
+
+    Raises SettingInvalid when a setting does not fit this machine.
+    """
+    prepare_data_dir(settings.data_dir)
+    clock = SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        simulator: Address | None = None
+        if settings.upstream.simulated:
+            simulator = await stack.enter_async_context(
+                listening(_simulator(settings, clock), settings.upstream.simulator_listen)
+            )
+            settings = settings.with_simulator_at(simulator)
+        node = development_node(settings.data_dir, settings.node, clock)
+        stack.callback(node.close)
+        service = await stack.enter_async_context(_background(settings, node))
+        node_face = await stack.enter_async_context(
+            listening(dev_node_face(node), settings.node.listen)
+        )
+        draining = asyncio.Event()
+        app = build_service_face(service, is_draining=draining.is_set)
+        face = await stack.enter_async_context(listening(app, settings.face.listen))
+        try:
+            yield Running(
+                service=service, node=node, face=face, node_face=node_face, simulator=simulator
+            )
+        finally:
+            draining.set()
+            await service.runner.drain(settings.run.drain_s)
+
+
+async def serve(settings: Settings, *, started: Callable[[Running], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and return. `started` is told once all is up."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running_service(settings) as running:
+        started(running)
+        await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def _background(settings: Settings, node: DevNode) -> AsyncIterator[Service]:
+    """The parts and every loop, in the one task group of the process."""
+    async with open_parts(settings, node) as parts, asyncio.TaskGroup() as tasks:
+        service = build_service(settings, parts, tasks)
+        loops = [tasks.create_task(loop, name=name) for name, loop in _loops(service, node)]
+        try:
+            await service.recover.unfinished()
+            yield service
+        finally:
+            await service.runner.drain(settings.run.drain_s)
+            for loop in loops:
+                loop.cancel()
+
+
+def _loops(service: Service, node: DevNode) -> list[tuple[str, Coroutine[None, None, None]]]:
+    run, clock, every = service.settings.run, service.parts.clock, service.supervisor.every
+    watcher = service.watcher
+
+    async def due() -> None:
+        await service.recover.due(clock.now_ms())
+
+    async def compare() -> None:
+        await service.costs.baseline()
+        await service.costs.compare()
+
+    async def sweep() -> None:
+        await watcher.sweep_soon(run.sweep_interval_s)
+
+    return [
+        ("catalogue", every("catalogue", run.catalogue_interval_s, service.catalogue.refresh)),
+        ("settle stream", every("settle stream", RECONNECT_S, watcher.listen)),
+        ("invoice sweep", every("invoice sweep", SWEEP_PAUSE_S, sweep)),
+        ("due escrows", every("due escrows", run.due_interval_s, due)),
+        ("cost comparison", every("cost comparison", run.compare_interval_s, compare)),
+        ("development node", every("development node", RECONNECT_S, node.run)),
+    ]
+
+
+def _simulator(settings: Settings, clock: Clock) -> AsgiApp:
+    return build_simulator(
+        seed=SIMULATOR_SEED,
+        credit_usd=SIMULATOR_CREDIT_USD,
+        lag_s=settings.upstream.simulator_lag_s,
+        latency_s=settings.upstream.simulator_latency_s,
+        clock=clock,
+    )

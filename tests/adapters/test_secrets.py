@@ -1,0 +1,71 @@
+"""The key file, the names made from it, and bodies sealed at rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.adapters.key_file import derived_keys, read_key_file
+from service.adapters.random_identifiers import KeyedIdentifiers
+from service.adapters.sealed_bodies import AesSealer
+from service.domain.errors import SealBroken, SettingInvalid
+
+SEALER = AesSealer(wrapping_key=b"w" * 32)
+
+
+def test_the_secret_is_made_once_and_read_again(tmp_path: Path) -> None:
+    """A restart derives the same keys; the file is readable by its owner only."""
+    path = tmp_path / "secret.key"
+    first = read_key_file(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert read_key_file(path) == first
+    assert len({first.preimage, first.token, first.wrapping}) == 3
+
+
+def test_a_secret_that_others_can_read_stops_the_start(tmp_path: Path) -> None:
+    """The message says the command that mends it."""
+    path = tmp_path / "secret.key"
+    read_key_file(path)
+    path.chmod(0o644)
+    with pytest.raises(SettingInvalid, match="chmod 600"):
+        read_key_file(path)
+
+
+@pytest.mark.parametrize("text", ["", "abc", "zz" * 32, "00" * 31])
+def test_a_damaged_secret_is_never_replaced_silently(tmp_path: Path, text: str) -> None:
+    """A new secret would lose every kept completion, so the start stops instead."""
+    path = tmp_path / "secret.key"
+    path.write_text(text, encoding="ascii")
+    path.chmod(0o600)
+    with pytest.raises(SettingInvalid, match="64 hex digits"):
+        read_key_file(path)
+
+
+def test_preimages_can_be_derived_again_and_differ_by_attempt() -> None:
+    """The same escrow and attempt always give the same 32 bytes, others never."""
+    names = KeyedIdentifiers(preimage_key=derived_keys(b"s" * 32).preimage)
+    preimages = {names.preimage(subject, number) for subject in "ab" for number in range(3)}
+    assert len(preimages) == 6
+    assert names.preimage("a", 0) in preimages
+    assert all(len(preimage) == 32 for preimage in preimages)
+
+
+@given(body=st.binary(max_size=2_000))
+def test_a_sealed_body_opens_with_its_own_key_and_label_only(body: bytes) -> None:
+    """Another escrow's key, another label or one flipped bit opens nothing."""
+    key, other = SEALER.new_key(), SEALER.new_key()
+    sealed = SEALER.seal(key, body, label="esc_1/completion")
+    assert SEALER.open(key, sealed, label="esc_1/completion") == body
+    flipped = sealed[:-1] + bytes([sealed[-1] ^ 1])
+    for wrong_key, wrong_text, wrong_label in (
+        (other, sealed, "esc_1/completion"),
+        (key, sealed, "esc_2/completion"),
+        (key, flipped, "esc_1/completion"),
+        (key, b"", "esc_1/completion"),
+        (b"x" * 40, sealed, "esc_1/completion"),
+    ):
+        with pytest.raises(SealBroken):
+            SEALER.open(wrong_key, wrong_text, label=wrong_label)

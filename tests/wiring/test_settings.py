@@ -1,0 +1,63 @@
+"""Settings: what they mean, and that every mistake stops the start with one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.domain.errors import SettingInvalid
+from service.wiring.settings import Secret, read_settings
+
+
+def test_no_settings_give_the_embedded_service_on_loopback() -> None:
+    """With an empty environment everything is embedded, at the documented addresses."""
+    settings = read_settings({})
+    assert settings.face.listen.url == "http://127.0.0.1:8402"
+    assert settings.upstream.base_url == "http://127.0.0.1:8403/api/v1"
+    assert settings.node.listen.url == "http://127.0.0.1:8404"
+    assert settings.exposure.cap.newcomer_msat == 200_000
+    assert settings.exposure.newcomers_day_pusd + settings.exposure.proven_day_pusd == 10**12
+    assert settings.rate_usd_micro_per_btc == 10**11
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("COBOT_METER_LISTEN", "8402", "an address and port"),
+        ("COBOT_METER_LISTEN", "127.0.0.1:99999", "an address and port"),
+        ("COBOT_METER_MARKUP_BPS", "ten", "whole number"),
+        ("COBOT_METER_MARKUP_BPS", "-1", "whole number"),
+        ("COBOT_METER_MARKUP_BPS", "\u0661\u0660", "whole number"),
+        ("COBOT_METER_RATE_USD_PER_BTC", "0", "a price in USD"),
+        ("COBOT_METER_RATE_USD_PER_BTC", "1e5", "an amount of USD"),
+        ("COBOT_METER_PROVEN_DAY_USD", "NaN", "an amount of USD"),
+        ("COBOT_METER_UPSTREAM", "openai", "one of simulator, openrouter"),
+        ("COBOT_METER_TRUSTED_PROXIES", "10.0.0.1/8", "networks such as"),
+        ("COBOT_METER_DRAIN_S", "soon", "a number of seconds"),
+        ("COBOT_METER_DATA_DIR", " ", "unset it"),
+        ("COBOT_METER_MARKUP_BSP", "10", "did you mean COBOT_METER_MARKUP_BPS?"),
+        ("COBOT_METER_NETWORK", "mainnet", "regtest only"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(name: str, value: str, says: str) -> None:
+    """Every refusal is a single line with the variable's name and what would fit."""
+    with pytest.raises(SettingInvalid) as refused:
+        read_settings({name: value})
+    assert says in refused.value.message
+    assert name in refused.value.message
+    assert "\n" not in refused.value.message
+
+
+def test_openrouter_without_a_key_does_not_start() -> None:
+    """The real upstream needs its key; the message says how to go on without one."""
+    with pytest.raises(SettingInvalid, match="OPENROUTER_API_KEY is missing"):
+        read_settings({"COBOT_METER_UPSTREAM": "openrouter"})
+
+
+def test_the_upstream_key_never_shows_itself() -> None:
+    """Neither repr nor str of settings contains the key."""
+    settings = read_settings(
+        {"COBOT_METER_UPSTREAM": "openrouter", "OPENROUTER_API_KEY": "sk-canary"}
+    )
+    assert "sk-canary" not in repr(settings)
+    assert "sk-canary" not in str(Secret("sk-canary"))
+    assert settings.upstream.api_key.reveal() == "sk-canary"
