@@ -169,14 +169,13 @@ def _canceled(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfe
         *posted(chart.UNEARNED, chart.available(caller_id), before.credit_used_msat),
         *posted(chart.COST_UNPAID, chart.COST_UPSTREAM, before.cost_pusd),
         *posted(chart.lapsed(caller_id), chart.EXPOSURE_MSAT, before.due_msat),
-        *address_hold(before).post(before.due_msat),
+        *address_hold(before).post(_counted_by_address(before)),
         *hold.post(hold.amount),
     )
 
 
 def _late_purchase(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     caller_id = before.caller_id
-    lapsed_address = before.due_msat if address_hold(before).amount else 0
     purchase = Transfer(
         kind=TransferKind.POSTED,
         debit=chart.available(caller_id),
@@ -189,9 +188,14 @@ def _late_purchase(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Tr
         purchase,
         *posted(chart.COST_UPSTREAM, chart.COST_UNPAID, before.cost_pusd),
         *posted(chart.EXPOSURE_MSAT, chart.lapsed(caller_id), before.due_msat),
-        *posted(chart.EXPOSURE_MSAT, address, lapsed_address),
+        *posted(chart.EXPOSURE_MSAT, address, _counted_by_address(before)),
         *posted(chart.EXPOSURE_PUSD, budget_account(before), before.cost_pusd),
     )
+
+
+def _counted_by_address(escrow: Escrow) -> int:
+    """What a lapse leaves on the address's day: nothing where no H3 was taken."""
+    return escrow.due_msat if address_hold(escrow).amount else 0
 
 
 def _delivered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:

@@ -72,7 +72,8 @@ class Transfer:
         sound = (
             self.debit.commodity == self.credit.commodity
             and self.debit.code != self.credit.code
-            and (self.amount > 0 or (self.kind is TransferKind.VOID and self.amount == 0))
+            and self.amount >= 0
+            and (self.amount == 0) == (self.kind is TransferKind.VOID)
             and (self.hold_id is not None) == (self.kind is not TransferKind.POSTED)
             and (self.held >= max(self.amount, 1) if resolves else self.held == 0)
             and (self.guard is None or self.debit.exact)
@@ -168,8 +169,11 @@ class Hold:
         )
 
     def post(self, amount: int) -> tuple[Transfer, ...]:
-        """Book at most what was reserved and release the rest; a post at 0 is a void."""
-        if self.amount == 0:
+        """Book at most what was reserved and release the rest; a post at 0 is a void.
+
+        Raises LedgerUnbalanced for more than that, also where nothing was reserved.
+        """
+        if self.amount == 0 == amount:
             return ()
         kind = TransferKind.POST if amount else TransferKind.VOID
         return (
