@@ -55,6 +55,15 @@ def _void_claims(escrow: Escrow) -> Transfers:
     )
 
 
+def _budget_spent(escrow: Escrow, cost_pusd: int) -> Transfers:
+    """H2 at what was spent, beyond the reservation too: the day's budget counts all of it."""
+    hold = budget_hold(escrow)
+    if not hold.amount:
+        return ()
+    reserved = min(cost_pusd, hold.amount)
+    return (*hold.post(reserved), *posted(hold.debit, hold.credit, cost_pusd - reserved))
+
+
 def _abandoned(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     return (*_void_claims(before), *budget_hold(before).void())
 
@@ -65,10 +74,9 @@ def _upstream_failed(before: Escrow, event: on.UpstreamFailed, after: Escrow) ->
     if event.cost is None:
         return _void_claims(before)
     cost_pusd = event.cost.cost_pusd
-    hold = budget_hold(before)
     return (
         *_void_claims(before),
-        *hold.post(min(cost_pusd, hold.amount)),
+        *_budget_spent(before, cost_pusd),
         *posted(chart.COST_FAILED, chart.UPSTREAM_CREDITS, cost_pusd),
     )
 
@@ -100,7 +108,7 @@ def _cost_confirmed(before: Escrow, event: on.CostConfirmed, after: Escrow) -> T
 def _budget_confirmed(before: Escrow, cost_pusd: int, difference: int, after: Escrow) -> Transfers:
     hold = budget_hold(before)
     if before.state is EscrowState.FAILED and hold.amount:
-        return hold.post(min(cost_pusd, hold.amount))
+        return _budget_spent(before, cost_pusd)
     if before.state in {EscrowState.COSTED, EscrowState.INVOICED}:
         return (*hold.void(), *budget_hold(after).pend())
     ended = before.state in {EscrowState.EXPIRED, EscrowState.FAILED}
