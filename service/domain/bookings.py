@@ -215,6 +215,9 @@ def _refunded(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfe
 
 
 def _claim_lapsed(before: Escrow, event: on.ClaimLapsed, _after: Escrow) -> Transfers:
+    if not 0 <= event.kept_msat <= before.price_msat:
+        message = f"{event.kept_msat} msat of {before.escrow_id} cannot be kept"
+        raise LedgerUnbalanced(message)
     available = chart.available(before.caller_id)
     return (
         *posted(chart.UNEARNED, chart.REVENUE, event.kept_msat),

@@ -74,6 +74,18 @@ def advance(escrow: Escrow, event: on.EscrowEvent, *, at_ms: int, retention: Ret
 Changes = dict[str, Any]
 
 
+def _demand(rule: str, *, sound: bool) -> None:
+    if not sound:
+        raise IllegalTransition(rule)
+
+
+def _demand_own(escrow: Escrow, payment_hash: str) -> None:
+    _demand(
+        "the node spoke of another invoice than this escrow's",
+        sound=payment_hash == escrow.payment_hash,
+    )
+
+
 def _nothing(
     _escrow: Escrow, _event: on.EscrowEvent, _at_ms: int, _retention: Retention
 ) -> Changes:
@@ -109,7 +121,7 @@ def _failed(escrow: Escrow, event: on.UpstreamFailed, at_ms: int, _retention: Re
     awaited = event.charged and escrow.generation_id is not None
     return {
         "failure": event.failure,
-        "cost": event.cost,
+        "cost": event.cost if event.charged else None,
         "lookup_at_ms": at_ms if awaited else None,
         "keep_until_ms": None,
         **resolved_hold,
@@ -127,6 +139,12 @@ def _unknown(
 
 
 def _costed(escrow: Escrow, event: on.CostKnown, _at_ms: int, _retention: Retention) -> Changes:
+    quote = escrow.quote
+    _demand(
+        "a price must stay within its ceiling, and use the reserved credit first",
+        sound=0 <= event.price_msat <= quote.ceiling_msat
+        and event.credit_used_msat == min(quote.credit_reserved_msat, event.price_msat),
+    )
     reserved_anew = event.cost.cost_pusd if escrow.budget_held_pusd else 0
     return {
         "cost": event.cost,
@@ -170,17 +188,19 @@ def _hold_resolved(
 
 
 def _covered(escrow: Escrow, _event: on.EscrowEvent, at_ms: int, retention: Retention) -> Changes:
+    _demand("credit must cover the whole price", sound=escrow.due_msat == 0)
     return {
-        "credit_used_msat": escrow.price_msat,
         "budget_held_pusd": 0,
         "settled_at_ms": at_ms,
         "keep_until_ms": at_ms + retention.unclaimed_ms,
     }
 
 
-def _issued(
-    _escrow: Escrow, event: on.InvoiceIssued, _at_ms: int, _retention: Retention
-) -> Changes:
+def _issued(escrow: Escrow, event: on.InvoiceIssued, _at_ms: int, _retention: Retention) -> Changes:
+    _demand(
+        "an invoice must ask for something, and for all that is due",
+        sound=0 < escrow.due_msat <= event.invoice.amount_msat,
+    )
     return {"invoice": event.invoice}
 
 
@@ -195,6 +215,7 @@ def _refused(
 
 
 def _settled(escrow: Escrow, event: on.InvoiceSettled, at_ms: int, retention: Retention) -> Changes:
+    _demand_own(escrow, event.payment_hash)
     paid = {"paid_msat": event.paid_msat, "settle_index": event.settle_index}
     if escrow.state is S.EXPIRED:
         return paid
@@ -206,11 +227,18 @@ def _settled(escrow: Escrow, event: on.InvoiceSettled, at_ms: int, retention: Re
     }
 
 
-def _canceled(_escrow: Escrow, _event: on.EscrowEvent, at_ms: int, retention: Retention) -> Changes:
+def _canceled(
+    escrow: Escrow, event: on.InvoiceCanceled, at_ms: int, retention: Retention
+) -> Changes:
+    _demand_own(escrow, event.payment_hash)
     return {"budget_held_pusd": 0, "keep_until_ms": at_ms + retention.unpaid_ms}
 
 
 def _late(escrow: Escrow, _event: on.EscrowEvent, at_ms: int, retention: Retention) -> Changes:
+    _demand(
+        "only what was paid for late, and is still kept, can be bought late",
+        sound=escrow.paid_msat > 0 and escrow.keep_until_ms is not None,
+    )
     return {
         "credit_used_msat": escrow.price_msat,
         "settled_at_ms": at_ms,
