@@ -7,14 +7,16 @@ Every rounding in the house is `ceil_div`, upward, and it is called from here on
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 MSAT_PER_SAT = 1_000
 PUSD_PER_USD = 10**12
 BASIS_POINTS = 10_000
 AMOUNT_MAX = 2**63 - 1
 _PUSD_DIGITS = 12
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")  # JSON's, in ASCII
 _PUSD_PER_MICRO_USD = 10**6
 _PUSD_TO_MSAT = 10**5  # 1e11 msat per BTC over 1e6 pusd per micro-USD
 
@@ -43,14 +45,12 @@ def pusd_from_text(text: str) -> int:
     """A JSON number's text in USD (`0.00026580`, `4.14e-05`) as pico-USD, rounded up.
 
     Upstreams write doubles with visible noise, so the digits past 1e-12 are real input.
-    Raises ValueError for what is not a finite, non-negative amount within 63 bits.
+    Raises ValueError for what is not a non-negative JSON number within 63 bits.
     """
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
+    if not _NUMBER.fullmatch(text):
         message = f"not a number: {text[:40]!r}"
-        raise ValueError(message) from None
-    return pusd_from_decimal(value)
+        raise ValueError(message)
+    return pusd_from_decimal(Decimal(text))
 
 
 def pusd_from_decimal(value: Decimal) -> int:
@@ -58,6 +58,8 @@ def pusd_from_decimal(value: Decimal) -> int:
     if not value.is_finite() or value < 0 or value.adjusted() > _PUSD_DIGITS:
         message = f"not an amount of USD: {value}"
         raise ValueError(message)
+    if value and value.adjusted() < -_PUSD_DIGITS:
+        return 1  # before a ratio with a million digits is made of 1e-1000000
     numerator, denominator = value.as_integer_ratio()
     pusd = ceil_div(numerator * PUSD_PER_USD, denominator)
     if pusd > AMOUNT_MAX:
