@@ -33,8 +33,8 @@ class BooksRows:
     def after(self, transition: Transition) -> BooksRows:
         """The rows with `transition` in them. Its key must be new.
 
-        Raises StaleEscrow for a version that moved on, an ask that is open already (an
-        idempotency key: that was ever used), and what the ledger raises.
+        Raises StaleEscrow for a version that moved on and an ask that is open already, and what
+        the ledger raises.
         """
         self._check_escrow(transition.escrow)
         self._check_topup(transition.topup)
@@ -66,10 +66,7 @@ class BooksRows:
             raise StaleEscrow(message)
 
     def _same_ask(self, escrow: Escrow) -> Escrow | None:
-        key = escrow.ask.idempotency_key
         for other in self.escrows.values():
-            if key is not None and other.ask.idempotency_key == key:
-                return other
             if other.occupies_ask and _same_ask(other, escrow):
                 return other
         return None
@@ -104,8 +101,11 @@ def _check_version(stored: int, told: int, subject_id: str) -> None:
 
 def _same_ask(one: Escrow, other: Escrow) -> bool:
     nameless = one.ask.nameless and other.ask.nameless
-    return one.ask.request_key == other.ask.request_key or (
-        nameless and one.ask.address_key == other.ask.address_key
+    key = one.ask.idempotency_key
+    return (
+        one.ask.request_key == other.ask.request_key
+        or (nameless and one.ask.address_key == other.ask.address_key)
+        or (key is not None and key == other.ask.idempotency_key)
     )
 
 

@@ -128,13 +128,10 @@ async def test_one_live_escrow_for_one_ask() -> None:
     assert await books.latest_ask("r") == second
 
 
-async def test_an_idempotency_key_is_used_once_for_ever() -> None:
-    """Even when the first use has ended: keyed asks never run anew."""
+async def test_one_live_escrow_for_one_idempotency_key() -> None:
+    """Two asks with one key but other bodies cannot both be open."""
     books = FakeBooks()
-    first = opened(Shape(escrow_id="esc_1", idempotency_key="i"))
-    await books.apply(opening_of(first))
-    ended = escrow_transition(first, on.Abandoned(), at_ms=NOW_MS, retention=RETENTION)
-    await books.apply(ended)
+    await books.apply(opening_of(opened(Shape(escrow_id="esc_1", idempotency_key="i"))))
     with pytest.raises(StaleEscrow):
         await books.apply(opening_of(opened(Shape(escrow_id="esc_2", idempotency_key="i"))))
 
