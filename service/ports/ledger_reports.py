@@ -6,6 +6,7 @@ Must not know: requests or flows; these reads may walk the history and run besid
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,6 +62,9 @@ class Balance:
 
 class LedgerReports(Protocol):
     """Reads over the whole history. Every list is bounded or streamed."""
+
+    def snapshot(self) -> AbstractAsyncContextManager[LedgerReports]:
+        """The same reads, all of one instant, however much is written meanwhile."""
 
     async def statement(
         self, caller_id: str, *, before: int | None, limit: int

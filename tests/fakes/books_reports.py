@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import AsyncIterator, Iterable
 
@@ -24,6 +25,12 @@ class FakeReports:
     """The port `LedgerReports`, in memory; `rows` is what stands in the books now."""
 
     rows: BooksRows
+
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[FakeReports]:
+        frozen = FakeReports()
+        frozen.rows = self.rows
+        yield frozen
 
     async def statement(
         self, caller_id: str, *, before: int | None, limit: int
