@@ -30,7 +30,7 @@ from service.adapters.lightning.bolt11 import (
     signed_octets,
 )
 
-_HRP = re.compile(r"ln(bcrt|bc|tbs|tb)(?:([1-9][0-9]{0,18})([munp]?))?")
+_HRP = re.compile(r"ln(bcrt|bc|tbs|tb)(?:([1-9][0-9]{0,19})([munp]?))?")
 _MAX_NUMBER_WORDS = 12  # 60 bits: more than any expiry or delta needs
 _FIXED_WORDS = {
     FieldType.PAYMENT_HASH: 52,

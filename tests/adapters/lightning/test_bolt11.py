@@ -116,6 +116,7 @@ def test_specification_written(example: ValidExample) -> None:
         (100_000_000, "lnbcrt1m1"),
         (100_000_000_000, "lnbcrt11"),
         (MAX_AMOUNT_MSAT, "lnbcrt210000001"),
+        (MAX_AMOUNT_MSAT - 1, "lnbcrt20999999999999999990p1"),
         (None, "lnbcrt1"),
     ],
 )

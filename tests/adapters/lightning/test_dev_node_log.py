@@ -63,7 +63,7 @@ async def test_a_file_torn_in_its_first_line_begins_anew(tmp_path: Path) -> None
     ],
 )
 async def test_a_damaged_file_stops_the_start(rig: DevNodeRig, line: bytes, said: str) -> None:
-    """A whole line that makes no sense is not skipped: the start says why and lets go of the file."""
+    """A whole line that makes no sense stops the start, which says why and lets go of the file."""
     rig.node.close()
     sound = rig.path.read_bytes()
     _append(rig.path, line + b"\n")
