@@ -5,7 +5,7 @@ Must not know: who calls. Errors before the run cost nothing, as on OpenRouter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 
 import orjson
@@ -61,9 +61,10 @@ async def chat_completions(account: Account, receive: Receive, send: Send) -> No
     if fault == "error_200":
         account.settle(run, RunEnd(tokens=0, finish_reason="error", free=True))
         await send_json(send, 200, _ERROR_AT_200, _headers(run))
-    elif fault == "charged_502":
+    elif fault.startswith("charged_502"):
         account.settle(run, run.ended())
-        raise OrderRefused(STATUS_FAULTS["status_502"])
+        named = run.generation_id if fault == "charged_502_named" else ""
+        raise OrderRefused(replace(STATUS_FAULTS["status_502"], generation_id=named))
     elif order.stream and fault != "plain_json":
         await _Playing(account, run, receive, send).play()
     else:

@@ -19,6 +19,7 @@ RUN_FAULTS = frozenset(
         "byok",  # cost 0: the money went over our own key at the provider
         "cached_prompt",  # most of the prompt was cached, and cheaper
         "charged_502",  # ran, was charged, and answered 502
+        "charged_502_named",  # the same, with the generation's id in the headers
         "choices_null",
         "cut_stream",  # ends in the middle, politely
         "error_200",  # 200, and an error in the body
@@ -55,6 +56,7 @@ class ErrorAnswer:
     metadata: Mapping[str, object] = field(default_factory=dict)
     availability: Mapping[str, object] = field(default_factory=dict)
     retry_after_s: int | None = None
+    generation_id: str = ""
 
     def document(self) -> dict[str, object]:
         """The body."""
@@ -67,9 +69,12 @@ class ErrorAnswer:
 
     def headers(self) -> dict[bytes, bytes]:
         """Headers beside the usual ones."""
-        if self.retry_after_s is None:
-            return {}
-        return {b"retry-after": str(self.retry_after_s).encode()}
+        headers: dict[bytes, bytes] = {}
+        if self.retry_after_s is not None:
+            headers[b"retry-after"] = str(self.retry_after_s).encode()
+        if self.generation_id:
+            headers[b"x-generation-id"] = self.generation_id.encode()
+        return headers
 
 
 class FaultPlan:

@@ -5,8 +5,8 @@ Must not know: events, costs or ids. Only the first choice is read: n > 1 is not
 
 from __future__ import annotations
 
-_TEXTS = ("content", "refusal", "reasoning")
-_LISTS = ("reasoning_details", "annotations", "images")
+_TEXTS = frozenset({"content", "refusal", "reasoning"})
+_LISTS = frozenset({"reasoning_details", "annotations", "images"})
 
 
 class AnswerParts:
@@ -80,23 +80,21 @@ class AnswerParts:
         return _joined(pieces) if pieces else None
 
     def _delta(self, delta: dict[str, object]) -> None:
-        for name in _TEXTS:
-            text = delta.get(name)
-            if isinstance(text, str) and text:
-                self._texts.setdefault(name, []).append(text)
-        for name in _LISTS:
-            entries = delta.get(name)
-            if isinstance(entries, list):
-                self._lists.setdefault(name, []).extend(entries)
-        calls = delta.get("tool_calls")
-        for call in calls if isinstance(calls, list) else ():
-            if isinstance(call, dict):
-                self._tool_call(call)
+        for name, value in delta.items():
+            if not value:
+                continue
+            if name in _TEXTS and isinstance(value, str):
+                self._texts.setdefault(name, []).append(value)
+            elif name in _LISTS and isinstance(value, list):
+                self._lists.setdefault(name, []).extend(value)
+            elif name == "tool_calls" and isinstance(value, list):
+                for call in value:
+                    self._tool_call(call)
 
-    def _tool_call(self, piece: dict[str, object]) -> None:
+    def _tool_call(self, piece: object) -> None:
         """Tool calls come in pieces by index: the name once, the arguments bit by bit."""
-        index = piece.get("index", 0)
-        if not isinstance(index, int):
+        index = piece.get("index", 0) if isinstance(piece, dict) else None
+        if not isinstance(piece, dict) or not isinstance(index, int):
             return
         call = self._tools.setdefault(
             index, {"index": index, "type": "function", "function": {"name": "", "arguments": ""}}

@@ -32,7 +32,9 @@ _NOTHING_SENT = (
     httpx.PoolTimeout,
     httpx.UnsupportedProtocol,
 )
-_MAY_HAVE_RUN = frozenset({408, *range(500, 600)})
+_FIRST_REDIRECT = 300
+_FIRST_SERVER_ERROR = 500
+_TIMED_OUT = 408
 _KEY_REFUSED = frozenset({401, 403})
 _BUSY = frozenset({408, 429, *range(500, 600)})
 _RETRY_AFTER_MAX_S = 86_400
@@ -80,7 +82,7 @@ def fault_of_run(answer: HttpAnswer) -> UpstreamRefused | OutcomeUnknown:
     not_run = isinstance(availability, dict) and bool(
         availability.get("code") or availability.get("retryable")
     )
-    if answer.status in _MAY_HAVE_RUN and not not_run:
+    if _may_have_run(answer.status) and not not_run:
         return OutcomeUnknown(f"the upstream answered {answer.status} and may have run the request")
     return UpstreamRefused(
         _said(answer.status, error),
@@ -110,6 +112,11 @@ def fault_of_query(answer: HttpAnswer) -> UpstreamRefused | UpstreamUnreachable:
             retry_after_s=_retry_after_s(answer.retry_after, None),
         )
     return UpstreamRefused(_said(answer.status, _error_object(answer.body)), status=answer.status)
+
+
+def _may_have_run(status: int) -> bool:
+    """Timeouts and 5xx are said after the request went on; so is a success that is no 200."""
+    return status >= _FIRST_SERVER_ERROR or status < _FIRST_REDIRECT or status == _TIMED_OUT
 
 
 def _error_object(body: bytes) -> dict[str, object]:

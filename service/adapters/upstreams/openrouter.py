@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import httpx
 
+from service.adapters.upstreams.bounded_reading import BoundedChunks, read_up_to
 from service.adapters.upstreams.http_errors import (
     TRANSPORT_FAULTS,
     HttpAnswer,
@@ -35,14 +36,14 @@ from service.domain.completions import (
     Model,
     UpstreamCompletion,
 )
-from service.domain.errors import OutcomeUnknown, UpstreamUnreachable
+from service.domain.errors import OutcomeUnknown, UpstreamRefused, UpstreamUnreachable
 from service.domain.pricing import ModelPrice
 from service.ports.upstream import GenerationStarted
 
 _OK = 200
 _ERROR_BYTES_MAX = 65_536
-_DRAIN_TIMEOUT_S = 1.0
-_GENERATION_ID = "x-generation-id"
+_GENERATION_ID = b"x-generation-id"
+_CONTENT_TYPE = b"content-type"
 _EVENT_STREAM = "text/event-stream"
 
 
@@ -73,7 +74,7 @@ class OpenRouter:
         self._settings = settings
         base_url = settings.base_url.rstrip("/")
         self._chat_url = httpx.URL(f"{base_url}/chat/completions")
-        self._generation_url = httpx.URL(f"{base_url}/generation")
+        self._generation_url = f"{base_url}/generation?id="
         self._models_url = httpx.URL(f"{base_url}/models")
         self._key_url = httpx.URL(f"{base_url}/key")
         self._extensions = {"timeout": client.timeout.as_dict()}
@@ -106,22 +107,24 @@ class OpenRouter:
         )
         response = await self._post(body, deadline)
         try:
+            generation_id, content_type = _id_and_type(response)
+            fault = None
             if response.status_code != _OK:
-                raise fault_of_run(await self._error_answer(response, deadline))
-            generation_id = response.headers.get(_GENERATION_ID, "")
-            if generation_id:
+                fault = fault_of_run(await self._error_answer(response, deadline))
+            if generation_id and not isinstance(fault, UpstreamRefused):
                 await on_started(generation_id)
-            if not response.headers.get("content-type", "").startswith(_EVENT_STREAM):
-                return await self._whole(response, generation_id, deadline)
-            return await self._streamed(response, generation_id, deadline, on_started)
+            if fault:
+                raise fault
+            if content_type.startswith(_EVENT_STREAM):
+                return await self._streamed(response, generation_id, deadline, on_started)
+            return await self._whole(response, generation_id, deadline, on_started)
         finally:
             with contextlib.suppress(*TRANSPORT_FAULTS):
                 await response.aclose()
 
     async def generation_cost(self, generation_id: str) -> GenerationCost:
         """See the port. One GET of `/generation`."""
-        url = self._generation_url.copy_merge_params({"id": generation_id})
-        answer = await self._get(url)
+        answer = await self._get(httpx.URL(self._generation_url + quote(generation_id, safe="")))
         if answer.status != _OK:
             raise fault_of_lookup(answer, generation_id)
         return generation_cost_from(answer.body, generation_id)
@@ -157,26 +160,29 @@ class OpenRouter:
         body = b""
         with contextlib.suppress(*TRANSPORT_FAULTS):
             async with asyncio.timeout_at(deadline):
-                body = await _read(response.aiter_raw(), _ERROR_BYTES_MAX)
-        return HttpAnswer(
-            status=response.status_code,
-            body=body,
-            retry_after=response.headers.get("retry-after"),
-        )
+                body = await read_up_to(response.aiter_raw(), _ERROR_BYTES_MAX)
+        return _answer(response, body)
 
     async def _whole(
-        self, response: httpx.Response, generation_id: str, deadline: float
+        self,
+        response: httpx.Response,
+        generation_id: str,
+        deadline: float,
+        on_started: GenerationStarted,
     ) -> UpstreamCompletion:
         """A 200 that is no stream: an error found too late, or a gateway that does not stream."""
         bytes_max = self._settings.answer_bytes_max
         try:
             async with asyncio.timeout_at(deadline):
-                body = await _read(response.aiter_raw(), bytes_max + 1)
+                body = await read_up_to(response.aiter_raw(), bytes_max + 1)
         except TRANSPORT_FAULTS as fault:
             raise OutcomeUnknown("the upstream's answer was cut before its end") from fault
         if len(body) > bytes_max:
             raise OutcomeUnknown(f"the upstream's answer is over {bytes_max} bytes")
-        return completion_from_json(body, generation_id)
+        completion = completion_from_json(body, generation_id)
+        if not generation_id:
+            await on_started(completion.generation_id)
+        return completion
 
     async def _streamed(
         self,
@@ -186,7 +192,7 @@ class OpenRouter:
         on_started: GenerationStarted,
     ) -> UpstreamCompletion:
         assembly = StreamAssembly(generation_id)
-        chunks = _Bounded(response.aiter_raw(), self._settings.answer_bytes_max)
+        chunks = BoundedChunks(response.aiter_raw(), self._settings.answer_bytes_max)
         if not generation_id:
             await self._feed(assembly, chunks, deadline, until_named=True)
             if assembly.generation_id:
@@ -197,7 +203,7 @@ class OpenRouter:
         return assembly.completion()
 
     async def _feed(
-        self, assembly: StreamAssembly, chunks: _Bounded, deadline: float, *, until_named: bool
+        self, assembly: StreamAssembly, chunks: BoundedChunks, deadline: float, *, until_named: bool
     ) -> None:
         """Read until the stream ends, or says that it is done, or (`until_named`) has an id."""
         try:
@@ -226,52 +232,28 @@ class OpenRouter:
             async with asyncio.timeout(self._settings.query_timeout_s):
                 response = await self._client.send(request, stream=True)
                 async with contextlib.aclosing(response):
-                    body = await _read(response.aiter_bytes(), bytes_max + 1)
+                    body = await read_up_to(response.aiter_bytes(), bytes_max + 1)
         except TRANSPORT_FAULTS as fault:
             raise UpstreamUnreachable(
                 f"the upstream does not answer ({type(fault).__name__})"
             ) from fault
         if len(body) > bytes_max:
             raise UpstreamUnreachable(f"the upstream's answer is over {bytes_max} bytes")
-        return HttpAnswer(
-            status=response.status_code,
-            body=body,
-            retry_after=response.headers.get("retry-after"),
-        )
+        return _answer(response, body)
 
 
-class _Bounded:
-    """The chunks of one answer, up to a number of bytes."""
-
-    __slots__ = ("_chunks", "_left")
-
-    def __init__(self, chunks: AsyncIterator[bytes], bytes_max: int) -> None:
-        self._chunks = chunks
-        self._left = bytes_max
-
-    async def next(self) -> bytes | None:
-        """The next chunk, None at the end. Raises OutcomeUnknown when there are too many bytes."""
-        chunk = await anext(self._chunks, None)
-        self._left -= len(chunk or b"")
-        if self._left < 0:
-            raise OutcomeUnknown("the upstream's answer is larger than this service takes")
-        return chunk
-
-    async def drain(self) -> None:
-        """Read to the very end, so that the connection can be used again; not at any price."""
-        with contextlib.suppress(*TRANSPORT_FAULTS):
-            async with asyncio.timeout(_DRAIN_TIMEOUT_S):
-                async for _ in self._chunks:
-                    pass
+def _answer(response: httpx.Response, body: bytes) -> HttpAnswer:
+    retry_after = None if response.status_code == _OK else response.headers.get("retry-after")
+    return HttpAnswer(status=response.status_code, body=body, retry_after=retry_after)
 
 
-async def _read(chunks: AsyncIterator[bytes], bytes_max: int) -> bytes:
-    """All chunks, or the first `bytes_max` bytes of them."""
-    pieces: list[bytes] = []
-    left = bytes_max
-    async for chunk in chunks:
-        pieces.append(chunk[:left])
-        left -= len(chunk)
-        if left <= 0:
-            break
-    return b"".join(pieces)
+def _id_and_type(response: httpx.Response) -> tuple[str, str]:
+    """One pass over the raw headers: `Headers.get` decodes all of them, every time."""
+    generation_id = content_type = b""
+    for name, value in response.headers.raw:
+        lowered = name.lower()
+        if lowered == _GENERATION_ID:
+            generation_id = value
+        elif lowered == _CONTENT_TYPE:
+            content_type = value
+    return generation_id.decode("ascii", "replace"), content_type.decode("ascii", "replace")

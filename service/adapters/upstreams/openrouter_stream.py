@@ -94,8 +94,11 @@ class StreamAssembly:
             self.done = True
             return
         frame = _frame_of(data)
-        if frame.get("usage") is not None:
+        said = frame.get("usage") is not None
+        if said:
             self._usage_of(data)
+        if said or not self._head:
+            self._head_of(frame)
         self._frame(frame)
 
     def _usage_of(self, data: bytes) -> None:
@@ -104,7 +107,7 @@ class StreamAssembly:
         if isinstance(usage, dict):
             self._usage = usage
 
-    def _frame(self, frame: dict[str, object]) -> None:
+    def _head_of(self, frame: dict[str, object]) -> None:
         for name in _HEAD:
             value = frame.get(name)
             if value is not None:
@@ -112,6 +115,8 @@ class StreamAssembly:
         named = frame.get("id")
         if not self.generation_id and isinstance(named, str):
             self.generation_id = named
+
+    def _frame(self, frame: dict[str, object]) -> None:
         choices = frame.get("choices")
         if isinstance(choices, list):
             for choice in choices:
