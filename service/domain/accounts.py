@@ -8,6 +8,7 @@ its lock; operator accounts are append-only and rolled up once per commit, so no
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -98,5 +99,39 @@ def caller_accounts(caller_id: str) -> tuple[Account, ...]:
     )
 
 
+def account_of(code: str) -> Account | None:
+    """The account that the chart knows under this code; None when it knows none."""
+    match code.split("/"):
+        case ["caller", caller_id, kind] if kind in _CALLER_KINDS:
+            return _CALLER_KINDS[kind](caller_id)
+        case ["exposure", "address", first, *rest, day]:
+            return address_exposure("/".join((first, *rest)), day)
+        case ["exposure", "unpaid", ("newcomers" | "proven") as group, day]:
+            return day_budget(day, newcomer=group == "newcomers")
+        case ["ln", "node", first, *rest]:
+            return node_balance("/".join((first, *rest)))
+        case _:
+            return _FIXED.get(code)
+
+
 def _exact(code: str, commodity: Commodity, nature: Nature) -> Account:
     return Account(code=code, commodity=commodity, nature=nature, exact=True)
+
+
+_CALLER_KINDS: Mapping[str, Callable[[str], Account]] = {
+    "available": available,
+    "receivable": receivable,
+    "settled": settled,
+    "lapsed": lapsed,
+}
+_FIXED: Mapping[str, Account] = {
+    account.code: account
+    for account in (
+        UNEARNED,
+        REVENUE,
+        EXPOSURE_MSAT,
+        EXPOSURE_PUSD,
+        UPSTREAM_CREDITS,
+        *COST_ACCOUNTS,
+    )
+}

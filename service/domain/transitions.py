@@ -97,7 +97,7 @@ def escrow_transition(
         bodies=bodies,
         shred=isinstance(event, SHREDDING),
         cursor=_cursor(event),
-        facts=_facts(event),
+        facts=facts_of(event),
     )
 
 
@@ -123,7 +123,7 @@ def topup_transition(
         accounts=caller_accounts(topup.caller_id) if topup.version == 1 else (),
         transfers=transfers,
         cursor=_cursor(settled) if settled else None,
-        facts=_facts(settled) if settled else {"payment_hash": topup.payment_hash},
+        facts=facts_of(settled) if settled else {"payment_hash": topup.payment_hash},
     )
 
 
@@ -169,8 +169,13 @@ def upstream_baseline(*, usage_pusd: int, at_ms: int) -> Transition:
 
 
 def event_name(event: on.EscrowEvent) -> str:
+    """The kind of entry that an event is recorded as."""
+    return event_kind(type(event))
+
+
+def event_kind(event_type: type[on.EscrowEvent]) -> str:
     """`InvoiceSettled` as `invoice_settled`."""
-    return _CAPITAL.sub("_", type(event).__name__).lower()
+    return _CAPITAL.sub("_", event_type.__name__).lower()
 
 
 def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
@@ -191,7 +196,8 @@ def _cursor(event: on.EscrowEvent) -> SettleCursor | None:
     return None
 
 
-def _facts(event: on.EscrowEvent) -> Facts:
+def facts_of(event: on.EscrowEvent) -> Facts:
+    """What the journal keeps of an event: its fields, those of its parts as `part.field`."""
     facts: dict[str, str | int | None] = {}
     for field in dataclasses.fields(event):
         value = getattr(event, field.name)
