@@ -44,7 +44,7 @@ TERMS = ExposureTerms(
     cap=CapTerms(newcomer_msat=200_000, max_msat=1_000_000),
     newcomer_until_msat=200_000,
     address_day_msat=400_000,
-    newcomers_day_pusd=300_000,
+    newcomers_day_pusd=450_000,
     proven_day_pusd=900_000,
 )
 
