@@ -18,15 +18,10 @@ from service.adapters.lightning.dev_node_face import dev_node_face
 from service.adapters.system_clock import SystemClock
 from service.ports.clock import Clock
 from service.simulator.app import build_simulator
-from service.wiring.build import (
-    Service,
-    build_service,
-    development_node,
-    open_parts,
-    prepare_data_dir,
-)
+from service.wiring.build import Service, build_service
 from service.wiring.face import build_service_face
 from service.wiring.listening import AsgiApp, listening
+from service.wiring.parts import development_node, open_parts, prepare_data_dir
 from service.wiring.settings import Address, Settings
 
 SIMULATOR_CREDIT_USD = Decimal(25)

@@ -1,33 +1,16 @@
-"""Where ports meet adapters: plain constructors, by name, in the order of the floors.
+"""Where flows meet their parts: plain constructors, by name, in the order of the floors.
 
-Must not know: HTTP servers, signals or commands. `open_parts` gives what every command needs,
-`open_service` what serves.
+Must not know: adapters (`parts.py` opens them), HTTP servers, signals or commands.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from service.adapters.exchange_rates import StaticRate
-from service.adapters.key_file import DerivedKeys, read_key_file
-from service.adapters.lightning.dev_node import DevNode
-from service.adapters.random_identifiers import KeyedIdentifiers
-from service.adapters.sealed_bodies import AesSealer
-from service.adapters.storage.sqlite_books import open_sqlite_books
-from service.adapters.system_clock import SystemClock
-from service.adapters.upstreams.http_session import HttpLimits, http_session
-from service.adapters.upstreams.openrouter import OpenRouter, OpenRouterSettings
 from service.background.escrow_runner import EscrowRunner
 from service.background.invoice_watcher import InvoiceWatcher
 from service.background.supervise import Supervisor
-from service.background.wake_hub import WakeHub
-from service.domain.errors import SettingInvalid
-from service.domain.invoices import NodeIdentity
-from service.domain.retention import Retention
 from service.flows.ask_completion import AskCompletion, Waits
 from service.flows.compare_costs import CompareCosts
 from service.flows.deliver_completion import DeliverCompletion
@@ -41,36 +24,8 @@ from service.flows.recover import Recover
 from service.flows.run_completion import RunCompletion
 from service.flows.settle_invoice import SettleInvoice
 from service.flows.top_up import TopUp
-from service.ports.books import Books
-from service.ports.clock import Clock
-from service.ports.exchange_rate import ExchangeRates
-from service.ports.lightning_node import LightningNode
-from service.ports.upstream import Upstream
-from service.wiring.metrics import Metrics
-from service.wiring.settings import NodeSettings, Settings, UpstreamSettings
-
-BOOKS_FILE = "books.sqlite3"
-NODE_FILE = "development-node.log"
-KEY_FILE = "secret.key"
-NODE_ALIAS = "development"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The ports, each with its adapter."""
-
-    books: Books
-    node: LightningNode
-    identity: NodeIdentity
-    upstream: Upstream
-    rates: ExchangeRates
-    clock: Clock
-    identifiers: KeyedIdentifiers
-    sealer: AesSealer
-    keys: DerivedKeys
-    retention: Retention
-    metrics: Metrics
-    wakes: WakeHub
+from service.wiring.parts import Parts
+from service.wiring.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,61 +46,6 @@ class Service:
     recover: Recover
     watcher: InvoiceWatcher
     supervisor: Supervisor
-
-
-def prepare_data_dir(data_dir: Path) -> None:
-    """Make the data directory, readable by its owner only. Raises SettingInvalid."""
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as fault:
-        message = f"cannot use {data_dir} for data: {fault.strerror}"
-        raise SettingInvalid(message) from None
-
-
-def development_node(data_dir: Path, settings: NodeSettings, clock: Clock) -> DevNode:
-    """The embedded node, its state in the data directory."""
-    return DevNode(
-        path=data_dir / NODE_FILE, network=settings.network, alias=NODE_ALIAS, clock=clock
-    )
-
-
-@contextlib.asynccontextmanager
-async def open_upstream(settings: UpstreamSettings) -> AsyncIterator[OpenRouter]:
-    """The gateway's adapter on the process's one HTTP client."""
-    async with http_session(HttpLimits(read_timeout_s=settings.timeout_s)) as client:
-        yield OpenRouter(
-            client,
-            OpenRouterSettings(
-                base_url=settings.base_url,
-                api_key=settings.api_key.reveal(),
-                timeout_s=settings.timeout_s,
-            ),
-        )
-
-
-@contextlib.asynccontextmanager
-async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[Parts]:
-    """Every part, opened in order and closed in the opposite one. Raises SettingInvalid."""
-    keys = read_key_file(settings.data_dir / KEY_FILE)
-    clock, retention = SystemClock(), Retention()
-    async with (
-        open_sqlite_books(settings.data_dir / BOOKS_FILE, retention=retention) as books,
-        open_upstream(settings.upstream) as upstream,
-    ):
-        yield Parts(
-            books=books,
-            node=node,
-            identity=await node.identity(),
-            upstream=upstream,
-            rates=StaticRate(usd_micro_per_btc=settings.rate_usd_micro_per_btc, clock=clock),
-            clock=clock,
-            identifiers=KeyedIdentifiers(preimage_key=keys.preimage),
-            sealer=AesSealer(wrapping_key=keys.wrapping),
-            keys=keys,
-            retention=retention,
-            metrics=Metrics(),
-            wakes=WakeHub(),
-        )
 
 
 def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) -> Service:
