@@ -1,0 +1,1 @@
+"""Schema revisions of the books, run by Alembic; `service` finds this folder beside itself."""

@@ -1,0 +1,67 @@
+"""Brings a database to the schema of this version, and says which one it has.
+
+Alembic is loaded only when there is something to do: it would cost every start a third of a
+second. Must not know: what is in a revision.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import NullPool
+
+from service.domain.errors import SettingInvalid
+
+# The newest revision in migrations/versions/.
+HEAD = "0001"
+
+
+def upgrade(database: Path | str) -> None:
+    """Make or update the tables of a SQLite file (a path) or another database (a URL).
+
+    Raises SettingInvalid for books that this version cannot read.
+    """
+    if isinstance(database, Path) and not database.exists():
+        os.close(os.open(database, os.O_CREAT | os.O_WRONLY, 0o600))
+    engine = engine_for(database)
+    try:
+        if found_revision(engine) != HEAD:
+            run = importlib.import_module("service.adapters.storage.migration_run")
+            run.run_upgrade(engine, HEAD)
+    finally:
+        engine.dispose()
+
+
+def found_revision(engine: Engine) -> str | None:
+    """The revision that the database is at; None when it has no tables of ours."""
+    with engine.connect() as connection:
+        try:
+            return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        except DatabaseError as error:
+            if "not a database" in str(error.orig):
+                raise SettingInvalid(f"{engine.url.database} is not a database") from error
+            return None
+
+
+def engine_for(database: Path | str) -> Engine:
+    """An engine for migrations, whose every transaction holds the write lock."""
+    if not isinstance(database, Path):
+        return create_engine(database, poolclass=NullPool)
+    engine = create_engine(URL.create("sqlite", database=str(database)), poolclass=NullPool)
+    event.listen(engine, "connect", _leave_transactions_to_us)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _leave_transactions_to_us(connection: object, _record: object) -> None:
+    # The driver would commit by itself before every statement that makes a table.
+    connection.isolation_level = None  # type: ignore[attr-defined]
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,40 @@
+"""Runs Alembic from inside the program. Imported by `migrate.py`, and only when it is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Engine
+from sqlalchemy.engine import Connection
+
+from service.domain.errors import SettingInvalid
+
+# Beside `service`, in the repository and in an installation alike.
+SCRIPTS = Path(__file__).resolve().parents[3] / "migrations"
+
+
+def run_upgrade(engine: Engine, revision: str) -> None:
+    """Go up to `revision`. Raises SettingInvalid for a revision that is not among ours."""
+    with engine.connect() as connection:
+        try:
+            command.upgrade(configured(connection), revision)
+        except CommandError as error:
+            message = f"the books were written by another version of this service: {error}"
+            raise SettingInvalid(message) from error
+
+
+def run_downgrade(engine: Engine, revision: str) -> None:
+    """Go down to `revision`; `base` drops everything."""
+    with engine.connect() as connection:
+        command.downgrade(configured(connection), revision)
+
+
+def configured(connection: Connection) -> Config:
+    """What Alembic needs to know to work through this connection."""
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,80 @@
+"""The books in one SQLite file: the port `Books` over the writer thread and the keyed reads.
+
+Must not know: statements or rows. One process writes, others may read beside it
+(`sqlite_reports.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from service.adapters.storage.migrate import upgrade
+from service.adapters.storage.sqlite_connections import (
+    WriterLock,
+    connect_reader,
+    connect_writer,
+)
+from service.adapters.storage.sqlite_queries import read_statements
+from service.adapters.storage.sqlite_reads import SqliteReads
+from service.adapters.storage.sqlite_statements import write_statements
+from service.adapters.storage.sqlite_transitions import TransitionWriter
+from service.adapters.storage.sqlite_writer import SqliteWriter
+from service.domain.ledger import Transition
+from service.domain.retention import Retention
+from service.ports.books import Applied
+
+# Another program may hold the file this long before writes are refused.
+BUSY_TIMEOUT_S = 10.0
+# Reads never wait for a writer; only a rare clean-up of the log can hold one up.
+READ_TIMEOUT_S = 1.0
+
+
+@asynccontextmanager
+async def open_sqlite_books(
+    path: Path, *, retention: Retention, busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> AsyncIterator[SqliteBooks]:
+    """Open the books at `path` for writing, made or brought up to date first.
+
+    At the end what waits is written and the file is let go. Raises SettingInvalid when another
+    process has them open, or when they were written by a newer version.
+    """
+    lock = await asyncio.to_thread(WriterLock, path)
+    try:
+        await asyncio.to_thread(upgrade, path)
+        books = SqliteBooks(path, retention=retention, busy_timeout_s=busy_timeout_s)
+        try:
+            yield books
+        finally:
+            await books.aclose()
+    finally:
+        lock.release()
+
+
+class SqliteBooks(SqliteReads):
+    """The port `Books`; made by `open_sqlite_books`, which holds the lock."""
+
+    def __init__(self, path: Path, *, retention: Retention, busy_timeout_s: float) -> None:
+        """Open both connections; the tables must be there and up to date."""
+        super().__init__(connect_reader(path, busy_timeout_s=READ_TIMEOUT_S), read_statements())
+        connection = connect_writer(path, busy_timeout_s=busy_timeout_s)
+        transitions = TransitionWriter(
+            connection.cursor(), statements=write_statements(), retention=retention
+        )
+        self._writer = SqliteWriter(connection, transitions)
+
+    async def apply(self, transition: Transition) -> Applied:
+        """Write it durably, with whatever else comes in the same moment; see the port."""
+        return await self._writer.apply(transition)
+
+    async def ping(self) -> None:
+        """Commit nothing and read nothing, both through the real doors. Raises BooksBusy."""
+        await self._writer.apply(None)
+        await self.settle_cursor("")
+
+    async def aclose(self) -> None:
+        """Write what waits and let go of the file."""
+        self.close_reads()
+        await self._writer.aclose()

@@ -1,0 +1,82 @@
+"""Connections to the books' file, and the lock that lets one process write.
+
+Must not know: tables or statements. Every connection is in autocommit mode: whoever wants a
+transaction begins it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+
+from service.domain.errors import SettingInvalid
+
+STATEMENTS_CACHED = 256
+# Pages kept in memory by the writer and by each reader, in KiB.
+WRITER_CACHE_KIB = 16_384
+READER_CACHE_KIB = 4_096
+# The write-ahead log is folded into the file after so many pages of 4 KiB.
+CHECKPOINT_PAGES = 2_000
+
+
+def connect_writer(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
+    """The one connection that writes: every commit is on the disk when it returns.
+
+    It may be used by another thread than the one that opens it, by one thread at a time.
+    """
+    connection = _connect(path, busy_timeout_s=busy_timeout_s)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    return connection
+
+
+def connect_reader(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
+    """A connection that only reads, and never waits for the writer."""
+    connection = _connect(path, busy_timeout_s=busy_timeout_s)
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+    return connection
+
+
+def _connect(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
+    # mode=rw: a missing file is an error here, and its creation is the migration's.
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=busy_timeout_s,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=STATEMENTS_CACHED,
+    )
+
+
+class WriterLock:
+    """Held by the one process that writes; the kernel lets go of it however that process ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock of the books at `path`. Raises SettingInvalid when it is taken."""
+        self._file = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(self._file, 20).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._file)
+            message = (
+                f"{path} is in use by another process (pid {holder}): stop it, or give this one "
+                "a data directory of its own"
+            )
+            raise SettingInvalid(message) from error
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode("ascii"), 0)
+
+    def release(self) -> None:
+        """Let another process write."""
+        with contextlib.suppress(OSError):
+            os.close(self._file)

@@ -1,0 +1,201 @@
+"""Every keyed read that requests, driver and sweeps make, compiled once from Core.
+
+Each finds its rows by a key or walks the few rows of a partial index in order, up to a limit. The
+reads of reports are in `report_queries.py`. Must not know: connections, threads or row shapes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    select,
+    text,
+)
+from sqlalchemy.dialects import sqlite
+
+from service.adapters.storage.compiled import Statement, compiled
+from service.adapters.storage.escrow_rows import ESCROW_COLUMNS
+from service.adapters.storage.ledger_rows import TOPUP_COLUMNS
+from service.adapters.storage.tables import (
+    ACCOUNT,
+    BODY,
+    CALLER,
+    COUNTERS,
+    ESCROW,
+    IN_FLIGHT,
+    INVOICED,
+    JOURNAL,
+    SETTLE_CURSOR,
+    TALLY,
+    TOPUP,
+    TOPUP_OPEN,
+    UNEXPLAINED,
+    UNFINISHED,
+)
+
+_ZERO = literal_column("0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadStatements:
+    """The keyed reads; the names of their parameters say what finds the rows."""
+
+    escrow: Statement
+    topup: Statement
+    bodies: Statement
+    escrow_of_payment: Statement
+    topup_of_payment: Statement
+    latest_ask: Statement
+    latest_nameless_ask: Statement
+    ask_of_idempotency_key: Statement
+    escrow_of_generation: Statement
+    open_topup: Statement
+    standing: Statement
+    open_escrows: Statement
+    due: Statement
+    unfinished: Statement
+    open_escrow_invoices: Statement
+    open_topup_invoices: Statement
+    settle_cursor: Statement
+    quiet: Statement
+    unexplained: Statement
+    tally: Statement
+
+
+def read_statements() -> ReadStatements:
+    """Compile them all for SQLite."""
+    dialect = sqlite.dialect(paramstyle="qmark")
+
+    def sql(clause: ClauseElement, *names: str) -> Statement:
+        return compiled(clause, *names, dialect=dialect)
+
+    columns = ESCROW.c
+    limited = ("limit",)
+    return ReadStatements(
+        **{name: sql(clause, *names) for name, (clause, names) in _single_rows().items()},
+        standing=sql(_standing(), "caller_id", *(f"code_{number}" for number in range(4))),
+        open_escrows=sql(
+            _limited(_escrows(_is(columns.caller_id), text(INVOICED)), columns.opened_sequence),
+            "caller_id", *limited,
+        ),
+        due=sql(
+            _limited(
+                select(columns.escrow_id).where(columns.due_at_ms <= bindparam("now_ms")),
+                columns.due_at_ms, columns.escrow_id,
+            ),
+            "now_ms", *limited,
+        ),
+        unfinished=sql(
+            _limited(_above(ESCROW, UNFINISHED, "escrow_id"), columns.escrow_id), "after", *limited
+        ),
+        open_escrow_invoices=sql(
+            _limited(_above(ESCROW, INVOICED, "escrow_id", "payment_hash"), columns.escrow_id),
+            "after", *limited,
+        ),
+        open_topup_invoices=sql(
+            _limited(_above(TOPUP, INVOICED, "topup_id", "payment_hash"), TOPUP.c.topup_id),
+            "after", *limited,
+        ),
+        quiet=sql(_quiet(), "credits", "comparisons", "baseline"),
+        unexplained=sql(
+            _limited(
+                _escrows(text(UNEXPLAINED), columns.opened_sequence > _ZERO),
+                columns.opened_sequence,
+            ),
+            *limited,
+        ),
+    )  # fmt: skip
+
+
+def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
+    """The reads that find one row."""
+    columns = ESCROW.c
+    newest, oldest = columns.opened_sequence.desc(), columns.opened_sequence
+    generation = and_(_is(columns.caller_id), _is(columns.generation_id))
+    topup = select(*(TOPUP.c[name] for name in TOPUP_COLUMNS))
+    bodies = select(BODY.c.wrapped_key, BODY.c.request, BODY.c.completion)
+    keyed = _escrows(_is(columns.idempotency_key)).order_by(oldest)
+    return {
+        "escrow": (_escrows(_is(columns.escrow_id)), ("escrow_id",)),
+        "topup": (topup.where(_is(TOPUP.c.topup_id)), ("topup_id",)),
+        "bodies": (bodies.where(_is(BODY.c.escrow_id)), ("escrow_id",)),
+        "escrow_of_payment": (_escrows(_is(columns.payment_hash)), ("payment_hash",)),
+        "topup_of_payment": (topup.where(_is(TOPUP.c.payment_hash)), ("payment_hash",)),
+        "latest_ask": (
+            _first(_escrows(_is(columns.request_key)).order_by(newest)), ("request_key",),
+        ),
+        "latest_nameless_ask": (
+            _first(_escrows(_is(columns.address_key)).order_by(newest)), ("address_key",),
+        ),
+        "ask_of_idempotency_key": (_first(keyed), ("idempotency_key",)),
+        "escrow_of_generation": (_first(_escrows(generation)), ("caller_id", "generation_id")),
+        "open_topup": (topup.where(_is(TOPUP.c.address_key), text(TOPUP_OPEN)), ("address_key",)),
+        "settle_cursor": (
+            select(SETTLE_CURSOR.c.settle_index).where(_is(SETTLE_CURSOR.c.node_pubkey)),
+            ("node_pubkey",),
+        ),
+        "tally": (select(TALLY.c.entries).where(_is(TALLY.c.name)), ("name",)),
+    }  # fmt: skip
+
+
+def _standing() -> Select[Any]:
+    """Four accounts of a caller with the operator's word on him beside each."""
+    codes = [bindparam(f"code_{number}") for number in range(4)]
+    word = ACCOUNT.outerjoin(CALLER, CALLER.c.caller_id == bindparam("caller_id"))
+    columns = (ACCOUNT.c.code, *(ACCOUNT.c[name] for name in COUNTERS))
+    return (
+        select(*columns, CALLER.c.blocked, CALLER.c.cap_msat)
+        .select_from(word)
+        .where(ACCOUNT.c.code.in_(codes))
+    )
+
+
+def _quiet() -> Select[Any]:
+    """One row, and so one instant: in flight, awaited, mark, booked, comparisons, baseline."""
+    booked = select(ACCOUNT.c.credits_posted - ACCOUNT.c.debits_posted)
+    return select(
+        exists(select(literal_column("1")).select_from(ESCROW).where(text(IN_FLIGHT))),
+        exists(select(literal_column("1")).where(ESCROW.c.lookup_at_ms > _ZERO)),
+        func.coalesce(select(func.max(JOURNAL.c.sequence)).scalar_subquery(), _ZERO),
+        func.coalesce(
+            booked.where(ACCOUNT.c.code == bindparam("credits")).scalar_subquery(), _ZERO
+        ),
+        func.coalesce(
+            select(TALLY.c.entries).where(TALLY.c.name == bindparam("comparisons"))
+            .scalar_subquery(),
+            _ZERO,
+        ),
+        select(JOURNAL.c.facts).where(JOURNAL.c.key == bindparam("baseline")).scalar_subquery(),
+    )  # fmt: skip
+
+
+def _escrows(*conditions: ColumnElement[bool]) -> Select[Any]:
+    return select(*(ESCROW.c[name] for name in ESCROW_COLUMNS)).where(*conditions)
+
+
+def _above(table: Table, condition: str, key: str, *others: str) -> Select[Any]:
+    columns = (table.c[name] for name in (key, *others))
+    return select(*columns).where(text(condition), table.c[key] > bindparam("after"))
+
+
+def _is(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    return column == bindparam(column.key)
+
+
+def _first(query: Select[Any]) -> Select[Any]:
+    return query.limit(literal_column("1")).offset(_ZERO)
+
+
+def _limited(query: Select[Any], *order: ColumnElement[Any]) -> Select[Any]:
+    return query.order_by(*order).limit(bindparam("limit")).offset(_ZERO)

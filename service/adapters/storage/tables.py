@@ -1,0 +1,250 @@
+"""The schema, once for every database: tables, constraints and indexes as SQLAlchemy Core has them.
+
+Amounts, times and counts are BIGINT, flags 0 or 1, names and keys TEXT in byte order. What must
+hold whatever the program does is a constraint here: counters never leave their range, credit is
+never spent below zero, a hold is reserved once and resolved once, an ask is open once. Two things
+Core cannot say stand in the migration: `journal` and `transfer` refuse UPDATE and DELETE.
+
+Must not know: statements, connections, or what the rows mean to the domain.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+
+METADATA = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+# Pages walk ids and codes in byte order; PostgreSQL would sort by the locale of the database.
+KEY = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+# SQLite numbers rows by itself only where the type is INTEGER.
+SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
+# Some room below 2^63, where SQLite would go on in floating point.
+COUNTER_MAX = 9_000_000_000_000_000_000
+COUNTERS = ("debits_posted", "credits_posted", "debits_pending", "credits_pending")
+
+# The conditions of partial indexes: a query that repeats one word for word may use its index.
+PENDING = "kind = 'pending'"
+RESOLVED = "kind IN ('post', 'void')"
+OCCUPIED = "occupies_ask = 1"
+OCCUPIED_NAMELESS = "occupies_ask = 1 AND nameless = 1"
+IN_FLIGHT = "state IN ('generated', 'opened', 'requested')"
+UNFINISHED = "state IN ('costed', 'generated', 'opened', 'requested')"
+INVOICED = "state = 'invoiced'"
+UNEXPLAINED = "state = 'failed' AND budget_held_pusd > 0 AND lookup_at_ms IS NULL"
+TOPUP_OPEN = "state IN ('invoiced', 'opened')"
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, BigInteger(), nullable=False)
+
+
+def _maybe_number(name: str) -> Column[int]:
+    return Column(name, BigInteger(), nullable=True)
+
+
+def _words(name: str) -> Column[str]:
+    return Column(name, Text(), nullable=False)
+
+
+def _maybe_words(name: str) -> Column[str]:
+    return Column(name, Text(), nullable=True)
+
+
+def _flag(name: str) -> Column[int]:
+    return Column(name, Integer(), CheckConstraint(f"{name} IN (0, 1)", name=name), nullable=False)
+
+
+def _index(name: str, *columns: str, unique: bool = False, where: str | None = None) -> Index:
+    condition = None if where is None else text(where)
+    return Index(
+        name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition
+    )
+
+
+JOURNAL = Table(
+    "journal",
+    METADATA,
+    Column("sequence", SEQUENCE, primary_key=True, autoincrement=True),
+    _words("key"),
+    _words("kind"),
+    _words("subject_id"),
+    _maybe_words("caller_id"),
+    _number("at_ms"),
+    _words("facts"),
+    _index("uq_journal_key", "key", unique=True),
+    _index("ix_journal_of_caller", "caller_id", "sequence", where="caller_id IS NOT NULL"),
+)
+
+TRANSFER = Table(
+    "transfer",
+    METADATA,
+    Column("sequence", SEQUENCE, ForeignKey("journal.sequence"), primary_key=True),
+    Column("line", Integer(), primary_key=True),
+    _words("kind"),
+    _words("debit"),
+    _words("credit"),
+    _words("commodity"),
+    _number("amount"),
+    _maybe_words("hold_id"),
+    _number("held"),
+    CheckConstraint("kind IN ('posted', 'pending', 'post', 'void')", name="kind"),
+    CheckConstraint("commodity IN ('msat', 'pusd')", name="commodity"),
+    CheckConstraint("amount > 0 OR (amount = 0 AND kind = 'void')", name="amount"),
+    CheckConstraint("debit <> credit", name="sides"),
+    CheckConstraint("(kind = 'posted') = (hold_id IS NULL)", name="hold"),
+    CheckConstraint(
+        f"(held = 0 AND NOT {RESOLVED}) OR (held > 0 AND held >= amount AND {RESOLVED})",
+        name="held",
+    ),
+    _index("uq_transfer_reserved", "hold_id", unique=True, where=PENDING),
+    _index("uq_transfer_resolved", "hold_id", unique=True, where=RESOLVED),
+    sqlite_with_rowid=False,
+)
+
+ACCOUNT = Table(
+    "account",
+    METADATA,
+    Column("code", KEY, primary_key=True),
+    _words("commodity"),
+    _words("nature"),
+    _flag("exact"),
+    *map(_number, COUNTERS),
+    CheckConstraint("commodity IN ('msat', 'pusd')", name="commodity"),
+    CheckConstraint(
+        "nature IN ('asset', 'liability', 'income', 'expense', 'memo')", name="nature"
+    ),
+    *(CheckConstraint(f"{name} BETWEEN 0 AND {COUNTER_MAX}", name=name) for name in COUNTERS),
+    # An exact liability is what we owe one caller: the last line before it is spent twice.
+    CheckConstraint(
+        "exact = 0 OR nature <> 'liability' "
+        "OR credits_posted - debits_posted - debits_pending >= 0",
+        name="spendable",
+    ),
+    sqlite_with_rowid=False,
+)
+
+ESCROW = Table(
+    "escrow",
+    METADATA,
+    Column("escrow_id", KEY, primary_key=True),
+    _words("caller_id"),
+    _number("opened_at_ms"),
+    *map(_words, ("request_key", "address_key", "address", "request_sha256")),
+    _maybe_words("idempotency_key"),
+    _flag("nameless"),
+    _words("model"),
+    *map(_number, ("max_tokens", "ceiling_pusd", "ceiling_msat", "credit_reserved_msat")),
+    _words("day"),
+    _flag("newcomer"),
+    _number("rate_usd_micro_per_btc"),
+    _words("rate_source"),
+    _number("rate_at_ms"),
+    *map(_number, ("credit_fee_bps", "markup_bps", "safety_bps")),
+    *map(_number, ("prompt_pusd", "completion_pusd", "request_pusd")),
+    *map(_number, ("cache_write_pusd", "reasoning_pusd")),
+    _flag("stream"),
+    _words("state"),
+    *map(_number, ("changed_at_ms", "version")),
+    _maybe_words("generation_id"),
+    _number("lookups"),
+    _maybe_number("lookup_at_ms"),
+    *map(_number, ("priced_pusd", "price_msat", "credit_used_msat")),
+    *map(_number, ("budget_hold", "budget_held_pusd", "attempt")),
+    _maybe_words("payment_hash"),
+    *map(_number, ("paid_msat", "settle_index")),
+    *map(_maybe_number, ("settled_at_ms", "keep_until_ms", "completed_at_ms")),
+    *map(_maybe_words, ("inline_cost", "finish_reason")),
+    *map(_maybe_number, ("prompt_tokens", "completion_tokens", "cost_pusd")),
+    *map(_maybe_words, ("cost_text", "cost_standing", "payment_request")),
+    *map(_maybe_number, ("invoice_msat", "expires_at_s")),
+    *map(_maybe_words, ("failure_code", "failure_message")),
+    _maybe_number("failure_status"),
+    _flag("occupies_ask"),
+    _maybe_number("due_at_ms"),
+    _number("opened_sequence"),
+    _index("uq_escrow_opened", "opened_sequence", unique=True),
+    _index("ix_escrow_request", "request_key", "opened_sequence"),
+    _index("ix_escrow_address", "address_key", "opened_sequence"),
+    _index(
+        "ix_escrow_idempotency",
+        "idempotency_key",
+        "opened_sequence",
+        where="idempotency_key IS NOT NULL",
+    ),
+    _index("uq_escrow_request_open", "request_key", unique=True, where=OCCUPIED),
+    _index("uq_escrow_address_open", "address_key", unique=True, where=OCCUPIED_NAMELESS),
+    _index("uq_escrow_idempotency_open", "idempotency_key", unique=True, where=OCCUPIED),
+    _index("uq_escrow_payment", "payment_hash", unique=True, where="payment_hash IS NOT NULL"),
+    _index(
+        "ix_escrow_generation", "caller_id", "generation_id", where="generation_id IS NOT NULL"
+    ),
+    _index("ix_escrow_due", "due_at_ms", "escrow_id", where="due_at_ms IS NOT NULL"),
+    _index("ix_escrow_unfinished", "escrow_id", where=UNFINISHED),
+    _index("ix_escrow_in_flight", "state", where=IN_FLIGHT),
+    _index("ix_escrow_awaited", "lookup_at_ms", where="lookup_at_ms IS NOT NULL"),
+    _index("ix_escrow_unexplained", "opened_sequence", where=UNEXPLAINED),
+    _index("ix_escrow_invoiced", "escrow_id", "payment_hash", where=INVOICED),
+    _index("ix_escrow_open_of_caller", "caller_id", "opened_sequence", where=INVOICED),
+)
+
+TOPUP = Table(
+    "topup",
+    METADATA,
+    Column("topup_id", KEY, primary_key=True),
+    *map(_words, ("caller_id", "address_key")),
+    *map(_number, ("amount_msat", "opened_at_ms")),
+    _words("state"),
+    *map(_number, ("version", "attempt")),
+    *map(_words, ("payment_hash", "payment_request")),
+    *map(_number, ("expires_at_s", "paid_msat", "settle_index", "opened_sequence")),
+    _index("uq_topup_opened", "opened_sequence", unique=True),
+    _index("uq_topup_address_open", "address_key", unique=True, where=TOPUP_OPEN),
+    _index("uq_topup_payment", "payment_hash", unique=True),
+    _index("ix_topup_invoiced", "topup_id", "payment_hash", where=INVOICED),
+)
+
+BODY = Table(
+    "body",
+    METADATA,
+    Column("escrow_id", KEY, ForeignKey("escrow.escrow_id"), primary_key=True),
+    Column("wrapped_key", LargeBinary(), nullable=False),
+    Column("request", LargeBinary(), nullable=True),
+    Column("completion", LargeBinary(), nullable=True),
+)
+
+SETTLE_CURSOR = Table(
+    "settle_cursor",
+    METADATA,
+    Column("node_pubkey", KEY, primary_key=True),
+    _number("settle_index"),
+)
+
+CALLER = Table(
+    "caller",
+    METADATA,
+    Column("caller_id", KEY, primary_key=True),
+    _flag("blocked"),
+    _maybe_number("cap_msat"),
+)
+
+# How many numbered entries of one name the journal holds: counting them would walk it.
+TALLY = Table("tally", METADATA, Column("name", KEY, primary_key=True), _number("entries"))
