@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from service.domain.accounts import Commodity
+from service.domain.accounts import Account
 from service.domain.ledger import TransferKind, Transition
 
 
@@ -32,6 +32,8 @@ class Metrics:
             ["name"],
             registry=self.registry,
         )
+        self._by_kind: dict[str, Counter] = {}
+        self._by_account: dict[tuple[str, str], Counter] = {}
         self.active_runs = Gauge(
             "cobot_meter_active_runs",
             "Escrows being driven right now",
@@ -40,14 +42,27 @@ class Metrics:
 
     def observe(self, transition: Transition) -> None:
         """Count one new transition and what it posted to operator accounts."""
-        self._transitions.labels(transition.kind).inc()
+        self._event(transition.kind).inc()
         for transfer in transition.transfers:
-            if transfer.kind not in {TransferKind.POSTED, TransferKind.POST}:
-                continue
-            for account, side in ((transfer.debit, "debit"), (transfer.credit, "credit")):
-                if not account.exact:
-                    commodity: Commodity = account.commodity
-                    self._transfers.labels(account.code, commodity, side).inc(transfer.amount)
+            if transfer.kind is TransferKind.POSTED or transfer.kind is TransferKind.POST:
+                if not transfer.debit.exact:
+                    self._posted(transfer.debit, "debit").inc(transfer.amount)
+                if not transfer.credit.exact:
+                    self._posted(transfer.credit, "credit").inc(transfer.amount)
+
+    def _event(self, kind: str) -> Counter:
+        """Looked up once per kind: labels() costs more than counting does."""
+        child = self._by_kind.get(kind)
+        if child is None:
+            child = self._by_kind[kind] = self._transitions.labels(kind)
+        return child
+
+    def _posted(self, account: Account, side: str) -> Counter:
+        child = self._by_account.get((account.code, side))
+        if child is None:
+            child = self._transfers.labels(account.code, account.commodity, side)
+            self._by_account[account.code, side] = child
+        return child
 
     def fault(self, name: str) -> None:
         """Count one fault of background work."""
