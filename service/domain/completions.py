@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.domain.errors import RequestInvalid
 from service.domain.pricing import ModelPrice
+
+DEFAULT_MAX_TOKENS = 1_024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionRequest:
     """One ask, already checked.
 
-    `body` is the JSON object to run (bytes as the caller sent them); `model` its model id;
-    `max_tokens` is what is sent upstream. `prompt_bytes` and `message_count` bound the prompt
-    tokens for the ceiling, and `stream` is how the caller wants to read the answer: both are
-    settled when the escrow opens. `caller_tag` is a stable hash that names the caller upstream.
+    `body` is the JSON object to run (the caller's, known fields only); `model` its model id;
+    `max_tokens` is what the caller asked for, 0 when it did not say, and what is sent upstream
+    once the escrow is open. `prompt_bytes` and `message_count` bound the prompt tokens for the
+    ceiling, and `stream` is how the caller wants to read the answer: both are settled when the
+    escrow opens. `caller_tag` is a stable hash that names the caller upstream.
     """
 
     body: bytes
@@ -63,3 +67,19 @@ class Model:
     context_length: int
     max_completion_tokens: int
     document: bytes
+
+
+def tokens_allowed(asked: int, model: Model) -> int:
+    """The `max_tokens` of a run; `asked` 0 takes the default, or the model's own limit if lower.
+
+    Raises RequestInvalid for more than the model can answer with.
+    """
+    if not asked:
+        return min(DEFAULT_MAX_TOKENS, model.max_completion_tokens)
+    if asked > model.max_completion_tokens:
+        message = (
+            f"max_tokens is {asked}, and {model.model_id} answers with at most "
+            f"{model.max_completion_tokens}; lower it."
+        )
+        raise RequestInvalid(message, param="max_tokens")
+    return asked

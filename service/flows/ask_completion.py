@@ -101,7 +101,7 @@ class AskCompletion:
         caller_id = ask.caller_id or self._identifiers.caller_id()
         own = await self._own(ask)
         if own is not None:
-            return await self._claim(own, caller_id)
+            return await self.claim(own, caller_id=caller_id)
         key = ask_key(ask)
         for _ in range(TRIES):
             found = await self._find(ask, key)
@@ -123,8 +123,11 @@ class AskCompletion:
         same = escrow is not None and escrow.ask.request_sha256 == ask.request_sha256
         return escrow if same else None
 
-    async def _claim(self, escrow: Escrow, caller_id: str) -> Answer:
-        """With its own proof: the node is asked while the books still say unpaid."""
+    async def claim(self, escrow: Escrow, *, caller_id: str) -> Answer:
+        """With its own proof: the node is asked while the books still say unpaid.
+
+        Whoever calls has checked that the caller may read it. Raises as `answer` does.
+        """
         unpaid = escrow.state in {EscrowState.INVOICED, EscrowState.EXPIRED}
         if unpaid and escrow.payment_hash is not None:
             await self._settlements.ask_node(escrow.payment_hash)

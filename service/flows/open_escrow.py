@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 
 from service.domain.callers import CallerStanding, ExposureTerms
-from service.domain.completions import CompletionRequest
+from service.domain.completions import CompletionRequest, tokens_allowed
 from service.domain.errors import CallerBlocked, ExposureExceeded
 from service.domain.escrow_record import AskKey, Escrow, EscrowState, Quote
 from service.domain.ledger import StoredBodies
@@ -57,8 +57,9 @@ class OpenEscrow:
     async def open(self, request: CompletionRequest, *, ask: AskKey, caller_id: str) -> Escrow:
         """The opened escrow.
 
-        Raises ModelNotOffered, RateStale, CallerBlocked, ExposureExceeded (nothing was spent),
-        and StaleEscrow when the same ask was opened by somebody else meanwhile.
+        Raises ModelNotOffered, RequestInvalid (more tokens than the model has), RateStale,
+        CallerBlocked, ExposureExceeded (nothing was spent), and StaleEscrow when the same ask was
+        opened by somebody else meanwhile.
         """
         for _ in range(TRIES - 1):
             try:
@@ -102,18 +103,19 @@ class OpenEscrow:
         self, request: CompletionRequest, standing: CallerStanding, now_ms: int
     ) -> Quote:
         model = self._catalogue.offered(request.model)
+        max_tokens = tokens_allowed(request.max_tokens, model)
         rate = await self._rates.current()
         ceiling = ceiling_for(
             prices=(model.price,),
             prompt_bytes=request.prompt_bytes,
             message_count=request.message_count,
-            max_tokens=request.max_tokens,
+            max_tokens=max_tokens,
             rate=rate,
             terms=self._price_terms,
         )
         return Quote(
             model=request.model,
-            max_tokens=request.max_tokens,
+            max_tokens=max_tokens,
             ceiling_pusd=ceiling.cost_pusd,
             ceiling_msat=ceiling.price_msat,
             credit_reserved_msat=min(max(standing.available_msat, 0), ceiling.price_msat),
