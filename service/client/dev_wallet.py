@@ -1,0 +1,51 @@
+"""A wallet over the development node's `POST /pay`: play money, for demos and tests.
+
+Must not know: what is bought.
+"""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+
+from service.client.errors import PaymentFailed, PaymentUnknown
+from service.client.wallet import Payment
+
+_REFUSED = range(400, 500)
+
+
+class DevWallet:
+    """Pays invoices of the development node, which charges no routing fee."""
+
+    def __init__(self, url: str = "http://127.0.0.1:8404", *, timeout_s: float = 30.0) -> None:
+        """`url` is the node's own HTTP face; `timeout_s` bounds each step of one payment."""
+        self._url = url.rstrip("/") + "/pay"
+        self._timeout_s = timeout_s
+
+    async def pay(self, payment_request: str, *, max_fee_msat: int) -> Payment:  # noqa: ARG002 - no fee
+        """Raises PaymentFailed when the node refused, PaymentUnknown when its answer is missing."""
+        try:
+            async with httpx.AsyncClient(timeout=self._timeout_s, trust_env=False) as http:
+                answer = await http.post(self._url, json={"payment_request": payment_request})
+        except (httpx.ConnectError, httpx.ConnectTimeout) as fault:
+            raise PaymentFailed(f"no development node answers at {self._url}") from fault
+        except httpx.TransportError as fault:
+            raise PaymentUnknown("the development node's answer did not arrive") from fault
+        if answer.status_code in _REFUSED:
+            raise PaymentFailed(f"the development node refused to pay: {answer.text[:200]}")
+        return _read_payment(answer)
+
+
+def _read_payment(answer: httpx.Response) -> Payment:
+    try:
+        said = json.loads(answer.content)
+        preimage, amount, fee = (
+            said[name] for name in ("payment_preimage", "amount_msat", "fee_msat")
+        )
+    except (ValueError, KeyError, TypeError) as fault:
+        message = f"the development node answered {answer.status_code} without a payment"
+        raise PaymentUnknown(message) from fault
+    if not isinstance(preimage, str) or not type(amount) is type(fee) is int:
+        raise PaymentUnknown("the development node's payment has members of wrong types")
+    return Payment(preimage=preimage, amount_msat=amount, fee_msat=fee)

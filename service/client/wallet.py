@@ -1,0 +1,30 @@
+"""What a wallet must be able to do. Must not know: HTTP, macaroons or budgets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A payment that went through. `preimage` is 64 hex digits; the fee comes on top."""
+
+    preimage: str
+    amount_msat: int
+    fee_msat: int
+
+
+class Wallet(Protocol):
+    """Pays Lightning invoices.
+
+    Used from a synchronous HTTP client, `pay` runs in an event loop of its own: keep nothing that
+    belongs to another loop.
+    """
+
+    async def pay(self, payment_request: str, *, max_fee_msat: int) -> Payment:
+        """Pay a BOLT11 invoice once.
+
+        Raises PaymentFailed only when it is certain that nothing was and nothing will be paid. Any
+        other exception, a timeout among them, is taken as *unknown*.
+        """
