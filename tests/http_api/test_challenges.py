@@ -32,6 +32,26 @@ from tests.http_api.samples import (
 
 TOKENS = Tokens(secret=SECRET)
 CHALLENGES = Challenges(tokens=TOKENS, public_url=PUBLIC_URL)
+COST = {
+    "standing": "confirmed",
+    "upstream_usd": "0.0002658",
+    "fee_usd": "0.000043461645",
+    "price_usd": "0.000309261645",
+    "upstream_msat": 283,
+    "credit_fee_msat": 16,
+    "markup_msat": 30,
+    "price_msat": 329,
+    "credit_used_msat": 0,
+    "amount_msat": 1000,
+    "rounding_msat": 671,
+    "credit_fee_bps": 550,
+    "markup_bps": 1000,
+    "rate": {
+        "btc_usd": "94000.5",
+        "source": "fixed",
+        "fetched_at_ms": 1763836000000,
+    },
+}
 # What l402-requests, lnget and Aperture's interceptor look for.
 STRICT = re.compile(r'^L402 macaroon="([^"]+)", invoice="([^"]+)"')
 
@@ -117,26 +137,7 @@ def test_the_body_of_an_escrow() -> None:
             "model": "openai/gpt-4o-mini",
             "max_tokens": 1024,
             "usage": {"prompt_tokens": 812, "completion_tokens": 240, "total_tokens": 1052},
-            "cost": {
-                "standing": "confirmed",
-                "upstream_usd": "0.0002658",
-                "fee_usd": "0.000043461645",
-                "price_usd": "0.000309261645",
-                "upstream_msat": 283,
-                "credit_fee_msat": 16,
-                "markup_msat": 30,
-                "price_msat": 329,
-                "credit_used_msat": 0,
-                "amount_msat": 1000,
-                "rounding_msat": 671,
-                "credit_fee_bps": 550,
-                "markup_bps": 1000,
-                "rate": {
-                    "btc_usd": "94000.5",
-                    "source": "fixed",
-                    "fetched_at_ms": 1763836000000,
-                },
-            },
+            "cost": COST,
             "expires_at": EXPIRES_AT_S,
             "status_url": f"{PUBLIC_URL}/v1/escrows/{ESCROW}",
         },
