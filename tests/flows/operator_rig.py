@@ -1,0 +1,69 @@
+"""The operator's flows over books in memory, with a node that cancels.
+
+Must not know: which command a test gives.
+"""
+
+from __future__ import annotations
+
+from service.background.wake_hub import WakeHub
+from service.domain.errors import NodeUnavailable
+from service.domain.invoices import Invoice, InvoiceState, NodeIdentity
+from service.domain.ledger import Transition
+from service.flows.operate import CancelInvoice, SetCaller
+from service.flows.record_event import EventRecorder, ReleaseGate
+from service.flows.settle_invoice import SettleInvoice
+from tests.domain.samples import NODE, PUBKEY, RETENTION
+from tests.fakes.books import FakeBooks
+from tests.fakes.clock import FakeClock
+from tests.flows.audit_rig import Teller, ToldNode
+
+
+class CancelingNode(ToldNode):
+    """Cancels whatever is asked, unless a payment was faster (`settled`)."""
+
+    settled = False
+
+    async def cancel_invoice(self, payment_hash: str) -> Invoice:
+        if self.silent:
+            raise NodeUnavailable("the node is down")
+        state = InvoiceState.SETTLED if self.settled else InvoiceState.CANCELED
+        return Invoice(
+            payment_hash=payment_hash,
+            payment_request="lnbcrt1",
+            amount_msat=7_000,
+            state=state,
+            created_at_s=0,
+            expires_at_s=0,
+            amount_paid_msat=7_000 if self.settled else 0,
+            settle_index=1 if self.settled else 0,
+        )
+
+
+class OperatorRig:
+    """Everything an operator's word touches."""
+
+    def __init__(self) -> None:
+        self.books = FakeBooks()
+        self.teller = Teller(self.books)
+        self.node = CancelingNode({})
+        self.booked: list[Transition] = []
+        clock = FakeClock()
+        recorder = EventRecorder(
+            books=self.books,
+            wakes=WakeHub(),
+            clock=clock,
+            retention=RETENTION,
+            gate=ReleaseGate(),
+            observe=self.booked.append,
+        )
+        settlements = SettleInvoice(
+            books=self.books,
+            recorder=recorder,
+            node=self.node,
+            identity=NodeIdentity(pubkey=PUBKEY, network="regtest", alias=NODE),
+            clock=clock,
+        )
+        self.cancellations = CancelInvoice(
+            books=self.books, node=self.node, settlements=settlements
+        )
+        self.callers = SetCaller(books=self.books, recorder=recorder, clock=clock)
