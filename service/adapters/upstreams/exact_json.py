@@ -25,14 +25,29 @@ class NumberText(str):
     __slots__ = ()
 
 
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+_PLAIN = json.JSONDecoder(parse_constant=_refuse)
+_EXACT = json.JSONDecoder(parse_float=NumberText, parse_int=NumberText, parse_constant=_refuse)
+
+
+def plain_loads(data: bytes) -> object:
+    """Read JSON with ordinary numbers. Raises ValueError for anything else.
+
+    orjson refuses half an emoji, which a gateway may cut between two chunks; the standard library
+    reads it.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return _decoded(data, _PLAIN)
+
+
 def exact_loads(data: bytes | str) -> object:
     """Read JSON with every number as NumberText. Raises ValueError for anything else."""
-    try:
-        return json.loads(
-            data, parse_float=NumberText, parse_int=NumberText, parse_constant=_refuse
-        )
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    return _decoded(data, _EXACT)
 
 
 def exact_dumps(document: object) -> bytes:
@@ -71,11 +86,15 @@ def count(value: object) -> int:
     return 0
 
 
+def _decoded(data: bytes | str, decoder: json.JSONDecoder) -> object:
+    text = data if isinstance(data, str) else data.decode()
+    try:
+        return decoder.decode(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def _written(value: object) -> orjson.Fragment:
     if isinstance(value, NumberText):
         return orjson.Fragment(str(value))
     raise TypeError(f"not JSON: {type(value).__name__}")
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")

@@ -8,10 +8,8 @@ final usage in it, or without; an end without usage; a cut.
 
 from __future__ import annotations
 
-import orjson
-
 from service.adapters.upstreams.answer_parts import AnswerParts
-from service.adapters.upstreams.exact_json import count, exact_dumps, exact_loads
+from service.adapters.upstreams.exact_json import count, exact_dumps, exact_loads, plain_loads
 from service.adapters.upstreams.openrouter_wire import inline_cost_from
 from service.domain.completions import UpstreamCompletion
 from service.domain.errors import OutcomeUnknown, UpstreamFailed
@@ -188,10 +186,9 @@ def _choice_failed(choice: dict[str, object]) -> bool:
 
 def _frame_of(data: bytes) -> dict[str, object]:
     try:
-        frame = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        # orjson refuses half an emoji, which a gateway may cut between two chunks.
-        frame = _exact_object(data)
+        frame = plain_loads(data)
+    except ValueError:
+        frame = None
     if not isinstance(frame, dict):
         raise OutcomeUnknown("the upstream's stream cannot be read")
     return frame
