@@ -9,11 +9,11 @@ not know: how findings are shown.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from service.domain.accounts import UPSTREAM_CREDITS
-from service.domain.errors import DependencyFault
+from service.domain.errors import DependencyFault, NodeUnavailable
 from service.domain.retention import Retention
 from service.flows.audit_accounts import AccountReplay
 from service.flows.audit_escrows import EscrowReplay
@@ -76,11 +76,15 @@ class AuditLedger:
         self,
         *,
         reports: LedgerReports,
-        node: LightningNode | None,
+        node: Callable[[], LightningNode],
         upstream: Upstream | None,
         retention: Retention,
     ) -> None:
-        """`node` None leaves settlements unchecked, `upstream` None its usage unknown."""
+        """`upstream` None leaves its usage unknown.
+
+        `node` is called after the books were read: what looks at a copy of the node's state must
+        not see an older one than theirs. It may raise NodeUnavailable.
+        """
         self._reports = reports
         self._node = node
         self._upstream = upstream
@@ -133,11 +137,13 @@ class AuditLedger:
         walk.operations.finish()
 
     async def _node_word(self, walk: _Walk) -> NodeWord:
-        if self._node is None:
-            message = "the settlements were not held against the node"
+        try:
+            node = self._node()
+        except NodeUnavailable as fault:
+            message = f"the settlements were not held against the node: {fault.message}"
             unchecked = Finding(code="node_unreachable", subject="node", message=message)
             return NodeWord(confirmed=0, unchecked=(unchecked,))
-        return await check_settlements(walk.findings, self._node, walk.settlements())
+        return await check_settlements(walk.findings, node, walk.settlements())
 
     async def _usage_pusd(self) -> int | None:
         """What the upstream has charged in all; never a finding, since runs may be in flight."""

@@ -254,6 +254,6 @@ def node_of(books: FakeBooks) -> ToldNode:
 
 async def audited(books: FakeBooks, node: ToldNode | None = None) -> AuditReport:
     """The audit of these books; the node agrees with them unless one is given."""
-    node = node or node_of(books)
-    audit = AuditLedger(reports=books, node=node, upstream=None, retention=RETENTION)
+    told = node or node_of(books)
+    audit = AuditLedger(reports=books, node=lambda: told, upstream=None, retention=RETENTION)
     return await audit.audit()

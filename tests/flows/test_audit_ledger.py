@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from service.domain.errors import NodeUnavailable
 from service.domain.invoices import InvoiceState
 from service.flows.audit_findings import FINDINGS_MAX, AuditReport, Findings
 from service.flows.audit_ledger import AuditLedger
+from service.ports.lightning_node import LightningNode
 from tests.domain.samples import RETENTION, payment_hash_of
 from tests.fakes.books import FakeBooks
 from tests.fakes.upstream import FakeUpstream
@@ -80,15 +82,28 @@ async def test_a_silent_node_leaves_things_unchecked() -> None:
     assert report.sound
     assert [finding.code for finding in report.unchecked] == ["node_unreachable"]
     assert str(report.figures.settlements) in report.unchecked[0].message
-    without = AuditLedger(reports=books, node=None, upstream=None, retention=RETENTION)
-    assert [finding.code for finding in (await without.audit()).unchecked] == ["node_unreachable"]
+
+
+async def test_a_node_that_cannot_be_opened_leaves_things_unchecked() -> None:
+    """Without a node to ask, the books themselves are still audited."""
+
+    def nowhere() -> LightningNode:
+        raise NodeUnavailable("its file is gone")
+
+    audit = AuditLedger(
+        reports=await full_books(), node=nowhere, upstream=None, retention=RETENTION
+    )
+    report = await audit.audit()
+    assert report.sound
+    assert "its file is gone" in report.unchecked[0].message
 
 
 async def test_the_upstreams_usage_is_a_figure() -> None:
     """What the upstream charged beyond the books is counted, from its first reading on."""
     books = await full_books()
     upstream = FakeUpstream()
-    audit = AuditLedger(reports=books, node=node_of(books), upstream=upstream, retention=RETENTION)
+    node = node_of(books)
+    audit = AuditLedger(reports=books, node=lambda: node, upstream=upstream, retention=RETENTION)
     figures = (await audit.audit()).figures
     assert figures.baseline_pusd == BASELINE_PUSD
     assert figures.unexplained_pusd == -BASELINE_PUSD - figures.cost_pusd
