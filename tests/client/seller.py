@@ -132,7 +132,7 @@ class SellersWallet:
         self._seller = seller
         self.paid: list[str] = []
         self.refuses = False
-        self.lies = False
+        self.lie = ""  # told in place of the preimage
         self.fee_msat = 0
         self.started = asyncio.Event()  # set by the first payment
         self.gate: asyncio.Event | None = None  # held until it is set
@@ -146,9 +146,8 @@ class SellersWallet:
         payment_hash = sha256(preimage).hexdigest()
         self._seller.settled.add(payment_hash)
         await (self.gate.wait() if self.gate else asyncio.sleep(0))
-        told = b"\x00" * 32 if self.lies else preimage
         return Payment(
-            preimage=told.hex().upper(),
+            preimage=self.lie or preimage.hex().upper(),
             amount_msat=self._seller.price_sats * 1_000,
             fee_msat=self.fee_msat,
         )

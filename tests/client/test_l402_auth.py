@@ -16,7 +16,7 @@ from service.client import (
 )
 from service.domain import errors
 from service.http_api.error_table import error_response
-from service.http_api.plain_answers import json_answer
+from service.http_api.plain_answers import PlainAnswer, json_answer
 from tests.client.seller import cost_pending
 from tests.client.shop import URL, Shop, body, said
 
@@ -158,6 +158,22 @@ def test_a_refusal_is_handed_on(shop: Shop, status: int) -> None:
     ]
     assert shop.ask().status_code == status
     assert (shop.asks, shop.wallet.paid) == (1, [])
+
+
+@pytest.mark.parametrize("content", [b"no JSON", b"[" * 100_000, b"[]", b'{"payment_hash": 1}'])
+def test_a_409_that_names_no_payment_is_handed_on(shop: Shop, content: bytes) -> None:
+    """Whatever a seller's 409 holds, there is no error of ours and nothing more is sent."""
+    shop.seller.answers = [PlainAnswer(409, [], content)]
+    assert shop.ask().status_code == 409
+    assert shop.asks == 1
+
+
+def test_a_409_that_the_proof_does_not_help_ends(shop: Shop) -> None:
+    """A seller that answers 409 to the very proof is not shown it for ever."""
+    shop.ask()
+    (sale,) = shop.seller.sales.values()
+    shop.seller.answers = [json_answer(409, {"payment_hash": sale.payment_hash})]
+    assert shop.ask().status_code == 409
 
 
 def test_already_paid_by_us_shows_the_proof(shop: Shop) -> None:

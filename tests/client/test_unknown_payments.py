@@ -60,9 +60,10 @@ def test_a_wallet_that_never_answers_is_unknown(shop: Shop) -> None:
     assert shop.budget.reserved_msat == 7_000
 
 
-def test_a_preimage_of_something_else_is_unknown(shop: Shop) -> None:
+@pytest.mark.parametrize("lie", ["00" * 32, "00" * 31, "no hex"])
+def test_a_preimage_of_something_else_is_unknown(shop: Shop, lie: str) -> None:
     """A wallet that reports success without the right preimage has proved nothing."""
-    shop.wallet.lies = True
+    shop.wallet.lie = lie
     with pytest.raises(PaymentUnknown, match="preimage of something else"):
         shop.ask()
     assert shop.budget.reserved_msat == 7_000
@@ -83,7 +84,7 @@ async def test_a_cancelled_payment_is_unknown(shop: Shop) -> None:
 
 def test_an_unknown_payment_is_resolved_as_paid(shop: Shop) -> None:
     """Told the preimage, the auth books the amount and claims what was paid for."""
-    shop.wallet.lies = True
+    shop.wallet.lie = "00" * 32
     with pytest.raises(PaymentUnknown) as unknown:
         shop.ask()
     payment_hash = unknown.value.payment_hash
@@ -99,20 +100,20 @@ def test_an_unknown_payment_is_resolved_as_paid(shop: Shop) -> None:
 
 def test_an_unknown_payment_is_resolved_as_failed(shop: Shop) -> None:
     """Told that nothing was paid, the auth releases the amount and may pay the invoice."""
-    shop.wallet.lies = True
+    shop.wallet.lie = "00" * 32
     with pytest.raises(PaymentUnknown) as unknown:
         shop.ask()
     assert shop.auth.resolve(unknown.value.payment_hash, None)
     assert not shop.auth.resolve(unknown.value.payment_hash, None)
     assert shop.budget.reserved_msat == 0
     shop.seller.settled.clear()
-    shop.wallet.lies = False
+    shop.wallet.lie = ""
     assert said(shop.ask()) == "You said: hello"
 
 
 def test_already_paid_is_unknown_to_who_may_have_paid(shop: Shop) -> None:
     """The seller's 409 does not hide that our own payment went astray: the hash is in the error."""
-    shop.wallet.lies = True
+    shop.wallet.lie = "00" * 32
     for _ in range(2):
         with pytest.raises(PaymentUnknown) as unknown:
             shop.ask()
