@@ -1,0 +1,148 @@
+"""One HTTP exchange over plain ASGI: read the request, send the answer, notice who hangs up.
+
+Must not know: routes, errors' statuses, or any framework.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from service.domain.errors import RequestInvalid, RequestTooLarge
+from service.http_api.plain_answers import PlainAnswer
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+QUERY_FIELDS_MAX = 16
+_LENGTH_DIGITS_MAX = 12
+
+
+class CallerGone(Exception):
+    """The connection was closed by the other side; there is nobody to answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyLimits:
+    """How large a body may be, and how long it may take to arrive."""
+
+    bytes_max: int = 1_048_576
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """A request as it came: header names in lower case, `peer` the host that connected."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    peer: str | None
+    body: bytes = b""
+
+    def lines(self, name: bytes) -> list[bytes]:
+        """Every value of a header, in order."""
+        return [value for found, value in self.headers if found == name]
+
+    def query_field(self, name: str) -> str | None:
+        """The last value of a query field. Raises RequestInvalid for a query of many fields."""
+        if not self.query:
+            return None
+        try:
+            fields = parse_qsl(
+                self.query.decode("ascii", "replace"),
+                keep_blank_values=True,
+                max_num_fields=QUERY_FIELDS_MAX,
+            )
+        except ValueError:
+            message = f"A query has at most {QUERY_FIELDS_MAX} fields."
+            raise RequestInvalid(message) from None
+        return dict(fields).get(name)
+
+
+def request_of(scope: Scope, *, body: bytes = b"") -> HttpRequest:
+    """The request of an ASGI scope, with the body that was read for it."""
+    client = scope.get("client")
+    return HttpRequest(
+        method=scope["method"],
+        path=scope["path"],
+        query=scope.get("query_string", b""),
+        headers=scope["headers"],
+        peer=client[0] if client else None,
+        body=body,
+    )
+
+
+async def read_body(scope: Scope, receive: Receive, limits: BodyLimits) -> bytes:
+    """The whole body. Raises RequestTooLarge as soon as it is, RequestInvalid, CallerGone."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            _check_length(value, limits.bytes_max)
+    try:
+        async with asyncio.timeout(limits.timeout_s):
+            return await _read(receive, limits.bytes_max)
+    except TimeoutError:
+        message = f"The body did not arrive within {limits.timeout_s:g} s; send it again."
+        raise RequestInvalid(message) from None
+
+
+async def send_answer(send: Send, answer: PlainAnswer) -> None:
+    """Status, header lines and the whole body."""
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def while_connected(
+    receive: Receive, work: Coroutine[Any, Any, PlainAnswer]
+) -> PlainAnswer | None:
+    """What `work` answers; None when the caller hung up first, which cancels `work` alone.
+
+    `work` must not raise: it turns its own faults into answers.
+    """
+    answer = None
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(_until_gone(receive))
+            answer = await work
+            watch.cancel()
+    except* CallerGone:
+        pass  # whoever waits for a run waits through a shield: the run goes on
+    return answer
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass  # more of a body that nobody reads
+    raise CallerGone
+
+
+async def _read(receive: Receive, bytes_max: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise CallerGone
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > bytes_max:
+            raise RequestTooLarge(_too_large(bytes_max))
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks) if len(chunks) > 1 else chunk
+
+
+def _check_length(digits: bytes, bytes_max: int) -> None:
+    if len(digits) > _LENGTH_DIGITS_MAX or int(digits) > bytes_max:
+        raise RequestTooLarge(_too_large(bytes_max))
+
+
+def _too_large(bytes_max: int) -> str:
+    return f"The body is over {bytes_max} bytes; send a shorter conversation."

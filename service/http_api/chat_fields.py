@@ -1,0 +1,220 @@
+"""The fields of a chat request beside its messages: what each may hold, and what is not offered.
+
+Null stands for absent, as in OpenAI's API. Must not know: messages, models, prices or HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from service.domain.errors import RequestInvalid
+
+SHOWN_MAX = 40
+TOKENS_MAX = 2**31 - 1
+STOPS_MAX = 4
+STOP_CHARS_MAX = 500
+LOGIT_BIASES_MAX = 1_024
+METADATA_PAIRS_MAX = 16
+METADATA_KEY_MAX = 64
+METADATA_VALUE_MAX = 512
+NAMES_MAX = 64
+NAME_CHARS_MAX = 200
+USER_CHARS_MAX = 512
+
+Check = Callable[[Any], bool]
+
+
+class Field(NamedTuple):
+    """What fits, as a check and in words; `forwarded` says whether the upstream is told."""
+
+    fits: Check
+    wanted: str
+    forwarded: bool = True
+
+
+def shown(value: object) -> str:
+    """A JSON value as it is quoted back in a refusal."""
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
+
+
+def refuse(param: str, wanted: str, value: object) -> RequestInvalid:
+    """The error for a field that holds something else."""
+    return RequestInvalid(f"{param} must be {wanted}, not {shown(value)}.", param=param)
+
+
+def not_offered(param: str) -> RequestInvalid:
+    """The error for a field whose feature this service does not have."""
+    return RequestInvalid(f"{param} is not offered yet; remove it.", param=param)
+
+
+def is_int(value: object, low: int, high: int) -> bool:
+    """A whole number, written as one: neither 1.0 nor true."""
+    return type(value) is int and low <= value <= high
+
+
+def _number(low: float, high: float) -> Check:
+    def fits(value: object) -> bool:
+        return type(value) in {int, float} and low <= value <= high  # type: ignore[operator]
+
+    return fits
+
+
+def _integer(low: int, high: int) -> Check:
+    return lambda value: is_int(value, low, high)
+
+
+def _flag(value: object) -> bool:
+    return value is True or value is False
+
+
+def _word(*words: str) -> Check:
+    return lambda value: isinstance(value, str) and value in words
+
+
+def _stop(value: object) -> bool:
+    stops = value if isinstance(value, list) else [value]
+    return len(stops) <= STOPS_MAX and all(
+        isinstance(stop, str) and 0 < len(stop) <= STOP_CHARS_MAX for stop in stops
+    )
+
+
+def _logit_bias(value: object) -> bool:
+    bias = _number(-100, 100)
+    return (
+        isinstance(value, dict)
+        and len(value) <= LOGIT_BIASES_MAX
+        and all(map(bias, value.values()))
+    )
+
+
+def _metadata(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and len(value) <= METADATA_PAIRS_MAX
+        and all(
+            len(key) <= METADATA_KEY_MAX
+            and isinstance(text, str)
+            and len(text) <= METADATA_VALUE_MAX
+            for key, text in value.items()
+        )
+    )
+
+
+def _names(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= NAMES_MAX
+        and all(isinstance(name, str) and len(name) <= NAME_CHARS_MAX for name in value)
+    )
+
+
+_LIST_OF_NAMES = "a list of names"
+
+FIELDS: Mapping[str, Field] = {
+    "temperature": Field(_number(0, 2), "a number from 0 to 2"),
+    "top_p": Field(_number(0, 1), "a number from 0 to 1"),
+    "min_p": Field(_number(0, 1), "a number from 0 to 1"),
+    "top_a": Field(_number(0, 1), "a number from 0 to 1"),
+    "top_k": Field(_integer(0, TOKENS_MAX), "a whole number, 0 or more"),
+    "frequency_penalty": Field(_number(-2, 2), "a number from -2 to 2"),
+    "presence_penalty": Field(_number(-2, 2), "a number from -2 to 2"),
+    "repetition_penalty": Field(_number(0, 2), "a number from 0 to 2"),
+    "seed": Field(_integer(-(2**63), 2**63 - 1), "a whole number of 64 bits"),
+    "stop": Field(_stop, f"a text, or a list of at most {STOPS_MAX} texts"),
+    "logprobs": Field(_flag, "true or false"),
+    "top_logprobs": Field(_integer(0, 20), "a whole number from 0 to 20"),
+    "logit_bias": Field(_logit_bias, "an object of numbers from -100 to 100 by token id"),
+    "verbosity": Field(_word("low", "medium", "high"), "low, medium or high"),
+    # Checked, and not told to the upstream: it is given a tag of ours, and bills no tier of choice.
+    "user": Field(
+        lambda value: isinstance(value, str) and len(value) <= USER_CHARS_MAX,
+        f"a text of at most {USER_CHARS_MAX} characters",
+        forwarded=False,
+    ),
+    "metadata": Field(
+        _metadata, f"an object of at most {METADATA_PAIRS_MAX} short texts", forwarded=False
+    ),
+    "n": Field(
+        lambda value: is_int(value, 1, 1), "1: one answer for each request", forwarded=False
+    ),
+    "service_tier": Field(_word("auto", "default"), "auto or default", forwarded=False),
+    "modalities": Field(lambda value: value == ["text"], '["text"]', forwarded=False),
+    "stream": Field(_flag, "true or false", forwarded=False),
+}
+
+# OpenRouter's routing preferences that only narrow the choice; price and parameters are ours.
+PROVIDER_FIELDS: Mapping[str, Field] = {
+    "order": Field(_names, _LIST_OF_NAMES),
+    "only": Field(_names, _LIST_OF_NAMES),
+    "ignore": Field(_names, _LIST_OF_NAMES),
+    "quantizations": Field(_names, _LIST_OF_NAMES),
+    "allow_fallbacks": Field(_flag, "true or false"),
+    "data_collection": Field(_word("allow", "deny"), "allow or deny"),
+    "zdr": Field(_flag, "true or false"),
+    "enforce_distillable_text": Field(_flag, "true or false"),
+    "sort": Field(_word("price", "throughput", "latency"), "price, throughput or latency"),
+}
+
+REASONING_FIELDS: Mapping[str, Field] = {
+    "effort": Field(
+        _word("max", "xhigh", "high", "medium", "low", "minimal", "none"),
+        "max, xhigh, high, medium, low, minimal or none",
+    ),
+    "max_tokens": Field(_integer(1, TOKENS_MAX), "a whole number of tokens, 1 or more"),
+    "exclude": Field(_flag, "true or false"),
+    "enabled": Field(_flag, "true or false"),
+    "summary": Field(_word("auto", "concise", "detailed"), "auto, concise or detailed"),
+}
+
+NOT_OFFERED = frozenset(
+    {
+        "audio",
+        "function_call",
+        "functions",
+        "models",
+        "plugins",
+        "prediction",
+        "preset",
+        "route",
+        "tool_choice",
+        "tools",
+        "transforms",
+        "web_search_options",
+    }
+)
+
+
+def check_fields(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields to forward. Raises RequestInvalid; fields nobody knows are passed over."""
+    forwarded: dict[str, Any] = {}
+    for name, value in document.items():
+        if value is None:
+            continue
+        field = FIELDS.get(name)
+        if field is not None:
+            if not field.fits(value):
+                raise refuse(name, field.wanted, value)
+            if field.forwarded:
+                forwarded[name] = value
+        elif name in NOT_OFFERED and value not in ([], {}, "", False):
+            raise not_offered(name)
+    return forwarded
+
+
+def check_object(name: str, value: object, fields: Mapping[str, Field]) -> dict[str, Any]:
+    """The known fields of an object. Raises RequestInvalid."""
+    if not isinstance(value, dict):
+        raise refuse(name, "an object", value)
+    checked: dict[str, Any] = {}
+    for key, field in fields.items():
+        part = value.get(key)
+        if part is None:
+            continue
+        if not field.fits(part):
+            raise refuse(f"{name}.{key}", field.wanted, part)
+        checked[key] = part
+    return checked

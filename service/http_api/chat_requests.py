@@ -1,0 +1,202 @@
+"""A chat request's bytes, checked before any money is reserved.
+
+What passes holds only fields we know, so that nothing reaches the upstream that could change who
+answers or what it costs. Whether the model exists is asked where the quote is made. Must not know:
+HTTP, callers, prices or the catalogue.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import orjson
+
+from service.domain.completions import DEFAULT_MAX_TOKENS, CompletionRequest
+from service.domain.errors import RequestInvalid
+from service.http_api.chat_fields import (
+    PROVIDER_FIELDS,
+    REASONING_FIELDS,
+    TOKENS_MAX,
+    check_fields,
+    check_object,
+    is_int,
+    refuse,
+    shown,
+)
+from service.http_api.chat_messages import check_messages
+
+MODEL_CHARS_MAX = 200
+_MODEL_VARIANTS = (":online", ":nitro")
+_PRESET = "@preset"
+_RESPONSE_FORMATS = ("text", "json_object", "json_schema")
+_ESCAPED_COLON = b"\\u003"  # the start of it, and of a few others that cost a second look
+_BLANKS = b" \t\r\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """A checked request; `include_usage` is how its stream is to end."""
+
+    completion: CompletionRequest
+    include_usage: bool
+
+
+def is_empty(body: bytes) -> bool:
+    """Zero bytes, blanks or `{}`: how directories of paid routes ask for a challenge."""
+    stripped = body.strip(_BLANKS)
+    in_braces = stripped[:1] == b"{" and stripped[-1:] == b"}"
+    return not stripped or (in_braces and not stripped[1:-1].strip(_BLANKS))
+
+
+def parse_chat_request(body: bytes) -> ChatRequest:
+    """The request in `body`. Raises RequestInvalid, with the field as OpenAI names it."""
+    document = _object(body)
+    _check_duplicates(body, document)
+    fields = check_fields(document)
+    messages = orjson.dumps(check_messages(document.get("messages")))
+    prompt_bytes = len(messages)
+    response_format = document.get("response_format")
+    if response_format is not None:
+        fields["response_format"] = _response_format(response_format)
+        prompt_bytes += len(orjson.dumps(fields["response_format"]))
+    max_tokens = _max_tokens(document)
+    reasoning = _reasoning(document, max_tokens or DEFAULT_MAX_TOKENS)
+    if reasoning:
+        fields["reasoning"] = reasoning
+    if document.get("provider") is not None:
+        fields["provider"] = check_object("provider", document["provider"], PROVIDER_FIELDS)
+    model = _model(document.get("model"))
+    fields = {"model": model, "messages": orjson.Fragment(messages), **fields}
+    return ChatRequest(
+        completion=CompletionRequest(
+            body=orjson.dumps(fields),
+            model=model,
+            max_tokens=max_tokens,
+            prompt_bytes=prompt_bytes,
+            message_count=len(document["messages"]),
+            stream=document.get("stream") is True,
+        ),
+        include_usage=_include_usage(document.get("stream_options")),
+    )
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as fault:
+        message = f"The body is not JSON (line {fault.lineno}, column {fault.colno}); correct it."
+        raise RequestInvalid(message) from None
+    if not isinstance(document, dict):
+        message = "The body must be a JSON object with model and messages."
+        raise RequestInvalid(message)
+    return document
+
+
+def _check_duplicates(body: bytes, document: dict[str, Any]) -> None:
+    """Refuse a name that is given twice, and what is nested too deeply to be written again.
+
+    Readers disagree on which of two values counts, so what we price might not be what runs. Every
+    member has one colon and orjson drops the colons of the members it drops: equal counts prove
+    that none were, unless a colon was written as an escape.
+    """
+    try:
+        written = orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        message = "The body is nested too deeply; send a flatter one."
+        raise RequestInvalid(message) from None
+    if body.count(b":") != written.count(b":") or _ESCAPED_COLON in body:
+        try:
+            json.loads(body.decode(), object_pairs_hook=_once_each, parse_int=len, parse_float=len)
+        except RecursionError:
+            message = "The body is nested too deeply; send a flatter one."
+            raise RequestInvalid(message) from None
+
+
+def _once_each(pairs: list[tuple[str, object]]) -> None:
+    names: set[str] = set()
+    for name, _ in pairs:
+        if name in names:
+            _given_twice(name)
+        names.add(name)
+
+
+def _given_twice(name: str) -> NoReturn:
+    message = f"{shown(name)} is given twice in one object; keep one of them."
+    raise RequestInvalid(message, param=name[:MODEL_CHARS_MAX])
+
+
+def _model(model: object) -> str:
+    if model is None:
+        message = "model is missing; GET /v1/models lists those that are offered."
+        raise RequestInvalid(message, param="model")
+    if not isinstance(model, str) or not 0 < len(model) <= MODEL_CHARS_MAX:
+        raise refuse("model", "a model id, such as those of GET /v1/models", model)
+    variant = next((each for each in _MODEL_VARIANTS if each in model), None)
+    if variant or _PRESET in model:
+        message = f"model: {variant or _PRESET} is not offered yet; remove it from the model id."
+        raise RequestInvalid(message, param="model")
+    return model
+
+
+def _max_tokens(document: dict[str, Any]) -> int:
+    """What was asked for under either name; 0 when it was under none."""
+    asked = {
+        name: document[name]
+        for name in ("max_tokens", "max_completion_tokens")
+        if document.get(name) is not None
+    }
+    for name, value in asked.items():
+        if not is_int(value, 1, TOKENS_MAX):
+            raise refuse(name, "a whole number of tokens, 1 or more", value)
+    if len(set(asked.values())) > 1:
+        message = "max_tokens and max_completion_tokens differ; send only one of them."
+        raise RequestInvalid(message, param="max_completion_tokens")
+    return next(iter(asked.values()), 0)
+
+
+def _reasoning(document: dict[str, Any], max_tokens: int) -> dict[str, Any]:
+    """OpenRouter's object, or OpenAI's one word as that object."""
+    whole, word = document.get("reasoning"), document.get("reasoning_effort")
+    if word is not None:
+        if whole is not None:
+            message = "reasoning and reasoning_effort say the same; send only one of them."
+            raise RequestInvalid(message, param="reasoning_effort")
+        effort = REASONING_FIELDS["effort"]
+        if not effort.fits(word):
+            raise refuse("reasoning_effort", effort.wanted, word)
+        return {"effort": word}
+    if whole is None:
+        return {}
+    reasoning = check_object("reasoning", whole, REASONING_FIELDS)
+    if "effort" in reasoning and "max_tokens" in reasoning:
+        message = "reasoning takes effort or max_tokens, not both."
+        raise RequestInvalid(message, param="reasoning")
+    if reasoning.get("max_tokens", 0) >= max_tokens:
+        wanted = f"less than max_tokens, which is {max_tokens}"
+        raise refuse("reasoning.max_tokens", wanted, reasoning["max_tokens"])
+    return reasoning
+
+
+def _response_format(value: object) -> dict[str, Any]:
+    """One of OpenAI's three; a schema is passed on whole, and counted as prompt."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or kind not in _RESPONSE_FORMATS:
+        wanted = f"an object whose type is one of {', '.join(_RESPONSE_FORMATS)}"
+        raise refuse("response_format", wanted, value)
+    if kind != "json_schema":
+        return {"type": kind}
+    schema = value.get("json_schema")
+    if not isinstance(schema, dict) or not isinstance(schema.get("name"), str):
+        raise refuse("response_format.json_schema", "an object with name and schema", schema)
+    return {"type": kind, "json_schema": schema}
+
+
+def _include_usage(options: object) -> bool:
+    if options is None:
+        return False
+    wanted = options.get("include_usage") if isinstance(options, dict) else options
+    if not (wanted is None or wanted is True or wanted is False):
+        raise refuse("stream_options", "an object whose include_usage is true or false", options)
+    return wanted is True

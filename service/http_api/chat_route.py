@@ -1,0 +1,161 @@
+"""POST /v1/chat/completions: bytes in, bytes out, no framework on the way.
+
+The order is that of who can be hurt: the body is checked before anything is looked up, what is
+already ours to answer is answered before anything new is opened, and only then is money reserved.
+Must not know: ASGI, how an ask is answered, or what a completion says.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+from prometheus_client import Counter
+
+from service.domain.errors import (
+    AlreadyPaid,
+    CobotMeterError,
+    Draining,
+    ExposureExceeded,
+    RequestInvalid,
+)
+from service.domain.topups import TopupState
+from service.flows.ask_completion import Answer, AnswerKind, Ask
+from service.http_api.asgi_io import HttpRequest
+from service.http_api.askers import Askers
+from service.http_api.authentication import Proof
+from service.http_api.challenges import Challenges
+from service.http_api.chat_answers import accepted_answer, completion_answer, credited_answer
+from service.http_api.chat_requests import ChatRequest, is_empty, parse_chat_request
+from service.http_api.error_table import error_response
+from service.http_api.face_parts import FaceParts
+from service.http_api.plain_answers import PlainAnswer
+
+CHAT_PATH = "/v1/chat/completions"
+TO_PAY_MAX = 5
+DRAINING_RETRY_S = 5
+_IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
+_RESPOND_ASYNC = b"respond-async"
+
+
+class ChatRoute:
+    """The paid route. `outcomes` counts how each ask ended."""
+
+    def __init__(
+        self, *, parts: FaceParts, askers: Askers, challenges: Challenges, outcomes: Counter
+    ) -> None:
+        """`outcomes` has one label: an answer's kind or an error's code."""
+        self._parts = parts
+        self._askers = askers
+        self._challenges = challenges
+        self._outcomes = outcomes
+
+    async def __call__(self, request: HttpRequest) -> PlainAnswer:
+        """Raises what the error table answers."""
+        try:
+            outcome, answer = await self._answer(request)
+        except CobotMeterError as error:
+            self._outcomes.labels(error.code).inc()
+            raise
+        self._outcomes.labels(outcome).inc()
+        return answer
+
+    async def _answer(self, request: HttpRequest) -> tuple[str, PlainAnswer]:
+        proof = self._askers.proof(request)
+        if is_empty(request.body):
+            return await self._nothing_asked(request, proof)
+        chat = parse_chat_request(request.body)
+        ask = self._ask(request, chat, proof)
+        if ask.proven_escrow_id is None:
+            self._refuse_when_draining()
+        if proof is not None and proof.topup_id is not None:
+            await self._askers.booked_topup(proof.topup_id)
+        try:
+            answer = await self._parts.asks.answer(ask)
+        except AlreadyPaid as paid:
+            return paid.code, await self._already_paid(paid, ask)
+        except ExposureExceeded as exceeded:
+            return exceeded.code, await self._exceeded(exceeded, ask)
+        return answer.kind.value, self._told(answer, chat)
+
+    def _ask(self, request: HttpRequest, chat: ChatRequest, proof: Proof | None) -> Ask:
+        return Ask(
+            request=chat.completion,
+            request_sha256=sha256(request.body).hexdigest(),
+            method=request.method,
+            path=CHAT_PATH,
+            address=self._askers.address(request),
+            caller_id=proof.caller_id if proof else None,
+            proven_escrow_id=proof.escrow_id if proof and not proof.expired else None,
+            idempotency_key=idempotency_key(request),
+            respond_async=prefers_async(request),
+        )
+
+    def _told(self, answer: Answer, chat: ChatRequest) -> PlainAnswer:
+        match answer.kind:
+            case AnswerKind.CHALLENGE:
+                return self._challenges.for_escrow(answer.escrow, caller_id=answer.caller_id)
+            case AnswerKind.ACCEPTED:
+                return accepted_answer(answer.escrow, public_url=self._parts.public_url)
+            case AnswerKind.COMPLETION:
+                return completion_answer(
+                    answer.escrow,
+                    answer.body,
+                    stream=chat.completion.stream,
+                    include_usage=chat.include_usage,
+                )
+
+    async def _nothing_asked(
+        self, request: HttpRequest, proof: Proof | None
+    ) -> tuple[str, PlainAnswer]:
+        """An empty body never runs anything: a top-up, or what a paid one has credited."""
+        if proof is not None and proof.topup_id is not None:
+            topup = await self._askers.booked_topup(proof.topup_id)
+            if topup is not None and topup.state is TopupState.CREDITED:
+                standing = await self._parts.books.standing(proof.caller_id)
+                return "credited", credited_answer(topup, standing)
+        caller_id = proof.caller_id if proof else None
+        return "topup", await self._askers.top_up_first(request, caller_id=caller_id)
+
+    async def _already_paid(self, paid: AlreadyPaid, ask: Ask) -> PlainAnswer:
+        """409 with the macaroon again, worthless without the preimage."""
+        escrow = await self._parts.books.escrow(paid.escrow_id)
+        if escrow is None or escrow.invoice is None:
+            raise paid
+        caller_id = ask.caller_id or self._parts.identifiers.caller_id()
+        return self._challenges.already_paid(escrow, message=paid.message, caller_id=caller_id)
+
+    async def _exceeded(self, exceeded: ExposureExceeded, ask: Ask) -> PlainAnswer:
+        """429 with what this caller can pay to go on."""
+        if ask.caller_id is None:
+            raise exceeded
+        to_pay = await self._parts.books.open_escrows(ask.caller_id, limit=TO_PAY_MAX)
+        return error_response(exceeded, to_pay=to_pay)
+
+    def _refuse_when_draining(self) -> None:
+        if self._parts.is_draining():
+            message = "This service is restarting; repeat the same request in a moment."
+            raise Draining(message, retry_after_s=DRAINING_RETRY_S)
+
+
+def idempotency_key(request: HttpRequest) -> str | None:
+    """The key, quoted (as its draft standard writes it) or bare. Raises RequestInvalid."""
+    lines = request.lines(b"idempotency-key")
+    if not lines:
+        return None
+    value = lines[0].strip()
+    if value[:1] == value[-1:] == b'"':
+        value = value[1:-1]
+    if len(lines) > 1 or not _IDEMPOTENCY_KEY.fullmatch(value):
+        message = "Idempotency-Key must be one text of 1 to 255 visible ASCII characters."
+        raise RequestInvalid(message, param="Idempotency-Key")
+    return value.decode("ascii")
+
+
+def prefers_async(request: HttpRequest) -> bool:
+    """Whether `Prefer` asks for 202 instead of waiting; other preferences are passed over."""
+    return any(
+        preference.strip().lower() == _RESPOND_ASYNC
+        for line in request.lines(b"prefer")
+        for preference in line.replace(b";", b",").split(b",")
+    )

@@ -1,0 +1,121 @@
+"""The process edge of HTTP: every fault becomes an answer, and the only catch-all is here.
+
+What nobody foresaw is a 500 that says nothing; the log gets its type and where it came from, and
+never its message, which may quote a caller. Must not know: what the routes do.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+
+from service.domain.errors import Broken, CobotMeterError
+from service.http_api.asgi_io import (
+    AsgiApp,
+    BodyLimits,
+    CallerGone,
+    HttpRequest,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    request_of,
+    send_answer,
+    while_connected,
+)
+from service.http_api.error_table import BROKEN_MESSAGE, error_response
+from service.http_api.plain_answers import NO_STORE, Header, PlainAnswer, json_answer
+
+Handler = Callable[[HttpRequest], Awaitable[PlainAnswer]]
+
+LOG = logging.getLogger(__name__)
+NOT_FOUND = 404
+NOT_ALLOWED = 405
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+async def serve(
+    handler: Handler, scope: Scope, receive: Receive, send: Send, limits: BodyLimits
+) -> None:
+    """One exchange with a handler; nothing is sent to a caller who hung up."""
+    try:
+        body = await read_body(scope, receive, limits) if scope["method"] in _WITH_BODY else b""
+    except CallerGone:
+        return
+    except CobotMeterError as fault:
+        await send_answer(send, error_response(fault))
+        return
+    request = request_of(scope, body=body)
+    answer = await while_connected(receive, answered(handler, request))
+    if answer is not None:
+        await send_answer(send, answer)
+
+
+async def answered(handler: Handler, request: HttpRequest) -> PlainAnswer:
+    """The handler's answer, or that of the error table. Raises nothing."""
+    try:
+        return await handler(request)
+    except CobotMeterError as error:
+        if isinstance(error, Broken):
+            LOG.error("%s %s: %s", error.code, type(error).__name__, error.message)  # noqa: TRY400
+        return error_response(error)
+    except Exception as error:
+        _log_unforeseen(error)
+        return error_response(Broken(BROKEN_MESSAGE))
+
+
+class Edge:
+    """Wraps an ASGI application: HEAD is GET without its body, and no exception passes."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        """`app` is everything behind the edge."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection, of any type that ASGI has."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+        head_only = scope["method"] == "HEAD"
+
+        async def send_on(message: Message) -> None:
+            nonlocal started
+            started = True
+            if head_only and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        if head_only:
+            scope = {**scope, "method": "GET"}
+        try:
+            await self._app(scope, receive, send_on)
+        except Exception as error:
+            _log_unforeseen(error)
+            if not started:
+                await send_answer(send_on, error_response(Broken(BROKEN_MESSAGE)))
+
+
+def refused_route(status: int, request_line: str, headers: Mapping[str, str]) -> PlainAnswer:
+    """404 for an unknown path and 405 for a wrong method, in OpenAI's shape."""
+    unknown = status == NOT_FOUND
+    what = "has no such path" if unknown else "takes another method there"
+    document = {
+        "error": {
+            "message": f"This service {what}: {request_line[:200]}. See GET /openapi.json.",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "unknown_url" if unknown else "method_not_allowed",
+        }
+    }
+    extra: list[Header] = [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
+    ]
+    return json_answer(status, document, (NO_STORE, *extra))
+
+
+def _log_unforeseen(error: Exception) -> None:
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    LOG.error("unforeseen %s\n%s", type(error).__name__, frames)

@@ -1,0 +1,106 @@
+"""The HTTP face as one ASGI application: hot routes on plain ASGI, the rest behind FastAPI.
+
+Must not know: adapters, settings, or who listens.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter
+
+from service.http_api import caller_routes, health_routes, model_routes
+from service.http_api import route_documents as document
+from service.http_api.asgi_io import AsgiApp, BodyLimits, Receive, Scope, Send
+from service.http_api.askers import Askers
+from service.http_api.caller_routes import CallerRoutes
+from service.http_api.challenges import Challenges
+from service.http_api.chat_route import CHAT_PATH, ChatRoute
+from service.http_api.documented_app import Route, documented_app
+from service.http_api.edge import Edge, Handler, serve
+from service.http_api.escrow_documents import ESCROWS_PATH, completion_path, escrow_path
+from service.http_api.escrow_routes import EscrowRoutes
+from service.http_api.face_parts import FaceParts
+from service.http_api.health_routes import HealthRoutes
+from service.http_api.model_routes import ModelRoutes
+
+_ESCROW_PREFIX = f"{ESCROWS_PATH}/"
+_COMPLETION_SUFFIX = "/completion"
+
+
+def build_face(parts: FaceParts) -> AsgiApp:
+    """The application. Build one for each registry: it adds its own counter there."""
+    challenges = Challenges(tokens=parts.tokens, public_url=parts.public_url)
+    askers = Askers(parts=parts, challenges=challenges)
+    escrows = EscrowRoutes(parts=parts, askers=askers, challenges=challenges)
+    hot = HotRoutes(
+        chat=ChatRoute(
+            parts=parts, askers=askers, challenges=challenges, outcomes=_outcomes(parts)
+        ),
+        status=escrows.status,
+        completion=escrows.completion,
+        limits=parts.limits.body,
+        rest=documented_app(_routes(parts, askers)),
+    )
+    return Edge(hot)
+
+
+class HotRoutes:
+    """Asking and claiming, past every framework; whatever else goes to `rest`."""
+
+    def __init__(
+        self,
+        *,
+        chat: Handler,
+        status: Handler,
+        completion: Handler,
+        limits: BodyLimits,
+        rest: AsgiApp,
+    ) -> None:
+        """`rest` answers unknown paths and wrong methods too."""
+        self._chat = chat
+        self._status = status
+        self._completion = completion
+        self._limits = limits
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection of any type."""
+        handler = self._handler(scope) if scope["type"] == "http" else None
+        if handler is None:
+            await self._rest(scope, receive, send)
+        else:
+            await serve(handler, scope, receive, send, self._limits)
+
+    def _handler(self, scope: Scope) -> Handler | None:
+        path: str = scope["path"]
+        if path == CHAT_PATH:
+            return self._chat if scope["method"] == "POST" else None
+        if scope["method"] == "GET" and path.startswith(_ESCROW_PREFIX):
+            return self._completion if path.endswith(_COMPLETION_SUFFIX) else self._status
+        return None
+
+
+def _outcomes(parts: FaceParts) -> Counter:
+    return Counter(
+        "cobot_meter_asks",
+        "Asks by how they ended: a kind of answer, or an error's code",
+        ["outcome"],
+        registry=parts.registry,
+    )
+
+
+def _routes(parts: FaceParts, askers: Askers) -> tuple[Route, ...]:
+    callers = CallerRoutes(parts=parts, askers=askers)
+    health = HealthRoutes(parts=parts)
+    models = ModelRoutes(parts=parts)
+    return (
+        Route("POST", CHAT_PATH, None, document.CHAT),
+        Route("GET", escrow_path("{escrow_id}"), None, document.STATUS),
+        Route("GET", completion_path("{escrow_id}"), None, document.COMPLETION),
+        Route("GET", model_routes.MODELS_PATH, models.models, document.MODELS),
+        Route("GET", caller_routes.GENERATION_PATH, callers.generation, document.GENERATION),
+        Route("GET", caller_routes.CREDITS_PATH, callers.credits, document.CREDITS),
+        Route("GET", caller_routes.LEDGER_PATH, callers.ledger, document.LEDGER),
+        Route("GET", health_routes.HEALTH_PATH, health.health, document.HEALTH),
+        Route("GET", health_routes.READY_PATH, health.ready, document.READY),
+        Route("GET", health_routes.METRICS_PATH, health.metrics, document.METRICS),
+    )

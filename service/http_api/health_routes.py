@@ -1,0 +1,87 @@
+"""Is the process alive, can it serve, and what has it counted.
+
+`/readyz` asks every part, briefly and at most once in a few seconds, and says of a part only that
+it failed and with which code. Must not know: what the parts are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from prometheus_client import generate_latest
+
+from service.domain.errors import CobotMeterError
+from service.http_api.asgi_io import HttpRequest
+from service.http_api.face_parts import FaceParts, Ping
+from service.http_api.plain_answers import NO_STORE, Header, PlainAnswer, json_answer
+
+HEALTH_PATH = "/healthz"
+READY_PATH = "/readyz"
+METRICS_PATH = "/metrics"
+OK = 200
+UNAVAILABLE = 503
+_TEXT: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+
+
+class HealthRoutes:
+    """The three routes of operations."""
+
+    def __init__(self, *, parts: FaceParts) -> None:
+        """Nothing is asked before the first request."""
+        self._parts = parts
+        self._asking = asyncio.Lock()
+        self._asked_at_ms: int | None = None
+        self._faults: dict[str, str | None] = {}
+
+    async def health(self, _request: HttpRequest) -> PlainAnswer:
+        """200 while the process answers at all."""
+        return json_answer(OK, {"status": "ok"}, (NO_STORE,))
+
+    async def ready(self, _request: HttpRequest) -> PlainAnswer:
+        """200 when every part answers and nothing is draining, else 503."""
+        faults = await self._fresh_faults()
+        draining = self._parts.is_draining()
+        well = not draining and not any(faults.values())
+        document = {
+            "status": "ready" if well else "not_ready",
+            "draining": draining,
+            "parts": {name: {"ok": fault is None, "code": fault} for name, fault in faults.items()},
+        }
+        return json_answer(OK if well else UNAVAILABLE, document, (NO_STORE,))
+
+    async def metrics(self, _request: HttpRequest) -> PlainAnswer:
+        """The registry in Prometheus's text format."""
+        body = generate_latest(self._parts.registry)
+        length = (b"content-length", b"%d" % len(body))
+        return PlainAnswer(OK, [_TEXT, length, NO_STORE], body)
+
+    async def _fresh_faults(self) -> dict[str, str | None]:
+        async with self._asking:
+            now_ms = self._parts.clock.now_ms()
+            age_ms = now_ms - (self._asked_at_ms or 0)
+            fresh_ms = self._parts.limits.readiness_fresh_ms
+            if self._asked_at_ms is None or not 0 <= age_ms < fresh_ms:
+                self._faults = await self._ask_all()
+                self._asked_at_ms = now_ms
+        return self._faults
+
+    async def _ask_all(self) -> dict[str, str | None]:
+        async with asyncio.TaskGroup() as tasks:
+            asked = {
+                name: tasks.create_task(self._fault_of(ping))
+                for name, ping in self._parts.pings.items()
+            }
+        return {name: task.result() for name, task in asked.items()}
+
+    async def _fault_of(self, ping: Ping) -> str | None:
+        """The code of what is wrong with a part, None when nothing is."""
+        try:
+            async with asyncio.timeout(self._parts.limits.ping_timeout_s):
+                await ping()
+        except TimeoutError:
+            return "timeout"
+        except CobotMeterError as error:
+            return error.code
+        except OSError:
+            return "unreachable"
+        return None

@@ -1,0 +1,236 @@
+"""What `/openapi.json` says of each route: plain OpenAPI 3.1 objects, no code.
+
+Must not know: handlers or FastAPI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Document = Mapping[str, Any]
+
+_JSON = "application/json"
+_OBJECT: Document = {"type": "object", "additionalProperties": True}
+ERROR: Document = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": "string"},
+                "metadata": _OBJECT,
+            },
+        }
+    },
+}
+_CHALLENGE: Document = {
+    "description": "Payment required: pay the invoice, repeat the same request with the proof.",
+    "headers": {
+        "WWW-Authenticate": {
+            "description": 'L402 macaroon="…", invoice="…", version="0", token="…"',
+            "schema": {"type": "string"},
+        }
+    },
+    "content": {
+        _JSON: {
+            "schema": {
+                "type": "object",
+                "required": ["error", "invoice", "macaroon", "price_sats", "payment_hash"],
+                "properties": {
+                    **ERROR["properties"],
+                    "invoice": {"type": "string"},
+                    "macaroon": {"type": "string"},
+                    "price_sats": {"type": "integer"},
+                    "payment_hash": {"type": "string"},
+                    "escrow": _OBJECT,
+                    "topup": _OBJECT,
+                },
+            }
+        }
+    },
+}
+_MESSAGE: Document = {
+    "type": "object",
+    "required": ["role", "content"],
+    "properties": {
+        "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
+        "content": {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["type", "text"],
+                        "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+                    },
+                },
+                {"type": "null"},
+            ]
+        },
+    },
+}
+_CHAT_REQUEST: Document = {
+    "type": "object",
+    "required": ["model", "messages"],
+    "additionalProperties": True,
+    "properties": {
+        "model": {"type": "string"},
+        "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
+        "max_tokens": {"type": "integer", "minimum": 1, "default": 1_024},
+        "stream": {"type": "boolean", "default": False},
+        "temperature": {"type": "number", "minimum": 0, "maximum": 2},
+        "top_p": {"type": "number", "minimum": 0, "maximum": 1},
+        "seed": {"type": "integer"},
+        "stop": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+        "response_format": _OBJECT,
+        "reasoning": _OBJECT,
+        "provider": _OBJECT,
+    },
+}
+_PAYMENT: Document = {
+    "offers": [
+        {
+            "intent": "charge",
+            "method": "lightning",
+            "amount": None,
+            "currency": "sat",
+            "description": "What the completion cost, plus fees; known once it has run",
+        }
+    ]
+}
+
+
+def _failed(description: str) -> Document:
+    return {"description": description, "content": {_JSON: {"schema": ERROR}}}
+
+
+def _answered(description: str, *types: str) -> Document:
+    return {
+        "description": description,
+        "content": {kind: {"schema": _OBJECT} for kind in types or (_JSON,)},
+    }
+
+
+def _parameter(name: str, place: str, description: str, **schema: object) -> Document:
+    return {
+        "name": name,
+        "in": place,
+        "required": place == "path",
+        "description": description,
+        "schema": {"type": "string", **schema},
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteDocument:
+    """One operation: responses by status, and further members of the OpenAPI operation."""
+
+    summary: str
+    responses: Mapping[int, Document]
+    extra: Document = field(default_factory=dict)
+
+
+_ESCROW_ID = _parameter("escrow_id", "path", "The id that the Location header named.")
+_BROKEN = {500: _failed("Something here is broken."), 503: _failed("Ask again: see Retry-After.")}
+_COMPLETION = _answered(
+    "The completion: `usage.cost` is the price charged in USD, `cobot` takes it apart.",
+    _JSON,
+    "text/event-stream",
+)
+
+CHAT = RouteDocument(
+    summary="Buy a chat completion: it runs first, and is released when its invoice is paid.",
+    responses={
+        200: _COMPLETION,
+        202: _answered("Running (Prefer: respond-async): follow the Location."),
+        400: _failed("The request must be changed."),
+        402: _CHALLENGE,
+        404: _failed("No such model."),
+        409: _failed("Paid already: repeat with the proof."),
+        410: _failed("No longer kept."),
+        413: _failed("Too large."),
+        422: _failed("This Idempotency-Key was used with another body."),
+        429: _failed("Too much is open and unpaid: see metadata.to_pay."),
+        502: _failed("The upstream failed; nothing is charged."),
+        **_BROKEN,
+    },
+    extra={
+        "requestBody": {"required": False, "content": {_JSON: {"schema": _CHAT_REQUEST}}},
+        "parameters": [
+            _parameter("Authorization", "header", "L402 <macaroon>:<preimage_hex>"),
+            _parameter("Idempotency-Key", "header", "1 to 255 visible ASCII characters."),
+            _parameter("Prefer", "header", "respond-async: 202 instead of waiting."),
+        ],
+        "x-payment-info": _PAYMENT,
+    },
+)
+STATUS = RouteDocument(
+    summary="Where an escrow stands; with `wait`, once that has changed.",
+    responses={
+        200: _answered("State, cost and invoice."),
+        404: _failed("No such escrow."),
+        **_BROKEN,
+    },
+    extra={
+        "parameters": [
+            _ESCROW_ID,
+            _parameter("wait", "query", "Seconds.", type="integer", minimum=0, maximum=60),
+        ]
+    },
+)
+COMPLETION = RouteDocument(
+    summary="Claim what an escrow holds, with its macaroon and preimage.",
+    responses={
+        200: _COMPLETION,
+        402: _CHALLENGE,
+        404: _failed("No such escrow, or not yours."),
+        409: _failed("Paid already: repeat with the proof."),
+        410: _failed("No longer kept."),
+        **_BROKEN,
+    },
+    extra={"parameters": [_ESCROW_ID], "x-payment-info": _PAYMENT},
+)
+MODELS = RouteDocument(
+    summary="The models on offer, with our prices.",
+    responses={200: _answered("OpenRouter's list; `cobot` has prices in msat."), **_BROKEN},
+)
+GENERATION = RouteDocument(
+    summary="One generation of the caller's own; total_cost is the price charged.",
+    responses={
+        200: _answered("OpenRouter's record."),
+        402: _CHALLENGE,
+        404: _failed("Not yours, or not known yet."),
+    },
+    extra={"parameters": [_parameter("id", "query", "The generation id.")]},
+)
+CREDITS = RouteDocument(
+    summary="The caller's credit.",
+    responses={200: _answered("Totals in USD; `cobot` has them in msat."), 402: _CHALLENGE},
+)
+LEDGER = RouteDocument(
+    summary="The caller's own statement, newest first.",
+    responses={200: _answered("Journal entries with their transfers."), 402: _CHALLENGE},
+    extra={
+        "parameters": [
+            _parameter("before", "query", "Entries below this sequence.", type="integer"),
+            _parameter("limit", "query", "Entries.", type="integer", minimum=1, maximum=200),
+        ]
+    },
+)
+HEALTH = RouteDocument(summary="The process answers.", responses={200: _answered("Alive.")})
+READY = RouteDocument(
+    summary="Every part answers.",
+    responses={200: _answered("Ready."), 503: _answered("A part fails, or draining.")},
+)
+METRICS = RouteDocument(
+    summary="Counters for operators.",
+    responses={200: _answered("Prometheus's text format.", "text/plain")},
+)
