@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.contracts.upstream_suite import Ending, ScriptedBench, Upstreams
+from tests.contracts.upstream_bench import Ending, ScriptedBench
+from tests.contracts.upstream_suite import Upstreams
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import (
     PRICED_MODEL,

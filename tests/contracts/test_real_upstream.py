@@ -15,7 +15,8 @@ from service.adapters.upstreams.http_session import HttpLimits, http_session
 from service.adapters.upstreams.openrouter import OpenRouter, OpenRouterSettings
 from service.domain.completions import Model
 from service.ports.upstream import Upstream
-from tests.contracts.upstream_suite import AnsweringUpstream, UpstreamBench
+from tests.contracts.upstream_bench import UpstreamBench
+from tests.contracts.upstream_suite import AnsweringUpstream
 
 API_KEY = os.environ.get("OPENROUTER_API_KEY", "")
 BASE_URL = "https://openrouter.ai/api/v1"

@@ -13,7 +13,8 @@ from service.adapters.upstreams.openrouter import OpenRouter, OpenRouterSettings
 from service.domain.completions import Model
 from service.domain.money import pusd_from_decimal
 from service.simulator.app import Simulator, build_simulator
-from tests.contracts.upstream_suite import Ending, ScriptedBench, Upstreams
+from tests.contracts.upstream_bench import Ending, ScriptedBench
+from tests.contracts.upstream_suite import Upstreams
 from tests.fakes.clock import FakeClock
 from tests.fakes.serving import refused_address, serving
 

@@ -8,7 +8,7 @@ import pytest
 
 from service.domain.completions import UpstreamCompletion
 from service.domain.errors import CostNotYetKnown, OutcomeUnknown, UpstreamUnreachable
-from tests.contracts.upstream_suite import Heard, ask
+from tests.contracts.upstream_bench import Heard, ask
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import (
     FREE_MODEL,

@@ -25,7 +25,7 @@ from service.domain.money import pusd_from_decimal, pusd_from_text
 from service.domain.pricing import ModelPrice
 from service.simulator.account import Account
 from service.simulator.app import build_simulator
-from tests.contracts.upstream_suite import Heard
+from tests.contracts.upstream_bench import Heard
 from tests.fakes.clock import FakeClock
 from tests.fakes.serving import serving
 
