@@ -1,0 +1,59 @@
+"""Names and seals that tests can read: counted ids, derived preimages, bodies in a plain cover.
+
+Must not know: randomness or keys. One object is what survives a restart: it never gives the same
+name twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+
+from service.domain.errors import SealBroken
+
+KEY = b"wrapped key"
+
+
+class FakeIdentifiers:
+    """The port `Identifiers`: `esc_` and 64 hex digits, but counted."""
+
+    def __init__(self) -> None:
+        """Counts from one."""
+        self._numbers = itertools.count(1)
+
+    def escrow_id(self) -> str:
+        return f"esc_{next(self._numbers):064x}"
+
+    def topup_id(self) -> str:
+        return f"top_{next(self._numbers):064x}"
+
+    def caller_id(self) -> str:
+        return f"c_{next(self._numbers):032x}"
+
+    def preimage(self, subject_id: str, attempt: int) -> bytes:
+        return hashlib.sha256(f"preimage of {subject_id} {attempt}".encode()).digest()
+
+
+class FakeSealer:
+    """The port `Sealer`: a cover that names its label. `broken` labels cannot be opened."""
+
+    def __init__(self) -> None:
+        """Nothing is broken."""
+        self.broken: set[str] = set()
+
+    def new_key(self) -> bytes:
+        return KEY
+
+    def seal(self, wrapped_key: bytes, body: bytes, *, label: str) -> bytes:
+        assert wrapped_key == KEY
+        return _cover(label) + body
+
+    def open(self, wrapped_key: bytes, sealed: bytes, *, label: str) -> bytes:
+        cover = _cover(label)
+        if wrapped_key != KEY or not sealed.startswith(cover) or label in self.broken:
+            raise SealBroken(f"{label} cannot be opened")
+        return sealed.removeprefix(cover)
+
+
+def _cover(label: str) -> bytes:
+    return f"sealed {label}\n".encode()

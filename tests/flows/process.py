@@ -1,0 +1,269 @@
+"""The flows as one process that can be killed, over parts that survive it.
+
+`Lasting` is what lies outside the process: disk, node, upstream, clock. `Process` is made of it
+as wiring does, minus HTTP and background loops, whose work tests call by hand. Must not know:
+what a test does with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from service.adapters.exchange_rates import StaticRate
+from service.background.wake_hub import WakeHub
+from service.domain.callers import CapTerms, ExposureTerms
+from service.domain.escrow_record import Escrow
+from service.domain.invoices import Invoice, NodeIdentity
+from service.domain.ledger import Transition
+from service.domain.pricing import PriceTerms
+from service.domain.retention import Retention
+from service.flows.ask_completion import AskCompletion, Waits
+from service.flows.compare_costs import CompareCosts
+from service.flows.deliver_completion import DeliverCompletion
+from service.flows.drive_escrow import EscrowDriver
+from service.flows.find_cost import FindCost
+from service.flows.issue_invoice import IssueInvoice
+from service.flows.offer_models import ModelCatalogue
+from service.flows.open_escrow import OpenEscrow
+from service.flows.record_event import EventRecorder, ReleaseGate
+from service.flows.recover import Recover
+from service.flows.run_completion import RunCompletion
+from service.flows.settle_invoice import SettleInvoice
+from service.flows.top_up import TopUp
+from service.ports.books import Applied, Books
+from service.ports.lightning_node import LightningNode
+from tests.fakes.books import Crash, Killed, Moment
+from tests.fakes.clock import FakeClock
+from tests.fakes.identifiers import FakeIdentifiers, FakeSealer
+from tests.fakes.upstream import FakeUpstream
+
+RATE_USD_MICRO = 1_000_000_000  # 1,000 USD per bitcoin: a run costs some thousand msat
+EXPIRY_S = 600
+RETENTION = Retention()
+# About three ceilings each, so that guards refuse after some histories.
+EXPOSURE = ExposureTerms(
+    cap=CapTerms(newcomer_msat=50_000, max_msat=200_000),
+    newcomer_until_msat=10_000,
+    address_day_msat=60_000,
+    newcomers_day_pusd=500_000_000,
+    proven_day_pusd=700_000_000,
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Lasting:
+    """Everything that outlives a process."""
+
+    books: Books
+    node: LightningNode
+    identity: NodeIdentity
+    upstream: FakeUpstream = field(default_factory=FakeUpstream)
+    clock: FakeClock = field(default_factory=lambda: FakeClock(leaping=True))
+    identifiers: FakeIdentifiers = field(default_factory=FakeIdentifiers)
+    sealer: FakeSealer = field(default_factory=FakeSealer)
+
+
+class MortalBooks:
+    """One process's way to the books: it can be cut before or after any commit, for ever."""
+
+    def __init__(self, books: Books) -> None:
+        """`crash` arms the next death; `applies` counts the calls of `apply`."""
+        self._books = books
+        self.crash: Crash | None = None
+        self.dead = False
+        self.applies = 0
+
+    async def apply(self, transition: Transition) -> Applied:
+        self._die(Moment.BEFORE)
+        self.applies += 1
+        applied = await self._books.apply(transition)
+        self._die(Moment.AFTER)
+        return applied
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - every read of the port
+        return getattr(self._books, name)
+
+    def _die(self, moment: Moment) -> None:
+        if self.crash is not None and self.crash.moment is moment:
+            if not self.crash.commits:
+                self.dead = True
+            self.crash = Crash(moment=moment, commits=max(self.crash.commits - 1, 0))
+        if self.dead:
+            raise Killed(f"{moment} a commit")
+
+
+class Runs:
+    """The port `EscrowRuns`: one task per escrow, all of them gone with the process."""
+
+    def __init__(self) -> None:
+        """`driver` is set by whoever builds the process."""
+        self.driver: EscrowDriver | None = None
+        self._tasks: dict[str, asyncio.Task[Escrow]] = {}
+
+    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
+        task = self._tasks.get(escrow_id)
+        if task is None or task.done():
+            assert self.driver is not None
+            task = asyncio.ensure_future(self.driver.drive(escrow_id))
+            self._tasks[escrow_id] = task
+        return task
+
+    async def finish(self) -> None:
+        """Wait for every run. Raises Killed, and whatever a run should not have raised."""
+        while self._tasks:
+            tasks = list(self._tasks.values())
+            await asyncio.wait(tasks)
+            self._tasks = {name: task for name, task in self._tasks.items() if not task.done()}
+            for task in tasks:
+                fault = task.exception()
+                if fault is not None:
+                    raise fault
+
+    async def stop(self) -> None:
+        """The process is gone: so are its tasks."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled():
+                task.exception()  # retrieved
+
+
+class Process:
+    """The flows, wired by hand. Dies where its `mortal` books say so."""
+
+    def __init__(self, lasting: Lasting, *, exposure: ExposureTerms = EXPOSURE) -> None:
+        """Nothing runs yet; see `start`."""
+        self.lasting = lasting
+        self.mortal = MortalBooks(lasting.books)
+        self.books = cast("Books", self.mortal)
+        self.gate = ReleaseGate()
+        self.runs = Runs()
+        self.recorder = EventRecorder(
+            books=self.books,
+            wakes=WakeHub(),
+            clock=lasting.clock,
+            retention=RETENTION,
+            gate=self.gate,
+            observe=lambda _: None,
+        )
+        self.catalogue = ModelCatalogue(
+            upstream=lasting.upstream, clock=lasting.clock, allowed=frozenset()
+        )
+        self.settlements = SettleInvoice(
+            books=self.books,
+            recorder=self.recorder,
+            node=lasting.node,
+            identity=lasting.identity,
+            clock=lasting.clock,
+        )
+        self.deliveries = DeliverCompletion(
+            books=self.books, recorder=self.recorder, sealer=lasting.sealer, gate=self.gate
+        )
+        self.recover = Recover(books=self.books, runs=self.runs, settlements=self.settlements)
+        self.costs = CompareCosts(
+            books=self.books,
+            recorder=self.recorder,
+            upstream=lasting.upstream,
+            clock=lasting.clock,
+        )
+        self.topups = TopUp(
+            books=self.books,
+            recorder=self.recorder,
+            node=lasting.node,
+            identifiers=lasting.identifiers,
+            clock=lasting.clock,
+            expiry_s=EXPIRY_S,
+        )
+        self.runs.driver = self._driver()
+        self.asks = self._asks(exposure)
+
+    async def start(self) -> None:
+        """What a start does: prices, baseline, and everything unfinished back to the driver."""
+        await self.catalogue.refresh()
+        await self.costs.baseline()
+        await self.recover.unfinished()
+        await self.runs.finish()
+
+    async def tick(self) -> None:
+        """One turn of the background: timers and the sweep of open invoices."""
+        await self.recover.due(self.lasting.clock.now_ms())
+        await self.runs.finish()
+
+    async def hear(self, *invoices: Invoice) -> None:
+        """The node's stream says these."""
+        for invoice in invoices:
+            await self.settlements.told(invoice)
+
+    async def compare(self) -> int | None:
+        """Two readings of the upstream's usage in a row, and what the second one booked."""
+        await self.costs.compare()
+        return await self.costs.compare()
+
+    async def kill(self) -> None:
+        """Gone, between two commits or at one."""
+        self.mortal.dead = True
+        await self.runs.stop()
+
+    def _driver(self) -> EscrowDriver:
+        lasting = self.lasting
+        return EscrowDriver(
+            books=self.books,
+            recorder=self.recorder,
+            runs=RunCompletion(
+                books=self.books,
+                recorder=self.recorder,
+                upstream=lasting.upstream,
+                sealer=lasting.sealer,
+                clock=lasting.clock,
+                retention=RETENTION,
+            ),
+            costs=FindCost(
+                recorder=self.recorder,
+                upstream=lasting.upstream,
+                identifiers=lasting.identifiers,
+                clock=lasting.clock,
+                retention=RETENTION,
+            ),
+            invoices=IssueInvoice(
+                recorder=self.recorder,
+                node=lasting.node,
+                identifiers=lasting.identifiers,
+                clock=lasting.clock,
+                retention=RETENTION,
+                expiry_s=EXPIRY_S,
+            ),
+            settlements=self.settlements,
+            deliveries=self.deliveries,
+            clock=lasting.clock,
+            retention=RETENTION,
+        )
+
+    def _asks(self, exposure: ExposureTerms) -> AskCompletion:
+        lasting = self.lasting
+        opening = OpenEscrow(
+            books=self.books,
+            recorder=self.recorder,
+            catalogue=self.catalogue,
+            rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=lasting.clock),
+            identifiers=lasting.identifiers,
+            sealer=lasting.sealer,
+            clock=lasting.clock,
+            price_terms=PriceTerms(),
+            exposure=exposure,
+        )
+        return AskCompletion(
+            books=self.books,
+            opening=opening,
+            runs=self.runs,
+            settlements=self.settlements,
+            deliveries=self.deliveries,
+            identifiers=lasting.identifiers,
+            clock=lasting.clock,
+            retention=RETENTION,
+            waits=Waits(first_s=60, identical_s=60),
+        )
