@@ -9,13 +9,13 @@ class Identifiers(Protocol):
     """Names nobody can guess, and secrets that can be derived again after a crash."""
 
     def escrow_id(self) -> str:
-        """`esc_` and 256 random bits: time-ordered ids would be guessable."""
+        """`esc_`, the time, so that rows lie together, and 256 random bits, so that none is guessed."""
 
     def topup_id(self) -> str:
-        """`top_` and 256 random bits."""
+        """`top_`, the time and 256 random bits."""
 
     def caller_id(self) -> str:
-        """`c_` and 128 random bits."""
+        """`c_`, the time and 128 random bits."""
 
     def preimage(self, subject_id: str, attempt: int) -> bytes:
         """HMAC-SHA256(key, subject ‖ attempt), 32 bytes: the same again whenever asked."""

@@ -16,6 +16,7 @@ from service.adapters.lightning.dev_node import DevNode
 from service.adapters.random_identifiers import KeyedIdentifiers
 from service.adapters.sealed_bodies import AesSealer
 from service.adapters.storage.sqlite_books import open_sqlite_books
+from service.adapters.storage.sqlite_reports import open_sqlite_reports
 from service.adapters.system_clock import SystemClock
 from service.adapters.upstreams.http_session import HttpLimits, http_session
 from service.adapters.upstreams.openrouter import OpenRouter, OpenRouterSettings
@@ -26,6 +27,7 @@ from service.domain.retention import Retention
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.exchange_rate import ExchangeRates
+from service.ports.ledger_reports import LedgerReports
 from service.ports.lightning_node import LightningNode
 from service.ports.upstream import Upstream
 from service.wiring.metrics import Metrics
@@ -34,6 +36,7 @@ from service.wiring.settings import NodeSettings, Settings, UpstreamSettings
 BOOKS_FILE = "books.sqlite3"
 NODE_FILE = "development-node.log"
 KEY_FILE = "secret.key"
+SIMULATOR_FILE = "simulator.jsonl"
 NODE_ALIAS = "development"
 
 
@@ -42,6 +45,7 @@ class Parts:
     """The ports, each with its adapter."""
 
     books: Books
+    reports: LedgerReports
     node: LightningNode
     identity: NodeIdentity
     upstream: Upstream
@@ -92,16 +96,18 @@ async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[P
     clock, retention = SystemClock(), Retention()
     async with (
         open_sqlite_books(settings.data_dir / BOOKS_FILE, retention=retention) as books,
+        open_sqlite_reports(settings.data_dir / BOOKS_FILE) as reports,
         open_upstream(settings.upstream) as upstream,
     ):
         yield Parts(
             books=books,
+            reports=reports,
             node=node,
             identity=await node.identity(),
             upstream=upstream,
             rates=StaticRate(usd_micro_per_btc=settings.rate_usd_micro_per_btc, clock=clock),
             clock=clock,
-            identifiers=KeyedIdentifiers(preimage_key=keys.preimage),
+            identifiers=KeyedIdentifiers(preimage_key=keys.preimage, clock=clock),
             sealer=AesSealer(wrapping_key=keys.wrapping),
             keys=keys,
             retention=retention,

@@ -12,6 +12,7 @@ from service.adapters.key_file import derived_keys, read_key_file
 from service.adapters.random_identifiers import KeyedIdentifiers
 from service.adapters.sealed_bodies import AesSealer
 from service.domain.errors import SealBroken, SettingInvalid
+from tests.fakes.clock import FakeClock
 
 SEALER = AesSealer(wrapping_key=b"w" * 32)
 
@@ -46,11 +47,27 @@ def test_a_damaged_secret_is_never_replaced_silently(tmp_path: Path, text: str) 
 
 def test_preimages_can_be_derived_again_and_differ_by_attempt() -> None:
     """The same escrow and attempt always give the same 32 bytes, others never."""
-    names = KeyedIdentifiers(preimage_key=derived_keys(b"s" * 32).preimage)
+    names = KeyedIdentifiers(preimage_key=derived_keys(b"s" * 32).preimage, clock=FakeClock())
     preimages = {names.preimage(subject, number) for subject in "ab" for number in range(3)}
     assert len(preimages) == 6
     assert names.preimage("a", 0) in preimages
     assert all(len(preimage) == 32 for preimage in preimages)
+
+
+def test_names_sort_by_time_and_are_not_guessed() -> None:
+    """Later names sort later, and those of one moment share nothing but the moment."""
+    clock = FakeClock()
+    names = KeyedIdentifiers(preimage_key=b"s" * 32, clock=clock)
+    for make, random_characters in (
+        (names.escrow_id, 43),
+        (names.topup_id, 43),
+        (names.caller_id, 32),
+    ):
+        first, second = make(), make()
+        clock.advance(0.001)
+        later = make()
+        assert first[:-random_characters] == second[:-random_characters] < later
+        assert first[-random_characters:] != second[-random_characters:]
 
 
 @given(body=st.binary(max_size=2_000))
