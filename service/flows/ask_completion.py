@@ -101,7 +101,11 @@ class AskCompletion:
         caller_id = ask.caller_id or self._identifiers.caller_id()
         own = await self._own(ask)
         if own is not None:
-            return await self.claim(own, caller_id=caller_id)
+            try:
+                return await self.claim(own, caller_id=caller_id)
+            except errors.CompletionGone:
+                if not _anew(own, ask):
+                    raise
         key = ask_key(ask)
         for _ in range(TRIES):
             found = await self._find(ask, key)
@@ -240,6 +244,15 @@ def ask_key(ask: Ask) -> AskKey:
         nameless=ask.caller_id is None,
         idempotency_key=_digest(scope, ask.path, ask.idempotency_key or "") if keyed else None,
     )
+
+
+def _anew(own: Escrow, ask: Ask) -> bool:
+    """Whether a key that the escrow was not opened with asks for another completion."""
+    if ask.idempotency_key is None:
+        return False
+    scopes = (own.caller_id, ask.address, ask.caller_id or "")
+    keys = (_digest(scope, ask.path, ask.idempotency_key) for scope in scopes)
+    return own.ask.idempotency_key not in keys
 
 
 def _digest(*parts: str) -> str:

@@ -36,12 +36,13 @@ class ModelCatalogue:
         """Everything on offer, in the upstream's order."""
         return tuple(self._models.values())
 
+    async def ping(self) -> None:
+        """Return when there are prices fresh enough to quote from. Raises DependencyFault."""
+        self._require_fresh()
+
     def offered(self, model_id: str) -> Model:
         """The model. Raises ModelNotOffered, or DependencyFault when prices are too old."""
-        age_ms = self._clock.now_ms() - (self.refreshed_at_ms or 0)
-        if self.refreshed_at_ms is None or age_ms > FRESH_MS:
-            message = "The upstream's price list is not available; try again in a moment."
-            raise DependencyFault(message, retry_after_s=5)
+        self._require_fresh()
         model = self._models.get(model_id)
         if model is None:
             message = (
@@ -50,3 +51,9 @@ class ModelCatalogue:
             )
             raise ModelNotOffered(message)
         return model
+
+    def _require_fresh(self) -> None:
+        refreshed_ms = self.refreshed_at_ms
+        if refreshed_ms is None or self._clock.now_ms() - refreshed_ms > FRESH_MS:
+            message = "The upstream's price list is not available; try again in a moment."
+            raise DependencyFault(message, retry_after_s=5)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from service.simulator.book_file import BookFile
 from service.simulator.credit_book import CreditBook, Generation
 from service.simulator.faults import FaultPlan
 from service.simulator.models import SimulatedModel, catalogue
@@ -44,21 +45,42 @@ class Account:
     """One OpenRouter account. `api_key` empty: any key is accepted."""
 
     def __init__(
-        self, *, seed: int, credit_usd: Decimal, timing: Timing, clock: SimulatorClock, api_key: str
+        self,
+        *,
+        seed: int,
+        credit_usd: Decimal,
+        timing: Timing,
+        clock: SimulatorClock,
+        api_key: str,
+        book_file: BookFile | None = None,
     ) -> None:
-        """Begin with the credit given and nothing run."""
+        """Begin with the credit given, less what `book_file` remembers of earlier days."""
         self.api_key = api_key
         self.clock = clock
         self._seed = seed
         self._credit_usd = credit_usd
         self._timing = (timing.lag_s, timing.latency_s, timing.chunk_s, timing.hang_s)
-        self.reset()
+        self._book_file = book_file
+        self._begin()
 
     def reset(self) -> None:
         """Be as on the first day."""
+        if self._book_file is not None:
+            self._book_file.clear()
+        self._begin()
+
+    def charge(self, generation: Generation) -> None:
+        """Book one finished, failed or cancelled run, in the file first."""
+        if self._book_file is not None:
+            self._book_file.append(generation)
+        self.book.charge(generation)
+
+    def _begin(self) -> None:
         lag_s, latency_s, chunk_s, hang_s = self._timing
         self.timing = Timing(lag_s=lag_s, latency_s=latency_s, chunk_s=chunk_s, hang_s=hang_s)
         self.book = CreditBook(self._credit_usd)
+        for generation in self._book_file.charges() if self._book_file else ():
+            self.book.charge(generation)
         self.faults = FaultPlan()
         self.models: dict[str, SimulatedModel] = catalogue()
         self._chance = random.Random(self._seed)
@@ -82,7 +104,7 @@ class Account:
 
     def settle(self, run: Run, end: RunEnd) -> None:
         """Charge a run that has ended, and let its record appear after the lag."""
-        self.book.charge(run.generation(end, ready_at_ms=self._ready_at_ms(run.fault)))
+        self.charge(run.generation(end, ready_at_ms=self._ready_at_ms(run.fault)))
 
     def record(self, generation_id: str) -> Generation | None:
         """What a look-up finds now."""

@@ -7,9 +7,11 @@ without OpenRouter mounts this on a port of its own.
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from urllib.parse import parse_qs
 
 from service.simulator.account import Account, SimulatorClock, Timing
+from service.simulator.book_file import BookFile
 from service.simulator.completions import OrderRefused, chat_completions
 from service.simulator.control import ControlInvalid, read_control, write_control
 from service.simulator.faults import ErrorAnswer
@@ -129,11 +131,13 @@ def build_simulator(
     latency_s: float,
     clock: SimulatorClock,
     api_key: str = "",
+    book_path: Path | None = None,
 ) -> Simulator:
     """An OpenRouter look-alike with `credit_usd` on its account.
 
     The record of a generation appears about `lag_s` after its answer (half to one and a half
     times, by `seed`); the first token comes after `latency_s`. An empty `api_key` accepts any.
+    With a `book_path` a restart remembers what was charged.
     """
     account = Account(
         seed=seed,
@@ -141,6 +145,7 @@ def build_simulator(
         timing=Timing(lag_s=lag_s, latency_s=latency_s),
         clock=clock,
         api_key=api_key,
+        book_file=BookFile(book_path) if book_path else None,
     )
     return Simulator(account)
 

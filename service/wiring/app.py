@@ -21,7 +21,12 @@ from service.simulator.app import build_simulator
 from service.wiring.build import Service, build_service
 from service.wiring.face import build_service_face
 from service.wiring.listening import AsgiApp, listening
-from service.wiring.parts import development_node, open_parts, prepare_data_dir
+from service.wiring.parts import (
+    SIMULATOR_FILE,
+    development_node,
+    open_parts,
+    prepare_data_dir,
+)
 from service.wiring.settings import Address, Settings
 
 SIMULATOR_CREDIT_USD = Decimal(25)
@@ -131,4 +136,5 @@ def _simulator(settings: Settings, clock: Clock) -> AsgiApp:
         lag_s=settings.upstream.simulator_lag_s,
         latency_s=settings.upstream.simulator_latency_s,
         clock=clock,
+        book_path=settings.data_dir / SIMULATOR_FILE,
     )

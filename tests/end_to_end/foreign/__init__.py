@@ -1,0 +1,1 @@
+"""Programs that run in the environments of foreign clients; they import nothing of ours."""

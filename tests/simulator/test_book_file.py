@@ -1,0 +1,66 @@
+"""The simulated book survives a restart of the simulator, a killed one too."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+from service.simulator.account import Account, Timing
+from service.simulator.book_file import BookFile
+from service.simulator.credit_book import Generation
+from tests.fakes.clock import FakeClock
+
+
+def account_of(path: Path) -> Account:
+    """An account whose book is in this file."""
+    return Account(
+        seed=1,
+        credit_usd=Decimal(10),
+        timing=Timing(lag_s=0, latency_s=0),
+        clock=FakeClock(),
+        api_key="",
+        book_file=BookFile(path),
+    )
+
+
+def generation_of(number: int) -> Generation:
+    """A charge of 0.00012345 USD."""
+    return Generation(
+        generation_id=f"gen-{number}",
+        recorded_id=f"gen-{number}",
+        model_id="a/b",
+        slug="a/b-1",
+        provider="P",
+        created_at_ms=1,
+        ready_at_ms=None,
+        total_cost=Decimal("0.00012345"),
+        native_prompt=1,
+        native_completion=2,
+        streamed=True,
+        cancelled=False,
+        finish_reason="stop",
+    )
+
+
+def test_a_restarted_simulator_remembers_what_it_charged(tmp_path: Path) -> None:
+    """Balance and generations are those of before, exactly."""
+    path = tmp_path / "book.jsonl"
+    first = account_of(path)
+    first.charge(generation_of(1))
+    first.charge(generation_of(2))
+    second = account_of(path)
+    assert second.book.spent_usd == Decimal("0.0002469")
+    assert second.book.generations == first.book.generations
+    second.book.verify()
+
+
+def test_a_torn_last_line_is_dropped_and_a_reset_forgets(tmp_path: Path) -> None:
+    """A line without its end was never answered; after a reset nothing is remembered."""
+    path = tmp_path / "book.jsonl"
+    account = account_of(path)
+    account.charge(generation_of(1))
+    with path.open("ab") as file:
+        file.write(b'{"generation_id":"gen-2"')
+    assert len(account_of(path).book.generations) == 1
+    account.reset()
+    assert account_of(path).book.generations == ()
