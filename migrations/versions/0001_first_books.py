@@ -6,6 +6,8 @@ itself: what `service/adapters/storage/tables.py` becomes later changes nothing 
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -19,7 +21,7 @@ RESOLVED = "kind IN ('post', 'void')"
 UNEXPLAINED = "state = 'failed' AND budget_held_pusd > 0 AND lookup_at_ms IS NULL"
 COUNTERS = ("debits_posted", "credits_posted", "debits_pending", "credits_pending")
 
-TYPES: dict[str, sa.types.TypeEngine[object]] = {
+TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "text": sa.Text(),
     "key": sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql"),
     "number": sa.BigInteger(),
@@ -130,12 +132,13 @@ def _escrow() -> None:
         f"{ask} idempotency_key=text? nameless=flag "
         f"{quote} credit_reserved_msat=number day=text newcomer=flag "
         f"{rate} {terms} {prices} cache_write_pusd=number reasoning_pusd=number stream=flag "
-        "state=text changed_at_ms=number version=number generation_id=text? "
+        "state=text changed_at_ms=number version=number "
         f"lookups=number lookup_at_ms=number? {price} {budget} attempt=number "
-        "payment_hash=text? paid_msat=number settle_index=number "
+        "paid_msat=number settle_index=number "
         "settled_at_ms=number? keep_until_ms=number? "
         f"{run} {tokens} {cost} {invoice} {failure} "
-        "occupies_ask=flag due_at_ms=number? opened_sequence=number",
+        "occupies_ask=flag due_at_ms=number? generation_id=text? payment_hash=text? "
+        "opened_sequence=number",
         key="escrow_id",
     )
 
@@ -232,7 +235,7 @@ def _table(
     )
 
 
-def _column(table: str, name: str, kind: str) -> sa.Column[object]:
+def _column(table: str, name: str, kind: str) -> sa.Column[Any]:
     checks = []
     if kind == "flag":
         checks.append(_check(table, name, f"{name} IN (0, 1)"))

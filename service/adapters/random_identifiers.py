@@ -24,7 +24,7 @@ class KeyedIdentifiers:
         self._clock = clock
 
     def escrow_id(self) -> str:
-        """`esc_`, the time and 256 random bits: knowing one is the right to see its state and invoice."""
+        """`esc_`, the time, 256 random bits: knowing one is the right to see state and invoice."""
         return f"esc_{self._time()}{secrets.token_urlsafe(32)}"
 
     def topup_id(self) -> str:

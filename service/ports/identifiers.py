@@ -9,7 +9,7 @@ class Identifiers(Protocol):
     """Names nobody can guess, and secrets that can be derived again after a crash."""
 
     def escrow_id(self) -> str:
-        """`esc_`, the time, so that rows lie together, and 256 random bits, so that none is guessed."""
+        """`esc_`, the time, so that rows lie together, and 256 random bits against guessing."""
 
     def topup_id(self) -> str:
         """`top_`, the time and 256 random bits."""

@@ -1,6 +1,7 @@
-"""Escrows and top-ups as the domain makes them, for whoever tests books. Must not know: any adapter.
+"""Escrows and top-ups as the domain makes them, for tests of books.
 
-A `Sale` walks one escrow through its events and keeps the row as the books last gave it.
+A `Sale` walks one escrow through its events and keeps the row as the books last gave it. Must not
+know: any adapter.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ class Sale:
         """A0."""
         return await self.apply(opening(self.escrow, standing=standing, terms=terms))
 
-    async def on(self, event: on.EscrowEvent, *, bodies: StoredBodies | None = None) -> Applied:
+    async def record(self, event: on.EscrowEvent, *, bodies: StoredBodies | None = None) -> Applied:
         """Record one event, a second after the last."""
         self.at_ms += 1_000
         return await self.apply(self.transition(event, bodies=bodies))
@@ -148,8 +149,8 @@ class Sale:
     async def generate(self) -> None:
         """To `generated`, with the answer stored."""
         generation_id = f"gen-{self.escrow.escrow_id}"
-        await self.on(on.UpstreamRequested())
-        await self.on(on.GenerationStarted(generation_id=generation_id))
+        await self.record(on.UpstreamRequested())
+        await self.record(on.GenerationStarted(generation_id=generation_id))
         run = Run(
             completed_at_ms=self.at_ms,
             inline_cost="0.007",
@@ -157,7 +158,7 @@ class Sale:
             prompt_tokens=10,
             completion_tokens=20,
         )
-        await self.on(
+        await self.record(
             on.CompletionReceived(generation_id=generation_id, run=run),
             bodies=StoredBodies(completion=b"sealed answer", drop_request=True),
         )
@@ -165,7 +166,7 @@ class Sale:
     async def cost(self, *, credit_used_msat: int = 0, price_msat: int = PRICE_MSAT) -> None:
         """To `costed`."""
         cost = Cost(cost_pusd=COST_PUSD, text="0.007", standing=CostStanding.CONFIRMED)
-        await self.on(
+        await self.record(
             on.CostKnown(
                 cost=cost,
                 price_msat=price_msat,
@@ -183,9 +184,11 @@ class Sale:
             amount_msat=amount_msat,
             expires_at_s=self.at_ms // 1_000 + 600,
         )
-        await self.on(on.InvoiceIssued(invoice=invoice))
+        await self.record(on.InvoiceIssued(invoice=invoice))
 
-    def settlement(self, *, paid_msat: int | None = None, settle_index: int = 1) -> on.InvoiceSettled:
+    def settlement(
+        self, *, paid_msat: int | None = None, settle_index: int = 1
+    ) -> on.InvoiceSettled:
         """The node's word that it was paid, in full unless said otherwise."""
         invoice = self.escrow.invoice
         alias, pubkey = NODE
@@ -199,11 +202,11 @@ class Sale:
 
     async def settle(self, *, paid_msat: int | None = None, settle_index: int = 1) -> None:
         """To `settled`, or further credit when it had expired."""
-        await self.on(self.settlement(paid_msat=paid_msat, settle_index=settle_index))
+        await self.record(self.settlement(paid_msat=paid_msat, settle_index=settle_index))
 
     async def cancel(self) -> None:
         """To `expired`."""
-        await self.on(on.InvoiceCanceled(payment_hash=str(self.escrow.payment_hash)))
+        await self.record(on.InvoiceCanceled(payment_hash=str(self.escrow.payment_hash)))
 
     async def sell(self) -> None:
         """All the way to `released`."""
@@ -212,7 +215,7 @@ class Sale:
         await self.cost()
         await self.invoice()
         await self.settle()
-        await self.on(on.CompletionDelivered())
+        await self.record(on.CompletionDelivered())
 
 
 def failure(code: str = "outcome_unknown") -> Failure:

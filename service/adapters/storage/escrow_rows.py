@@ -1,8 +1,9 @@
 """An escrow as a flat row, and back: every field has a column of its own.
 
-The fixed columns are written once; the moving ones with every event. `occupies_ask` and
-`due_at_ms` are what the domain says of the row, stored so that indexes can stand on them. Must not
-know: SQL, connections, or what an event changes.
+The fixed columns are written once, the moving ones with every event; the names that others give to
+it (the upstream's and the node's) are found by large indexes and written only when they change.
+`occupies_ask` and `due_at_ms` are what the domain says of the row, stored so that indexes can stand
+on them. Must not know: SQL, connections, or what an event changes.
 """
 
 from __future__ import annotations
@@ -70,7 +71,6 @@ _STATE = {
     "state": "state.value",
     "changed_at_ms": "changed_at_ms",
     "version": "version",
-    "generation_id": "generation_id",
     "lookups": "lookups",
     "lookup_at_ms": "lookup_at_ms",
     "priced_pusd": "priced_pusd",
@@ -79,7 +79,6 @@ _STATE = {
     "budget_hold": "budget_hold",
     "budget_held_pusd": "budget_held_pusd",
     "attempt": "attempt",
-    "payment_hash": "payment_hash",
     "paid_msat": "paid_msat",
     "settle_index": "settle_index",
     "settled_at_ms": "settled_at_ms",
@@ -102,10 +101,12 @@ _FAILURE = {"failure_code": "code", "failure_message": "message", "failure_statu
 
 FIXED_COLUMNS = tuple(_FIXED)
 MOVING_COLUMNS = (*_STATE, *_RUN, *_COST, *_INVOICE, *_FAILURE, "occupies_ask", "due_at_ms")
-ESCROW_COLUMNS = (*FIXED_COLUMNS, *_STATE, *_RUN, *_COST, *_INVOICE, *_FAILURE)
+NAME_COLUMNS = ("generation_id", "payment_hash")
+ESCROW_COLUMNS = (*FIXED_COLUMNS, *_STATE, *_RUN, *_COST, *_INVOICE, *_FAILURE, *NAME_COLUMNS)
 
 _fixed = attrgetter(*_FIXED.values())
 _state = attrgetter(*_STATE.values())
+named_values = attrgetter(*NAME_COLUMNS)
 _PARTS = tuple(
     (part, attrgetter(*columns.values()), (None,) * len(columns))
     for part, columns in (
@@ -135,9 +136,10 @@ def moving_values(escrow: Escrow, retention: Retention) -> Row:
 def escrow_from_row(row: Row) -> Escrow:
     """The escrow whose ESCROW_COLUMNS `row` holds."""
     escrow_id, caller_id, opened_at_ms = row[0:3]
-    stream, state, changed_at_ms, version, generation_id, lookups, lookup_at_ms = row[27:34]
-    priced_pusd, price_msat, credit_used_msat, budget_hold, budget_held_pusd = row[34:39]
-    attempt, payment_hash, paid_msat, settle_index, settled_at_ms, keep_until_ms = row[39:45]
+    stream, state, changed_at_ms, version, lookups, lookup_at_ms = row[27:33]
+    priced_pusd, price_msat, credit_used_msat, budget_hold, budget_held_pusd = row[33:38]
+    attempt, paid_msat, settle_index, settled_at_ms, keep_until_ms = row[38:43]
+    generation_id, payment_hash = row[57:59]
     return Escrow(
         escrow_id=escrow_id,
         caller_id=caller_id,
@@ -149,8 +151,8 @@ def escrow_from_row(row: Row) -> Escrow:
         state=EscrowState(state),
         version=version,
         generation_id=generation_id,
-        run=_run(row[45:50]),
-        cost=_cost(row[50:53]),
+        run=_run(row[43:48]),
+        cost=_cost(row[48:51]),
         lookups=lookups,
         lookup_at_ms=lookup_at_ms,
         priced_pusd=priced_pusd,
@@ -160,11 +162,11 @@ def escrow_from_row(row: Row) -> Escrow:
         budget_held_pusd=budget_held_pusd,
         attempt=attempt,
         payment_hash=payment_hash,
-        invoice=_invoice(row[53:56]),
+        invoice=_invoice(row[51:54]),
         paid_msat=paid_msat,
         settle_index=settle_index,
         settled_at_ms=settled_at_ms,
-        failure=_failure(row[56:59]),
+        failure=_failure(row[54:57]),
         keep_until_ms=keep_until_ms,
     )
 

@@ -40,9 +40,7 @@ def refusal(guard: str, *, open_amount: int, limit: int, asked: int) -> Exposure
         asked=shown(asked),
         available=shown(max(limit - open_amount, 0)),
     )
-    return ExposureExceeded(
-        message, guard=guard, open_amount=open_amount, limit=limit, asked=asked
-    )
+    return ExposureExceeded(message, guard=guard, open_amount=open_amount, limit=limit, asked=asked)
 
 
 def _sat(msat: int) -> str:

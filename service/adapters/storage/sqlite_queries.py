@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ClauseElement,
     ColumnElement,
     Select,
     Table,
+    TextClause,
     and_,
     bindparam,
     exists,
@@ -44,7 +46,7 @@ from service.adapters.storage.tables import (
     UNFINISHED,
 )
 
-_ZERO = literal_column("0")
+_ZERO: ColumnElement[int] = literal_column("0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +153,7 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
 
 def _standing() -> Select[Any]:
     """Four accounts of a caller with the operator's word on him beside each."""
-    codes = [bindparam(f"code_{number}") for number in range(4)]
+    codes: list[BindParameter[str]] = [bindparam(f"code_{number}") for number in range(4)]
     word = ACCOUNT.outerjoin(CALLER, CALLER.c.caller_id == bindparam("caller_id"))
     columns = (ACCOUNT.c.code, *(ACCOUNT.c[name] for name in COUNTERS))
     return (
@@ -180,7 +182,7 @@ def _quiet() -> Select[Any]:
     )  # fmt: skip
 
 
-def _escrows(*conditions: ColumnElement[bool]) -> Select[Any]:
+def _escrows(*conditions: ColumnElement[bool] | TextClause) -> Select[Any]:
     return select(*(ESCROW.c[name] for name in ESCROW_COLUMNS)).where(*conditions)
 
 

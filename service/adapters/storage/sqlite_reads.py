@@ -1,9 +1,9 @@
 """The keyed reads of the port `Books`, on a connection of their own that cannot write.
 
-They run on the event loop's thread: each takes one short statement, 10 to 60 µs with its values
-made (`docs/benchmarks.md`), which is less than handing it to a thread and back would take. A read sees every
-transition whose `apply` has returned, because each statement is a snapshot of its own. Must not
-know: the writer, or anything that walks the history.
+They run on the event loop's thread, as each is one short statement of 5 to 60 µs, which is less
+than handing it to a thread and back would take. A read sees every transition whose `apply` has
+returned, because each statement is a snapshot of its own. Must not know: the writer, or anything
+that walks the history.
 """
 
 from __future__ import annotations
@@ -119,9 +119,7 @@ class SqliteReads:
 
     async def quiet(self) -> Quiet:
         """One statement, so one instant."""
-        row = self._row(
-            self._statements.quiet, UPSTREAM_CREDITS.code, COMPARISONS, BASELINE_KEY
-        )
+        row = self._row(self._statements.quiet, UPSTREAM_CREDITS.code, COMPARISONS, BASELINE_KEY)
         in_flight, awaited, mark, booked_pusd, comparisons, facts = row or (0, 0, 0, 0, 0, None)
         return Quiet(
             in_flight=bool(in_flight),

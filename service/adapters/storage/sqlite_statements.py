@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ClauseElement,
+    ColumnElement,
+    Select,
     Table,
     Update,
+    and_,
     bindparam,
     case,
     delete,
@@ -29,7 +33,12 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from service.adapters.storage.compiled import Statement, compiled
-from service.adapters.storage.escrow_rows import ESCROW_COLUMNS, FIXED_COLUMNS, MOVING_COLUMNS
+from service.adapters.storage.escrow_rows import (
+    ESCROW_COLUMNS,
+    FIXED_COLUMNS,
+    MOVING_COLUMNS,
+    NAME_COLUMNS,
+)
 from service.adapters.storage.guarded_moves import CAP_TERMS, MOVE, cap, claimed, move
 from service.adapters.storage.ledger_rows import (
     JOURNAL_COLUMNS,
@@ -75,6 +84,7 @@ class WriteStatements:
     cap: Statement
     open_escrow: Statement
     move_escrow: Statement
+    rename_escrow: Statement
     escrow: Statement
     open_topup: Statement
     move_topup: Statement
@@ -102,7 +112,7 @@ def write_statements() -> WriteStatements:
     )  # fmt: skip
 
 
-def _journal(sql: Compile) -> dict[str, object]:
+def _journal(sql: Compile) -> dict[str, Any]:
     entry = _insert(JOURNAL, JOURNAL_COLUMNS).on_conflict_do_nothing(["key"])
     return {
         "add_entry": sql(entry, *JOURNAL_COLUMNS),
@@ -122,7 +132,7 @@ def _reserved(sql: Compile, rows: int) -> Statement:
     return sql(select(*columns).where(text(PENDING), found), *names)
 
 
-def _accounts(sql: Compile) -> dict[str, object]:
+def _accounts(sql: Compile) -> dict[str, Any]:
     return {
         "open_accounts": tuple(
             sql(
@@ -139,20 +149,26 @@ def _accounts(sql: Compile) -> dict[str, object]:
     }
 
 
-def _escrows(sql: Compile) -> dict[str, object]:
-    row = (*FIXED_COLUMNS, *MOVING_COLUMNS, "opened_sequence")
+def _escrows(sql: Compile) -> dict[str, Any]:
+    row = (*FIXED_COLUMNS, *MOVING_COLUMNS, *NAME_COLUMNS, "opened_sequence")
     one = ESCROW.c.escrow_id == bindparam("subject_id")
+    before = and_(one, ESCROW.c.version == bindparam("before"))
+    names = (ESCROW.c[name].is_not_distinct_from(bindparam(name)) for name in NAME_COLUMNS)
+    which = ("subject_id", "before")
+    renamed = (*MOVING_COLUMNS, *NAME_COLUMNS)
     return {
         "open_escrow": sql(_insert(ESCROW, row), *row),
+        # Under the names it has: the indexes on them are left alone, and they are the large ones.
         "move_escrow": sql(
-            _set(ESCROW, MOVING_COLUMNS).where(one, ESCROW.c.version == bindparam("before")),
-            *_new(MOVING_COLUMNS), "subject_id", "before",
+            _set(ESCROW, MOVING_COLUMNS).where(before, *names),
+            *_new(MOVING_COLUMNS), *which, *NAME_COLUMNS,
         ),
-        "escrow": sql(select(*(ESCROW.c[name] for name in ESCROW_COLUMNS)).where(one), "subject_id"),
+        "rename_escrow": sql(_set(ESCROW, renamed).where(before), *_new(renamed), *which),
+        "escrow": sql(_select(ESCROW, ESCROW_COLUMNS).where(one), "subject_id"),
     }  # fmt: skip
 
 
-def _topups(sql: Compile) -> dict[str, object]:
+def _topups(sql: Compile) -> dict[str, Any]:
     row = (*TOPUP_FIXED, *TOPUP_MOVING, "opened_sequence")
     one = TOPUP.c.topup_id == bindparam("subject_id")
     return {
@@ -161,16 +177,16 @@ def _topups(sql: Compile) -> dict[str, object]:
             _set(TOPUP, TOPUP_MOVING).where(one, TOPUP.c.version == bindparam("before")),
             *_new(TOPUP_MOVING), "subject_id", "before",
         ),
-        "topup": sql(select(*(TOPUP.c[name] for name in TOPUP_COLUMNS)).where(one), "subject_id"),
+        "topup": sql(_select(TOPUP, TOPUP_COLUMNS).where(one), "subject_id"),
     }  # fmt: skip
 
 
-def _bodies(sql: Compile) -> dict[str, object]:
+def _bodies(sql: Compile) -> dict[str, Any]:
     columns = ("escrow_id", "wrapped_key", "request", "completion")
     kept = _insert(BODY, columns)
     fresh = kept.excluded
     one = BODY.c.escrow_id == bindparam("subject_id")
-    completion = func.coalesce(bindparam("new_completion"), BODY.c.completion)
+    completion: ColumnElement[bytes] = func.coalesce(bindparam("new_completion"), BODY.c.completion)
     request = case(
         (bindparam("drop_request") == literal_column("1"), null()),
         else_=func.coalesce(bindparam("new_request"), BODY.c.request),
@@ -217,6 +233,10 @@ def _count_entry() -> Insert:
     first = insert(TALLY).values({"name": bindparam("name"), "entries": literal_column("1")})
     one_more = TALLY.c.entries + literal_column("1", BigInteger())
     return first.on_conflict_do_update(["name"], set_={"entries": one_more})
+
+
+def _select(table: Table, columns: Sequence[str]) -> Select[Any]:
+    return select(*(table.c[name] for name in columns))
 
 
 def _insert(table: Table, columns: Sequence[str]) -> Insert:

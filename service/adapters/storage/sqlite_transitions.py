@@ -11,13 +11,14 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import chain
 
-from service.adapters.storage.account_moves import CREDIT, DEBIT, AccountMoves, Counters, amounts
+from service.adapters.storage.account_moves import CREDIT, DEBIT, Counters, Leg, added_up, amounts
 from service.adapters.storage.compiled import Statement
 from service.adapters.storage.escrow_rows import (
     Row,
     escrow_from_row,
     fixed_values,
     moving_values,
+    named_values,
 )
 from service.adapters.storage.guard_refusals import refusal
 from service.adapters.storage.ledger_rows import (
@@ -53,8 +54,8 @@ class TransitionWriter:
         self._statements = statements
         self._retention = retention
 
-    def write(self, transition: Transition, rolled_up: AccountMoves) -> Applied:
-        """Write it all; what it moves on operator accounts is added to `rolled_up`.
+    def write(self, transition: Transition, operator_legs: list[Leg]) -> Applied:
+        """Write it all, but for its legs on operator accounts: those are left in `operator_legs`.
 
         Raises ExposureExceeded, StaleEscrow, LedgerUnbalanced and whatever the database raises.
         """
@@ -69,14 +70,14 @@ class TransitionWriter:
         self._open_accounts(transition.accounts)
         if transition.transfers:
             self._add_transfers(transition.transfers, sequence)
-            self._move_money(transition.transfers, rolled_up)
+            self._move_money(transition.transfers, operator_legs)
         self._write_bodies(transition)
         self._write_the_rest(transition)
         return Applied(repeated=False, escrow=transition.escrow, topup=transition.topup)
 
-    def roll_up(self, rolled_up: AccountMoves) -> None:
+    def roll_up(self, operator_legs: Sequence[Leg]) -> None:
         """Add to the operator accounts, each once; the last thing before a commit."""
-        for account, counters in rolled_up.take():
+        for account, counters in added_up(operator_legs):
             self._move(account, counters, opening=True)
 
     def _run(self, statement: Statement, values: Row) -> None:
@@ -101,11 +102,15 @@ class TransitionWriter:
     def _write_escrow(self, escrow: Escrow, sequence: int) -> None:
         moving = moving_values(escrow, self._retention)
         if escrow.version == 1:
-            values = (*fixed_values(escrow), *moving, sequence)
+            values = (*fixed_values(escrow), *moving, *named_values(escrow), sequence)
             self._open_row(self._statements.open_escrow, values, escrow.escrow_id)
             return
-        values = (*moving, escrow.escrow_id, escrow.version - 1)
-        self._move_row(self._statements.move_escrow, values, escrow.escrow_id)
+        names = named_values(escrow)
+        which = (escrow.escrow_id, escrow.version - 1)
+        self._run(self._statements.move_escrow, (*moving, *which, *names))
+        if not self._cursor.rowcount:
+            values = (*moving, *names, *which)
+            self._move_row(self._statements.rename_escrow, values, escrow.escrow_id)
 
     def _write_topup(self, topup: Topup, sequence: int) -> None:
         moving = topup_moving_values(topup)
@@ -163,21 +168,25 @@ class TransitionWriter:
                     message = f"{transfer.hold_id} was reserved as {found}, not as {told}"
                     raise LedgerUnbalanced(message)
 
-    def _move_money(self, transfers: Sequence[Transfer], rolled_up: AccountMoves) -> None:
-        exact = AccountMoves()
+    def _move_money(self, transfers: Sequence[Transfer], operator_legs: list[Leg]) -> None:
+        exact_legs: list[Leg] = []
         for transfer in transfers:
+            posted, pending = amounts(transfer)
             if transfer.guard is not None:
-                self._move_all(exact)
+                self._move_all(exact_legs)
                 self._move_guarded(transfer, transfer.guard)
             else:
-                (exact if transfer.debit.exact else rolled_up).add(transfer.debit, DEBIT, transfer)
-            (exact if transfer.credit.exact else rolled_up).add(transfer.credit, CREDIT, transfer)
-        self._move_all(exact)
+                legs = exact_legs if transfer.debit.exact else operator_legs
+                legs.append((transfer.debit, DEBIT, posted, pending))
+            legs = exact_legs if transfer.credit.exact else operator_legs
+            legs.append((transfer.credit, CREDIT, posted, pending))
+        self._move_all(exact_legs)
 
-    def _move_all(self, exact: AccountMoves) -> None:
-        if exact:
-            for account, counters in exact.take():
+    def _move_all(self, exact_legs: list[Leg]) -> None:
+        if exact_legs:
+            for account, counters in added_up(exact_legs):
                 self._move(account, counters, opening=False)
+            exact_legs.clear()
 
     def _move(self, account: Account, counters: Counters, *, opening: bool) -> None:
         self._run(self._statements.move, (*counters, account.code))

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from service.adapters.storage.account_moves import AccountMoves
+from service.adapters.storage.account_moves import Leg
 from service.adapters.storage.sqlite_transitions import TransitionWriter
 from service.domain.errors import BooksBusy, Broken, CobotMeterError, LedgerUnbalanced
 from service.domain.ledger import Transition
@@ -60,6 +60,7 @@ class SqliteWriter:
     def __init__(self, connection: sqlite3.Connection, transitions: TransitionWriter) -> None:
         """Take over the connection and start the thread, inside a running event loop."""
         self._connection = connection
+        self._cursor = connection.cursor()
         self._transitions = transitions
         self._loop = asyncio.get_running_loop()
         self._arrived: list[Waiting] = []
@@ -154,7 +155,7 @@ class SqliteWriter:
     def _begin(self) -> bool:
         """Take the database's write lock, waiting as long as the busy timeout allows."""
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._cursor.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             self._fault = str(error)
             return False
@@ -165,7 +166,7 @@ class SqliteWriter:
             return self._undone(group, BooksBusy, self._fault)
         try:
             outcomes = self._write_each(group)
-            self._connection.execute("COMMIT")
+            self._cursor.execute("COMMIT")
         except sqlite3.OperationalError as error:
             return self._undone(group, BooksBusy, str(error))
         except (sqlite3.Error, Broken) as error:
@@ -173,32 +174,30 @@ class SqliteWriter:
         return outcomes
 
     def _write_each(self, group: Iterable[Waiting]) -> Outcomes:
-        rolled_up = AccountMoves()
-        outcomes = [(waiting, self._write(waiting.transition, rolled_up)) for waiting in group]
-        self._transitions.roll_up(rolled_up)
+        operator_legs: list[Leg] = []
+        outcomes = [(waiting, self._write(waiting.transition, operator_legs)) for waiting in group]
+        self._transitions.roll_up(operator_legs)
         return outcomes
 
-    def _write(self, transition: Transition | None, rolled_up: AccountMoves) -> Outcome:
+    def _write(self, transition: Transition | None, operator_legs: list[Leg]) -> Outcome:
         if transition is None:
             return _NOTHING_WRITTEN
-        moved = AccountMoves()
-        self._connection.execute("SAVEPOINT transition")
+        legs_before = len(operator_legs)
+        self._cursor.execute("SAVEPOINT transition")
         try:
-            applied = self._transitions.write(transition, moved)
+            applied = self._transitions.write(transition, operator_legs)
         except CobotMeterError as refused:
-            self._undo_one()
-            return refused
+            fault = refused
         except UNBOOKABLE as error:
-            self._undo_one()
-            return LedgerUnbalanced(f"{transition.key} cannot be booked: {error}")
-        self._connection.execute("RELEASE transition")
-        rolled_up.merge(moved)
-        self._shredded = self._shredded or transition.shred
-        return applied
-
-    def _undo_one(self) -> None:
-        self._connection.execute("ROLLBACK TO transition")
-        self._connection.execute("RELEASE transition")
+            fault = LedgerUnbalanced(f"{transition.key} cannot be booked: {error}")
+        else:
+            self._cursor.execute("RELEASE transition")
+            self._shredded = self._shredded or transition.shred
+            return applied
+        del operator_legs[legs_before:]
+        self._cursor.execute("ROLLBACK TO transition")
+        self._cursor.execute("RELEASE transition")
+        return fault
 
     def _undone(
         self, group: Iterable[Waiting], fault: type[BooksBusy | Broken], why: str

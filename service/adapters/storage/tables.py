@@ -75,9 +75,7 @@ def _flag(name: str) -> Column[int]:
 
 def _index(name: str, *columns: str, unique: bool = False, where: str | None = None) -> Index:
     condition = None if where is None else text(where)
-    return Index(
-        name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition
-    )
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
 
 
 JOURNAL = Table(
@@ -129,9 +127,7 @@ ACCOUNT = Table(
     _flag("exact"),
     *map(_number, COUNTERS),
     CheckConstraint("commodity IN ('msat', 'pusd')", name="commodity"),
-    CheckConstraint(
-        "nature IN ('asset', 'liability', 'income', 'expense', 'memo')", name="nature"
-    ),
+    CheckConstraint("nature IN ('asset', 'liability', 'income', 'expense', 'memo')", name="nature"),
     *(CheckConstraint(f"{name} BETWEEN 0 AND {COUNTER_MAX}", name=name) for name in COUNTERS),
     # An exact liability is what we owe one caller: the last line before it is spent twice.
     CheckConstraint(
@@ -163,14 +159,10 @@ ESCROW = Table(
     *map(_number, ("cache_write_pusd", "reasoning_pusd")),
     _flag("stream"),
     _words("state"),
-    *map(_number, ("changed_at_ms", "version")),
-    _maybe_words("generation_id"),
-    _number("lookups"),
+    *map(_number, ("changed_at_ms", "version", "lookups")),
     _maybe_number("lookup_at_ms"),
     *map(_number, ("priced_pusd", "price_msat", "credit_used_msat")),
-    *map(_number, ("budget_hold", "budget_held_pusd", "attempt")),
-    _maybe_words("payment_hash"),
-    *map(_number, ("paid_msat", "settle_index")),
+    *map(_number, ("budget_hold", "budget_held_pusd", "attempt", "paid_msat", "settle_index")),
     *map(_maybe_number, ("settled_at_ms", "keep_until_ms", "completed_at_ms")),
     *map(_maybe_words, ("inline_cost", "finish_reason")),
     *map(_maybe_number, ("prompt_tokens", "completion_tokens", "cost_pusd")),
@@ -180,6 +172,7 @@ ESCROW = Table(
     _maybe_number("failure_status"),
     _flag("occupies_ask"),
     _maybe_number("due_at_ms"),
+    *map(_maybe_words, ("generation_id", "payment_hash")),
     _number("opened_sequence"),
     _index("uq_escrow_opened", "opened_sequence", unique=True),
     _index("ix_escrow_request", "request_key", "opened_sequence"),
@@ -194,9 +187,7 @@ ESCROW = Table(
     _index("uq_escrow_address_open", "address_key", unique=True, where=OCCUPIED_NAMELESS),
     _index("uq_escrow_idempotency_open", "idempotency_key", unique=True, where=OCCUPIED),
     _index("uq_escrow_payment", "payment_hash", unique=True, where="payment_hash IS NOT NULL"),
-    _index(
-        "ix_escrow_generation", "caller_id", "generation_id", where="generation_id IS NOT NULL"
-    ),
+    _index("ix_escrow_generation", "caller_id", "generation_id", where="generation_id IS NOT NULL"),
     _index("ix_escrow_due", "due_at_ms", "escrow_id", where="due_at_ms IS NOT NULL"),
     _index("ix_escrow_unfinished", "escrow_id", where=UNFINISHED),
     _index("ix_escrow_in_flight", "state", where=IN_FLIGHT),
