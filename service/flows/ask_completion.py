@@ -251,7 +251,7 @@ def _anew(own: Escrow, ask: Ask) -> bool:
     if ask.idempotency_key is None:
         return False
     scopes = (own.caller_id, ask.address, ask.caller_id or "")
-    keys = (_digest(scope, ask.path, ask.idempotency_key) for scope in scopes)
+    keys = {_digest(scope, ask.path, ask.idempotency_key) for scope in scopes}
     return own.ask.idempotency_key not in keys
 
 

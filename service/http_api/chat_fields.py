@@ -170,6 +170,8 @@ REASONING_FIELDS: Mapping[str, Field] = {
     "summary": Field(_word("auto", "concise", "detailed"), "auto, concise or detailed"),
 }
 
+STREAM_FIELDS: Mapping[str, Field] = {"include_usage": Field(_flag, "true or false")}
+
 NOT_OFFERED = frozenset(
     {
         "audio",

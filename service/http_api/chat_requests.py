@@ -18,6 +18,7 @@ from service.domain.errors import RequestInvalid
 from service.http_api.chat_fields import (
     PROVIDER_FIELDS,
     REASONING_FIELDS,
+    STREAM_FIELDS,
     TOKENS_MAX,
     check_fields,
     check_object,
@@ -196,7 +197,4 @@ def _response_format(value: object) -> dict[str, Any]:
 def _include_usage(options: object) -> bool:
     if options is None:
         return False
-    wanted = options.get("include_usage") if isinstance(options, dict) else options
-    if not (wanted is None or wanted is True or wanted is False):
-        raise refuse("stream_options", "an object whose include_usage is true or false", options)
-    return wanted is True
+    return check_object("stream_options", options, STREAM_FIELDS).get("include_usage") is True

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 CHUNK_CHARS = 512
-_NOT_OF_A_CHUNK = frozenset({"object", "choices", "usage", "cobot"})
+_NOT_OF_A_CHUNK = frozenset({"choices", "usage", "cobot"})
 _SPLIT = ("reasoning", "content")
 _DONE = b"data: [DONE]\n\n"
 

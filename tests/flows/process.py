@@ -8,12 +8,14 @@ what a test does with it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from service.adapters.exchange_rates import StaticRate
 from service.background.wake_hub import WakeHub
 from service.domain.callers import CapTerms, ExposureTerms
+from service.domain.errors import DependencyFault
 from service.domain.escrow_record import Escrow
 from service.domain.invoices import Invoice, NodeIdentity
 from service.domain.ledger import Transition
@@ -184,7 +186,8 @@ class Process:
 
     async def start(self) -> None:
         """What a start does: prices, baseline, and everything unfinished back to the driver."""
-        await self.catalogue.refresh()
+        with contextlib.suppress(DependencyFault):  # asked again by the background
+            await self.catalogue.refresh()
         await self.costs.baseline()
         await self.recover.unfinished()
         await self.runs.finish()
