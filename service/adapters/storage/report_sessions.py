@@ -1,0 +1,138 @@
+"""Threads with a read-only connection each, for reads that may take long.
+
+The event loop goes on while they work, and so does the writer: a reader sees the moment at which
+it began. Must not know: which reads there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from service.adapters.storage.compiled import Statement
+from service.adapters.storage.sqlite_connections import connect_reader
+from service.domain.errors import BooksBusy
+
+SESSIONS_MAX = 4
+# How long a read waits for a session that is free, and for a file that is not.
+SESSION_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 5.0
+# How many values are made in one go on the thread.
+CHUNK = 256
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+Value = TypeVar("Value")
+Rows = Iterable[tuple[object, ...]]
+
+
+class ReportSession:
+    """One thread, one connection; what is asked of it happens in the order of asking."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file. Raises sqlite3.OperationalError when it cannot be."""
+        self._connection = connect_reader(path, busy_timeout_s=READ_TIMEOUT_S)
+        self._thread = ThreadPoolExecutor(1, "ledger report")
+
+    async def run(
+        self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Do it on the thread. Raises BooksBusy when the database does not answer."""
+        done = self._thread.submit(work, *args, **kwargs)
+        try:
+            return await asyncio.wrap_future(done)
+        except sqlite3.OperationalError as error:
+            raise BooksBusy(f"the ledger could not be read: {error}") from error
+
+    def execute(self, statement: Statement, *values: str | int) -> sqlite3.Cursor:
+        """On the thread: run a statement."""
+        return self._connection.execute(statement.sql, values)
+
+    async def all(
+        self, made: Callable[[Rows], Iterable[Value]], statement: Statement, *values: str | int
+    ) -> tuple[Value, ...]:
+        """Everything that `made` makes of the rows."""
+
+        def read() -> tuple[Value, ...]:
+            return tuple(made(self.execute(statement, *values)))
+
+        return await self.run(read)
+
+    async def stream(
+        self, made: Callable[[Rows], Iterable[Value]], statement: Statement, *values: str | int
+    ) -> AsyncGenerator[Value, None]:
+        """The same one by one, a chunk of rows in memory at a time, all of one moment."""
+        cursor = await self.run(self.execute, statement, *values)
+        values_made = iter(made(cursor))
+        try:
+            while chunk := await self.run(_chunk, values_made):
+                for value in chunk:
+                    yield value
+        finally:
+            self._thread.submit(cursor.close)
+
+    async def begin(self) -> None:
+        """See one moment from here on, in every read."""
+        await self.run(self._connection.execute, "BEGIN")
+        await self.run(self._connection.execute, "SELECT max(sequence) FROM journal")
+
+    def end(self) -> None:
+        """See what is written from here on."""
+        self._thread.submit(self._connection.execute, "ROLLBACK")
+
+    async def aclose(self) -> None:
+        """Stop what is being read and let go of the file."""
+        self._connection.interrupt()
+        self._thread.submit(self._connection.close)
+        await asyncio.to_thread(self._thread.shutdown)
+
+
+class ReportSessions:
+    """At most SESSIONS_MAX sessions on one file, opened when they are needed and kept."""
+
+    def __init__(self, path: Path) -> None:
+        """`path` must hold books by now."""
+        self._path = path
+        self._free = asyncio.Semaphore(SESSIONS_MAX)
+        self._idle: list[ReportSession] = []
+        self._open: list[ReportSession] = []
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[ReportSession]:
+        """A session of one's own. Raises BooksBusy when none becomes free."""
+        try:
+            async with asyncio.timeout(SESSION_TIMEOUT_S):
+                await self._free.acquire()
+        except TimeoutError as error:
+            raise BooksBusy("too many reports are being read", retry_after_s=1) from error
+        try:
+            session = self._idle.pop() if self._idle else await self._opened()
+            try:
+                yield session
+            finally:
+                self._idle.append(session)
+        finally:
+            self._free.release()
+
+    async def aclose(self) -> None:
+        """Close them all, those in use too."""
+        for session in self._open:
+            await session.aclose()
+
+    async def _opened(self) -> ReportSession:
+        try:
+            session = await asyncio.to_thread(ReportSession, self._path)
+        except sqlite3.OperationalError as error:
+            raise BooksBusy(f"the ledger could not be read: {error}") from error
+        self._open.append(session)
+        return session
+
+
+def _chunk(values: Iterator[Value]) -> list[Value]:
+    return list(itertools.islice(values, CHUNK))
