@@ -1,0 +1,255 @@
+"""The whole face on the real flows, with books and upstream in memory and the development node.
+
+Time leaps: whatever sleeps on the clock returns at once. Must not know: what is being proved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import re
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from service.adapters.exchange_rates import StaticRate
+from service.adapters.key_file import derived_keys
+from service.adapters.lightning.dev_node import DevNode
+from service.adapters.lightning.dev_node_signing import NETWORK
+from service.adapters.random_identifiers import KeyedIdentifiers
+from service.adapters.sealed_bodies import AesSealer
+from service.background.wake_hub import WakeHub
+from service.domain.escrow_record import Escrow, EscrowState
+from service.domain.retention import Retention
+from service.http_api.addresses import trusted_networks
+from service.http_api.asgi_io import AsgiApp
+from service.http_api.authentication import Tokens
+from service.http_api.face import build_face
+from service.http_api.face_parts import FaceLimits, FaceParts
+from service.wiring.build import Service, build_service
+from service.wiring.metrics import Metrics
+from service.wiring.parts import Parts
+from service.wiring.settings import PREFIX, read_settings
+from tests.fakes.books import FakeBooks
+from tests.fakes.clock import FakeClock
+from tests.fakes.upstream import FakeUpstream
+from tests.fakes.upstream_outcomes import PRICED_MODEL
+from tests.http_api.asgi_caller import ADDRESS, AsgiCaller, Reply
+
+CHAT = "/v1/chat/completions"
+PUBLIC_URL = "https://b.example"
+MODEL = PRICED_MODEL.model_id
+ASK: Mapping[str, Any] = {
+    "model": MODEL,
+    "messages": [{"role": "user", "content": "How fast is Lightning?"}],
+    "max_tokens": 1_000,
+}
+RATE_USD_MICRO = 94_000_500_000
+_CHALLENGE = re.compile(r'^L402 macaroon="([^"]+)", invoice="([^"]+)"')
+
+
+def ask_of(text: str, **fields: object) -> dict[str, Any]:
+    """An ask with another prompt, and further fields."""
+    return {**ASK, "messages": [{"role": "user", "content": text}], **fields}
+
+
+def challenge_of(reply: Reply) -> tuple[str, str]:
+    """Macaroon and invoice of a 402, as the libraries in the field read them."""
+    match = _CHALLENGE.match(reply.all("www-authenticate")[0])
+    assert match is not None
+    return match[1], match[2]
+
+
+@dataclasses.dataclass(slots=True)
+class FaceRig:
+    """A running face and everything behind it."""
+
+    service: Service
+    books: FakeBooks
+    upstream: FakeUpstream
+    node: DevNode
+    clock: FakeClock
+    parts: FaceParts
+    app: AsgiApp
+    caller: AsgiCaller
+    draining: asyncio.Event
+
+    async def ask(
+        self,
+        document: Mapping[str, Any] | bytes = ASK,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        peer: str | None = ADDRESS,
+    ) -> Reply:
+        """POST a chat completion; bytes are sent as they are."""
+        body = document if isinstance(document, bytes) else orjson.dumps(document)
+        return await self.caller.send(
+            "POST", CHAT, body=body, headers=_headers(token, headers), peer=peer
+        )
+
+    async def get(
+        self,
+        target: str,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        peer: str | None = ADDRESS,
+    ) -> Reply:
+        """GET a path with its query."""
+        return await self.caller.send("GET", target, headers=_headers(token, headers), peer=peer)
+
+    async def pay(self, reply: Reply) -> str:
+        """Pay the invoice of a 402; the credential it buys."""
+        macaroon, payment_request = challenge_of(reply)
+        payment = await self.node.pay(payment_request)
+        return f"L402 {macaroon}:{payment.preimage}"
+
+    async def buy(self, document: Mapping[str, Any] = ASK) -> tuple[Reply, str]:
+        """Ask, pay and ask again: the completion and the credential."""
+        token = await self.pay(await self.ask(document))
+        bought = await self.ask(document, token=token)
+        assert bought.status == 200
+        return bought, token
+
+    async def top_up(self, sat: int = 1) -> str:
+        """Pay an empty ask's top-up, more than it asks for if told so; the credential."""
+        macaroon, payment_request = challenge_of(await self.ask(b""))
+        payment = await self.node.pay(payment_request, amount_msat=sat * 1_000)
+        token = f"L402 {macaroon}:{payment.preimage}"
+        assert (await self.ask(b"", token=token)).status == 200
+        return token
+
+    async def settle(self, escrow: Escrow) -> Escrow:
+        """Let the service hear what the node says of an escrow's invoice."""
+        await self.service.settlements.ask_node(str(escrow.payment_hash))
+        return self.escrow(escrow.escrow_id)
+
+    async def drive(self, escrow: Escrow) -> Escrow:
+        """Run the driver, as a timer would."""
+        return await asyncio.shield(self.service.runner.start(escrow.escrow_id))
+
+    async def expire(self, escrow: Escrow) -> Escrow:
+        """Let the invoice lapse: its time passes, and the node is asked to cancel it."""
+        assert escrow.invoice is not None
+        self.clock.set_ms(max(self.clock.now_ms(), (escrow.invoice.expires_at_s + 2) * 1_000))
+        return await self.drive(escrow)
+
+    async def later(self, passed_ms: int) -> None:
+        """Let time pass, with the price list kept fresh."""
+        self.clock.set_ms(self.clock.now_ms() + passed_ms)
+        await self.service.catalogue.refresh()
+
+    def escrow(self, escrow_id: str) -> Escrow:
+        """The row."""
+        return self.books.rows.escrows[escrow_id]
+
+    @property
+    def escrows(self) -> list[Escrow]:
+        """Every row, in opening order."""
+        return list(self.books.rows.escrows.values())
+
+    @property
+    def last(self) -> Escrow:
+        """The newest row."""
+        return self.escrows[-1]
+
+    async def until(self, state: EscrowState) -> Escrow:
+        """The newest escrow, once it is in this state."""
+        async with asyncio.timeout(5):
+            while not self.escrows or self.last.state is not state:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        return self.last
+
+
+def _headers(token: str | None, headers: Mapping[str, str] | None) -> dict[str, str]:
+    return {**({"Authorization": token} if token else {}), **(headers or {})}
+
+
+@contextlib.asynccontextmanager
+async def open_face(
+    folder: Path,
+    *,
+    limits: FaceLimits | None = None,
+    trusted_proxies: tuple[str, ...] = (),
+    **settings: str,
+) -> AsyncIterator[FaceRig]:
+    """A face in a folder of the test's own; `settings` by their names without the prefix."""
+    clock, books, upstream = FakeClock(leaping=True), FakeBooks(), FakeUpstream()
+    environ = {"RATE_USD_PER_BTC": "94000.5", "IDENTICAL_WAIT_S": "0.02", **settings}
+    node = DevNode(path=folder / "node.log", network=NETWORK, alias="tests", clock=clock)
+    keys = derived_keys(b"\x01" * 32)
+    parts = Parts(
+        books=books,
+        reports=books,
+        node=node,
+        identity=await node.identity(),
+        upstream=upstream,
+        rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=clock),
+        clock=clock,
+        identifiers=KeyedIdentifiers(preimage_key=keys.preimage, clock=clock),
+        sealer=AesSealer(wrapping_key=keys.wrapping),
+        keys=keys,
+        retention=Retention(),
+        metrics=Metrics(),
+        wakes=WakeHub(),
+    )
+    draining = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        chosen = read_settings({f"{PREFIX}{name}": value for name, value in environ.items()})
+        service = build_service(chosen, parts, tasks)
+        await service.catalogue.refresh()
+        face_parts = _face_parts(service, books, draining, limits or FaceLimits(), trusted_proxies)
+        app = build_face(face_parts)
+        yield FaceRig(
+            service=service,
+            books=books,
+            upstream=upstream,
+            node=node,
+            clock=clock,
+            parts=face_parts,
+            app=app,
+            caller=AsgiCaller(app),
+            draining=draining,
+        )
+        await service.runner.drain(0)
+    node.close()
+
+
+def _face_parts(
+    service: Service,
+    books: FakeBooks,
+    draining: asyncio.Event,
+    limits: FaceLimits,
+    trusted_proxies: tuple[str, ...],
+) -> FaceParts:
+    parts = service.parts
+    return FaceParts(
+        books=books,
+        reports=books,
+        asks=service.asks,
+        settlements=service.settlements,
+        topups=service.topups,
+        catalogue=service.catalogue,
+        rates=parts.rates,
+        wakes=parts.wakes,
+        clock=parts.clock,
+        identifiers=parts.identifiers,
+        tokens=Tokens(secret=parts.keys.token),
+        price_terms=service.settings.prices,
+        exposure=service.settings.exposure,
+        public_url=PUBLIC_URL,
+        trusted_proxies=trusted_networks(trusted_proxies),
+        pings={
+            "books": parts.books.ping,
+            "node": parts.node.ping,
+            "rate": parts.rates.current,
+            "upstream": parts.upstream.ping,
+        },
+        registry=parts.metrics.registry,
+        is_draining=draining.is_set,
+        limits=limits,
+    )
