@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from service.domain.errors import SettingInvalid
-from service.wiring.settings import Secret, read_settings
+from service.wiring.settings import Secret, read_settings, setting_names
 
 
 def test_no_settings_give_the_embedded_service_on_loopback() -> None:
@@ -61,3 +64,10 @@ def test_the_upstream_key_never_shows_itself() -> None:
     assert "sk-canary" not in repr(settings)
     assert "sk-canary" not in str(Secret("sk-canary"))
     assert settings.upstream.api_key.reveal() == "sk-canary"
+
+
+def test_every_setting_is_explained_and_nothing_else_is() -> None:
+    """docs/settings.md has one row for each variable, and no row for one that is gone."""
+    guide = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
+    rows = re.findall(r"^\| `(\w+)` \|", guide.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(rows) == sorted({*setting_names(), "OPENROUTER_API_KEY"})

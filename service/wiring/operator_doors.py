@@ -1,0 +1,115 @@
+"""What commands open: reads beside a running service, and the books themselves when none runs.
+
+Must not know: terminals, or what a command shows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+from service.adapters.exchange_rates import StaticRate
+from service.adapters.lightning.dev_node_snapshot import DevNodeSnapshot
+from service.adapters.storage.sqlite_reports import open_sqlite_reports
+from service.adapters.system_clock import SystemClock
+from service.background.operator_commands import Command, operator_commands
+from service.domain.errors import NodeUnavailable, SettingInvalid
+from service.domain.money import ExchangeRate
+from service.domain.retention import Retention
+from service.flows.audit_ledger import AuditLedger
+from service.flows.operate import CancelInvoice, SetCaller
+from service.flows.record_event import EventRecorder, ReleaseGate
+from service.flows.settle_invoice import SettleInvoice
+from service.ports.ledger_reports import LedgerReports
+from service.ports.lightning_node import LightningNode
+from service.ports.upstream import Upstream
+from service.wiring.build import build_settlements
+from service.wiring.parts import (
+    BOOKS_FILE,
+    NODE_ALIAS,
+    NODE_FILE,
+    Parts,
+    development_node,
+    open_parts,
+)
+from service.wiring.settings import Settings
+
+SOCKET_FILE = "operator.sock"
+
+
+def books_path(settings: Settings) -> Path:
+    """Where the books lie. Raises SettingInvalid when there are none."""
+    path = settings.data_dir / BOOKS_FILE
+    if not path.exists():
+        message = (
+            f"there are no books in {settings.data_dir}: `cobot-meter serve` begins them, "
+            "COBOT_METER_DATA_DIR says where they lie"
+        )
+        raise SettingInvalid(message)
+    return path
+
+
+@contextlib.asynccontextmanager
+async def open_reports(settings: Settings) -> AsyncIterator[LedgerReports]:
+    """The books for reading, beside whoever writes them. Raises SettingInvalid."""
+    async with open_sqlite_reports(books_path(settings)) as reports:
+        yield reports
+
+
+def look_at_node(settings: Settings) -> LightningNode:
+    """The node as its file shows it now, for questions only. Raises NodeUnavailable."""
+    path = settings.data_dir / NODE_FILE
+    if not path.exists():
+        message = f"{path} is not there"
+        raise NodeUnavailable(message)
+    return DevNodeSnapshot(path=path, alias=NODE_ALIAS)
+
+
+def build_audit(
+    settings: Settings, reports: LedgerReports, *, upstream: Upstream | None
+) -> AuditLedger:
+    """The audit over these books, with the node of the same data directory."""
+    return AuditLedger(
+        reports=reports,
+        node=lambda: look_at_node(settings),
+        upstream=upstream,
+        retention=Retention(),
+    )
+
+
+async def rate_now(settings: Settings) -> ExchangeRate:
+    """What the service would price with now. Raises RateStale."""
+    rates = StaticRate(usd_micro_per_btc=settings.rate_usd_micro_per_btc, clock=SystemClock())
+    return await rates.current()
+
+
+def build_commands(
+    parts: Parts, recorder: EventRecorder, settlements: SettleInvoice
+) -> Mapping[str, Command]:
+    """The operator's commands over these parts."""
+    return operator_commands(
+        cancellations=CancelInvoice(books=parts.books, node=parts.node, settlements=settlements),
+        callers=SetCaller(books=parts.books, recorder=recorder, clock=parts.clock),
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_commands(settings: Settings) -> AsyncIterator[Mapping[str, Command]]:
+    """The operator's commands while no service runs: this process writes meanwhile.
+
+    Raises SettingInvalid when another process has the books or the node open.
+    """
+    books_path(settings)
+    node = development_node(settings.data_dir, settings.node, SystemClock())
+    with contextlib.closing(node):
+        async with open_parts(settings, node) as parts:
+            recorder = EventRecorder(
+                books=parts.books,
+                wakes=parts.wakes,
+                clock=parts.clock,
+                retention=parts.retention,
+                gate=ReleaseGate(),
+                observe=parts.metrics.observe,
+            )
+            yield build_commands(parts, recorder, build_settlements(parts, recorder))
