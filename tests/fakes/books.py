@@ -210,8 +210,7 @@ class FakeBooks(FakeReports):
 
     def _in_order(self, chosen: Callable[[Escrow], bool], limit: int) -> tuple[Escrow, ...]:
         found = filter(chosen, self.rows.escrows.values())
-        ordered = sorted(found, key=lambda escrow: (escrow.opened_at_ms, escrow.escrow_id))
-        return tuple(ordered[:limit])
+        return tuple(found)[:limit]
 
     def _newest(self, chosen: Callable[[Escrow], bool]) -> Escrow | None:
         found = list(filter(chosen, self.rows.escrows.values()))
