@@ -16,11 +16,13 @@ from decimal import Decimal
 from service.adapters.lightning.dev_node import DevNode
 from service.adapters.lightning.dev_node_face import dev_node_face
 from service.adapters.system_clock import SystemClock
+from service.background.operator_socket import OperatorSocket
 from service.ports.clock import Clock
 from service.simulator.app import build_simulator
 from service.wiring.build import Service, build_service
 from service.wiring.face import build_service_face
 from service.wiring.listening import AsgiApp, listening
+from service.wiring.operator_doors import SOCKET_FILE, build_commands
 from service.wiring.parts import (
     SIMULATOR_FILE,
     development_node,
@@ -58,7 +60,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Running]:
         simulator: Address | None = None
         if settings.upstream.simulated:
             simulator = await stack.enter_async_context(
-                listening(_simulator(settings, clock), settings.upstream.simulator_listen)
+                listening(simulator_app(settings, clock), settings.upstream.simulator_listen)
             )
             settings = settings.with_simulator_at(simulator)
         node = development_node(settings.data_dir, settings.node, clock)
@@ -81,13 +83,28 @@ async def running_service(settings: Settings) -> AsyncIterator[Running]:
 
 async def serve(settings: Settings, *, started: Callable[[Running], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return. `started` is told once all is up."""
+    stop = _stop_signal()
+    async with running_service(settings) as running:
+        started(running)
+        await stop.wait()
+
+
+async def serve_simulator(settings: Settings, *, started: Callable[[Address], None]) -> None:
+    """Serve the simulator alone until SIGTERM or SIGINT. Raises SettingInvalid."""
+    prepare_data_dir(settings.data_dir)
+    stop = _stop_signal()
+    app = simulator_app(settings, SystemClock())
+    async with listening(app, settings.upstream.simulator_listen) as address:
+        started(address)
+        await stop.wait()
+
+
+def _stop_signal() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running_service(settings) as running:
-        started(running)
-        await stop.wait()
+    return stop
 
 
 @contextlib.asynccontextmanager
@@ -95,10 +112,17 @@ async def _background(settings: Settings, node: DevNode) -> AsyncIterator[Servic
     """The parts and every loop, in the one task group of the process."""
     async with open_parts(settings, node) as parts, asyncio.TaskGroup() as tasks:
         service = build_service(settings, parts, tasks)
+        door = OperatorSocket(
+            path=settings.data_dir / SOCKET_FILE,
+            commands=build_commands(parts, service.recorder, service.settlements),
+            tasks=tasks,
+            supervisor=service.supervisor,
+        )
         loops = [tasks.create_task(loop, name=name) for name, loop in _loops(service, node)]
         try:
             await service.recover.unfinished()
-            yield service
+            async with door.answering():
+                yield service
         finally:
             await service.runner.drain(settings.run.drain_s)
             for loop in loops:
@@ -129,7 +153,8 @@ def _loops(service: Service, node: DevNode) -> list[tuple[str, Coroutine[None, N
     ]
 
 
-def _simulator(settings: Settings, clock: Clock) -> AsgiApp:
+def simulator_app(settings: Settings, clock: Clock) -> AsgiApp:
+    """The simulated upstream, with its book in the data directory."""
     return build_simulator(
         seed=SIMULATOR_SEED,
         credit_usd=SIMULATOR_CREDIT_USD,
