@@ -28,7 +28,7 @@ from service.http_api.addresses import trusted_networks
 from service.http_api.asgi_io import AsgiApp
 from service.http_api.authentication import Tokens
 from service.http_api.face import build_face
-from service.http_api.face_parts import FaceLimits, FaceParts
+from service.http_api.face_parts import FaceLimits, FaceParts, Ping
 from service.wiring.build import Service, build_service
 from service.wiring.metrics import Metrics
 from service.wiring.parts import Parts
@@ -175,9 +175,13 @@ async def open_face(
     *,
     limits: FaceLimits | None = None,
     trusted_proxies: tuple[str, ...] = (),
+    pings: Mapping[str, Ping] | None = None,
     **settings: str,
 ) -> AsyncIterator[FaceRig]:
-    """A face in a folder of the test's own; `settings` by their names without the prefix."""
+    """A face in a folder of the test's own; `settings` by their names without the prefix.
+
+    `pings` are asked beside those of the real parts.
+    """
     clock, books, upstream = FakeClock(leaping=True), FakeBooks(), FakeUpstream()
     environ = {"RATE_USD_PER_BTC": "94000.5", "IDENTICAL_WAIT_S": "0.02", **settings}
     node = DevNode(path=folder / "node.log", network=NETWORK, alias="tests", clock=clock)
@@ -202,7 +206,12 @@ async def open_face(
         chosen = read_settings({f"{PREFIX}{name}": value for name, value in environ.items()})
         service = build_service(chosen, parts, tasks)
         await service.catalogue.refresh()
-        face_parts = _face_parts(service, books, draining, limits or FaceLimits(), trusted_proxies)
+        face_parts = dataclasses.replace(
+            _face_parts(service, books, draining),
+            limits=limits or FaceLimits(),
+            trusted_proxies=trusted_networks(trusted_proxies),
+        )
+        face_parts = dataclasses.replace(face_parts, pings={**face_parts.pings, **(pings or {})})
         app = build_face(face_parts)
         yield FaceRig(
             service=service,
@@ -219,13 +228,7 @@ async def open_face(
     node.close()
 
 
-def _face_parts(
-    service: Service,
-    books: FakeBooks,
-    draining: asyncio.Event,
-    limits: FaceLimits,
-    trusted_proxies: tuple[str, ...],
-) -> FaceParts:
+def _face_parts(service: Service, books: FakeBooks, draining: asyncio.Event) -> FaceParts:
     parts = service.parts
     return FaceParts(
         books=books,
@@ -242,7 +245,7 @@ def _face_parts(
         price_terms=service.settings.prices,
         exposure=service.settings.exposure,
         public_url=PUBLIC_URL,
-        trusted_proxies=trusted_networks(trusted_proxies),
+        trusted_proxies=(),
         pings={
             "books": parts.books.ping,
             "node": parts.node.ping,
@@ -251,5 +254,4 @@ def _face_parts(
         },
         registry=parts.metrics.registry,
         is_draining=draining.is_set,
-        limits=limits,
     )

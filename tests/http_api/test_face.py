@@ -1,0 +1,147 @@
+"""The face as one application: unknown paths, HEAD, faults nobody foresaw, and its description."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from service.http_api.asgi_io import BodyLimits, HttpRequest, Message, Receive, Scope, Send
+from service.http_api.edge import Edge
+from service.http_api.face import HotRoutes
+from service.http_api.plain_answers import PlainAnswer
+from tests.http_api.asgi_caller import AsgiCaller
+from tests.http_api.face_rig import CHAT, FaceRig, open_face
+
+CANARY = "canary-in-a-prompt"
+GETS = (
+    "/v1/models",
+    "/v1/credits",
+    "/v1/ledger",
+    "/v1/generation",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/v1/escrows/esc_1",
+    "/v1/escrows/esc_1/completion",
+)
+
+
+@pytest.mark.parametrize("target", ["/", "/v1", "/v1/nope", "/v1/models/", "/docs", CHAT + "/"])
+async def test_an_unknown_path_is_404_in_openais_shape(tmp_path: Path, target: str) -> None:
+    """Never a redirect, never a page of a framework."""
+    async with open_face(tmp_path) as rig:
+        reply = await rig.get(target)
+        assert (reply.status, reply.error["code"]) == (404, "unknown_url")
+        assert reply.error["type"] == "invalid_request_error"
+        assert reply.header("content-type") == "application/json"
+
+
+@pytest.mark.parametrize("target", GETS)
+async def test_a_wrong_method_is_405_and_says_which_is_right(tmp_path: Path, target: str) -> None:
+    """In OpenAI's shape, with `Allow`."""
+    async with open_face(tmp_path) as rig:
+        for method, allowed in (("POST", "GET"), ("DELETE", "GET")):
+            reply = await rig.caller.send(method, target, body=b"{}")
+            assert (reply.status, reply.error["code"]) == (405, "method_not_allowed")
+            assert reply.header("allow") == allowed
+        reply = await rig.get(CHAT)
+        assert (reply.status, reply.header("allow")) == (405, "POST")
+
+
+@pytest.mark.parametrize("target", GETS)
+async def test_head_is_get_without_its_body(tmp_path: Path, target: str) -> None:
+    """The same status and length, and no bytes."""
+    async with open_face(tmp_path) as rig:
+        get, head = await rig.get(target), await rig.caller.send("HEAD", target)
+        assert (head.status, head.body) == (get.status, b"")
+        if target != "/metrics":  # it counts meanwhile
+            assert head.header("content-length") == get.header("content-length")
+
+
+async def test_the_description_lists_every_route(tmp_path: Path) -> None:
+    """OpenAPI 3.1 with the 402 and the offer of what is paid for, cacheable."""
+    async with open_face(tmp_path) as rig:
+        reply = await rig.get("/openapi.json")
+        document = reply.json()
+        assert document["openapi"].startswith("3.1")
+        assert reply.header("cache-control") == "public, max-age=300"
+        chat = document["paths"][CHAT]["post"]
+        assert chat["x-payment-info"]["offers"][0]["method"] == "lightning"
+        assert "WWW-Authenticate" in chat["responses"]["402"]["headers"]
+        assert chat["requestBody"]["content"]["application/json"]["schema"]["required"]
+        described = {path.replace("{escrow_id}", "esc_1") for path in document["paths"]}
+        assert described == {*GETS, CHAT} - {"/openapi.json"}
+        operations = [
+            op["operationId"] for path in document["paths"].values() for op in path.values()
+        ]
+        assert len(operations) == len(set(operations))
+
+
+async def _lifespan(rig: FaceRig) -> list[str]:
+    sent: list[str] = []
+    messages = ["lifespan.startup", "lifespan.shutdown"]
+
+    async def receive() -> Message:
+        return {"type": messages.pop(0)}
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+
+    await rig.app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+    return sent
+
+
+async def test_servers_that_ask_for_a_lifespan_get_one(tmp_path: Path) -> None:
+    """The face has nothing to start or stop, and says so."""
+    async with open_face(tmp_path) as rig:
+        assert await _lifespan(rig) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+Route = Callable[[HttpRequest], Awaitable[PlainAnswer]]
+
+
+async def _fails(request: HttpRequest) -> PlainAnswer:
+    raise KeyError(request.body.decode())
+
+
+async def _app_that_fails(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise KeyError(CANARY)
+
+
+async def _app_that_fails_late(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    raise KeyError(CANARY)
+
+
+async def test_what_nobody_foresaw_is_a_500_that_says_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Neither the caller nor the log reads what was in the request; the log has type and place."""
+    hot = HotRoutes(
+        chat=_fails, status=_fails, completion=_fails, limits=BodyLimits(), rest=_app_that_fails
+    )
+    caller = AsgiCaller(Edge(hot))
+    with caplog.at_level(logging.ERROR):
+        for reply in (
+            await caller.send("POST", CHAT, body=CANARY.encode()),
+            await caller.send("GET", "/elsewhere"),
+        ):
+            assert (reply.status, reply.error["code"]) == (500, "internal_error")
+            assert reply.header("x-should-retry") == "false"
+            assert CANARY.encode() not in reply.body
+    assert [record.getMessage().split("\n")[0] for record in caplog.records] == [
+        "unforeseen KeyError",
+        "unforeseen KeyError",
+    ]
+    assert CANARY not in caplog.text
+    assert "_fails" in caplog.text
+
+
+async def test_a_fault_after_the_answer_has_begun_begins_no_second_one() -> None:
+    """The connection ends; two answers on one would be read as somebody else's."""
+    reply = await AsgiCaller(Edge(_app_that_fails_late)).send("GET", "/")
+    assert (reply.status, reply.body) == (200, b"")
