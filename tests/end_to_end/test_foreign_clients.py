@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -29,17 +28,6 @@ def client(request: pytest.FixtureRequest) -> tuple[Path, Path]:
     if not interpreter.exists():
         pytest.skip(f"{name} is not installed: `make test` installs it")
     return interpreter, Path(__file__).parent / "foreign" / PROGRAMS[name]
-
-
-@pytest.fixture
-async def live(tmp_path: Path) -> AsyncIterator[Live]:
-    """A running pair."""
-    pair = Live(tmp_path)
-    try:
-        await pair.start()
-        yield pair
-    finally:
-        await pair.aclose()
 
 
 async def buy(

@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
 from decimal import Decimal
-from pathlib import Path
 
 import httpx
 import pytest
@@ -23,17 +21,6 @@ pytestmark = pytest.mark.slow
 
 BODY = ask_body("Tell me about harbours.")
 WITHIN_S = 20.0
-
-
-@pytest.fixture
-async def live(tmp_path: Path) -> AsyncIterator[Live]:
-    """A running pair."""
-    pair = Live(tmp_path)
-    try:
-        await pair.start()
-        yield pair
-    finally:
-        await pair.aclose()
 
 
 def rows_of(live: Live, sql: str) -> list[tuple[object, ...]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import openai
@@ -14,17 +12,6 @@ from service.client import Budget, DevWallet, L402Auth
 from tests.end_to_end.live import MODEL, Live
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-async def live(tmp_path: Path) -> AsyncIterator[Live]:
-    """A running pair."""
-    pair = Live(tmp_path)
-    try:
-        await pair.start()
-        yield pair
-    finally:
-        await pair.aclose()
 
 
 def paying_client(live: Live) -> tuple[openai.OpenAI, Budget]:
