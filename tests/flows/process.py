@@ -44,13 +44,13 @@ from tests.fakes.upstream import FakeUpstream
 RATE_USD_MICRO = 1_000_000_000  # 1,000 USD per bitcoin: a run costs some thousand msat
 EXPIRY_S = 600
 RETENTION = Retention()
-# About three ceilings each, so that guards refuse after some histories.
+# A few ceilings each, so that guards refuse after some histories.
 EXPOSURE = ExposureTerms(
     cap=CapTerms(newcomer_msat=50_000, max_msat=200_000),
     newcomer_until_msat=10_000,
-    address_day_msat=60_000,
-    newcomers_day_pusd=500_000_000,
-    proven_day_pusd=700_000_000,
+    address_day_msat=100_000,
+    newcomers_day_pusd=900_000_000,
+    proven_day_pusd=1_200_000_000,
 )
 
 
@@ -118,10 +118,9 @@ class Runs:
             tasks = list(self._tasks.values())
             await asyncio.wait(tasks)
             self._tasks = {name: task for name, task in self._tasks.items() if not task.done()}
-            for task in tasks:
-                fault = task.exception()
-                if fault is not None:
-                    raise fault
+            faults = [fault for task in tasks if (fault := task.exception())]
+            for fault in sorted(faults, key=lambda one: not isinstance(one, Killed)):
+                raise fault
 
     async def stop(self) -> None:
         """The process is gone: so are its tasks."""

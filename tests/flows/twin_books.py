@@ -1,0 +1,124 @@
+"""Books in memory and books in SQLite side by side: whatever is written or read, they agree.
+
+Must not know: what is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from service.adapters.storage.sqlite_books import open_sqlite_books
+from service.adapters.storage.sqlite_reports import open_sqlite_reports
+from service.domain.errors import CobotMeterError
+from service.domain.ledger import Transition
+from service.ports.books import Applied, Books, Quiet
+from service.ports.ledger_reports import Balance, JournalEntry, LedgerReports
+from tests.fakes.books import FakeBooks
+from tests.flows.process import RETENTION
+from tests.flows.shop import Shop
+
+BOOKS_FILE = "books.sqlite3"
+
+
+class TwinBooks:
+    """Every call goes to both, one at a time, and answers what both say."""
+
+    def __init__(self, fake: FakeBooks, real: Books) -> None:
+        """`fake` is the reference, `real` what is held against it."""
+        self._fake = fake
+        self._real = real
+        self._turn = asyncio.Lock()
+
+    async def apply(self, transition: Transition) -> Applied:
+        return cast("Applied", await self._both("apply", transition))
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def read(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - any read of the port
+            return await self._both(name, *arguments, **options)
+
+        return read
+
+    async def _both(self, name: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        async with self._turn:
+            told = [
+                await _outcome(getattr(books, name)(*arguments, **options))
+                for books in (self._fake, self._real)
+            ]
+        assert _comparable(told[0]) == _comparable(told[1]), f"they disagree on {name}"
+        if isinstance(told[0], CobotMeterError):
+            raise told[0]
+        return told[0]
+
+
+async def _outcome(work: Awaitable[object]) -> object:
+    try:
+        return await work
+    except CobotMeterError as fault:
+        return fault
+
+
+def _comparable(outcome: object) -> object:
+    """A fault by its class and fields, the rest by value; journal numbers may have gaps."""
+    if isinstance(outcome, CobotMeterError):
+        fields = {name: value for name, value in vars(outcome).items() if name != "message"}
+        return type(outcome), fields
+    if isinstance(outcome, Quiet):
+        return replace(outcome, mark=0)
+    return outcome
+
+
+class TwinShop(Shop):
+    """A shop whose flows write to both books."""
+
+    _stack: AsyncExitStack
+
+    def open_books(self, path: Path) -> Books:
+        self._stack = AsyncExitStack()
+        opening = open_sqlite_books(path / BOOKS_FILE, retention=RETENTION)
+        real = self.wait(self._stack.enter_async_context(opening))
+        return cast("Books", TwinBooks(self.books, real))
+
+    def run_out(self) -> None:
+        """As any shop; then the whole of both books, row by row."""
+        super().run_out()
+        self.wait(self._compare())
+
+    def close(self) -> None:
+        """Let go of the file too."""
+        self.wait(self._stack.aclose())
+        super().close()
+
+    async def _compare(self) -> None:
+        path = Path(self.folder.name) / BOOKS_FILE
+        async with open_sqlite_reports(path) as real:
+            assert await _moved(real) == await _moved(self.books)
+            assert await _trial(real) == await _trial(self.books)
+            assert await _journal(real) == await _journal(self.books)
+            told = [row async for row in real.escrows()]
+            assert told == [row async for row in self.books.escrows()]
+            told_topups = [row async for row in real.topups()]
+            assert told_topups == [row async for row in self.books.topups()]
+            assert await real.callers(after="", limit=1_000) == await self.books.callers(
+                after="", limit=1_000
+            )
+
+
+async def _moved(reports: LedgerReports) -> list[Balance]:
+    return [row for row in await reports.balances() if _has_moved(row)]
+
+
+async def _trial(reports: LedgerReports) -> list[Balance]:
+    return [row for row in await reports.trial_balance() if _has_moved(row)]
+
+
+async def _journal(reports: LedgerReports) -> list[JournalEntry]:
+    return [replace(entry, sequence=0) async for entry in reports.journal()]
+
+
+def _has_moved(row: Balance) -> bool:
+    return any((row.debits_posted, row.credits_posted, row.debits_pending, row.credits_pending))
