@@ -8,7 +8,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    aclosing,
+    asynccontextmanager,
+    closing,
+    nullcontext,
+)
 from pathlib import Path
 from typing import Any
 
@@ -147,13 +153,11 @@ def _check_readable(path: Path) -> None:
     """Books of this version, or one line that says what is wrong."""
     if not path.exists():
         raise SettingInvalid(f"there are no books at {path}: start the service once to make them")
-    connection = connect_reader(path, busy_timeout_s=1.0)
     try:
-        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        with closing(connect_reader(path, busy_timeout_s=1.0)) as connection:
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.DatabaseError as error:
         raise SettingInvalid(f"{path} holds no books of this service: {error}") from error
-    finally:
-        connection.close()
     if found != (HEAD,):
         raise SettingInvalid(
             f"the books at {path} have schema {found and found[0]} and this version reads {HEAD}: "
