@@ -6,6 +6,7 @@ for them. Must not know: connections, threads or row shapes.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,8 +59,9 @@ class ReportStatements:
     callers: Statement
 
 
+@functools.cache
 def report_statements() -> ReportStatements:
-    """Compile them all for SQLite."""
+    """Compile them all for SQLite, once in a process."""
     dialect = sqlite.dialect(paramstyle="qmark")
 
     def sql(clause: ClauseElement, *names: str) -> Statement:

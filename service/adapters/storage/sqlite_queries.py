@@ -6,6 +6,7 @@ reads of reports are in `report_queries.py`. Must not know: connections, threads
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,8 +76,9 @@ class ReadStatements:
     tally: Statement
 
 
+@functools.cache
 def read_statements() -> ReadStatements:
-    """Compile them all for SQLite."""
+    """Compile them all for SQLite, once in a process."""
     dialect = sqlite.dialect(paramstyle="qmark")
 
     def sql(clause: ClauseElement, *names: str) -> Statement:

@@ -7,6 +7,7 @@ transaction begins.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -97,8 +98,9 @@ class WriteStatements:
     count_entry: Statement
 
 
+@functools.cache
 def write_statements() -> WriteStatements:
-    """Compile them all for SQLite."""
+    """Compile them all for SQLite, once in a process."""
     dialect = sqlite.dialect(paramstyle="qmark")
 
     def sql(clause: ClauseElement, *names: str) -> Statement:

@@ -1,0 +1,44 @@
+"""Looks into books from outside, as an auditor would. Must not know: the writer."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from service.adapters.storage.sqlite_reports import open_sqlite_reports
+from service.ports.ledger_reports import Balance, JournalEntry
+from tests.contracts.ledger_reports_suite import counters, recomputed
+
+
+def schema_of(path: Path) -> dict[str, str]:
+    """The SQL of everything in the file, by name, without Alembic's own table."""
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+        ).fetchall()
+    ours = ((name, text) for name, text in rows if name != "alembic_version")
+    return {name: " ".join(text.split()) for name, text in ours}
+
+
+async def balances_of(path: Path) -> tuple[Balance, ...]:
+    """Every account row."""
+    async with open_sqlite_reports(path) as reports:
+        return await reports.balances()
+
+
+async def audited(path: Path) -> list[JournalEntry]:
+    """The journal, once its rows, its accounts and its file have been found to agree."""
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    async with open_sqlite_reports(path) as reports, reports.snapshot() as still:
+        entries = [entry async for entry in still.journal()]
+        balances = await still.balances()
+        lines = await still.trial_balance()
+    assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
+    expected = recomputed(entries)
+    assert {one.account: counters(one) for one in balances if one.account in expected} == expected
+    for commodity in ("msat", "pusd"):
+        assert sum(line.net for line in lines if line.commodity == commodity) == 0
+    return entries

@@ -1,0 +1,177 @@
+"""The schema: made by migrations, equal to the tables, kept by the database itself."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from service.adapters.storage.migrate import HEAD, engine_for, found_revision, upgrade
+from service.adapters.storage.migration_run import configured, run_downgrade, run_upgrade
+from service.adapters.storage.sqlite_books import open_sqlite_books
+from service.adapters.storage.sqlite_reports import open_sqlite_reports
+from service.adapters.storage.tables import METADATA
+from service.domain.errors import SettingInvalid
+from service.ports.ledger_reports import Balance
+from tests.adapters.storage.book_files import balances_of, schema_of
+from tests.contracts.books_samples import RETENTION, Sale, opened
+
+ROOT = Path(__file__).parents[3]
+
+
+async def sold(path: Path, name: str) -> tuple[Balance, ...]:
+    """Sell one completion in the books at `path`; the balances afterwards."""
+    async with open_sqlite_books(path, retention=RETENTION) as books:
+        await Sale(books, opened(f"esc_{name}")).sell()
+    return await balances_of(path)
+
+
+def revisions() -> list[str]:
+    """Every revision, oldest first."""
+    with create_engine("sqlite://").connect() as connection:
+        scripts = ScriptDirectory.from_config(configured(connection))
+        return [script.revision for script in scripts.walk_revisions()][::-1]
+
+
+def test_the_newest_revision_is_the_one_that_is_asked_for() -> None:
+    """The fast path at start compares with the only head there is."""
+    assert revisions()[-1] == HEAD
+
+
+def test_the_migrated_schema_is_that_of_the_tables(path: Path, tmp_path: Path) -> None:
+    """Tables, constraints and indexes are word for word what Core would make."""
+    made = tmp_path / "made.sqlite3"
+    METADATA.create_all(create_engine(f"sqlite:///{made}"))
+    migrated = {name: text for name, text in schema_of(path).items() if "refuses" not in name}
+    assert migrated == schema_of(made)
+
+
+async def test_down_and_up_again_is_the_same_schema(path: Path) -> None:
+    """Populated books go down to nothing, and up to empty books that work."""
+    await sold(path, "1")
+    before = schema_of(path)
+    run_downgrade(engine_for(path), "base")
+    assert schema_of(path) == {}
+    upgrade(path)
+    assert schema_of(path) == before
+    assert await balances_of(path) == ()
+    assert await sold(path, "1") != ()
+
+
+@pytest.mark.parametrize("revision", revisions())
+async def test_populated_books_survive_the_way_up(tmp_path: Path, revision: str) -> None:
+    """Whatever was booked at any revision stands unchanged at the newest."""
+    path = tmp_path / "books.sqlite3"
+    path.touch()
+    run_upgrade(engine_for(path), revision)
+    before = await sold(path, "1") if revision == HEAD else ()
+    upgrade(path)
+    assert found_revision(engine_for(path)) == HEAD
+    if before:
+        assert await balances_of(path) == before
+    await sold(path, "2")
+
+
+def test_a_current_schema_costs_no_alembic(path: Path) -> None:
+    """A start with nothing to migrate never imports it."""
+    code = (
+        "import sys; from pathlib import Path; from service.adapters.storage import migrate;"
+        f"migrate.upgrade(Path({str(path)!r})); sys.exit('alembic' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=30)
+
+
+def test_books_are_made_for_their_owner_alone(tmp_path: Path) -> None:
+    """A fresh file can be read by nobody else."""
+    path = tmp_path / "books.sqlite3"
+    upgrade(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_books_of_a_newer_version_are_refused(path: Path) -> None:
+    """One line says so, and nothing is changed."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(SettingInvalid, match="another version"):
+        upgrade(path)
+
+
+def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+    """A file of something else is left alone."""
+    path = tmp_path / "books.sqlite3"
+    path.write_text("these are not the books you are looking for\n" * 100, encoding="utf-8")
+    with pytest.raises(SettingInvalid, match="not a database"):
+        upgrade(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE journal SET facts = '{}'",
+        "DELETE FROM journal",
+        "UPDATE transfer SET amount = amount + 1",
+        "DELETE FROM transfer WHERE kind = 'post'",
+        "REPLACE INTO journal SELECT sequence, key, 'x', subject_id, NULL, 0, '' FROM journal",
+    ],
+)
+async def test_what_is_written_stays_written(path: Path, change: str) -> None:
+    """Journal and transfers refuse every change, whoever asks."""
+    before = await sold(path, "1")
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA recursive_triggers = ON")
+    with pytest.raises(sqlite3.IntegrityError, match="insert-only"):
+        connection.execute(change)
+    connection.close()
+    assert await balances_of(path) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE account SET debits_pending = credits_posted + 1 WHERE code LIKE '%/available'",
+        "UPDATE account SET debits_posted = credits_posted + 1 WHERE code LIKE '%/available'",
+        "UPDATE account SET credits_pending = -1",
+        "UPDATE account SET credits_posted = 9223372036854775807",
+        "UPDATE escrow SET occupies_ask = 2",
+        "INSERT INTO transfer VALUES (1, 99, 'posted', 'a', 'b', 'msat', 0, NULL, 0)",
+        "INSERT INTO transfer VALUES (1, 99, 'posted', 'a', 'a', 'msat', 1, NULL, 0)",
+        "INSERT INTO transfer VALUES (1, 99, 'pending', 'a', 'b', 'msat', 1, NULL, 0)",
+        "INSERT INTO transfer VALUES (1, 99, 'post', 'a', 'b', 'msat', 2, 'h', 1)",
+        "INSERT INTO transfer VALUES (1, 99, 'void', 'a', 'b', 'eur', 0, 'h', 1)",
+        "INSERT INTO transfer VALUES (10000, 1, 'posted', 'a', 'b', 'msat', 1, NULL, 0)",
+    ],
+)
+async def test_the_database_is_the_last_line(path: Path, change: str) -> None:
+    """What no program of ours may do, no other may do either."""
+    await sold(path, "1")
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA foreign_keys = ON")
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute(change)
+    connection.close()
+
+
+async def test_reports_need_books_of_this_version(path: Path, tmp_path: Path) -> None:
+    """No books, no tables, or tables of another version: one line each."""
+    empty = tmp_path / "empty.sqlite3"
+    empty.touch()
+    older = tmp_path / "older.sqlite3"
+    shutil.copy(path, older)
+    with sqlite3.connect(older) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    connection.close()
+    for file, line in (
+        (tmp_path / "nothing.sqlite3", "there are no books"),
+        (empty, "holds no books"),
+        (older, "has schema 0000|have schema 0000"),
+    ):
+        with pytest.raises(SettingInvalid, match=line):
+            async with open_sqlite_reports(file):
+                pass
