@@ -51,7 +51,7 @@ def downgrade() -> None:
         op.drop_table(table)
     for table in ("settle_cursor", "caller", "tally"):
         op.drop_table(table)
-    if op.get_bind().dialect.name == "postgresql":
+    if op.get_context().dialect.name == "postgresql":
         op.execute("DROP FUNCTION refuse_change()")
 
 
@@ -206,10 +206,10 @@ def _small_tables() -> None:
 
 def _refuse_changes(table: str) -> None:
     """Not even we can change what is written."""
-    if op.get_bind().dialect.name == "postgresql":
+    if op.get_context().dialect.name == "postgresql":
         op.execute(
             "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION '% is insert-only', TG_TABLE_NAME; END $$"
+            "$$ BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is insert-only'; END $$"
         )
         op.execute(
             f"CREATE TRIGGER {table}_is_insert_only BEFORE UPDATE OR DELETE OR TRUNCATE "
