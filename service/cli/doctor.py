@@ -1,0 +1,157 @@
+"""`doctor`: looks at every part that the service needs, and says what is wrong with it.
+
+It changes nothing, and each look has a time limit. Must not know: how a part is mended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+
+import httpx
+import typer
+from rich.text import Text
+
+from service.cli.balance_tables import plain_table
+from service.cli.ledger_commands import AsJson
+from service.cli.operator_client import ask_service
+from service.cli.terminal import FAILED, WRONG_SETTING, CommandFailed, run, terminal_of
+from service.domain.errors import CobotMeterError, SettingInvalid
+from service.domain.money import btc_usd_text
+from service.wiring.operator_doors import SOCKET_FILE, look_at_node, open_reports, rate_now
+from service.wiring.parts import BOOKS_FILE, NODE_FILE, open_upstream
+from service.wiring.settings import Settings
+
+LOOK_S = 10.0
+OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+MARKS = {True: Text("✓", style="green"), False: Text("✗", style="bold red"), None: Text("–")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One look: `well` None when there is nothing to look at yet."""
+
+    name: str
+    well: bool | None
+    detail: str
+
+
+Look = Callable[[Settings], Awaitable[tuple[bool | None, str]]]
+
+
+def doctor(context: typer.Context, as_json: AsJson = False) -> None:
+    """Look at settings, data, books, node, upstream and rate; exit 0 when nothing is wrong."""
+    terminal = terminal_of(context)
+    try:
+        settings = terminal.settings()
+    except SettingInvalid as wrong:
+        checks = [Check(name="settings", well=False, detail=wrong.message)]
+        code = WRONG_SETTING
+    else:
+        checks = run(examine(settings))
+        code = FAILED if any(check.well is False for check in checks) else 0
+    if as_json:
+        terminal.write_json([asdict(check) for check in checks])
+    else:
+        table = plain_table()
+        table.add_column("")
+        table.add_column("part", no_wrap=True)
+        table.add_column("what was found", overflow="fold")
+        for check in checks:
+            table.add_row(MARKS[check.well], check.name, check.detail)
+        terminal.out.print(table)
+    if code:
+        raise typer.Exit(code)
+
+
+async def examine(settings: Settings) -> list[Check]:
+    """Every check, one after the other."""
+    looks: tuple[tuple[str, Look], ...] = (
+        ("data directory", _data_dir),
+        ("books", _books),
+        ("service", _service),
+        ("node", _node),
+        ("upstream", _upstream),
+        ("exchange rate", _rate),
+    )
+    checks = [Check(name="settings", well=True, detail="all known and well-formed")]
+    for name, look in looks:
+        well, detail = await _looked(look, settings)
+        checks.append(Check(name=name, well=well, detail=detail))
+    return checks
+
+
+async def _looked(look: Look, settings: Settings) -> tuple[bool | None, str]:
+    try:
+        async with asyncio.timeout(LOOK_S):
+            return await look(settings)
+    except TimeoutError:
+        return False, "does not answer"
+    except CobotMeterError as fault:
+        return False, fault.message
+    except CommandFailed as fault:
+        return False, str(fault)
+    except OSError as fault:
+        return False, f"{fault.strerror or fault}"
+
+
+async def _data_dir(settings: Settings) -> tuple[bool | None, str]:
+    path = settings.data_dir
+    if not path.exists():
+        return None, f"{path} is not there yet; `cobot-meter serve` makes it"
+    if path.stat().st_mode & OPEN_TO_OTHERS:
+        return False, f"{path} is open to others; run: chmod 700 {path}"
+    return True, str(path.absolute())
+
+
+async def _books(settings: Settings) -> tuple[bool | None, str]:
+    path = settings.data_dir / BOOKS_FILE
+    if not path.exists():
+        return None, "none yet; `cobot-meter serve` begins them"
+    async with open_reports(settings) as reports:
+        accounts = len(await reports.trial_balance())
+    return True, f"{path.name} is readable, {accounts} lines in the trial balance"
+
+
+async def _service(settings: Settings) -> tuple[bool | None, str]:
+    if not await _runs(settings):
+        return None, "not running"
+    url = settings.face.listen.url
+    try:
+        async with httpx.AsyncClient(timeout=LOOK_S, trust_env=False) as http:
+            answer = await http.get(f"{url}/readyz")
+    except httpx.TransportError:
+        return False, f"runs, but does not answer at {url}"
+    ready = answer.status_code == httpx.codes.OK
+    return ready, f"runs at {url}" if ready else f"runs, but is not ready: {answer.text[:200]}"
+
+
+async def _runs(settings: Settings) -> bool:
+    try:
+        answer = await ask_service(settings.data_dir / SOCKET_FILE, {"command": "ping"})
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    return answer.get("ok") is True
+
+
+async def _node(settings: Settings) -> tuple[bool | None, str]:
+    if not (settings.data_dir / NODE_FILE).exists():
+        return None, "the development node begins with the first `cobot-meter serve`"
+    identity = await look_at_node(settings).identity()
+    return True, f"{identity.alias} on {identity.network}, {identity.pubkey[:16]}…"
+
+
+async def _upstream(settings: Settings) -> tuple[bool | None, str]:
+    if settings.upstream.simulated and not await _runs(settings):
+        return None, "the simulator runs inside `cobot-meter serve`"
+    async with open_upstream(settings.upstream) as upstream:
+        await upstream.ping()
+        models = len(await upstream.models())
+    return True, f"{settings.upstream.base_url} takes our key and lists {models} models"
+
+
+async def _rate(settings: Settings) -> tuple[bool | None, str]:
+    rate = await rate_now(settings)
+    return True, f"1 BTC = {btc_usd_text(rate)} USD ({rate.source})"

@@ -1,0 +1,225 @@
+"""`invoices list`, `show` and `cancel`. Reading runs beside the service; cancelling asks it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from service.cli.balance_tables import plain_table
+from service.cli.found import find_invoice
+from service.cli.ledger_commands import AsJson
+from service.cli.operator_client import operate
+from service.cli.terminal import CommandFailed, Terminal, run, terminal_of
+from service.cli.wording import account, event, moment, msat, name, sat, unit_amount, usd
+from service.domain.errors import NodeUnavailable
+from service.domain.escrow_record import Escrow
+from service.domain.money import btc_usd_text
+from service.domain.topups import Topup
+from service.ports.ledger_reports import JournalEntry, JournalTransfer, LedgerReports
+from service.wiring.operator_doors import look_at_node, open_reports
+from service.wiring.settings import Settings
+
+LISTED = 20
+LISTED_MAX = 100_000
+ENTRIES_MAX = 10_000
+
+Invoiced = Escrow | Topup
+
+
+def list_invoices(
+    context: typer.Context,
+    state: Annotated[str, typer.Option(help="Only those in this state, e.g. invoiced.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=LISTED_MAX, help="How many.")] = LISTED,
+    as_json: AsJson = False,
+) -> None:
+    """List escrows and top-ups that have an invoice, newest first."""
+    terminal = terminal_of(context)
+    rows = run(_listed(terminal.settings(), state=state, limit=limit))
+    if as_json:
+        terminal.write_json([document(row) for row in rows])
+    else:
+        terminal.out.print(_list_table(rows))
+
+
+async def _listed(settings: Settings, *, state: str, limit: int) -> list[Invoiced]:
+    rows: list[Invoiced] = []
+    async with open_reports(settings) as books, books.snapshot() as reports:
+        async for escrow in reports.escrows(state=state or None):
+            if escrow.invoice is not None:
+                rows.append(escrow)
+                if len(rows) == limit:
+                    break
+        topups = 0
+        async for topup in reports.topups():
+            if topup.payment_request and state in {"", topup.state}:
+                rows.append(topup)
+                topups += 1
+                if topups == limit:
+                    break
+    rows.sort(key=lambda row: row.opened_at_ms, reverse=True)
+    return rows[:limit]
+
+
+def _list_table(rows: list[Invoiced]) -> Table:
+    table = plain_table()
+    for header in ("opened (UTC)", "for", "state", "caller"):
+        table.add_column(header, no_wrap=True)
+    table.add_column("invoice", justify="right", no_wrap=True)
+    table.add_column("paid", justify="right", no_wrap=True)
+    table.add_column("payment hash", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            moment(row.opened_at_ms),
+            name(_id_of(row)),
+            row.state,
+            name(row.caller_id),
+            sat(_asked_msat(row)),
+            sat(row.paid_msat) if row.paid_msat else "",
+            f"…{(row.payment_hash or '')[-10:]}",
+        )
+    return table
+
+
+def show_invoice(
+    context: typer.Context,
+    invoice: Annotated[str, typer.Argument(help="Escrow id, top-up id or payment hash.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show one invoice: what it is for, its price taken apart, the node's word and its entries."""
+    terminal = terminal_of(context)
+    run(_show(terminal, invoice, as_json=as_json))
+
+
+async def _show(terminal: Terminal, given: str, *, as_json: bool) -> None:
+    settings = terminal.settings()
+    async with open_reports(settings) as books, books.snapshot() as reports:
+        row = await find_invoice(reports, given)
+        entries = await _entries_of(reports, row)
+    said = await _node_says(settings, row)
+    if as_json:
+        terminal.write_json({**document(row), "node": said, "entries": entries})
+    else:
+        terminal.out.print(_details(row, said, entries))
+
+
+async def _entries_of(reports: LedgerReports, row: Invoiced) -> tuple[JournalEntry, ...]:
+    """Its own entries, oldest first, out of its caller's."""
+    entries = await reports.statement(row.caller_id, before=None, limit=ENTRIES_MAX)
+    return tuple(entry for entry in reversed(entries) if entry.subject_id == _id_of(row))
+
+
+async def _node_says(settings: Settings, row: Invoiced) -> str:
+    if not row.payment_hash:
+        return "has no invoice yet"
+    try:
+        invoice = await look_at_node(settings).look_up(row.payment_hash)
+    except NodeUnavailable as fault:
+        return f"unknown: {fault.message}"
+    return invoice.state.value if invoice else "knows no such invoice"
+
+
+def _details(row: Invoiced, said: str, entries: tuple[JournalEntry, ...]) -> RenderableType:
+    facts = plain_table()
+    facts.add_column("what", no_wrap=True)
+    facts.add_column("value", overflow="fold")
+    for what, value in (*_common(row, said), *(_price(row) if isinstance(row, Escrow) else ())):
+        facts.add_row(what, value)
+    journal = plain_table("Journal")
+    journal.add_column("time (UTC)", no_wrap=True)
+    journal.add_column("event", no_wrap=True)
+    journal.add_column("transfers", overflow="fold")
+    for entry in entries:
+        moved = "\n".join(_transfer_line(one) for one in entry.transfers)
+        journal.add_row(moment(entry.at_ms), event(entry.kind), moved)
+    return Group(facts, journal)
+
+
+def _transfer_line(one: JournalTransfer) -> str:
+    moved = unit_amount(one.commodity, one.amount or one.held)
+    return f"{one.kind} {moved}: {account(one.debit)} → {account(one.credit)}"
+
+
+def _common(row: Invoiced, said: str) -> list[tuple[str, str]]:
+    return [
+        ("id", _id_of(row)),
+        ("caller", row.caller_id),
+        ("state", row.state),
+        ("the node says", said),
+        ("payment hash", row.payment_hash or ""),
+        ("invoice", sat(_asked_msat(row))),
+        ("paid", sat(row.paid_msat)),
+        ("payment request", _payment_request(row)),
+    ]
+
+
+def _price(escrow: Escrow) -> list[tuple[str, str]]:
+    quote, price = escrow.quote, escrow.price
+    rows = [
+        ("model", quote.model),
+        ("ceiling", f"{msat(quote.ceiling_msat)} msat ({usd(quote.ceiling_pusd)})"),
+        ("rate", f"{btc_usd_text(quote.rate)} USD per BTC, {quote.rate.source}"),
+    ]
+    if escrow.cost is not None:
+        parts = (
+            f"cost {msat(price.cost_msat)} + credit fee {msat(price.credit_fee_msat)} + markup "
+            f"{msat(price.markup_msat)}"
+        )
+        rows += [
+            ("cost", f"{usd(escrow.cost_pusd)}, {escrow.cost.standing}"),
+            ("price", f"{msat(price.price_msat)} msat = {parts}"),
+            ("credit used", f"{msat(escrow.credit_used_msat)} msat"),
+        ]
+    if escrow.failure is not None:
+        rows.append(("failure", f"{escrow.failure.code}: {escrow.failure.message}"))
+    return rows
+
+
+def cancel_invoice(
+    context: typer.Context,
+    invoice: Annotated[str, typer.Argument(help="Escrow id, top-up id or payment hash.")],
+    as_json: AsJson = False,
+) -> None:
+    """Cancel an unpaid invoice at the node; what the node answers is booked."""
+    terminal = terminal_of(context)
+    outcome = run(_cancel(terminal.settings(), invoice))
+    if as_json:
+        terminal.write_json(outcome)
+    elif outcome.get("invoice_state") == "CANCELED":
+        terminal.out.print(f"canceled: {outcome['subject_id']} is {outcome['subject_state']}")
+    else:
+        message = (
+            f"not canceled: the node says {outcome.get('invoice_state')}, "
+            f"{outcome['subject_id']} is {outcome['subject_state']}"
+        )
+        raise CommandFailed(message)
+
+
+async def _cancel(settings: Settings, given: str) -> dict[str, object]:
+    async with open_reports(settings) as reports:
+        row = await find_invoice(reports, given)
+    return dict(await operate(settings, "cancel_invoice", name=_id_of(row)))
+
+
+def document(row: Invoiced) -> dict[str, object]:
+    """An escrow or top-up as JSON, every field of it."""
+    return {"kind": "escrow" if isinstance(row, Escrow) else "topup", **dataclasses.asdict(row)}
+
+
+def _id_of(row: Invoiced) -> str:
+    return row.escrow_id if isinstance(row, Escrow) else row.topup_id
+
+
+def _asked_msat(row: Invoiced) -> int:
+    if isinstance(row, Topup):
+        return row.amount_msat
+    return row.invoice.amount_msat if row.invoice else 0
+
+
+def _payment_request(row: Invoiced) -> str:
+    if isinstance(row, Topup):
+        return row.payment_request
+    return row.invoice.payment_request if row.invoice else ""

@@ -1,0 +1,83 @@
+"""The command line: `cobot-meter`, and `python -m service`.
+
+The one place that reads the process's environment. Must not know: what any command does.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+import service
+from service.cli.caller_commands import block_caller, cap_caller, list_callers, unblock_caller
+from service.cli.demo import demo
+from service.cli.doctor import doctor
+from service.cli.invoice_commands import cancel_invoice, list_invoices, show_invoice
+from service.cli.ledger_commands import audit, ledger
+from service.cli.market_commands import models, pay
+from service.cli.serving_commands import serve, simulator
+from service.cli.terminal import open_terminal, told
+
+
+def main() -> None:
+    """Run the command that was typed, and exit with its code."""
+    command_line()()
+
+
+def _say(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cobot-meter {service.__version__}")
+        raise typer.Exit
+
+
+def command_line() -> typer.Typer:
+    """Every command by its name."""
+    app = typer.Typer(
+        name="cobot-meter",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_surroundings)
+    app.command("serve")(told(serve))
+    app.command("demo")(told(demo))
+    app.command("pay")(told(pay))
+    app.command("models")(told(models))
+    app.command("ledger")(told(ledger))
+    app.command("audit")(told(audit))
+    app.command("doctor")(told(doctor))
+    app.command("simulator")(told(simulator))
+    app.add_typer(_invoices(), name="invoices")
+    app.add_typer(_callers(), name="callers")
+    return app
+
+
+def _surroundings(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Say the version and exit.", callback=_say, is_eager=True),
+    ] = False,
+) -> None:
+    """Sell LLM completions to other agents over Lightning, and keep books that balance."""
+    context.obj = open_terminal(os.environ)
+
+
+def _invoices() -> typer.Typer:
+    app = typer.Typer(help="List, show and cancel invoices.", no_args_is_help=True)
+    app.command("list")(told(list_invoices))
+    app.command("show")(told(show_invoice))
+    app.command("cancel")(told(cancel_invoice))
+    return app
+
+
+def _callers() -> typer.Typer:
+    app = typer.Typer(help="List callers, fix their caps, block them.", no_args_is_help=True)
+    app.command("list")(told(list_callers))
+    app.command("cap")(told(cap_caller))
+    app.command("block")(told(block_caller))
+    app.command("unblock")(told(unblock_caller))
+    return app

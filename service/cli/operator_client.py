@@ -1,0 +1,52 @@
+"""Gives the running service an operator's command; opens the books itself when none runs.
+
+Must not know: what the commands do, or how their outcome is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import orjson
+
+from service.background.operator_commands import Document
+from service.background.operator_socket import LINE_BYTES_MAX
+from service.cli.terminal import CommandFailed
+from service.wiring.operator_doors import SOCKET_FILE, open_commands
+from service.wiring.settings import Settings
+
+ANSWER_S = 60.0
+
+
+async def operate(settings: Settings, command: str, **request: object) -> Document:
+    """What the command answered.
+
+    Raises CommandFailed with the service's own words, SettingInvalid when the books cannot be
+    opened here.
+    """
+    try:
+        answer = await ask_service(settings.data_dir / SOCKET_FILE, {"command": command, **request})
+    except (FileNotFoundError, ConnectionRefusedError):
+        async with open_commands(settings) as commands:
+            return await commands[command](request)
+    if answer.get("ok") is not True or not isinstance(answer.get("result"), dict):
+        raise CommandFailed(str(answer.get("message", "the service gave no answer")))
+    result: Document = answer["result"]  # type: ignore[assignment]
+    return result
+
+
+async def ask_service(socket_path: Path, request: Document) -> Document:
+    """One line there and one back. Raises FileNotFoundError or ConnectionRefusedError."""
+    reader, writer = await asyncio.open_unix_connection(str(socket_path), limit=LINE_BYTES_MAX)
+    try:
+        writer.write(orjson.dumps(request) + b"\n")
+        async with asyncio.timeout(ANSWER_S):
+            line = await reader.readline()
+    except TimeoutError:
+        message = "the service did not answer in time; look at the books before repeating this"
+        raise CommandFailed(message) from None
+    finally:
+        writer.close()
+    answer = orjson.loads(line) if line else {}
+    return answer if isinstance(answer, dict) else {}

@@ -1,0 +1,63 @@
+"""`serve` and `simulator`: run until a signal ends them, and say where things listen."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from service.cli.balance_tables import plain_table
+from service.cli.terminal import run, terminal_of
+from service.wiring.app import Running, serve_simulator
+from service.wiring.app import serve as serve_until_stopped
+from service.wiring.logs import set_up_logs
+from service.wiring.settings import Address, Settings
+
+ASK = (
+    """curl -i {url}/v1/chat/completions -d '{{"model": "openai/gpt-5-mini", "messages": """
+    """[{{"role": "user", "content": "hello"}}]}}'"""
+)
+
+
+def serve(context: typer.Context) -> None:
+    """Sell completions until SIGTERM or Ctrl-C, then finish what runs and stop."""
+    terminal = terminal_of(context)
+    settings = terminal.settings()
+    set_up_logs(settings.run.log_level)
+
+    def started(running: Running) -> None:
+        _say_where(terminal.out, settings, running)
+
+    run(serve_until_stopped(settings, started=started))
+
+
+def simulator(context: typer.Context) -> None:
+    """Run the simulated OpenRouter alone, for a service that is told to use it."""
+    terminal = terminal_of(context)
+    settings = terminal.settings()
+    set_up_logs(settings.run.log_level)
+
+    def started(address: Address) -> None:
+        terminal.out.print(f"the simulated OpenRouter listens at {address.url}/api/v1")
+        sys.stdout.flush()
+
+    run(serve_simulator(settings, started=started))
+
+
+def _say_where(out: Console, settings: Settings, running: Running) -> None:
+    table = plain_table()
+    table.add_column("what", no_wrap=True)
+    table.add_column("where", overflow="fold")
+    table.add_row("completions", f"{running.face.url}/v1/chat/completions")
+    table.add_row("prices", f"{running.face.url}/v1/models")
+    if running.simulator:
+        table.add_row("upstream", f"{running.simulator.url}/api/v1 (simulated)")
+    else:
+        table.add_row("upstream", settings.upstream.base_url)
+    table.add_row("wallet", f"{running.node_face.url}/pay (play money)")
+    table.add_row("data", str(settings.data_dir))
+    out.print(table)
+    out.print("Ask, and get an invoice (Ctrl-C stops the service):", style="dim")
+    out.print(ASK.format(url=running.face.url), soft_wrap=True)
+    out.file.flush()
