@@ -136,21 +136,33 @@ def _loops(service: Service, node: DevNode) -> list[tuple[str, Coroutine[None, N
     async def due() -> None:
         await service.recover.due(clock.now_ms())
 
+    async def prices() -> None:
+        await refresh_prices(service)
+
     async def compare() -> None:
-        await service.costs.baseline()
         await service.costs.compare()
 
     async def sweep() -> None:
         await watcher.sweep_soon(run.sweep_interval_s)
 
     return [
-        ("catalogue", every("catalogue", run.catalogue_interval_s, service.catalogue.refresh)),
+        ("catalogue", every("catalogue", run.catalogue_interval_s, prices)),
         ("settle stream", every("settle stream", RECONNECT_S, watcher.listen)),
         ("invoice sweep", every("invoice sweep", SWEEP_PAUSE_S, sweep)),
         ("due escrows", every("due escrows", run.due_interval_s, due)),
         ("cost comparison", every("cost comparison", run.compare_interval_s, compare)),
         ("development node", every("development node", RECONNECT_S, node.run)),
     ]
+
+
+async def refresh_prices(service: Service) -> None:
+    """Fresh prices, the first of them only after the upstream's usage was recorded.
+
+    Without a price nothing is asked for, so no run can fall into the figure that all later
+    comparisons of costs start from. Raises the upstream's faults.
+    """
+    await service.costs.baseline()
+    await service.catalogue.refresh()
 
 
 def simulator_app(settings: Settings, clock: Clock) -> AsgiApp:
