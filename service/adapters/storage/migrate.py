@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from service.domain.errors import SettingInvalid
@@ -38,14 +38,19 @@ def upgrade(database: Path | str) -> None:
 
 
 def found_revision(engine: Engine) -> str | None:
-    """The revision that the database is at; None when it has no tables of ours."""
-    with engine.connect() as connection:
-        try:
+    """The revision that the database is at; None when it has no tables of ours.
+
+    Raises SettingInvalid when it cannot be opened at all.
+    """
+    try:
+        with engine.connect() as connection:
             return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-        except DatabaseError as error:
-            if "not a database" in str(error.orig):
-                raise SettingInvalid(f"{engine.url.database} is not a database") from error
+    except DatabaseError as error:
+        no_table = isinstance(error, ProgrammingError) or "no such table" in str(error.orig)
+        if no_table:
             return None
+        message = f"{engine.url.database} cannot be opened as books: {error.orig}"
+        raise SettingInvalid(message) from error
 
 
 def engine_for(database: Path | str) -> Engine:

@@ -63,8 +63,16 @@ class WriterLock:
     """Held by the one process that writes; the kernel lets go of it however that process ends."""
 
     def __init__(self, path: Path) -> None:
-        """Take the lock of the books at `path`. Raises SettingInvalid when it is taken."""
-        self._file = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        """Take the lock of the books at `path`.
+
+        Raises SettingInvalid when it is taken, or when nothing can be written there.
+        """
+        lock = path.with_name(f"{path.name}.lock")
+        try:
+            self._file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            message = f"the books cannot be kept at {path}: {error.strerror}"
+            raise SettingInvalid(message) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

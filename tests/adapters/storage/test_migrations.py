@@ -111,6 +111,15 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
         upgrade(path)
 
 
+@pytest.mark.parametrize("where", ["a folder", "no folder"])
+async def test_books_that_cannot_be_kept_stop_the_start(tmp_path: Path, where: str) -> None:
+    """One line says where they cannot be and why."""
+    path = tmp_path if where == "a folder" else tmp_path / "nowhere" / "books.sqlite3"
+    with pytest.raises(SettingInvalid, match=r"cannot be (kept|opened)"):
+        async with open_sqlite_books(path, retention=RETENTION):
+            pass
+
+
 @pytest.mark.parametrize(
     "change",
     [
