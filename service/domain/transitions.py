@@ -7,6 +7,7 @@ storage, or who told.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping
 
@@ -175,7 +176,12 @@ def event_name(event: on.EscrowEvent) -> str:
 
 def event_kind(event_type: type[on.EscrowEvent]) -> str:
     """`InvoiceSettled` as `invoice_settled`."""
-    return _CAPITAL.sub("_", event_type.__name__).lower()
+    return _snake_case(event_type.__name__)
+
+
+@functools.cache
+def _snake_case(name: str) -> str:
+    return _CAPITAL.sub("_", name).lower()
 
 
 def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
