@@ -5,8 +5,10 @@ Must not know: what is asked for.
 
 from __future__ import annotations
 
+import contextlib
 from hashlib import sha256
 
+from service.domain.errors import NodeUnavailable
 from service.domain.topups import Topup, TopupState
 from service.http_api.addresses import address_of
 from service.http_api.asgi_io import HttpRequest
@@ -43,8 +45,19 @@ class Askers:
             trusted_proxies=self._parts.trusted_proxies,
         )
 
+    async def caller(self, request: HttpRequest) -> str | None:
+        """Whom the request's credential names; a payment that was just made is booked first."""
+        proof = self.proof(request)
+        if proof is not None and proof.topup_id is not None:
+            with contextlib.suppress(NodeUnavailable):
+                await self.booked_topup(proof.topup_id)
+        return proof.caller_id if proof else None
+
     async def booked_topup(self, topup_id: str) -> Topup | None:
-        """The top-up of a proof; the node is asked while the books do not say credited."""
+        """The top-up of a proof; the node is asked while the books do not say credited.
+
+        Raises NodeUnavailable.
+        """
         topup = await self._parts.books.topup(topup_id)
         if topup is None or topup.state is TopupState.CREDITED:
             return topup

@@ -45,7 +45,7 @@ class CallerRoutes:
 
     async def generation(self, request: HttpRequest) -> PlainAnswer:
         """OpenRouter's record of one generation; `total_cost` is the price charged."""
-        caller_id = self._caller(request)
+        caller_id = await self._askers.caller(request)
         if caller_id is None:
             return await self._askers.top_up_first(request, caller_id=None)
         generation_id = request.query_field("id")
@@ -63,7 +63,7 @@ class CallerRoutes:
 
     async def credits(self, request: HttpRequest) -> PlainAnswer:
         """OpenRouter's totals in USD at today's rate, and the ledger's own figures in msat."""
-        caller_id = self._caller(request)
+        caller_id = await self._askers.caller(request)
         if caller_id is None:
             return await self._askers.top_up_first(request, caller_id=None)
         standing = await self._parts.books.standing(caller_id)
@@ -93,7 +93,7 @@ class CallerRoutes:
 
     async def ledger(self, request: HttpRequest) -> PlainAnswer:
         """The statement, newest first: `before` a sequence, at most `limit` entries."""
-        caller_id = self._caller(request)
+        caller_id = await self._askers.caller(request)
         if caller_id is None:
             return await self._askers.top_up_first(request, caller_id=None)
         limit = _integer(request, "limit", STATEMENT_ROWS, STATEMENT_ROWS_MAX)
@@ -107,10 +107,6 @@ class CallerRoutes:
             "next_before": entries[-1].sequence if full else None,
         }
         return json_answer(OK, document, (PRIVATE,))
-
-    def _caller(self, request: HttpRequest) -> str | None:
-        proof = self._askers.proof(request)
-        return proof.caller_id if proof else None
 
 
 def generation_document(escrow: Escrow) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _description(app: FastAPI) -> Endpoint:
 async def _refused(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers: Mapping[str, str] = (isinstance(error, HTTPException) and error.headers) or {}
-    line = f"{request.method} {request.url.path}"
+    line = f"{request.method} {request.scope['path']}"
     return _response(refused_route(status, line, headers))
 
 

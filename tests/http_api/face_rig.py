@@ -6,8 +6,11 @@ Time leaps: whatever sleeps on the clock returns at once. Must not know: what is
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import dataclasses
+import hashlib
+import hmac
 import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -24,6 +27,7 @@ from service.adapters.sealed_bodies import AesSealer
 from service.background.wake_hub import WakeHub
 from service.domain.escrow_record import Escrow, EscrowState
 from service.domain.retention import Retention
+from service.http_api import macaroons
 from service.http_api.addresses import trusted_networks
 from service.http_api.asgi_io import AsgiApp
 from service.http_api.authentication import Tokens
@@ -61,6 +65,18 @@ def challenge_of(reply: Reply) -> tuple[str, str]:
     match = _CHALLENGE.match(reply.all("www-authenticate")[0])
     assert match is not None
     return match[1], match[2]
+
+
+def narrowed(token: str, caveat: str) -> str:
+    """The credential with one caveat more, as any holder can append it."""
+    macaroon, _, preimage = token.removeprefix("L402 ").partition(":")
+    held = macaroons.parse(base64.b64decode(macaroon))
+    added = dataclasses.replace(
+        held,
+        caveats=(*held.caveats, caveat.encode()),
+        signature=hmac.digest(held.signature, caveat.encode(), hashlib.sha256),
+    )
+    return f"L402 {base64.b64encode(macaroons.encode(added)).decode()}:{preimage}"
 
 
 @dataclasses.dataclass(slots=True)

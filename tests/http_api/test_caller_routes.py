@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from service.adapters.lightning.dev_node_faults import NodeFaults
 from service.domain.escrow_record import EscrowState
 from service.domain.retention import DAY_MS
 from tests.fakes.upstream_outcomes import NEVER, Completes
@@ -38,6 +40,18 @@ async def test_without_a_credential_it_is_402_with_a_top_up(tmp_path: Path, targ
         token = await rig.pay(asked)
         assert (await rig.get(target, token=token)).status in {200, 404}
         assert len({challenge_of(await rig.get(target))[1] for _ in range(3)}) == 1
+
+
+async def test_a_payment_just_made_is_in_the_credit(tmp_path: Path) -> None:
+    """The node is asked about a top-up the books do not have yet; while it is down, they count."""
+    async with open_face(tmp_path) as rig:
+        token = await rig.pay(await rig.get("/v1/credits"))
+        rig.node.set_faults(NodeFaults(down=True))
+        down = (await rig.get("/v1/credits", token=token)).json()
+        assert down["cobot"]["available_msat"] == 0
+        rig.node.set_faults(NodeFaults())
+        booked = (await rig.get("/v1/credits", token=token)).json()
+        assert booked["cobot"]["available_msat"] == 1_000
 
 
 async def test_an_expired_token_still_names_its_caller(tmp_path: Path) -> None:
@@ -135,9 +149,27 @@ async def test_credits_of_an_open_and_a_paid_invoice(tmp_path: Path) -> None:
         await rig.ask(ask_of("Two"), token=token)
         rig.upstream.then(Completes(cost="0.0007"))
         await rig.ask(ask_of("Three"), token=token)
-        cobot = (await rig.get("/v1/credits", token=token)).json()["cobot"]
+        document = exact(await rig.get("/v1/credits", token=token))
+        cobot = document["cobot"]
         assert cobot["paid_by_invoice_msat"] == first.price_msat
         assert cobot["open_msat"] == rig.last.due_msat > 0
+        used_msat = cobot["spent_credit_msat"] + first.price_msat
+        worth = Decimal(used_msat) * RATE_USD_MICRO / 10**17
+        assert 0 <= document["data"]["total_usage"] - worth < Decimal("1e-12")
+
+
+async def test_credit_that_a_run_holds_is_reserved(tmp_path: Path) -> None:
+    """While it runs its ceiling is taken off what is available, and not off the balance."""
+    async with open_face(tmp_path) as rig:
+        token = await rig.top_up(10)
+        gate = asyncio.Event()
+        rig.upstream.then(Completes(gate=gate))
+        await rig.ask(token=token, headers={"Prefer": "respond-async"})
+        cobot = (await rig.get("/v1/credits", token=token)).json()["cobot"]
+        assert cobot["reserved_msat"] == rig.last.quote.credit_reserved_msat > 0
+        assert cobot["available_msat"] == 10_000 - cobot["reserved_msat"]
+        gate.set()
+        await rig.until(EscrowState.SETTLED)
 
 
 async def test_the_statement_is_paged_backwards(tmp_path: Path) -> None:

@@ -134,6 +134,14 @@ async def test_a_key_that_is_none_is_refused(tmp_path: Path, key: str) -> None:
         assert rig.upstream.posts == 0
 
 
+async def test_two_keys_are_none(tmp_path: Path) -> None:
+    """Which of them would count is not for us to guess."""
+    async with open_face(tmp_path) as rig:
+        lines = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+        reply = await rig.caller.send("POST", CHAT, body=orjson.dumps(ASK), headers=lines)
+        assert (reply.status, reply.error["param"]) == (400, "Idempotency-Key")
+
+
 @pytest.mark.parametrize("prefer", ["respond-async", "wait=5, Respond-Async", "respond-async;x"])
 async def test_prefer_respond_async_answers_at_once(tmp_path: Path, prefer: str) -> None:
     """202 with where to look, while the run goes on; its 402 is read there."""

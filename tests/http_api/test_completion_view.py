@@ -95,6 +95,13 @@ def test_the_parts_add_up() -> None:
     assert cost["rate"]["source"] == "fixed"
 
 
+def test_credit_that_was_used_is_not_credited_again() -> None:
+    """What is credited is what was paid beyond what credit had left to pay."""
+    escrow = replace(settled(paid_msat=1_000), credit_used_msat=100)
+    assert cobot_document(escrow)["credited_msat"] == 1_000 - (escrow.price_msat - 100)
+    assert cobot_document(replace(escrow, paid_msat=0))["credited_msat"] == 0
+
+
 def test_what_the_ceiling_kept_from_the_caller_is_shown() -> None:
     """An overrun is ours, and said."""
     escrow = settled()

@@ -90,13 +90,27 @@ async def test_an_unpaid_top_up_opens_nothing(tmp_path: Path) -> None:
         assert forged.body == asked.body
 
 
+async def test_a_preimage_that_nobody_paid_for_credits_nothing(tmp_path: Path) -> None:
+    """Even a valid pair is asked of the node: OPEN is the same 402 again."""
+    async with open_face(tmp_path) as rig:
+        asked = await rig.ask(b"")
+        topup_id = asked.json()["topup"]["id"]
+        preimage = rig.parts.identifiers.preimage(topup_id, 0).hex()
+        reply = await rig.ask(b"", token=f"L402 {challenge_of(asked)[0]}:{preimage}")
+        assert reply.status == 402
+        assert rig.books.rows.topups[topup_id].state is TopupState.INVOICED
+
+
 async def test_a_known_caller_is_offered_a_top_up_of_its_own(tmp_path: Path) -> None:
     """An empty ask with an escrow's token: what is paid becomes that caller's credit."""
     async with open_face(tmp_path) as rig:
         _, token = await rig.buy()
         caller_id = rig.last.caller_id
         before = (await rig.books.standing(caller_id)).available_msat
-        top_up = await rig.pay(await rig.ask(b"", token=token))
+        nameless = await rig.ask(b"")
+        asked = await rig.ask(b"", token=token)
+        assert challenge_of(asked)[1] != challenge_of(nameless)[1]
+        top_up = await rig.pay(asked)
         assert (await rig.ask(b"", token=top_up)).status == 200
         assert (await rig.books.standing(caller_id)).available_msat == before + 1_000
 

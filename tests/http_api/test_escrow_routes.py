@@ -12,7 +12,7 @@ from service.domain.retention import DAY_MS
 from service.http_api.face_parts import FaceLimits
 from tests.fakes.upstream_outcomes import Completes, Failed
 from tests.http_api.asgi_caller import Reply
-from tests.http_api.face_rig import FaceRig, ask_of, challenge_of, open_face
+from tests.http_api.face_rig import FaceRig, ask_of, challenge_of, narrowed, open_face
 
 ANSWER = "Lightning settles in a second."
 SOON = FaceLimits(poll_slice_s=0.01)
@@ -164,6 +164,28 @@ async def test_nothing_leaks_to_half_a_proof(tmp_path: Path) -> None:
             reply = await rig.get(f"{path_of(rig)}/completion", token=half)
             assert (reply.status, reply.all("www-authenticate")) == (409, [])
             assert hides(reply)
+
+
+async def test_an_expired_pair_opens_nothing(tmp_path: Path) -> None:
+    """A holder may narrow a token's life, and then it only names its caller."""
+    async with open_face(tmp_path) as rig:
+        token = narrowed(await rig.pay(await rig.ask()), "chat_valid_until=1")
+        await rig.settle(rig.last)
+        reply = await rig.get(f"{path_of(rig)}/completion", token=token)
+        assert reply.status == 409
+        assert hides(reply)
+        other = await rig.ask(token=token)
+        assert other.header("x-escrow-id") != rig.escrows[0].escrow_id
+        assert rig.escrows[0].state is EscrowState.SETTLED
+
+
+async def test_what_was_released_takes_the_pair_too(tmp_path: Path) -> None:
+    """Whoever reads it first opens it for nobody else."""
+    async with open_face(tmp_path) as rig:
+        await rig.buy()
+        reply = await rig.get(f"{path_of(rig)}/completion")
+        assert (reply.status, reply.error["code"]) == (409, "already_paid")
+        assert hides(reply)
 
 
 async def test_someone_elses_escrow_is_404(tmp_path: Path) -> None:

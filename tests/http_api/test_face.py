@@ -40,6 +40,13 @@ async def test_an_unknown_path_is_404_in_openais_shape(tmp_path: Path, target: s
         assert reply.header("content-type") == "application/json"
 
 
+async def test_a_nonsensical_host_is_not_our_fault(tmp_path: Path) -> None:
+    """What a caller writes into its headers cannot break the answer."""
+    async with open_face(tmp_path) as rig:
+        reply = await rig.get("/nope", headers={"Host": "[", "Content-Type": ";;"})
+        assert reply.status == 404
+
+
 @pytest.mark.parametrize("target", GETS)
 async def test_a_wrong_method_is_405_and_says_which_is_right(tmp_path: Path, target: str) -> None:
     """In OpenAI's shape, with `Allow`."""

@@ -68,6 +68,19 @@ async def test_settled_gets_409_and_never_a_second_invoice(tmp_path: Path) -> No
         assert rig.upstream.posts == len(rig.escrows) == 1
 
 
+async def test_settled_gets_a_known_caller_its_own_macaroon_again(tmp_path: Path) -> None:
+    """The 409 of a named ask carries the very macaroon that its 402 did."""
+    async with open_face(tmp_path) as rig:
+        _, token = await rig.buy()
+        rig.upstream.then(Completes(cost="0.0007"))
+        asked = await rig.ask(ask_of("Dearer"), token=token)
+        await rig.pay(asked)
+        await rig.settle(rig.last)
+        reply = await rig.ask(ask_of("Dearer"), token=token)
+        assert reply.status == 409
+        assert reply.json()["macaroon"] == challenge_of(asked)[0]
+
+
 async def test_failed_gets_the_same_error_for_a_minute_and_then_runs_anew(tmp_path: Path) -> None:
     """The caller pays nothing, and a retry within 60 s starts no second run."""
     async with open_face(tmp_path) as rig:
