@@ -84,20 +84,23 @@ def ask_of(*, caller_id: str | None = CALLER, body: bytes = BODY, address: str =
 
 async def ask(stage: Stage) -> None:
     """The caller asks, or asks the same again."""
-    stage.answer = stage.fault = None
-    try:
-        stage.answer = await stage.process.asks.answer(ask_of())
-    except CobotMeterError as fault:
-        stage.fault = fault
-    await stage.process.runs.finish()
+    await _asked(stage, ask_of())
+
+
+async def ask_another(stage: Stage) -> None:
+    """The caller asks something else."""
+    await _asked(stage, ask_of(body=BODY.replace(b"?", b"!")))
 
 
 async def claim(stage: Stage) -> None:
     """The caller asks with macaroon and preimage."""
-    own = replace(ask_of(), proven_escrow_id=stage.escrow.escrow_id)
+    await _asked(stage, replace(ask_of(), proven_escrow_id=stage.escrow.escrow_id))
+
+
+async def _asked(stage: Stage, asked: Ask) -> None:
     stage.answer = stage.fault = None
     try:
-        stage.answer = await stage.process.asks.answer(own)
+        stage.answer = await stage.process.asks.answer(asked)
     except CobotMeterError as fault:
         stage.fault = fault
     await stage.process.runs.finish()
@@ -255,6 +258,10 @@ STORIES: Mapping[str, tuple[Step, ...]] = {
         *(ask, after(DAY_S), tick, compare),
     ),
     "unknown, its cost found": (upstream(Unknown(cost=COST)), ask, after(HOUR_S), tick),
+    "two unknown, one above its ceiling": (
+        *(upstream(Unknown(cost="0.0003000", announced=False)), ask),
+        *(upstream(Unknown(cost="0.0000100", announced=False)), ask_another, compare),
+    ),
     "unknown and nameless": (upstream(Unknown(cost=COST, announced=False)), ask, compare),
     "no cost for a day": (
         completes(says_cost=False, lookups_before_record=NEVER),
