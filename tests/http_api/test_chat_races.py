@@ -86,6 +86,22 @@ async def test_disconnect_bills_real_generation(tmp_path: Path) -> None:
         assert rig.upstream.posts == 1
 
 
+async def test_paid_replay_returns_same_body(tmp_path: Path) -> None:
+    """Paid, and the answer lost on the way: every later present reads it, at both routes."""
+    async with open_face(tmp_path) as rig:
+        token = await rig.pay(await rig.ask())
+        async with asyncio.TaskGroup() as tasks:
+            lost = tasks.create_task(rig.ask(token=token))
+            await asyncio.sleep(0)
+            rig.caller.hang_up()
+        first = await rig.ask(token=token)
+        claimed = await rig.get(f"/v1/escrows/{rig.last.escrow_id}/completion", token=token)
+        assert lost.result().status in {0, 200}
+        assert (first.status, claimed.status) == (200, 200)
+        assert (await rig.ask(token=token)).body == first.body == claimed.body
+        assert rig.upstream.posts == kinds(rig).count("completion_delivered") == 1
+
+
 async def test_a_real_connection_that_is_closed_keeps_the_run(tmp_path: Path) -> None:
     """The same over a socket: the client times out after a moment and its retry buys."""
     async with open_face(tmp_path) as rig, serving(rig.app) as url:
