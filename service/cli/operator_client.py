@@ -37,16 +37,21 @@ async def operate(settings: Settings, command: str, **request: object) -> Docume
 
 
 async def ask_service(socket_path: Path, request: Document) -> Document:
-    """One line there and one back. Raises FileNotFoundError or ConnectionRefusedError."""
+    """One line there and one back; empty when the service hung up.
+
+    Raises FileNotFoundError or ConnectionRefusedError when none runs, CommandFailed when it does
+    not answer in time.
+    """
     reader, writer = await asyncio.open_unix_connection(str(socket_path), limit=LINE_BYTES_MAX)
     try:
         writer.write(orjson.dumps(request) + b"\n")
         async with asyncio.timeout(ANSWER_S):
-            line = await reader.readline()
+            answer = orjson.loads(await reader.readline())
     except TimeoutError:
         message = "the service did not answer in time; look at the books before repeating this"
         raise CommandFailed(message) from None
+    except (ConnectionError, ValueError):
+        return {}
     finally:
         writer.close()
-    answer = orjson.loads(line) if line else {}
     return answer if isinstance(answer, dict) else {}
