@@ -1,0 +1,47 @@
+"""`python -m benchmarks [name ...]`: measure, and print tables. Without names: all of them.
+
+Nothing here fails because a figure is bad: on a machine that others use too, a bar that is missed
+says little. Read the ratios of several runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sqlite3
+from collections.abc import Callable, Mapping
+
+from benchmarks import in_flight, ledger, whole_cycle
+from benchmarks.sizes import FULL, SMOKE, Size
+
+BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
+    module.NAME: module.measure for module in (whole_cycle, in_flight, ledger)
+}
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(BENCHMARKS))
+    parser.add_argument("--smoke", action="store_true", help="only see that they run")
+    given = parser.parse_args()
+    unknown = set(given.names) - BENCHMARKS.keys()
+    if unknown:
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    print(_surroundings(), flush=True)
+    for name in given.names or BENCHMARKS:
+        print(f"\n## {name}\n", flush=True)
+        print(BENCHMARKS[name](SMOKE if given.smoke else FULL), flush=True)
+
+
+def _surroundings() -> str:
+    load = " ".join(f"{average:.1f}" for average in os.getloadavg())
+    return (
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
+        f"{len(os.sched_getaffinity(0))} cores of {platform.machine()}, load before {load}"
+    )
+
+
+if __name__ == "__main__":
+    main()

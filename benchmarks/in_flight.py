@@ -1,0 +1,117 @@
+"""Many at once before a slow upstream: what the waiting costs in rate and in memory.
+
+The direct rate is the load generator's own against the same mock upstream. Waiting callers are
+counted by what 2,000 of them add to the process beyond the first 500, which pay for what every
+process needs once: agents who wait for their invoice to be settled (`?wait=60`), and agents whose
+ask waits for the upstream.
+"""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+
+from benchmarks.load_generator import Plan
+from benchmarks.processes import MIB, Child, cores, load, waiters
+from benchmarks.sizes import Size
+from benchmarks.stacks import Stack, service_stack
+from benchmarks.tables import Bar, bars, ratios, spread, table
+
+NAME = "in_flight"
+RATE_BAR = 0.8
+WAITER_BAR_KIB = 32
+MEMORY_BAR_MIB = 120
+KIB = 1_024
+NEVER_MS = 600_000
+QUIET_S = 0.5
+QUIET_CPU_S = 0.03
+SETTLES_S = 60.0
+
+
+def measure(size: Size) -> str:
+    """The tables of this benchmark."""
+    direct, through, memory_mib = _rates(size)
+    found = ratios(through, direct)
+    polls_kib = _polls_kib(size)
+    asks_kib = _asks_kib(size)
+    measured = table(("", "a second"), [("direct", spread(direct)), ("ask → 402", spread(through))])
+    verdicts = bars(
+        [
+            Bar(
+                what=f"rate at {size.many_in_flight} in flight, service / direct",
+                value=median(found),
+                limit=RATE_BAR,
+                at_most=False,
+            ),
+            _waiting("until an invoice is paid", polls_kib),
+            _waiting("until the upstream answers", asks_kib),
+            Bar(what="memory after load", value=memory_mib, limit=MEMORY_BAR_MIB, unit="MiB"),
+        ]
+    )
+    return f"{measured}\n\nRatios by round: {spread(found, 3)}\n\n{verdicts}"
+
+
+def _waiting(until: str, kib: float) -> Bar:
+    return Bar(what=f"a caller who waits {until}", value=kib, limit=WAITER_BAR_KIB, unit="KiB")
+
+
+def _rates(size: Size) -> tuple[list[float], list[float], float]:
+    """A second, round by round: direct, through the service; and its memory at the end."""
+    direct: list[float] = []
+    through: list[float] = []
+    _, other = cores()
+    with service_stack(latency_ms=size.upstream_ms) as stack:
+        for number in range(size.rounds + 1):
+            for kind, port, rates in (
+                ("direct", stack.upstream_port, direct),
+                ("asks", stack.port, through),
+            ):
+                plan = Plan(
+                    kind=kind,
+                    port=port,
+                    count=size.many_in_flight * size.waves,
+                    in_flight=size.many_in_flight,
+                )
+                figures = load(plan, core=other)
+                if number:  # the first is the warm-up
+                    rates.append(figures.done / figures.wall_s)
+        return direct, through, stack.child.rss_bytes() / MIB
+
+
+def _polls_kib(size: Size) -> float:
+    """Everybody has a 402, and waits for its payment."""
+    with service_stack() as stack:
+        warm_up = Plan(kind="asks", port=stack.port, count=size.waiters, in_flight=size.in_flight)
+        load(warm_up, core=cores()[1])
+        return _kib_each("pollers", stack, size)
+
+
+def _asks_kib(size: Size) -> float:
+    """Everybody asks, and the upstream does not answer."""
+    settings = {"COBOT_METER_DRAIN_S": "1"}
+    with service_stack(latency_ms=NEVER_MS, settings=settings) as stack:
+        return _kib_each("askers", stack, size)
+
+
+def _kib_each(kind: str, stack: Stack, size: Size) -> float:
+    """What each of the many adds to the memory that the first ones made it take."""
+    _, other = cores()
+    first = Plan(kind=kind, port=stack.port, count=size.waiters_first, in_flight=0)
+    many = Plan(kind=kind, port=stack.port, count=size.waiters, in_flight=0)
+    with waiters(first, core=other):
+        before = _rss_at_rest(stack.child)
+        with waiters(many, core=other):
+            after = _rss_at_rest(stack.child)
+    return (after - before) / KIB / size.waiters
+
+
+def _rss_at_rest(child: Child) -> int:
+    """Its memory once it has nothing more to do."""
+    until = time.monotonic() + SETTLES_S
+    cpu_s = child.cpu_s()
+    while time.monotonic() < until:
+        time.sleep(QUIET_S)
+        cpu_before_s, cpu_s = cpu_s, child.cpu_s()
+        if cpu_s - cpu_before_s <= QUIET_CPU_S:
+            break
+    return child.rss_bytes()

@@ -1,0 +1,53 @@
+"""How much is measured: enough for a figure, or just enough to see that a benchmark runs.
+
+Must not know: what is measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """`rounds` of each side in turn, and how much one round does."""
+
+    rounds: int
+    service_cycles: int
+    naive_cycles: int
+    in_flight: int
+    many_in_flight: int
+    waves: int
+    upstream_ms: int
+    waiters_first: int
+    waiters: int
+    sales: int
+    big_journal_rows: int
+
+
+FULL = Size(
+    rounds=5,
+    service_cycles=1_000,
+    naive_cycles=320,
+    in_flight=32,
+    many_in_flight=256,
+    waves=10,
+    upstream_ms=500,
+    waiters_first=500,
+    waiters=2_000,
+    sales=512,
+    big_journal_rows=1_000_000,
+)
+SMOKE = Size(
+    rounds=1,
+    service_cycles=4,
+    naive_cycles=4,
+    in_flight=2,
+    many_in_flight=4,
+    waves=2,
+    upstream_ms=5,
+    waiters_first=4,
+    waiters=8,
+    sales=4,
+    big_journal_rows=2_000,
+)
