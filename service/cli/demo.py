@@ -6,7 +6,9 @@ know: how anything looks (`demo_story.py`), or how an agent pays (`demo_agent.py
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import signal
 import socket
 import tempfile
 import time
@@ -43,6 +45,7 @@ PACE = {
     "LOG_LEVEL": "error",
 }
 LAPSES_WITHIN = 3
+TERMINATED = 143
 ENTRIES = 100
 ORDERS = (
     Order(
@@ -72,13 +75,17 @@ def demo(context: typer.Context) -> None:
     with tempfile.TemporaryDirectory(prefix="cobot-meter-") as folder:
         settings = _settings(Path(folder))
         set_up_logs(settings.run.log_level)
-        books = run(_play(out, settings))
+        try:
+            books = run(_play(out, settings))
+        except asyncio.CancelledError:
+            raise typer.Exit(TERMINATED) from None
     tell_books(out, books)
     if not books.balanced:
         raise typer.Exit(FAILED)
 
 
 async def _play(out: Console, settings: Settings) -> BooksShown:
+    _end_in_order_when_terminated()
     with out.status("starting the simulated OpenRouter, the node and the service"):
         async with contextlib.AsyncExitStack() as stack:
             running = await stack.enter_async_context(running_service(settings))
@@ -96,6 +103,13 @@ async def _play(out: Console, settings: Settings) -> BooksShown:
         await _let_lapse(out, agent)
         with out.status("reading the books"):
             return await _books(settings, running, agent, simulator)
+
+
+def _end_in_order_when_terminated() -> None:
+    """SIGTERM cancels the story, so that every part is stopped and the directory removed."""
+    story = asyncio.current_task()
+    if story is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, story.cancel)
 
 
 async def _until_ready(running: Running) -> None:

@@ -108,14 +108,18 @@ def test_an_invoice_that_did_not_lapse_is_told_as_it_is() -> None:
     assert "settled: unexpected" in captured.get()
 
 
+def environ_in(folder: Path) -> dict[str, str]:
+    """Temporary files in `folder`, and a setting that the demonstration must not mind."""
+    plain = {name: value for name, value in os.environ.items() if "COBOT_METER" not in name}
+    return {**plain, "TMPDIR": str(folder), "COBOT_METER_LISTEN": "nonsense"}
+
+
 @pytest.mark.slow
 def test_the_demonstration_runs_with_no_settings_and_leaves_nothing(tmp_path: Path) -> None:
     """Three asks, two payments, one lapse; the books balance, exit 0, and no file is left."""
-    plain = {name: value for name, value in os.environ.items() if "COBOT_METER" not in name}
-    environ = {**plain, "TMPDIR": str(tmp_path), "COBOT_METER_LISTEN": "nonsense"}
     shown = subprocess.run(
         [sys.executable, "-m", "service", "demo"],
-        env=environ,
+        env=environ_in(tmp_path),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -130,4 +134,26 @@ def test_the_demonstration_runs_with_no_settings_and_leaves_nothing(tmp_path: Pa
     assert sum(line.startswith("release ") for line in lines) == 2
     assert sum(line.startswith("lapse      expired") for line in lines) == 1
     assert max(len(line) for line in lines) <= 100
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_demonstration_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+    """SIGTERM in the middle of it stops every part and removes the directory."""
+    stopped = subprocess.Popen(
+        [sys.executable, "-m", "service", "demo"],
+        env={**environ_in(tmp_path), "PYTHONUNBUFFERED": "1"},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with stopped:
+        assert stopped.stdout is not None
+        assert stopped.stdout.readline().startswith("cobot-meter")
+        assert len(list(tmp_path.iterdir())) == 1
+        stopped.terminate()
+        _, said = stopped.communicate(timeout=60)
+    assert stopped.returncode == 143
+    assert said == ""
     assert list(tmp_path.iterdir()) == []
