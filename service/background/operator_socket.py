@@ -17,16 +17,17 @@ from pathlib import Path
 import orjson
 
 from service.background.operator_commands import Command, Document
+from service.background.socket_names import fitting
 from service.background.supervise import Supervisor
 from service.domain.errors import CobotMeterError, RequestInvalid, SettingInvalid
 
 LINE_BYTES_MAX = 16_384
-PATH_BYTES_MAX = 100  # sun_path holds 104 to 108, with its end
 CONNECTIONS_MAX = 16
 COMMANDS_MAX = 100  # of one connection
 IDLE_S = 10.0
 COMMAND_S = 30.0
 BACKLOG = 16
+PROBE_S = 1.0
 
 
 class OperatorSocket:
@@ -114,7 +115,8 @@ def _listener(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         fresh.unlink(missing_ok=True)
-        listener.bind(str(fresh))
+        with fitting(fresh) as name:
+            listener.bind(name)
         fresh.chmod(0o600)
         listener.listen(BACKLOG)
         fresh.rename(path)  # only now can anybody find it, and it is closed to others
@@ -128,9 +130,6 @@ def _listener(path: Path) -> socket.socket:
 
 def _make_room(path: Path) -> None:
     """Take a socket away that nobody listens at any more. Raises SettingInvalid."""
-    if len(str(path).encode()) > PATH_BYTES_MAX:
-        message = f"{path} is too long for a socket: choose a data directory with a shorter name"
-        raise SettingInvalid(message)
     try:
         is_socket = stat.S_ISSOCK(path.lstat().st_mode)
     except FileNotFoundError:
@@ -138,10 +137,10 @@ def _make_room(path: Path) -> None:
     if not is_socket:
         message = f"{path} is not a socket: move it away"
         raise SettingInvalid(message)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
+    with fitting(path) as name, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(PROBE_S)
         try:
-            probe.connect(str(path))
+            probe.connect(name)
         except (ConnectionRefusedError, FileNotFoundError):
             path.unlink(missing_ok=True)
             return

@@ -12,6 +12,7 @@ import orjson
 
 from service.background.operator_commands import Document
 from service.background.operator_socket import LINE_BYTES_MAX
+from service.background.socket_names import fitting
 from service.cli.terminal import CommandFailed
 from service.wiring.operator_doors import SOCKET_FILE, open_commands
 from service.wiring.settings import Settings
@@ -42,7 +43,8 @@ async def ask_service(socket_path: Path, request: Document) -> Document:
     Raises FileNotFoundError or ConnectionRefusedError when none runs, CommandFailed when it does
     not answer in time.
     """
-    reader, writer = await asyncio.open_unix_connection(str(socket_path), limit=LINE_BYTES_MAX)
+    with fitting(socket_path) as name:
+        reader, writer = await asyncio.open_unix_connection(name, limit=LINE_BYTES_MAX)
     try:
         writer.write(orjson.dumps(request) + b"\n")
         async with asyncio.timeout(ANSWER_S):

@@ -56,7 +56,7 @@ class Terminal:
 
 def open_terminal(environ: Mapping[str, str]) -> Terminal:
     """Standard output: as wide as the terminal, and of a fixed width when it is piped."""
-    width = None if sys.stdout.isatty() or "COLUMNS" in environ else WIDTH_PIPED
+    width = None if sys.stdout.isatty() else WIDTH_PIPED
     console = Console(width=width, highlight=False, markup=False, emoji=False)
     return Terminal(environ=environ, out=console)
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from service.background import operator_socket
+from service.background import operator_socket, socket_names
 from service.background.operator_commands import operator_commands
 from service.background.operator_socket import OperatorSocket
+from service.background.socket_names import fitting
 from service.background.supervise import Supervisor
 from service.domain.errors import SettingInvalid
 from tests.fakes.clock import FakeClock
@@ -47,7 +48,8 @@ class Door:
 
     async def say(self, *lines: bytes) -> list[dict[str, object]]:
         """Send lines over one connection; the answers until it is closed."""
-        reader, writer = await asyncio.open_unix_connection(str(self.path))
+        with fitting(self.path) as name:
+            reader, writer = await asyncio.open_unix_connection(name)
         writer.writelines(lines)
         writer.write_eof()
         answers = (await reader.read()).splitlines()
@@ -187,9 +189,28 @@ async def test_what_is_no_socket_is_not_removed(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
 
 
-async def test_a_path_that_no_socket_can_have_is_refused(tmp_path: Path) -> None:
-    """A data directory too deep, or one that is not there, stops the start with a sentence."""
-    assert "too long" in await refusal(tmp_path / ("d" * 100) / "s")
+async def test_a_deep_data_directory_is_no_hindrance(tmp_path: Path) -> None:
+    """A path longer than a socket's address holds is reached by way of its directory."""
+    deep = tmp_path / ("d" * 150) / "s"
+    deep.parent.mkdir()
+    async with opened(deep) as door:
+        assert (await door.ask(command="ping"))["ok"]
+        assert "another process" in await refusal(deep)
+    assert list(deep.parent.iterdir()) == []
+
+
+async def test_a_system_without_that_way_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no such way exists the start is refused with what to change."""
+    monkeypatch.setattr(socket_names, "DESCRIPTORS", tmp_path / "nowhere")
+    deep = tmp_path / ("d" * 150) / "s"
+    deep.parent.mkdir()
+    assert "shorter data directory" in await refusal(deep)
+
+
+async def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """Where the socket cannot be made the start is refused with the reason."""
     assert "cannot listen" in await refusal(tmp_path / "none" / "s")
 
 

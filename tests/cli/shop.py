@@ -36,7 +36,7 @@ class CommandLine:
 
     def run(self, *words: str, **more: str) -> Result:
         """One command in this process; anything but an exit is raised."""
-        environ = {**dict.fromkeys(_foreign(), None), **self.environ, **more, "COLUMNS": "100"}
+        environ = {**dict.fromkeys(_foreign(), None), **self.environ, **more}
         result = CliRunner().invoke(command_line(), list(words), env=environ)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
