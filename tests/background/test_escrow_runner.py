@@ -64,7 +64,7 @@ async def test_a_caller_who_stops_waiting_does_not_stop_the_run() -> None:
             async with asyncio.timeout(0.01):
                 await asyncio.shield(run)
         driver.gate.set()
-        assert await run == "esc_1"
+        assert str(await run) == "esc_1"
 
 
 async def test_a_fault_reaches_every_waiter_and_ends_nothing_else() -> None:
@@ -79,7 +79,7 @@ async def test_a_fault_reaches_every_waiter_and_ends_nothing_else() -> None:
         with pytest.raises(NodeUnavailable):
             await run
         driver.fault = None
-        assert await runner.start("esc_2") == "esc_2"
+        assert str(await runner.start("esc_2")) == "esc_2"
     assert faults == ["escrow run"]
 
 
@@ -93,7 +93,7 @@ async def test_a_bug_in_one_run_is_broken_for_its_waiters_only() -> None:
         with pytest.raises(Broken):
             await runner.start("esc_1")
         driver.fault = None
-        assert await runner.start("esc_2") == "esc_2"
+        assert str(await runner.start("esc_2")) == "esc_2"
 
 
 async def test_draining_starts_nothing_new_and_stops_what_is_too_slow() -> None:
