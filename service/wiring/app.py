@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ SIMULATOR_CREDIT_USD = Decimal(25)
 SIMULATOR_SEED = 7
 RECONNECT_S = 1.0
 SWEEP_PAUSE_S = 0.1
+# New objects, then young and middle collections, before the garbage collector looks further.
+COLLECTED_AFTER = (10_000, 20, 20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,7 @@ async def serve(settings: Settings, *, started: Callable[[Running], None]) -> No
     """Serve until SIGTERM or SIGINT, then drain and return. `started` is told once all is up."""
     stop = _stop_signal()
     async with running_service(settings) as running:
+        _spare_the_collector()
         started(running)
         await stop.wait()
 
@@ -97,6 +101,13 @@ async def serve_simulator(settings: Settings, *, started: Callable[[Address], No
     async with listening(app, settings.upstream.simulator_listen) as address:
         started(address)
         await stop.wait()
+
+
+def _spare_the_collector() -> None:
+    """What stands after the start stays: walking it for garbage took a sixth of a sale's CPU."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTED_AFTER)
 
 
 def _stop_signal() -> asyncio.Event:
