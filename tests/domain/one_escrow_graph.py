@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from service.domain import escrow_events as on
-from service.domain.accounts import Account
+from service.domain.accounts import (
+    COST_ACCOUNTS,
+    COST_UNATTRIBUTED,
+    UPSTREAM_CREDITS,
+    Account,
+    available,
+)
 from service.domain.escrow_record import IN_FLIGHT, CostStanding, Escrow, EscrowState
 from service.domain.ledger import Transition
 from service.domain.pricing import kept_when_lapsed_msat
@@ -45,12 +51,30 @@ Identity = tuple[Escrow, int, frozenset[tuple[str, int, int, int]]]
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """`truth` is what the upstream really took for it, in pico-USD, whether it says so or not."""
+    """`truth` is what the upstream really took for it, in pico-USD, whether it says so or not.
+
+    What is asked of every world is counted once: its claim on the caller's credit, what its books
+    miss of its truth, whether the upstream's usage says nothing certain about it yet, and what
+    stands on its cost accounts, in all and unattributed.
+    """
 
     row: Escrow
     rows: BooksRows
     truth: int = 0
     moves: list[Move] = field(default_factory=list)
+    credit_claimed: int = field(init=False)
+    missing: int = field(init=False)
+    unquiet: bool = field(init=False)
+    cost: int = field(init=False)
+    unattributed: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count."""
+        self.credit_claimed = self.claimed(available(self.row.caller_id))
+        self.missing = self.truth + self.net(UPSTREAM_CREDITS)
+        self.unquiet = self.in_flight or self.awaited
+        self.cost = sum(self.net(account) for account in COST_ACCOUNTS)
+        self.unattributed = self.net(COST_UNATTRIBUTED)
 
     def claimed(self, account: Account) -> int:
         """Its part of what a guard on this account reads."""

@@ -6,7 +6,8 @@ and repeated after it. The product then interleaves two of them in every order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import gc
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
@@ -25,7 +26,16 @@ ADDRESS_DAY = chart.address_exposure(ADDRESS, DAY)
 PAYMENTS = frozenset({"invoice_settled", "covered_by_credit"})
 
 
+@pytest.fixture(autouse=True)
+def _no_collection() -> Iterator[None]:
+    """A million tuples without a cycle: collecting would only look at them again and again."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("credit", [0, 2_000, CEILING])
 def test_two_escrows_in_every_order(
     credit: int, record_property: Callable[[str, object], None]
@@ -134,8 +144,7 @@ def prove_opening(opening: Opening) -> None:
 
 def prove_costs(world: World) -> None:
     """What the upstream took is what our cost accounts say; unattributed only what none knew."""
-    booked = sum(node.net(account) for node in world.nodes for account in chart.COST_ACCOUNTS)
-    assert booked + world.rest == sum(node.truth for node in world.nodes)
-    alone = sum(node.net(chart.COST_UNATTRIBUTED) for node in world.nodes)
-    if alone or world.rest:
-        assert any(node.unconfirmed for node in world.nodes)
+    nodes = world.nodes
+    assert sum(node.cost for node in nodes) + world.rest == sum(node.truth for node in nodes)
+    if world.rest or any(node.unattributed for node in nodes):
+        assert any(node.unconfirmed for node in nodes)

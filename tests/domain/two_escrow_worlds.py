@@ -31,7 +31,6 @@ TERMS = ExposureTerms(
     newcomers_day_pusd=2 * CEILING,
     proven_day_pusd=2 * CEILING,
 )
-AVAILABLE = chart.available(CALLER)
 SETTLED = chart.settled(CALLER)
 EVERY = 101  # edge whose additivity is proven on the whole ledger
 
@@ -51,13 +50,13 @@ class World(NamedTuple):
     @property
     def quiet(self) -> bool:
         """Whether costs may be compared now."""
-        return not any(node.in_flight or node.awaited for node in self.nodes)
+        return not (self.first.unquiet or (self.second is not None and self.second.unquiet))
 
     @property
     def unexplained_pusd(self) -> int:
         """What the upstream took and our books do not have."""
-        booked = -sum(node.net(chart.UPSTREAM_CREDITS) for node in self.nodes)
-        return sum(node.truth for node in self.nodes) - booked - self.rest
+        second = self.second.missing if self.second is not None else 0
+        return self.first.missing + second - self.rest
 
 
 class Opening(NamedTuple):
@@ -97,7 +96,8 @@ class Search:
 
     def spendable(self, world: World) -> int:
         """The caller's credit, reservations taken off."""
-        return self.credit - sum(node.claimed(AVAILABLE) for node in world.nodes)
+        second = world.second.credit_claimed if world.second is not None else 0
+        return self.credit - world.first.credit_claimed - second
 
     def _first(self) -> Node:
         shape = Shape(ceiling=CEILING, credit=min(self.credit, CEILING))
