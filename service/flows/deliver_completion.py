@@ -6,7 +6,7 @@ written on the wire. Only a settled or released escrow is ever opened here.
 
 from __future__ import annotations
 
-from service.domain.errors import CompletionGone, DependencyFault, SealBroken, StaleEscrow
+from service.domain.errors import CompletionGone, SealBroken, StaleEscrow
 from service.domain.escrow_events import (
     BodiesShredded,
     ClaimLapsed,
@@ -41,9 +41,7 @@ class DeliverCompletion:
         Raises CompletionGone when it is refunded or no longer kept, DependencyFault when
         releases are stopped. Whoever calls has checked that the caller may read it.
         """
-        if self._gate.closed_by is not None:
-            message = "Releases are stopped until the operator has looked at the books."
-            raise DependencyFault(message, retry_after_s=60)
+        await self._gate.ping()
         if escrow.state not in PAID:
             raise CompletionGone(_gone(escrow))
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from service.domain.errors import BooksBusy, Broken, StaleEscrow
+from service.domain.errors import BooksBusy, Broken, DependencyFault, StaleEscrow
 from service.domain.escrow_events import EscrowEvent
 from service.domain.escrow_record import Escrow
 from service.domain.ledger import StoredBodies, Transition
@@ -27,6 +27,12 @@ class ReleaseGate:
     def __init__(self) -> None:
         """Open."""
         self.closed_by: Broken | None = None
+
+    async def ping(self) -> None:
+        """Return while completions may be released. Raises DependencyFault."""
+        if self.closed_by is not None:
+            message = "Releases are stopped until the operator has looked at the books."
+            raise DependencyFault(message, retry_after_s=60)
 
 
 class EventRecorder:
@@ -58,14 +64,23 @@ class EventRecorder:
         Raises StaleEscrow when the row moved on, IllegalTransition when the event cannot happen,
         ExposureExceeded when a guarded event was refused.
         """
-        transition = escrow_transition(
-            escrow, event, at_ms=self._clock.now_ms(), retention=self._retention, bodies=bodies
-        )
-        applied = await self.apply(transition)
+        applied = await self.apply(self._transition(escrow, event, bodies))
         if applied.escrow is None:
             message = f"{escrow.escrow_id} is not in the books"
             raise StaleEscrow(message)
         return applied.escrow
+
+    def _transition(
+        self, escrow: Escrow, event: EscrowEvent, bodies: StoredBodies | None
+    ) -> Transition:
+        at_ms = self._clock.now_ms()
+        try:
+            return escrow_transition(
+                escrow, event, at_ms=at_ms, retention=self._retention, bodies=bodies
+            )
+        except Broken as broken:
+            self._gate.closed_by = broken
+            raise
 
     async def apply(self, transition: Transition) -> Applied:
         """Apply any transition, patiently while the books are busy, and wake its waiters."""

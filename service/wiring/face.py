@@ -39,6 +39,7 @@ def build_service_face(service: Service, *, is_draining: Callable[[], bool]) -> 
                 "upstream": parts.upstream.ping,
                 "rate": parts.rates.current,
                 "models": service.catalogue.ping,
+                "releases": service.gate.ping,
             },
             registry=parts.metrics.registry,
             is_draining=is_draining,
