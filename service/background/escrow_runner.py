@@ -39,7 +39,7 @@ class EscrowRunner:
         """How many runs are under way."""
         return len(self._runs)
 
-    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
+    def start(self, escrow_id: str, *, known: Escrow | None = None) -> asyncio.Future[Escrow]:
         """Drive this escrow, or join the run that does. Raises Draining."""
         run = self._runs.get(escrow_id)
         if run is not None:
@@ -49,7 +49,9 @@ class EscrowRunner:
             raise Draining(message, retry_after_s=5)
         run = asyncio.get_running_loop().create_future()
         self._runs[escrow_id] = run
-        task = self._tasks.create_task(self._run(escrow_id, run), name=f"escrow {escrow_id[:12]}")
+        task = self._tasks.create_task(
+            self._run(escrow_id, known, run), name=f"escrow {escrow_id[:12]}"
+        )
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return run
@@ -67,10 +69,10 @@ class EscrowRunner:
             task.cancel()
         return len(unfinished)
 
-    async def _run(self, escrow_id: str, run: asyncio.Future[Escrow]) -> None:
+    async def _run(self, escrow_id: str, known: Escrow | None, run: asyncio.Future[Escrow]) -> None:
         """Supervised, so that one escrow's bug does not end the process and with it all others."""
         try:
-            await self._supervisor.once("escrow run", lambda: self._drive(escrow_id, run))
+            await self._supervisor.once("escrow run", lambda: self._drive(escrow_id, known, run))
         except asyncio.CancelledError:
             run.set_exception(Draining("This service is restarting; repeat the same request."))
             raise
@@ -82,10 +84,12 @@ class EscrowRunner:
                 )
             run.exception()  # retrieved: a run that nobody waits for is no warning
 
-    async def _drive(self, escrow_id: str, run: asyncio.Future[Escrow]) -> None:
+    async def _drive(
+        self, escrow_id: str, known: Escrow | None, run: asyncio.Future[Escrow]
+    ) -> None:
         async with self._slots:
             try:
-                run.set_result(await self._driver.drive(escrow_id))
+                run.set_result(await self._driver.drive(escrow_id, known=known))
             except CobotMeterError as error:
                 run.set_exception(error)
                 raise

@@ -180,7 +180,7 @@ class AskCompletion:
 
     async def _open(self, ask: Ask, key: AskKey, caller_id: str) -> Answer:
         escrow = await self._opening.open(ask.request, ask=key, caller_id=caller_id)
-        run = self._runs.start(escrow.escrow_id)
+        run = self._runs.start(escrow.escrow_id, known=escrow)
         if ask.respond_async:
             return self._accepted(escrow, caller_id)
         escrow = await self._finished(run, escrow.escrow_id, self._waits.first_s)

@@ -51,9 +51,9 @@ class EscrowDriver:
         self._clock = clock
         self._retention = retention
 
-    async def drive(self, escrow_id: str) -> Escrow:
+    async def drive(self, escrow_id: str, *, known: Escrow | None = None) -> Escrow:
         """The escrow where it waits for the outside or has ended. Raises EscrowNotFound."""
-        escrow = await self._read(escrow_id)
+        escrow = known or await self._read(escrow_id)
         for _ in range(STEPS_MAX):
             try:
                 moved = await self._step(escrow)

@@ -70,7 +70,7 @@ class OpenEscrow:
         return await self._open(request, ask, caller_id)
 
     async def _open(self, request: CompletionRequest, ask: AskKey, caller_id: str) -> Escrow:
-        standing = await self._books.standing(caller_id)
+        standing = await self._standing(ask, caller_id)
         if standing.blocked:
             message = "The operator of this service has blocked this caller."
             raise CallerBlocked(message)
@@ -98,6 +98,11 @@ class OpenEscrow:
             )
         )
         return escrow
+
+    async def _standing(self, ask: AskKey, caller_id: str) -> CallerStanding:
+        if ask.nameless:
+            return CallerStanding(caller_id=caller_id)  # named a moment ago: nobody's yet
+        return await self._books.standing(caller_id)
 
     async def _quote(
         self, request: CompletionRequest, standing: CallerStanding, now_ms: int

@@ -23,7 +23,7 @@ class ScriptedDriver:
         self.calls: list[str] = []
         self.fault: Exception | None = None
 
-    async def drive(self, escrow_id: str) -> Escrow:
+    async def drive(self, escrow_id: str, *, known: Escrow | None = None) -> Escrow:
         self.calls.append(escrow_id)
         await self.gate.wait()
         if self.fault is not None:

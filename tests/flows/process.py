@@ -104,11 +104,11 @@ class Runs:
         self.driver: EscrowDriver | None = None
         self._tasks: dict[str, asyncio.Task[Escrow]] = {}
 
-    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
+    def start(self, escrow_id: str, *, known: Escrow | None = None) -> asyncio.Future[Escrow]:
         task = self._tasks.get(escrow_id)
         if task is None or task.done():
             assert self.driver is not None
-            task = asyncio.ensure_future(self.driver.drive(escrow_id))
+            task = asyncio.ensure_future(self.driver.drive(escrow_id, known=known))
             self._tasks[escrow_id] = task
         return task
 
