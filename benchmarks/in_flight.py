@@ -24,8 +24,8 @@ MEMORY_BAR_MIB = 120
 KIB = 1_024
 NEVER_MS = 600_000
 QUIET_S = 0.5
-QUIET_CPU_S = 0.03
-SETTLES_S = 60.0
+QUIET_CPU_S = 0.1
+SETTLES_S = 20.0
 
 
 def measure(size: Size) -> str:
