@@ -27,23 +27,36 @@ def connect_writer(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
 
     It may be used by another thread than the one that opens it, by one thread at a time.
     """
-    connection = _connect(path, busy_timeout_s=busy_timeout_s)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA secure_delete = ON")
-    # What a savepoint would restore is kept in memory, not in a temporary file.
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-    return connection
+    return _set_up(
+        _connect(path, busy_timeout_s=busy_timeout_s),
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "secure_delete = ON",
+        # What a savepoint would restore is kept in memory, not in a temporary file.
+        "temp_store = MEMORY",
+        f"cache_size = -{WRITER_CACHE_KIB}",
+        f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+    )
 
 
 def connect_reader(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
     """A connection that only reads, and never waits for the writer."""
-    connection = _connect(path, busy_timeout_s=busy_timeout_s)
-    connection.execute("PRAGMA query_only = ON")
-    connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+    return _set_up(
+        _connect(path, busy_timeout_s=busy_timeout_s),
+        "query_only = ON",
+        f"cache_size = -{READER_CACHE_KIB}",
+    )
+
+
+def _set_up(connection: sqlite3.Connection, *pragmas: str) -> sqlite3.Connection:
+    """The connection with its pragmas; closed when the file turns out to be no database."""
+    try:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
