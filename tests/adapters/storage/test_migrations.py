@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,9 @@ def test_the_newest_revision_is_the_one_that_is_asked_for() -> None:
 def test_the_migrated_schema_is_that_of_the_tables(path: Path, tmp_path: Path) -> None:
     """Tables, constraints and indexes are word for word what Core would make."""
     made = tmp_path / "made.sqlite3"
-    METADATA.create_all(create_engine(f"sqlite:///{made}"))
+    engine = create_engine(f"sqlite:///{made}")
+    METADATA.create_all(engine)
+    engine.dispose()
     migrated = {name: text for name, text in schema_of(path).items() if "refuses" not in name}
     assert migrated == schema_of(made)
 
@@ -96,7 +99,7 @@ def test_books_are_made_for_their_owner_alone(tmp_path: Path) -> None:
 
 def test_books_of_a_newer_version_are_refused(path: Path) -> None:
     """One line says so, and nothing is changed."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     with pytest.raises(SettingInvalid, match="another version"):
@@ -173,7 +176,7 @@ async def test_reports_need_books_of_this_version(path: Path, tmp_path: Path) ->
     empty.touch()
     older = tmp_path / "older.sqlite3"
     shutil.copy(path, older)
-    with sqlite3.connect(older) as connection:
+    with closing(sqlite3.connect(older)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '0000'")
     connection.close()
     for file, line in (
