@@ -71,10 +71,11 @@ def _rates(size: Size) -> tuple[list[float], list[float], float]:
                     port=port,
                     count=size.many_in_flight * size.waves,
                     in_flight=size.many_in_flight,
+                    spread_ms=size.upstream_ms,
                 )
                 figures = load(plan, core=other)
                 if number:  # the first is the warm-up
-                    rates.append(figures.done / figures.wall_s)
+                    rates.append(figures.per_s)
         return direct, through, stack.child.rss_bytes() / MIB
 
 

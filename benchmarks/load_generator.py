@@ -26,27 +26,33 @@ MESSAGES = 20
 MESSAGE_CHARS = 235
 OK, PAYMENT_REQUIRED = 200, 402
 WAITING = ("pollers", "askers")
+Done = tuple[float, float]  # when, and how long it took
 _OFFER = re.compile(rb'L402 macaroon="([^"]+)", invoice="([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to do. `port` serves asks, `node_port` the wallet."""
+    """What to do. `port` serves asks, `node_port` the wallet.
+
+    Buyers begin spread over `spread_ms`: agents do not come all in the same moment, and a crowd in
+    step would measure how long the upstream and we wait for each other.
+    """
 
     kind: str
     port: int
     count: int
     in_flight: int
     node_port: int = 0
+    spread_ms: int = 0
     model: str = "mock/model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What came of it: seconds on the wall for all, and the middle one's milliseconds."""
+    """What came of it: how many a second once all were under way, and the middle one's time."""
 
     done: int
-    wall_s: float
+    per_s: float
     p50_ms: float
 
 
@@ -135,26 +141,36 @@ async def _run(plan: Plan) -> Figures:
         "direct": Buyer.direct,
     }
     action = actions[plan.kind]
-    turns, times_s = iter(range(plan.count)), list[float]()
-    started = time.perf_counter()
+    turns, done = iter(range(plan.count)), list[Done]()
     async with asyncio.TaskGroup() as tasks:
-        for buyer in buyers:
-            tasks.create_task(_repeat(buyer, action, turns, times_s))
-    wall_s = time.perf_counter() - started
-    times_s.sort()
-    return Figures(done=len(times_s), wall_s=wall_s, p50_ms=times_s[len(times_s) // 2] * 1_000)
+        for number, buyer in enumerate(buyers):
+            pause_s = plan.spread_ms / 1_000 * number / plan.in_flight
+            tasks.create_task(_repeat(buyer, action, turns, done, pause_s=pause_s))
+    times_s = sorted(took_s for _, took_s in done)
+    return Figures(done=len(done), per_s=_steady(done), p50_ms=times_s[len(times_s) // 2] * 1_000)
+
+
+def _steady(done: list[Done]) -> float:
+    """The rate of the middle: without those who came before all were there, or after some left."""
+    first, last = len(done) // 5, len(done) * 4 // 5
+    seconds = done[last][0] - done[first][0]
+    return (last - first) / seconds
 
 
 async def _repeat(
     buyer: Buyer,
     action: Callable[[Buyer], Awaitable[object]],
     turns: Iterator[int],
-    times_s: list[float],
+    done: list[Done],
+    *,
+    pause_s: float,
 ) -> None:
+    await asyncio.sleep(pause_s)
     for _ in turns:
         started = time.perf_counter()
         await action(buyer)
-        times_s.append(time.perf_counter() - started)
+        ended = time.perf_counter()
+        done.append((ended, ended - started))
 
 
 async def _buyer(plan: Plan) -> Buyer:
@@ -164,7 +180,6 @@ async def _buyer(plan: Plan) -> Buyer:
 
 async def _wait(plan: Plan) -> Figures:
     """Everybody asks what will not be answered; they are held until a line comes in."""
-    started = time.perf_counter()
     buyers = []
     async with asyncio.TaskGroup() as tasks:
         for _ in range(plan.count):
@@ -175,7 +190,7 @@ async def _wait(plan: Plan) -> Figures:
         await asyncio.to_thread(sys.stdin.buffer.readline)
         for buyer in buyers:
             buyer.hang_up()
-    return Figures(done=len(buyers), wall_s=time.perf_counter() - started, p50_ms=0)
+    return Figures(done=len(buyers), per_s=0, p50_ms=0)
 
 
 async def _carry_out(plan: Plan) -> Figures:

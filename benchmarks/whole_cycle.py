@@ -46,7 +46,7 @@ class Side:
         cpu_s = stack.child.cpu_s() - cpu_before_s
         assert stack.upstream_count() - runs_before == figures.done == self.cycles
         self.cpu_us.append(cpu_s / figures.done * US)
-        self.per_s.append(figures.done / figures.wall_s)
+        self.per_s.append(figures.per_s)
         self.p50_ms.append(figures.p50_ms)
 
     def forget(self) -> None:
