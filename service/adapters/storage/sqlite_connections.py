@@ -61,6 +61,9 @@ def _set_up(connection: sqlite3.Connection, *pragmas: str) -> sqlite3.Connection
 
 
 def _connect(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
+    # Bound as it is anyway; without an adapter the driver looks for one at every NULL, for longer
+    # than it takes to bind it.
+    sqlite3.register_adapter(type(None), _as_it_is)
     # mode=rw: a missing file is an error here, and its creation is the migration's.
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
@@ -70,6 +73,10 @@ def _connect(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=STATEMENTS_CACHED,
     )
+
+
+def _as_it_is(value: None) -> None:
+    return value
 
 
 class WriterLock:
