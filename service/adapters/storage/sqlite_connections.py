@@ -16,8 +16,8 @@ from service.domain.errors import SettingInvalid
 
 STATEMENTS_CACHED = 256
 # Pages kept in memory by the writer and by each reader, in KiB.
-WRITER_CACHE_KIB = 16_384
-READER_CACHE_KIB = 4_096
+WRITER_CACHE_KIB = 4_096
+READER_CACHE_KIB = 1_024
 # The write-ahead log is folded into the file after so many pages of 4 KiB.
 CHECKPOINT_PAGES = 2_000
 
