@@ -72,7 +72,9 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     fields = {"model": model, "messages": orjson.Fragment(messages), **fields}
     return ChatRequest(
         completion=CompletionRequest(
-            body=orjson.dumps(fields),
+            # A copy of its own length: orjson's buffer has up to twice as much, for as long as the
+            # caller waits.
+            body=bytes(memoryview(orjson.dumps(fields))),
             model=model,
             max_tokens=max_tokens,
             prompt_bytes=prompt_bytes,
