@@ -9,6 +9,7 @@ ask waits for the upstream.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from statistics import median
 
 from benchmarks.load_generator import Plan
@@ -28,55 +29,83 @@ QUIET_CPU_S = 0.1
 SETTLES_S = 20.0
 
 
+@dataclass(slots=True)
+class Rates:
+    """A second, round by round, and the service's memory after the warm-up and at the end."""
+
+    direct: list[float] = field(default_factory=list)
+    through: list[float] = field(default_factory=list)
+    asks: list[int] = field(default_factory=list)
+    memory_mib: list[float] = field(default_factory=list)
+
+    def growth(self) -> str:
+        """By how much each further ask made the process grow."""
+        asks, mib = self.asks[-1] - self.asks[0], self.memory_mib[-1] - self.memory_mib[0]
+        kib_each = mib * MIB / KIB / asks
+        last = f"{self.memory_mib[-1]:.0f} MiB after {self.asks[-1]:,} asks"
+        return f"Memory: {last}, {kib_each:.1f} KiB for each after the first {self.asks[0]:,}."
+
+
 def measure(size: Size) -> str:
     """The tables of this benchmark."""
-    direct, through, memory_mib = _rates(size)
-    found = ratios(through, direct)
+    rates = _rates(size)
+    found = ratios(rates.through, rates.direct)
     polls_kib = _polls_kib(size)
     asks_kib = _asks_kib(size)
-    measured = table(("", "a second"), [("direct", spread(direct)), ("ask → 402", spread(through))])
-    verdicts = bars(
-        [
-            Bar(
-                what=f"rate at {size.many_in_flight} in flight, service / direct",
-                value=median(found),
-                limit=RATE_BAR,
-                at_most=False,
-            ),
-            _waiting("until an invoice is paid", polls_kib),
-            _waiting("until the upstream answers", asks_kib),
-            Bar(what="memory after load", value=memory_mib, limit=MEMORY_BAR_MIB, unit="MiB"),
-        ]
+    rows = [("direct", spread(rates.direct)), ("ask → 402", spread(rates.through))]
+    memory = Bar(
+        what=f"memory after {rates.asks[0]:,} asks",
+        value=rates.memory_mib[0],
+        limit=MEMORY_BAR_MIB,
+        unit="MiB",
     )
-    return f"{measured}\n\nRatios by round: {spread(found, 3)}\n\n{verdicts}"
+    rate = Bar(
+        what=f"rate at {size.many_in_flight} in flight, service / direct",
+        value=median(found),
+        limit=RATE_BAR,
+        at_most=False,
+    )
+    waiting = [
+        _waiting("until an invoice is paid", polls_kib),
+        _waiting("until the upstream answers", asks_kib),
+    ]
+    return "\n\n".join(
+        (
+            table(("", "a second"), rows),
+            f"Ratios by round: {spread(found, 3)}",
+            rates.growth(),
+            bars([rate, *waiting, memory]),
+        )
+    )
 
 
 def _waiting(until: str, kib: float) -> Bar:
     return Bar(what=f"a caller who waits {until}", value=kib, limit=WAITER_BAR_KIB, unit="KiB")
 
 
-def _rates(size: Size) -> tuple[list[float], list[float], float]:
-    """A second, round by round: direct, through the service; and its memory at the end."""
-    direct: list[float] = []
-    through: list[float] = []
-    _, other = cores()
+def _rates(size: Size) -> Rates:
+    """The first round is the warm-up."""
+    rates = Rates()
+    count = size.many_in_flight * size.waves
     with service_stack(latency_ms=size.upstream_ms) as stack:
         for number in range(size.rounds + 1):
-            for kind, port, rates in (
-                ("direct", stack.upstream_port, direct),
-                ("asks", stack.port, through),
+            for kind, port, per_s in (
+                ("direct", stack.upstream_port, rates.direct),
+                ("asks", stack.port, rates.through),
             ):
                 plan = Plan(
                     kind=kind,
                     port=port,
-                    count=size.many_in_flight * size.waves,
+                    count=count,
                     in_flight=size.many_in_flight,
                     spread_ms=size.upstream_ms,
                 )
-                figures = load(plan, core=other)
-                if number:  # the first is the warm-up
-                    rates.append(figures.per_s)
-        return direct, through, stack.child.rss_bytes() / MIB
+                figures = load(plan, core=cores()[1])
+                if number:
+                    per_s.append(figures.per_s)
+            rates.asks.append(count * (number + 1))
+            rates.memory_mib.append(stack.child.rss_bytes() / MIB)
+    return rates
 
 
 def _polls_kib(size: Size) -> float:

@@ -1,0 +1,1 @@
+"""That the benchmarks run, and that their tables say what was measured."""

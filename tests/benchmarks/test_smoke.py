@@ -1,0 +1,44 @@
+"""Each benchmark runs from end to end. Nothing here looks at a figure: tests are never timed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import BENCHMARKS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """`python -m benchmarks` with these arguments."""
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="CPU and memory are read from /proc")
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_benchmark_runs(name: str) -> None:
+    """At its smallest size it ends well, and prints its table and its bars."""
+    result = run("--smoke", name)
+    assert result.returncode == 0, result.stderr
+    assert f"## {name}" in result.stdout
+    assert "measured" in result.stdout
+    assert "Ratios by round" in result.stdout
+
+
+def test_unknown_name_is_refused() -> None:
+    """A name that is none ends in one sentence with those that are."""
+    result = run("speed")
+    assert result.returncode == 2
+    assert f"there is no speed; there are {', '.join(BENCHMARKS)}" in result.stderr
