@@ -69,7 +69,8 @@ def service_stack(
             **(settings or {}),
         }
         with running("service", "serve", core=measured, env=env) as child:
-            child.wait_ready(f"http://127.0.0.1:{port}/readyz")
+            # Not /readyz, which repeats a first "not yet" for five seconds.
+            child.wait_ready(f"http://127.0.0.1:{port}/v1/models")
             yield Stack(child=child, port=port, node_port=node_port, upstream_port=upstream_port)
 
 
