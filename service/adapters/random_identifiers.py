@@ -8,6 +8,7 @@ what the names are for.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import secrets
@@ -25,11 +26,11 @@ class KeyedIdentifiers:
 
     def escrow_id(self) -> str:
         """`esc_`, the time, 256 random bits: knowing one is the right to see state and invoice."""
-        return f"esc_{self._time()}{secrets.token_urlsafe(32)}"
+        return f"esc_{self._time()}{_random_256()}"
 
     def topup_id(self) -> str:
         """`top_`, the time and 256 random bits."""
-        return f"top_{self._time()}{secrets.token_urlsafe(32)}"
+        return f"top_{self._time()}{_random_256()}"
 
     def caller_id(self) -> str:
         """`c_`, the time and 128 random bits."""
@@ -43,3 +44,8 @@ class KeyedIdentifiers:
     def _time(self) -> str:
         """Milliseconds in hexadecimal, of one length until the year 2527, so that text sorts."""
         return f"{self._clock.now_ms():011x}"
+
+
+def _random_256() -> str:
+    """256 random bits in letters and digits: every end of it can be typed after a command."""
+    return base64.b32encode(secrets.token_bytes(32)).decode().rstrip("=").lower()

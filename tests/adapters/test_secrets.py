@@ -59,8 +59,8 @@ def test_names_sort_by_time_and_are_not_guessed() -> None:
     clock = FakeClock()
     names = KeyedIdentifiers(preimage_key=b"s" * 32, clock=clock)
     for make, random_characters in (
-        (names.escrow_id, 43),
-        (names.topup_id, 43),
+        (names.escrow_id, 52),
+        (names.topup_id, 52),
         (names.caller_id, 32),
     ):
         first, second = make(), make()
@@ -68,6 +68,14 @@ def test_names_sort_by_time_and_are_not_guessed() -> None:
         later = make()
         assert first[:-random_characters] == second[:-random_characters] < later
         assert first[-random_characters:] != second[-random_characters:]
+
+
+def test_every_end_of_a_name_can_be_typed() -> None:
+    """Letters and digits only: no end of a name begins with the dash of an option."""
+    names = KeyedIdentifiers(preimage_key=b"s" * 32, clock=FakeClock())
+    for make in (names.escrow_id, names.topup_id, names.caller_id):
+        kind, _, rest = make().partition("_")
+        assert f"{kind}{rest}".isalnum()
 
 
 @given(body=st.binary(max_size=2_000))
