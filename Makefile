@@ -55,12 +55,13 @@ bench: $(DEV) ## measure against the naive stack and the raw database
 	@$(BIN)/python -m benchmarks
 
 lock: $(LOCKING) ## write the locks anew (UPGRADE=1 moves to the newest versions)
-	$(say) 'locks with hashes: runtime, dev, locking, foreign clients'
+	$(say) 'locks with hashes: runtime, dev, locking, foreign clients, Go'
 	@$(COMPILE) --group pyproject.toml:dev pyproject.toml -o requirements/dev.lock
 	@$(COMPILE) --group pyproject.toml:build pyproject.toml -c requirements/dev.lock -o requirements/runtime.lock
 	@$(COMPILE) --group pyproject.toml:lock -o requirements/locking.lock
 	@$(COMPILE) requirements/foreign-l402-requests.in -o requirements/foreign-l402-requests.lock
 	@$(COMPILE) requirements/foreign-pyl402.in -o requirements/foreign-pyl402.lock
+	@$(COMPILE) requirements/go.in -o requirements/go.lock
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --annotation-style line --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
