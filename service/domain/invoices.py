@@ -30,6 +30,19 @@ class InvoiceOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldOrder:
+    """The same for an invoice whose payment is held until the preimage is shown, or given back.
+
+    `payment_hash` is that of a preimage only we know; the node learns it when the hold is settled.
+    """
+
+    payment_hash: str
+    amount_msat: int
+    memo: str
+    expiry_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Invoice:
     """What the node says of one invoice. `payment_hash` is 64 lower-case hex digits.
 
@@ -44,6 +57,19 @@ class Invoice:
     expires_at_s: int
     amount_paid_msat: int = 0
     settle_index: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldInvoice:
+    """A hold invoice as it is now.
+
+    While ACCEPTED, `held_msat` is what the payer has locked, and `held_until_height` the block at
+    which the first part of it times out: the node gives it back some blocks before (lnd: 18).
+    """
+
+    invoice: Invoice
+    held_msat: int = 0
+    held_until_height: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,9 @@ one file, has faults on demand, and refuses to start on anything that says mainn
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from service.adapters.lightning.bolt11 import MAX_AMOUNT_MSAT
-from service.adapters.lightning.bolt11_writing import MAX_MEMO_OCTETS
 from service.adapters.lightning.dev_node_faults import NO_FAULTS, NodeFaults
 from service.adapters.lightning.dev_node_invoices import DevInvoice
 from service.adapters.lightning.dev_node_log import Accepted, Added, Canceled, Reopened, Settled
@@ -27,13 +24,12 @@ from service.adapters.lightning.dev_node_payments import (
 )
 from service.adapters.lightning.dev_node_signing import NETWORK, sign_order, spoil
 from service.adapters.lightning.dev_node_state import DevNodeState
-from service.adapters.lightning.invoice_check import check_invoice
+from service.adapters.lightning.invoice_check import check_invoice, check_order
 from service.adapters.lightning.settle_streams import SettleStream, SettleStreams
 from service.domain.errors import InvoiceRefused, NodeUnavailable
 from service.domain.invoices import Invoice, InvoiceOrder, InvoiceState, NodeIdentity
 from service.ports.clock import Clock
 
-MAX_EXPIRY_S = 31_536_000  # lnd's limit, a year
 WATCH_EVERY_S = 1.0
 
 
@@ -203,14 +199,7 @@ class DevNode:
     def _make(self, order: InvoiceOrder) -> DevInvoice:
         if self._faults.refuses_adds:
             raise InvoiceRefused("the development node refuses new invoices, as told")
-        if hashlib.sha256(order.preimage).hexdigest() != order.payment_hash:
-            raise InvoiceRefused("the payment hash is not that of the preimage")
-        if not 0 < order.amount_msat <= MAX_AMOUNT_MSAT:
-            raise InvoiceRefused(f"an invoice cannot ask for {order.amount_msat} msat")
-        if len(order.memo.encode()) > MAX_MEMO_OCTETS:
-            raise InvoiceRefused(f"a memo has at most {MAX_MEMO_OCTETS} octets")
-        if not 0 < order.expiry_s <= MAX_EXPIRY_S:
-            raise InvoiceRefused(f"an invoice cannot expire after {order.expiry_s} s")
+        check_order(order)
         created_at_s = self._clock.now_ms() // 1000
         return self._state.record(
             Added(
