@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.adapters.lightning.lnd_stubs import lnrpc
-from service.domain.invoices import Invoice, InvoiceState, NodeIdentity
+from service.domain.invoices import HeldInvoice, Invoice, InvoiceState, NodeIdentity
 
 STATES = {
     lnrpc.Invoice.OPEN: InvoiceState.OPEN,
@@ -29,6 +29,19 @@ def invoice_of(said: Message) -> Invoice:
         expires_at_s=said.creation_date + said.expiry,
         amount_paid_msat=said.amt_paid_msat if is_settled else 0,
         settle_index=said.settle_index if is_settled else 0,
+    )
+
+
+def held_invoice_of(said: Message) -> HeldInvoice:
+    """The same with what the payer has locked, while it is ACCEPTED."""
+    invoice = invoice_of(said)
+    parts = [part for part in said.htlcs if part.state == lnrpc.InvoiceHTLCState.ACCEPTED]
+    if invoice.state is not InvoiceState.ACCEPTED or not parts:
+        return HeldInvoice(invoice=invoice)
+    return HeldInvoice(
+        invoice=invoice,
+        held_msat=sum(part.amt_msat for part in parts),
+        held_until_height=min(part.expiry_height for part in parts),
     )
 
 
