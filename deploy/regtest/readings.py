@@ -1,0 +1,57 @@
+"""What a node says of itself, as plain values. Must not know: how it was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MSAT_PER_SAT = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """What became of a payment. `preimage` and `payment_hash` are 64 hex digits.
+
+    `failure` is empty when it went through, and else lnd's reason or its refusal.
+    """
+
+    succeeded: bool
+    payment_hash: str = ""
+    preimage: str = ""
+    amount_msat: int = 0
+    fee_msat: int = 0
+    parts: int = 0
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One channel as its owner sees it. The opener pays the commitment fee out of its side."""
+
+    channel_point: str
+    peer: str
+    active: bool
+    opened_by_us: bool
+    capacity_sat: int
+    commit_fee_sat: int
+    htlcs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balances:
+    """What a node holds. Off-chain amounts are to the msat, over all channels.
+
+    `commit_fee_msat` is what this node, as the opener, has set aside for closing: it moves with
+    the fee rate and is no loss, so it counts towards `held_msat`.
+    """
+
+    local_msat: int
+    remote_msat: int
+    unsettled_local_msat: int
+    unsettled_remote_msat: int
+    commit_fee_msat: int
+    wallet_sat: int
+
+    @property
+    def held_msat(self) -> int:
+        """What is ours off the chain: it changes by payments and routing fees alone."""
+        return self.local_msat + self.commit_fee_msat
