@@ -18,7 +18,7 @@ from deploy.regtest.connection import (
     routerrpc,
 )
 from deploy.regtest.errors import NodeFault
-from deploy.regtest.readings import MSAT_PER_SAT, Balances, Channel, Payment
+from deploy.regtest.readings import Balances, Channel, Payment
 from deploy.regtest.waiting import until
 
 PAY_TIMEOUT_S = 60
@@ -111,7 +111,7 @@ class NodeCalls:
                 active=one.active,
                 opened_by_us=one.initiator,
                 capacity_sat=one.capacity,
-                commit_fee_sat=one.commit_fee,
+                fee_sat_per_kw=one.fee_per_kw,
                 htlcs=len(one.pending_htlcs),
             )
             for one in listed
@@ -121,13 +121,13 @@ class NodeCalls:
         """What it holds, on the chain and off it."""
         off = await self._ask("ChannelBalance", lnrpc.ChannelBalanceRequest())
         on = await self._ask("WalletBalance", lnrpc.WalletBalanceRequest())
-        ours = [one.commit_fee_sat for one in await self.channels() if one.opened_by_us]
+        ours = [one.set_aside_msat for one in await self.channels() if one.opened_by_us]
         return Balances(
             local_msat=off.local_balance.msat,
             remote_msat=off.remote_balance.msat,
             unsettled_local_msat=off.unsettled_local_balance.msat,
             unsettled_remote_msat=off.unsettled_remote_balance.msat,
-            commit_fee_msat=sum(ours) * MSAT_PER_SAT,
+            set_aside_msat=sum(ours),
             wallet_sat=on.confirmed_balance,
         )
 
