@@ -12,6 +12,7 @@ from service.background.supervise import Supervisor
 from service.domain.errors import Broken, CobotMeterError, Draining
 from service.domain.escrow_record import Escrow
 from service.flows.drive_escrow import EscrowDriver
+from service.ports.escrow_runs import JustOpened
 
 
 class EscrowRunner:
@@ -39,7 +40,9 @@ class EscrowRunner:
         """How many runs are under way."""
         return len(self._runs)
 
-    def start(self, escrow_id: str, *, known: Escrow | None = None) -> asyncio.Future[Escrow]:
+    def start(
+        self, escrow_id: str, *, just_opened: JustOpened | None = None
+    ) -> asyncio.Future[Escrow]:
         """Drive this escrow, or join the run that does. Raises Draining."""
         run = self._runs.get(escrow_id)
         if run is not None:
@@ -50,7 +53,7 @@ class EscrowRunner:
         run = asyncio.get_running_loop().create_future()
         self._runs[escrow_id] = run
         task = self._tasks.create_task(
-            self._run(escrow_id, known, run), name=f"escrow {escrow_id[:12]}"
+            self._run(escrow_id, just_opened, run), name=f"escrow {escrow_id[:12]}"
         )
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -69,10 +72,14 @@ class EscrowRunner:
             task.cancel()
         return len(unfinished)
 
-    async def _run(self, escrow_id: str, known: Escrow | None, run: asyncio.Future[Escrow]) -> None:
+    async def _run(
+        self, escrow_id: str, just_opened: JustOpened | None, run: asyncio.Future[Escrow]
+    ) -> None:
         """Supervised, so that one escrow's bug does not end the process and with it all others."""
         try:
-            await self._supervisor.once("escrow run", lambda: self._drive(escrow_id, known, run))
+            await self._supervisor.once(
+                "escrow run", lambda: self._drive(escrow_id, just_opened, run)
+            )
         except asyncio.CancelledError:
             run.set_exception(Draining("This service is restarting; repeat the same request."))
             raise
@@ -85,11 +92,11 @@ class EscrowRunner:
             run.exception()  # retrieved: a run that nobody waits for is no warning
 
     async def _drive(
-        self, escrow_id: str, known: Escrow | None, run: asyncio.Future[Escrow]
+        self, escrow_id: str, just_opened: JustOpened | None, run: asyncio.Future[Escrow]
     ) -> None:
         async with self._slots:
             try:
-                run.set_result(await self._driver.drive(escrow_id, known=known))
+                run.set_result(await self._driver.drive(escrow_id, just_opened=just_opened))
             except CobotMeterError as error:
                 run.set_exception(error)
                 raise

@@ -179,11 +179,12 @@ class AskCompletion:
         )
 
     async def _open(self, ask: Ask, key: AskKey, caller_id: str) -> Answer:
-        escrow = await self._opening.open(ask.request, ask=key, caller_id=caller_id)
-        run = self._runs.start(escrow.escrow_id, known=escrow)
+        opened = await self._opening.open(ask.request, ask=key, caller_id=caller_id)
+        escrow_id = opened.escrow.escrow_id
+        run = self._runs.start(escrow_id, just_opened=opened)
         if ask.respond_async:
-            return self._accepted(escrow, caller_id)
-        escrow = await self._finished(run, escrow.escrow_id, self._waits.first_s)
+            return self._accepted(opened.escrow, caller_id)
+        escrow = await self._finished(run, escrow_id, self._waits.first_s)
         answer = await self._judged(own_verdict(escrow), escrow, caller_id)
         if answer is None:
             raise errors.CompletionGone(GONE)
@@ -220,15 +221,14 @@ class AskCompletion:
 
     async def _finished(self, run: asyncio.Future[Escrow], escrow_id: str, wait_s: float) -> Escrow:
         """Wait for the shared run; whoever stops waiting does not stop the run."""
-        try:
-            async with asyncio.timeout(wait_s):
-                return await asyncio.shield(run)
-        except TimeoutError:
-            escrow = await self._books.escrow(escrow_id)
-            if escrow is None:
-                message = f"there is no escrow {escrow_id[:80]}"
-                raise errors.EscrowNotFound(message) from None
-            return escrow
+        finished, _ = await asyncio.wait((run,), timeout=wait_s)
+        if finished:
+            return run.result()
+        escrow = await self._books.escrow(escrow_id)
+        if escrow is None:
+            message = f"there is no escrow {escrow_id[:80]}"
+            raise errors.EscrowNotFound(message)
+        return escrow
 
 
 def ask_key(ask: Ask) -> AskKey:

@@ -20,6 +20,7 @@ from service.flows.run_completion import RunCompletion
 from service.flows.settle_invoice import SettleInvoice
 from service.ports.books import Books
 from service.ports.clock import Clock
+from service.ports.escrow_runs import JustOpened
 
 STEPS_MAX = 32
 
@@ -51,9 +52,12 @@ class EscrowDriver:
         self._clock = clock
         self._retention = retention
 
-    async def drive(self, escrow_id: str, *, known: Escrow | None = None) -> Escrow:
+    async def drive(self, escrow_id: str, *, just_opened: JustOpened | None = None) -> Escrow:
         """The escrow where it waits for the outside or has ended. Raises EscrowNotFound."""
-        escrow = known or await self._read(escrow_id)
+        if just_opened is not None:
+            escrow = await self._first_step(just_opened)
+        else:
+            escrow = await self._read(escrow_id)
         for _ in range(STEPS_MAX):
             try:
                 moved = await self._step(escrow)
@@ -65,6 +69,12 @@ class EscrowDriver:
                 return moved
             escrow = moved
         return escrow
+
+    async def _first_step(self, just_opened: JustOpened) -> Escrow:
+        try:
+            return await self._runs.just_opened(just_opened)
+        except StaleEscrow:
+            return await self._read(just_opened.escrow.escrow_id)
 
     async def _read(self, escrow_id: str) -> Escrow:
         escrow = await self._books.escrow(escrow_id)

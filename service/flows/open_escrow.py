@@ -18,9 +18,10 @@ from service.domain.pricing import PriceTerms, ceiling_for
 from service.domain.transitions import open_escrow
 from service.flows.offer_models import ModelCatalogue
 from service.flows.record_event import EventRecorder
-from service.flows.run_completion import request_label
+from service.flows.run_completion import request_label, run_request
 from service.ports.books import Books
 from service.ports.clock import Clock
+from service.ports.escrow_runs import JustOpened
 from service.ports.exchange_rate import ExchangeRates
 from service.ports.identifiers import Identifiers, Sealer
 
@@ -54,8 +55,8 @@ class OpenEscrow:
         self._price_terms = price_terms
         self._exposure = exposure
 
-    async def open(self, request: CompletionRequest, *, ask: AskKey, caller_id: str) -> Escrow:
-        """The opened escrow.
+    async def open(self, request: CompletionRequest, *, ask: AskKey, caller_id: str) -> JustOpened:
+        """The opened escrow, with what it will run.
 
         Raises ModelNotOffered, RequestInvalid (more tokens than the model has), RateStale,
         CallerBlocked, ExposureExceeded (nothing was spent), and StaleEscrow when the same ask was
@@ -69,7 +70,7 @@ class OpenEscrow:
                     raise  # credit spent by a parallel ask: quote again with what is left
         return await self._open(request, ask, caller_id)
 
-    async def _open(self, request: CompletionRequest, ask: AskKey, caller_id: str) -> Escrow:
+    async def _open(self, request: CompletionRequest, ask: AskKey, caller_id: str) -> JustOpened:
         standing = await self._standing(ask, caller_id)
         if standing.blocked:
             message = "The operator of this service has blocked this caller."
@@ -97,7 +98,9 @@ class OpenEscrow:
                 bodies=StoredBodies(wrapped_key=wrapped_key, request=sealed),
             )
         )
-        return escrow
+        return JustOpened(
+            escrow=escrow, request=run_request(escrow, request.body), wrapped_key=wrapped_key
+        )
 
     async def _standing(self, ask: AskKey, caller_id: str) -> CallerStanding:
         if ask.nameless:

@@ -31,6 +31,7 @@ from service.domain.retention import Retention
 from service.flows.record_event import EventRecorder
 from service.ports.books import Books
 from service.ports.clock import Clock
+from service.ports.escrow_runs import JustOpened
 from service.ports.identifiers import Sealer
 from service.ports.upstream import Upstream
 
@@ -46,6 +47,16 @@ RESTARTED = Failure(
 def request_label(escrow_id: str) -> str:
     """What the sealed request is bound to."""
     return f"{escrow_id}/request"
+
+
+def run_request(escrow: Escrow, body: bytes) -> CompletionRequest:
+    """What is sent upstream: the caller's body on the terms of the quote."""
+    return CompletionRequest(
+        body=body,
+        model=escrow.quote.model,
+        max_tokens=escrow.quote.max_tokens,
+        caller_tag=escrow.caller_id,
+    )
 
 
 def completion_label(escrow_id: str) -> str:
@@ -75,21 +86,26 @@ class RunCompletion:
         self._retention = retention
 
     async def opened(self, escrow: Escrow) -> Escrow:
-        """Send it once, unless it is too old to start now."""
-        if self._clock.now_ms() - escrow.opened_at_ms > self._retention.abandoned_ms:
-            return await self._recorder.record(escrow, Abandoned())
+        """Send what is stored, once, unless it is too old to start now."""
         try:
-            request, wrapped_key = await self._stored_request(escrow)
+            stored = await self._stored(escrow)
         except SealBroken:
             return await self._recorder.record(escrow, Abandoned())
+        return await self.just_opened(stored)
+
+    async def just_opened(self, opened: JustOpened) -> Escrow:
+        """The same with the request at hand; it may have waited for its turn."""
+        escrow = opened.escrow
+        if self._clock.now_ms() - escrow.opened_at_ms > self._retention.abandoned_ms:
+            return await self._recorder.record(escrow, Abandoned())
         requested = await self._recorder.record(escrow, UpstreamRequested())
-        return await self._send(requested, request, wrapped_key)
+        return await self._send(requested, opened.request, opened.wrapped_key)
 
     async def orphaned(self, escrow: Escrow) -> Escrow:
         """Requested, and no run of this process owns it: it may have been charged."""
         return await self._recorder.record(escrow, OutcomeIsUnknown(failure=RESTARTED))
 
-    async def _stored_request(self, escrow: Escrow) -> tuple[CompletionRequest, bytes]:
+    async def _stored(self, escrow: Escrow) -> JustOpened:
         bodies = await self._books.bodies(escrow.escrow_id)
         if bodies is None or bodies.request is None or bodies.wrapped_key is None:
             message = f"the request of {escrow.escrow_id} is not stored"
@@ -97,13 +113,9 @@ class RunCompletion:
         body = self._sealer.open(
             bodies.wrapped_key, bodies.request, label=request_label(escrow.escrow_id)
         )
-        request = CompletionRequest(
-            body=body,
-            model=escrow.quote.model,
-            max_tokens=escrow.quote.max_tokens,
-            caller_tag=escrow.caller_id,
+        return JustOpened(
+            escrow=escrow, request=run_request(escrow, body), wrapped_key=bodies.wrapped_key
         )
-        return request, bodies.wrapped_key
 
     async def _send(self, escrow: Escrow, request: CompletionRequest, wrapped_key: bytes) -> Escrow:
         current = escrow

@@ -36,6 +36,21 @@ class BodyLimits:
     timeout_s: float = 30.0
 
 
+class Body:
+    """The bytes of a body until they are taken: a caller who waits must not keep them in memory."""
+
+    __slots__ = ("_content",)
+
+    def __init__(self, content: bytes) -> None:
+        """`content` is the whole body."""
+        self._content = content
+
+    def take(self) -> bytes:
+        """The bytes, once; nothing afterwards."""
+        content, self._content = self._content, b""
+        return content
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
     """A request as it came: header names in lower case, `peer` the host that connected."""
@@ -45,7 +60,7 @@ class HttpRequest:
     query: bytes
     headers: Sequence[tuple[bytes, bytes]]
     peer: str | None
-    body: bytes = b""
+    body: Body
 
     def lines(self, name: bytes) -> list[bytes]:
         """Every value of a header, in order."""
@@ -67,7 +82,7 @@ class HttpRequest:
         return dict(fields).get(name)
 
 
-def request_of(scope: Scope, *, body: bytes = b"") -> HttpRequest:
+def request_of(scope: Scope, content: bytes = b"") -> HttpRequest:
     """The request of an ASGI scope, with the body that was read for it."""
     client = scope.get("client")
     return HttpRequest(
@@ -76,7 +91,7 @@ def request_of(scope: Scope, *, body: bytes = b"") -> HttpRequest:
         query=scope.get("query_string", b""),
         headers=scope["headers"],
         peer=client[0] if client else None,
-        body=body,
+        body=Body(content),
     )
 
 

@@ -21,7 +21,7 @@ from service.domain.errors import (
 )
 from service.domain.topups import TopupState
 from service.flows.ask_completion import Answer, AnswerKind, Ask
-from service.http_api.asgi_io import HttpRequest
+from service.http_api.asgi_io import Body, HttpRequest
 from service.http_api.askers import Askers
 from service.http_api.authentication import Proof
 from service.http_api.challenges import Challenges
@@ -62,10 +62,11 @@ class ChatRoute:
 
     async def _answer(self, request: HttpRequest) -> tuple[str, PlainAnswer]:
         proof = self._askers.proof(request)
-        if is_empty(request.body):
+        asked = _read(request.body)
+        if asked is None:
             return await self._nothing_asked(request, proof)
-        chat = parse_chat_request(request.body)
-        ask = self._ask(request, chat, proof)
+        chat, digest = asked
+        ask = self._ask(request, chat, digest, proof)
         if ask.proven_escrow_id is None:
             self._refuse_when_draining()
         if proof is not None and proof.topup_id is not None:
@@ -78,10 +79,12 @@ class ChatRoute:
             return exceeded.code, await self._exceeded(exceeded, ask)
         return answer.kind.value, self._told(answer, chat)
 
-    def _ask(self, request: HttpRequest, chat: ChatRequest, proof: Proof | None) -> Ask:
+    def _ask(
+        self, request: HttpRequest, chat: ChatRequest, digest: str, proof: Proof | None
+    ) -> Ask:
         return Ask(
             request=chat.completion,
-            request_sha256=sha256(request.body).hexdigest(),
+            request_sha256=digest,
             method=request.method,
             path=CHAT_PATH,
             address=self._askers.address(request),
@@ -136,6 +139,14 @@ class ChatRoute:
         if self._parts.is_draining():
             message = "This service is restarting; repeat the same request in a moment."
             raise Draining(message, retry_after_s=DRAINING_RETRY_S)
+
+
+def _read(body: Body) -> tuple[ChatRequest, str] | None:
+    """What is asked for, and the digest of the bytes as they came; None for an empty body."""
+    content = body.take()
+    if is_empty(content):
+        return None
+    return parse_chat_request(content), sha256(content).hexdigest()
 
 
 def idempotency_key(request: HttpRequest) -> str | None:

@@ -41,13 +41,13 @@ async def serve(
 ) -> None:
     """One exchange with a handler; nothing is sent to a caller who hung up."""
     try:
-        body = await read_body(scope, receive, limits) if scope["method"] in _WITH_BODY else b""
+        has_body = scope["method"] in _WITH_BODY
+        request = request_of(scope, await read_body(scope, receive, limits) if has_body else b"")
     except CallerGone:
         return
     except CobotMeterError as fault:
         await send_answer(send, error_response(fault))
         return
-    request = request_of(scope, body=body)
     answer = await while_connected(receive, answered(handler, request))
     if answer is not None:
         await send_answer(send, answer)

@@ -5,6 +5,8 @@ Must not know: adapters, settings, or who listens.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from prometheus_client import Counter
 
 from service.http_api import caller_routes, health_routes, model_routes
@@ -62,13 +64,12 @@ class HotRoutes:
         self._limits = limits
         self._rest = rest
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection of any type."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """One connection of any type; no frame of its own is kept while a caller waits."""
         handler = self._handler(scope) if scope["type"] == "http" else None
         if handler is None:
-            await self._rest(scope, receive, send)
-        else:
-            await serve(handler, scope, receive, send, self._limits)
+            return self._rest(scope, receive, send)
+        return serve(handler, scope, receive, send, self._limits)
 
     def _handler(self, scope: Scope) -> Handler | None:
         path: str = scope["path"]

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Protocol
 
+from service.domain.completions import CompletionRequest
 from service.domain.escrow_record import Escrow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JustOpened:
+    """An escrow as it was written a moment ago, so that its run need not read it back.
+
+    `request` is what will be sent, `wrapped_key` what its bodies are sealed with.
+    """
+
+    escrow: Escrow
+    request: CompletionRequest
+    wrapped_key: bytes
 
 
 class EscrowRuns(Protocol):
     """The service's own runs: they go on when the caller who started them is gone."""
 
-    def start(self, escrow_id: str, *, known: Escrow | None = None) -> asyncio.Future[Escrow]:
+    def start(
+        self, escrow_id: str, *, just_opened: JustOpened | None = None
+    ) -> asyncio.Future[Escrow]:
         """Drive this escrow, or join the run that is driving it already.
-
-        `known` is its row as just written, which saves reading it.
 
         The future holds the escrow where the run stopped, or what stopped it. Await it through
         `asyncio.shield`: it is shared. Raises Draining when no new run may start.

@@ -12,6 +12,7 @@ from service.background.supervise import Supervisor
 from service.domain.errors import Broken, Draining, NodeUnavailable
 from service.domain.escrow_record import Escrow
 from service.flows.drive_escrow import EscrowDriver
+from service.ports.escrow_runs import JustOpened
 from tests.fakes.clock import FakeClock
 
 
@@ -23,7 +24,7 @@ class ScriptedDriver:
         self.calls: list[str] = []
         self.fault: Exception | None = None
 
-    async def drive(self, escrow_id: str, *, known: Escrow | None = None) -> Escrow:
+    async def drive(self, escrow_id: str, *, just_opened: JustOpened | None = None) -> Escrow:
         self.calls.append(escrow_id)
         await self.gate.wait()
         if self.fault is not None:

@@ -35,6 +35,7 @@ from service.flows.run_completion import RunCompletion
 from service.flows.settle_invoice import SettleInvoice
 from service.flows.top_up import TopUp
 from service.ports.books import Applied, Books
+from service.ports.escrow_runs import JustOpened
 from service.ports.lightning_node import LightningNode
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.clock import FakeClock
@@ -104,11 +105,13 @@ class Runs:
         self.driver: EscrowDriver | None = None
         self._tasks: dict[str, asyncio.Task[Escrow]] = {}
 
-    def start(self, escrow_id: str, *, known: Escrow | None = None) -> asyncio.Future[Escrow]:
+    def start(
+        self, escrow_id: str, *, just_opened: JustOpened | None = None
+    ) -> asyncio.Future[Escrow]:
         task = self._tasks.get(escrow_id)
         if task is None or task.done():
             assert self.driver is not None
-            task = asyncio.ensure_future(self.driver.drive(escrow_id, known=known))
+            task = asyncio.ensure_future(self.driver.drive(escrow_id, just_opened=just_opened))
             self._tasks[escrow_id] = task
         return task
 

@@ -112,7 +112,7 @@ Route = Callable[[HttpRequest], Awaitable[PlainAnswer]]
 
 
 async def _fails(request: HttpRequest) -> PlainAnswer:
-    raise KeyError(request.body.decode())
+    raise KeyError(request.body.take().decode())
 
 
 async def _app_that_fails(_scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -8,7 +8,7 @@ client made per request costs 37 ms for its certificate store alone.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 
 import aiohttp
@@ -44,15 +44,19 @@ class _StraightClient(httpx.AsyncClient):
         super().__init__(transport=transport, timeout=timeout, trust_env=False)
         self._straight = transport
 
-    async def send(
+    def send(
         self, request: httpx.Request, *, stream: bool = False, **_: object
-    ) -> httpx.Response:
+    ) -> Coroutine[None, None, httpx.Response]:
         """As the base class; what it would do besides is not done."""
-        response = await self._straight.handle_async_request(request)
-        if not stream:
-            async with contextlib.aclosing(response):
-                await response.aread()
-        return response
+        answer = self._straight.handle_async_request(request)
+        return answer if stream else _read_whole(answer)
+
+
+async def _read_whole(answer: Coroutine[None, None, httpx.Response]) -> httpx.Response:
+    response = await answer
+    async with contextlib.aclosing(response):
+        await response.aread()
+    return response
 
 
 @contextlib.asynccontextmanager
