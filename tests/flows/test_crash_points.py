@@ -24,7 +24,7 @@ from tests.fakes.books import Crash, FakeBooks, Killed, Moment
 from tests.fakes.clock import FakeClock
 from tests.fakes.upstream_outcomes import NEVER
 from tests.flows.process import RETENTION, Lasting, Process
-from tests.flows.stories import COST, STORIES, Stage, Step, end
+from tests.flows.stories import COST, STORIES, Stage, Step, ask, end
 
 S = EscrowState
 UNCOUNTED = {"cost_lookup_missed", "usage_compared"}
@@ -227,3 +227,14 @@ async def test_kills_fall_in_every_state_of_a_purchase(
             kill = Crash(moment=moment, commits=number)
             fallen += await play(stage, STORIES["bought"], kill)
     assert fallen == states
+
+
+async def test_a_recovered_run_sends_what_the_first_would_have(tmp_path: Path) -> None:
+    """Read back from the sealed books after a kill, the request is the one that was at hand."""
+    sent = []
+    for name, crashes in (("calm", ()), ("killed", (Crash(moment=Moment.AFTER, commits=0),))):
+        async with staged(tmp_path / name) as stage:
+            assert await play(stage, (ask,), *crashes) == [S.OPENED for _ in crashes]
+            (run,) = stage.lasting.upstream.runs
+            sent.append(run.request)
+    assert sent[0] == sent[1]
