@@ -2,7 +2,7 @@
 # The environments are rebuilt only when their lock or pyproject.toml changes.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check fast nodes bench lock clean
+.PHONY: help demo serve test check fast nodes regtest bench lock clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -53,6 +53,9 @@ fast: $(DEV) ## the fast tests alone
 
 nodes: $(DEV) ## build the real nodes once, for the tests (about 5 minutes; needs Go, or installs it)
 	@$(BIN)/python -m deploy.regtest build --if-possible
+
+regtest: $(DEV) ## keep real nodes up until Ctrl-C, and say what to type
+	@$(BIN)/python -m deploy.regtest up
 
 bench: $(DEV) ## measure against the naive stack and the raw database
 	@$(BIN)/python -m benchmarks

@@ -64,6 +64,10 @@ class Network:
         self._nodes.append(node)
         return node
 
+    def three(self) -> tuple[Node, Node, Node]:
+        """Alice, bob and carol."""
+        return self.alice, self.bob, self.carol
+
     async def start(self, *, direct_channel_sat: int = 0) -> None:
         """From nothing to the first payment. Raises NodeFault.
 
@@ -71,7 +75,7 @@ class Network:
         """
         await self.chain.start()
         async with asyncio.TaskGroup() as group:
-            for node in self._three():
+            for node in self.three():
                 group.create_task(node.start())
         if await self.alice.new_address() != MINING_ADDRESS:
             raise NodeFault("alice's first address is not the one that is mined to")
@@ -88,7 +92,7 @@ class Network:
                 self.bob, local_sat=direct_channel_sat, push_sat=direct_channel_sat // 5
             )
         await self.mine(6)
-        for node in self._three():
+        for node in self.three():
             await node.until_ready()
         await self.until_paying()
         await self.until_quiet()
@@ -102,7 +106,7 @@ class Network:
 
     async def restore(self) -> None:
         """Start and unlock again what of the three does not serve. Quick when all is well."""
-        away = [node for node in self._three() if not await node.serves()]
+        away = [node for node in self.three() if not await node.serves()]
         for node in away:
             await node.start()
         if away:
@@ -130,9 +134,6 @@ class Network:
         """End everything at once; nothing of it is wanted any more."""
         for process in reversed(self.processes()):
             process.kill_now()
-
-    def _three(self) -> tuple[Node, Node, Node]:
-        return self.alice, self.bob, self.carol
 
     def _running(self) -> list[Node]:
         return [node for node in self._nodes if node.process.pid is not None]

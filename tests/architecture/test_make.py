@@ -10,7 +10,9 @@ import pytest
 
 from tests.architecture.source_tree import ROOT, source
 
-TARGETS = ["bench", "check", "clean", "demo", "fast", "help", "lock", "nodes", "serve", "test"]
+TARGETS = sorted(
+    ["bench", "check", "clean", "demo", "fast", "help", "lock", "nodes", "regtest", "serve", "test"]
+)
 
 
 def make(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -143,5 +143,5 @@ def test_the_command_says_what_is_left_out(tmp_path: Path) -> None:
         check=False,
     )
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("· left out: tests on real nodes, since ")
+    assert result.stdout.startswith("· left out: everything on real nodes, since ")
     assert result.stdout.count("\n") == 1
