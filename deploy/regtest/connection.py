@@ -16,6 +16,7 @@ import grpc
 from service.client.lnd_stubs import lnd_stubs
 
 lnrpc = lnd_stubs("lightning_pb2")
+invoicesrpc = lnd_stubs("invoices_pb2")
 routerrpc = lnd_stubs("router_pb2")
 staterpc = lnd_stubs("stateservice_pb2")
 unlockrpc = lnd_stubs("walletunlocker_pb2")
@@ -36,6 +37,7 @@ class Services:
 
     lightning: Any
     router: Any
+    invoices: Any
     state: Any
     unlocker: Any
 
@@ -50,6 +52,7 @@ async def connected(
         yield Services(
             lightning=lnd_stubs("lightning_pb2_grpc").LightningStub(channel),
             router=lnd_stubs("router_pb2_grpc").RouterStub(channel),
+            invoices=lnd_stubs("invoices_pb2_grpc").InvoicesStub(channel),
             state=lnd_stubs("stateservice_pb2_grpc").StateStub(channel),
             unlocker=lnd_stubs("walletunlocker_pb2_grpc").WalletUnlockerStub(channel),
         )
