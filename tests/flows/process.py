@@ -36,6 +36,7 @@ from service.flows.settle_invoice import SettleInvoice
 from service.flows.top_up import TopUp
 from service.ports.books import Applied, Books
 from service.ports.escrow_runs import JustOpened
+from service.ports.identifiers import Identifiers
 from service.ports.lightning_node import LightningNode
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.clock import FakeClock
@@ -64,7 +65,7 @@ class Lasting:
     identity: NodeIdentity
     upstream: FakeUpstream = field(default_factory=FakeUpstream)
     clock: FakeClock = field(default_factory=lambda: FakeClock(leaping=True))
-    identifiers: FakeIdentifiers = field(default_factory=FakeIdentifiers)
+    identifiers: Identifiers = field(default_factory=FakeIdentifiers)
     sealer: FakeSealer = field(default_factory=FakeSealer)
 
 

@@ -64,7 +64,13 @@ class Stage:
 Step = Callable[[Stage], Awaitable[None]]
 
 
-def ask_of(*, caller_id: str | None = CALLER, body: bytes = BODY, address: str = ADDRESS) -> Ask:
+def ask_of(
+    *,
+    caller_id: str | None = CALLER,
+    body: bytes = BODY,
+    address: str = ADDRESS,
+    proven_escrow_id: str | None = None,
+) -> Ask:
     """One ask for a completion of at most a hundred tokens."""
     return Ask(
         request=CompletionRequest(
@@ -79,6 +85,7 @@ def ask_of(*, caller_id: str | None = CALLER, body: bytes = BODY, address: str =
         path="/v1/chat/completions",
         address=address,
         caller_id=caller_id,
+        proven_escrow_id=proven_escrow_id,
     )
 
 
