@@ -122,7 +122,7 @@ async def shop(nodes: Network, tmp_path: Path) -> AsyncIterator[Shop]:
 
 
 async def test_killed_between_add_invoice_and_our_commit(shop: Shop) -> None:
-    """The node has the invoice and we do not know: the restart finds it, and makes no second one."""
+    """The node has it and we do not know: the restart finds it, and makes no second one."""
     crash = Crash(moment=Moment.BEFORE, commits=COMMITS_BEFORE_THE_INVOICE)
     shop.process.mortal.crash = crash
     with pytest.raises(Killed):
@@ -139,7 +139,7 @@ async def test_killed_between_add_invoice_and_our_commit(shop: Shop) -> None:
 
 
 async def test_killed_between_settled_and_our_posting(shop: Shop) -> None:
-    """The node says settled, and we die before it is booked: the sweep of the restart books it once."""
+    """We die before the settlement is booked: the sweep of the restart books it once."""
     await shop.ask()
     await shop.pay()
     shop.process.mortal.crash = Crash(moment=Moment.BEFORE, commits=0)
