@@ -90,7 +90,7 @@ class LndMemory:
         if len(payment_hash) != 32:
             raise SaidNo(f"invalid hash length of {len(payment_hash)}, want 32")
         if order.value_msat < 0:
-            raise SaidNo(f"payments of negative value are not allowed, value is {order.value_msat}")
+            raise SaidNo("amount cannot be negative")
         if payment_hash in self.invoices:
             raise SaidNo("invoice with payment hash already exists")
         created_at_s = int(time.time()) + self.ahead_s
