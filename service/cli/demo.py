@@ -28,6 +28,7 @@ from service.cli.demo_story import (
 )
 from service.cli.found import find_caller
 from service.cli.terminal import FAILED, run, terminal_of
+from service.client.dev_wallet import DevWallet
 from service.domain.money import pusd_from_text
 from service.wiring.app import Running, running_service
 from service.wiring.logs import set_up_logs
@@ -89,7 +90,7 @@ async def _play(out: Console, settings: Settings) -> BooksShown:
     with out.status("starting the simulated OpenRouter, the node and the service"):
         async with contextlib.AsyncExitStack() as stack:
             running = await stack.enter_async_context(running_service(settings))
-            agent = Agent(service_url=running.face.url, wallet_url=running.node_face.url)
+            agent = Agent(service_url=running.face.url, wallet=DevWallet(running.node_face.url))
             stack.push_async_callback(agent.aclose)
             await _until_ready(running)
             opened = stack.pop_all()

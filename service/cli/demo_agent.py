@@ -14,10 +14,9 @@ import httpx
 
 from service.cli.terminal import CommandFailed
 from service.client.budget import Budget
-from service.client.dev_wallet import DevWallet
 from service.client.errors import PaymentFailed
 from service.client.l402_auth import L402Auth
-from service.client.wallet import Payment
+from service.client.wallet import Payment, Wallet
 
 TIMEOUT_S = 30.0
 BUDGET_MSAT = 1_000_000
@@ -60,13 +59,13 @@ class Purchase:
 
 
 class WatchedWallet:
-    """The development wallet, timed; `willing` off makes it refuse to pay."""
+    """A wallet, timed; `willing` off makes it refuse to pay."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, wallet: Wallet) -> None:
         self.willing = True
         self.payment: Payment | None = None
         self.took_ms = 0
-        self._wallet = DevWallet(url)
+        self._wallet = wallet
 
     async def pay(self, payment_request: str, *, max_fee_msat: int) -> Payment:
         """Pay, or say that nothing was paid."""
@@ -81,10 +80,11 @@ class WatchedWallet:
 class Agent:
     """Asks and pays; remembers when each answer came."""
 
-    def __init__(self, *, service_url: str, wallet_url: str) -> None:
-        """Nothing is asked yet."""
-        self._wallet = WatchedWallet(wallet_url)
-        self._auth = L402Auth(wallet=self._wallet, budget=Budget(total_msat=BUDGET_MSAT))
+    def __init__(self, *, service_url: str, wallet: Wallet) -> None:
+        """Nothing is asked yet; `budget` counts what is spent, fees included."""
+        self.budget = Budget(total_msat=BUDGET_MSAT)
+        self._wallet = WatchedWallet(wallet)
+        self._auth = L402Auth(wallet=self._wallet, budget=self.budget)
         self._http = httpx.AsyncClient(
             base_url=service_url,
             auth=self._auth,

@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 from service.cli.demo_agent import Agent, Order, Purchase
 from service.cli.main import command_line
+from service.client import DevWallet
 from service.wiring.app import Running, running_service
 from service.wiring.settings import read_settings
 from tests.architecture.source_tree import ROOT
@@ -78,7 +79,7 @@ async def selling(commands: CommandLine) -> AsyncIterator[tuple[Running, Agent]]
     async with running_service(read_settings(commands.environ)) as running:
         await running.service.catalogue.refresh()
         await running.service.costs.baseline()
-        agent = Agent(service_url=running.face.url, wallet_url=running.node_face.url)
+        agent = Agent(service_url=running.face.url, wallet=DevWallet(running.node_face.url))
         try:
             yield running, agent
         finally:
