@@ -186,6 +186,17 @@ class LndMemory:
         self._tell(kept)
         return ""
 
+    async def paid(self, payment_request: str) -> str | None:
+        """Pay and wait for the end: the preimage, or None when it came back."""
+        preimage = self.pay(payment_request)
+        while preimage == "":
+            await asyncio.sleep(0.005)
+            kept = self.find(bytes.fromhex(decode_bolt11(payment_request).payment_hash))
+            if kept.state == lnrpc.Invoice.CANCELED:
+                return None
+            preimage = kept.preimage.hex()
+        return preimage
+
     def bring_part(self, payment_request: str) -> None:
         """One part of a payment arrives; the others are awaited."""
         kept = self._payable(payment_request)

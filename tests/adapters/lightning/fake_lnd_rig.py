@@ -8,6 +8,7 @@ from pathlib import Path
 
 from service.adapters.lightning.lnd_access import LndTimeouts
 from service.adapters.lightning.lnd_connection import LndConnection
+from service.adapters.lightning.lnd_hold_invoices import LndHoldInvoices
 from service.domain.invoices import Invoice
 from tests.adapters.lightning.listed_node import ListedNode
 from tests.fakes.lnd_server import FakeLnd
@@ -30,6 +31,11 @@ class FakeLndRig:
         self.node = self.another()
         await self.node.identity()
 
+    @property
+    def holds(self) -> LndHoldInvoices:
+        """Of the node."""
+        return LndHoldInvoices(self.node)
+
     def another(self, *, port: int | None = None) -> ListedNode:
         """The same node through another connection, to be closed by whoever asked."""
         return ListedNode(LndConnection(self.lnd.access(port=port), self.timeouts))
@@ -39,7 +45,7 @@ class FakeLndRig:
         await self.lnd.stop()
 
     async def pay(self, payment_request: str) -> str | None:
-        return self.lnd.memory.pay(payment_request)
+        return await self.lnd.memory.paid(payment_request)
 
     async def begin_payment(self, payment_request: str) -> None:
         self.lnd.memory.bring_part(payment_request)

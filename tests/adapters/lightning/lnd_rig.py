@@ -12,6 +12,7 @@ from deploy.regtest.node import Node
 from service.adapters.lightning.bolt11_reading import decode_bolt11
 from service.adapters.lightning.lnd_access import LndAccess, LndTimeouts
 from service.adapters.lightning.lnd_connection import LndConnection
+from service.adapters.lightning.lnd_hold_invoices import LndHoldInvoices
 from service.adapters.lightning.lnd_macaroon import BAKE_URIS
 from service.domain.invoices import Invoice
 from tests.adapters.lightning.held_forwards import HeldForwards, held_forwards
@@ -46,6 +47,11 @@ class LndRig:
         self.access = access
         self.node = self.another()
         self._forwards = forwards
+
+    @property
+    def holds(self) -> LndHoldInvoices:
+        """Of the node."""
+        return LndHoldInvoices(self.node)
 
     def another(self, timeouts: LndTimeouts | None = None) -> ListedNode:
         """The same node through another connection, to be closed by whoever asked."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.lightning.fake_lnd_rig import FakeLndRig, fake_lnd_rig
+from tests.contracts.hold_invoices_suite import HoldInvoicesSuite
 from tests.contracts.lightning_node_suite import LightningNodeSuite
 
 
@@ -18,4 +19,8 @@ async def _rig(tmp_path: Path) -> AsyncIterator[FakeLndRig]:
 
 
 class TestLndOnTheFake(LightningNodeSuite):
-    """The suite, unchanged."""
+    """The port's suite, unchanged."""
+
+
+class TestHoldsOnTheFake(HoldInvoicesSuite):
+    """The same for payments that are held."""

@@ -9,6 +9,7 @@ import pytest
 
 from deploy.regtest.network import Network
 from tests.adapters.lightning.lnd_rig import LndRig, lnd_rig
+from tests.contracts.hold_invoices_suite import HoldInvoicesSuite
 from tests.contracts.lightning_node_suite import LightningNodeSuite
 
 
@@ -19,4 +20,8 @@ async def _rig(nodes: Network, tmp_path: Path) -> AsyncIterator[LndRig]:
 
 
 class TestLnd(LightningNodeSuite):
-    """The suite, unchanged."""
+    """The port's suite, unchanged."""
+
+
+class TestLndHolds(HoldInvoicesSuite):
+    """The same for payments that are held."""
