@@ -74,7 +74,7 @@ def demo(context: typer.Context) -> None:
     """Watch an agent buy two completions and let a third lapse; exit 0 when the books balance."""
     out = terminal_of(context).out
     with tempfile.TemporaryDirectory(prefix="cobot-meter-") as folder:
-        settings = _settings(Path(folder))
+        settings = demo_settings(Path(folder))
         set_up_logs(settings.run.log_level)
         try:
             books = run(_play(out, settings))
@@ -86,37 +86,44 @@ def demo(context: typer.Context) -> None:
 
 
 async def _play(out: Console, settings: Settings) -> BooksShown:
-    _end_in_order_when_terminated()
+    end_in_order_when_terminated()
     with out.status("starting the simulated OpenRouter, the node and the service"):
         async with contextlib.AsyncExitStack() as stack:
             running = await stack.enter_async_context(running_service(settings))
             agent = Agent(service_url=running.face.url, wallet=DevWallet(running.node_face.url))
             stack.push_async_callback(agent.aclose)
-            await _until_ready(running)
+            await until_ready(running)
             opened = stack.pop_all()
     async with opened:
         simulator = running.simulator or settings.upstream.simulator_listen
         tell_begin(out, face=running.face.url, simulator=simulator.url, node=running.node_face.url)
-        for number, order in enumerate(ORDERS, start=1):
-            with out.status(f"asking {order.model}"):
-                bought = await agent.buy(order)
-            tell_purchase(out, number, bought)
-        await _let_lapse(out, agent)
+        await trade(out, agent)
         with out.status("reading the books"):
-            return await _books(settings, running, agent, simulator)
+            return await read_books(settings, running, agent, simulator)
 
 
-def _end_in_order_when_terminated() -> None:
+def end_in_order_when_terminated() -> None:
     """SIGTERM cancels the story, so that every part is stopped and the directory removed."""
     story = asyncio.current_task()
     if story is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, story.cancel)
 
 
-async def _until_ready(running: Running) -> None:
+async def until_ready(running: Running) -> None:
     """The price list and the first reading of the upstream's usage come before the first ask."""
     await running.service.catalogue.refresh()
     await running.service.costs.baseline()
+
+
+async def trade(out: Console, agent: Agent) -> list[Purchase]:
+    """Buy what there is to buy, let the last one lapse, and tell each step; returns the bought."""
+    bought = []
+    for number, order in enumerate(ORDERS, start=1):
+        with out.status(f"asking {order.model}"):
+            bought.append(await agent.buy(order))
+        tell_purchase(out, number, bought[-1])
+    await _let_lapse(out, agent)
+    return bought
 
 
 async def _let_lapse(out: Console, agent: Agent) -> None:
@@ -138,7 +145,7 @@ async def _end_of(agent: Agent, asked: Purchase) -> str:
     return state
 
 
-async def _books(
+async def read_books(
     settings: Settings, running: Running, agent: Agent, simulator: Address
 ) -> BooksShown:
     """What the service's own reports say, and what the simulator charged."""
@@ -157,10 +164,10 @@ async def _books(
         )
 
 
-def _settings(folder: Path) -> Settings:
-    """Settings of the demonstration's own, whatever the environment says."""
+def demo_settings(folder: Path, **more: str) -> Settings:
+    """Settings of the demonstration's own, whatever the environment says, `more` without prefix."""
     listening = {name: f"{HOST}:{_free_port(port)}" for name, port in PORTS.items()}
-    chosen = {"DATA_DIR": str(folder), **listening, **PACE}
+    chosen = {"DATA_DIR": str(folder), **listening, **PACE, **more}
     return read_settings({f"COBOT_METER_{name}": value for name, value in chosen.items()})
 
 

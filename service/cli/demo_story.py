@@ -59,7 +59,7 @@ class BooksShown:
 def tell_begin(out: Console, *, face: str, simulator: str, node: str) -> None:
     """What runs where."""
     out.print(Text("cobot-meter: one agent buys completions from another", style="bold"))
-    table = _steps()
+    table = steps()
     table.add_row("service", f"{face}/v1/chat/completions", "")
     table.add_row("upstream", f"{simulator}/api/v1 (a simulated OpenRouter)", "")
     table.add_row("wallet", f"{node}/pay (play money on regtest)", "")
@@ -69,7 +69,7 @@ def tell_begin(out: Console, *, face: str, simulator: str, node: str) -> None:
 def tell_purchase(out: Console, number: int, bought: Purchase) -> None:
     """Ask, 402, invoice, payment, release, each with its time."""
     _tell_ask(out, number, bought)
-    table = _steps()
+    table = steps()
     _add_challenge(table, bought)
     if bought.payment is not None:
         table.add_row(
@@ -90,7 +90,7 @@ def tell_purchase(out: Console, number: int, bought: Purchase) -> None:
 
 def tell_lapse(out: Console, *, state: str, waited_ms: int) -> None:
     """What became of the unpaid one."""
-    table = _steps()
+    table = steps()
     table.add_row("payment", "none: the agent has changed its mind", "")
     outcome = {"expired": "the node canceled the invoice; the cost is ours, and lowers the cap"}
     table.add_row("lapse", f"{state}: {outcome.get(state, 'unexpected')}", _ms(waited_ms))
@@ -111,7 +111,7 @@ def tell_books(out: Console, books: BooksShown) -> None:
 def _tell_verdict(out: Console, books: BooksShown) -> None:
     figures = books.report.figures
     for commodity, debits, credits_ in books.sums:
-        _tell_equal(
+        tell_equal(
             out,
             f"{UNIT[commodity]:<4} debits",
             amount(commodity, debits),
@@ -120,7 +120,7 @@ def _tell_verdict(out: Console, books: BooksShown) -> None:
             equal=debits == credits_,
         )
     drop = books.credit_drop_pusd
-    _tell_equal(
+    tell_equal(
         out,
         "cost in the ledger",
         usd(figures.cost_pusd),
@@ -134,7 +134,8 @@ def _tell_verdict(out: Console, books: BooksShown) -> None:
         out.print(Text("✗ the books do not balance", style="bold red"))
 
 
-def _tell_equal(out: Console, one: str, left: str, other: str, right: str, *, equal: bool) -> None:
+def tell_equal(out: Console, one: str, left: str, other: str, right: str, *, equal: bool) -> None:
+    """One line that says whether two figures agree."""
     sign, style = ("=", "green") if equal else ("≠", "bold red")
     out.print(Text(f"{one} {left} {sign} {other} {right}", style=style))
 
@@ -143,7 +144,7 @@ def _tell_ask(out: Console, number: int, bought: Purchase) -> None:
     order = bought.order
     out.print()
     out.print(Text(f"{number}. {order.title}", style="bold"))
-    table = _steps()
+    table = steps()
     table.add_row("ask", f"“{order.prompt}”", "")
     table.add_row("", f"{order.model}, at most {order.max_tokens:,} tokens", "")
     out.print(table)
@@ -176,7 +177,8 @@ def _price_lines(cost: dict[str, Any]) -> Sequence[str]:
     return lines
 
 
-def _steps() -> Table:
+def steps() -> Table:
+    """Step, what happened, and how long it took."""
     table = Table.grid(padding=(0, 2))
     table.add_column(min_width=9, style="cyan", no_wrap=True)
     table.add_column(min_width=ANSWER_WIDTH, max_width=ANSWER_WIDTH, overflow="fold")
