@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -29,6 +29,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(MARK)
         if item.get_closest_marker(MARK):
             item.add_marker(pytest.mark.xdist_group(MARK))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Give every skip for want of nodes the same place, so that one line tells them all."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple) and LEFT_OUT in report.longrepr[2]:
+        report.longrepr = ("tests/regtest/fixtures.py", 1, LEFT_OUT)
+    return report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
