@@ -2,7 +2,7 @@
 # The environments are rebuilt only when their lock or pyproject.toml changes.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check fast nodes regtest bench lock clean
+.PHONY: help demo serve test check fast nodes regtest demo-lnd bench lock clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -24,7 +24,7 @@ LOCKED := $(INSTALL) --require-hashes -r
 
 help: ## say what there is
 	@printf 'cobot-meter: one agent buys a completion from another, and the books balance.\n\n'
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-17s %s\n", $$1, $$2}'
 
 demo: $(RUNTIME) ## watch three completions being bought, paid and booked
 	@$(BIN)/cobot-meter demo
@@ -53,6 +53,9 @@ fast: $(DEV) ## the fast tests alone
 
 nodes: $(DEV) ## build the real nodes once, for the tests (about 5 minutes; needs Go, or installs it)
 	@$(BIN)/python -m deploy.regtest build --if-possible
+
+demo-lnd: $(DEV) ## the demonstration on real nodes, whose balances are compared with both books
+	@$(BIN)/python -m deploy.regtest.demo
 
 regtest: $(DEV) ## keep real nodes up until Ctrl-C, and say what to type
 	@$(BIN)/python -m deploy.regtest up
