@@ -30,10 +30,11 @@ from service.cli.found import find_caller
 from service.cli.terminal import FAILED, run, terminal_of
 from service.client.dev_wallet import DevWallet
 from service.domain.money import pusd_from_text
+from service.wiring.addresses import Address
 from service.wiring.app import Running, running_service
 from service.wiring.logs import set_up_logs
 from service.wiring.operator_doors import build_audit
-from service.wiring.settings import Address, Settings, read_settings
+from service.wiring.settings import Settings, read_settings
 
 HOST = "127.0.0.1"
 PORTS = {"LISTEN": 8402, "SIMULATOR_LISTEN": 8403, "NODE_LISTEN": 8404}
@@ -90,16 +91,18 @@ async def _play(out: Console, settings: Settings) -> BooksShown:
     with out.status("starting the simulated OpenRouter, the node and the service"):
         async with contextlib.AsyncExitStack() as stack:
             running = await stack.enter_async_context(running_service(settings))
-            agent = Agent(service_url=running.face.url, wallet=DevWallet(running.node_face.url))
+            agent = Agent(service_url=running.face.url, wallet=DevWallet(running.play_wallet_url))
             stack.push_async_callback(agent.aclose)
             await until_ready(running)
             opened = stack.pop_all()
     async with opened:
         simulator = running.simulator or settings.upstream.simulator_listen
-        tell_begin(out, face=running.face.url, simulator=simulator.url, node=running.node_face.url)
+        tell_begin(
+            out, face=running.face.url, simulator=simulator.url, node=running.play_wallet_url
+        )
         await trade(out, agent)
         with out.status("reading the books"):
-            return await read_books(settings, running, agent, simulator)
+            return await read_books(running, agent, simulator)
 
 
 def end_in_order_when_terminated() -> None:
@@ -145,15 +148,13 @@ async def _end_of(agent: Agent, asked: Purchase) -> str:
     return state
 
 
-async def read_books(
-    settings: Settings, running: Running, agent: Agent, simulator: Address
-) -> BooksShown:
+async def read_books(running: Running, agent: Agent, simulator: Address) -> BooksShown:
     """What the service's own reports say, and what the simulator charged."""
     parts = running.service.parts
     caller_id = await agent.caller_id()
     async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as http:
         charged = (await http.get(f"{simulator.url}/control/book")).json()["spent_usd"]
-    audit = build_audit(settings, parts.reports, upstream=parts.upstream)
+    audit = build_audit(parts.reports, node=lambda: parts.node, upstream=parts.upstream)
     async with parts.reports.snapshot() as reports:
         return BooksShown(
             caller=await find_caller(reports, caller_id),

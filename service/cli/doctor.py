@@ -20,11 +20,13 @@ from service.cli.operator_client import ask_service
 from service.cli.terminal import FAILED, WRONG_SETTING, CommandFailed, run, terminal_of
 from service.domain.errors import CobotMeterError, SettingInvalid
 from service.domain.money import btc_usd_text
-from service.wiring.operator_doors import SOCKET_FILE, look_at_node, open_reports, rate_now
-from service.wiring.parts import BOOKS_FILE, NODE_FILE, open_upstream
+from service.wiring.nodes import NODE_FILE, examined, open_node_to_look
+from service.wiring.operator_doors import SOCKET_FILE, open_reports, rate_now
+from service.wiring.parts import BOOKS_FILE, open_upstream
 from service.wiring.settings import Settings
 
 LOOK_S = 10.0
+NODE = "node"
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 MARKS = {True: Text("✓", style="green"), False: Text("✗", style="bold red"), None: Text("–")}
 
@@ -72,7 +74,7 @@ async def examine(settings: Settings) -> list[Check]:
         ("data directory", _data_dir),
         ("books", _books),
         ("service", _service),
-        ("node", _node),
+        (NODE, _node),
         ("upstream", _upstream),
         ("exchange rate", _rate),
     )
@@ -80,6 +82,11 @@ async def examine(settings: Settings) -> list[Check]:
     for name, look in looks:
         well, detail = await _looked(look, settings)
         checks.append(Check(name=name, well=well, detail=detail))
+        if name == NODE and settings.node.lnd is not None:
+            checks += [
+                Check(name=f"node: {one.name}", well=one.well, detail=one.detail)
+                for one in await examined(settings.node.lnd)
+            ]
     return checks
 
 
@@ -137,9 +144,10 @@ async def _runs(settings: Settings) -> bool:
 
 
 async def _node(settings: Settings) -> tuple[bool | None, str]:
-    if not (settings.data_dir / NODE_FILE).exists():
+    if settings.node.lnd is None and not (settings.data_dir / NODE_FILE).exists():
         return None, "the development node begins with the first `cobot-meter serve`"
-    identity = await look_at_node(settings).identity()
+    async with open_node_to_look(settings) as node:
+        identity = await node().identity()
     return True, f"{identity.alias} on {identity.network}, {identity.pubkey[:16]}…"
 
 

@@ -20,7 +20,8 @@ from service.domain.escrow_record import Escrow
 from service.domain.money import btc_usd_text
 from service.domain.topups import Topup
 from service.ports.ledger_reports import JournalEntry, JournalTransfer, LedgerReports
-from service.wiring.operator_doors import look_at_node, open_reports
+from service.wiring.nodes import open_node_to_look
+from service.wiring.operator_doors import open_reports
 from service.wiring.settings import Settings
 
 LISTED = 20
@@ -116,7 +117,8 @@ async def _node_says(settings: Settings, row: Invoiced) -> str:
     if not row.payment_hash:
         return "has no invoice yet"
     try:
-        invoice = await look_at_node(settings).look_up(row.payment_hash)
+        async with open_node_to_look(settings) as node:
+            invoice = await node().look_up(row.payment_hash)
     except NodeUnavailable as fault:
         return f"unknown: {fault.message}"
     return invoice.state.value if invoice else "knows no such invoice"

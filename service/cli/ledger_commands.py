@@ -13,6 +13,7 @@ from service.cli.found import find_caller
 from service.cli.terminal import FAILED, UNCHECKED, Terminal, run, terminal_of
 from service.flows.audit_findings import AuditReport
 from service.ports.ledger_reports import Balance, JournalEntry
+from service.wiring.nodes import open_node_to_look
 from service.wiring.operator_doors import build_audit, open_reports
 from service.wiring.parts import open_upstream
 
@@ -76,8 +77,9 @@ async def _audit(terminal: Terminal) -> AuditReport:
     async with contextlib.AsyncExitStack() as stack:
         reports = await stack.enter_async_context(open_reports(settings))
         upstream = await stack.enter_async_context(open_upstream(settings.upstream))
+        node = await stack.enter_async_context(open_node_to_look(settings))
         with terminal.out.status("reading the journal"):
-            return await build_audit(settings, reports, upstream=upstream).audit()
+            return await build_audit(reports, node=node, upstream=upstream).audit()
 
 
 def _balance_document(row: Balance) -> dict[str, object]:

@@ -16,6 +16,7 @@ from service.cli.demo import demo
 from service.cli.doctor import doctor
 from service.cli.invoice_commands import cancel_invoice, list_invoices, show_invoice
 from service.cli.ledger_commands import audit, ledger
+from service.cli.lnd_commands import bake
 from service.cli.market_commands import models, pay
 from service.cli.serving_commands import serve, simulator
 from service.cli.terminal import open_terminal, told
@@ -52,6 +53,7 @@ def command_line() -> typer.Typer:
     app.command("simulator")(told(simulator))
     app.add_typer(_invoices(), name="invoices")
     app.add_typer(_callers(), name="callers")
+    app.add_typer(_lnd(), name="lnd")
     return app
 
 
@@ -81,3 +83,14 @@ def _callers() -> typer.Typer:
     app.command("block")(told(block_caller))
     app.command("unblock")(told(unblock_caller))
     return app
+
+
+def _lnd() -> typer.Typer:
+    app = typer.Typer(help="Connect a real lnd.", no_args_is_help=True)
+    app.callback()(_lnd_is_a_group)
+    app.command("bake")(told(bake))
+    return app
+
+
+def _lnd_is_a_group() -> None:
+    """Connect a real lnd."""

@@ -9,10 +9,11 @@ from rich.console import Console
 
 from service.cli.balance_tables import plain_table
 from service.cli.terminal import run, terminal_of
+from service.wiring.addresses import Address
 from service.wiring.app import Running, serve_simulator
 from service.wiring.app import serve as serve_until_stopped
 from service.wiring.logs import set_up_logs
-from service.wiring.settings import Address, Settings
+from service.wiring.settings import Settings
 
 ASK = (
     """curl -i {url}/v1/chat/completions -d '{{"model": "openai/gpt-5-mini", "messages": """
@@ -55,7 +56,10 @@ def _say_where(out: Console, settings: Settings, running: Running) -> None:
         table.add_row("upstream", f"{running.simulator.url}/api/v1 (simulated)")
     else:
         table.add_row("upstream", settings.upstream.base_url)
-    table.add_row("wallet", f"{running.node_face.url}/pay (play money)")
+    if running.node_face:
+        table.add_row("wallet", f"{running.node_face.url}/pay (play money)")
+    elif settings.node.lnd:
+        table.add_row("node", f"{settings.node.lnd.address} ({settings.node.network})")
     table.add_row("data", str(settings.data_dir))
     out.print(table)
     out.print("Ask, and get an invoice (Ctrl-C stops the service):", style="dim")

@@ -16,6 +16,7 @@ from service.domain.escrow_record import AskKey, Escrow, EscrowState, Quote
 from service.domain.ledger import StoredBodies
 from service.domain.pricing import PriceTerms, ceiling_for
 from service.domain.transitions import open_escrow
+from service.flows.node_gate import NodeGate
 from service.flows.offer_models import ModelCatalogue
 from service.flows.record_event import EventRecorder
 from service.flows.run_completion import request_label, run_request
@@ -43,8 +44,10 @@ class OpenEscrow:
         clock: Clock,
         price_terms: PriceTerms,
         exposure: ExposureTerms,
+        node_gate: NodeGate,
     ) -> None:
         """`price_terms` and `exposure` are the operator's settings."""
+        self._node_gate = node_gate
         self._books = books
         self._recorder = recorder
         self._catalogue = catalogue
@@ -58,10 +61,11 @@ class OpenEscrow:
     async def open(self, request: CompletionRequest, *, ask: AskKey, caller_id: str) -> JustOpened:
         """The opened escrow, with what it will run.
 
-        Raises ModelNotOffered, RequestInvalid (more tokens than the model has), RateStale,
-        CallerBlocked, ExposureExceeded (nothing was spent), and StaleEscrow when the same ask was
-        opened by somebody else meanwhile.
+        Raises NodeUnavailable, ModelNotOffered, RequestInvalid (more tokens than the model has),
+        RateStale, CallerBlocked, ExposureExceeded (nothing was spent), and StaleEscrow when the
+        same ask was opened by somebody else meanwhile.
         """
+        self._node_gate.check()
         for _ in range(TRIES - 1):
             try:
                 return await self._open(request, ask, caller_id)

@@ -18,19 +18,17 @@ from service.adapters.lightning.dev_node import DevNode
 from service.adapters.lightning.dev_node_face import dev_node_face
 from service.adapters.system_clock import SystemClock
 from service.background.operator_socket import OperatorSocket
+from service.domain.errors import SettingInvalid
 from service.ports.clock import Clock
 from service.simulator.app import build_simulator
+from service.wiring.addresses import Address
 from service.wiring.build import Service, build_service
 from service.wiring.face import build_service_face
 from service.wiring.listening import AsgiApp, listening
+from service.wiring.nodes import OpenNode, open_node
 from service.wiring.operator_doors import SOCKET_FILE, build_commands
-from service.wiring.parts import (
-    SIMULATOR_FILE,
-    development_node,
-    open_parts,
-    prepare_data_dir,
-)
-from service.wiring.settings import Address, Settings
+from service.wiring.parts import SIMULATOR_FILE, open_parts, prepare_data_dir
+from service.wiring.settings import Settings
 
 SIMULATOR_CREDIT_USD = Decimal(25)
 SIMULATOR_SEED = 7
@@ -45,10 +43,17 @@ class Running:
     """A service that serves, and where its parts listen (None: not embedded)."""
 
     service: Service
-    node: DevNode
     face: Address
-    node_face: Address
+    node_face: Address | None
     simulator: Address | None
+
+    @property
+    def play_wallet_url(self) -> str:
+        """Where a wallet with play money is. Raises SettingInvalid for a real node."""
+        if self.node_face is None:
+            message = "there is play money with the development node only"
+            raise SettingInvalid(message)
+        return self.node_face.url
 
 
 @contextlib.asynccontextmanager
@@ -66,19 +71,18 @@ async def running_service(settings: Settings) -> AsyncIterator[Running]:
                 listening(simulator_app(settings, clock), settings.upstream.simulator_listen)
             )
             settings = settings.with_simulator_at(simulator)
-        node = development_node(settings.data_dir, settings.node, clock)
-        stack.callback(node.close)
+        node = await stack.enter_async_context(open_node(settings, clock))
         service = await stack.enter_async_context(_background(settings, node))
-        node_face = await stack.enter_async_context(
-            listening(dev_node_face(node), settings.node.listen)
-        )
+        node_face: Address | None = None
+        if node.embedded is not None:
+            node_face = await stack.enter_async_context(
+                listening(dev_node_face(node.embedded), settings.node.listen)
+            )
         draining = asyncio.Event()
         app = build_service_face(service, is_draining=draining.is_set)
         face = await stack.enter_async_context(listening(app, settings.face.listen))
         try:
-            yield Running(
-                service=service, node=node, face=face, node_face=node_face, simulator=simulator
-            )
+            yield Running(service=service, face=face, node_face=node_face, simulator=simulator)
         finally:
             draining.set()
             await service.runner.drain(settings.run.drain_s)
@@ -119,9 +123,9 @@ def _stop_signal() -> asyncio.Event:
 
 
 @contextlib.asynccontextmanager
-async def _background(settings: Settings, node: DevNode) -> AsyncIterator[Service]:
+async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Service]:
     """The parts and every loop, in the one task group of the process."""
-    async with open_parts(settings, node) as parts, asyncio.TaskGroup() as tasks:
+    async with open_parts(settings, node.node) as parts, asyncio.TaskGroup() as tasks:
         service = build_service(settings, parts, tasks)
         door = OperatorSocket(
             path=settings.data_dir / SOCKET_FILE,
@@ -129,7 +133,9 @@ async def _background(settings: Settings, node: DevNode) -> AsyncIterator[Servic
             tasks=tasks,
             supervisor=service.supervisor,
         )
-        loops = [tasks.create_task(loop, name=name) for name, loop in _loops(service, node)]
+        loops = [
+            tasks.create_task(loop, name=name) for name, loop in _loops(service, node.embedded)
+        ]
         try:
             await service.recover.unfinished()
             async with door.answering():
@@ -140,9 +146,12 @@ async def _background(settings: Settings, node: DevNode) -> AsyncIterator[Servic
                 loop.cancel()
 
 
-def _loops(service: Service, node: DevNode) -> list[tuple[str, Coroutine[None, None, None]]]:
+def _loops(
+    service: Service, embedded: DevNode | None
+) -> list[tuple[str, Coroutine[None, None, None]]]:
     run, clock, every = service.settings.run, service.parts.clock, service.supervisor.every
-    watcher = service.watcher
+    watcher, node_watch = service.watcher, service.node_watch
+    ping_s = service.settings.node.ping_interval_s
 
     async def due() -> None:
         await service.recover.due(clock.now_ms())
@@ -153,17 +162,23 @@ def _loops(service: Service, node: DevNode) -> list[tuple[str, Coroutine[None, N
     async def compare() -> None:
         await service.costs.compare()
 
+    async def listen() -> None:
+        await node_watch.while_well(watcher.listen)
+
     async def sweep() -> None:
         await watcher.sweep_soon(run.sweep_interval_s)
 
-    return [
+    loops = [
         ("catalogue", every("catalogue", run.catalogue_interval_s, prices)),
-        ("settle stream", every("settle stream", RECONNECT_S, watcher.listen)),
+        ("settle stream", every("settle stream", RECONNECT_S, listen)),
         ("invoice sweep", every("invoice sweep", SWEEP_PAUSE_S, sweep)),
         ("due escrows", every("due escrows", run.due_interval_s, due)),
         ("cost comparison", every("cost comparison", run.compare_interval_s, compare)),
-        ("development node", every("development node", RECONNECT_S, node.run)),
+        ("node", every("node", ping_s, node_watch.look)),
     ]
+    if embedded is not None:
+        loops.append(("development node", every("development node", RECONNECT_S, embedded.run)))
+    return loops
 
 
 async def refresh_prices(service: Service) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from service.background.escrow_runner import EscrowRunner
 from service.background.invoice_watcher import InvoiceWatcher
+from service.background.node_watch import NodeWatch
 from service.background.supervise import Supervisor
 from service.flows.ask_completion import AskCompletion, Waits
 from service.flows.compare_costs import CompareCosts
@@ -17,6 +18,7 @@ from service.flows.deliver_completion import DeliverCompletion
 from service.flows.drive_escrow import EscrowDriver
 from service.flows.find_cost import FindCost
 from service.flows.issue_invoice import IssueInvoice
+from service.flows.node_gate import NodeGate
 from service.flows.offer_models import ModelCatalogue
 from service.flows.open_escrow import OpenEscrow
 from service.flows.record_event import EventRecorder, ReleaseGate
@@ -45,6 +47,7 @@ class Service:
     runner: EscrowRunner
     recover: Recover
     watcher: InvoiceWatcher
+    node_watch: NodeWatch
     supervisor: Supervisor
 
 
@@ -75,7 +78,8 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     catalogue = ModelCatalogue(
         upstream=parts.upstream, clock=parts.clock, allowed=settings.upstream.models
     )
-    opening = _opening(settings, parts, recorder, catalogue)
+    node_gate = NodeGate()
+    opening = _opening(settings, parts, recorder, catalogue, node_gate)
     return Service(
         settings=settings,
         parts=parts,
@@ -101,6 +105,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
             settlements=settlements,
             recover=recover,
         ),
+        node_watch=NodeWatch(node=parts.node, gate=node_gate),
         supervisor=supervisor,
     )
 
@@ -157,7 +162,11 @@ def _driver(
 
 
 def _opening(
-    settings: Settings, parts: Parts, recorder: EventRecorder, catalogue: ModelCatalogue
+    settings: Settings,
+    parts: Parts,
+    recorder: EventRecorder,
+    catalogue: ModelCatalogue,
+    node_gate: NodeGate,
 ) -> OpenEscrow:
     return OpenEscrow(
         books=parts.books,
@@ -169,6 +178,7 @@ def _opening(
         clock=parts.clock,
         price_terms=settings.prices,
         exposure=settings.exposure,
+        node_gate=node_gate,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 
 from service.domain.errors import SettingInvalid
-from service.wiring.settings import Address
+from service.wiring.addresses import Address
 
 AsgiApp = Callable[
     [

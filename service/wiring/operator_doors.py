@@ -6,15 +6,14 @@ Must not know: terminals, or what a command shows.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 from service.adapters.exchange_rates import StaticRate
-from service.adapters.lightning.dev_node_snapshot import DevNodeSnapshot
 from service.adapters.storage.sqlite_reports import open_sqlite_reports
 from service.adapters.system_clock import SystemClock
 from service.background.operator_commands import Command, operator_commands
-from service.domain.errors import NodeUnavailable, SettingInvalid
+from service.domain.errors import SettingInvalid
 from service.domain.money import ExchangeRate
 from service.domain.retention import Retention
 from service.flows.audit_ledger import AuditLedger
@@ -25,14 +24,8 @@ from service.ports.ledger_reports import LedgerReports
 from service.ports.lightning_node import LightningNode
 from service.ports.upstream import Upstream
 from service.wiring.build import build_settlements
-from service.wiring.parts import (
-    BOOKS_FILE,
-    NODE_ALIAS,
-    NODE_FILE,
-    Parts,
-    development_node,
-    open_parts,
-)
+from service.wiring.nodes import open_node
+from service.wiring.parts import BOOKS_FILE, Parts, open_parts
 from service.wiring.settings import Settings
 
 SOCKET_FILE = "operator.sock"
@@ -57,25 +50,11 @@ async def open_reports(settings: Settings) -> AsyncIterator[LedgerReports]:
         yield reports
 
 
-def look_at_node(settings: Settings) -> LightningNode:
-    """The node as its file shows it now, for questions only. Raises NodeUnavailable."""
-    path = settings.data_dir / NODE_FILE
-    if not path.exists():
-        message = f"{path} is not there"
-        raise NodeUnavailable(message)
-    return DevNodeSnapshot(path=path, alias=NODE_ALIAS)
-
-
 def build_audit(
-    settings: Settings, reports: LedgerReports, *, upstream: Upstream | None
+    reports: LedgerReports, *, node: Callable[[], LightningNode], upstream: Upstream | None
 ) -> AuditLedger:
-    """The audit over these books, with the node of the same data directory."""
-    return AuditLedger(
-        reports=reports,
-        node=lambda: look_at_node(settings),
-        upstream=upstream,
-        retention=Retention(),
-    )
+    """The audit over these books; `node` is that of `open_node_to_look`."""
+    return AuditLedger(reports=reports, node=node, upstream=upstream, retention=Retention())
 
 
 async def rate_now(settings: Settings) -> ExchangeRate:
@@ -101,15 +80,16 @@ async def open_commands(settings: Settings) -> AsyncIterator[Mapping[str, Comman
     Raises SettingInvalid when another process has the books or the node open.
     """
     books_path(settings)
-    node = development_node(settings.data_dir, settings.node, SystemClock())
-    with contextlib.closing(node):
-        async with open_parts(settings, node) as parts:
-            recorder = EventRecorder(
-                books=parts.books,
-                wakes=parts.wakes,
-                clock=parts.clock,
-                retention=parts.retention,
-                gate=ReleaseGate(),
-                observe=parts.metrics.observe,
-            )
-            yield build_commands(parts, recorder, build_settlements(parts, recorder))
+    async with (
+        open_node(settings, SystemClock()) as opened,
+        open_parts(settings, opened.node) as parts,
+    ):
+        recorder = EventRecorder(
+            books=parts.books,
+            wakes=parts.wakes,
+            clock=parts.clock,
+            retention=parts.retention,
+            gate=ReleaseGate(),
+            observe=parts.metrics.observe,
+        )
+        yield build_commands(parts, recorder, build_settlements(parts, recorder))

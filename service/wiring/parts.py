@@ -12,7 +12,6 @@ from pathlib import Path
 
 from service.adapters.exchange_rates import StaticRate
 from service.adapters.key_file import DerivedKeys, read_key_file
-from service.adapters.lightning.dev_node import DevNode
 from service.adapters.random_identifiers import KeyedIdentifiers
 from service.adapters.sealed_bodies import AesSealer
 from service.adapters.storage.sqlite_books import open_sqlite_books
@@ -31,13 +30,11 @@ from service.ports.ledger_reports import LedgerReports
 from service.ports.lightning_node import LightningNode
 from service.ports.upstream import Upstream
 from service.wiring.metrics import Metrics
-from service.wiring.settings import NodeSettings, Settings, UpstreamSettings
+from service.wiring.settings import Settings, UpstreamSettings
 
 BOOKS_FILE = "books.sqlite3"
-NODE_FILE = "development-node.log"
 KEY_FILE = "secret.key"
 SIMULATOR_FILE = "simulator.jsonl"
-NODE_ALIAS = "development"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +63,6 @@ def prepare_data_dir(data_dir: Path) -> None:
     except OSError as fault:
         message = f"cannot use {data_dir} for data: {fault.strerror}"
         raise SettingInvalid(message) from None
-
-
-def development_node(data_dir: Path, settings: NodeSettings, clock: Clock) -> DevNode:
-    """The embedded node, its state in the data directory."""
-    return DevNode(
-        path=data_dir / NODE_FILE, network=settings.network, alias=NODE_ALIAS, clock=clock
-    )
 
 
 @contextlib.asynccontextmanager

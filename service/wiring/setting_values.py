@@ -50,6 +50,23 @@ class Values:
             self._refuse(name, value, "a value; unset it to use the default")
         return value
 
+    def full(self, name: str) -> str:
+        """The variable as it is written in the environment."""
+        return self._prefix + name
+
+    def given(self, name: str) -> bool:
+        """Whether it is set at all."""
+        full = self.full(name)
+        self._known.add(full)
+        return bool(self._environ.get(full, "").strip())
+
+    def required(self, name: str, wanted: str) -> str:
+        """Any non-empty text; there is no default."""
+        if not self.given(name):
+            message = f"{self.full(name)} is missing: set it to {wanted}"
+            raise SettingInvalid(message)
+        return self._raw(name, "")
+
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         """One of a few words."""
         value = self._raw(name, default)
@@ -112,7 +129,7 @@ class Values:
         return host.strip("[]"), int(port)
 
     def _raw(self, name: str, default: str) -> str:
-        full = self._prefix + name
+        full = self.full(name)
         self._known.add(full)
         return self._environ.get(full, default).strip()
 

@@ -13,26 +13,13 @@ from pathlib import Path
 from service.domain.callers import CapTerms, ExposureTerms
 from service.domain.errors import SettingInvalid
 from service.domain.pricing import PriceTerms
+from service.wiring.addresses import Address, read_address
+from service.wiring.node_settings import REGTEST, NodeSettings, read_node
 from service.wiring.setting_values import Values
 
 PREFIX = "COBOT_METER_"
 UPSTREAM_KEY = "OPENROUTER_API_KEY"
-REGTEST = "regtest"
 API_PATH = "/api/v1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where a part listens."""
-
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """As a base URL, without a trailing slash."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +46,6 @@ class UpstreamSettings:
     api_key: Secret
     timeout_s: float
     models: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSettings:
-    """The Lightning node; only the embedded development node so far."""
-
-    network: str
-    listen: Address
-    invoice_expiry_s: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +102,6 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     values = Values(environ, prefix=PREFIX)
     settings = _settings(values, environ)
     values.refuse_unknown()
-    _refuse_mainnet(settings)
     return settings
 
 
@@ -136,24 +113,25 @@ def setting_names() -> frozenset[str]:
 
 
 def _settings(values: Values, environ: Mapping[str, str]) -> Settings:
+    node = read_node(values)
     return Settings(
         data_dir=Path(values.text("DATA_DIR", ".cobot-meter")),
         face=_face(values),
         upstream=_upstream(values, environ),
-        node=_node(values),
+        node=node,
         prices=PriceTerms(
             credit_fee_bps=values.integer("CREDIT_FEE_BPS", 550, at_most=100_000),
             markup_bps=values.integer("MARKUP_BPS", 1_000, at_most=100_000),
             safety_bps=values.integer("SAFETY_BPS", 500, at_most=100_000),
         ),
         exposure=_exposure(values),
-        rate_usd_micro_per_btc=values.usd_micro("RATE_USD_PER_BTC", "100000"),
+        rate_usd_micro_per_btc=_rate(values, node),
         run=_run(values),
     )
 
 
 def _face(values: Values) -> FaceSettings:
-    listen = _address(values, "LISTEN", "127.0.0.1:8402")
+    listen = read_address(values, "LISTEN", "127.0.0.1:8402")
     return FaceSettings(
         listen=listen,
         public_url=values.text("PUBLIC_URL", listen.url).rstrip("/"),
@@ -173,7 +151,7 @@ def _upstream(values: Values, environ: Mapping[str, str]) -> UpstreamSettings:
             "to try things out without spending"
         )
         raise SettingInvalid(message)
-    listen = _address(values, "SIMULATOR_LISTEN", "127.0.0.1:8403")
+    listen = read_address(values, "SIMULATOR_LISTEN", "127.0.0.1:8403")
     default_url = f"{listen.url}{API_PATH}" if simulated else "https://openrouter.ai/api/v1"
     return UpstreamSettings(
         simulated=simulated,
@@ -184,15 +162,6 @@ def _upstream(values: Values, environ: Mapping[str, str]) -> UpstreamSettings:
         api_key=key,
         timeout_s=values.seconds("UPSTREAM_TIMEOUT_S", "300"),
         models=frozenset(values.words("MODELS")),
-    )
-
-
-def _node(values: Values) -> NodeSettings:
-    values.choice("NODE", "development", ("development",))
-    return NodeSettings(
-        network=values.choice("NETWORK", REGTEST, (REGTEST, "signet", "testnet", "mainnet")),
-        listen=_address(values, "NODE_LISTEN", "127.0.0.1:8404"),
-        invoice_expiry_s=values.integer("INVOICE_EXPIRY_S", 600, at_least=1, at_most=86_400),
     )
 
 
@@ -222,15 +191,8 @@ def _run(values: Values) -> RunSettings:
     )
 
 
-def _address(values: Values, name: str, default: str) -> Address:
-    host, port = values.host_and_port(name, default)
-    return Address(host=host, port=port)
-
-
-def _refuse_mainnet(settings: Settings) -> None:
-    if settings.node.network != REGTEST:
-        message = (
-            f"{PREFIX}NETWORK={settings.node.network} needs a real node and a live exchange rate: "
-            f"the development node and the static rate work on {REGTEST} only"
-        )
-        raise SettingInvalid(message)
+def _rate(values: Values, node: NodeSettings) -> int:
+    """A default would sell real money at a price of ours: off regtest it must be said."""
+    if node.network != REGTEST:
+        values.required("RATE_USD_PER_BTC", f"today's price of a bitcoin in USD ({node.network})")
+    return values.usd_micro("RATE_USD_PER_BTC", "100000")

@@ -79,7 +79,7 @@ async def selling(commands: CommandLine) -> AsyncIterator[tuple[Running, Agent]]
     async with running_service(read_settings(commands.environ)) as running:
         await running.service.catalogue.refresh()
         await running.service.costs.baseline()
-        agent = Agent(service_url=running.face.url, wallet=DevWallet(running.node_face.url))
+        agent = Agent(service_url=running.face.url, wallet=DevWallet(running.play_wallet_url))
         try:
             yield running, agent
         finally:

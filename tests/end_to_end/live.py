@@ -104,6 +104,10 @@ class Live:
             self.simulator.start()
             await self._until_ok(f"{self.upstream}/api/v1/models", self.simulator)
         self.service.start()
+        await self.until_ready()
+
+    async def until_ready(self) -> None:
+        """Wait until the service takes asks; it must not end meanwhile."""
         await self._until_ok(f"{self.face}/readyz", self.service)
 
     async def _until_ok(self, url: str, owner: LiveProcess) -> None:

@@ -27,6 +27,7 @@ from service.flows.deliver_completion import DeliverCompletion
 from service.flows.drive_escrow import EscrowDriver
 from service.flows.find_cost import FindCost
 from service.flows.issue_invoice import IssueInvoice
+from service.flows.node_gate import NodeGate
 from service.flows.offer_models import ModelCatalogue
 from service.flows.open_escrow import OpenEscrow
 from service.flows.record_event import EventRecorder, ReleaseGate
@@ -261,6 +262,7 @@ class Process:
             clock=lasting.clock,
             price_terms=PriceTerms(),
             exposure=exposure,
+            node_gate=NodeGate(),
         )
         return AskCompletion(
             books=self.books,

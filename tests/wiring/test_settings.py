@@ -50,6 +50,44 @@ def test_a_wrong_setting_is_one_line_that_names_it(name: str, value: str, says: 
     assert "\n" not in refused.value.message
 
 
+LND = {
+    "COBOT_METER_NODE": "lnd",
+    "COBOT_METER_LND_TLS_CERT": "tls.cert",
+    "COBOT_METER_LND_MACAROON": "our.macaroon",
+}
+
+
+def test_an_lnd_is_named_by_address_and_files() -> None:
+    """Everything that reaches it stands in the settings, on whatever network."""
+    lnd = read_settings(LND | {"COBOT_METER_LND_ADDRESS": "[::1]:10010"}).node.lnd
+    assert lnd is not None
+    assert (lnd.address, lnd.network) == ("[::1]:10010", "regtest")
+    assert (str(lnd.tls_cert_path), str(lnd.macaroon_path)) == ("tls.cert", "our.macaroon")
+
+
+@pytest.mark.parametrize("missing", ["COBOT_METER_LND_TLS_CERT", "COBOT_METER_LND_MACAROON"])
+def test_an_lnd_needs_both_files(missing: str) -> None:
+    """The variable that is missing is named, with what it is for."""
+    with pytest.raises(SettingInvalid, match=f"{missing} is missing"):
+        read_settings({name: value for name, value in LND.items() if name != missing})
+
+
+def test_settings_of_lnd_are_for_lnd() -> None:
+    """An address beside the development node is a mistake, and is not passed over."""
+    with pytest.raises(SettingInvalid, match="COBOT_METER_NODE"):
+        read_settings({"COBOT_METER_LND_ADDRESS": "127.0.0.1:10009"})
+
+
+def test_real_money_is_not_sold_at_a_rate_nobody_set() -> None:
+    """Off regtest the rate has no default; with one, mainnet is taken."""
+    mainnet = LND | {"COBOT_METER_NETWORK": "mainnet"}
+    with pytest.raises(SettingInvalid, match="COBOT_METER_RATE_USD_PER_BTC is missing"):
+        read_settings(mainnet)
+    settings = read_settings(mainnet | {"COBOT_METER_RATE_USD_PER_BTC": "98000"})
+    assert settings.rate_usd_micro_per_btc == 98_000_000_000
+    assert settings.node.network == "mainnet"
+
+
 def test_openrouter_without_a_key_does_not_start() -> None:
     """The real upstream needs its key; the message says how to go on without one."""
     with pytest.raises(SettingInvalid, match="OPENROUTER_API_KEY is missing"):

@@ -1,0 +1,36 @@
+"""Can the node be sold with just now: asked before anything is spent on a new ask.
+
+The background keeps it, so that no ask waits for the node. What is paid for already does not pass
+here: it is released whatever the node says. Must not know: the node, or who asks it.
+"""
+
+from __future__ import annotations
+
+from service.domain.errors import NodeUnavailable
+
+RETRY_S = 5
+
+
+class NodeGate:
+    """Open until somebody finds the node away."""
+
+    def __init__(self) -> None:
+        """Open: a service starts with a node that answered."""
+        self._closed = False
+
+    def open(self) -> None:
+        """The node is well."""
+        self._closed = False
+
+    def close(self) -> None:
+        """The node is away, or is not ours."""
+        self._closed = True
+
+    def check(self) -> None:
+        """Return while the node is well. Raises NodeUnavailable."""
+        if self._closed:
+            message = (
+                "The Lightning node of this service is away just now, and nothing was run. "
+                "Repeat the same request in a moment."
+            )
+            raise NodeUnavailable(message, retry_after_s=RETRY_S)

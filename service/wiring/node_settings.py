@@ -1,0 +1,73 @@
+"""Settings of the Lightning node: the embedded one, or a real lnd.
+
+Must not know: what connects to it. A file that cannot be read is found when the node is opened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.adapters.lightning.lnd_access import LndAccess
+from service.domain.errors import SettingInvalid
+from service.wiring.addresses import Address, read_address
+from service.wiring.setting_values import Values
+
+REGTEST = "regtest"
+NETWORKS = (REGTEST, "signet", "testnet", "mainnet")
+DEVELOPMENT = "development"
+LND = "lnd"
+LND_ONLY = ("LND_ADDRESS", "LND_TLS_CERT", "LND_MACAROON")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """The node; `lnd` is None for the embedded development node, which listens at `listen`."""
+
+    network: str
+    listen: Address
+    invoice_expiry_s: int
+    ping_interval_s: float
+    lnd: LndAccess | None
+
+
+def read_node(values: Values) -> NodeSettings:
+    """Raises SettingInvalid when what is given does not go together."""
+    kind = values.choice("NODE", DEVELOPMENT, (DEVELOPMENT, LND))
+    network = values.choice("NETWORK", REGTEST, NETWORKS)
+    lnd = _lnd(values, network) if kind == LND else None
+    if lnd is None:
+        _refuse_what_needs_lnd(values, network)
+    return NodeSettings(
+        network=network,
+        listen=read_address(values, "NODE_LISTEN", "127.0.0.1:8404"),
+        invoice_expiry_s=values.integer("INVOICE_EXPIRY_S", 600, at_least=1, at_most=86_400),
+        ping_interval_s=values.seconds("NODE_PING_INTERVAL_S", "2"),
+        lnd=lnd,
+    )
+
+
+def _lnd(values: Values, network: str) -> LndAccess:
+    host, port = values.host_and_port("LND_ADDRESS", "127.0.0.1:10009")
+    return LndAccess(
+        address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        tls_cert_path=Path(values.required("LND_TLS_CERT", "the path of lnd's tls.cert")),
+        macaroon_path=Path(
+            values.required("LND_MACAROON", "the path of a macaroon from `cobot-meter lnd bake`")
+        ),
+        network=network,
+    )
+
+
+def _refuse_what_needs_lnd(values: Values, network: str) -> None:
+    given = [name for name in LND_ONLY if values.given(name)]
+    if given:
+        name = values.full(given[0])
+        message = f"{name} is set and {values.full('NODE')} is not: set it to {LND}"
+        raise SettingInvalid(message)
+    if network != REGTEST:
+        message = (
+            f"{values.full('NETWORK')}={network} needs a real node: set {values.full('NODE')}={LND}"
+            f", since the development node plays on {REGTEST} only"
+        )
+        raise SettingInvalid(message)
