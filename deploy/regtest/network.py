@@ -74,9 +74,12 @@ class Network:
         `direct_channel_sat` opens a second way from alice to bob, for payments in several parts.
         """
         await self.chain.start()
-        async with asyncio.TaskGroup() as group:
-            for node in self.three():
-                group.create_task(node.start())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for node in self.three():
+                    group.create_task(node.start())
+        except ExceptionGroup as faults:
+            raise faults.exceptions[0] from faults
         if await self.alice.new_address() != MINING_ADDRESS:
             raise NodeFault("alice's first address is not the one that is mined to")
         await self.mine(BLOCKS)
