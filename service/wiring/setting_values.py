@@ -67,6 +67,10 @@ class Values:
             raise SettingInvalid(message)
         return self._raw(name, "")
 
+    def optional(self, name: str) -> str:
+        """Any text; empty when it is not set."""
+        return self._raw(name, "")
+
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         """One of a few words."""
         value = self._raw(name, default)

@@ -14,7 +14,9 @@ from service.domain.callers import CapTerms, ExposureTerms
 from service.domain.errors import SettingInvalid
 from service.domain.pricing import PriceTerms
 from service.wiring.addresses import Address, read_address
+from service.wiring.database_settings import DatabaseSettings, read_database
 from service.wiring.node_settings import REGTEST, NodeSettings, read_node
+from service.wiring.secret import Secret
 from service.wiring.setting_values import Values
 
 PREFIX = "COBOT_METER_"
@@ -66,6 +68,7 @@ class Settings:
     """Everything; each part is given its own section only."""
 
     data_dir: Path
+    database: DatabaseSettings
     face: FaceSettings
     upstream: UpstreamSettings
     node: NodeSettings
@@ -78,23 +81,6 @@ class Settings:
         """The same, with the simulator where it really listens."""
         upstream = replace(self.upstream, base_url=f"{address.url}{API_PATH}")
         return replace(self, upstream=upstream)
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A value that never shows itself in a log or a traceback."""
-
-    _value: str
-
-    def reveal(self) -> str:
-        """The value, for the one place that sends it."""
-        return self._value
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -116,6 +102,7 @@ def _settings(values: Values, environ: Mapping[str, str]) -> Settings:
     node = read_node(values)
     return Settings(
         data_dir=Path(values.text("DATA_DIR", ".cobot-meter")),
+        database=read_database(values),
         face=_face(values),
         upstream=_upstream(values, environ),
         node=node,

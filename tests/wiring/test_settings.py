@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from service.domain.errors import SettingInvalid
-from service.wiring.settings import Secret, read_settings, setting_names
+from service.wiring.secret import Secret
+from service.wiring.settings import read_settings, setting_names
 
 
 def test_no_settings_give_the_embedded_service_on_loopback() -> None:
