@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -47,12 +48,18 @@ def told(standing: subprocess.Popen[str]) -> str:
     return "".join(lines)
 
 
-def typed(line: str) -> str:
+def typed(line: str, environ: Mapping[str, str] = os.environ) -> str:
     """What a line that a person is told to type prints."""
     ended = subprocess.run(
-        shlex.split(line), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        shlex.split(line),
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
     )
-    assert ended.returncode == 0, ended.stderr
+    assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 
 
@@ -89,6 +96,10 @@ def test_what_is_told_can_be_typed_and_ctrl_c_ends_it(
     assert settings["COBOT_METER_NODE"] == "lnd"
     for name in ("COBOT_METER_LND_TLS_CERT", "COBOT_METER_LND_MACAROON"):
         assert Path(settings[name]).is_file()
+    given = {**os.environ, **settings, "COBOT_METER_DATA_DIR": str(tmp_path / "service")}
+    found = typed(f"{sys.executable} -m service doctor", given)
+    assert "bob" in found
+    shutil.rmtree(tmp_path / "service", ignore_errors=True)
     standing.send_signal(signal.SIGINT)
     assert standing.wait(TIMEOUT_S) == 0
     assert standing.stderr
