@@ -33,6 +33,7 @@ from service.wiring.settings import Settings
 
 PAYING = ("offchain:read", "offchain:write")
 EXPIRY_S = "6"  # a real payment takes a while longer than one with play money
+ANY_PORT = "127.0.0.1:0"  # so that two of them may run side by side
 PREFIX = "COBOT_METER_"
 
 
@@ -91,7 +92,13 @@ async def _play(out: Console, settings: Settings, network: Network) -> tuple[Boo
 async def _settings(network: Network) -> Settings:
     lnd = service_settings(network.bob, await bake_for_service(network.bob))
     more = {name.removeprefix(PREFIX): value for name, value in lnd.items()}
-    return demo_settings(network.folder / "service", INVOICE_EXPIRY_S=EXPIRY_S, **more)
+    return demo_settings(
+        network.folder / "service",
+        INVOICE_EXPIRY_S=EXPIRY_S,
+        LISTEN=ANY_PORT,
+        SIMULATOR_LISTEN=ANY_PORT,
+        **more,
+    )
 
 
 async def _wallet(node: Node) -> LndWallet:
