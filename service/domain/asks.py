@@ -52,7 +52,7 @@ def _paid(escrow: Escrow, *, asker: str | None, keyed: bool) -> Verdict:
     if not escrow.paid_by_invoice:
         if own and (escrow.state is S.SETTLED or asker or keyed):
             return Verdict.DELIVER
-        return Verdict.OPEN_ANEW
+        return Verdict.GONE if keyed else Verdict.OPEN_ANEW
     if escrow.state is S.SETTLED or keyed:
         return Verdict.ALREADY_PAID
     return Verdict.OPEN_ANEW

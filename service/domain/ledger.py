@@ -23,6 +23,7 @@ from service.domain.accounts import Account
 from service.domain.callers import CapTerms
 from service.domain.errors import LedgerUnbalanced
 from service.domain.escrow_record import Escrow
+from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup
 
 
@@ -105,7 +106,7 @@ class SettleCursor:
 class Transition:
     """Everything one event makes true, applied as a whole or not at all.
 
-    `key` is unique for ever. `subject_id` is the escrow or top-up (or `upstream`, `operator`).
+    `key` is unique for ever. `subject_id` is the escrow or top-up (`upstream`, `operator`, `node`).
     `escrow` is the row after the event; its stored version must be `escrow.version - 1`
     (version 1 inserts). `accounts` are opened if missing before any transfer runs. `shred` drops
     the body key. `facts` goes into the journal row as JSON: no prompt, answer or preimage in it.
@@ -124,6 +125,7 @@ class Transition:
     shred: bool = False
     cursor: SettleCursor | None = None
     caller: CallerChange | None = None
+    node: AdoptedNode | None = None
     facts: Mapping[str, str | int | None] = field(default_factory=dict)
 
 

@@ -26,6 +26,7 @@ from service.domain.ledger import (
     Transition,
 )
 from service.domain.money import usd_text
+from service.domain.node_adoption import AdoptedNode
 from service.domain.retention import Retention
 from service.domain.topups import Topup
 
@@ -42,6 +43,7 @@ SHREDDING = (
     on.BodiesShredded,
 )
 BASELINE_KEY = "upstream/baseline"
+NODE_ADOPTED = "node_adopted"
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -141,6 +143,19 @@ def caller_transition(
         accounts=caller_accounts(caller_id),
         caller=change,
         facts={"blocked": int(change.blocked), "cap_msat": change.cap_msat},
+    )
+
+
+def node_adopted(adopted: AdoptedNode, *, at_ms: int) -> Transition:
+    """The books belong to this node from here on; its number makes the word one word."""
+    return Transition(
+        key=f"node/node_adopted/{adopted.number}",
+        kind=NODE_ADOPTED,
+        subject_id="node",
+        caller_id=None,
+        at_ms=at_ms,
+        node=adopted,
+        facts={"pubkey": adopted.pubkey, "network": adopted.network, "alias": adopted.alias},
     )
 
 

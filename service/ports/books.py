@@ -12,6 +12,7 @@ from typing import Protocol
 from service.domain.callers import CallerStanding
 from service.domain.escrow_record import Escrow
 from service.domain.ledger import StoredBodies, Transition
+from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup
 
 
@@ -109,6 +110,9 @@ class Books(Protocol):
 
     async def settle_cursor(self, node_pubkey: str) -> int:
         """The highest settle index booked from this node, 0 when none was."""
+
+    async def node(self) -> AdoptedNode | None:
+        """The node adopted last: the one whose invoices these are. None before the first."""
 
     async def quiet(self) -> Quiet:
         """The state of things for comparing costs, read at one instant."""

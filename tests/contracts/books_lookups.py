@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from service.domain import escrow_events as on
 from service.domain.escrow_record import Cost, CostStanding
 from service.domain.escrow_schedule import due_at_ms
-from service.domain.transitions import topup_transition, upstream_baseline, usage_compared
+from service.domain.node_adoption import AdoptedNode
+from service.domain.transitions import (
+    node_adopted,
+    topup_transition,
+    upstream_baseline,
+    usage_compared,
+)
 from service.ports.books import Books, OpenInvoice
 from tests.contracts.books_samples import (
     CEILING_PUSD,
     COST_PUSD,
+    NODE,
     RETENTION,
     START_MS,
     Sale,
@@ -76,7 +85,7 @@ class BooksLookups:
         first = Sale(books, opened("esc_1", ask=ask))
         await first.open()
         await first.record(on.Abandoned())
-        await Sale(books, opened("esc_2", ask=ask)).open()
+        await Sale(books, opened("esc_2")).open()
         assert await books.ask_of_idempotency_key("key") == first.escrow
 
     async def test_a_payment_finds_whose_it_is(self, books: Books) -> None:
@@ -155,6 +164,24 @@ class BooksLookups:
         assert await books.open_invoices(after="esc_2", limit=9) == (paid_later,)
         await sale.cancel()
         assert await books.open_invoices(after="", limit=9) == (paid_later,)
+
+    async def test_the_node_adopted_last_is_remembered(self, books: Books) -> None:
+        """One word is one entry, a number is taken once, and the newest number stands."""
+        assert await books.node() is None
+        first = AdoptedNode(number=1, pubkey=NODE[1], network="regtest", alias=NODE[0])
+        assert not (await books.apply(node_adopted(first, at_ms=START_MS))).repeated
+        assert await books.node() == first
+        other = replace(first, pubkey="03" + "ef" * 32, alias="other")
+        assert (await books.apply(node_adopted(other, at_ms=START_MS))).repeated
+        assert await books.node() == first
+        second = replace(other, number=2)
+        await books.apply(node_adopted(second, at_ms=START_MS))
+        assert (await books.apply(node_adopted(first, at_ms=START_MS))).repeated
+        assert await books.node() == second
+        back = replace(first, number=3)
+        await books.apply(node_adopted(back, at_ms=START_MS))
+        assert await books.node() == back
+        assert (await books.quiet()).mark == len({first.number, second.number, back.number})
 
     async def test_quiet_tells_when_costs_can_be_compared(self, books: Books) -> None:
         """Runs in flight and look-ups awaited are seen, and what is booked is added up."""

@@ -18,6 +18,7 @@ from service.domain.errors import BooksBusy
 from service.domain.escrow_record import IN_FLIGHT, Escrow, EscrowState
 from service.domain.escrow_schedule import due_at_ms
 from service.domain.ledger import StoredBodies, Transition
+from service.domain.node_adoption import AdoptedNode
 from service.domain.retention import Retention
 from service.domain.topups import Topup, TopupState
 from service.domain.transitions import BASELINE_KEY
@@ -174,6 +175,9 @@ class FakeBooks(FakeReports):
 
     async def settle_cursor(self, node_pubkey: str) -> int:
         return self.rows.cursors.get(node_pubkey, 0)
+
+    async def node(self) -> AdoptedNode | None:
+        return self.rows.node
 
     async def quiet(self) -> Quiet:
         escrows = self.rows.escrows.values()

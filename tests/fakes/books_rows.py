@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from service.domain.errors import StaleEscrow
 from service.domain.escrow_record import Escrow
 from service.domain.ledger import CallerChange, StoredBodies, Transfer, Transition
+from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup, TopupState
 from service.ports.ledger_reports import JournalEntry, JournalTransfer
 from tests.fakes.ledger_model import Ledger
@@ -29,6 +30,7 @@ class BooksRows:
     bodies: Mapping[str, StoredBodies] = field(default_factory=dict)
     cursors: Mapping[str, int] = field(default_factory=dict)
     callers: Mapping[str, CallerChange] = field(default_factory=dict)
+    node: AdoptedNode | None = None
 
     def after(self, transition: Transition) -> BooksRows:
         """The rows with `transition` in them. Its key must be new.
@@ -54,6 +56,7 @@ class BooksRows:
         if transition.caller is not None and transition.caller_id is not None:
             change = {transition.caller_id: transition.caller}
             rows = replace(rows, callers={**rows.callers, **change})
+        rows = replace(rows, node=transition.node or rows.node)
         return replace(rows, bodies=_bodies_after(self.bodies, transition))
 
     def _check_escrow(self, escrow: Escrow | None) -> None:
@@ -67,7 +70,7 @@ class BooksRows:
 
     def _same_ask(self, escrow: Escrow) -> Escrow | None:
         for other in self.escrows.values():
-            if other.occupies_ask and _same_ask(other, escrow):
+            if _same_ask(other, escrow):
                 return other
         return None
 
@@ -100,12 +103,14 @@ def _check_version(stored: int, told: int, subject_id: str) -> None:
 
 
 def _same_ask(one: Escrow, other: Escrow) -> bool:
-    nameless = one.ask.nameless and other.ask.nameless
+    """An ask opens once while it lives, a key once for ever."""
     key = one.ask.idempotency_key
-    return (
+    if key is not None and key == other.ask.idempotency_key:
+        return True
+    nameless = one.ask.nameless and other.ask.nameless
+    return one.occupies_ask and (
         one.ask.request_key == other.ask.request_key
         or (nameless and one.ask.address_key == other.ask.address_key)
-        or (key is not None and key == other.ask.idempotency_key)
     )
 
 

@@ -14,6 +14,7 @@ from service.adapters.storage.escrow_rows import Row
 from service.domain.accounts import caller_accounts
 from service.domain.callers import CallerStanding
 from service.domain.ledger import Transfer, Transition
+from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup, TopupState
 from service.ports.ledger_reports import Balance, JournalEntry, JournalTransfer
 
@@ -31,9 +32,14 @@ TOPUP_MOVING = (
 TOPUP_COLUMNS = (*TOPUP_FIXED, *TOPUP_MOVING)
 TRANSFER_COLUMNS = ("kind", "debit", "credit", "commodity", "amount", "hold_id", "held")
 JOURNAL_COLUMNS = ("key", "kind", "subject_id", "caller_id", "at_ms", "facts")
+NODE_COLUMNS = ("number", "pubkey", "network", "alias")
 ENTRY_COLUMNS = ("sequence", *JOURNAL_COLUMNS)
 
+# The kinds that flows number, by how many of one name there are: `{name}/{number}` is their key.
+NUMBERED_KINDS = frozenset({"usage_compared", "caller_changed"})
+
 topup_fixed_values = attrgetter(*TOPUP_FIXED)
+node_values = attrgetter(*NODE_COLUMNS)
 _topup_moving = attrgetter(*TOPUP_MOVING[1:])
 _journal = attrgetter(*JOURNAL_COLUMNS[:-1])
 
@@ -47,6 +53,19 @@ def topup_from_row(row: Row) -> Topup:
     """The top-up whose TOPUP_COLUMNS `row` holds."""
     values = dict(zip(TOPUP_COLUMNS, row, strict=True))
     return Topup(**{**values, "state": TopupState(values["state"])})
+
+
+def node_from_row(row: Row) -> AdoptedNode:
+    """The node whose NODE_COLUMNS `row` holds."""
+    number, pubkey, network, alias = row
+    return AdoptedNode(number=number, pubkey=pubkey, network=network, alias=alias)
+
+
+def tally_of(transition: Transition) -> str | None:
+    """The name under which this entry is counted, None when it is not."""
+    if transition.kind not in NUMBERED_KINDS:
+        return None
+    return transition.key.rpartition("/")[0]
 
 
 def journal_values(transition: Transition) -> Row:

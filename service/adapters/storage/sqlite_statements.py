@@ -43,6 +43,7 @@ from service.adapters.storage.escrow_rows import (
 from service.adapters.storage.guarded_moves import CAP_TERMS, MOVE, cap, claimed, move
 from service.adapters.storage.ledger_rows import (
     JOURNAL_COLUMNS,
+    NODE_COLUMNS,
     TOPUP_COLUMNS,
     TOPUP_FIXED,
     TOPUP_MOVING,
@@ -55,6 +56,7 @@ from service.adapters.storage.tables import (
     COUNTERS,
     ESCROW,
     JOURNAL,
+    NODE_ADOPTION,
     PENDING,
     SETTLE_CURSOR,
     TALLY,
@@ -95,6 +97,7 @@ class WriteStatements:
     drop_bodies: Statement
     advance_cursor: Statement
     set_caller: Statement
+    adopt_node: Statement
     count_entry: Statement
 
 
@@ -110,6 +113,7 @@ def write_statements() -> WriteStatements:
         **_journal(sql), **_accounts(sql), **_escrows(sql), **_topups(sql), **_bodies(sql),
         advance_cursor=sql(_advance_cursor(), "node_pubkey", "settle_index"),
         set_caller=sql(_set_caller(), "caller_id", "blocked", "cap_msat"),
+        adopt_node=sql(_insert(NODE_ADOPTION, NODE_COLUMNS), *NODE_COLUMNS),
         count_entry=sql(_count_entry(), "name"),
     )  # fmt: skip
 

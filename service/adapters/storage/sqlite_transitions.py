@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import chain
 
-from service.adapters.storage.account_moves import CREDIT, DEBIT, Counters, Leg, added_up, amounts
+from service.adapters.storage.account_moves import Counters, Leg, added_up, steps_of
 from service.adapters.storage.compiled import Statement
 from service.adapters.storage.escrow_rows import (
     Row,
@@ -23,6 +23,8 @@ from service.adapters.storage.escrow_rows import (
 from service.adapters.storage.guard_refusals import refusal
 from service.adapters.storage.ledger_rows import (
     journal_values,
+    node_values,
+    tally_of,
     topup_fixed_values,
     topup_from_row,
     topup_moving_values,
@@ -37,8 +39,6 @@ from service.domain.retention import Retention
 from service.domain.topups import Topup
 from service.ports.books import Applied
 
-# The kinds that flows number, by how many of one name there are: `{name}/{number}` is their key.
-NUMBERED_KINDS = frozenset({"usage_compared", "caller_changed"})
 _RESOLVING = frozenset({TransferKind.POST, TransferKind.VOID})
 _TAKEN = frozenset({"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"})
 
@@ -169,24 +169,13 @@ class TransitionWriter:
                     raise LedgerUnbalanced(message)
 
     def _move_money(self, transfers: Sequence[Transfer], operator_legs: list[Leg]) -> None:
-        exact_legs: list[Leg] = []
-        for transfer in transfers:
-            posted, pending = amounts(transfer)
-            if transfer.guard is not None:
-                self._move_all(exact_legs)
-                self._move_guarded(transfer, transfer.guard)
+        steps, legs = steps_of(transfers)
+        operator_legs += legs
+        for account, counters, guarded in steps:
+            if guarded is not None and guarded.guard is not None:
+                self._move_guarded(guarded, guarded.guard, counters)
             else:
-                legs = exact_legs if transfer.debit.exact else operator_legs
-                legs.append((transfer.debit, DEBIT, posted, pending))
-            legs = exact_legs if transfer.credit.exact else operator_legs
-            legs.append((transfer.credit, CREDIT, posted, pending))
-        self._move_all(exact_legs)
-
-    def _move_all(self, exact_legs: list[Leg]) -> None:
-        if exact_legs:
-            for account, counters in added_up(exact_legs):
                 self._move(account, counters, opening=False)
-            exact_legs.clear()
 
     def _move(self, account: Account, counters: Counters, *, opening: bool) -> None:
         self._run(self._statements.move, (*counters, account.code))
@@ -197,10 +186,9 @@ class TransitionWriter:
             raise LedgerUnbalanced(message)
         self._run(self._statements.open_accounts[0], _account_values(account, counters))
 
-    def _move_guarded(self, transfer: Transfer, guard: Guard) -> None:
+    def _move_guarded(self, transfer: Transfer, guard: Guard, counters: Counters) -> None:
         code, asked = transfer.debit.code, transfer.amount
-        posted, pending = amounts(transfer)
-        moved = (posted, 0, pending, 0, code, asked)
+        moved = (*counters, code, asked)
         if guard.cap is None:
             self._run(self._statements.move_within_limit, (*moved, guard.limit))
         else:
@@ -243,9 +231,11 @@ class TransitionWriter:
         if caller is not None and transition.caller_id is not None:
             word = (transition.caller_id, int(caller.blocked), caller.cap_msat)
             self._run(self._statements.set_caller, word)
-        if transition.kind in NUMBERED_KINDS:
-            name, _, _ = transition.key.rpartition("/")
-            self._run(self._statements.count_entry, (name,))
+        if transition.node is not None:
+            self._run(self._statements.adopt_node, node_values(transition.node))
+        tallied = tally_of(transition)
+        if tallied is not None:
+            self._run(self._statements.count_entry, (tallied,))
 
 
 def _account_values(account: Account, counters: Sequence[int]) -> Row:

@@ -49,6 +49,7 @@ OCCUPIED_NAMELESS = "occupies_ask = 1 AND nameless = 1"
 IN_FLIGHT = "state IN ('generated', 'opened', 'requested')"
 UNFINISHED = "state IN ('costed', 'generated', 'opened', 'requested')"
 INVOICED = "state = 'invoiced'"
+KEYED = "idempotency_key IS NOT NULL"
 UNEXPLAINED = "state = 'failed' AND budget_held_pusd > 0 AND lookup_at_ms IS NULL"
 TOPUP_OPEN = "state IN ('invoiced', 'opened')"
 
@@ -177,15 +178,9 @@ ESCROW = Table(
     _index("uq_escrow_opened", "opened_sequence", unique=True),
     _index("ix_escrow_request", "request_key", "opened_sequence"),
     _index("ix_escrow_address", "address_key", "opened_sequence"),
-    _index(
-        "ix_escrow_idempotency",
-        "idempotency_key",
-        "opened_sequence",
-        where="idempotency_key IS NOT NULL",
-    ),
     _index("uq_escrow_request_open", "request_key", unique=True, where=OCCUPIED),
     _index("uq_escrow_address_open", "address_key", unique=True, where=OCCUPIED_NAMELESS),
-    _index("uq_escrow_idempotency_open", "idempotency_key", unique=True, where=OCCUPIED),
+    _index("uq_escrow_idempotency", "idempotency_key", unique=True, where=KEYED),
     _index("uq_escrow_payment", "payment_hash", unique=True, where="payment_hash IS NOT NULL"),
     _index("ix_escrow_generation", "caller_id", "generation_id", where="generation_id IS NOT NULL"),
     _index("ix_escrow_due", "due_at_ms", "escrow_id", where="due_at_ms IS NOT NULL"),
@@ -235,6 +230,16 @@ CALLER = Table(
     Column("caller_id", KEY, primary_key=True),
     _flag("blocked"),
     _maybe_number("cap_msat"),
+)
+
+# Whose invoices these are: the row of the highest number.
+NODE_ADOPTION = Table(
+    "node_adoption",
+    METADATA,
+    Column("number", BigInteger(), primary_key=True, autoincrement=False),
+    Column("pubkey", KEY, nullable=False),
+    *map(_words, ("network", "alias")),
+    sqlite_with_rowid=False,
 )
 
 # How many numbered entries of one name the journal holds: counting them would walk it.

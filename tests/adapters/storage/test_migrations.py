@@ -21,7 +21,7 @@ from service.adapters.storage.tables import METADATA
 from service.domain.errors import SettingInvalid
 from service.ports.ledger_reports import Balance
 from tests.adapters.storage.book_files import balances_of, schema_of
-from tests.contracts.books_samples import RETENTION, Sale, opened
+from tests.contracts.books_samples import RETENTION, Sale, ask_key, opened
 
 ROOT = Path(__file__).parents[3]
 
@@ -79,6 +79,25 @@ async def test_populated_books_survive_the_way_up(tmp_path: Path, revision: str)
     if before:
         assert await balances_of(path) == before
     await sold(path, "2")
+
+
+async def test_an_idempotency_key_that_was_used_twice_keeps_its_first_use(path: Path) -> None:
+    """Older books may hold a key twice: they go up all the same, and it finds the first."""
+    async with open_sqlite_books(path, retention=RETENTION) as books:
+        for number in (2, 1):
+            ask = ask_key("ask", caller_id=f"c_{number}", idempotency_key=f"key {number}")
+            await Sale(books, opened(f"esc_{number}", caller_id=f"c_{number}", ask=ask)).sell()
+    before = await balances_of(path)
+    run_downgrade(engine_for(path), "0002")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE escrow SET idempotency_key = 'key'")
+    upgrade(path)
+    assert await balances_of(path) == before
+    async with open_sqlite_books(path, retention=RETENTION) as books:
+        found, second = await books.ask_of_idempotency_key("key"), await books.escrow("esc_1")
+    assert found is not None
+    assert second is not None
+    assert (found.escrow_id, second.ask.idempotency_key) == ("esc_2", None)
 
 
 def test_a_current_schema_costs_no_alembic(path: Path) -> None:
