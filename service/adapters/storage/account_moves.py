@@ -7,6 +7,7 @@ them, so that each row is written once.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from service.domain.accounts import Account
 from service.domain.ledger import Transfer, TransferKind
@@ -16,6 +17,37 @@ Leg = tuple[Account, int, int, int]
 # More of: debits posted, credits posted, debits pending, credits pending.
 Counters = list[int]
 DEBIT, CREDIT = 0, 1
+
+
+class Step(NamedTuple):
+    """What is added to one account whose balance is exact; `guarded` bounds its debit side."""
+
+    account: Account
+    counters: Counters
+    guarded: Transfer | None
+
+
+def steps_of(transfers: Iterable[Transfer]) -> tuple[list[Step], list[Leg]]:
+    """The moves of exact accounts in their order, and the legs of operator accounts."""
+    steps: list[Step] = []
+    exact_legs: list[Leg] = []
+    operator_legs: list[Leg] = []
+    for transfer in transfers:
+        posted, pending = amounts(transfer)
+        if transfer.guard is not None:
+            steps += _unguarded(exact_legs)
+            exact_legs.clear()
+            steps.append(Step(transfer.debit, [posted, 0, pending, 0], transfer))
+        else:
+            legs = exact_legs if transfer.debit.exact else operator_legs
+            legs.append((transfer.debit, DEBIT, posted, pending))
+        legs = exact_legs if transfer.credit.exact else operator_legs
+        legs.append((transfer.credit, CREDIT, posted, pending))
+    return steps + _unguarded(exact_legs), operator_legs
+
+
+def _unguarded(legs: list[Leg]) -> list[Step]:
+    return [Step(account, counters, None) for account, counters in added_up(legs)] if legs else []
 
 
 def added_up(legs: Iterable[Leg]) -> list[tuple[Account, Counters]]:

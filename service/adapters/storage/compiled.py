@@ -5,12 +5,18 @@ Must not know: any table, or which statements there are.
 
 from __future__ import annotations
 
+import importlib
+import re
 from dataclasses import dataclass
+from typing import cast
 
 from sqlalchemy import ClauseElement
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
 from service.domain.errors import Broken
+
+_FROM_ACCOUNT = re.compile(r"\bFROM account\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,14 @@ class Statement:
 
     sql: str
     names: tuple[str, ...]
+
+
+def dialect_of(database: str) -> Dialect:
+    """How `sqlite` or `postgresql` is spoken to by the drivers that we use."""
+    if database != "postgresql":
+        return sqlite.dialect(paramstyle="qmark")
+    spoken = importlib.import_module("sqlalchemy.dialects.postgresql.asyncpg")
+    return cast("Dialect", spoken.dialect())
 
 
 def compiled(clause: ClauseElement, *names: str, dialect: Dialect) -> Statement:
@@ -31,3 +45,11 @@ def compiled(clause: ClauseElement, *names: str, dialect: Dialect) -> Statement:
     if found != names:
         raise Broken(f"parameters {found} where {names} are passed: {text}")
     return Statement(str(text), names)
+
+
+def with_legs(statement: Statement, database: str) -> Statement:
+    """Reads accounts as they stand: PostgreSQL has legs beside them that are not rolled up yet."""
+    if database != "postgresql":
+        return statement
+    seen = _FROM_ACCOUNT.sub("FROM account_now AS account", statement.sql)
+    return Statement(seen, statement.names)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ClauseElement,
     ColumnElement,
     FromClause,
@@ -18,13 +19,13 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     func,
     literal_column,
     select,
 )
-from sqlalchemy.dialects import sqlite
 
-from service.adapters.storage.compiled import Statement, compiled
+from service.adapters.storage.compiled import Statement, compiled, dialect_of, with_legs
 from service.adapters.storage.escrow_rows import ESCROW_COLUMNS
 from service.adapters.storage.ledger_rows import ENTRY_COLUMNS, TOPUP_COLUMNS, TRANSFER_COLUMNS
 from service.adapters.storage.tables import (
@@ -60,9 +61,9 @@ class ReportStatements:
 
 
 @functools.cache
-def report_statements() -> ReportStatements:
-    """Compile them all for SQLite, once in a process."""
-    dialect = sqlite.dialect(paramstyle="qmark")
+def report_statements(database: str = "sqlite") -> ReportStatements:
+    """Compile them all for `sqlite` or `postgresql`, once in a process."""
+    dialect = dialect_of(database)
 
     def sql(clause: ClauseElement, *names: str) -> Statement:
         return compiled(clause, *names, dialect=dialect)
@@ -73,8 +74,8 @@ def report_statements() -> ReportStatements:
     return ReportStatements(
         statement=sql(_statement(), "caller_id", "before", "limit"),
         journal=sql(_journal(), "after"),
-        balances=sql(_balances()),
-        trial_balance=sql(_trial_balance()),
+        balances=with_legs(sql(_balances()), database),
+        trial_balance=with_legs(sql(_trial_balance()), database),
         escrows=sql(escrows),
         escrows_in=sql(escrows.where(ESCROW.c.state == bindparam("state")), "state"),
         topups=sql(topups.order_by(TOPUP.c.opened_sequence.desc())),
@@ -115,7 +116,7 @@ def _balances() -> Select[Any]:
 def _trial_balance() -> Select[Any]:
     kinds = ((ACCOUNT.c.code.like(_text(kind)), _text(kind.replace("%", "*"))) for kind in SUMMED)
     code = case(*kinds, else_=ACCOUNT.c.code).label("kind")
-    sums = (func.sum(ACCOUNT.c[name]) for name in COUNTERS)
+    sums = (cast(func.sum(ACCOUNT.c[name]), BigInteger) for name in COUNTERS)
     return (
         select(code, ACCOUNT.c.commodity, ACCOUNT.c.nature, *sums)
         .group_by(code, ACCOUNT.c.commodity, ACCOUNT.c.nature)

@@ -82,7 +82,7 @@ class ReportSession:
         await self.run(self._connection.execute, "BEGIN")
         await self.run(self._connection.execute, "SELECT max(sequence) FROM journal")
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """See what is written from here on."""
         self._thread.submit(self._connection.execute, "ROLLBACK")
 

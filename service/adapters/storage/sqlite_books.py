@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from service.adapters.storage.migrate import upgrade
+from service.adapters.storage.read_queries import read_statements
 from service.adapters.storage.sqlite_connections import (
     WriterLock,
     connect_reader,
     connect_writer,
 )
-from service.adapters.storage.sqlite_queries import read_statements
 from service.adapters.storage.sqlite_reads import SqliteReads
 from service.adapters.storage.sqlite_statements import write_statements
 from service.adapters.storage.sqlite_transitions import TransitionWriter

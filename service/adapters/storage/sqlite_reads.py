@@ -1,9 +1,8 @@
-"""The keyed reads of the port `Books`, on a connection of their own that cannot write.
+"""The keyed reads on a SQLite connection of their own that cannot write.
 
 They run on the event loop's thread, as each is one short statement of 5 to 60 µs, which is less
 than handing it to a thread and back would take. A read sees every transition whose `apply` has
-returned, because each statement is a snapshot of its own. Must not know: the writer, or anything
-that walks the history.
+returned, because each statement is a snapshot of its own. Must not know: the writer.
 """
 
 from __future__ import annotations
@@ -11,150 +10,25 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-import orjson
-
 from service.adapters.storage.compiled import Statement
-from service.adapters.storage.escrow_rows import Row, escrow_from_row
-from service.adapters.storage.ledger_rows import standing_from_rows, topup_from_row
-from service.adapters.storage.sqlite_queries import ReadStatements
-from service.domain.accounts import UPSTREAM_CREDITS, caller_accounts
-from service.domain.callers import CallerStanding
+from service.adapters.storage.keyed_reads import KeyedReads
+from service.adapters.storage.read_queries import ReadStatements
 from service.domain.errors import BooksBusy
-from service.domain.escrow_record import Escrow
-from service.domain.ledger import StoredBodies
-from service.domain.topups import Topup
-from service.domain.transitions import BASELINE_KEY
-from service.ports.books import OpenInvoice, Quiet
-
-COMPARISONS = "upstream/usage_compared"
 
 
-class SqliteReads:
+class SqliteReads(KeyedReads):
     """Finds rows by key. Every method raises BooksBusy when the database does not answer."""
 
     def __init__(self, connection: sqlite3.Connection, statements: ReadStatements) -> None:
         """Take over the connection; `close_reads` closes it."""
+        super().__init__(statements)
         self._connection = connection
-        self._statements = statements
 
     def close_reads(self) -> None:
         """Let go of the file."""
         self._connection.close()
 
-    async def escrow(self, escrow_id: str) -> Escrow | None:
-        """By its id."""
-        return self._escrow(self._statements.escrow, escrow_id)
-
-    async def topup(self, topup_id: str) -> Topup | None:
-        """By its id."""
-        return self._topup(self._statements.topup, topup_id)
-
-    async def bodies(self, escrow_id: str) -> StoredBodies | None:
-        """What is sealed, while its key is kept."""
-        row = self._row(self._statements.bodies, escrow_id)
-        if row is None:
-            return None
-        wrapped_key, request, completion = row
-        return StoredBodies(wrapped_key=wrapped_key, request=request, completion=completion)
-
-    async def subject_of_payment(self, payment_hash: str) -> Escrow | Topup | None:
-        """By the hash of the invoice that is, or was last, its own."""
-        escrow = self._escrow(self._statements.escrow_of_payment, payment_hash)
-        return escrow or self._topup(self._statements.topup_of_payment, payment_hash)
-
-    async def latest_ask(self, request_key: str) -> Escrow | None:
-        """The newest of this key."""
-        return self._escrow(self._statements.latest_ask, request_key)
-
-    async def latest_nameless_ask(self, address_key: str) -> Escrow | None:
-        """The newest of this key."""
-        return self._escrow(self._statements.latest_nameless_ask, address_key)
-
-    async def ask_of_idempotency_key(self, idempotency_key: str) -> Escrow | None:
-        """The oldest of this key."""
-        return self._escrow(self._statements.ask_of_idempotency_key, idempotency_key)
-
-    async def escrow_of_generation(self, caller_id: str, generation_id: str) -> Escrow | None:
-        """By the upstream's id, for its own caller only."""
-        return self._escrow(self._statements.escrow_of_generation, caller_id, generation_id)
-
-    async def open_topup(self, address_key: str) -> Topup | None:
-        """The one that waits for payment."""
-        return self._topup(self._statements.open_topup, address_key)
-
-    async def standing(self, caller_id: str) -> CallerStanding:
-        """From the caller's four account rows."""
-        codes = (account.code for account in caller_accounts(caller_id))
-        return standing_from_rows(
-            caller_id, self._rows(self._statements.standing, caller_id, *codes)
-        )
-
-    async def open_escrows(self, caller_id: str, *, limit: int) -> tuple[Escrow, ...]:
-        """Invoiced ones, oldest first."""
-        rows = self._rows(self._statements.open_escrows, caller_id, limit)
-        return tuple(map(escrow_from_row, rows))
-
-    async def due(self, now_ms: int, *, limit: int) -> tuple[str, ...]:
-        """Ids, longest overdue first."""
-        return tuple(row[0] for row in self._rows(self._statements.due, now_ms, limit))
-
-    async def unfinished(self, *, after: str, limit: int) -> tuple[str, ...]:
-        """Ids, in order."""
-        return tuple(row[0] for row in self._rows(self._statements.unfinished, after, limit))
-
-    async def open_invoices(self, *, after: str, limit: int) -> tuple[OpenInvoice, ...]:
-        """Of escrows and top-ups, in the order of their ids."""
-        rows = [
-            *self._rows(self._statements.open_escrow_invoices, after, limit),
-            *self._rows(self._statements.open_topup_invoices, after, limit),
-        ]
-        return tuple(
-            OpenInvoice(subject_id=subject_id, payment_hash=payment_hash)
-            for subject_id, payment_hash in sorted(rows)[:limit]
-        )
-
-    async def settle_cursor(self, node_pubkey: str) -> int:
-        """0 for a node never seen."""
-        return self._number(self._statements.settle_cursor, node_pubkey)
-
-    async def quiet(self) -> Quiet:
-        """One statement, so one instant."""
-        row = self._row(self._statements.quiet, UPSTREAM_CREDITS.code, COMPARISONS, BASELINE_KEY)
-        in_flight, awaited, mark, booked_pusd, comparisons, facts = row or (0, 0, 0, 0, 0, None)
-        return Quiet(
-            in_flight=bool(in_flight),
-            awaited=bool(awaited),
-            mark=mark,
-            booked_pusd=booked_pusd,
-            comparisons=comparisons,
-            baseline_pusd=orjson.loads(facts)["usage_pusd"] if facts else None,
-        )
-
-    async def unexplained(self, *, limit: int) -> tuple[Escrow, ...]:
-        """In opening order."""
-        return tuple(map(escrow_from_row, self._rows(self._statements.unexplained, limit)))
-
-    async def caller_changes(self, caller_id: str) -> int:
-        """How often the operator spoke of this caller."""
-        return self._number(self._statements.tally, f"{caller_id}/caller_changed")
-
-    def _escrow(self, statement: Statement, *values: str) -> Escrow | None:
-        row = self._row(statement, *values)
-        return None if row is None else escrow_from_row(row)
-
-    def _topup(self, statement: Statement, *values: str) -> Topup | None:
-        row = self._row(statement, *values)
-        return None if row is None else topup_from_row(row)
-
-    def _number(self, statement: Statement, *values: str) -> int:
-        row = self._row(statement, *values)
-        return 0 if row is None else row[0]
-
-    def _row(self, statement: Statement, *values: str | int) -> Row | None:
-        rows = self._rows(statement, *values)
-        return rows[0] if rows else None
-
-    def _rows(self, statement: Statement, *values: str | int) -> list[Any]:
+    async def _rows(self, statement: Statement, *values: str | int) -> list[Any]:
         try:
             return self._connection.execute(statement.sql, values).fetchall()
         except sqlite3.OperationalError as error:

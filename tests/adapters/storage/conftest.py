@@ -10,7 +10,8 @@ import pytest
 
 from service.adapters.storage.migrate import upgrade
 from service.adapters.storage.sqlite_books import SqliteBooks, open_sqlite_books
-from service.adapters.storage.sqlite_reports import SqliteReports, open_sqlite_reports
+from service.adapters.storage.sqlite_reports import open_sqlite_reports
+from service.adapters.storage.stored_reports import StoredReports
 from tests.contracts.books_samples import RETENTION
 
 
@@ -36,7 +37,7 @@ async def books(path: Path) -> AsyncIterator[SqliteBooks]:
 
 
 @pytest.fixture
-async def reports(books: SqliteBooks, path: Path) -> AsyncIterator[SqliteReports]:
+async def reports(books: SqliteBooks, path: Path) -> AsyncIterator[StoredReports]:
     """Reading beside `books`, which made the file."""
     await books.ping()
     async with open_sqlite_reports(path) as reports:

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from service.adapters.storage.compiled import Statement
+from service.adapters.storage.read_queries import read_statements
 from service.adapters.storage.report_queries import report_statements
 from service.adapters.storage.sqlite_books import open_sqlite_books
-from service.adapters.storage.sqlite_queries import read_statements
 from service.adapters.storage.sqlite_statements import write_statements
 from service.adapters.storage.tables import METADATA
 from tests.contracts.books_samples import RETENTION, Sale, give_credit, opened

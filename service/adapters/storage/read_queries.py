@@ -25,11 +25,10 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import sqlite
 
-from service.adapters.storage.compiled import Statement, compiled
+from service.adapters.storage.compiled import Statement, compiled, dialect_of, with_legs
 from service.adapters.storage.escrow_rows import ESCROW_COLUMNS
-from service.adapters.storage.ledger_rows import TOPUP_COLUMNS
+from service.adapters.storage.ledger_rows import NODE_COLUMNS, TOPUP_COLUMNS
 from service.adapters.storage.tables import (
     ACCOUNT,
     BODY,
@@ -39,6 +38,8 @@ from service.adapters.storage.tables import (
     IN_FLIGHT,
     INVOICED,
     JOURNAL,
+    KEYED,
+    NODE_ADOPTION,
     SETTLE_CURSOR,
     TALLY,
     TOPUP,
@@ -71,15 +72,16 @@ class ReadStatements:
     open_escrow_invoices: Statement
     open_topup_invoices: Statement
     settle_cursor: Statement
+    node: Statement
     quiet: Statement
     unexplained: Statement
     tally: Statement
 
 
 @functools.cache
-def read_statements() -> ReadStatements:
-    """Compile them all for SQLite, once in a process."""
-    dialect = sqlite.dialect(paramstyle="qmark")
+def read_statements(database: str = "sqlite") -> ReadStatements:
+    """Compile them all for `sqlite` or `postgresql`, once in a process."""
+    dialect = dialect_of(database)
 
     def sql(clause: ClauseElement, *names: str) -> Statement:
         return compiled(clause, *names, dialect=dialect)
@@ -111,7 +113,7 @@ def read_statements() -> ReadStatements:
             _limited(_above(TOPUP, INVOICED, "topup_id", "payment_hash"), TOPUP.c.topup_id),
             "after", *limited,
         ),
-        quiet=sql(_quiet(), "credits", "comparisons", "baseline"),
+        quiet=with_legs(sql(_quiet(), "credits", "comparisons", "baseline"), database),
         unexplained=sql(
             _limited(
                 _escrows(text(UNEXPLAINED), columns.opened_sequence > _ZERO),
@@ -125,11 +127,13 @@ def read_statements() -> ReadStatements:
 def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
     """The reads that find one row."""
     columns = ESCROW.c
-    newest, oldest = columns.opened_sequence.desc(), columns.opened_sequence
+    newest = columns.opened_sequence.desc()
     generation = and_(_is(columns.caller_id), _is(columns.generation_id))
     topup = select(*(TOPUP.c[name] for name in TOPUP_COLUMNS))
     bodies = select(BODY.c.wrapped_key, BODY.c.request, BODY.c.completion)
-    keyed = _escrows(_is(columns.idempotency_key)).order_by(oldest)
+    keyed = _escrows(_is(columns.idempotency_key), text(KEYED))
+    number = NODE_ADOPTION.c.number
+    nodes = select(*(NODE_ADOPTION.c[name] for name in NODE_COLUMNS))
     return {
         "escrow": (_escrows(_is(columns.escrow_id)), ("escrow_id",)),
         "topup": (topup.where(_is(TOPUP.c.topup_id)), ("topup_id",)),
@@ -142,13 +146,14 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
         "latest_nameless_ask": (
             _first(_escrows(_is(columns.address_key)).order_by(newest)), ("address_key",),
         ),
-        "ask_of_idempotency_key": (_first(keyed), ("idempotency_key",)),
+        "ask_of_idempotency_key": (keyed, ("idempotency_key",)),
         "escrow_of_generation": (_first(_escrows(generation)), ("caller_id", "generation_id")),
         "open_topup": (topup.where(_is(TOPUP.c.address_key), text(TOPUP_OPEN)), ("address_key",)),
         "settle_cursor": (
             select(SETTLE_CURSOR.c.settle_index).where(_is(SETTLE_CURSOR.c.node_pubkey)),
             ("node_pubkey",),
         ),
+        "node": (_first(nodes.order_by(number.desc()).where(number > _ZERO)), ()),
         "tally": (select(TALLY.c.entries).where(_is(TALLY.c.name)), ("name",)),
     }  # fmt: skip
 

@@ -1,0 +1,142 @@
+"""The port `LedgerReports` over whatever lends sessions that read. Nothing here can write.
+
+Must not know: which database it is, or how its sessions are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from typing import Any, Protocol
+
+from service.adapters.storage.compiled import Statement
+from service.adapters.storage.escrow_rows import escrow_from_row
+from service.adapters.storage.ledger_rows import (
+    balance_from_row,
+    entries_from_rows,
+    standing_from_rows,
+    topup_from_row,
+)
+from service.adapters.storage.read_queries import read_statements
+from service.adapters.storage.report_queries import ReportStatements, report_statements
+from service.domain.accounts import available, caller_accounts
+from service.domain.callers import CallerStanding
+from service.domain.escrow_record import Escrow
+from service.domain.topups import Topup
+from service.ports.ledger_reports import Balance, JournalEntry, LedgerReports
+
+_SEQUENCE_MAX = 2**63 - 1
+_CALLERS_END = "caller0"  # the first code after every code that begins with `caller/`
+
+
+class Session(Protocol):
+    """Reads one after the other. Every method raises BooksBusy."""
+
+    async def all(
+        self, made: Callable[[Any], Any], statement: Statement, *values: str | int
+    ) -> tuple[Any, ...]:
+        """Everything that `made` makes of the rows."""
+
+    def stream(
+        self, made: Callable[[Any], Any], statement: Statement, *values: str | int
+    ) -> AsyncGenerator[Any, None]:
+        """The same one by one, all of one moment."""
+
+    async def begin(self) -> None:
+        """See one moment from here on, in every read."""
+
+    async def end(self) -> None:
+        """See what is written from here on."""
+
+
+Sessions = Callable[[], AbstractAsyncContextManager[Session]]
+
+
+class StoredReports:
+    """Reads over the whole history, each on a session of its own."""
+
+    def __init__(self, session: Sessions, *, database: str) -> None:
+        """`session` lends one; `database` is `sqlite` or `postgresql`."""
+        self._session = session
+        self._database = database
+        self._statements: ReportStatements = report_statements(database)
+        self._standing: Statement = read_statements(database).standing
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[LedgerReports]:
+        """The same reads on one session, which stays at this moment until the end."""
+        async with self._session() as session:
+            await session.begin()
+            try:
+                yield _Snapshot(lambda: nullcontext(session), database=self._database)
+            finally:
+                await session.end()
+
+    async def statement(
+        self, caller_id: str, *, before: int | None, limit: int
+    ) -> tuple[JournalEntry, ...]:
+        """Found by the caller's own index; see the port."""
+        below = _SEQUENCE_MAX if before is None else before
+        async with self._session() as session:
+            return await session.all(
+                entries_from_rows, self._statements.statement, caller_id, below, limit
+            )
+
+    def journal(self, *, after: int = 0) -> AsyncIterator[JournalEntry]:
+        """See the port."""
+        return self._stream(entries_from_rows, self._statements.journal, after)
+
+    async def balances(self) -> tuple[Balance, ...]:
+        """See the port."""
+        async with self._session() as session:
+            return await session.all(_each(balance_from_row), self._statements.balances)
+
+    async def trial_balance(self) -> tuple[Balance, ...]:
+        """See the port."""
+        async with self._session() as session:
+            return await session.all(_each(balance_from_row), self._statements.trial_balance)
+
+    def escrows(self, *, state: str | None = None) -> AsyncIterator[Escrow]:
+        """See the port."""
+        if state is None:
+            return self._stream(_each(escrow_from_row), self._statements.escrows)
+        return self._stream(_each(escrow_from_row), self._statements.escrows_in, state)
+
+    def topups(self) -> AsyncIterator[Topup]:
+        """See the port."""
+        return self._stream(_each(topup_from_row), self._statements.topups)
+
+    async def callers(self, *, after: str, limit: int) -> tuple[CallerStanding, ...]:
+        """In the order of their accounts' codes, which for ids of one length is that of the ids."""
+        bounds = (available(after).code, _CALLERS_END)
+        async with self._session() as session:
+            found = await session.all(tuple, self._statements.callers, *bounds, limit)
+            return tuple([await self._caller(session, code.split("/")[1]) for (code,) in found])
+
+    async def _caller(self, session: Session, caller_id: str) -> CallerStanding:
+        codes = (account.code for account in caller_accounts(caller_id))
+        rows = await session.all(tuple, self._standing, caller_id, *codes)
+        return standing_from_rows(caller_id, rows)
+
+    async def _stream(
+        self, made: Callable[[Any], Any], statement: Statement, *values: str | int
+    ) -> AsyncIterator[Any]:
+        async with (
+            self._session() as session,
+            aclosing(session.stream(made, statement, *values)) as stream,
+        ):
+            async for value in stream:
+                yield value
+
+
+class _Snapshot(StoredReports):
+    """Reports that stand still."""
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[LedgerReports]:
+        """Itself: there is no other moment to see."""
+        yield self
+
+
+def _each(made: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda rows: map(made, rows)
