@@ -42,6 +42,7 @@ TABLE = (
     ("UNKNOWN", "is too large, max is", LndVerdict.REFUSED),
     ("UNKNOWN", "memo too large", LndVerdict.REFUSED),
     ("UNKNOWN", "greater than max expiry", LndVerdict.REFUSED),
+    ("UNKNOWN", "permission list cannot be empty", LndVerdict.REFUSED),  # and names macaroons
     ("UNKNOWN", "wallet not created", LndVerdict.NOT_READY),
     ("UNKNOWN", "wallet locked", LndVerdict.NOT_READY),
     ("UNKNOWN", "waiting to start", LndVerdict.NOT_READY),
