@@ -21,9 +21,12 @@ from service.cli.market_commands import models, pay
 from service.cli.serving_commands import serve, simulator
 from service.cli.terminal import open_terminal, told
 
+GRPC_SAYS = "GRPC_VERBOSITY"  # read once, when gRPC is loaded; who sets it sees gRPC's own words
+
 
 def main() -> None:
     """Run the command that was typed, and exit with its code."""
+    os.environ.setdefault(GRPC_SAYS, "NONE")  # else gRPC writes beside our one sentence
     command_line()()
 
 
