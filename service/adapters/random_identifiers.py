@@ -36,6 +36,10 @@ class KeyedIdentifiers:
         """`c_`, the time and 128 random bits."""
         return f"c_{self._time()}{secrets.token_hex(16)}"
 
+    def replica_id(self) -> str:
+        """`r_`, the time and 64 random bits: a process in one run of it."""
+        return f"r_{self._time()}{secrets.token_hex(8)}"
+
     def preimage(self, subject_id: str, attempt: int) -> bytes:
         """HMAC-SHA256(key, subject ‖ attempt): the same again after a crash."""
         subject = f"{subject_id}\n{attempt}".encode()

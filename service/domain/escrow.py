@@ -86,10 +86,10 @@ def _demand_own(escrow: Escrow, payment_hash: str) -> None:
     )
 
 
-def _nothing(
-    _escrow: Escrow, _event: on.EscrowEvent, _at_ms: int, _retention: Retention
+def _requested(
+    _escrow: Escrow, event: on.UpstreamRequested, _at_ms: int, _retention: Retention
 ) -> Changes:
-    return {}
+    return {"requested_by": event.requested_by}
 
 
 def _abandoned(
@@ -259,7 +259,7 @@ def _shredded(
 
 
 _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
-    on.UpstreamRequested: _nothing,
+    on.UpstreamRequested: _requested,
     on.Abandoned: _abandoned,
     on.GenerationStarted: _started,
     on.CompletionReceived: _received,

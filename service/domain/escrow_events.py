@@ -15,6 +15,9 @@ from service.domain.escrow_record import Cost, Failure, IssuedInvoice, Run
 class UpstreamRequested:
     """Ours: from here on the upstream may have been asked. Committed before the POST."""
 
+    # The process that asks; None in books from before processes had names.
+    requested_by: str | None = None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abandoned:

@@ -122,7 +122,7 @@ class Escrow:
     name the open reservation on the day's budget (0: none). `payment_hash` is stored before the
     invoice is asked for. `paid_msat` is what the node received. `lookup_at_ms` is when the cost
     is looked up next, None when nothing is awaited. `keep_until_ms` is when the bodies' key is
-    dropped, None when no key is kept.
+    dropped, None when no key is kept. `requested_by` is the process that asked the upstream.
     """
 
     escrow_id: str
@@ -152,6 +152,7 @@ class Escrow:
     settled_at_ms: int | None = None
     failure: Failure | None = None
     keep_until_ms: int | None = None
+    requested_by: str | None = None
 
     @property
     def due_msat(self) -> int:

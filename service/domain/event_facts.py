@@ -24,6 +24,8 @@ _NESTED: Mapping[str, type[Cost | Failure | IssuedInvoice | Run]] = {
     "invoice": IssuedInvoice,
     "run": Run,
 }
+# Facts that entries from before a version lack, and what was true then.
+_SINCE_LATER: Mapping[str, object] = {"requested_by": None, "adoption": None}
 
 
 def event_kinds() -> frozenset[str]:
@@ -49,8 +51,10 @@ def event_of(kind: str, facts: Mapping[str, object]) -> EscrowEvent:
 
 def _told(name: str, facts: Mapping[str, object]) -> object:
     nested = _NESTED.get(name)
-    if nested is None or name in facts:
+    if name in facts:
         return facts[name]
+    if nested is None:
+        return _SINCE_LATER[name] if name in _SINCE_LATER else facts[name]
     parts: dict[str, Any] = {
         part.name: facts[f"{name}.{part.name}"] for part in dataclasses.fields(nested)
     }

@@ -6,7 +6,6 @@ proven, and `proven_escrow_id` comes with that escrow's own macaroon and preimag
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import hashlib
 from dataclasses import dataclass
@@ -17,12 +16,14 @@ from service.domain.completions import CompletionRequest
 from service.domain.escrow_record import AskKey, Escrow, EscrowState, Failure
 from service.domain.retention import Retention
 from service.flows.deliver_completion import DeliverCompletion
+from service.flows.follow_run import FollowRun
 from service.flows.open_escrow import OpenEscrow
 from service.flows.settle_invoice import SettleInvoice
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.escrow_runs import EscrowRuns
 from service.ports.identifiers import Identifiers
+from service.ports.wakes import Wakes
 
 TRIES = 4
 GONE = "What this request bought is no longer kept; ask with another Idempotency-Key."
@@ -82,6 +83,7 @@ class AskCompletion:
         deliveries: DeliverCompletion,
         identifiers: Identifiers,
         clock: Clock,
+        wakes: Wakes,
         retention: Retention,
         waits: Waits,
     ) -> None:
@@ -93,6 +95,7 @@ class AskCompletion:
         self._deliveries = deliveries
         self._identifiers = identifiers
         self._clock = clock
+        self._follow_run = FollowRun(books=books, runs=runs, wakes=wakes)
         self._retention = retention
         self._waits = waits
 
@@ -165,7 +168,7 @@ class AskCompletion:
         if decided is Verdict.WAIT or (decided is Verdict.CHALLENGE and expired):
             if ask.respond_async:
                 return self._accepted(escrow, caller_id)
-            escrow = await self._driven(escrow.escrow_id, self._waits.identical_s)
+            escrow = await self._follow_run.joined(escrow.escrow_id, wait_s=self._waits.identical_s)
             decided = self._verdict(escrow, ask)
         return await self._judged(decided, escrow, caller_id)
 
@@ -184,7 +187,7 @@ class AskCompletion:
         run = self._runs.start(escrow_id, just_opened=opened)
         if ask.respond_async:
             return self._accepted(opened.escrow, caller_id)
-        escrow = await self._finished(run, escrow_id, self._waits.first_s)
+        escrow = await self._follow_run.finished(run, escrow_id, wait_s=self._waits.first_s)
         answer = await self._judged(own_verdict(escrow), escrow, caller_id)
         if answer is None:
             raise errors.CompletionGone(GONE)
@@ -215,20 +218,6 @@ class AskCompletion:
 
     def _accepted(self, escrow: Escrow, caller_id: str) -> Answer:
         return Answer(kind=AnswerKind.ACCEPTED, escrow=escrow, caller_id=caller_id)
-
-    async def _driven(self, escrow_id: str, wait_s: float) -> Escrow:
-        return await self._finished(self._runs.start(escrow_id), escrow_id, wait_s)
-
-    async def _finished(self, run: asyncio.Future[Escrow], escrow_id: str, wait_s: float) -> Escrow:
-        """Wait for the shared run; whoever stops waiting does not stop the run."""
-        finished, _ = await asyncio.wait((run,), timeout=wait_s)
-        if finished:
-            return run.result()
-        escrow = await self._books.escrow(escrow_id)
-        if escrow is None:
-            message = f"there is no escrow {escrow_id[:80]}"
-            raise errors.EscrowNotFound(message)
-        return escrow
 
 
 def ask_key(ask: Ask) -> AskKey:

@@ -24,7 +24,7 @@ from service.domain.escrow_events import (
 )
 from service.domain.escrow_events import OutcomeUnknown as OutcomeIsUnknown
 from service.domain.escrow_events import UpstreamFailed as UpstreamHasFailed
-from service.domain.escrow_record import Cost, CostStanding, Escrow, Failure, Run
+from service.domain.escrow_record import Cost, CostStanding, Escrow, EscrowState, Failure, Run
 from service.domain.ledger import StoredBodies
 from service.domain.money import pusd_from_text
 from service.domain.retention import Retention
@@ -33,6 +33,7 @@ from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.escrow_runs import JustOpened
 from service.ports.identifiers import Sealer
+from service.ports.replicas import Replicas
 from service.ports.upstream import Upstream
 
 RESTARTED = Failure(
@@ -74,6 +75,7 @@ class RunCompletion:
         recorder: EventRecorder,
         upstream: Upstream,
         sealer: Sealer,
+        replicas: Replicas,
         clock: Clock,
         retention: Retention,
     ) -> None:
@@ -82,6 +84,7 @@ class RunCompletion:
         self._recorder = recorder
         self._upstream = upstream
         self._sealer = sealer
+        self._replicas = replicas
         self._clock = clock
         self._retention = retention
 
@@ -98,11 +101,20 @@ class RunCompletion:
         escrow = opened.escrow
         if self._clock.now_ms() - escrow.opened_at_ms > self._retention.abandoned_ms:
             return await self._recorder.record(escrow, Abandoned())
-        requested = await self._recorder.record(escrow, UpstreamRequested())
+        own_id = self._replicas.own_id
+        requested = await self._recorder.record(escrow, UpstreamRequested(requested_by=own_id))
+        if requested.state is not EscrowState.REQUESTED or requested.requested_by != own_id:
+            return requested  # another process was first: the request is its to send
         return await self._send(requested, opened.request, opened.wrapped_key)
 
     async def orphaned(self, escrow: Escrow) -> Escrow:
-        """Requested, and no run of this process owns it: it may have been charged."""
+        """Requested, and no run of this process owns it: it may have been charged.
+
+        Left alone while the process that asked may still be at work on it.
+        """
+        asked_by = escrow.requested_by
+        if asked_by not in {None, self._replicas.own_id} and await self._replicas.alive(asked_by):
+            return escrow
         return await self._recorder.record(escrow, OutcomeIsUnknown(failure=RESTARTED))
 
     async def _stored(self, escrow: Escrow) -> JustOpened:

@@ -151,6 +151,7 @@ def _driver(
             node=parts.node,
             identifiers=parts.identifiers,
             clock=parts.clock,
+            replicas=parts.replicas,
             retention=parts.retention,
             expiry_s=settings.node.invoice_expiry_s,
         ),
@@ -213,3 +214,4 @@ def _topups(settings: Settings, parts: Parts, recorder: EventRecorder) -> TopUp:
         clock=parts.clock,
         expiry_s=settings.node.invoice_expiry_s,
     )
+        wakes=parts.wakes,

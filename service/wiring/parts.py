@@ -14,6 +14,7 @@ from service.adapters.exchange_rates import StaticRate
 from service.adapters.key_file import DerivedKeys, read_key_file
 from service.adapters.random_identifiers import KeyedIdentifiers
 from service.adapters.sealed_bodies import AesSealer
+from service.adapters.sole_process import SoleProcess
 from service.adapters.storage.sqlite_books import open_sqlite_books
 from service.adapters.storage.sqlite_reports import open_sqlite_reports
 from service.adapters.system_clock import SystemClock
@@ -25,9 +26,11 @@ from service.domain.invoices import NodeIdentity
 from service.domain.retention import Retention
 from service.ports.books import Books
 from service.ports.clock import Clock
+from service.ports.duties import Duties
 from service.ports.exchange_rate import ExchangeRates
 from service.ports.ledger_reports import LedgerReports
 from service.ports.lightning_node import LightningNode
+from service.ports.replicas import Replicas
 from service.ports.upstream import Upstream
 from service.wiring.metrics import Metrics
 from service.wiring.settings import Settings, UpstreamSettings
@@ -54,6 +57,8 @@ class Parts:
     retention: Retention
     metrics: Metrics
     wakes: WakeHub
+    replicas: Replicas
+    duties: Duties
 
 
 def prepare_data_dir(data_dir: Path) -> None:
@@ -84,6 +89,8 @@ async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[P
     """Every part, opened in order and closed in the opposite one. Raises SettingInvalid."""
     keys = read_key_file(settings.data_dir / KEY_FILE)
     clock, retention = SystemClock(), Retention()
+    identifiers = KeyedIdentifiers(preimage_key=keys.preimage, clock=clock)
+    alone = SoleProcess(identifiers.replica_id())
     async with (
         open_sqlite_books(settings.data_dir / BOOKS_FILE, retention=retention) as books,
         open_sqlite_reports(settings.data_dir / BOOKS_FILE) as reports,
@@ -97,10 +104,12 @@ async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[P
             upstream=upstream,
             rates=StaticRate(usd_micro_per_btc=settings.rate_usd_micro_per_btc, clock=clock),
             clock=clock,
-            identifiers=KeyedIdentifiers(preimage_key=keys.preimage, clock=clock),
+            identifiers=identifiers,
             sealer=AesSealer(wrapping_key=keys.wrapping),
             keys=keys,
             retention=retention,
             metrics=Metrics(),
             wakes=WakeHub(),
+            replicas=alone,
+            duties=alone,
         )

@@ -6,6 +6,7 @@ charged is `spent_pusd`, whatever the flow under test believes.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -69,7 +70,10 @@ class FakeUpstream:
         models: tuple[Model, ...] = (PRICED_MODEL, FREE_MODEL),
         usually: Outcome | None = None,
     ) -> None:
-        """`usually` is what a run that nothing was scripted for comes to (free models: cost 0)."""
+        """`usually` is what a run that nothing was scripted for comes to (free models: cost 0).
+
+        While `open` is cleared nothing is answered; `reached` is set by every `complete`.
+        """
         self.offered = models
         self.usually: Outcome = usually or Completes()
         self.runs: list[FakeRun] = []
@@ -78,6 +82,9 @@ class FakeUpstream:
         self.spent_pusd = 0
         self.reachable = True
         self.key_accepted = True
+        self.open = asyncio.Event()
+        self.open.set()
+        self.reached = asyncio.Event()
         self._script: deque[Outcome] = deque()
         self._lookup_faults: deque[DependencyFault] = deque()
         self._records: dict[str, _Record] = {}
@@ -102,6 +109,8 @@ class FakeUpstream:
         on_started: GenerationStarted,
     ) -> UpstreamCompletion:
         self.posts += 1
+        self.reached.set()
+        await self.open.wait()
         price = self._price(request.model)
         outcome = self._next_outcome(price)
         self._refuse(outcome)

@@ -44,6 +44,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.identifiers import FakeIdentifiers, FakeSealer
 from tests.fakes.upstream import FakeUpstream
 
+from tests.fakes.replicas import Crowd, FakeReplicas
 RATE_USD_MICRO = 1_000_000_000  # 1,000 USD per bitcoin: a run costs some thousand msat
 EXPIRY_S = 600
 RETENTION = Retention()
@@ -70,6 +71,8 @@ class Lasting:
     sealer: FakeSealer = field(default_factory=FakeSealer)
 
 
+    crowd: Crowd = field(default_factory=Crowd)
+    wakes: WakeHub = field(default_factory=WakeHub)
 class MortalBooks:
     """One process's way to the books: it can be cut before or after any commit, for ever."""
 
@@ -151,7 +154,8 @@ class Process:
         self.runs = Runs()
         self.recorder = EventRecorder(
             books=self.books,
-            wakes=WakeHub(),
+        self.replicas = FakeReplicas(lasting.crowd)
+            wakes=lasting.wakes,
             clock=lasting.clock,
             retention=RETENTION,
             gate=self.gate,
@@ -226,6 +230,7 @@ class Process:
                 recorder=self.recorder,
                 upstream=lasting.upstream,
                 sealer=lasting.sealer,
+        self.replicas.die()
                 clock=lasting.clock,
                 retention=RETENTION,
             ),
@@ -238,6 +243,7 @@ class Process:
             ),
             invoices=IssueInvoice(
                 recorder=self.recorder,
+                replicas=self.replicas,
                 node=lasting.node,
                 identifiers=lasting.identifiers,
                 clock=lasting.clock,
@@ -275,3 +281,4 @@ class Process:
             retention=RETENTION,
             waits=Waits(first_s=60, identical_s=60),
         )
+            wakes=lasting.wakes,

@@ -24,6 +24,7 @@ from service.adapters.lightning.dev_node import DevNode
 from service.adapters.lightning.dev_node_signing import NETWORK
 from service.adapters.random_identifiers import KeyedIdentifiers
 from service.adapters.sealed_bodies import AesSealer
+from service.adapters.sole_process import SoleProcess
 from service.background.wake_hub import WakeHub
 from service.domain.escrow_record import Escrow, EscrowState
 from service.domain.retention import Retention
@@ -217,6 +218,8 @@ async def open_face(
         metrics=Metrics(),
         wakes=WakeHub(),
     )
+        replicas=SoleProcess("r_test"),
+        duties=SoleProcess("r_test"),
     draining = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         chosen = read_settings({f"{PREFIX}{name}": value for name, value in environ.items()})

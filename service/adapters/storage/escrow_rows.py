@@ -100,9 +100,10 @@ _INVOICE = {
 _FAILURE = {"failure_code": "code", "failure_message": "message", "failure_status": "status"}
 
 FIXED_COLUMNS = tuple(_FIXED)
-MOVING_COLUMNS = (*_STATE, *_RUN, *_COST, *_INVOICE, *_FAILURE, "occupies_ask", "due_at_ms")
+_MOVING = (*_STATE, *_RUN, *_COST, *_INVOICE, *_FAILURE)
+MOVING_COLUMNS = (*_MOVING, "requested_by", "occupies_ask", "due_at_ms")
 NAME_COLUMNS = ("generation_id", "payment_hash")
-ESCROW_COLUMNS = (*FIXED_COLUMNS, *_STATE, *_RUN, *_COST, *_INVOICE, *_FAILURE, *NAME_COLUMNS)
+ESCROW_COLUMNS = (*FIXED_COLUMNS, *_MOVING, *NAME_COLUMNS, "requested_by")
 
 _fixed = attrgetter(*_FIXED.values())
 _state = attrgetter(*_STATE.values())
@@ -129,7 +130,7 @@ def moving_values(escrow: Escrow, retention: Retention) -> Row:
     for name, fields, absent in _PARTS:
         part = getattr(escrow, name)
         values += absent if part is None else fields(part)
-    values += (int(escrow.occupies_ask), due_at_ms(escrow, retention))
+    values += (escrow.requested_by, int(escrow.occupies_ask), due_at_ms(escrow, retention))
     return values
 
 
@@ -139,7 +140,7 @@ def escrow_from_row(row: Row) -> Escrow:
     stream, state, changed_at_ms, version, lookups, lookup_at_ms = row[27:33]
     priced_pusd, price_msat, credit_used_msat, budget_hold, budget_held_pusd = row[33:38]
     attempt, paid_msat, settle_index, settled_at_ms, keep_until_ms = row[38:43]
-    generation_id, payment_hash = row[57:59]
+    generation_id, payment_hash, requested_by = row[57:60]
     return Escrow(
         escrow_id=escrow_id,
         caller_id=caller_id,
@@ -168,6 +169,7 @@ def escrow_from_row(row: Row) -> Escrow:
         settled_at_ms=settled_at_ms,
         failure=_failure(row[54:57]),
         keep_until_ms=keep_until_ms,
+        requested_by=requested_by,
     )
 
 

@@ -171,6 +171,7 @@ ESCROW = Table(
     *map(_maybe_number, ("invoice_msat", "expires_at_s")),
     *map(_maybe_words, ("failure_code", "failure_message")),
     _maybe_number("failure_status"),
+    _maybe_words("requested_by"),
     _flag("occupies_ask"),
     _maybe_number("due_at_ms"),
     *map(_maybe_words, ("generation_id", "payment_hash")),

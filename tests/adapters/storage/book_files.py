@@ -18,7 +18,23 @@ def schema_of(path: Path) -> dict[str, str]:
             "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
         ).fetchall()
     ours = ((name, text) for name, text in rows if name != "alembic_version")
-    return {name: " ".join(text.split()) for name, text in ours}
+    return {name: _in_order(" ".join(text.split())) for name, text in ours}
+
+
+def _in_order(text: str) -> str:
+    """What a table consists of, sorted: a column that came later is written at the end."""
+    begin, mark, rest = text.partition(" (")
+    if not mark or not begin.startswith("CREATE TABLE"):
+        return text
+    end = rest.rindex(")")
+    parts, depth = [""], 0
+    for sign in rest[:end]:
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return f"{begin} ({', '.join(sorted(part.strip() for part in parts))}{rest[end:]}"
 
 
 async def balances_of(path: Path) -> tuple[Balance, ...]:
