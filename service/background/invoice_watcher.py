@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from service.domain.invoices import NodeIdentity
+from service.flows.our_node import OurNode
 from service.flows.recover import Recover
 from service.flows.settle_invoice import SettleInvoice
 from service.ports.books import Books
@@ -25,21 +25,21 @@ class InvoiceWatcher:
         *,
         books: Books,
         node: LightningNode,
-        identity: NodeIdentity,
+        ours: OurNode,
         settlements: SettleInvoice,
         recover: Recover,
     ) -> None:
-        """`identity` binds the cursor: another node's indexes mean nothing here."""
+        """`ours` binds the cursor: another node's indexes mean nothing here."""
         self._books = books
         self._node = node
-        self._identity = identity
+        self._ours = ours
         self._settlements = settlements
         self._recover = recover
         self._connected = asyncio.Event()
 
     async def listen(self) -> None:
         """Follow the stream until it breaks. Raises NodeUnavailable."""
-        cursor = await self._books.settle_cursor(self._identity.pubkey)
+        cursor = await self._books.settle_cursor(self._ours.identity.pubkey)
         since = max(1, cursor - REPLAY_OVERLAP) if cursor else 0
         stream = self._node.settled_invoices(since)
         self._connected.set()

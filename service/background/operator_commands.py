@@ -10,14 +10,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from service.domain.callers import CallerStanding
 from service.domain.errors import RequestInvalid
 from service.domain.money import AMOUNT_MAX
+from service.flows.adopt_node import AdoptNode
 from service.flows.operate import CancelInvoice, SetCaller
 
 Document = Mapping[str, object]
 Command = Callable[[Document], Awaitable[Document]]
 
 
-def operator_commands(*, cancellations: CancelInvoice, callers: SetCaller) -> Mapping[str, Command]:
-    """Every command by name: `cancel_invoice`, `set_caller` and `ping`.
+def operator_commands(
+    *, cancellations: CancelInvoice, callers: SetCaller, adoption: AdoptNode
+) -> Mapping[str, Command]:
+    """Every command by name: `cancel_invoice`, `set_caller`, `adopt_node` and `ping`.
 
     Each takes the request's JSON object, answers one, and raises CobotMeterError.
     """
@@ -37,10 +40,28 @@ def operator_commands(*, cancellations: CancelInvoice, callers: SetCaller) -> Ma
             return _standing(await callers.block(caller_id, blocked=_flag(request, "blocked")))
         return _standing(await callers.cap(caller_id, _cap_msat(request)))
 
+    async def adopt_node(_request: Document) -> Document:
+        adopted = await adoption.adopt()
+        return {
+            "pubkey": adopted.node.pubkey,
+            "network": adopted.node.network,
+            "alias": adopted.node.alias,
+            "number": adopted.node.number,
+            "left_pubkey": adopted.left.pubkey if adopted.left else None,
+            "escrows_closed": adopted.escrows_closed,
+            "topups_closed": adopted.topups_closed,
+            "invoices_anew": adopted.invoices_anew,
+        }
+
     async def ping(_request: Document) -> Document:
         return {"pong": True}
 
-    return {"cancel_invoice": cancel_invoice, "set_caller": set_caller, "ping": ping}
+    return {
+        "cancel_invoice": cancel_invoice,
+        "set_caller": set_caller,
+        "adopt_node": adopt_node,
+        "ping": ping,
+    }
 
 
 def _standing(standing: CallerStanding) -> Document:

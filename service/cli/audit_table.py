@@ -65,12 +65,19 @@ def _figures(figures: AuditFigures) -> RenderableType:
             "settlements that the node confirms",
             f"{figures.settlements_confirmed:,} of {figures.settlements:,}",
         ),
+        *_elsewhere(figures),
         *(_totals(figures)),
         ("cost booked", usd(figures.cost_pusd)),
         ("upstream's usage since the books began", _usage(figures)),
     ):
         table.add_row(what, figure)
     return table
+
+
+def _elsewhere(figures: AuditFigures) -> list[tuple[str, str]]:
+    if not figures.settlements_elsewhere:
+        return []
+    return [("settlements on nodes left since", f"{figures.settlements_elsewhere:,}")]
 
 
 def _totals(figures: AuditFigures) -> list[tuple[str, str]]:

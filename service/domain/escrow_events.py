@@ -119,6 +119,8 @@ class InvoiceLost:
     """The node's: canceled before we stored it; the next attempt has another hash."""
 
     payment_hash: str
+    # The operator's word instead: what may have been made on the node left by this adoption.
+    adoption: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +146,8 @@ class InvoiceCanceled:
     """The node's: canceled; it cannot be paid any more."""
 
     payment_hash: str
+    # The operator's word instead: the node that made it was left by this adoption.
+    adoption: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -203,6 +203,8 @@ def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
     match event:
         case on.InvoiceSettled():
             return f"ln/{event.payment_hash}"
+        case on.InvoiceLost(adoption=int(number)):
+            return f"{escrow.escrow_id}/{event_name(event)}/node-{number}"
         case on.InvoiceIssued() | on.InvoiceLost():
             return f"{escrow.escrow_id}/{event_name(event)}/{escrow.attempt}"
         case on.CostLookupMissed():

@@ -41,6 +41,7 @@ class CommodityTotals:
 class AuditFigures:
     """What was looked at. `cost_pusd` is all that the books say was spent upstream.
 
+    `settlements_elsewhere` were made on nodes adopted before, which cannot be asked any more.
     `baseline_pusd` is the upstream's usage when the books were opened, `usage_pusd` its usage
     now; each None when it was never recorded or could not be asked.
     """
@@ -53,6 +54,7 @@ class AuditFigures:
     callers: int
     open_holds: int
     settlements: int
+    settlements_elsewhere: int
     settlements_confirmed: int
     totals: tuple[CommodityTotals, ...]
     cost_pusd: int

@@ -9,8 +9,9 @@ not know: how findings are shown.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.domain.accounts import UPSTREAM_CREDITS
 from service.domain.errors import DependencyFault, NodeUnavailable
@@ -24,8 +25,13 @@ from service.flows.audit_findings import (
     Finding,
     Findings,
 )
-from service.flows.audit_operations import OPERATOR, UPSTREAM, OperationsReplay
-from service.flows.audit_settlements import NodeWord, Settlement, check_settlements
+from service.flows.audit_operations import NODE, OPERATOR, UPSTREAM, OperationsReplay
+from service.flows.audit_settlements import (
+    NodeWord,
+    Settlement,
+    check_identity,
+    check_settlements,
+)
 from service.flows.audit_topups import TOPUP_STATES, TopupReplay
 from service.flows.audit_totals import Totals, check_holds, count_all
 from service.ports.ledger_reports import JournalEntry, LedgerReports
@@ -48,13 +54,19 @@ class _Walk:
     totals: tuple[CommodityTotals, ...] = ()
     account_rows: int = 0
     callers: int = 0
+    settled_by: dict[str, str] = field(default_factory=dict)
 
     def told(self, entry: JournalEntry) -> None:
         """Each entry is added up, and is lived by whoever it is of."""
         self.accounts.told(entry)
+        if entry.facts.get("node_pubkey"):
+            pubkey = sys.intern(str(entry.facts["node_pubkey"]))
+            self.settled_by[str(entry.facts.get("payment_hash"))] = pubkey
+        if entry.facts.get("adoption") is not None:
+            self.operations.closed(entry)
         if entry.kind in TOPUP_STATES:
             self.topups.told(entry)
-        elif entry.subject_id in {OPERATOR, UPSTREAM}:
+        elif entry.subject_id in {OPERATOR, UPSTREAM, NODE}:
             self.operations.told(entry)
         else:
             self.escrows.told(entry)
@@ -63,10 +75,24 @@ class _Walk:
         """Whatever the journal says was paid over Lightning."""
         for escrow in self.escrows.lives.values():
             if escrow.paid_msat:
-                yield _settlement(escrow.escrow_id, escrow.payment_hash, escrow.paid_msat)
+                yield self._settlement(escrow.escrow_id, escrow.payment_hash, escrow.paid_msat)
         for topup in self.topups.rows.values():
             if topup.paid_msat:
-                yield _settlement(topup.topup_id, topup.payment_hash, topup.paid_msat)
+                yield self._settlement(topup.topup_id, topup.payment_hash, topup.paid_msat)
+
+    def own_settlements(self) -> Iterator[Settlement]:
+        """Those that the node of these books can be asked about: not those of one it left."""
+        ours = self.operations.node_pubkey
+        return (one for one in self.settlements() if ours is None or one.node_pubkey == ours)
+
+    def _settlement(self, subject_id: str, payment_hash: str | None, paid_msat: int) -> Settlement:
+        payment_hash = payment_hash or ""
+        return Settlement(
+            subject_id=subject_id,
+            payment_hash=payment_hash,
+            paid_msat=paid_msat,
+            node_pubkey=self.settled_by.get(payment_hash),
+        )
 
 
 class AuditLedger:
@@ -143,7 +169,10 @@ class AuditLedger:
             message = f"the settlements were not held against the node: {fault.message}"
             unchecked = Finding(code="node_unreachable", subject="node", message=message)
             return NodeWord(confirmed=0, unchecked=(unchecked,))
-        return await check_settlements(walk.findings, node, walk.settlements())
+        differs = await check_identity(node, walk.operations.node_pubkey)
+        if differs is not None:
+            return NodeWord(confirmed=0, unchecked=(differs,))
+        return await check_settlements(walk.findings, node, walk.own_settlements())
 
     async def _usage_pusd(self) -> int | None:
         """What the upstream has charged in all; never a finding, since runs may be in flight."""
@@ -168,10 +197,6 @@ def _second_opinion(walk: _Walk) -> None:
     check_holds(walk.findings, walk.accounts.holds, walk.escrows.lives)
 
 
-def _settlement(subject_id: str, payment_hash: str | None, paid_msat: int) -> Settlement:
-    return Settlement(subject_id=subject_id, payment_hash=payment_hash or "", paid_msat=paid_msat)
-
-
 def _figures(walk: _Walk, word: NodeWord, usage_pusd: int | None) -> AuditFigures:
     return AuditFigures(
         entries=walk.accounts.entries,
@@ -181,7 +206,9 @@ def _figures(walk: _Walk, word: NodeWord, usage_pusd: int | None) -> AuditFigure
         topups=len(walk.topups.rows),
         callers=walk.callers,
         open_holds=len(walk.accounts.holds),
-        settlements=sum(1 for _ in walk.settlements()),
+        settlements=sum(1 for _ in walk.own_settlements()),
+        settlements_elsewhere=sum(1 for _ in walk.settlements())
+        - sum(1 for _ in walk.own_settlements()),
         settlements_confirmed=word.confirmed,
         totals=walk.totals,
         cost_pusd=-walk.accounts.net(UPSTREAM_CREDITS.code),

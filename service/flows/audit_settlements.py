@@ -26,6 +26,7 @@ class Settlement:
     subject_id: str
     payment_hash: str
     paid_msat: int
+    node_pubkey: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,23 @@ class NodeWord:
 
     confirmed: int
     unchecked: tuple[Finding, ...]
+
+
+async def check_identity(node: LightningNode, node_pubkey: str | None) -> Finding | None:
+    """Why nothing can be asked: the node is away, or is not the one that the books belong to."""
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            said = (await node.identity()).pubkey
+    except NodeUnavailable as fault:
+        why, code = fault.message, "node_unreachable"
+    except TimeoutError:
+        why, code = "it does not answer", "node_unreachable"
+    else:
+        if node_pubkey in {None, said}:
+            return None
+        why, code = f"it is {said}, and the books belong to {node_pubkey}", "node_differs"
+    message = f"the settlements were not held against the node: {why}"
+    return Finding(code=code, subject="node", message=message)
 
 
 async def check_settlements(

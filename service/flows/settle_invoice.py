@@ -12,9 +12,10 @@ from service.domain.escrow import is_repeated
 from service.domain.escrow_events import InvoiceCanceled, InvoiceSettled, LatePurchase
 from service.domain.escrow_record import Escrow, EscrowState
 from service.domain.escrow_schedule import EXPIRY_GRACE_MS
-from service.domain.invoices import Invoice, InvoiceState, NodeIdentity
+from service.domain.invoices import Invoice, InvoiceState
 from service.domain.topups import Topup, TopupState
 from service.domain.transitions import topup_transition
+from service.flows.our_node import OurNode
 from service.flows.record_event import EventRecorder
 from service.ports.books import Books
 from service.ports.clock import Clock
@@ -33,14 +34,14 @@ class SettleInvoice:
         books: Books,
         recorder: EventRecorder,
         node: LightningNode,
-        identity: NodeIdentity,
+        ours: OurNode,
         clock: Clock,
     ) -> None:
-        """`identity` is the node's, as it was at start."""
+        """`ours` is the node whose word is taken."""
         self._books = books
         self._recorder = recorder
         self._node = node
-        self._identity = identity
+        self._ours = ours
         self._clock = clock
 
     async def ask_node(self, payment_hash: str) -> Invoice | None:
@@ -121,6 +122,6 @@ class SettleInvoice:
             payment_hash=invoice.payment_hash,
             paid_msat=invoice.amount_paid_msat,
             settle_index=invoice.settle_index,
-            node_alias=self._identity.alias,
-            node_pubkey=self._identity.pubkey,
+            node_alias=self._ours.identity.alias,
+            node_pubkey=self._ours.identity.pubkey,
         )

@@ -15,7 +15,13 @@ class LightningNode(Protocol):
     """One node. Every method may raise NodeUnavailable, which means *unknown*, never *failed*."""
 
     async def identity(self) -> NodeIdentity:
-        """Public key, network (`regtest`, `mainnet`, ...) and alias."""
+        """Public key, network (`regtest`, `mainnet`, ...) and alias, as the node says now.
+
+        The first answer binds: with another node in its place, all else raises NodeUnavailable.
+        """
+
+    def bind(self, identity: NodeIdentity) -> None:
+        """Work with the node that says this of itself from now on, in place of the one before."""
 
     async def add_invoice(self, order: InvoiceOrder) -> Invoice:
         """Make the invoice, or find the one that this preimage already has.

@@ -127,9 +127,10 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
     """The parts and every loop, in the one task group of the process."""
     async with open_parts(settings, node.node) as parts, asyncio.TaskGroup() as tasks:
         service = build_service(settings, parts, tasks)
+        await service.adoption.begin()
         door = OperatorSocket(
             path=settings.data_dir / SOCKET_FILE,
-            commands=build_commands(parts, service.recorder, service.settlements),
+            commands=build_commands(parts, service.recorder, service.settlements, service.adoption),
             tasks=tasks,
             supervisor=service.supervisor,
         )
@@ -168,13 +169,17 @@ def _loops(
     async def sweep() -> None:
         await watcher.sweep_soon(run.sweep_interval_s)
 
+    async def node() -> None:
+        await node_watch.while_well(service.adoption.follow)
+        await node_watch.look()
+
     loops = [
         ("catalogue", every("catalogue", run.catalogue_interval_s, prices)),
         ("settle stream", every("settle stream", RECONNECT_S, listen)),
         ("invoice sweep", every("invoice sweep", SWEEP_PAUSE_S, sweep)),
         ("due escrows", every("due escrows", run.due_interval_s, due)),
         ("cost comparison", every("cost comparison", run.compare_interval_s, compare)),
-        ("node", every("node", ping_s, node_watch.look)),
+        ("node", every("node", ping_s, node)),
     ]
     if embedded is not None:
         loops.append(("development node", every("development node", RECONNECT_S, embedded.run)))

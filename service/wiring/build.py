@@ -12,6 +12,7 @@ from service.background.escrow_runner import EscrowRunner
 from service.background.invoice_watcher import InvoiceWatcher
 from service.background.node_watch import NodeWatch
 from service.background.supervise import Supervisor
+from service.flows.adopt_node import AdoptNode
 from service.flows.ask_completion import AskCompletion, Waits
 from service.flows.compare_costs import CompareCosts
 from service.flows.deliver_completion import DeliverCompletion
@@ -42,6 +43,7 @@ class Service:
     asks: AskCompletion
     topups: TopUp
     settlements: SettleInvoice
+    adoption: AdoptNode
     deliveries: DeliverCompletion
     costs: CompareCosts
     runner: EscrowRunner
@@ -89,6 +91,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         asks=_asks(settings, parts, opening, runner, settlements, deliveries),
         topups=_topups(settings, parts, recorder),
         settlements=settlements,
+        adoption=build_adoption(parts, recorder),
         deliveries=deliveries,
         costs=CompareCosts(
             books=parts.books,
@@ -101,12 +104,24 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         watcher=InvoiceWatcher(
             books=parts.books,
             node=parts.node,
-            identity=parts.identity,
+            ours=parts.ours,
             settlements=settlements,
             recover=recover,
         ),
         node_watch=NodeWatch(node=parts.node, gate=node_gate),
         supervisor=supervisor,
+    )
+
+
+def build_adoption(parts: Parts, recorder: EventRecorder) -> AdoptNode:
+    """What binds the books to the node."""
+    return AdoptNode(
+        books=parts.books,
+        recorder=recorder,
+        node=parts.node,
+        ours=parts.ours,
+        identifiers=parts.identifiers,
+        clock=parts.clock,
     )
 
 
@@ -116,7 +131,7 @@ def build_settlements(parts: Parts, recorder: EventRecorder) -> SettleInvoice:
         books=parts.books,
         recorder=recorder,
         node=parts.node,
-        identity=parts.identity,
+        ours=parts.ours,
         clock=parts.clock,
     )
 
@@ -136,6 +151,7 @@ def _driver(
             recorder=recorder,
             upstream=parts.upstream,
             sealer=parts.sealer,
+            replicas=parts.replicas,
             clock=parts.clock,
             retention=parts.retention,
         ),
@@ -151,7 +167,6 @@ def _driver(
             node=parts.node,
             identifiers=parts.identifiers,
             clock=parts.clock,
-            replicas=parts.replicas,
             retention=parts.retention,
             expiry_s=settings.node.invoice_expiry_s,
         ),
@@ -200,6 +215,7 @@ def _asks(
         deliveries=deliveries,
         identifiers=parts.identifiers,
         clock=parts.clock,
+        wakes=parts.wakes,
         retention=parts.retention,
         waits=Waits(first_s=face.first_wait_s, identical_s=face.identical_wait_s),
     )
@@ -214,4 +230,3 @@ def _topups(settings: Settings, parts: Parts, recorder: EventRecorder) -> TopUp:
         clock=parts.clock,
         expiry_s=settings.node.invoice_expiry_s,
     )
-        wakes=parts.wakes,

@@ -16,6 +16,7 @@ from service.background.operator_commands import Command, operator_commands
 from service.domain.errors import SettingInvalid
 from service.domain.money import ExchangeRate
 from service.domain.retention import Retention
+from service.flows.adopt_node import AdoptNode
 from service.flows.audit_ledger import AuditLedger
 from service.flows.operate import CancelInvoice, SetCaller
 from service.flows.record_event import EventRecorder, ReleaseGate
@@ -23,7 +24,7 @@ from service.flows.settle_invoice import SettleInvoice
 from service.ports.ledger_reports import LedgerReports
 from service.ports.lightning_node import LightningNode
 from service.ports.upstream import Upstream
-from service.wiring.build import build_settlements
+from service.wiring.build import build_adoption, build_settlements
 from service.wiring.nodes import open_node
 from service.wiring.parts import BOOKS_FILE, Parts, open_parts
 from service.wiring.settings import Settings
@@ -64,12 +65,13 @@ async def rate_now(settings: Settings) -> ExchangeRate:
 
 
 def build_commands(
-    parts: Parts, recorder: EventRecorder, settlements: SettleInvoice
+    parts: Parts, recorder: EventRecorder, settlements: SettleInvoice, adoption: AdoptNode
 ) -> Mapping[str, Command]:
     """The operator's commands over these parts."""
     return operator_commands(
         cancellations=CancelInvoice(books=parts.books, node=parts.node, settlements=settlements),
         callers=SetCaller(books=parts.books, recorder=recorder, clock=parts.clock),
+        adoption=adoption,
     )
 
 
@@ -92,4 +94,5 @@ async def open_commands(settings: Settings) -> AsyncIterator[Mapping[str, Comman
             gate=ReleaseGate(),
             observe=parts.metrics.observe,
         )
-        yield build_commands(parts, recorder, build_settlements(parts, recorder))
+        settlements = build_settlements(parts, recorder)
+        yield build_commands(parts, recorder, settlements, build_adoption(parts, recorder))

@@ -22,8 +22,8 @@ from service.adapters.upstreams.http_session import HttpLimits, http_session
 from service.adapters.upstreams.openrouter import OpenRouter, OpenRouterSettings
 from service.background.wake_hub import WakeHub
 from service.domain.errors import SettingInvalid
-from service.domain.invoices import NodeIdentity
 from service.domain.retention import Retention
+from service.flows.our_node import OurNode
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.duties import Duties
@@ -47,7 +47,7 @@ class Parts:
     books: Books
     reports: LedgerReports
     node: LightningNode
-    identity: NodeIdentity
+    ours: OurNode
     upstream: Upstream
     rates: ExchangeRates
     clock: Clock
@@ -100,7 +100,7 @@ async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[P
             books=books,
             reports=reports,
             node=node,
-            identity=await node.identity(),
+            ours=OurNode(await node.identity()),
             upstream=upstream,
             rates=StaticRate(usd_micro_per_btc=settings.rate_usd_micro_per_btc, clock=clock),
             clock=clock,

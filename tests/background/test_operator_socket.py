@@ -29,7 +29,11 @@ class Door:
         self.path = path
         self.rig = OperatorRig()
         self.faults: list[str] = []
-        commands = operator_commands(cancellations=self.rig.cancellations, callers=self.rig.callers)
+        commands = operator_commands(
+            cancellations=self.rig.cancellations,
+            callers=self.rig.callers,
+            adoption=self.rig.adoption,
+        )
 
         async def explode(_request: Mapping[str, object]) -> Mapping[str, object]:
             raise ZeroDivisionError

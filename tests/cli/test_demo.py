@@ -26,6 +26,7 @@ FIGURES = AuditFigures(
     callers=1,
     open_holds=0,
     settlements=0,
+    settlements_elsewhere=0,
     settlements_confirmed=0,
     totals=(
         CommodityTotals(

@@ -213,6 +213,9 @@ class ToldNode:
     async def identity(self) -> NodeIdentity:
         return NodeIdentity(pubkey=PUBKEY, network="regtest", alias=NODE)
 
+    def bind(self, identity: NodeIdentity) -> None:
+        return
+
     async def add_invoice(self, order: InvoiceOrder) -> Invoice:
         raise NodeUnavailable("this node only answers questions")
 

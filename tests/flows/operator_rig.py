@@ -9,12 +9,15 @@ from service.background.wake_hub import WakeHub
 from service.domain.errors import NodeUnavailable
 from service.domain.invoices import Invoice, InvoiceState, NodeIdentity
 from service.domain.ledger import Transition
+from service.flows.adopt_node import AdoptNode
 from service.flows.operate import CancelInvoice, SetCaller
+from service.flows.our_node import OurNode
 from service.flows.record_event import EventRecorder, ReleaseGate
 from service.flows.settle_invoice import SettleInvoice
 from tests.domain.samples import NODE, PUBKEY, RETENTION
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
+from tests.fakes.identifiers import FakeIdentifiers
 from tests.flows.audit_rig import Teller, ToldNode
 
 
@@ -56,14 +59,19 @@ class OperatorRig:
             gate=ReleaseGate(),
             observe=self.booked.append,
         )
+        ours = OurNode(NodeIdentity(pubkey=PUBKEY, network="regtest", alias=NODE))
         settlements = SettleInvoice(
-            books=self.books,
-            recorder=recorder,
-            node=self.node,
-            identity=NodeIdentity(pubkey=PUBKEY, network="regtest", alias=NODE),
-            clock=clock,
+            books=self.books, recorder=recorder, node=self.node, ours=ours, clock=clock
         )
         self.cancellations = CancelInvoice(
             books=self.books, node=self.node, settlements=settlements
+        )
+        self.adoption = AdoptNode(
+            books=self.books,
+            recorder=recorder,
+            node=self.node,
+            ours=ours,
+            identifiers=FakeIdentifiers(),
+            clock=clock,
         )
         self.callers = SetCaller(books=self.books, recorder=recorder, clock=clock)

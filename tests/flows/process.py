@@ -21,6 +21,7 @@ from service.domain.invoices import Invoice, NodeIdentity
 from service.domain.ledger import Transition
 from service.domain.pricing import PriceTerms
 from service.domain.retention import Retention
+from service.flows.adopt_node import AdoptNode
 from service.flows.ask_completion import AskCompletion, Waits
 from service.flows.compare_costs import CompareCosts
 from service.flows.deliver_completion import DeliverCompletion
@@ -30,6 +31,7 @@ from service.flows.issue_invoice import IssueInvoice
 from service.flows.node_gate import NodeGate
 from service.flows.offer_models import ModelCatalogue
 from service.flows.open_escrow import OpenEscrow
+from service.flows.our_node import OurNode
 from service.flows.record_event import EventRecorder, ReleaseGate
 from service.flows.recover import Recover
 from service.flows.run_completion import RunCompletion
@@ -42,9 +44,9 @@ from service.ports.lightning_node import LightningNode
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.clock import FakeClock
 from tests.fakes.identifiers import FakeIdentifiers, FakeSealer
+from tests.fakes.replicas import Crowd, FakeReplicas
 from tests.fakes.upstream import FakeUpstream
 
-from tests.fakes.replicas import Crowd, FakeReplicas
 RATE_USD_MICRO = 1_000_000_000  # 1,000 USD per bitcoin: a run costs some thousand msat
 EXPIRY_S = 600
 RETENTION = Retention()
@@ -69,10 +71,10 @@ class Lasting:
     clock: FakeClock = field(default_factory=lambda: FakeClock(leaping=True))
     identifiers: Identifiers = field(default_factory=FakeIdentifiers)
     sealer: FakeSealer = field(default_factory=FakeSealer)
-
-
     crowd: Crowd = field(default_factory=Crowd)
     wakes: WakeHub = field(default_factory=WakeHub)
+
+
 class MortalBooks:
     """One process's way to the books: it can be cut before or after any commit, for ever."""
 
@@ -152,15 +154,16 @@ class Process:
         self.books = cast("Books", self.mortal)
         self.gate = ReleaseGate()
         self.runs = Runs()
+        self.replicas = FakeReplicas(lasting.crowd)
         self.recorder = EventRecorder(
             books=self.books,
-        self.replicas = FakeReplicas(lasting.crowd)
             wakes=lasting.wakes,
             clock=lasting.clock,
             retention=RETENTION,
             gate=self.gate,
             observe=lambda _: None,
         )
+        self.ours = OurNode(lasting.identity)
         self.catalogue = ModelCatalogue(
             upstream=lasting.upstream, clock=lasting.clock, allowed=frozenset()
         )
@@ -168,7 +171,7 @@ class Process:
             books=self.books,
             recorder=self.recorder,
             node=lasting.node,
-            identity=lasting.identity,
+            ours=self.ours,
             clock=lasting.clock,
         )
         self.deliveries = DeliverCompletion(
@@ -189,11 +192,20 @@ class Process:
             clock=lasting.clock,
             expiry_s=EXPIRY_S,
         )
+        self.adoption = AdoptNode(
+            books=self.books,
+            recorder=self.recorder,
+            node=lasting.node,
+            ours=self.ours,
+            identifiers=lasting.identifiers,
+            clock=lasting.clock,
+        )
         self.runs.driver = self._driver()
         self.asks = self._asks(exposure)
 
     async def start(self) -> None:
         """What a start does: prices, baseline, and everything unfinished back to the driver."""
+        await self.adoption.begin()
         with contextlib.suppress(DependencyFault):  # asked again by the background
             await self.catalogue.refresh()
         await self.costs.baseline()
@@ -218,6 +230,7 @@ class Process:
     async def kill(self) -> None:
         """Gone, between two commits or at one."""
         self.mortal.dead = True
+        self.replicas.die()
         await self.runs.stop()
 
     def _driver(self) -> EscrowDriver:
@@ -230,7 +243,7 @@ class Process:
                 recorder=self.recorder,
                 upstream=lasting.upstream,
                 sealer=lasting.sealer,
-        self.replicas.die()
+                replicas=self.replicas,
                 clock=lasting.clock,
                 retention=RETENTION,
             ),
@@ -243,7 +256,6 @@ class Process:
             ),
             invoices=IssueInvoice(
                 recorder=self.recorder,
-                replicas=self.replicas,
                 node=lasting.node,
                 identifiers=lasting.identifiers,
                 clock=lasting.clock,
@@ -278,7 +290,7 @@ class Process:
             deliveries=self.deliveries,
             identifiers=lasting.identifiers,
             clock=lasting.clock,
+            wakes=lasting.wakes,
             retention=RETENTION,
             waits=Waits(first_s=60, identical_s=60),
         )
-            wakes=lasting.wakes,

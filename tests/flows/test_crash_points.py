@@ -178,6 +178,7 @@ async def test_the_story_of_a_purchase_has_every_commit(tmp_path: Path) -> None:
         await play(stage, STORIES["bought"])
         kinds = [entry.kind for entry in stage.books.rows.journal.values()]
         assert kinds == [
+            "node_adopted",
             "upstream_baseline",
             "opened",
             "upstream_requested",

@@ -28,6 +28,7 @@ from service.adapters.sole_process import SoleProcess
 from service.background.wake_hub import WakeHub
 from service.domain.escrow_record import Escrow, EscrowState
 from service.domain.retention import Retention
+from service.flows.our_node import OurNode
 from service.http_api import macaroons
 from service.http_api.addresses import trusted_networks
 from service.http_api.asgi_io import AsgiApp
@@ -207,7 +208,7 @@ async def open_face(
         books=books,
         reports=books,
         node=node,
-        identity=await node.identity(),
+        ours=OurNode(await node.identity()),
         upstream=upstream,
         rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=clock),
         clock=clock,
@@ -217,9 +218,9 @@ async def open_face(
         retention=Retention(),
         metrics=Metrics(),
         wakes=WakeHub(),
-    )
         replicas=SoleProcess("r_test"),
         duties=SoleProcess("r_test"),
+    )
     draining = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         chosen = read_settings({f"{PREFIX}{name}": value for name, value in environ.items()})

@@ -54,6 +54,9 @@ class DevNode:
         self._require_up()
         return self._identity
 
+    def bind(self, identity: NodeIdentity) -> None:
+        """Nothing: while this process runs nobody else takes its place."""
+
     async def add_invoice(self, order: InvoiceOrder) -> Invoice:
         """Make the invoice, or find the one of this preimage; see the port."""
         self._require_up()

@@ -29,6 +29,9 @@ class DevNodeSnapshot:
         """The node whose file it is."""
         return self._identity
 
+    def bind(self, identity: NodeIdentity) -> None:
+        """Nothing: a file has one node."""
+
     async def look_up(self, payment_hash: str) -> Invoice | None:
         """The invoice as it was written down; one that expired since may still say OPEN."""
         entry = self._invoices.get(payment_hash)
