@@ -1,5 +1,7 @@
 """Who asked the upstream: with several processes on one database, nobody else may answer for it.
 
+All of them must derive their keys from one secret, so the database keeps a mark of it.
+
 PostgreSQL's function that writes an escrow is told of the column. What it was before is written
 out here as well, for the way down.
 """
@@ -20,17 +22,25 @@ payment_request invoice_msat expires_at_s failure_code failure_message failure_s
 due_at_ms generation_id payment_hash
 """
 
+MARK = """
+CREATE TABLE secret_mark (
+  number INTEGER PRIMARY KEY CHECK (number = 1), mark TEXT NOT NULL
+)
+"""
+
 
 def upgrade() -> None:
     """Escrows from before have no such name: whoever asked for them is gone."""
     op.add_column("escrow", sa.Column("requested_by", sa.Text(), nullable=True))
     if op.get_context().dialect.name == "postgresql":
         op.execute(_write_escrow(f"{MOVING} requested_by"))
+        op.execute(MARK)
 
 
 def downgrade() -> None:
     """Names of processes are lost; nothing else knows them."""
     if op.get_context().dialect.name == "postgresql":
+        op.execute("DROP TABLE secret_mark")
         op.execute(_write_escrow(MOVING))
     op.drop_column("escrow", "requested_by")
 

@@ -17,6 +17,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from service.domain.errors import Broken
 
 _FROM_ACCOUNT = re.compile(r"\bFROM account\b")
+_FROM_JOURNAL = re.compile(r"(max\(journal\.sequence\) AS \w+\s+)FROM journal\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,9 @@ def compiled(clause: ClauseElement, *names: str, dialect: Dialect) -> Statement:
 
 
 def with_legs(statement: Statement, database: str) -> Statement:
-    """Reads accounts as they stand: PostgreSQL has legs beside them that are not rolled up yet."""
+    """Reads what stands: PostgreSQL has legs beside its sums that are not rolled up yet."""
     if database != "postgresql":
         return statement
     seen = _FROM_ACCOUNT.sub("FROM account_now AS account", statement.sql)
+    seen = _FROM_JOURNAL.sub(r"\1FROM journal_mark AS journal", seen)
     return Statement(seen, statement.names)

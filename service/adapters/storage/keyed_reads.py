@@ -28,7 +28,6 @@ from service.domain.transitions import BASELINE_KEY
 from service.ports.books import OpenInvoice, Quiet
 
 COMPARISONS = "upstream/usage_compared"
-QUIET_VALUES = (UPSTREAM_CREDITS.code, COMPARISONS, BASELINE_KEY)
 
 
 class KeyedReads(abc.ABC):
@@ -125,7 +124,18 @@ class KeyedReads(abc.ABC):
 
     async def quiet(self) -> Quiet:
         """One statement, so one instant."""
-        return quiet_from(await self._row(self._statements.quiet, *QUIET_VALUES))
+        row = await self._row(
+            self._statements.quiet, UPSTREAM_CREDITS.code, COMPARISONS, BASELINE_KEY
+        )
+        in_flight, awaited, mark, booked_pusd, comparisons, facts = row or (0, 0, 0, 0, 0, None)
+        return Quiet(
+            in_flight=bool(in_flight),
+            awaited=bool(awaited),
+            mark=mark,
+            booked_pusd=booked_pusd,
+            comparisons=comparisons,
+            baseline_pusd=orjson.loads(facts)["usage_pusd"] if facts else None,
+        )
 
     async def unexplained(self, *, limit: int) -> tuple[Escrow, ...]:
         """In opening order."""
@@ -150,16 +160,3 @@ class KeyedReads(abc.ABC):
     async def _row(self, statement: Statement, *values: str | int) -> Row | None:
         rows = await self._rows(statement, *values)
         return rows[0] if rows else None
-
-
-def quiet_from(row: Row | None, *, writing: bool = False) -> Quiet:
-    """What the statement `quiet` found; `writing` says that something is on its way in."""
-    in_flight, awaited, mark, booked_pusd, comparisons, facts = row or (0, 0, 0, 0, 0, None)
-    return Quiet(
-        in_flight=bool(in_flight) or writing,
-        awaited=bool(awaited),
-        mark=mark,
-        booked_pusd=booked_pusd,
-        comparisons=comparisons,
-        baseline_pusd=orjson.loads(facts)["usage_pusd"] if facts else None,
-    )

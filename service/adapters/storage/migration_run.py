@@ -19,17 +19,27 @@ SCRIPTS = Path(__file__).resolve().parents[3] / "migrations"
 def run_upgrade(engine: Engine, revision: str) -> None:
     """Go up to `revision`. Raises SettingInvalid for a revision that is not among ours."""
     with engine.connect() as connection:
-        try:
-            command.upgrade(configured(connection), revision)
-        except CommandError as error:
-            message = f"the books were written by another version of this service: {error}"
-            raise SettingInvalid(message) from error
+        upgrade_on(connection, revision)
 
 
 def run_downgrade(engine: Engine, revision: str) -> None:
     """Go down to `revision`; `base` drops everything."""
     with engine.connect() as connection:
-        command.downgrade(configured(connection), revision)
+        downgrade_on(connection, revision)
+
+
+def upgrade_on(connection: Connection, revision: str) -> None:
+    """The same through a connection that is open. Raises SettingInvalid."""
+    try:
+        command.upgrade(configured(connection), revision)
+    except CommandError as error:
+        message = f"the books were written by another version of this service: {error}"
+        raise SettingInvalid(message) from error
+
+
+def downgrade_on(connection: Connection, revision: str) -> None:
+    """The same downwards."""
+    command.downgrade(configured(connection), revision)
 
 
 def configured(connection: Connection) -> Config:

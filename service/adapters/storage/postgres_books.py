@@ -1,0 +1,107 @@
+"""The books in one PostgreSQL database: the port `Books` over batches and keyed reads.
+
+Several processes may write at once. Must not know: what a transition becomes in the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from service.adapters.storage.compiled import Statement
+from service.adapters.storage.keyed_reads import KeyedReads
+from service.adapters.storage.postgres_connections import AWAY, Pool, busy, connections
+from service.adapters.storage.postgres_schema import check_schema, upgrade_postgres
+from service.adapters.storage.postgres_writer import WORKERS, PostgresWriter
+from service.adapters.storage.read_queries import read_statements
+from service.domain.errors import BooksBusy, Broken
+from service.domain.ledger import Transition
+from service.domain.retention import Retention
+from service.ports.books import Applied
+
+CONNECTIONS_MAX = 12
+DRAIN_S = 10.0
+
+
+@asynccontextmanager
+async def open_postgres_books(
+    url: str, *, retention: Retention, upgrading: bool = True
+) -> AsyncIterator[PostgresBooks]:
+    """Open the books for writing, made or brought up to date first unless told not to.
+
+    Raises SettingInvalid when the database cannot be used, or is of another version.
+    """
+    if upgrading:
+        await upgrade_postgres(url)
+    await check_schema(url)
+    async with connections(url, at_most=CONNECTIONS_MAX) as pool:
+        books = PostgresBooks(pool, retention=retention)
+        async with asyncio.TaskGroup() as tasks:
+            working = [tasks.create_task(work) for work in books.workers()]
+            try:
+                yield books
+            finally:
+                await books.finish()
+                for task in working:
+                    task.cancel()
+                books.let_go()
+
+
+class PostgresBooks(KeyedReads):
+    """The port `Books`; made by `open_postgres_books`, which runs its workers."""
+
+    def __init__(self, pool: Pool, *, retention: Retention) -> None:
+        """`pool` is not closed here."""
+        super().__init__(read_statements("postgresql"))
+        self._pool = pool
+        self._writer = PostgresWriter(pool, retention=retention, stands=self._as_it_stands)
+
+    def workers(self) -> list[Any]:
+        """What must run while the books are open."""
+        return [*(self._writer.work() for _ in range(WORKERS)), self._writer.roll_up()]
+
+    async def finish(self) -> None:
+        """Write what waits, for a while."""
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await self._writer.finish()
+        except TimeoutError:
+            pass  # the database is away: who waits is cancelled with its task
+
+    def let_go(self) -> None:
+        """Tell whoever still waits that nothing more is written."""
+        self._writer.let_go()
+
+    async def apply(self, transition: Transition) -> Applied:
+        """Write it durably, with whatever else comes in the same moment; see the port."""
+        return await self._writer.apply(transition)
+
+    async def ping(self) -> None:
+        """Write nothing and read nothing, both through the real doors. Raises BooksBusy."""
+        try:
+            read_only = await self._pool.fetchval("SELECT pg_is_in_recovery()")
+        except AWAY as fault:
+            raise busy(fault) from fault
+        if read_only:
+            raise BooksBusy("the database is a standby and takes no writes")
+
+    async def _rows(self, statement: Statement, *values: str | int) -> list[Any]:
+        try:
+            return [tuple(row) for row in await self._pool.fetch(statement.sql, *values)]
+        except AWAY as fault:
+            raise busy(fault) from fault
+        except asyncpg.PostgresError as fault:
+            raise Broken(f"the ledger could not be read: {fault}") from fault
+
+    async def _as_it_stands(self, transition: Transition) -> Applied:
+        """The rows of a transition that the journal has already."""
+        escrow, topup = transition.escrow, transition.topup
+        return Applied(
+            repeated=True,
+            escrow=await self.escrow(escrow.escrow_id) if escrow else None,
+            topup=await self.topup(topup.topup_id) if topup else None,
+        )

@@ -1,0 +1,175 @@
+"""Batches of transitions, one round trip each.
+
+Theory of operation. `apply` queues a transition; a few workers take what waits, up to GROUP_MAX,
+and send it as one call, which the database commits as a whole before it answers. While all of them
+are under way the next batch grows. Where the connection breaks under a call nobody knows whether it
+was written: the caller is told BooksBusy and says the same again, and the key decides.
+
+Must not know: what a transition becomes in the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import asyncpg
+import orjson
+
+from service.adapters.storage.postgres_batches import Batch, Document, refused
+from service.adapters.storage.postgres_connections import AWAY, UNDONE, Pool, busy
+from service.domain.errors import BooksBusy, Broken, CobotMeterError, LedgerUnbalanced
+from service.domain.ledger import Transition
+from service.domain.retention import Retention
+from service.ports.books import Applied
+
+APPLY = "SELECT apply_transitions($1::JSONB, $2::BYTEA[])"
+ROLL_UP = "SELECT roll_up_legs()"
+GROUP_MAX = 64
+WAITING_MAX = 2_048
+WORKERS = 4
+TRIES = 4
+ROLL_UP_S = 1.0
+
+StandsNow = Callable[[Transition], Awaitable[Applied]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiting:
+    """A transition and whoever waits for it."""
+
+    transition: Transition
+    told: asyncio.Future[Applied]
+
+
+class PostgresWriter:
+    """Applies transitions, many to a round trip."""
+
+    def __init__(self, pool: Pool, *, retention: Retention, stands: StandsNow) -> None:
+        """`stands` reads the rows of a transition that the journal has already."""
+        self._pool = pool
+        self._retention = retention
+        self._stands = stands
+        self._queue: asyncio.Queue[Waiting] = asyncio.Queue(WAITING_MAX)
+        self._unheard: set[asyncio.Future[Applied]] = set()
+        self._written = asyncio.Event()
+        self._closing = False
+
+    async def apply(self, transition: Transition) -> Applied:
+        """What the books say once this is committed. Raises as `Books.apply` does."""
+        if self._closing:
+            raise BooksBusy("the ledger is closing and takes nothing more")
+        waiting = Waiting(transition, asyncio.get_running_loop().create_future())
+        try:
+            self._queue.put_nowait(waiting)
+        except asyncio.QueueFull:
+            message = "the ledger has more to write than it can take"
+            raise BooksBusy(message, retry_after_s=1) from None
+        self._unheard.add(waiting.told)
+        waiting.told.add_done_callback(self._unheard.discard)
+        return await waiting.told
+
+    async def work(self) -> None:
+        """One worker; there are WORKERS of them."""
+        while True:
+            group = [await self._queue.get()]
+            while len(group) < GROUP_MAX and not self._queue.empty():
+                group.append(self._queue.get_nowait())
+            await self._write(group)
+            for _ in group:
+                self._queue.task_done()
+
+    async def roll_up(self) -> None:
+        """Fold operator legs into their accounts, a while after something was written."""
+        while True:
+            await self._written.wait()
+            await asyncio.sleep(ROLL_UP_S)
+            self._written.clear()
+            try:
+                await self._rolled_up()
+            except (BooksBusy, asyncpg.PostgresError):
+                self._written.set()  # the legs stay, and count until they are rolled up
+
+    async def _rolled_up(self) -> None:
+        try:
+            await self._pool.execute(ROLL_UP)
+        except AWAY as fault:
+            raise busy(fault) from fault
+
+    async def finish(self) -> None:
+        """Take nothing more, and wait until what waits is written or told that it was not."""
+        self._closing = True
+        await self._queue.join()
+
+    def let_go(self) -> None:
+        """Nobody is left waiting, whatever the database does."""
+        for told in tuple(self._unheard):
+            _fail(told, BooksBusy("the ledger has stopped"))
+
+    async def _write(self, group: list[Waiting]) -> None:
+        batch = Batch(self._retention)
+        group = [waiting for waiting in group if self._fits(batch, waiting)]
+        try:
+            outcomes: list[Document] = orjson.loads(await self._sent(batch))
+        except BooksBusy as fault:
+            self._tell_all(group, fault)
+        except asyncpg.PostgresError as fault:
+            self._tell_all(group, Broken(f"the ledger could not be written: {fault}"))
+        else:
+            self._written.set()
+            for place, outcome in zip(batch.order(), outcomes, strict=True):
+                await self._tell(group[place], outcome)
+
+    def _fits(self, batch: Batch, waiting: Waiting) -> bool:
+        """Whether it could be added; who holds values that no row may hold is told so alone."""
+        try:
+            batch.add(waiting.transition)
+        except (TypeError, ValueError, Broken) as fault:
+            message = f"{waiting.transition.key} cannot be booked: {fault}"
+            _fail(waiting.told, LedgerUnbalanced(message))
+            return False
+        return True
+
+    async def _sent(self, batch: Batch) -> str:
+        """The answer. What was undone as a whole is sent once more. Raises BooksBusy."""
+        for _ in range(TRIES - 1):
+            try:
+                return await self._send(batch)
+            except UNDONE:
+                continue
+        try:
+            return await self._send(batch)
+        except UNDONE as fault:
+            raise busy(fault) from fault
+
+    async def _send(self, batch: Batch) -> str:
+        try:
+            return str(await self._pool.fetchval(APPLY, batch.text(), batch.blobs))
+        except AWAY as fault:
+            raise busy(fault) from fault
+
+    async def _tell(self, waiting: Waiting, outcome: Document) -> None:
+        transition, told = waiting.transition, waiting.told
+        try:
+            if "refused" in outcome:
+                raise refused(transition, outcome)
+            applied = (
+                Applied(repeated=False, escrow=transition.escrow, topup=transition.topup)
+                if outcome["new"]
+                else await self._stands(transition)
+            )
+        except CobotMeterError as fault:
+            _fail(told, fault)
+        else:
+            if not told.done():
+                told.set_result(applied)
+
+    def _tell_all(self, group: list[Waiting], fault: BooksBusy | Broken) -> None:
+        for waiting in group:
+            _fail(waiting.told, fault)
+
+
+def _fail(told: asyncio.Future[Applied], fault: Exception) -> None:
+    if not told.done():
+        told.set_exception(fault)
