@@ -16,7 +16,7 @@ import orjson
 
 from benchmarks.processes import Child, cores, free_port, running
 from service.adapters.storage.migrate import upgrade
-from service.wiring.parts import BOOKS_FILE
+from service.wiring.databases import BOOKS_FILE
 
 # So that no guard refuses the load: what is measured has every guard, and none that says no.
 UNGUARDED = {

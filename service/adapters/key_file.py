@@ -21,11 +21,12 @@ _OPEN_TO_OTHERS = 0o077
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DerivedKeys:
-    """Three independent keys of 32 bytes; never shown."""
+    """Three independent keys of 32 bytes, never shown, and a mark that tells secrets apart."""
 
     preimage: bytes = field(repr=False)
     token: bytes = field(repr=False)
     wrapping: bytes = field(repr=False)
+    mark: str
 
 
 def derived_keys(secret: bytes) -> DerivedKeys:
@@ -34,6 +35,7 @@ def derived_keys(secret: bytes) -> DerivedKeys:
         preimage=_derive(secret, "cobot-meter/1/preimage"),
         token=_derive(secret, "cobot-meter/1/token"),
         wrapping=_derive(secret, "cobot-meter/1/wrapping"),
+        mark=_derive(secret, "cobot-meter/1/mark").hex(),
     )
 
 

@@ -16,7 +16,7 @@ from service.cli.terminal import CommandFailed, run, terminal_of
 from service.cli.wording import msat, name
 from service.domain.callers import CallerStanding, CapTerms
 from service.domain.money import MSAT_PER_SAT
-from service.wiring.operator_doors import open_reports
+from service.wiring.databases import open_reports
 from service.wiring.settings import Settings
 
 LISTED_MAX = 100_000

@@ -20,9 +20,10 @@ from service.cli.operator_client import ask_service
 from service.cli.terminal import FAILED, WRONG_SETTING, CommandFailed, run, terminal_of
 from service.domain.errors import CobotMeterError, SettingInvalid
 from service.domain.money import btc_usd_text
+from service.wiring.databases import BOOKS_FILE, open_reports
 from service.wiring.nodes import NODE_FILE, examined, open_node_to_look
-from service.wiring.operator_doors import SOCKET_FILE, open_reports, rate_now
-from service.wiring.parts import BOOKS_FILE, open_upstream
+from service.wiring.operator_doors import SOCKET_FILE, rate_now
+from service.wiring.parts import open_upstream
 from service.wiring.settings import Settings
 
 LOOK_S = 10.0
@@ -115,11 +116,12 @@ async def _data_dir(settings: Settings) -> tuple[bool | None, str]:
 
 async def _books(settings: Settings) -> tuple[bool | None, str]:
     path = settings.data_dir / BOOKS_FILE
-    if not path.exists():
+    if not settings.database.url and not path.exists():
         return None, "none yet; `cobot-meter serve` begins them"
     async with open_reports(settings) as reports:
         accounts = len(await reports.trial_balance())
-    return True, f"{path.name} is readable, {accounts} lines in the trial balance"
+    where = settings.database.shown or path.name
+    return True, f"{where} is readable, {accounts} lines in the trial balance"
 
 
 async def _service(settings: Settings) -> tuple[bool | None, str]:

@@ -20,8 +20,8 @@ from service.domain.escrow_record import Escrow
 from service.domain.money import btc_usd_text
 from service.domain.topups import Topup
 from service.ports.ledger_reports import JournalEntry, JournalTransfer, LedgerReports
+from service.wiring.databases import open_reports
 from service.wiring.nodes import open_node_to_look
-from service.wiring.operator_doors import open_reports
 from service.wiring.settings import Settings
 
 LISTED = 20

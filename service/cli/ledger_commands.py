@@ -13,8 +13,9 @@ from service.cli.found import find_caller
 from service.cli.terminal import FAILED, UNCHECKED, Terminal, run, terminal_of
 from service.flows.audit_findings import AuditReport
 from service.ports.ledger_reports import Balance, JournalEntry
+from service.wiring.databases import open_reports
 from service.wiring.nodes import open_node_to_look
-from service.wiring.operator_doors import build_audit, open_reports
+from service.wiring.operator_doors import build_audit
 from service.wiring.parts import open_upstream
 
 ENTRIES = 50

@@ -10,11 +10,10 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from service.adapters.lightning.dev_node import DevNode
 from service.adapters.lightning.dev_node_face import dev_node_face
 from service.adapters.system_clock import SystemClock
 from service.background.operator_socket import OperatorSocket
@@ -25,6 +24,7 @@ from service.wiring.addresses import Address
 from service.wiring.build import Service, build_service
 from service.wiring.face import build_service_face
 from service.wiring.listening import AsgiApp, listening
+from service.wiring.loops import Loops
 from service.wiring.nodes import OpenNode, open_node
 from service.wiring.operator_doors import SOCKET_FILE, build_commands
 from service.wiring.parts import SIMULATOR_FILE, open_parts, prepare_data_dir
@@ -32,8 +32,6 @@ from service.wiring.settings import Settings
 
 SIMULATOR_CREDIT_USD = Decimal(25)
 SIMULATOR_SEED = 7
-RECONNECT_S = 1.0
-SWEEP_PAUSE_S = 0.1
 # New objects, then young and middle collections, before the garbage collector looks further.
 COLLECTED_AFTER = (10_000, 20, 20)
 
@@ -135,7 +133,7 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
             supervisor=service.supervisor,
         )
         loops = [
-            tasks.create_task(loop, name=name) for name, loop in _loops(service, node.embedded)
+            tasks.create_task(loop, name=name) for name, loop in Loops(service).named(node.embedded)
         ]
         try:
             await service.recover.unfinished()
@@ -145,55 +143,6 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
             await service.runner.drain(settings.run.drain_s)
             for loop in loops:
                 loop.cancel()
-
-
-def _loops(
-    service: Service, embedded: DevNode | None
-) -> list[tuple[str, Coroutine[None, None, None]]]:
-    run, clock, every = service.settings.run, service.parts.clock, service.supervisor.every
-    watcher, node_watch = service.watcher, service.node_watch
-    ping_s = service.settings.node.ping_interval_s
-
-    async def due() -> None:
-        await service.recover.due(clock.now_ms())
-
-    async def prices() -> None:
-        await refresh_prices(service)
-
-    async def compare() -> None:
-        await service.costs.compare()
-
-    async def listen() -> None:
-        await node_watch.while_well(watcher.listen)
-
-    async def sweep() -> None:
-        await watcher.sweep_soon(run.sweep_interval_s)
-
-    async def node() -> None:
-        await node_watch.while_well(service.adoption.follow)
-        await node_watch.look()
-
-    loops = [
-        ("catalogue", every("catalogue", run.catalogue_interval_s, prices)),
-        ("settle stream", every("settle stream", RECONNECT_S, listen)),
-        ("invoice sweep", every("invoice sweep", SWEEP_PAUSE_S, sweep)),
-        ("due escrows", every("due escrows", run.due_interval_s, due)),
-        ("cost comparison", every("cost comparison", run.compare_interval_s, compare)),
-        ("node", every("node", ping_s, node)),
-    ]
-    if embedded is not None:
-        loops.append(("development node", every("development node", RECONNECT_S, embedded.run)))
-    return loops
-
-
-async def refresh_prices(service: Service) -> None:
-    """Fresh prices, the first of them only after the upstream's usage was recorded.
-
-    Without a price nothing is asked for, so no run can fall into the figure that all later
-    comparisons of costs start from. Raises the upstream's faults.
-    """
-    await service.costs.baseline()
-    await service.catalogue.refresh()
 
 
 def simulator_app(settings: Settings, clock: Clock) -> AsgiApp:

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from pathlib import Path
 
 from service.adapters.exchange_rates import StaticRate
-from service.adapters.storage.sqlite_reports import open_sqlite_reports
 from service.adapters.system_clock import SystemClock
 from service.background.operator_commands import Command, operator_commands
-from service.domain.errors import SettingInvalid
 from service.domain.money import ExchangeRate
 from service.domain.retention import Retention
 from service.flows.adopt_node import AdoptNode
@@ -25,30 +22,12 @@ from service.ports.ledger_reports import LedgerReports
 from service.ports.lightning_node import LightningNode
 from service.ports.upstream import Upstream
 from service.wiring.build import build_adoption, build_settlements
+from service.wiring.databases import refuse_no_books
 from service.wiring.nodes import open_node
-from service.wiring.parts import BOOKS_FILE, Parts, open_parts
+from service.wiring.parts import Parts, open_parts
 from service.wiring.settings import Settings
 
 SOCKET_FILE = "operator.sock"
-
-
-def books_path(settings: Settings) -> Path:
-    """Where the books lie. Raises SettingInvalid when there are none."""
-    path = settings.data_dir / BOOKS_FILE
-    if not path.exists():
-        message = (
-            f"there are no books in {settings.data_dir}: `cobot-meter serve` begins them, "
-            "COBOT_METER_DATA_DIR says where they lie"
-        )
-        raise SettingInvalid(message)
-    return path
-
-
-@contextlib.asynccontextmanager
-async def open_reports(settings: Settings) -> AsyncIterator[LedgerReports]:
-    """The books for reading, beside whoever writes them. Raises SettingInvalid."""
-    async with open_sqlite_reports(books_path(settings)) as reports:
-        yield reports
 
 
 def build_audit(
@@ -81,7 +60,7 @@ async def open_commands(settings: Settings) -> AsyncIterator[Mapping[str, Comman
 
     Raises SettingInvalid when another process has the books or the node open.
     """
-    books_path(settings)
+    refuse_no_books(settings)
     async with (
         open_node(settings, SystemClock()) as opened,
         open_parts(settings, opened.node) as parts,

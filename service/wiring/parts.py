@@ -14,13 +14,9 @@ from service.adapters.exchange_rates import StaticRate
 from service.adapters.key_file import DerivedKeys, read_key_file
 from service.adapters.random_identifiers import KeyedIdentifiers
 from service.adapters.sealed_bodies import AesSealer
-from service.adapters.sole_process import SoleProcess
-from service.adapters.storage.sqlite_books import open_sqlite_books
-from service.adapters.storage.sqlite_reports import open_sqlite_reports
 from service.adapters.system_clock import SystemClock
 from service.adapters.upstreams.http_session import HttpLimits, http_session
 from service.adapters.upstreams.openrouter import OpenRouter, OpenRouterSettings
-from service.background.wake_hub import WakeHub
 from service.domain.errors import SettingInvalid
 from service.domain.retention import Retention
 from service.flows.our_node import OurNode
@@ -32,10 +28,11 @@ from service.ports.ledger_reports import LedgerReports
 from service.ports.lightning_node import LightningNode
 from service.ports.replicas import Replicas
 from service.ports.upstream import Upstream
+from service.ports.wakes import Wakes
+from service.wiring.databases import Upkeep, open_database
 from service.wiring.metrics import Metrics
 from service.wiring.settings import Settings, UpstreamSettings
 
-BOOKS_FILE = "books.sqlite3"
 KEY_FILE = "secret.key"
 SIMULATOR_FILE = "simulator.jsonl"
 
@@ -56,9 +53,10 @@ class Parts:
     keys: DerivedKeys
     retention: Retention
     metrics: Metrics
-    wakes: WakeHub
+    wakes: Wakes
     replicas: Replicas
     duties: Duties
+    upkeep: tuple[Upkeep, ...] = ()
 
 
 def prepare_data_dir(data_dir: Path) -> None:
@@ -90,15 +88,20 @@ async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[P
     keys = read_key_file(settings.data_dir / KEY_FILE)
     clock, retention = SystemClock(), Retention()
     identifiers = KeyedIdentifiers(preimage_key=keys.preimage, clock=clock)
-    alone = SoleProcess(identifiers.replica_id())
+    database = open_database(
+        settings,
+        own_id=identifiers.replica_id(),
+        secret_mark=keys.mark,
+        clock=clock,
+        retention=retention,
+    )
     async with (
-        open_sqlite_books(settings.data_dir / BOOKS_FILE, retention=retention) as books,
-        open_sqlite_reports(settings.data_dir / BOOKS_FILE) as reports,
+        database as opened,
         open_upstream(settings.upstream) as upstream,
     ):
         yield Parts(
-            books=books,
-            reports=reports,
+            books=opened.books,
+            reports=opened.reports,
             node=node,
             ours=OurNode(await node.identity()),
             upstream=upstream,
@@ -109,7 +112,8 @@ async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[P
             keys=keys,
             retention=retention,
             metrics=Metrics(),
-            wakes=WakeHub(),
-            replicas=alone,
-            duties=alone,
+            wakes=opened.wakes,
+            replicas=opened.replicas,
+            duties=opened.duties,
+            upkeep=opened.upkeep,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.domain.errors import DependencyFault, UpstreamUnreachable
-from service.wiring.app import refresh_prices
+from service.wiring.loops import refresh_prices
 from tests.http_api.face_rig import MODEL, open_face
 
 

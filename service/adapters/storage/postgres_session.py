@@ -1,0 +1,176 @@
+"""Who is alive and who has which duty, by locks of one connection that lasts as long as we do.
+
+A lock ends with its connection: nobody has to tidy up after a process that died. Because every
+connection breaks when the server restarts, a process whose lock is not held is only suspected at
+first, and counts as gone when it has not come back for a while. Must not know: what duties are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from service.adapters.storage.postgres_connections import (
+    AWAY,
+    CALL_S,
+    CONNECT_S,
+    WRONG,
+    Connection,
+    busy,
+    unreachable,
+)
+from service.domain.errors import BooksBusy, SettingInvalid
+from service.ports.clock import Clock
+
+LOG = logging.getLogger(__name__)
+# Beyond this a process that does not hold its lock is gone; it tries to take it every second.
+GONE_AFTER_MS = 10_000
+SUSPECTS_MAX = 1_000
+# Two spaces of locks, apart from those that writing takes.
+REPLICA = 8404
+DUTY = 8405
+TAKE = "SELECT pg_try_advisory_lock($1, hashtext($2))"
+HELD = """
+SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND classid = $1::INT::OID AND objid = hashtext($2)::BIGINT::BIT(32)::BIGINT::OID)
+"""
+KEEP_MARK = "INSERT INTO secret_mark VALUES (1, $1) ON CONFLICT (number) DO NOTHING"
+# The server gives up a host that fell silent, and with it the locks, within half a minute.
+KEEPALIVE = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+
+
+@asynccontextmanager
+async def open_postgres_session(
+    url: str, *, own_id: str, clock: Clock
+) -> AsyncIterator[PostgresSession]:
+    """Known to the others from here on. Raises SettingInvalid when nothing can be reached."""
+    session = PostgresSession(url, own_id=own_id, clock=clock)
+    try:
+        await session.begin()
+    except WRONG as fault:
+        raise unreachable(url, fault) from None
+    try:
+        yield session
+    finally:
+        session.let_go()
+
+
+async def refuse_another_secret(url: str, mark: str) -> None:
+    """Raises SettingInvalid when these books were begun with another secret than `mark` is of.
+
+    What one secret seals no other opens, and its preimages are not the other's.
+    """
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_S, command_timeout=CALL_S)
+    except WRONG as fault:
+        raise unreachable(url, fault) from None
+    try:
+        await connection.execute(KEEP_MARK, mark)
+        known = await connection.fetchval("SELECT mark FROM secret_mark")
+    finally:
+        await connection.close()
+    if known != mark:
+        message = (
+            "these books were begun with another secret: copy secret.key into the data directory "
+            "from where the service ran before, or from another replica"
+        )
+        raise SettingInvalid(message)
+
+
+class PostgresSession:
+    """The ports `Replicas` and `Duties`; `keep` must be called every second or so."""
+
+    def __init__(self, url: str, *, own_id: str, clock: Clock) -> None:
+        """Nothing is connected before `begin`."""
+        self._url = url
+        self._own_id = own_id
+        self._clock = clock
+        self._connection: Connection | None = None
+        self._known = False
+        self._duties: set[str] = set()
+        self._suspects: dict[str, int] = {}
+        self._turn = asyncio.Lock()
+
+    @property
+    def own_id(self) -> str:
+        """See the port."""
+        return self._own_id
+
+    async def begin(self) -> None:
+        """Connect, and take our own lock. Raises what connecting raises."""
+        self._connection = await asyncpg.connect(
+            self._url, timeout=CONNECT_S, command_timeout=CALL_S, server_settings=KEEPALIVE
+        )
+        self._suspects.clear()  # while we were away ourselves, we saw nobody
+        self._known = await self._connection.fetchval(TAKE, REPLICA, self._own_id)
+
+    async def keep(self) -> None:
+        """Connect again where that is needed. Raises nothing of the database's."""
+        async with self._turn:
+            try:
+                if self._connection is None:
+                    await self.begin()
+                    LOG.warning("the database is back")
+                elif self._known:
+                    await self._connection.fetchval("SELECT 1")
+                else:  # a connection of ours that broke still holds it
+                    self._known = await self._connection.fetchval(TAKE, REPLICA, self._own_id)
+            except (*AWAY, *WRONG) as fault:
+                if self._connection is not None:
+                    LOG.warning("the database is away: %s", str(fault) or type(fault).__name__)
+                self.let_go()
+
+    async def alive(self, replica_id: str) -> bool:
+        """See the port."""
+        if replica_id == self._own_id:
+            return True
+        async with self._turn:
+            held = await self._asked(HELD, REPLICA, replica_id)
+        if held:
+            self._suspects.pop(replica_id, None)
+            return True
+        if len(self._suspects) >= SUSPECTS_MAX:
+            self._suspects.clear()
+        now_ms = self._clock.now_ms()
+        return now_ms - self._suspects.setdefault(replica_id, now_ms) < GONE_AFTER_MS
+
+    async def mine(self, name: str) -> bool:
+        """See the port."""
+        async with self._turn:
+            if name not in self._duties:
+                try:
+                    taken = await self._asked(TAKE, DUTY, name)
+                except BooksBusy:
+                    return False
+                if taken:
+                    self._duties.add(name)
+                    LOG.info("this process has the duty: %s", name)
+            return name in self._duties
+
+    def let_go(self) -> None:
+        """Every lock is given up at once."""
+        connection, self._connection = self._connection, None
+        self._known = False
+        self._duties.clear()
+        if connection is not None:
+            connection.terminate()
+
+    async def _asked(self, question: str, space: int, name: str) -> bool:
+        if self._connection is None:
+            message = "the ledger does not answer"
+            raise BooksBusy(message)
+        try:
+            answer: bool = await self._connection.fetchval(question, space, name)
+        except AWAY as fault:
+            self.let_go()
+            raise busy(fault) from fault
+        return answer

@@ -1,0 +1,125 @@
+"""The books where the settings say they are, and what several processes on them need.
+
+What speaks to PostgreSQL is loaded only when the books are there: it would cost every embedded
+service memory. Must not know: flows, or who reads and writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from service.adapters.sole_process import SoleProcess
+from service.adapters.storage.sqlite_books import open_sqlite_books
+from service.adapters.storage.sqlite_reports import open_sqlite_reports
+from service.background.wake_hub import WakeHub
+from service.domain.errors import SettingInvalid
+from service.domain.retention import Retention
+from service.ports.books import Books
+from service.ports.clock import Clock
+from service.ports.duties import Duties
+from service.ports.ledger_reports import LedgerReports
+from service.ports.replicas import Replicas
+from service.ports.wakes import Wakes
+from service.wiring.settings import Settings
+
+BOOKS_FILE = "books.sqlite3"
+UPKEEP_S = 1.0
+STORAGE = "service.adapters.storage"
+
+Upkeep = tuple[str, Callable[[], Awaitable[None]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """The books and their surroundings; `upkeep` are actions to repeat every UPKEEP_S, by name."""
+
+    books: Books
+    reports: LedgerReports
+    wakes: Wakes
+    replicas: Replicas
+    duties: Duties
+    upkeep: tuple[Upkeep, ...] = ()
+
+
+@contextlib.asynccontextmanager
+async def open_database(
+    settings: Settings, *, own_id: str, secret_mark: str, clock: Clock, retention: Retention
+) -> AsyncIterator[Database]:
+    """The books for writing, begun when there are none. Raises SettingInvalid.
+
+    `own_id` is this process in this run, `secret_mark` what tells its secret from another one.
+    """
+    if settings.database.url:
+        opening = _open_postgres(
+            settings.database.url.reveal(),
+            own_id=own_id,
+            secret_mark=secret_mark,
+            clock=clock,
+            retention=retention,
+        )
+        async with opening as database:
+            yield database
+        return
+    path, alone = settings.data_dir / BOOKS_FILE, SoleProcess(own_id)
+    async with (
+        open_sqlite_books(path, retention=retention) as books,
+        open_sqlite_reports(path) as reports,
+    ):
+        yield Database(books=books, reports=reports, wakes=WakeHub(), replicas=alone, duties=alone)
+
+
+@contextlib.asynccontextmanager
+async def open_reports(settings: Settings) -> AsyncIterator[LedgerReports]:
+    """The books for reading, beside whoever writes them. Raises SettingInvalid."""
+    if settings.database.url:
+        opening = _storage("postgres_reports").open_postgres_reports
+        async with opening(settings.database.url.reveal()) as reports:
+            yield reports
+        return
+    refuse_no_books(settings)
+    async with open_sqlite_reports(settings.data_dir / BOOKS_FILE) as reports:
+        yield reports
+
+
+def refuse_no_books(settings: Settings) -> None:
+    """Raises SettingInvalid when there is no file of books where one is expected."""
+    if not settings.database.url and not (settings.data_dir / BOOKS_FILE).exists():
+        message = (
+            f"there are no books in {settings.data_dir}: `cobot-meter serve` begins them, "
+            "COBOT_METER_DATA_DIR says where they lie"
+        )
+        raise SettingInvalid(message)
+
+
+@contextlib.asynccontextmanager
+async def _open_postgres(
+    url: str, *, own_id: str, secret_mark: str, clock: Clock, retention: Retention
+) -> AsyncIterator[Database]:
+    """Empty databases are given their tables; older ones only by `cobot-meter db upgrade`."""
+    schema, session = _storage("postgres_schema"), _storage("postgres_session")
+    begins = await schema.found_schema(url) is None
+    async with (
+        _storage("postgres_books").open_postgres_books(
+            url, retention=retention, upgrading=begins
+        ) as books,
+        _storage("postgres_reports").open_postgres_reports(url) as reports,
+        session.open_postgres_session(url, own_id=own_id, clock=clock) as alive,
+    ):
+        await session.refuse_another_secret(url, secret_mark)
+        wakes = _storage("postgres_wakes").PostgresWakes(url, inside=WakeHub(), clock=clock)
+        yield Database(
+            books=books,
+            reports=reports,
+            wakes=wakes,
+            replicas=alive,
+            duties=alive,
+            upkeep=(("database session", alive.keep), ("wake-ups", wakes.talk)),
+        )
+
+
+def _storage(name: str) -> Any:  # noqa: ANN401 - a module
+    return importlib.import_module(f"{STORAGE}.{name}")

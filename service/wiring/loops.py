@@ -1,0 +1,92 @@
+"""The loops of a running service: what they do, how often, and which are one process's duty.
+
+Must not know: tasks, or how a service starts and stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+
+from service.adapters.lightning.dev_node import DevNode
+from service.background.on_duty import OnDuty
+from service.wiring.build import Service
+from service.wiring.databases import UPKEEP_S
+
+RECONNECT_S = 1.0
+SWEEP_PAUSE_S = 0.1
+# How soon what another process left unfinished is looked at.
+TAKE_OVER_S = 5.0
+# Of several processes on one database one has each of these duties.
+TIMERS, INVOICES, COSTS = "timers", "invoices", "costs"
+
+Turn = Callable[[], Awaitable[None]]
+Loop = tuple[str, Coroutine[None, None, None]]
+
+
+class Loops:
+    """Each method is one turn of a loop."""
+
+    def __init__(self, service: Service) -> None:
+        """Nothing runs yet."""
+        self._service = service
+        self._clock = service.parts.clock
+        self._duty = OnDuty(duties=service.parts.duties, clock=service.parts.clock)
+
+    def named(self, embedded: DevNode | None) -> list[Loop]:
+        """Every loop by name, to be run as a task; `embedded` is the development node."""
+        run, every = self._service.settings.run, self._service.supervisor.every
+        turns: list[tuple[str, float, Turn]] = [
+            ("catalogue", run.catalogue_interval_s, self.prices),
+            ("settle stream", RECONNECT_S, self.listen),
+            ("invoice sweep", SWEEP_PAUSE_S, self.sweep),
+            ("unfinished escrows", TAKE_OVER_S, self.take_over),
+            ("due escrows", run.due_interval_s, self.due),
+            ("cost comparison", run.compare_interval_s, self.compare),
+            ("node", self._service.settings.node.ping_interval_s, self.node),
+        ]
+        turns += [(name, UPKEEP_S, action) for name, action in self._service.parts.upkeep]
+        if embedded is not None:
+            turns.append(("development node", RECONNECT_S, embedded.run))
+        return [(name, every(name, interval_s, turn)) for name, interval_s, turn in turns]
+
+    async def prices(self) -> None:
+        """Fresh prices. Raises the upstream's faults."""
+        await refresh_prices(self._service)
+
+    async def listen(self) -> None:
+        """Follow the node's stream until it breaks."""
+        watch, watcher = self._service.node_watch, self._service.watcher
+        await self._duty.do(INVOICES, lambda: watch.while_well(watcher.listen))
+
+    async def sweep(self) -> None:
+        """Ask about every open invoice."""
+        interval_s = self._service.settings.run.sweep_interval_s
+        await self._duty.do(INVOICES, lambda: self._service.watcher.sweep_soon(interval_s))
+
+    async def take_over(self) -> None:
+        """Drive what a process that is gone left unfinished."""
+        await self._duty.do(TIMERS, self._service.recover.unfinished)
+
+    async def due(self) -> None:
+        """Drive what waited for a timer."""
+        recover = self._service.recover
+        await self._duty.do(TIMERS, lambda: recover.due(self._clock.now_ms()))
+
+    async def compare(self) -> None:
+        """Our costs against the upstream's usage."""
+        await self._duty.do(COSTS, self._service.costs.compare)
+
+    async def node(self) -> None:
+        """Which node it is, and how it is."""
+        await self._service.node_watch.while_well(self._service.adoption.follow)
+        await self._service.node_watch.look()
+
+
+async def refresh_prices(service: Service) -> None:
+    """Fresh prices, the first of them only after the upstream's usage was recorded.
+
+    Without a price nothing is asked for, so no run can fall into the figure that all later
+    comparisons of costs start from. Raises the upstream's faults.
+    """
+    await service.costs.baseline()
+    await service.catalogue.refresh()
