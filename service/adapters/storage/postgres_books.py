@@ -62,7 +62,7 @@ class PostgresBooks(KeyedReads):
 
     def workers(self) -> list[Any]:
         """What must run while the books are open."""
-        return [*(self._writer.work() for _ in range(WORKERS)), self._writer.roll_up()]
+        return [*map(self._writer.work, range(WORKERS)), self._writer.roll_up()]
 
     async def finish(self) -> None:
         """Write what waits, for a while."""

@@ -1,8 +1,9 @@
 """Batches of transitions, one round trip each.
 
-Theory of operation. `apply` queues a transition; a few workers take what waits, up to GROUP_MAX,
-and send it as one call, which the database commits as a whole before it answers. While all of them
-are under way the next batch grows. Where the connection breaks under a call nobody knows whether it
+Theory of operation. `apply` queues a transition with one of a few workers, always the same for one
+subject, so that what is said of it arrives in the order of saying. A worker takes what waits, up to
+GROUP_MAX, and sends it as one call, which the database commits as a whole before it answers. While
+that is under way the next batch grows. Where the connection breaks under a call nobody knows whether it
 was written: the caller is told BooksBusy and says the same again, and the key decides.
 
 Must not know: what a transition becomes in the database.
@@ -27,7 +28,7 @@ from service.ports.books import Applied
 APPLY = "SELECT apply_transitions($1::JSONB, $2::BYTEA[])"
 ROLL_UP = "SELECT roll_up_legs()"
 GROUP_MAX = 64
-WAITING_MAX = 2_048
+WAITING_MAX = 1_024  # with each worker
 WORKERS = 4
 TRIES = 4
 ROLL_UP_S = 1.0
@@ -51,7 +52,7 @@ class PostgresWriter:
         self._pool = pool
         self._retention = retention
         self._stands = stands
-        self._queue: asyncio.Queue[Waiting] = asyncio.Queue(WAITING_MAX)
+        self._queues = tuple(asyncio.Queue[Waiting](WAITING_MAX) for _ in range(WORKERS))
         self._unheard: set[asyncio.Future[Applied]] = set()
         self._written = asyncio.Event()
         self._closing = False
@@ -62,7 +63,7 @@ class PostgresWriter:
             raise BooksBusy("the ledger is closing and takes nothing more")
         waiting = Waiting(transition, asyncio.get_running_loop().create_future())
         try:
-            self._queue.put_nowait(waiting)
+            self._queues[hash(transition.subject_id) % WORKERS].put_nowait(waiting)
         except asyncio.QueueFull:
             message = "the ledger has more to write than it can take"
             raise BooksBusy(message, retry_after_s=1) from None
@@ -70,15 +71,16 @@ class PostgresWriter:
         waiting.told.add_done_callback(self._unheard.discard)
         return await waiting.told
 
-    async def work(self) -> None:
-        """One worker; there are WORKERS of them."""
+    async def work(self, number: int) -> None:
+        """One worker of WORKERS, counted from 0."""
+        queue = self._queues[number]
         while True:
-            group = [await self._queue.get()]
-            while len(group) < GROUP_MAX and not self._queue.empty():
-                group.append(self._queue.get_nowait())
+            group = [await queue.get()]
+            while len(group) < GROUP_MAX and not queue.empty():
+                group.append(queue.get_nowait())
             await self._write(group)
             for _ in group:
-                self._queue.task_done()
+                queue.task_done()
 
     async def roll_up(self) -> None:
         """Fold operator legs into their accounts, a while after something was written."""
@@ -100,7 +102,8 @@ class PostgresWriter:
     async def finish(self) -> None:
         """Take nothing more, and wait until what waits is written or told that it was not."""
         self._closing = True
-        await self._queue.join()
+        for queue in self._queues:
+            await queue.join()
 
     def let_go(self) -> None:
         """Nobody is left waiting, whatever the database does."""
