@@ -1,6 +1,7 @@
-"""`lnd bake`: the line that makes the macaroon this service needs, and nothing beyond it.
+"""`lnd bake`: the line that makes the macaroon this service needs. `lnd adopt`: another node.
 
-Asks nobody and changes nothing: the operator types the line where lnd is. Must not know: gRPC.
+Baking asks nobody and changes nothing: the operator types the line where lnd is. Must not know:
+gRPC, or what adopting closes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from typing import Annotated
 import typer
 
 from service.adapters.lightning.lnd_macaroon import BAKE_URIS
-from service.cli.terminal import terminal_of
+from service.cli.ledger_commands import AsJson
+from service.cli.operator_client import operate
+from service.cli.terminal import run, terminal_of
 
 ROOT_KEY_ID = 8402
 SAVED_AS = "cobot-meter.macaroon"
@@ -44,3 +47,21 @@ def bake(
     terminal.out.print(line, soft_wrap=True, highlight=False, markup=False)
     said = WHAT_TO_DO.format(path=path, root_key_id=root_key_id)
     terminal.out.print(said, soft_wrap=True, highlight=False, markup=False)
+
+
+def adopt(context: typer.Context, as_json: AsJson = False) -> None:
+    """Go on with the node that is there now; what was open on the one before is closed."""
+    terminal = terminal_of(context)
+    said = dict(run(operate(terminal.settings(), "adopt_node")))
+    if as_json:
+        terminal.write_json(said)
+        return
+    node, left = f"{said['pubkey']} on {said['network']}", said["left_pubkey"]
+    if left is None:
+        terminal.out.print(f"the books belong to {node}; nothing had to be closed")
+        return
+    terminal.out.print(f"the books belong to {node} now, and no more to {left}", soft_wrap=True)
+    terminal.out.print(
+        f"closed as unpaid: {said['escrows_closed']} escrows, {said['topups_closed']} top-ups; "
+        f"to be invoiced by the new node: {said['invoices_anew']}"
+    )

@@ -16,7 +16,7 @@ from service.cli.demo import demo
 from service.cli.doctor import doctor
 from service.cli.invoice_commands import cancel_invoice, list_invoices, show_invoice
 from service.cli.ledger_commands import audit, ledger
-from service.cli.lnd_commands import bake
+from service.cli.lnd_commands import adopt, bake
 from service.cli.market_commands import models, pay
 from service.cli.serving_commands import serve, simulator
 from service.cli.terminal import open_terminal, told
@@ -92,6 +92,7 @@ def _lnd() -> typer.Typer:
     app = typer.Typer(help="Connect a real lnd.", no_args_is_help=True)
     app.callback()(_lnd_is_a_group)
     app.command("bake")(told(bake))
+    app.command("adopt")(told(adopt))
     return app
 
 

@@ -7,7 +7,7 @@ or a timer would do. Must not know: where a crash falls, or what the books shoul
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from service.adapters.lightning.dev_node import DevNode
@@ -19,15 +19,11 @@ from service.domain.topups import Topup
 from service.flows.ask_completion import Answer, Ask
 from service.flows.run_completion import completion_label
 from tests.fakes.books import FakeBooks
+from tests.fakes.moving_node import MovingNode
 from tests.fakes.upstream_outcomes import (
-    NEVER,
     PRICED_MODEL,
     Completes,
-    Failed,
     Outcome,
-    Refused,
-    Unknown,
-    Unreachable,
 )
 from tests.flows.process import Lasting, Process
 
@@ -54,6 +50,8 @@ class Stage:
     answer: Answer | None = None
     fault: CobotMeterError | None = None
     unlikely: set[str] = field(default_factory=set)
+    moving: MovingNode | None = None
+    other_node: DevNode | None = None
 
     @property
     def escrow(self) -> Escrow:
@@ -208,12 +206,37 @@ async def node_loses_a_reply(stage: Stage) -> None:
     stage.node.set_faults(replace(stage.node.faults, lost_add_replies=1))
 
 
+async def node_loses_every_reply(stage: Stage) -> None:
+    """This node makes invoices from now on, and nobody ever hears of them."""
+    stage.node.set_faults(replace(stage.node.faults, lost_add_replies=999))
+
+
 async def top_up(stage: Stage) -> None:
     """The caller buys credit of one satoshi, many times over what a cheap run costs."""
     topup = await stage.process.topups.offer(address_key=CALLER, caller_id=CALLER)
     known = await stage.node.look_up(topup.payment_hash)
     if known is not None and known.state is InvoiceState.OPEN:
         await stage.node.pay(topup.payment_request, amount_msat=40_000)
+
+
+async def offer_topup(stage: Stage) -> None:
+    """The caller is offered a top-up and does not pay."""
+    await stage.process.topups.offer(address_key=CALLER, caller_id=CALLER)
+
+
+async def another_node(stage: Stage) -> None:
+    """Behind the address of the node another one comes to stand; a second time the first again."""
+    assert stage.moving is not None
+    assert stage.other_node is not None
+    stage.node, stage.other_node = stage.other_node, stage.node
+    stage.moving.current = stage.node
+    stage.lasting.identity = await stage.node.identity()
+
+
+async def adopt(stage: Stage) -> None:
+    """The operator says that the books belong to the node that is there now."""
+    await stage.process.adoption.adopt()
+    await stage.process.start()
 
 
 async def end(stage: Stage) -> None:
@@ -227,54 +250,3 @@ async def end(stage: Stage) -> None:
 def completes(**changes: str | int | bool | None) -> Step:
     """The run ends well, at COST unless told otherwise."""
     return upstream(replace(Completes(cost=COST), **changes))  # type: ignore[arg-type]
-
-
-STORIES: Mapping[str, tuple[Step, ...]] = {
-    "bought": (completes(), ask, pay(), hear, claim),
-    "bought, the settlement only looked up": (completes(), ask, pay(), claim),
-    "overpaid and told twice": (completes(), ask, pay(5_000), hear, hear, claim, hear),
-    "a reply of the node lost": (
-        completes(),
-        node_loses_a_reply,
-        ask,
-        after(1),
-        tick,
-        pay(),
-        claim,
-    ),
-    "provisional, then corrected": (
-        completes(inline_cost="0.0000600", lookups_before_record=NEVER),
-        *(ask, pay(), hear, claim, records_appear, after(HOUR_S), tick),
-    ),
-    "lapsed": (completes(), ask, after(LAPSE_S), tick),
-    "lapsed while provisional": (
-        completes(inline_cost="0.0000800", lookups_before_record=NEVER),
-        *(ask, after(LAPSE_S), tick, records_appear, after(HOUR_S), tick),
-    ),
-    "paid late": (completes(), ask, after(LAPSE_S), tick, hear_late, hear_late, claim),
-    "paid too late": (completes(), ask, after(LAPSE_S), tick, after(2 * DAY_S), tick, hear_late),
-    "covered by credit": (top_up, hear, completes(cost="0.0000100"), ask),
-    "partly from credit": (top_up, hear, completes(cost="0.0003900"), ask, pay(), hear, claim),
-    "credit comes back": (top_up, hear, completes(cost="0.0003900"), ask, after(LAPSE_S), tick),
-    "refused upstream": (upstream(Refused()), ask),
-    "unreachable": (upstream(Unreachable()), ask),
-    "failed at a cost": (upstream(Failed(cost=COST, says_cost=True)), ask),
-    "failed, its cost found": (upstream(Failed(cost=COST)), ask, after(HOUR_S), tick),
-    "failed, its cost never found": (
-        upstream(Failed(cost=COST, lookups_before_record=NEVER)),
-        *(ask, after(DAY_S), tick, compare),
-    ),
-    "unknown, its cost found": (upstream(Unknown(cost=COST)), ask, after(HOUR_S), tick),
-    "two unknown, one above its ceiling": (
-        *(upstream(Unknown(cost="0.0003000", announced=False)), ask),
-        *(upstream(Unknown(cost="0.0000100", announced=False)), ask_another, compare),
-    ),
-    "unknown and nameless": (upstream(Unknown(cost=COST, announced=False)), ask, compare),
-    "no cost for a day": (
-        completes(says_cost=False, lookups_before_record=NEVER),
-        *(ask, after(HOUR_S), tick, after(DAY_S), tick, compare),
-    ),
-    "no invoice": (completes(), node_refuses, ask),
-    "paid and lost": (completes(), ask, pay(), hear, seals_break, claim),
-    "paid and never claimed": (completes(), ask, pay(), hear, after(31 * DAY_S), tick),
-}

@@ -8,6 +8,7 @@ those of A8 where the generation's id was stored, and those of A8b and A13 where
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,14 +18,17 @@ import pytest
 
 from service.adapters.lightning.dev_node import DevNode
 from service.domain import accounts as chart
+from service.domain.errors import SettingInvalid
 from service.domain.escrow_record import EscrowState
 from service.domain.money import pusd_from_text
 from service.flows.audit_ledger import AuditLedger
 from tests.fakes.books import Crash, FakeBooks, Killed, Moment
 from tests.fakes.clock import FakeClock
+from tests.fakes.moving_node import MovingNode
 from tests.fakes.upstream_outcomes import NEVER
 from tests.flows.process import RETENTION, Lasting, Process
-from tests.flows.stories import COST, STORIES, Stage, Step, ask, end
+from tests.flows.stories import COST, Stage, Step, ask, end
+from tests.flows.story_book import STORIES
 
 S = EscrowState
 UNCOUNTED = {"cost_lookup_missed", "usage_compared"}
@@ -34,15 +38,27 @@ UNCOUNTED = {"cost_lookup_missed", "usage_compared"}
 async def staged(path: Path) -> AsyncIterator[Stage]:
     """A stage with a started process, a funded world and empty books."""
     clock = FakeClock(leaping=True)
-    node = DevNode(path=path, network="regtest", alias="dev", clock=clock)
-    try:
-        books = FakeBooks(retention=RETENTION)
-        lasting = Lasting(books=books, node=node, identity=await node.identity(), clock=clock)
+    with contextlib.ExitStack() as nodes:
+        node, other = (
+            nodes.enter_context(contextlib.closing(_node(path.with_name(name), clock)))
+            for name in (path.name, f"{path.name}-other")
+        )
+        books, moving = FakeBooks(retention=RETENTION), MovingNode(node)
+        lasting = Lasting(books=books, node=moving, identity=await moving.identity(), clock=clock)
         process = Process(lasting)
         await process.start()
-        yield Stage(lasting=lasting, books=books, node=node, process=process)
-    finally:
-        node.close()
+        yield Stage(
+            lasting=lasting,
+            books=books,
+            node=node,
+            process=process,
+            moving=moving,
+            other_node=other,
+        )
+
+
+def _node(path: Path, clock: FakeClock) -> DevNode:
+    return DevNode(path=path, network="regtest", alias="dev", clock=clock)
 
 
 async def play(stage: Stage, steps: tuple[Step, ...], *crashes: Crash) -> list[EscrowState | None]:
@@ -73,7 +89,8 @@ async def restart(stage: Stage, crash: Crash | None = None) -> None:
     await stage.process.kill()
     stage.process = Process(stage.lasting)
     stage.process.mortal.crash = crash
-    await stage.process.start()
+    with contextlib.suppress(SettingInvalid):  # another node: the operator speaks first
+        await stage.process.start()
 
 
 def facts(stage: Stage) -> tuple[dict[str, int], dict[str, int], list[str], list[str]]:
