@@ -9,6 +9,7 @@ import pytest
 from typer.testing import Result
 
 from service.cli.terminal import CommandFailed
+from service.wiring.nodes import NODE_FILE
 from service.wiring.operator_doors import SOCKET_FILE
 from tests.cli.shop import CommandLine, command_line_in, one_sold_one_open, order, selling
 
@@ -39,6 +40,35 @@ def test_callers_are_changed_without_a_service(shop: CommandLine) -> None:
     assert "not blocked" in shop.run("callers", "unblock", caller_id).stdout
     assert "cap by formula" in shop.run("callers", "cap", caller_id, "--formula").stdout
     assert shop.run("audit").exit_code == 0
+
+
+def test_another_node_is_adopted_at_the_operators_word(shop: CommandLine) -> None:
+    """A start at it is refused with exit 2; adopting closes what was open, and all is right."""
+    (Path(shop.environ["COBOT_METER_DATA_DIR"]) / NODE_FILE).unlink()
+    refused = shop.spawn("serve")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("cobot-meter: the node is ")
+    assert refused.stderr.endswith("cobot-meter lnd adopt\n")
+    assert refused.stderr.count("\n") == 1
+    adopted = shop.run("lnd", "adopt")
+    assert adopted.exit_code == 0
+    assert "closed as unpaid: 1 escrows, 0 top-ups" in adopted.stdout
+    assert shop.read("invoices", "list", "--state", "invoiced") == []
+    again = shop.read("lnd", "adopt")
+    assert (again["left_pubkey"], again["escrows_closed"], again["number"]) == (None, 0, 2)
+    audit = shop.run("audit")
+    assert audit.exit_code == 0
+    assert "settlements on nodes left since" in audit.stdout
+
+
+async def test_adopting_the_node_that_is_there_changes_nothing(tmp_path: Path) -> None:
+    """Through the socket of the running service, which goes on selling."""
+    commands = command_line_in(tmp_path / "data")
+    async with selling(commands) as (_, agent):
+        adopted = await beside(commands, "lnd", "adopt")
+        assert "nothing had to be closed" in adopted.stdout
+        sold, _ = await one_sold_one_open(agent)
+        assert await agent.state_of(sold.escrow["id"]) == "released"
 
 
 @pytest.mark.parametrize("words", [(), ("5", "--formula"), ("-1",)])
