@@ -27,6 +27,8 @@ from service.domain.errors import BooksBusy, SettingInvalid
 from service.ports.clock import Clock
 
 LOG = logging.getLogger(__name__)
+# A connection that broke, or cannot be made just now.
+LOST = (*AWAY, *WRONG)
 # Beyond this a process that does not hold its lock is gone; it tries to take it every second.
 GONE_AFTER_MS = 10_000
 SUSPECTS_MAX = 1_000
@@ -124,7 +126,7 @@ class PostgresSession:
                     await self._connection.fetchval("SELECT 1")
                 else:  # a connection of ours that broke still holds it
                     self._known = await self._connection.fetchval(TAKE, REPLICA, self._own_id)
-            except (*AWAY, *WRONG) as fault:
+            except LOST as fault:
                 if self._connection is not None:
                     LOG.warning("the database is away: %s", str(fault) or type(fault).__name__)
                 self.let_go()

@@ -14,12 +14,11 @@ import logging
 import asyncpg
 
 from service.adapters.storage.postgres_connections import (
-    AWAY,
     CALL_S,
     CONNECT_S,
-    WRONG,
     Connection,
 )
+from service.adapters.storage.postgres_session import LOST
 from service.ports.clock import Clock
 from service.ports.wakes import Wakes
 
@@ -64,7 +63,7 @@ class PostgresWakes:
             await connection.add_listener(CHANNEL, self._heard)
             while True:
                 await self._tell(connection)
-        except (*AWAY, *WRONG) as fault:
+        except LOST as fault:
             LOG.info("wake-ups do not reach other processes now: %s", type(fault).__name__)
         finally:
             if connection is not None:
