@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from deploy.regtest.processes import LEASH
@@ -60,6 +61,7 @@ class Cluster:
         self._log = folder / "server.log"
         self._owner = OWNER if os.geteuid() == 0 else None
         self._server: subprocess.Popen[bytes] | None = None
+        self._starter = ThreadPoolExecutor(1)
         self._names = (f"books_{number}" for number in itertools.count())
         with socket.socket() as probe:
             probe.bind((HOST, 0))
@@ -75,12 +77,9 @@ class Cluster:
         return f"postgresql://{OWNER}@{HOST}:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start it and wait until it takes connections."""
-        with self._log.open("ab") as log:
-            self._server = subprocess.Popen(
-                [*self._leash(), str(self._programs / "postgres"), "-D", str(self._data)],
-                stdout=log, stderr=log, cwd="/", start_new_session=True,
-            )  # fmt: skip
+        """Start it and wait until it takes connections, from whatever thread."""
+        # It ends with the thread that started it: that one must last as long as we do.
+        self._server = self._starter.submit(self._started).result()
         until = time.monotonic() + READY_S
         while self._run("pg_isready", "-h", HOST, "-p", str(self.port), check=False):
             if self._server.poll() is not None:
@@ -107,6 +106,7 @@ class Cluster:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._server.wait(READY_S)
             self.kill()
+        self._starter.shutdown()
 
     def new_database(self, template: str = "template0") -> str:
         """The URL of a database that nobody else has."""
@@ -123,6 +123,13 @@ class Cluster:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [*self._leash(), str(self._programs / "postgres"), "-D", str(self._data)],
+                stdout=log, stderr=log, cwd="/", start_new_session=True,
+            )  # fmt: skip
 
     def _leash(self) -> list[str]:
         """It ends with us, and as another user where we are root."""
