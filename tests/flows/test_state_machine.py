@@ -6,16 +6,24 @@ The rules are those of `machine.py`, what must hold is in `watch.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from service.adapters.storage.postgres_books import open_postgres_books
+from service.adapters.storage.postgres_reports import open_postgres_reports
+from service.ports.books import Books
+from service.ports.ledger_reports import LedgerReports
 from tests.conftest import COUNTED
 from tests.flows.machine import ShopMachine
+from tests.flows.process import RETENTION
 from tests.flows.shop import Shop, Tally
 from tests.flows.twin_books import TwinShop
+from tests.postgres.cluster import Cluster
 
 Record = Callable[[str, object], None]
 SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
@@ -55,3 +63,20 @@ def test_the_real_books_say_the_same(record_property: Record) -> None:
     """Every write and every read, in memory and in SQLite side by side: equal to the last row."""
     some = settings(SETTINGS, max_examples=100, stateful_step_count=40)
     play(record_property, some, TwinShop)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_postgresql_says_the_same(record_property: Record, cluster: Cluster, template: str) -> None:
+    """The same beside PostgreSQL, in fewer shops: each has a database of its own."""
+
+    class PostgresShop(TwinShop):
+        def open_real(self, path: Path) -> AbstractAsyncContextManager[Books]:
+            self.database = cluster.new_database(template)
+            return open_postgres_books(self.database, retention=RETENTION)
+
+        def open_reports(self) -> AbstractAsyncContextManager[LedgerReports]:
+            return open_postgres_reports(self.database)
+
+    some = settings(SETTINGS, max_examples=25, stateful_step_count=40)
+    play(record_property, some, PostgresShop)

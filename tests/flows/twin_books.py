@@ -1,4 +1,4 @@
-"""Books in memory and books in SQLite side by side: whatever is written or read, they agree.
+"""Books in memory and books in a database side by side: whatever is written or read, they agree.
 
 Must not know: what is written.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -79,9 +79,16 @@ class TwinShop(Shop):
 
     def open_books(self, path: Path) -> Books:
         self._stack = AsyncExitStack()
-        opening = open_sqlite_books(path / BOOKS_FILE, retention=RETENTION)
-        real = self.wait(self._stack.enter_async_context(opening))
+        real = self.wait(self._stack.enter_async_context(self.open_real(path)))
         return cast("Books", TwinBooks(self.books, real))
+
+    def open_real(self, path: Path) -> AbstractAsyncContextManager[Books]:
+        """The books that are held against those in memory."""
+        return open_sqlite_books(path / BOOKS_FILE, retention=RETENTION)
+
+    def open_reports(self) -> AbstractAsyncContextManager[LedgerReports]:
+        """What those say of themselves."""
+        return open_sqlite_reports(Path(self.folder.name) / BOOKS_FILE)
 
     def run_out(self) -> None:
         """As any shop; then the whole of both books, row by row."""
@@ -94,8 +101,7 @@ class TwinShop(Shop):
         super().close()
 
     async def _compare(self) -> None:
-        path = Path(self.folder.name) / BOOKS_FILE
-        async with open_sqlite_reports(path) as real:
+        async with self.open_reports() as real:
             assert await _moved(real) == await _moved(self.books)
             assert await _trial(real) == await _trial(self.books)
             assert await _journal(real) == await _journal(self.books)
