@@ -26,8 +26,9 @@ class LightningNode(Protocol):
     async def add_invoice(self, order: InvoiceOrder) -> Invoice:
         """Make the invoice, or find the one that this preimage already has.
 
-        The answer is checked (hash, amount, network, payee) before it is returned; its state may
-        be anything by the time an earlier attempt is found. Raises InvoiceRefused for good.
+        The answer is checked (hash, amount, network, payee) before it is returned. One that an
+        earlier attempt made keeps the expiry it was made with, and its state may be anything by
+        now. Raises InvoiceRefused for good.
         """
 
     async def look_up(self, payment_hash: str) -> Invoice | None:

@@ -8,6 +8,7 @@ doubled or out of order, and a payment in progress may look OPEN or ACCEPTED.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -60,6 +61,14 @@ class LightningNodeSuite:
         async with asyncio.TaskGroup() as tasks:
             both = [tasks.create_task(rig.node.add_invoice(order)) for _ in range(2)]
         assert len({task.result().payment_request for task in both}) == 1
+
+    async def test_an_earlier_invoice_keeps_its_own_expiry(self, rig: NodeRig) -> None:
+        """Asked for again with another expiry, the invoice that exists is found as it was made."""
+        order = new_order()
+        first = await rig.node.add_invoice(order)
+        for expiry_s in (order.expiry_s - 1, order.expiry_s + 1):
+            again = await rig.node.add_invoice(replace(order, expiry_s=expiry_s))
+            assert again == first
 
     async def test_one_preimage_one_amount(self, rig: NodeRig) -> None:
         """The same preimage with another amount or memo is refused for good."""

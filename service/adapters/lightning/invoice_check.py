@@ -47,25 +47,27 @@ def check_order(order: InvoiceOrder | HoldOrder) -> None:
 def check_invoice(
     order: InvoiceOrder | HoldOrder, invoice: Invoice, identity: NodeIdentity
 ) -> None:
-    """Return when the invoice is the one ordered, made by that node on its network.
+    """Return when the invoice, made before, is the one ordered, by that node on its network.
 
-    Hash, amount (msat), network, payee and expiry are compared, in the text a payer would read and
-    in the fields we would store. Raises InvoiceRefused naming the first that differs.
+    Hash, amount (msat), network and payee are compared, in the text a payer would read and in the
+    fields we would store. How long it lives is its own truth, the same in both: the setting may
+    have changed since it was made. Raises InvoiceRefused naming the first that differs.
     """
     said = _read(invoice.payment_request)
     _compare(order, said, identity)
     _demand("payment hash", invoice.payment_hash, order.payment_hash)
     _demand("amount in msat", invoice.amount_msat, order.amount_msat)
-    _demand("expiry in seconds", invoice.expires_at_s - invoice.created_at_s, order.expiry_s)
-    _demand("end of life", said.expires_at_s, invoice.expires_at_s)
+    _demand("time of creation", said.timestamp_s, invoice.created_at_s)
+    _demand("expiry", said.expires_at_s, invoice.expires_at_s)
 
 
 def read_new_invoice(
     order: InvoiceOrder | HoldOrder, payment_request: str, identity: NodeIdentity
 ) -> Invoice:
-    """The OPEN invoice that the text is, when it is the one ordered. Raises InvoiceRefused."""
+    """The OPEN invoice that the text is, made just now as ordered. Raises InvoiceRefused."""
     said = _read(payment_request)
     _compare(order, said, identity)
+    _demand("expiry in seconds", said.expiry_s, order.expiry_s)
     return Invoice(
         payment_hash=order.payment_hash,
         payment_request=payment_request,
@@ -88,7 +90,6 @@ def _compare(order: InvoiceOrder | HoldOrder, said: Bolt11, identity: NodeIdenti
     _demand("amount in msat", said.amount_msat, order.amount_msat)
     _demand("network prefix", said.prefix, PREFIX_OF_NETWORK.get(identity.network))
     _demand("payee", said.payee_pubkey, identity.pubkey)
-    _demand("expiry in seconds", said.expiry_s, order.expiry_s)
 
 
 def _demand(name: str, answer: object, ordered: object) -> None:
