@@ -1,5 +1,9 @@
 """When an escrow next needs its driver: the one queue of timers is computed from the row.
 
+A costed one has no timer: it waits for the node, and is asked for again with all that is
+unfinished. Thousands of them beside a node that is away must not stand before those whose time
+has come.
+
 Must not know: who polls it, or the time now.
 """
 
@@ -27,8 +31,6 @@ def _state_timer_ms(escrow: Escrow, retention: Retention) -> int | None:
     match escrow.state:
         case EscrowState.OPENED:
             return escrow.opened_at_ms + retention.abandoned_ms
-        case EscrowState.COSTED:
-            return escrow.changed_at_ms
         case EscrowState.INVOICED if escrow.invoice is not None:
             return escrow.invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS
         case EscrowState.FAILED if escrow.budget_held_pusd:

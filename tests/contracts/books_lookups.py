@@ -130,11 +130,12 @@ class BooksLookups:
     async def test_whose_timer_has_passed_is_due(self, books: Books) -> None:
         """The longest overdue first, none before its time, none without a timer."""
         invoiced = await at(books, "esc_1", "invoiced")
-        costed = await at(books, "esc_2", "costed")
+        waiting = await at(books, "esc_2", "opened")
         await at(books, "esc_3", "failed")
+        await at(books, "esc_0", "costed")
         when = due_at_ms(invoiced.escrow, RETENTION) or 0
         assert when > START_MS
-        earlier = due_at_ms(costed.escrow, RETENTION) or 0
+        earlier = due_at_ms(waiting.escrow, RETENTION) or 0
         assert await books.due(when, limit=9) == ("esc_2", "esc_1")
         assert await books.due(when, limit=1) == ("esc_2",)
         assert await books.due(when - 1, limit=9) == ("esc_2",)

@@ -213,7 +213,8 @@ class Process:
         await self.runs.finish()
 
     async def tick(self) -> None:
-        """One turn of the background: timers and the sweep of open invoices."""
+        """One turn of the background: what is unfinished, and timers."""
+        await self.recover.unfinished()
         await self.recover.due(self.lasting.clock.now_ms())
         await self.runs.finish()
 
