@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import httpx
 MODEL = "openai/gpt-5-mini"
 READY_S = 30.0
 POLL_S = 0.05
+LOG_TAIL = 4_000
 
 
 def free_port() -> int:
@@ -53,6 +55,10 @@ class LiveProcess:
                 stdout=output,
                 stderr=output,
             )
+
+    def log_tail(self) -> str:
+        """The end of what it printed."""
+        return self.log.read_text(errors="replace")[-LOG_TAIL:]
 
     def signal(self, number: signal.Signals) -> int:
         """Send a signal and wait for the end; the exit code."""
@@ -111,18 +117,22 @@ class Live:
         await self._until_ok(f"{self.face}/readyz", self.service)
 
     async def _until_ok(self, url: str, owner: LiveProcess) -> None:
-        async with asyncio.timeout(READY_S):
-            while True:
-                if owner.process is None or owner.process.poll() is not None:
-                    raise AssertionError(owner.log.read_text(errors="replace")[-2_000:])
-                try:
-                    answer = await self.http.get(url)
-                except httpx.TransportError:
-                    pass
-                else:
-                    if answer.status_code == httpx.codes.OK:
-                        return
-                await asyncio.sleep(POLL_S)
+        said = "nothing"
+        until_s = time.monotonic() + READY_S
+        while time.monotonic() < until_s:
+            if owner.process is None or owner.process.poll() is not None:
+                raise AssertionError(owner.log_tail())
+            try:
+                answer = await self.http.get(url)
+            except httpx.TransportError:
+                pass
+            else:
+                if answer.status_code == httpx.codes.OK:
+                    return
+                said = answer.text
+            await asyncio.sleep(POLL_S)
+        message = f"{url} says {said}\n{owner.log_tail()}"
+        raise AssertionError(message)
 
     def kill(self) -> None:
         """Kill -9 of the serving process."""

@@ -1,0 +1,108 @@
+"""Callers who buy through every outage: they repeat what they asked until it is decided.
+
+What a caller may do after a cut connection or a 5xx is to send the same request again; that is all
+these do. Must not know: what is killed, or when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from deploy.regtest.connection import routerrpc
+from deploy.regtest.network import Network
+from deploy.regtest.readings import Payment
+from tests.end_to_end.live import Live, ask_body, proof_of
+
+REPEAT_S = 0.1
+DECIDED_WITHIN_S = 90.0
+OK, PAYMENT_REQUIRED, LOST_RUN = 200, 402, 502
+
+
+@dataclass(slots=True)
+class Purchase:
+    """One completion, and how far it got. `wrongs` is what must never happen."""
+
+    text: str
+    payment_hash: str = ""
+    preimage: str = ""
+    delivered: bool = False
+    run_lost: bool = False
+    repeats: int = 0
+    wrongs: tuple[str, ...] = ()
+
+    def wrong(self, what: str) -> None:
+        """Note it; the storm goes on."""
+        self.wrongs = (*self.wrongs, f"{self.text}: {what}")
+
+
+class Buyer:
+    """Buys one completion after the other from one service, with alice's wallet."""
+
+    def __init__(self, live: Live, network: Network, name: str) -> None:
+        """`name` keeps its questions apart from those of others."""
+        self._live = live
+        self._network = network
+        self._name = name
+        self.purchases: list[Purchase] = []
+
+    async def buy_until(self, over: asyncio.Event) -> None:
+        """Begin no purchase after `over`, and finish the one that is under way."""
+        while not over.is_set():
+            purchase = Purchase(text=f"storm {self._name}-{len(self.purchases)}")
+            self.purchases.append(purchase)
+            await self._buy(purchase)
+
+    async def _buy(self, purchase: Purchase) -> None:
+        challenge = await self._decided(purchase, {})
+        if challenge.status_code == LOST_RUN:
+            purchase.run_lost = True
+            return
+        if challenge.status_code != PAYMENT_REQUIRED:
+            purchase.wrong(f"unpaid, and answered {challenge.status_code} {challenge.text[:200]}")
+            return
+        payment = await self._paid(str(challenge.json()["invoice"]))
+        purchase.payment_hash, purchase.preimage = payment.payment_hash, payment.preimage
+        answer = await self._decided(purchase, proof_of(challenge, payment.preimage))
+        purchase.delivered = answer.status_code == OK
+        if not purchase.delivered:
+            purchase.wrong(f"paid, and answered {answer.status_code} {answer.text[:200]}")
+
+    async def _decided(self, purchase: Purchase, proof: Mapping[str, str]) -> httpx.Response:
+        """The first answer that is one: not a cut connection, and not a request to repeat it."""
+        body = ask_body(purchase.text)
+        async with asyncio.timeout(DECIDED_WITHIN_S):
+            while True:
+                try:
+                    answer = await self._live.ask(body, **proof)
+                except httpx.TransportError:
+                    answer = None
+                if answer is not None and not _says_repeat(answer):
+                    return answer
+                purchase.repeats += 1
+                await asyncio.sleep(REPEAT_S)
+
+    async def _paid(self, payment_request: str) -> Payment:
+        """Pay; a payment that failed is certain not to have arrived, and is tried again."""
+        async with asyncio.timeout(DECIDED_WITHIN_S):
+            while True:
+                payment = await self._network.alice.pay(payment_request)
+                if payment.succeeded:
+                    return payment
+                await self._forget_failures()
+                await asyncio.sleep(REPEAT_S)
+
+    async def _forget_failures(self) -> None:
+        """LND avoids a channel for minutes after a failure, which a killed node is not worth."""
+        request: Any = routerrpc.ResetMissionControlRequest()
+        async with self._network.alice.services() as services:
+            await services.router.ResetMissionControl(request, timeout=5)
+
+
+def _says_repeat(answer: httpx.Response) -> bool:
+    """503 of any kind, and whatever else names a time to come back."""
+    return answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
