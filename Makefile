@@ -2,7 +2,7 @@
 # The environments are rebuilt only when their lock or pyproject.toml changes.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check fast nodes regtest demo-lnd bench lock clean
+.PHONY: help demo serve test check fast nodes postgres regtest demo-lnd kill-storm bench lock clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -18,7 +18,7 @@ LOCKING := $(VENV)/.locking-$(call key,requirements/locking.lock)
 FOREIGN := $(foreach client,l402-requests pyl402,\
   .foreign/$(client)/.ready-$(call key,requirements/foreign-$(client).lock))
 
-NOT_FAST := slow or foreign_clients or real_nodes or real_upstream
+NOT_FAST := slow or foreign_clients or postgres or real_nodes or real_upstream
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED := $(INSTALL) --require-hashes -r
 
@@ -32,7 +32,7 @@ demo: $(RUNTIME) ## watch three completions being bought, paid and booked
 serve: $(RUNTIME) ## sell completions at http://127.0.0.1:8402, everything embedded
 	@$(BIN)/cobot-meter serve
 
-test: $(DEV) $(FOREIGN) nodes ## prove everything this machine can prove
+test: $(DEV) $(FOREIGN) nodes postgres ## prove everything this machine can prove
 	$(say) 'all tests, the long proofs and foreign clients among them'
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
@@ -54,11 +54,17 @@ fast: $(DEV) ## the fast tests alone
 nodes: $(DEV) ## build the real nodes once, for the tests (about 5 minutes; needs Go, or installs it)
 	@$(BIN)/python -m deploy.regtest build --if-possible
 
+postgres: $(DEV) ## see that there is a PostgreSQL to test with (installs it as root on Debian)
+	@$(BIN)/python -m tests.postgres
+
 demo-lnd: $(DEV) ## the demonstration on real nodes, whose balances are compared with both books
 	@$(BIN)/python -m deploy.regtest.demo
 
 regtest: $(DEV) ## keep real nodes up until Ctrl-C, and say what to type
 	@$(BIN)/python -m deploy.regtest up
+
+kill-storm: $(DEV) nodes postgres ## kill service, lnd and PostgreSQL 200 times while callers buy (25 minutes)
+	@$(BIN)/python -m tests.storm
 
 bench: $(DEV) ## measure against the naive stack and the raw database
 	@$(BIN)/python -m benchmarks
