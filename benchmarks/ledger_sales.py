@@ -47,12 +47,14 @@ Sale = tuple[Transition, ...]
 
 @dataclass(slots=True)
 class Sales:
-    """Makes sales, each of a caller of its own."""
+    """Makes sales, each of a caller of its own, paid at one node, unless told otherwise."""
 
     identifiers: KeyedIdentifiers
     clock: Clock
     retention: Retention = field(default_factory=Retention)
     made: int = 0
+    caller_id: str | None = None
+    many_nodes: bool = False
 
     def make(self, count: int) -> list[Sale]:
         """So many more."""
@@ -83,7 +85,7 @@ class Sales:
     def _events(self, escrow_id: str, now_ms: int) -> tuple[on.EscrowEvent, ...]:
         generation_id = f"gen-{now_ms}-{self.made:020d}"
         payment_hash = _digest(escrow_id, "payment")
-        alias, pubkey = NODE
+        alias, pubkey = (f"node-{self.made}" if self.many_nodes else NODE[0]), NODE[1]
         run = Run(
             completed_at_ms=now_ms,
             inline_cost=COST.text,
@@ -119,7 +121,8 @@ class Sales:
         )
 
     def _opened(self, now_ms: int) -> Escrow:
-        escrow_id, caller_id = self.identifiers.escrow_id(), self.identifiers.caller_id()
+        escrow_id = self.identifiers.escrow_id()
+        caller_id = self.caller_id or self.identifiers.caller_id()
         address = f"192.0.2.{self.made % 250}"
         rate = ExchangeRate(usd_micro_per_btc=10**11, source="static", fetched_at_ms=now_ms)
         return Escrow(

@@ -23,6 +23,8 @@ class Size:
     waiters: int
     sales: int
     big_journal_rows: int
+    invoices: int
+    payments: int
 
 
 FULL = Size(
@@ -37,6 +39,8 @@ FULL = Size(
     waiters=2_000,
     sales=512,
     big_journal_rows=1_000_000,
+    invoices=400,
+    payments=60,
 )
 SMOKE = Size(
     rounds=1,
@@ -50,4 +54,6 @@ SMOKE = Size(
     waiters=8,
     sales=4,
     big_journal_rows=2_000,
+    invoices=8,
+    payments=2,
 )

@@ -27,9 +27,28 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="CPU and memory are read from /proc")
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", BENCHMARKS.keys() - {"real_node", "postgres"})
 def test_benchmark_runs(name: str) -> None:
     """At its smallest size it ends well, and prints its table and its bars."""
+    prove_it_runs(name)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("node_binaries")
+def test_benchmark_on_real_nodes_runs() -> None:
+    """The same, where the nodes are built."""
+    prove_it_runs("real_node")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_benchmark_on_postgresql_runs() -> None:
+    """The same, where a server is installed."""
+    prove_it_runs("postgres")
+
+
+def prove_it_runs(name: str) -> None:
+    """One run, from end to end."""
     result = run("--smoke", name)
     assert result.returncode == 0, result.stderr
     assert f"## {name}" in result.stdout

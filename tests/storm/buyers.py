@@ -7,6 +7,7 @@ these do. Must not know: what is killed, or when.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,15 @@ import httpx
 
 from deploy.regtest.connection import routerrpc
 from deploy.regtest.network import Network
-from deploy.regtest.readings import Payment
+from service.client.errors import PaymentFailed, PaymentUnknown
+from service.client.lnd_wallet import LndWallet
+from service.client.wallet import Payment
 from tests.end_to_end.live import Live, ask_body, proof_of
 
 REPEAT_S = 0.1
 DECIDED_WITHIN_S = 90.0
+PAID_WITHIN_S = 600.0
+FEE_MSAT = 100_000
 OK, PAYMENT_REQUIRED, LOST_RUN = 200, 402, 502
 
 
@@ -48,6 +53,11 @@ class Buyer:
         self._live = live
         self._network = network
         self._name = name
+        self._wallet = LndWallet(
+            address=network.alice.rpc_address,
+            tls_cert_path=network.alice.tls_cert_path,
+            macaroon_path=network.alice.admin_macaroon_path,
+        )
         self.purchases: list[Purchase] = []
 
     async def buy_until(self, over: asyncio.Event) -> None:
@@ -66,7 +76,8 @@ class Buyer:
             purchase.wrong(f"unpaid, and answered {challenge.status_code} {challenge.text[:200]}")
             return
         payment = await self._paid(str(challenge.json()["invoice"]))
-        purchase.payment_hash, purchase.preimage = payment.payment_hash, payment.preimage
+        purchase.preimage = payment.preimage
+        purchase.payment_hash = hashlib.sha256(bytes.fromhex(payment.preimage)).hexdigest()
         answer = await self._decided(purchase, proof_of(challenge, payment.preimage))
         purchase.delivered = answer.status_code == OK
         if not purchase.delivered:
@@ -87,14 +98,19 @@ class Buyer:
                 await asyncio.sleep(REPEAT_S)
 
     async def _paid(self, payment_request: str) -> Payment:
-        """Pay; a payment that failed is certain not to have arrived, and is tried again."""
-        async with asyncio.timeout(DECIDED_WITHIN_S):
+        """Pay as an agent does: what failed did not arrive, what is unknown is asked after.
+
+        A payment may be on its way to a node that was killed under it, and stay there for a while.
+        """
+        async with asyncio.timeout(PAID_WITHIN_S):
             while True:
-                payment = await self._network.alice.pay(payment_request)
-                if payment.succeeded:
-                    return payment
-                await self._forget_failures()
-                await asyncio.sleep(REPEAT_S)
+                try:
+                    return await self._wallet.pay(payment_request, max_fee_msat=FEE_MSAT)
+                except PaymentUnknown:
+                    continue
+                except PaymentFailed:
+                    await self._forget_failures()
+                    await asyncio.sleep(REPEAT_S)
 
     async def _forget_failures(self) -> None:
         """LND avoids a channel for minutes after a failure, which a killed node is not worth."""
