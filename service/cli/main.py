@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 import service
+from service.cli import database_commands
 from service.cli.caller_commands import block_caller, cap_caller, list_callers, unblock_caller
 from service.cli.demo import demo
 from service.cli.doctor import doctor
@@ -57,6 +58,7 @@ def command_line() -> typer.Typer:
     app.add_typer(_invoices(), name="invoices")
     app.add_typer(_callers(), name="callers")
     app.add_typer(_lnd(), name="lnd")
+    app.add_typer(_database(), name="db")
     return app
 
 
@@ -85,6 +87,14 @@ def _callers() -> typer.Typer:
     app.command("cap")(told(cap_caller))
     app.command("block")(told(block_caller))
     app.command("unblock")(told(unblock_caller))
+    return app
+
+
+def _database() -> typer.Typer:
+    app = typer.Typer(help="Update, check and copy the books' tables.", no_args_is_help=True)
+    app.command("upgrade")(told(database_commands.upgrade))
+    app.command("check")(told(database_commands.check))
+    app.command("copy")(told(database_commands.copy))
     return app
 
 

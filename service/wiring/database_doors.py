@@ -1,0 +1,136 @@
+"""What `cobot-meter db` does: bring the books up to date, look at them, copy them.
+
+Must not know: terminals. What speaks to PostgreSQL is loaded only when it is spoken to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from service.adapters.storage.migrate import HEAD, engine_for, found_revision, upgrade
+from service.adapters.storage.sqlite_connections import WriterLock
+from service.adapters.storage.sqlite_reports import open_sqlite_reports
+from service.domain.accounts import Commodity
+from service.domain.errors import Broken, SettingInvalid
+from service.ports.ledger_reports import JournalEntry, LedgerReports
+from service.wiring.databases import BOOKS_FILE, STORAGE, open_reports, refuse_no_books
+from service.wiring.settings import Settings
+
+if TYPE_CHECKING:
+    from service.adapters.storage.copy_books import CopiedTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseState:
+    """Where the books are, how new their tables are, and whether they add up.
+
+    `schema` None: no tables yet. `entries` and `balanced` are None where nothing can be read.
+    """
+
+    where: str
+    schema: str | None
+    wanted: str
+    entries: int | None = None
+    balanced: bool | None = None
+
+    @property
+    def well(self) -> bool:
+        """Whether this version can work with it."""
+        return self.schema == self.wanted and bool(self.balanced)
+
+
+async def upgrade_database(settings: Settings) -> DatabaseState:
+    """The tables of this version. Raises SettingInvalid, also while a service has the file."""
+    if settings.database.url:
+        await _postgres("postgres_schema").upgrade_postgres(settings.database.url.reveal())
+    else:
+        refuse_no_books(settings)
+        path = settings.data_dir / BOOKS_FILE
+        lock = WriterLock(path)
+        try:
+            await asyncio.to_thread(upgrade, path)
+        finally:
+            lock.release()
+    return await check_database(settings)
+
+
+async def check_database(settings: Settings) -> DatabaseState:
+    """Look, and change nothing. Raises SettingInvalid when it cannot be reached."""
+    if settings.database.url:
+        where = settings.database.shown
+        schema = await _postgres("postgres_schema").found_schema(settings.database.url.reveal())
+    else:
+        refuse_no_books(settings)
+        path = settings.data_dir / BOOKS_FILE
+        where = str(path)
+        schema = await asyncio.to_thread(lambda: found_revision(engine_for(path)))
+    state = DatabaseState(where=where, schema=schema, wanted=HEAD)
+    if schema != HEAD:
+        return state
+    async with open_reports(settings) as reports, reports.snapshot() as still:
+        sums = await _sums(still)
+        entries = 0
+        async for _ in still.journal():
+            entries += 1
+    return DatabaseState(
+        where=where, schema=schema, wanted=HEAD, entries=entries, balanced=not any(sums.values())
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """What was copied, and how many lines of the trial balance are the same on both sides."""
+
+    tables: tuple[CopiedTable, ...]
+    lines: int
+    accounts: int
+
+
+async def copy_database(settings: Settings) -> Copied:
+    """The file's books, in the database that the setting names.
+
+    Raises SettingInvalid when that cannot be, Broken when the copy is not equal.
+    """
+    if not settings.database.url:
+        message = "COBOT_METER_DATABASE_URL is missing: it says where to copy the books to"
+        raise SettingInvalid(message)
+    source = settings.data_dir / BOOKS_FILE
+    url = settings.database.url.reveal()
+    tables = await _postgres("copy_books").copy_books(source, url)
+    async with open_sqlite_reports(source) as old, open_reports(settings) as new:
+        lines = await old.trial_balance()
+        accounts = await old.balances()
+        same = lines == await new.trial_balance() and accounts == await new.balances()
+        if not same or not await _same_journal(old, new):
+            message = "the copy does not read as the books do: drop it, and keep the file"
+            raise Broken(message)
+    return Copied(tables=tables, lines=len(lines), accounts=len(accounts))
+
+
+async def _same_journal(old: LedgerReports, new: LedgerReports) -> bool:
+    async with contextlib.aclosing(_entries(new)) as others:
+        async for entry in old.journal():
+            if entry != await anext(others, None):
+                return False
+        return await anext(others, None) is None
+
+
+async def _entries(reports: LedgerReports) -> AsyncGenerator[JournalEntry, None]:
+    async for entry in reports.journal():
+        yield entry
+
+
+async def _sums(reports: LedgerReports) -> dict[str, int]:
+    sums = {commodity.value: 0 for commodity in Commodity}
+    for line in await reports.trial_balance():
+        sums[line.commodity] += line.net
+    return sums
+
+
+def _postgres(name: str) -> Any:  # noqa: ANN401 - a module
+    return importlib.import_module(f"{STORAGE}.{name}")
