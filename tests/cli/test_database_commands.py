@@ -129,7 +129,7 @@ def test_books_that_do_not_add_up_are_found(shop: CommandLine) -> None:
 
 def test_a_fresh_database_is_given_tables(nothing: CommandLine, cluster: Cluster) -> None:
     """Empty, then upgraded, then well; commands that read refuse it before."""
-    commands = on(nothing, cluster.new_database())
+    commands = on(nothing, f"{cluster.new_database()}?sslmode=disable")
     assert commands.run("db", "check").exit_code == 1
     refused = commands.run("ledger")
     assert refused.exit_code == 2

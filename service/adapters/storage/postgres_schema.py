@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 
 import asyncpg
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -78,8 +78,11 @@ async def found_schema(url: str) -> str | None:
 
 
 async def _run(url: str, migrate: object) -> None:
+    # The driver reads the address itself: the toolkit knows fewer of its options.
     engine = create_async_engine(
-        make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(url, timeout=CONNECT_S),
+        poolclass=NullPool,
     )
     try:
         async with engine.begin() as connection:
