@@ -5,6 +5,7 @@ Must not know: what the gate stands before.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -13,6 +14,8 @@ from service.flows.node_gate import NodeGate
 from service.ports.lightning_node import LightningNode
 
 LOG = logging.getLogger(__name__)
+# Less than a call may take: asks that come meanwhile would be run for nothing.
+LOOK_S = 2.0
 
 
 class NodeWatch:
@@ -27,9 +30,12 @@ class NodeWatch:
     async def look(self) -> None:
         """Ask the node how it is. Raises nothing of the node's: it is asked again soon."""
         try:
-            await self._node.ping()
+            async with asyncio.timeout(LOOK_S):
+                await self._node.ping()
         except NodeUnavailable as fault:
             self._found_away(fault)
+        except TimeoutError:
+            self._found_away(NodeUnavailable(f"it has not answered for {LOOK_S:g} s"))
         else:
             if self._away:
                 LOG.warning("the node is back: new asks are taken again")
