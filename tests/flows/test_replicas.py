@@ -13,8 +13,9 @@ from service.flows.ask_completion import AnswerKind
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.upstream_outcomes import Completes
 from tests.flows.process import Process
-from tests.flows.stories import COST, Stage, ask_of
-from tests.flows.test_crash_points import staged
+from tests.flows.stories import COST, Stage, ask_of, end
+from tests.flows.story_book import STORIES
+from tests.flows.test_crash_points import commits_of, prove_sound, staged
 
 S = EscrowState
 
@@ -107,3 +108,27 @@ async def test_two_that_start_the_same_escrow_send_it_once(stage: Stage) -> None
     await one.recover.unfinished()
     await one.runs.finish()
     assert states(stage) == [S.INVOICED]
+
+
+@pytest.mark.parametrize("moment", list(Moment))
+async def test_a_replica_that_dies_at_any_commit_is_followed_by_another(
+    moment: Moment, tmp_path: Path
+) -> None:
+    """Every commit of a purchase, killed on this side of it, and no start that would recover."""
+    steps = STORIES["bought"]
+    for number in range(await commits_of(tmp_path / "counted", steps)):
+        async with staged(tmp_path / f"{number}") as stage:
+            other = await another(stage)
+            stage.process.mortal.crash = Crash(moment=moment, commits=number)
+            for step in (*steps, end):
+                try:
+                    await step(stage)
+                except Killed:
+                    await stage.process.kill()
+                    stage.process = other
+                    await other.recover.unfinished()
+                    await other.runs.finish()
+                    await step(stage)
+            await prove_sound(stage)
+            assert stage.process is other
+            assert stage.lasting.upstream.posts <= len(stage.books.rows.escrows)
