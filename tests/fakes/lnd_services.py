@@ -211,7 +211,8 @@ class SignerCalls(signer_services.SignerServicer):  # type: ignore[misc]
 def spoiled(memory: LndMemory, kept: Kept, wrong: str) -> str:
     """The invoice's text, signed by the node, and wrong in one respect."""
     if wrong == "text":
-        return kept.payment_request[:-1] + "q"
+        last = "p" if kept.payment_request.endswith("q") else "q"
+        return kept.payment_request[:-1] + last
     others: dict[str, dict[str, Any]] = {
         "amount": {"amount_msat": kept.value_msat + 1000},
         "hash": {"payment_hash": secrets.token_hex(32)},
