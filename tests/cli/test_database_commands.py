@@ -139,6 +139,15 @@ def test_a_fresh_database_is_given_tables(nothing: CommandLine, cluster: Cluster
     assert commands.read("ledger")["trial_balance"] == []
 
 
+def test_a_user_without_rights_is_told_so(nothing: CommandLine, cluster: Cluster) -> None:
+    """Who may not make tables there reads what the server says, in one line."""
+    url = cluster.new_database()
+    cluster.sql("CREATE ROLE guest LOGIN")
+    refused = on(nothing, url.replace("postgres@", "guest@")).run("db", "upgrade")
+    assert refused.exit_code == 2
+    assert "permission denied" in one_line(refused.stderr)
+
+
 @pytest.mark.parametrize("words", [("ledger",), ("db", "upgrade"), ("db", "check")])
 def test_a_database_that_cannot_be_reached_is_one_line(
     sold: CommandLine, cluster: Cluster, words: tuple[str, ...]

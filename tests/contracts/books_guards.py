@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 
 from service.domain import accounts as chart
+from service.domain import escrow_events as on
 from service.domain.callers import CapTerms, ExposureTerms
 from service.domain.errors import ExposureExceeded, StaleEscrow
 from service.domain.ledger import CallerChange, Guard, Hold, Transition
@@ -249,3 +250,15 @@ class BooksGuards:
         results = await outcomes(books, spends)
         assert sum(isinstance(result, Applied) for result in results) == 123
         assert (await books.standing("c_one")).available_msat == 456
+
+    async def test_who_asks_the_upstream_first_is_the_one(self, books: Books) -> None:
+        """A second process that records the same is shown whose request it is."""
+        sale = Sale(books, opened("esc_1"))
+        await sale.open()
+        first, second = (
+            sale.transition(on.UpstreamRequested(requested_by=name)) for name in ("r_one", "r_two")
+        )
+        assert not (await books.apply(first)).repeated
+        applied = await books.apply(second)
+        assert applied.repeated
+        assert applied.escrow == first.escrow == await books.escrow("esc_1")

@@ -149,7 +149,7 @@ class Sale:
     async def generate(self) -> None:
         """To `generated`, with the answer stored."""
         generation_id = f"gen-{self.escrow.escrow_id}"
-        await self.record(on.UpstreamRequested())
+        await self.record(on.UpstreamRequested(requested_by="r_one"))
         await self.record(on.GenerationStarted(generation_id=generation_id))
         run = Run(
             completed_at_ms=self.at_ms,

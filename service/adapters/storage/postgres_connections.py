@@ -36,8 +36,11 @@ AWAY = (
 )
 # Undone as a whole, and worth the same once more.
 UNDONE = (asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError)
-# No such server, database, user or password.
+# No such server, database, user or password, or a server that takes nobody in just now.
 WRONG = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,

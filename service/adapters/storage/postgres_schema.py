@@ -9,6 +9,7 @@ import importlib
 
 import asyncpg
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -87,5 +88,9 @@ async def _run(url: str, migrate: object) -> None:
     try:
         async with engine.begin() as connection:
             await connection.run_sync(migrate)  # type: ignore[arg-type]
+    except DBAPIError as fault:
+        said = str(fault.orig).partition("\n")[0].rpartition(">: ")[2]
+        message = f"{shown(url)} cannot be given the tables of this version: {said}"
+        raise SettingInvalid(message) from None
     finally:
         await engine.dispose()
