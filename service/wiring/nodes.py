@@ -39,11 +39,14 @@ class OpenNode:
 
 
 @contextlib.asynccontextmanager
-async def open_node(settings: Settings, clock: Clock) -> AsyncIterator[OpenNode]:
-    """The node to sell with. Raises SettingInvalid when it is not fit for that."""
+async def open_node(
+    settings: Settings, clock: Clock, *, selling: bool = True
+) -> AsyncIterator[OpenNode]:
+    """The node. Raises SettingInvalid when it is not fit to sell with, unless nobody sells."""
     access = settings.node.lnd
     if access is not None:
-        await refuse_unfit(access)
+        if selling:
+            await refuse_unfit(access)
         async with _lnd(access) as lnd:
             yield OpenNode(node=lnd, embedded=None)
         return

@@ -62,7 +62,7 @@ async def open_commands(settings: Settings) -> AsyncIterator[Mapping[str, Comman
     """
     refuse_no_books(settings)
     async with (
-        open_node(settings, SystemClock()) as opened,
+        open_node(settings, SystemClock(), selling=False) as opened,
         open_parts(settings, opened.node) as parts,
     ):
         recorder = EventRecorder(

@@ -17,7 +17,8 @@ from service.adapters.sealed_bodies import AesSealer
 from service.adapters.system_clock import SystemClock
 from service.adapters.upstreams.http_session import HttpLimits, http_session
 from service.adapters.upstreams.openrouter import OpenRouter, OpenRouterSettings
-from service.domain.errors import SettingInvalid
+from service.domain.errors import NodeUnavailable, SettingInvalid
+from service.domain.invoices import NodeIdentity
 from service.domain.retention import Retention
 from service.flows.our_node import OurNode
 from service.ports.books import Books
@@ -103,7 +104,7 @@ async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[P
             books=opened.books,
             reports=opened.reports,
             node=node,
-            ours=OurNode(await node.identity()),
+            ours=OurNode(await _who_it_is(node, opened.books)),
             upstream=upstream,
             rates=StaticRate(usd_micro_per_btc=settings.rate_usd_micro_per_btc, clock=clock),
             clock=clock,
@@ -117,3 +118,14 @@ async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[P
             duties=opened.duties,
             upkeep=opened.upkeep,
         )
+
+
+async def _who_it_is(node: LightningNode, books: Books) -> NodeIdentity:
+    """As it says, or as the books know it while it is away. Raises NodeUnavailable."""
+    try:
+        return await node.identity()
+    except NodeUnavailable:
+        adopted = await books.node()
+        if adopted is None:
+            raise
+        return NodeIdentity(pubkey=adopted.pubkey, network=adopted.network, alias=adopted.alias)
