@@ -89,8 +89,8 @@ async def test_killed_while_generated(live: Live) -> None:
 
 
 async def test_killed_while_costed(live: Live) -> None:
-    """The node was down: the restart makes the invoice under the same payment hash."""
-    await live.control_node(down=True)
+    """The node's answers were lost: the restart finds the invoice under the same payment hash."""
+    await live.control_node(lost_add_replies=999)
     await killed_in(live, "costed")
     await until_state(live, "invoiced")
     assert await bought(live)
