@@ -121,7 +121,7 @@ def test_a_lapsed_claim_keeps_at_most_the_price(
     paid_for: int, confirmed: int, rate: ExchangeRate, terms: PriceTerms
 ) -> None:
     """K covers cost and fee where the price does, and is never more than was paid."""
-    price = price_for(paid_for, ceiling_msat=10**18, rate=rate, terms=terms).price_msat
+    price = price_for(paid_for, ceiling_msat=10**24, rate=rate, terms=terms).price_msat
     kept = kept_when_lapsed_msat(confirmed, price_msat=price, rate=rate, terms=terms)
     assert 0 <= kept <= price
     if confirmed <= paid_for:
