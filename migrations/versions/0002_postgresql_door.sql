@@ -40,23 +40,24 @@ CREATE FUNCTION roll_up_legs() RETURNS BIGINT LANGUAGE plpgsql AS $$
 DECLARE rolled BIGINT;
 BEGIN
   IF NOT pg_try_advisory_xact_lock(8403) THEN RETURN 0; END IF;
-  WITH gone AS (DELETE FROM operator_leg RETURNING *),
+  -- What is proposed for insertion must pass the checks by itself, and a sum of legs may be
+  -- negative: the row is there first, empty. Legs whose row is not there yet stay.
+  INSERT INTO account (code, commodity, nature, exact, debits_posted, credits_posted,
+    debits_pending, credits_pending)
+  SELECT code, min(commodity), min(nature), 0, 0, 0, 0, 0 FROM operator_leg GROUP BY code
+  ORDER BY code ON CONFLICT (code) DO NOTHING;
+  WITH gone AS (
+    DELETE FROM operator_leg AS leg USING account WHERE account.code = leg.code RETURNING leg.*
+  ),
   sums AS (
-    SELECT code, min(commodity) AS commodity, min(nature) AS nature,
-      sum(debits_posted)::BIGINT AS dp, sum(credits_posted)::BIGINT AS cp,
+    SELECT code, sum(debits_posted)::BIGINT AS dp, sum(credits_posted)::BIGINT AS cp,
       sum(debits_pending)::BIGINT AS dn, sum(credits_pending)::BIGINT AS cn
     FROM gone GROUP BY code
   ),
   added AS (
-    INSERT INTO account (code, commodity, nature, exact, debits_posted, credits_posted,
-      debits_pending, credits_pending)
-    SELECT code, commodity, nature, 0, dp, cp, dn, cn FROM sums ORDER BY code
-    ON CONFLICT (code) DO UPDATE SET
-      debits_posted = account.debits_posted + excluded.debits_posted,
-      credits_posted = account.credits_posted + excluded.credits_posted,
-      debits_pending = account.debits_pending + excluded.debits_pending,
-      credits_pending = account.credits_pending + excluded.credits_pending
-    RETURNING 1
+    UPDATE account SET debits_posted = debits_posted + dp, credits_posted = credits_posted + cp,
+      debits_pending = debits_pending + dn, credits_pending = credits_pending + cn
+    FROM sums WHERE account.code = sums.code RETURNING 1
   )
   SELECT count(*) INTO rolled FROM gone;
   WITH gone AS (DELETE FROM journal_leg RETURNING entries)
@@ -113,7 +114,11 @@ BEGIN
   SELECT hold.hold_id INTO wrong
   FROM jsonb_to_recordset(transfers) AS hold(kind TEXT, debit TEXT, credit TEXT, hold_id TEXT,
     held BIGINT)
-  LEFT JOIN transfer AS reserved ON reserved.kind = 'pending' AND reserved.hold_id = hold.hold_id
+  -- By key, one by one: a join planned while the table was small would read all of the index.
+  LEFT JOIN LATERAL (
+    SELECT debit, credit, amount FROM transfer
+    WHERE transfer.kind = 'pending' AND transfer.hold_id = hold.hold_id LIMIT 1
+  ) AS reserved ON TRUE
   WHERE hold.kind IN ('post', 'void') AND (reserved.debit, reserved.credit, reserved.amount)
     IS DISTINCT FROM (hold.debit, hold.credit, hold.held) LIMIT 1;
   IF FOUND THEN
@@ -241,7 +246,9 @@ END $$
 -- A batch. Account rows are locked in the order of their codes over all of it, those that are
 -- still to be made by a lock of their name, so that no two batches wait for each other. Each
 -- transition is a subtransaction, so that one refusal spoils no neighbour.
-CREATE FUNCTION apply_transitions(batch JSONB, blobs BYTEA[]) RETURNS JSONB LANGUAGE plpgsql AS $$
+-- Plans are kept, and those made while tables are small would walk them when they are long.
+CREATE FUNCTION apply_transitions(batch JSONB, blobs BYTEA[]) RETURNS JSONB LANGUAGE plpgsql
+SET enable_seqscan TO off AS $$
 DECLARE
   added BIGINT := 0;
   codes TEXT[] := ARRAY(SELECT DISTINCT jsonb_array_elements_text(t->'locks')

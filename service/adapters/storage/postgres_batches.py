@@ -42,6 +42,9 @@ from service.domain.topups import Topup
 Document = dict[str, Any]
 _DELTAS = ("dp", "cp", "dn", "cn")
 STALE, UNBALANCED, EXCEEDED = "CM001", "CM002", "CM003"
+# PostgreSQL's text holds no NUL, and refuses the whole document for one: a word of the upstream's
+# must not spoil its neighbours, so U+FFFD stands in its place.
+_NUL_ESCAPED, _NUL, _REPLACEMENT = b"\\u0000", "\0", "\ufffd"
 
 
 class Batch:
@@ -57,7 +60,10 @@ class Batch:
         """One more. Raises TypeError for values that no row may hold, and adds nothing then."""
         blobs_before = len(self.blobs)
         try:
-            text = orjson.dumps(self._document(transition))
+            document = self._document(transition)
+            text = orjson.dumps(document)
+            if _NUL_ESCAPED in text:
+                text = orjson.dumps(_without_nul(document))
         except (TypeError, LedgerUnbalanced):
             del self.blobs[blobs_before:]
             raise
@@ -142,6 +148,14 @@ class Batch:
             return None
         self.blobs.append(content)
         return len(self.blobs)
+
+
+def _without_nul(value: object) -> object:
+    if isinstance(value, str):
+        return value.replace(_NUL, _REPLACEMENT)
+    if isinstance(value, dict):
+        return {name: _without_nul(each) for name, each in value.items()}
+    return [_without_nul(each) for each in value] if isinstance(value, list) else value
 
 
 def _escrow(escrow: Escrow, retention: Retention) -> Document:

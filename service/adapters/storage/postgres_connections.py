@@ -31,6 +31,7 @@ AWAY = (
     EOFError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, until another server is the first
     OSError,
     TimeoutError,
 )
