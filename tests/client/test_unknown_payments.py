@@ -173,3 +173,24 @@ def test_a_failed_payment_of_one_frees_the_invoice_for_another() -> None:
         wallet.refuses = False
         assert http.post(URL, json=body()).status_code == 200
     assert (budget.spent_msat, budget.reserved_msat) == (7_000, 0)
+
+
+@pytest.mark.parametrize("state", ["failed", "unknown, then failed", "unknown, then paid"])
+def test_outgoing_refund_states(shop: Shop, state: str) -> None:
+    """Row 24: what failed is free again at once, what is unknown only when its end is known."""
+    budget = shop.budget
+    if state == "failed":
+        wallet = BrokenWallet(PaymentFailed("no route"))
+        with buyer(wallet, budget) as http, pytest.raises(PaymentFailed):
+            http.post(URL, json=body())
+        assert (budget.spent_msat, budget.reserved_msat) == (0, 0)
+        return
+    shop.wallet.lie = "00" * 32
+    with pytest.raises(PaymentUnknown) as unknown:
+        shop.ask()
+    assert (budget.spent_msat, budget.reserved_msat) == (0, 7_000)
+    (preimage,) = shop.seller.preimages.values()
+    paid = Payment(preimage=preimage.hex(), amount_msat=7_000, fee_msat=0)
+    ended = paid if state.endswith("paid") else None
+    assert shop.auth.resolve(unknown.value.payment_hash, ended)
+    assert (budget.spent_msat, budget.reserved_msat) == (7_000 if ended else 0, 0)

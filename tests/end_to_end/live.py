@@ -134,6 +134,10 @@ class Live:
         message = f"{url} says {said}\n{owner.log_tail()}"
         raise AssertionError(message)
 
+    def log_lines(self) -> list[str]:
+        """What the service has printed so far."""
+        return self.service.log.read_text(errors="replace").splitlines()
+
     def kill(self) -> None:
         """Kill -9 of the serving process."""
         self.service.signal(signal.SIGKILL)
