@@ -22,7 +22,7 @@ class NodeWatch:
     """Says once that the node is away, and once that it is back."""
 
     def __init__(self, *, node: LightningNode, gate: NodeGate) -> None:
-        """`gate` belongs to this watch alone."""
+        """This watch alone opens `gate`; others may shut it."""
         self._node = node
         self._gate = gate
         self._away = False

@@ -14,6 +14,7 @@ from service.domain.invoices import Invoice, InvoiceOrder, InvoiceState
 from service.domain.pricing import invoice_amount_msat
 from service.domain.retention import Retention
 from service.flows.find_cost import payment_hash
+from service.flows.node_gate import NodeGate
 from service.flows.record_event import EventRecorder
 from service.ports.clock import Clock
 from service.ports.identifiers import Identifiers
@@ -38,8 +39,10 @@ class IssueInvoice:
         clock: Clock,
         retention: Retention,
         expiry_s: int,
+        node_gate: NodeGate,
     ) -> None:
-        """`expiry_s` is how long an invoice lives."""
+        """`expiry_s` is how long an invoice lives; `node_gate` is shut when none is made."""
+        self._node_gate = node_gate
         self._recorder = recorder
         self._node = node
         self._identifiers = identifiers
@@ -56,6 +59,7 @@ class IssueInvoice:
         try:
             invoice = await self._node.add_invoice(self._order(escrow))
         except NodeUnavailable:
+            self._node_gate.close()  # what is asked now would be run with no invoice to sell it
             return escrow
         except InvoiceRefused as refused:
             failure = Failure(code=refused.code, message=refused.message)

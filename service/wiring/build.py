@@ -55,7 +55,7 @@ class Service:
 
 def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) -> Service:
     """All flows, and a runner whose runs live in `tasks`."""
-    gate = ReleaseGate()
+    gate, node_gate = ReleaseGate(), NodeGate()
     recorder = EventRecorder(
         books=parts.books,
         wakes=parts.wakes,
@@ -70,7 +70,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         books=parts.books, recorder=recorder, sealer=parts.sealer, gate=gate
     )
     runner = EscrowRunner(
-        driver=_driver(settings, parts, recorder, settlements, deliveries),
+        driver=_driver(settings, parts, recorder, settlements, deliveries, node_gate),
         tasks=tasks,
         supervisor=supervisor,
         runs_max=settings.run.runs_max,
@@ -80,7 +80,6 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     catalogue = ModelCatalogue(
         upstream=parts.upstream, clock=parts.clock, allowed=settings.upstream.models
     )
-    node_gate = NodeGate()
     opening = _opening(settings, parts, recorder, catalogue, node_gate)
     return Service(
         settings=settings,
@@ -142,6 +141,7 @@ def _driver(
     recorder: EventRecorder,
     settlements: SettleInvoice,
     deliveries: DeliverCompletion,
+    node_gate: NodeGate,
 ) -> EscrowDriver:
     return EscrowDriver(
         books=parts.books,
@@ -169,6 +169,7 @@ def _driver(
             clock=parts.clock,
             retention=parts.retention,
             expiry_s=settings.node.invoice_expiry_s,
+            node_gate=node_gate,
         ),
         settlements=settlements,
         deliveries=deliveries,

@@ -262,6 +262,7 @@ class Process:
                 clock=lasting.clock,
                 retention=RETENTION,
                 expiry_s=EXPIRY_S,
+                node_gate=NodeGate(),
             ),
             settlements=self.settlements,
             deliveries=self.deliveries,

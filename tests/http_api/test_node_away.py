@@ -24,3 +24,17 @@ async def test_new_asks_get_503_and_paid_ones_their_completion(tmp_path: Path) -
         rig.node.set_faults(NodeFaults())
         await rig.service.node_watch.look()
         assert (await rig.ask(ask_of("Something new"))).status == 402
+
+
+async def test_an_invoice_that_was_not_made_shuts_the_gate_at_once(tmp_path: Path) -> None:
+    """The node went unnoticed: one ask was run in vain, and the next one is not run at all."""
+    async with open_face(tmp_path) as rig:
+        rig.node.set_faults(NodeFaults(down=True))
+        unlucky = await rig.ask(ASK)
+        assert (unlucky.status, unlucky.error["code"]) == (503, "node_unavailable")
+        refused = await rig.ask(ask_of("Something new"))
+        assert "nothing was run" in refused.error["message"]
+        assert rig.upstream.posts == 1
+        rig.node.set_faults(NodeFaults())
+        await rig.service.node_watch.look()
+        assert (await rig.ask(ask_of("Something new"))).status == 402
