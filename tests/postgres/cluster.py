@@ -26,7 +26,7 @@ from deploy.regtest.processes import LEASH
 LEAST_VERSION = 15
 OWNER = "postgres"
 HOST = "127.0.0.1"
-READY_S = 30.0
+READY_S = 90.0
 POLL_S = 0.05
 CONFIGURATION = """
 listen_addresses = '127.0.0.1'
@@ -35,6 +35,7 @@ max_connections = 200
 shared_buffers = 64MB
 log_min_messages = warning
 deadlock_timeout = 200ms
+recovery_init_sync_method = syncfs
 """
 
 

@@ -111,12 +111,12 @@ async def test_a_half_open_connection_is_noticed_by_pings(tmp_path: Path) -> Non
     """Without any watch, HTTP/2's own pings end a stream whose other side is gone."""
     async with fake_lnd_rig(tmp_path, PINGING) as rig, tcp_proxy(rig.lnd.port) as proxy:
         node = rig.another(port=proxy.port)
-        stream = node.settled_invoices(0)
-        async with asyncio.TaskGroup() as tasks:
-            broken = tasks.create_task(breaks(stream))
-            await rig.lnd.listened(1)
-            proxy.go_silent()
-        assert broken.result()
+        before = await settled(rig)
+        paid = await settled(rig)
+        stream = node.settled_invoices(before.settle_index)
+        assert await next_event(stream) == paid
+        proxy.go_silent()
+        assert await breaks(stream)
         await node.connection.close()
 
 
