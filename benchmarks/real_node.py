@@ -31,7 +31,7 @@ from deploy.regtest.network import Network, regtest_network
 from deploy.regtest.standing import bake_for_service, service_settings
 from service.adapters.system_clock import SystemClock
 from service.domain.completions import CompletionRequest
-from service.domain.errors import NodeUnavailable
+from service.domain.errors import BooksBusy
 from service.domain.escrow_record import EscrowState
 from service.domain.invoices import Invoice, InvoiceOrder
 from service.flows.ask_completion import Ask
@@ -59,9 +59,9 @@ class HeldNode:
         self.held = True
 
     async def add_invoice(self, order: InvoiceOrder) -> Invoice:
-        """As the node, or away."""
+        """As the node, or held back: a node that is away would shut the gate before the asks."""
         if self.held:
-            raise NodeUnavailable("held back")
+            raise BooksBusy("held back")
         invoice: Invoice = await self._node.add_invoice(order)
         return invoice
 
@@ -176,7 +176,7 @@ async def _costed(shop: Shop, count: int) -> list[str]:
     async def ask(_: int) -> None:
         try:
             await shop.service.asks.answer(_ask())
-        except NodeUnavailable:
+        except BooksBusy:
             return
         raise AssertionError("an invoice came from a node that was held back")
 
