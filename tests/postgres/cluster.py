@@ -135,14 +135,20 @@ class Cluster:
     def _leash(self) -> list[str]:
         """It ends with us, and as another user where we are root."""
         if self._owner:
-            identity = ("--reuid", self._owner, "--regid", self._owner, "--init-groups")
-            return ["setpriv", "--pdeathsig", "KILL", *identity]
+            return self._as_owner("--pdeathsig", "KILL")
         return [sys.executable, "-I", "-S", str(LEASH), str(os.getpid())]
+
+    def _as_owner(self, *options: str) -> list[str]:
+        """Asked for another user Python forks, which gRPC's threads do not survive."""
+        if not self._owner:
+            return []
+        identity = ("--reuid", self._owner, "--regid", self._owner, "--init-groups")
+        return ["setpriv", *options, *identity]
 
     def _run(self, program: str, *arguments: str, check: bool = True) -> int:
         done = subprocess.run(
-            (str(self._programs / program), *arguments),
-            user=self._owner, capture_output=True, text=True, cwd="/", check=False,
+            [*self._as_owner(), str(self._programs / program), *arguments],
+            capture_output=True, text=True, cwd="/", check=False,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr
         return done.returncode

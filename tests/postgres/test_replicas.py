@@ -43,7 +43,9 @@ async def test_who_has_its_lock_is_alive(database: str) -> None:
         assert await other.alive("r_one")
         assert await one.alive("r_one")
         other.let_go()
-        assert await one.alive("r_two"), "suspected only"
+        async with asyncio.timeout(WAIT_S):  # the server learns of it in its own time
+            while not one._suspects:
+                assert await one.alive("r_two"), "suspected only"
         clock.advance(GONE_AFTER_MS / 1_000 - 1)
         assert await one.alive("r_two")
         clock.advance(2)
