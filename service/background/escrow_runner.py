@@ -12,7 +12,7 @@ from service.background.supervise import Supervisor
 from service.domain.errors import Broken, CobotMeterError, Draining
 from service.domain.escrow_record import Escrow
 from service.flows.drive_escrow import EscrowDriver
-from service.ports.escrow_runs import JustOpened
+from service.ports.escrow_runs import JustOpened, Opening
 
 
 class EscrowRunner:
@@ -40,20 +40,23 @@ class EscrowRunner:
         """How many runs are under way."""
         return len(self._runs)
 
-    def start(
-        self, escrow_id: str, *, just_opened: JustOpened | None = None
-    ) -> asyncio.Future[Escrow]:
+    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
         """Drive this escrow, or join the run that does. Raises Draining."""
         run = self._runs.get(escrow_id)
-        if run is not None:
-            return run
+        return run if run is not None else self._begin(escrow_id, None)
+
+    def begin(self, escrow_id: str, opening: Opening) -> asyncio.Future[Escrow]:
+        """Open it and drive it. Raises Draining."""
+        return self._begin(escrow_id, opening)
+
+    def _begin(self, escrow_id: str, opening: Opening | None) -> asyncio.Future[Escrow]:
         if self._draining:
             message = "This service is restarting; repeat the same request in a moment."
             raise Draining(message, retry_after_s=5)
-        run = asyncio.get_running_loop().create_future()
+        run: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
         self._runs[escrow_id] = run
         task = self._tasks.create_task(
-            self._run(escrow_id, just_opened, run), name=f"escrow {escrow_id[:12]}"
+            self._run(escrow_id, opening, run), name=f"escrow {escrow_id[:12]}"
         )
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -73,12 +76,12 @@ class EscrowRunner:
         return len(unfinished)
 
     async def _run(
-        self, escrow_id: str, just_opened: JustOpened | None, run: asyncio.Future[Escrow]
+        self, escrow_id: str, opening: Opening | None, run: asyncio.Future[Escrow]
     ) -> None:
         """Supervised, so that one escrow's bug does not end the process and with it all others."""
         try:
             await self._supervisor.once(
-                "escrow run", lambda: self._drive(escrow_id, just_opened, run)
+                "escrow run", lambda: self._take_turn(escrow_id, opening, run)
             )
         except asyncio.CancelledError:
             run.set_exception(Draining("This service is restarting; repeat the same request."))
@@ -91,12 +94,37 @@ class EscrowRunner:
                 )
             run.exception()  # retrieved: a run that nobody waits for is no warning
 
+    async def _take_turn(
+        self, escrow_id: str, opening: Opening | None, run: asyncio.Future[Escrow]
+    ) -> None:
+        just_opened = None
+        if opening is not None and self._slots.locked():
+            just_opened = await _opened(opening, run, at_once=False)
+            if just_opened is None:
+                return
+        async with self._slots:
+            if opening is not None and just_opened is None:
+                just_opened = await _opened(opening, run, at_once=True)
+                if just_opened is None:
+                    return
+            await self._drive(escrow_id, just_opened, run)
+
     async def _drive(
         self, escrow_id: str, just_opened: JustOpened | None, run: asyncio.Future[Escrow]
     ) -> None:
-        async with self._slots:
-            try:
-                run.set_result(await self._driver.drive(escrow_id, just_opened=just_opened))
-            except CobotMeterError as error:
-                run.set_exception(error)
-                raise
+        try:
+            run.set_result(await self._driver.drive(escrow_id, just_opened=just_opened))
+        except CobotMeterError as error:
+            run.set_exception(error)
+            raise
+
+
+async def _opened(
+    opening: Opening, run: asyncio.Future[Escrow], *, at_once: bool
+) -> JustOpened | None:
+    """What was opened; None when it was refused, which is its caller's to hear and no fault."""
+    try:
+        return await opening(at_once=at_once)
+    except CobotMeterError as refused:
+        run.set_exception(refused)
+        return None

@@ -6,6 +6,7 @@ proven, and `proven_escrow_id` comes with that escrow's own macaroon and preimag
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import hashlib
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from service.flows.open_escrow import OpenEscrow
 from service.flows.settle_invoice import SettleInvoice
 from service.ports.books import Books
 from service.ports.clock import Clock
-from service.ports.escrow_runs import EscrowRuns
+from service.ports.escrow_runs import EscrowRuns, JustOpened
 from service.ports.identifiers import Identifiers
 from service.ports.wakes import Wakes
 
@@ -182,11 +183,21 @@ class AskCompletion:
         )
 
     async def _open(self, ask: Ask, key: AskKey, caller_id: str) -> Answer:
-        opened = await self._opening.open(ask.request, ask=key, caller_id=caller_id)
-        escrow_id = opened.escrow.escrow_id
-        run = self._runs.start(escrow_id, just_opened=opened)
+        escrow_id = self._opening.new_id()
+        stored: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
+
+        async def opening(*, at_once: bool) -> JustOpened:
+            opened = await self._opening.open(
+                ask.request, escrow_id=escrow_id, ask=key, caller_id=caller_id, at_once=at_once
+            )
+            stored.set_result(opened.escrow)
+            return opened
+
+        run = self._runs.begin(escrow_id, opening)
         if ask.respond_async:
-            return self._accepted(opened.escrow, caller_id)
+            await asyncio.wait((stored, run), return_when=asyncio.FIRST_COMPLETED)
+            escrow = stored.result() if stored.done() else run.result()
+            return self._accepted(escrow, caller_id)
         escrow = await self._follow_run.finished(run, escrow_id, wait_s=self._waits.first_s)
         answer = await self._judged(own_verdict(escrow), escrow, caller_id)
         if answer is None:

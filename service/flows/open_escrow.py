@@ -25,6 +25,7 @@ from service.ports.clock import Clock
 from service.ports.escrow_runs import JustOpened
 from service.ports.exchange_rate import ExchangeRates
 from service.ports.identifiers import Identifiers, Sealer
+from service.ports.replicas import Replicas
 
 TRIES = 3
 
@@ -45,9 +46,11 @@ class OpenEscrow:
         price_terms: PriceTerms,
         exposure: ExposureTerms,
         node_gate: NodeGate,
+        replicas: Replicas,
     ) -> None:
         """`price_terms` and `exposure` are the operator's settings."""
         self._node_gate = node_gate
+        self._replicas = replicas
         self._books = books
         self._recorder = recorder
         self._catalogue = catalogue
@@ -58,8 +61,23 @@ class OpenEscrow:
         self._price_terms = price_terms
         self._exposure = exposure
 
-    async def open(self, request: CompletionRequest, *, ask: AskKey, caller_id: str) -> JustOpened:
+    def new_id(self) -> str:
+        """What the next escrow is called."""
+        return self._identifiers.escrow_id()
+
+    async def open(
+        self,
+        request: CompletionRequest,
+        *,
+        escrow_id: str,
+        ask: AskKey,
+        caller_id: str,
+        at_once: bool,
+    ) -> JustOpened:
         """The opened escrow, with what it will run.
+
+        `at_once` says that its request is sent next: then it is opened and requested in one
+        commit.
 
         Raises NodeUnavailable, ModelNotOffered, RequestInvalid (more tokens than the model has),
         RateStale, CallerBlocked, ExposureExceeded (nothing was spent), and StaleEscrow when the
@@ -68,27 +86,36 @@ class OpenEscrow:
         self._node_gate.check()
         for _ in range(TRIES - 1):
             try:
-                return await self._open(request, ask, caller_id)
+                return await self._open(request, escrow_id, ask, caller_id, at_once=at_once)
             except ExposureExceeded as exceeded:
                 if exceeded.guard != "available":
                     raise  # credit spent by a parallel ask: quote again with what is left
-        return await self._open(request, ask, caller_id)
+        return await self._open(request, escrow_id, ask, caller_id, at_once=at_once)
 
-    async def _open(self, request: CompletionRequest, ask: AskKey, caller_id: str) -> JustOpened:
+    async def _open(
+        self,
+        request: CompletionRequest,
+        escrow_id: str,
+        ask: AskKey,
+        caller_id: str,
+        *,
+        at_once: bool,
+    ) -> JustOpened:
         standing = await self._standing(ask, caller_id)
         if standing.blocked:
             message = "The operator of this service has blocked this caller."
             raise CallerBlocked(message)
         now_ms = self._clock.now_ms()
         escrow = Escrow(
-            escrow_id=self._identifiers.escrow_id(),
+            escrow_id=escrow_id,
             caller_id=caller_id,
             ask=ask,
             quote=await self._quote(request, standing, now_ms),
             stream=request.stream,
             opened_at_ms=now_ms,
             changed_at_ms=now_ms,
-            state=EscrowState.OPENED,
+            state=EscrowState.REQUESTED if at_once else EscrowState.OPENED,
+            requested_by=self._replicas.own_id if at_once else None,
             version=1,
         )
         escrow = _with_budget(escrow)

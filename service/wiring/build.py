@@ -196,6 +196,7 @@ def _opening(
         price_terms=settings.prices,
         exposure=settings.exposure,
         node_gate=node_gate,
+        replicas=parts.replicas,
     )
 
 
