@@ -68,7 +68,7 @@ def test_a_damaged_file_names_nobody(tmp_path: Path, content: bytes) -> None:
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     """The start stops with a sentence that names the folder."""
     with (
-        pytest.raises(SettingInvalid, match="cannot use .*missing for data"),
+        pytest.raises(SettingInvalid, match=r"cannot use .*missing for data"),
         process_file(tmp_path / "missing" / "process.lock", "r_1"),
     ):
         pass
