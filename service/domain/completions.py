@@ -10,9 +10,9 @@ from service.domain.pricing import ModelPrice
 DEFAULT_MAX_TOKENS = 1_024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CompletionRequest:
-    """One ask, already checked.
+    """One ask, already checked; whoever needs its body last takes it, so that none waits in memory.
 
     `body` is the JSON object to run (the caller's, known fields only); `model` its model id;
     `max_tokens` is what the caller asked for, 0 when it did not say, and what is sent upstream
@@ -28,6 +28,11 @@ class CompletionRequest:
     message_count: int = 0
     stream: bool = False
     caller_tag: str = ""
+
+    def take_body(self) -> bytes:
+        """The body, once; empty afterwards."""
+        body, self.body = self.body, b""
+        return body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

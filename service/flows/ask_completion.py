@@ -184,25 +184,41 @@ class AskCompletion:
 
     async def _open(self, ask: Ask, key: AskKey, caller_id: str) -> Answer:
         escrow_id = self._opening.new_id()
-        stored: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
-
-        async def opening(*, at_once: bool) -> JustOpened:
-            opened = await self._opening.open(
-                ask.request, escrow_id=escrow_id, ask=key, caller_id=caller_id, at_once=at_once
-            )
-            stored.set_result(opened.escrow)
-            return opened
-
-        run = self._runs.begin(escrow_id, opening)
         if ask.respond_async:
-            await asyncio.wait((stored, run), return_when=asyncio.FIRST_COMPLETED)
-            escrow = stored.result() if stored.done() else run.result()
-            return self._accepted(escrow, caller_id)
+            return self._accepted(await self._stored(ask, key, caller_id, escrow_id), caller_id)
+        run = self._begin(ask, key, caller_id, escrow_id)
         escrow = await self._follow_run.finished(run, escrow_id, wait_s=self._waits.first_s)
         answer = await self._judged(own_verdict(escrow), escrow, caller_id)
         if answer is None:
             raise errors.CompletionGone(GONE)
         return answer
+
+    def _begin(
+        self,
+        ask: Ask,
+        key: AskKey,
+        caller_id: str,
+        escrow_id: str,
+        stored: asyncio.Future[Escrow] | None = None,
+    ) -> asyncio.Future[Escrow]:
+        """The run that opens this escrow; `stored` is told when it is in the books."""
+
+        async def opening(*, at_once: bool) -> JustOpened:
+            opened = await self._opening.open(
+                ask.request, escrow_id=escrow_id, ask=key, caller_id=caller_id, at_once=at_once
+            )
+            if stored is not None:
+                stored.set_result(opened.escrow)
+            return opened
+
+        return self._runs.begin(escrow_id, opening)
+
+    async def _stored(self, ask: Ask, key: AskKey, caller_id: str, escrow_id: str) -> Escrow:
+        """The escrow as it was opened, while its run goes on."""
+        stored: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
+        run = self._begin(ask, key, caller_id, escrow_id, stored)
+        await asyncio.wait((stored, run), return_when=asyncio.FIRST_COMPLETED)
+        return stored.result() if stored.done() else run.result()
 
     async def _judged(self, decided: Verdict, escrow: Escrow, caller_id: str) -> Answer | None:
         match decided:

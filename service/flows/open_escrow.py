@@ -130,7 +130,7 @@ class OpenEscrow:
             )
         )
         return JustOpened(
-            escrow=escrow, request=run_request(escrow, request.body), wrapped_key=wrapped_key
+            escrow=escrow, request=run_request(escrow, request.take_body()), wrapped_key=wrapped_key
         )
 
     async def _standing(self, ask: AskKey, caller_id: str) -> CallerStanding:
