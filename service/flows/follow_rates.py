@@ -59,6 +59,12 @@ class MedianRates:
             )
             raise RateJumped(message, retry_after_s=max(1, self._terms.settle_ms // 1_000))
 
+    @property
+    def cut(self) -> tuple[str, ...]:
+        """The sources whose last reading is fresh and too far from the median."""
+        found = self._fresh()
+        return found.cut if isinstance(found, AgreedRate) else ()
+
     def standing(self) -> RateStanding:
         """See the port."""
         found, paused_at_ms = self._fresh(), self._watch.paused_at_ms
