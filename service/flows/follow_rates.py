@@ -39,6 +39,7 @@ class MedianRates:
         self._terms = terms
         self._readings: dict[str, Reading] = {}
         self._found: AgreedRate | NoAgreement = NoAgreement(why="no source has been asked yet")
+        self._last: ExchangeRate | None = None
         self._watch = JumpWatch()
         self._told = _Conditions()
 
@@ -46,9 +47,14 @@ class MedianRates:
         """See the port. Judged anew only when what was agreed on has grown too old."""
         found = self._fresh()
         if isinstance(found, NoAgreement):
-            message = f"There is no exchange rate to price with now: {found.why}. Try again soon."
-            raise RateStale(message, retry_after_s=_RETRY_STALE_S)
+            raise _stale(found)
         return found.rate
+
+    def shown(self) -> ExchangeRate:
+        """See the port."""
+        if self._last is None:
+            raise _stale(NoAgreement(why="none has been found yet"))
+        return self._last
 
     def check_post_paid(self) -> None:
         """See the port."""
@@ -94,7 +100,12 @@ class MedianRates:
             found.rate.fetched_at_ms, terms=self._terms, now_ms=now_ms
         ):
             found = self._found = self._agreed(now_ms)
+            self._keep(found)
         return found
+
+    def _keep(self, found: AgreedRate | NoAgreement) -> None:
+        if isinstance(found, AgreedRate):
+            self._last = found.rate
 
     def _agreed(self, now_ms: int) -> AgreedRate | NoAgreement:
         return agreed_rate(tuple(self._readings.values()), terms=self._terms, now_ms=now_ms)
@@ -102,6 +113,7 @@ class MedianRates:
     def _judge(self) -> None:
         now_ms = self._clock.now_ms()
         found = self._found = self._agreed(now_ms)
+        self._keep(found)
         agreed = found if isinstance(found, AgreedRate) else None
         rate = None if agreed is None else agreed.rate
         self._watch = watched(self._watch, rate, terms=self._terms, now_ms=now_ms)
@@ -112,6 +124,11 @@ class MedianRates:
             for source in self._sources:
                 why = "is too far from the median" if source.name in agreed.cut else None
                 self._told.tell(f"{source.name} among the others", why)
+
+
+def _stale(found: NoAgreement) -> RateStale:
+    message = f"There is no exchange rate to price with now: {found.why}. Try again soon."
+    return RateStale(message, retry_after_s=_RETRY_STALE_S)
 
 
 class _Conditions:

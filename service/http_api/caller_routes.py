@@ -62,12 +62,12 @@ class CallerRoutes:
         return json_answer(OK, {"data": generation_document(escrow)}, (PRIVATE,))
 
     async def credits(self, request: HttpRequest) -> PlainAnswer:
-        """OpenRouter's totals in USD at today's rate, and the ledger's own figures in msat."""
+        """OpenRouter's totals in USD at the last rate there was, and the ledger's own figures in msat."""
         caller_id = await self._askers.caller(request)
         if caller_id is None:
             return await self._askers.top_up_first(request, caller_id=None)
         standing = await self._parts.books.standing(caller_id)
-        rate = await self._parts.rates.current()
+        rate = self._parts.rates.shown()
         usage_msat = standing.spent_credit_msat + standing.settled_msat
         held_msat = standing.credited_msat - standing.spent_credit_msat
         usage_pusd = pusd_from_msat(usage_msat, rate)

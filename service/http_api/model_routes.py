@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from service.domain.completions import Model
-from service.domain.errors import DependencyFault, RateStale
+from service.domain.errors import DependencyFault
 from service.domain.money import ExchangeRate, btc_usd_text, usd_text
 from service.domain.pricing import PriceTerms, unit_price_msat_text, unit_price_pusd
 from service.http_api.asgi_io import HttpRequest
@@ -33,20 +33,12 @@ class ModelRoutes:
         self._answer: PlainAnswer | None = None
 
     async def models(self, _request: HttpRequest) -> PlainAnswer:
-        """Everything on offer, at the last rate while there is none to sell at.
-
-        Raises DependencyFault before the first list, RateStale before the first rate.
-        """
+        """Everything on offer. Raises DependencyFault before the first list, RateStale."""
         refreshed_at_ms = self._parts.catalogue.refreshed_at_ms
         if refreshed_at_ms is None:
             message = "The upstream's price list is not here yet; try again in a moment."
             raise DependencyFault(message, retry_after_s=5)
-        try:
-            rate = await self._parts.rates.current()
-        except RateStale:
-            if self._answer is None:
-                raise
-            return self._answer
+        rate = self._parts.rates.shown()
         key = (refreshed_at_ms, rate.usd_micro_per_btc, rate.source)
         if self._answer is None or key != self._key:
             self._answer = self._written(rate)

@@ -28,6 +28,12 @@ class ExchangeRates(Protocol):
     async def current(self) -> ExchangeRate:
         """A rate fresh enough to price with. Raises RateStale."""
 
+    def shown(self) -> ExchangeRate:
+        """The last rate there was, however old: to show amounts in USD with, never to price.
+
+        Raises RateStale before the first.
+        """
+
     def check_post_paid(self) -> None:
         """Return when new asks may be paid afterwards. Raises RateJumped."""
 

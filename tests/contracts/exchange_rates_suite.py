@@ -30,6 +30,15 @@ class ExchangeRatesSuite:
         assert standing.agreeing >= 1
         assert (standing.why, standing.paused_at_ms) == ("", None)
 
+    async def test_what_is_shown_is_the_last_there_was(
+        self, rates: ExchangeRates, clock: FakeClock
+    ) -> None:
+        """However old it has grown: it is for showing."""
+        await rates.refresh()
+        rate = await rates.current()
+        clock.advance(3_600)
+        assert rates.shown().usd_micro_per_btc == rate.usd_micro_per_btc
+
     async def test_a_quiet_rate_pauses_nothing(
         self, rates: ExchangeRates, clock: FakeClock
     ) -> None:

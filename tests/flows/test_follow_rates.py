@@ -25,6 +25,8 @@ async def test_before_the_first_look_there_is_no_rate(market: RateMarket) -> Non
         await market.rates.current()
     assert refused.value.retry_after_s == 30
     assert market.rates.standing().rate is None
+    with pytest.raises(RateStale, match="none has been found yet"):
+        market.rates.shown()
 
 
 async def test_every_source_is_asked_at_once(market: RateMarket) -> None:

@@ -41,6 +41,7 @@ from service.wiring.parts import Parts
 from service.wiring.settings import PREFIX, read_settings
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
+from tests.fakes.rate_sources import RateMarket
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import PRICED_MODEL
 from tests.http_api.asgi_caller import ADDRESS, AsgiCaller, Reply
@@ -194,13 +195,17 @@ async def open_face(
     limits: FaceLimits | None = None,
     trusted_proxies: tuple[str, ...] = (),
     pings: Mapping[str, Ping] | None = None,
+    market: RateMarket | None = None,
     **settings: str,
 ) -> AsyncIterator[FaceRig]:
     """A face in a folder of the test's own; `settings` by their names without the prefix.
 
-    `pings` are asked beside those of the real parts.
+    `pings` are asked beside those of the real parts. `market` brings its rates, and its clock,
+    which has to leap.
     """
-    clock, books, upstream = FakeClock(leaping=True), FakeBooks(), FakeUpstream()
+    books, upstream = FakeBooks(), FakeUpstream()
+    clock = market.clock if market else FakeClock(leaping=True)
+    static = StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=clock)
     environ = {"RATE_USD_PER_BTC": "94000.5", "IDENTICAL_WAIT_S": "0.02", **settings}
     node = DevNode(path=folder / "node.log", network=NETWORK, alias="tests", clock=clock)
     keys = derived_keys(b"\x01" * 32)
@@ -210,7 +215,7 @@ async def open_face(
         node=node,
         ours=OurNode(await node.identity()),
         upstream=upstream,
-        rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=clock),
+        rates=market.rates if market else static,
         clock=clock,
         identifiers=KeyedIdentifiers(preimage_key=keys.preimage, clock=clock),
         sealer=AesSealer(wrapping_key=keys.wrapping),
