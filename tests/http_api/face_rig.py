@@ -184,6 +184,10 @@ class FaceRig:
         return self.last
 
 
+def _static(clock: FakeClock) -> StaticRate:
+    return StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=clock)
+
+
 def _headers(token: str | None, headers: Mapping[str, str] | None) -> dict[str, str]:
     return {**({"Authorization": token} if token else {}), **(headers or {})}
 
@@ -200,12 +204,10 @@ async def open_face(
 ) -> AsyncIterator[FaceRig]:
     """A face in a folder of the test's own; `settings` by their names without the prefix.
 
-    `pings` are asked beside those of the real parts. `market` brings its rates, and its clock,
-    which has to leap.
+    `pings` are asked beside those of the real parts; `market` brings rates and a leaping clock.
     """
     books, upstream = FakeBooks(), FakeUpstream()
     clock = market.clock if market else FakeClock(leaping=True)
-    static = StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=clock)
     environ = {"RATE_USD_PER_BTC": "94000.5", "IDENTICAL_WAIT_S": "0.02", **settings}
     node = DevNode(path=folder / "node.log", network=NETWORK, alias="tests", clock=clock)
     keys = derived_keys(b"\x01" * 32)
@@ -215,7 +217,7 @@ async def open_face(
         node=node,
         ours=OurNode(await node.identity()),
         upstream=upstream,
-        rates=market.rates if market else static,
+        rates=market.rates if market else _static(clock),
         clock=clock,
         identifiers=KeyedIdentifiers(preimage_key=keys.preimage, clock=clock),
         sealer=AesSealer(wrapping_key=keys.wrapping),
