@@ -80,8 +80,9 @@ class OpenEscrow:
         commit.
 
         Raises NodeUnavailable, ModelNotOffered, RequestInvalid (more tokens than the model has),
-        RateStale, CallerBlocked, ExposureExceeded (nothing was spent), and StaleEscrow when the
-        same ask was opened by somebody else meanwhile.
+        RateStale, RateJumped (when credit does not cover it wholly), CallerBlocked,
+        ExposureExceeded (nothing was spent), and StaleEscrow when the same ask was opened by
+        somebody else meanwhile.
         """
         self._node_gate.check()
         for _ in range(TRIES - 1):
@@ -152,12 +153,15 @@ class OpenEscrow:
             rate=rate,
             terms=self._price_terms,
         )
+        credit_msat = min(max(standing.available_msat, 0), ceiling.price_msat)
+        if credit_msat < ceiling.price_msat:
+            self._rates.check_post_paid()
         return Quote(
             model=request.model,
             max_tokens=max_tokens,
             ceiling_pusd=ceiling.cost_pusd,
             ceiling_msat=ceiling.price_msat,
-            credit_reserved_msat=min(max(standing.available_msat, 0), ceiling.price_msat),
+            credit_reserved_msat=credit_msat,
             newcomer=self._exposure.is_newcomer(standing.settled_msat),
             day=utc_day(now_ms),
             rate=rate,

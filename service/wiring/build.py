@@ -76,6 +76,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         runs_max=settings.run.runs_max,
     )
     parts.metrics.active_runs.set_function(lambda: runner.active)
+    parts.metrics.watch_rate(parts.rates.standing, parts.clock.now_ms)
     recover = Recover(books=parts.books, runs=runner, settlements=settlements)
     catalogue = ModelCatalogue(
         upstream=parts.upstream, clock=parts.clock, allowed=settings.upstream.models
