@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from service.domain import errors
 from service.domain.asks import Verdict, own_verdict, verdict
 from service.domain.completions import CompletionRequest
-from service.domain.escrow_record import AskKey, Escrow, EscrowState, Failure
+from service.domain.escrow_record import AskKey, Escrow, EscrowState
 from service.domain.retention import Retention
 from service.flows.deliver_completion import DeliverCompletion
+from service.flows.escrow_faults import failure_fault, waiting_fault
 from service.flows.follow_run import FollowRun
 from service.flows.open_escrow import OpenEscrow
 from service.flows.settle_invoice import SettleInvoice
@@ -273,32 +274,3 @@ def _anew(own: Escrow, ask: Ask) -> bool:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def waiting_fault(escrow: Escrow) -> errors.DependencyFault:
-    """Why an escrow is not yet payable."""
-    if escrow.state is EscrowState.COSTED:
-        message = "The Lightning node does not answer just now; repeat the same request."
-        return errors.NodeUnavailable(message, retry_after_s=5)
-    message = (
-        "The completion is running or its cost is still being looked up. Repeat the same request: "
-        "it finds this one, and nothing runs twice."
-    )
-    return errors.CostPending(message, retry_after_s=2)
-
-
-def failure_fault(failure: Failure | None) -> errors.CobotMeterError:
-    """The error that a failed escrow's asks are answered with."""
-    if failure is None:
-        return errors.UpstreamFailed("The completion failed; ask again.")
-    match failure.code:
-        case errors.UpstreamRefused.code:
-            return errors.UpstreamRefused(failure.message, status=failure.status)
-        case errors.UpstreamUnreachable.code:
-            return errors.UpstreamUnreachable(failure.message)
-        case errors.OutcomeUnknown.code:
-            return errors.OutcomeUnknown(failure.message)
-        case errors.InvoiceRefused.code:
-            return errors.InvoiceRefused(failure.message)
-        case _:
-            return errors.UpstreamFailed(failure.message)
