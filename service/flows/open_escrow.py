@@ -7,23 +7,20 @@ HTTP, or what happens to the escrow next.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 
 from service.domain.callers import CallerStanding, ExposureTerms
-from service.domain.completions import CompletionRequest, tokens_allowed
+from service.domain.completions import CompletionRequest
 from service.domain.errors import CallerBlocked, ExposureExceeded
-from service.domain.escrow_record import AskKey, Escrow, EscrowState, Quote
+from service.domain.escrow_record import AskKey, Escrow, EscrowState
 from service.domain.ledger import StoredBodies
-from service.domain.pricing import PriceTerms, ceiling_for
 from service.domain.transitions import open_escrow
 from service.flows.node_gate import NodeGate
-from service.flows.offer_models import ModelCatalogue
+from service.flows.quote_request import QuoteRequest
 from service.flows.record_event import EventRecorder
 from service.flows.run_completion import request_label, run_request
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.escrow_runs import JustOpened
-from service.ports.exchange_rate import ExchangeRates
 from service.ports.identifiers import Identifiers, Sealer
 from service.ports.replicas import Replicas
 
@@ -38,27 +35,23 @@ class OpenEscrow:
         *,
         books: Books,
         recorder: EventRecorder,
-        catalogue: ModelCatalogue,
-        rates: ExchangeRates,
+        quoting: QuoteRequest,
         identifiers: Identifiers,
         sealer: Sealer,
         clock: Clock,
-        price_terms: PriceTerms,
         exposure: ExposureTerms,
         node_gate: NodeGate,
         replicas: Replicas,
     ) -> None:
-        """`price_terms` and `exposure` are the operator's settings."""
+        """`exposure` is the operator's setting."""
         self._node_gate = node_gate
         self._replicas = replicas
         self._books = books
         self._recorder = recorder
-        self._catalogue = catalogue
-        self._rates = rates
+        self._quoting = quoting
         self._identifiers = identifiers
         self._sealer = sealer
         self._clock = clock
-        self._price_terms = price_terms
         self._exposure = exposure
 
     def new_id(self) -> str:
@@ -111,7 +104,7 @@ class OpenEscrow:
             escrow_id=escrow_id,
             caller_id=caller_id,
             ask=ask,
-            quote=await self._quote(request, standing, now_ms),
+            quote=await self._quoting.quote(request, standing, now_ms=now_ms),
             stream=request.stream,
             opened_at_ms=now_ms,
             changed_at_ms=now_ms,
@@ -138,42 +131,6 @@ class OpenEscrow:
         if ask.nameless:
             return CallerStanding(caller_id=caller_id)  # named a moment ago: nobody's yet
         return await self._books.standing(caller_id)
-
-    async def _quote(
-        self, request: CompletionRequest, standing: CallerStanding, now_ms: int
-    ) -> Quote:
-        model = self._catalogue.offered(request.model)
-        max_tokens = tokens_allowed(request.max_tokens, model)
-        rate = await self._rates.current()
-        ceiling = ceiling_for(
-            prices=(model.price,),
-            prompt_bytes=request.prompt_bytes,
-            message_count=request.message_count,
-            max_tokens=max_tokens,
-            rate=rate,
-            terms=self._price_terms,
-        )
-        credit_msat = min(max(standing.available_msat, 0), ceiling.price_msat)
-        if credit_msat < ceiling.price_msat:
-            self._rates.check_post_paid()
-        return Quote(
-            model=request.model,
-            max_tokens=max_tokens,
-            ceiling_pusd=ceiling.cost_pusd,
-            ceiling_msat=ceiling.price_msat,
-            credit_reserved_msat=credit_msat,
-            newcomer=self._exposure.is_newcomer(standing.settled_msat),
-            day=utc_day(now_ms),
-            rate=rate,
-            terms=self._price_terms,
-            prices=model.price,
-        )
-
-
-def utc_day(now_ms: int) -> str:
-    """The UTC day of a moment, as budgets are named: `2026-11-22`."""
-    moment = dt.datetime.fromtimestamp(now_ms // 1_000, tz=dt.UTC)
-    return moment.date().isoformat()
 
 
 def _with_budget(escrow: Escrow) -> Escrow:

@@ -30,6 +30,7 @@ from service.flows.node_gate import NodeGate
 from service.flows.offer_models import ModelCatalogue
 from service.flows.open_escrow import OpenEscrow
 from service.flows.our_node import OurNode
+from service.flows.quote_request import QuoteRequest
 from service.flows.record_event import EventRecorder, ReleaseGate
 from service.flows.recover import Recover
 from service.flows.run_completion import RunCompletion
@@ -234,12 +235,15 @@ class Process:
         opening = OpenEscrow(
             books=self.books,
             recorder=self.recorder,
-            catalogue=self.catalogue,
-            rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=lasting.clock),
+            quoting=QuoteRequest(
+                catalogue=self.catalogue,
+                rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=lasting.clock),
+                price_terms=PriceTerms(),
+                exposure=exposure,
+            ),
             identifiers=lasting.identifiers,
             sealer=lasting.sealer,
             clock=lasting.clock,
-            price_terms=PriceTerms(),
             exposure=exposure,
             node_gate=NodeGate(),
             replicas=self.replicas,
