@@ -82,13 +82,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     catalogue = ModelCatalogue(
         upstream=parts.upstream, clock=parts.clock, allowed=settings.upstream.models
     )
-    quoting = QuoteRequest(
-        catalogue=catalogue,
-        rates=parts.rates,
-        price_terms=settings.prices,
-        exposure=settings.exposure,
-    )
-    opening = _opening(settings, parts, recorder, quoting, node_gate)
+    opening = _opening(settings, parts, recorder, _quoting(settings, parts, catalogue), node_gate)
     return Service(
         settings=settings,
         parts=parts,
@@ -183,6 +177,15 @@ def _driver(
         deliveries=deliveries,
         clock=parts.clock,
         retention=parts.retention,
+    )
+
+
+def _quoting(settings: Settings, parts: Parts, catalogue: ModelCatalogue) -> QuoteRequest:
+    return QuoteRequest(
+        catalogue=catalogue,
+        rates=parts.rates,
+        price_terms=settings.prices,
+        exposure=settings.exposure,
     )
 
 

@@ -15,13 +15,13 @@ from tests.end_to_end.live import ask_body
 from tests.fakes.rate_services import RateServices, rate_services
 
 MEDIAN = "median:bitstamp,coinbase,kraken,mempool"
-TRIES, PAUSE_S = 500, 0.02
+TRIES, PAUSE_S = 2_000, 0.02
 
 
 async def until_ready(http: httpx.AsyncClient, url: str) -> None:
     """Wait until every part answers, the rate among them."""
     for _ in range(TRIES):
-        if (await http.get(f"{url}/readyz")).json()["parts"]["rate"]["ok"]:
+        if (await http.get(f"{url}/readyz")).status_code == httpx.codes.OK:
             return
         await asyncio.sleep(PAUSE_S)
     raise AssertionError("never ready")
