@@ -124,6 +124,7 @@ def _failed(escrow: Escrow, event: on.UpstreamFailed, at_ms: int, _retention: Re
         "cost": event.cost if event.charged else None,
         "lookup_at_ms": at_ms if awaited else None,
         "keep_until_ms": None,
+        "continued_as": event.continued_as,
         **resolved_hold,
     }
 
@@ -135,6 +136,7 @@ def _unknown(
         "failure": event.failure,
         "lookup_at_ms": at_ms if escrow.generation_id else None,
         "keep_until_ms": None,
+        "continued_as": event.continued_as,
     }
 
 

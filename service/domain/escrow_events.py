@@ -41,18 +41,23 @@ class CompletionReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamFailed:
-    """The upstream's: it failed. `charged` False is certain; `cost` when it said one."""
+    """The upstream's: it failed. `charged` False is certain; `cost` when it said one.
+
+    `continued_as` is the escrow in which the next model is asked.
+    """
 
     failure: Failure
     charged: bool
     cost: Cost | None = None
+    continued_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeUnknown:
-    """Nobody's yet: it may have run and may have charged."""
+    """Nobody's yet: it may have run and may have charged. `continued_as` as in a failure."""
 
     failure: Failure
+    continued_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,12 +87,31 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """Why another model than the one that was asked for is run: `reason` is an error's code.
+
+    `continues` is the escrow of the attempt before, None when nothing was attempted.
+    """
+
+    asked_model: str
+    reason: str
+    continues: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """A cost with its raw number text and standing."""
+    """A cost with its raw number text and standing, and what the upstream said with it.
+
+    `provider` and `model` are who served, empty when unsaid; `record_sha256` is the digest of the
+    raw record, empty for what only the answer said.
+    """
 
     cost_pusd: int
     text: str
     standing: CostStanding
+    provider: str = ""
+    model: str = ""
+    record_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +142,8 @@ class Escrow:
     invoice is asked for. `paid_msat` is what the node received. `lookup_at_ms` is when the cost
     is looked up next, None when nothing is awaited. `keep_until_ms` is when the bodies' key is
     dropped, None when no key is kept. `requested_by` is the process that asked the upstream.
+    `fallback` says why this is not the model that was asked for, and `continued_as` is the escrow
+    of the next attempt after this one failed.
     """
 
     escrow_id: str
@@ -153,6 +174,13 @@ class Escrow:
     failure: Failure | None = None
     keep_until_ms: int | None = None
     requested_by: str | None = None
+    fallback: Fallback | None = None
+    continued_as: str | None = None
+
+    @property
+    def asked_model(self) -> str:
+        """The model that the caller asked for."""
+        return self.fallback.asked_model if self.fallback else self.quote.model
 
     @property
     def due_msat(self) -> int:

@@ -25,7 +25,14 @@ _NESTED: Mapping[str, type[Cost | Failure | IssuedInvoice | Run]] = {
     "run": Run,
 }
 # Facts that entries from before a version lack, and what was true then.
-_SINCE_LATER: Mapping[str, object] = {"requested_by": None, "adoption": None}
+_SINCE_LATER: Mapping[str, object] = {
+    "requested_by": None,
+    "adoption": None,
+    "continued_as": None,
+    "cost.provider": "",
+    "cost.model": "",
+    "cost.record_sha256": "",
+}
 
 
 def event_kinds() -> frozenset[str]:
@@ -54,10 +61,14 @@ def _told(name: str, facts: Mapping[str, object]) -> object:
     if name in facts:
         return facts[name]
     if nested is None:
-        return _SINCE_LATER[name] if name in _SINCE_LATER else facts[name]
+        return _fact(name, facts)
     parts: dict[str, Any] = {
-        part.name: facts[f"{name}.{part.name}"] for part in dataclasses.fields(nested)
+        part.name: _fact(f"{name}.{part.name}", facts) for part in dataclasses.fields(nested)
     }
     if nested is Cost:
         parts["standing"] = CostStanding(str(parts["standing"]))
     return nested(**parts)
+
+
+def _fact(name: str, facts: Mapping[str, object]) -> object:
+    return _SINCE_LATER[name] if name in _SINCE_LATER and name not in facts else facts[name]

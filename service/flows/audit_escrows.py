@@ -179,6 +179,7 @@ def as_opened(row: Escrow) -> Escrow:
         state=EscrowState.OPENED,
         version=1,
         budget_held_pusd=0 if covered else quote.ceiling_pusd,
+        fallback=row.fallback,
     )
 
 

@@ -19,6 +19,7 @@ from service.domain.escrow_record import (
     Escrow,
     EscrowState,
     Failure,
+    Fallback,
     IssuedInvoice,
     Quote,
     Run,
@@ -91,7 +92,14 @@ _RUN = {
     "prompt_tokens": "prompt_tokens",
     "completion_tokens": "completion_tokens",
 }
-_COST = {"cost_pusd": "cost_pusd", "cost_text": "text", "cost_standing": "standing.value"}
+_COST = {
+    "cost_pusd": "cost_pusd",
+    "cost_text": "text",
+    "cost_standing": "standing.value",
+    "cost_provider": "provider",
+    "cost_model": "model",
+    "cost_sha256": "record_sha256",
+}
 _INVOICE = {
     "payment_request": "payment_request",
     "invoice_msat": "amount_msat",
@@ -99,13 +107,17 @@ _INVOICE = {
 }
 _FAILURE = {"failure_code": "code", "failure_message": "message", "failure_status": "status"}
 
-FIXED_COLUMNS = tuple(_FIXED)
+_FALLBACK = {"asked_model": "asked_model", "fallback_reason": "reason", "continues": "continues"}
+_WHO = ("requested_by", "continued_as")
+
+FIXED_COLUMNS = (*_FIXED, *_FALLBACK)
 _MOVING = (*_STATE, *_RUN, *_COST, *_INVOICE, *_FAILURE)
-MOVING_COLUMNS = (*_MOVING, "requested_by", "occupies_ask", "due_at_ms")
+MOVING_COLUMNS = (*_MOVING, *_WHO, "occupies_ask", "due_at_ms")
 NAME_COLUMNS = ("generation_id", "payment_hash")
-ESCROW_COLUMNS = (*FIXED_COLUMNS, *_MOVING, *NAME_COLUMNS, "requested_by")
+ESCROW_COLUMNS = (*_FIXED, *_MOVING, *NAME_COLUMNS, *_WHO, *_FALLBACK)
 
 _fixed = attrgetter(*_FIXED.values())
+_fallback = attrgetter(*_FALLBACK.values())
 _state = attrgetter(*_STATE.values())
 named_values = attrgetter(*NAME_COLUMNS)
 _PARTS = tuple(
@@ -121,7 +133,8 @@ _PARTS = tuple(
 
 def fixed_values(escrow: Escrow) -> Row:
     """The values of FIXED_COLUMNS."""
-    return tuple(_fixed(escrow))
+    fallback = escrow.fallback
+    return (*_fixed(escrow), *(_fallback(fallback) if fallback else (None, None, None)))
 
 
 def moving_values(escrow: Escrow, retention: Retention) -> Row:
@@ -130,7 +143,8 @@ def moving_values(escrow: Escrow, retention: Retention) -> Row:
     for name, fields, absent in _PARTS:
         part = getattr(escrow, name)
         values += absent if part is None else fields(part)
-    values += (escrow.requested_by, int(escrow.occupies_ask), due_at_ms(escrow, retention))
+    values += (escrow.requested_by, escrow.continued_as)
+    values += (int(escrow.occupies_ask), due_at_ms(escrow, retention))
     return values
 
 
@@ -140,7 +154,7 @@ def escrow_from_row(row: Row) -> Escrow:
     stream, state, changed_at_ms, version, lookups, lookup_at_ms = row[27:33]
     priced_pusd, price_msat, credit_used_msat, budget_hold, budget_held_pusd = row[33:38]
     attempt, paid_msat, settle_index, settled_at_ms, keep_until_ms = row[38:43]
-    generation_id, payment_hash, requested_by = row[57:60]
+    generation_id, payment_hash, requested_by, continued_as = row[60:64]
     return Escrow(
         escrow_id=escrow_id,
         caller_id=caller_id,
@@ -153,7 +167,7 @@ def escrow_from_row(row: Row) -> Escrow:
         version=version,
         generation_id=generation_id,
         run=_run(row[43:48]),
-        cost=_cost(row[48:51]),
+        cost=_cost(row[48:54]),
         lookups=lookups,
         lookup_at_ms=lookup_at_ms,
         priced_pusd=priced_pusd,
@@ -163,13 +177,15 @@ def escrow_from_row(row: Row) -> Escrow:
         budget_held_pusd=budget_held_pusd,
         attempt=attempt,
         payment_hash=payment_hash,
-        invoice=_invoice(row[51:54]),
+        invoice=_invoice(row[54:57]),
         paid_msat=paid_msat,
         settle_index=settle_index,
         settled_at_ms=settled_at_ms,
-        failure=_failure(row[54:57]),
+        failure=_failure(row[57:60]),
         keep_until_ms=keep_until_ms,
         requested_by=requested_by,
+        fallback=_fallback_of(row[64:67]),
+        continued_as=continued_as,
     )
 
 
@@ -228,10 +244,24 @@ def _run(row: Row) -> Run | None:
 
 
 def _cost(row: Row) -> Cost | None:
-    cost_pusd, text, standing = row
+    cost_pusd, text, standing, provider, model, record_sha256 = row
     if cost_pusd is None:
         return None
-    return Cost(cost_pusd=cost_pusd, text=text, standing=CostStanding(standing))
+    return Cost(
+        cost_pusd=cost_pusd,
+        text=text,
+        standing=CostStanding(standing),
+        provider=provider or "",
+        model=model or "",
+        record_sha256=record_sha256 or "",
+    )
+
+
+def _fallback_of(row: Row) -> Fallback | None:
+    asked_model, reason, continues = row
+    if asked_model is None:
+        return None
+    return Fallback(asked_model=asked_model, reason=reason, continues=continues)
 
 
 def _invoice(row: Row) -> IssuedInvoice | None:

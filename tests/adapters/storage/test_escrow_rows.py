@@ -22,7 +22,7 @@ from service.adapters.storage.ledger_rows import (
     topup_moving_values,
 )
 from service.adapters.storage.tables import ESCROW, TOPUP
-from service.domain.escrow_record import Escrow, Quote
+from service.domain.escrow_record import Cost, Escrow, Fallback, Quote
 from service.domain.escrow_schedule import due_at_ms
 from service.domain.money import ExchangeRate
 from service.domain.retention import Retention
@@ -34,7 +34,27 @@ RATES = st.builds(
     source=st.text(),
     fetched_at_ms=st.integers(),
 )
-ESCROWS = st.builds(Escrow, quote=st.builds(Quote, rate=RATES))
+ESCROWS = st.builds(
+    Escrow,
+    quote=st.builds(Quote, rate=RATES),
+    cost=st.none() | st.builds(Cost, provider=..., model=..., record_sha256=...),
+    **dict.fromkeys(
+        (
+            "generation_id",
+            "run",
+            "lookup_at_ms",
+            "payment_hash",
+            "invoice",
+            "settled_at_ms",
+            "failure",
+            "keep_until_ms",
+            "requested_by",
+            "continued_as",
+        ),
+        ...,
+    ),
+    fallback=st.none() | st.builds(Fallback, continues=...),
+)
 
 
 @given(escrow=ESCROWS)
@@ -44,9 +64,11 @@ def test_an_escrow_survives_its_row(escrow: Escrow) -> None:
     moving = dict(zip(MOVING_COLUMNS, moving_values(escrow, retention), strict=True))
     assert moving.pop("occupies_ask") == int(escrow.occupies_ask)
     assert moving.pop("due_at_ms") == due_at_ms(escrow, retention)
-    row = (*fixed_values(escrow), *moving.values(), *named_values(escrow))
-    assert len(row) == len(ESCROW_COLUMNS)
-    assert escrow_from_row(row) == escrow
+    fixed = zip(FIXED_COLUMNS, fixed_values(escrow), strict=True)
+    names = zip(NAME_COLUMNS, named_values(escrow), strict=True)
+    columns = {**dict(fixed), **moving, **dict(names)}
+    assert columns.keys() == set(ESCROW_COLUMNS)
+    assert escrow_from_row(tuple(columns[name] for name in ESCROW_COLUMNS)) == escrow
 
 
 @given(topup=st.from_type(Topup))
