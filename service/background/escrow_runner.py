@@ -78,13 +78,15 @@ class EscrowRunner:
 
     async def _run(self, escrow_id: str, run: asyncio.Future[Escrow]) -> None:
         """Supervised, so that one escrow's bug does not end the process and with it all others."""
+        names = [escrow_id]
         try:
-            await self._supervisor.once("escrow run", lambda: self._take_turn(escrow_id, run))
+            await self._supervisor.once("escrow run", lambda: self._take_turn(names, run))
         except asyncio.CancelledError:
             run.set_exception(Draining("This service is restarting; repeat the same request."))
             raise
         finally:
-            del self._runs[escrow_id]
+            for name in names:
+                del self._runs[name]
             self._openings.pop(escrow_id, None)
             if not run.done():
                 run.set_exception(
@@ -92,14 +94,26 @@ class EscrowRunner:
                 )
             run.exception()  # retrieved: a run that nobody waits for is no warning
 
-    async def _take_turn(self, escrow_id: str, run: asyncio.Future[Escrow]) -> None:
+    async def _take_turn(self, names: list[str], run: asyncio.Future[Escrow]) -> None:
+        """`names` gains the escrows in which it goes on: who joins those joins this run."""
+        escrow_id = names[0]
+
+        def continued(next_id: str) -> None:
+            names.append(next_id)
+            self._runs[next_id] = run
+
         just_opened = None
         try:
             if self._slots.locked():
                 just_opened = await self._opened(escrow_id, at_once=False)
             async with self._slots:
                 just_opened = just_opened or await self._opened(escrow_id, at_once=True)
-                run.set_result(await self._driver.drive(escrow_id, just_opened=just_opened))
+                escrow = await self._driver.drive(
+                    escrow_id,
+                    just_opened=just_opened,
+                    continued=continued,
+                )
+                run.set_result(escrow)
         except _OpeningRefused as refused:
             run.set_exception(refused.why)
         except CobotMeterError as error:

@@ -72,13 +72,17 @@ class GenerationCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model on offer; `document` is the upstream's own JSON object for it."""
+    """One model on offer; `document` is the upstream's own JSON object for it.
+
+    Models of one `upstream` share an account: what is wrong with it is wrong for all of them.
+    """
 
     model_id: str
     price: ModelPrice
     context_length: int
     max_completion_tokens: int
     document: bytes
+    upstream: str = "openrouter"
 
 
 def tokens_allowed(asked: int, model: Model) -> int:

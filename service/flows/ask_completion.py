@@ -167,7 +167,8 @@ class AskCompletion:
             escrow.invoice is not None
             and self._clock.now_ms() >= escrow.invoice.expires_at_s * 1_000
         )
-        if decided is Verdict.WAIT or (decided is Verdict.CHALLENGE and expired):
+        goes_on = escrow.continued_as is not None
+        if decided is Verdict.WAIT or goes_on or (decided is Verdict.CHALLENGE and expired):
             if ask.respond_async:
                 return self._accepted(escrow, caller_id)
             escrow = await self._follow_run.joined(escrow.escrow_id, wait_s=self._waits.identical_s)

@@ -8,7 +8,16 @@ Must not know: who waits for the result.
 
 from __future__ import annotations
 
-from service.domain.errors import EscrowNotFound, NodeUnavailable, StaleEscrow
+from collections.abc import Callable
+from dataclasses import replace
+
+from service.domain.errors import (
+    CallerFault,
+    DependencyFault,
+    EscrowNotFound,
+    NodeUnavailable,
+    StaleEscrow,
+)
 from service.domain.escrow_events import CostGivenUp
 from service.domain.escrow_record import Escrow, EscrowState
 from service.domain.escrow_schedule import EXPIRY_GRACE_MS, gives_up_at_ms
@@ -16,14 +25,20 @@ from service.domain.retention import Retention
 from service.flows.deliver_completion import DeliverCompletion
 from service.flows.find_cost import FindCost
 from service.flows.issue_invoice import IssueInvoice
+from service.flows.open_escrow import OpenEscrow
 from service.flows.record_event import EventRecorder
-from service.flows.run_completion import RunCompletion
+from service.flows.run_completion import Attempted, RunCompletion
 from service.flows.settle_invoice import SettleInvoice
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.escrow_runs import JustOpened
 
 STEPS_MAX = 32
+Continued = Callable[[str], None]
+
+
+def _nobody_follows(_escrow_id: str) -> None:
+    """For runs that nobody joins by id."""
 
 
 class EscrowDriver:
@@ -40,9 +55,11 @@ class EscrowDriver:
         settlements: SettleInvoice,
         deliveries: DeliverCompletion,
         clock: Clock,
+        openings: OpenEscrow,
         retention: Retention,
     ) -> None:
         """All by name: each is the flow of one or two states."""
+        self._openings = openings
         self._books = books
         self._recorder = recorder
         self._runs = runs
@@ -53,12 +70,34 @@ class EscrowDriver:
         self._clock = clock
         self._retention = retention
 
-    async def drive(self, escrow_id: str, *, just_opened: JustOpened | None = None) -> Escrow:
-        """The escrow where it waits for the outside or has ended. Raises EscrowNotFound."""
-        if just_opened is not None:
-            escrow = await self._first_step(just_opened)
-        else:
-            escrow = await self._read(escrow_id)
+    async def drive(
+        self,
+        escrow_id: str,
+        *,
+        just_opened: JustOpened | None = None,
+        continued: Continued = _nobody_follows,
+    ) -> Escrow:
+        """The escrow where it waits for the outside or has ended. Raises EscrowNotFound.
+
+        What failed and has somebody left to ask goes on in another escrow, which is then the
+        answer; `continued` is told its id before anybody can find it in the books.
+        """
+        if just_opened is None:
+            return await self._driven(await self._read(escrow_id))
+        while True:
+            attempted = await self._first_step(just_opened)
+            next_id = attempted.escrow.continued_as
+            if not attempted.left or next_id is None:
+                return await self._driven(attempted.escrow)
+            continued(next_id)
+            left = replace(just_opened, chain=attempted.left)
+            try:
+                just_opened = await self._openings.next(left, attempted.escrow)
+            except (CallerFault, DependencyFault):
+                return attempted.escrow  # no room for another attempt: the failure stands
+
+    async def _driven(self, escrow: Escrow) -> Escrow:
+        escrow_id = escrow.escrow_id
         for _ in range(STEPS_MAX):
             try:
                 moved = await self._step(escrow)
@@ -71,11 +110,11 @@ class EscrowDriver:
             escrow = moved
         return escrow
 
-    async def _first_step(self, just_opened: JustOpened) -> Escrow:
+    async def _first_step(self, just_opened: JustOpened) -> Attempted:
         try:
             return await self._runs.just_opened(just_opened)
         except StaleEscrow:
-            return await self._read(just_opened.escrow.escrow_id)
+            return Attempted(await self._read(just_opened.escrow.escrow_id))
 
     async def _read(self, escrow_id: str) -> Escrow:
         escrow = await self._books.escrow(escrow_id)

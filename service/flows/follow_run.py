@@ -41,8 +41,12 @@ class FollowRun:
         time = asyncio.get_running_loop().time
         deadline = time() + wait_s
         while await _done(run, wait_s):
-            escrow = run.result()
-            wait_s = deadline - time()
+            escrow = await self._newest(run.result())
+            wait_s = max(deadline - time(), 0.0)
+            if escrow.escrow_id != escrow_id:
+                escrow_id = escrow.escrow_id
+                run = self._runs.start(escrow_id)
+                continue
             if escrow.state is not EscrowState.REQUESTED or wait_s <= 0:
                 return escrow
             await self._wakes.wait(escrow_id, timeout_s=min(wait_s, LOOK_S))
@@ -53,6 +57,15 @@ class FollowRun:
             message = f"there is no escrow {escrow_id[:80]}"
             raise EscrowNotFound(message)
         return found
+
+    async def _newest(self, escrow: Escrow) -> Escrow:
+        """The last attempt that is in the books, where a failed one went on as another."""
+        while escrow.continued_as is not None:
+            later = await self._books.escrow(escrow.continued_as)
+            if later is None:
+                break
+            escrow = later
+        return escrow
 
 
 async def _done(run: asyncio.Future[Escrow], wait_s: float) -> bool:

@@ -6,16 +6,17 @@ HTTP, or what happens to the escrow next.
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 from service.domain.callers import CallerStanding, ExposureTerms
-from service.domain.completions import CompletionRequest
-from service.domain.errors import CallerBlocked, ExposureExceeded
-from service.domain.escrow_record import AskKey, Escrow, EscrowState
+from service.domain.completions import CompletionRequest, Model
+from service.domain.errors import CallerBlocked, EscrowNotFound, ExposureExceeded
+from service.domain.escrow_record import AskKey, Escrow, EscrowState, Fallback, Quote
 from service.domain.ledger import StoredBodies
 from service.domain.transitions import open_escrow
+from service.flows.choose_model import ChooseModel
 from service.flows.node_gate import NodeGate
-from service.flows.quote_request import QuoteRequest
+from service.flows.quote_request import QuoteRequest, utc_day
 from service.flows.record_event import EventRecorder
 from service.flows.run_completion import request_label, run_request
 from service.ports.books import Books
@@ -25,6 +26,8 @@ from service.ports.identifiers import Identifiers, Sealer
 from service.ports.replicas import Replicas
 
 TRIES = 3
+CIRCUIT_OPEN = "circuit_open"
+BLOCKED = "The operator of this service has blocked this caller."
 
 
 class OpenEscrow:
@@ -42,10 +45,12 @@ class OpenEscrow:
         exposure: ExposureTerms,
         node_gate: NodeGate,
         replicas: Replicas,
+        choice: ChooseModel,
     ) -> None:
         """`exposure` is the operator's setting."""
         self._node_gate = node_gate
         self._replicas = replicas
+        self._choice = choice
         self._books = books
         self._recorder = recorder
         self._quoting = quoting
@@ -97,24 +102,94 @@ class OpenEscrow:
     ) -> JustOpened:
         standing = await self._standing(ask, caller_id)
         if standing.blocked:
-            message = "The operator of this service has blocked this caller."
-            raise CallerBlocked(message)
+            raise CallerBlocked(BLOCKED)
+        quote = await self._quoting.quote(request, standing, now_ms=self._clock.now_ms())
+        asked, *_ = models = self._quoting.models(request)
+        chain = self._choice.order(models)
+        fallback = None
+        if chain[0] is not asked:
+            fallback = Fallback(asked_model=asked.model_id, reason=CIRCUIT_OPEN)
+        escrow = self._escrow(
+            escrow_id,
+            caller_id=caller_id,
+            ask=ask,
+            quote=_of_model(quote, chain[0]),
+            stream=request.stream,
+            fallback=fallback,
+            at_once=at_once,
+        )
+        opened = await self._apply(escrow, request.body, standing)
+        request.take_body()
+        return replace(opened, chain=chain, began_ms=escrow.opened_at_ms)
+
+    async def next(self, before: JustOpened, failed: Escrow) -> JustOpened:
+        """What is left of the chain in an escrow of its own, on the terms of the same quote.
+
+        `before` has what is left and the body; `failed` names the new escrow. Raises CallerBlocked,
+        ExposureExceeded and NodeUnavailable, and then the failure stands.
+        """
+        self._node_gate.check()
+        if failed.continued_as is None or failed.failure is None:
+            message = f"{failed.escrow_id} is not to be continued"
+            raise EscrowNotFound(message)
+        standing = await self._standing(failed.ask, failed.caller_id)
+        if standing.blocked:
+            raise CallerBlocked(BLOCKED)
+        chain = self._choice.order(before.chain)
+        quote = replace(
+            _of_model(failed.quote, chain[0]),
+            credit_reserved_msat=min(max(standing.available_msat, 0), failed.quote.ceiling_msat),
+            newcomer=self._exposure.is_newcomer(standing.settled_msat),
+            day=utc_day(self._clock.now_ms()),
+        )
+        escrow = self._escrow(
+            failed.continued_as,
+            caller_id=failed.caller_id,
+            ask=replace(failed.ask, idempotency_key=None),  # the first attempt has it, for ever
+            quote=quote,
+            stream=failed.stream,
+            fallback=Fallback(
+                asked_model=failed.asked_model,
+                reason=failed.failure.code,
+                continues=failed.escrow_id,
+            ),
+            at_once=True,
+        )
+        opened = await self._apply(escrow, before.request.take_body(), standing)
+        return replace(opened, chain=chain, began_ms=before.began_ms)
+
+    def _escrow(
+        self,
+        escrow_id: str,
+        *,
+        caller_id: str,
+        ask: AskKey,
+        quote: Quote,
+        stream: bool,
+        fallback: Fallback | None,
+        at_once: bool,
+    ) -> Escrow:
         now_ms = self._clock.now_ms()
-        escrow = Escrow(
+        # Escrows that credit covers wholly count against no budget.
+        covered = quote.credit_reserved_msat == quote.ceiling_msat
+        return Escrow(
             escrow_id=escrow_id,
             caller_id=caller_id,
             ask=ask,
-            quote=await self._quoting.quote(request, standing, now_ms=now_ms),
-            stream=request.stream,
+            quote=quote,
+            stream=stream,
             opened_at_ms=now_ms,
             changed_at_ms=now_ms,
             state=EscrowState.REQUESTED if at_once else EscrowState.OPENED,
             requested_by=self._replicas.own_id if at_once else None,
             version=1,
+            fallback=fallback,
+            budget_held_pusd=0 if covered else quote.ceiling_pusd,
         )
-        escrow = _with_budget(escrow)
+
+    async def _apply(self, escrow: Escrow, body: bytes, standing: CallerStanding) -> JustOpened:
         wrapped_key = self._sealer.new_key()
-        sealed = self._sealer.seal(wrapped_key, request.body, label=request_label(escrow.escrow_id))
+        sealed = self._sealer.seal(wrapped_key, body, label=request_label(escrow.escrow_id))
         await self._recorder.apply(
             open_escrow(
                 escrow,
@@ -123,9 +198,7 @@ class OpenEscrow:
                 bodies=StoredBodies(wrapped_key=wrapped_key, request=sealed),
             )
         )
-        return JustOpened(
-            escrow=escrow, request=run_request(escrow, request.take_body()), wrapped_key=wrapped_key
-        )
+        return JustOpened(escrow=escrow, request=run_request(escrow, body), wrapped_key=wrapped_key)
 
     async def _standing(self, ask: AskKey, caller_id: str) -> CallerStanding:
         if ask.nameless:
@@ -133,7 +206,6 @@ class OpenEscrow:
         return await self._books.standing(caller_id)
 
 
-def _with_budget(escrow: Escrow) -> Escrow:
-    """Escrows that credit covers wholly count against no budget."""
-    covered = escrow.quote.credit_reserved_msat == escrow.quote.ceiling_msat
-    return dataclasses.replace(escrow, budget_held_pusd=0 if covered else escrow.quote.ceiling_pusd)
+def _of_model(quote: Quote, model: Model) -> Quote:
+    """The quote for another model of the chain: the ceiling is that of them all."""
+    return replace(quote, model=model.model_id, prices=model.price)

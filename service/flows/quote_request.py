@@ -45,12 +45,16 @@ class QuoteRequest:
         self._price_terms = price_terms
         self._exposure = exposure
 
+    def models(self, request: CompletionRequest) -> tuple[Model, ...]:
+        """Every model that may answer, in the caller's order. Raises ModelNotOffered."""
+        return tuple(self._catalogue.offered(name) for name in request.model_chain)
+
     async def offer(self, request: CompletionRequest) -> Offer:
         """The ceiling over every model that may answer.
 
         Raises ModelNotOffered, RequestInvalid (more tokens than a model has) and RateStale.
         """
-        models = tuple(self._catalogue.offered(name) for name in request.model_chain)
+        models = self.models(request)
         max_tokens = min(tokens_allowed(request.max_tokens, model) for model in models)
         rate = await self._rates.current()
         ceiling = ceiling_for(

@@ -1,13 +1,17 @@
 """Run one completion upstream: opened → requested → generated or failed.
 
-The request is committed before it is sent, and what was sent is never sent again. Must not
-know: who asked, what it may cost, or how it is paid.
+The request is committed before it is sent, and what may have been received is never sent to the
+same model again. Must not know: who asked, what it may cost, or how it is paid.
 """
 
 from __future__ import annotations
 
-from service.domain.completions import CompletionRequest, UpstreamCompletion
+import zlib
+from dataclasses import dataclass
+
+from service.domain.completions import CompletionRequest, Model, UpstreamCompletion
 from service.domain.errors import (
+    Broken,
     DependencyFault,
     OutcomeUnknown,
     SealBroken,
@@ -25,17 +29,21 @@ from service.domain.escrow_events import (
 from service.domain.escrow_events import OutcomeUnknown as OutcomeIsUnknown
 from service.domain.escrow_events import UpstreamFailed as UpstreamHasFailed
 from service.domain.escrow_record import Cost, CostStanding, Escrow, EscrowState, Failure, Run
+from service.domain.fallback import BACKOFF_MAX_MS, Step, chain_after, step_after
 from service.domain.ledger import StoredBodies
 from service.domain.money import pusd_from_text
 from service.domain.retention import Retention
+from service.flows.choose_model import ChooseModel
 from service.flows.record_event import EventRecorder
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.escrow_runs import JustOpened
-from service.ports.identifiers import Sealer
+from service.ports.identifiers import Identifiers, Sealer
 from service.ports.replicas import Replicas
+from service.ports.upstream import GenerationStarted as UpstreamStarted
 from service.ports.upstream import Upstream
 
+ATTEMPT_MIN_MS = 1_000
 RESTARTED = Failure(
     code=OutcomeUnknown.code,
     message=(
@@ -65,6 +73,14 @@ def completion_label(escrow_id: str) -> str:
     return f"{escrow_id}/completion"
 
 
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """Where an attempt left its escrow; `left` is who may be asked next, when it failed."""
+
+    escrow: Escrow
+    left: tuple[Model, ...] = ()
+
+
 class RunCompletion:
     """The two states in which the upstream owns the facts."""
 
@@ -75,15 +91,21 @@ class RunCompletion:
         recorder: EventRecorder,
         upstream: Upstream,
         sealer: Sealer,
+        identifiers: Identifiers,
         replicas: Replicas,
+        choice: ChooseModel,
         clock: Clock,
         retention: Retention,
+        timeout_ms: int,
     ) -> None:
-        """Every part is a port or a flow."""
+        """Every part is a port or a flow. `timeout_ms` is shared by all attempts of one ask."""
         self._books = books
         self._recorder = recorder
         self._upstream = upstream
         self._sealer = sealer
+        self._identifiers = identifiers
+        self._choice = choice
+        self._timeout_ms = timeout_ms
         self._replicas = replicas
         self._clock = clock
         self._retention = retention
@@ -94,20 +116,20 @@ class RunCompletion:
             stored = await self._stored(escrow)
         except SealBroken:
             return await self._recorder.record(escrow, Abandoned())
-        return await self.just_opened(stored)
+        return (await self.just_opened(stored)).escrow
 
-    async def just_opened(self, opened: JustOpened) -> Escrow:
+    async def just_opened(self, opened: JustOpened) -> Attempted:
         """The same with the request at hand, which may be requested already or wait its turn."""
         escrow = opened.escrow
         if escrow.state is EscrowState.REQUESTED:
-            return await self._send(escrow, opened.request, opened.wrapped_key)
+            return await self._send(escrow, opened)
         if self._clock.now_ms() - escrow.opened_at_ms > self._retention.abandoned_ms:
-            return await self._recorder.record(escrow, Abandoned())
+            return Attempted(await self._recorder.record(escrow, Abandoned()))
         own_id = self._replicas.own_id
         requested = await self._recorder.record(escrow, UpstreamRequested(requested_by=own_id))
         if requested.state is not EscrowState.REQUESTED or requested.requested_by != own_id:
-            return requested  # another process was first: the request is its to send
-        return await self._send(requested, opened.request, opened.wrapped_key)
+            return Attempted(requested)  # another process was first: the request is its to send
+        return await self._send(requested, opened)
 
     async def orphaned(self, escrow: Escrow) -> Escrow:
         """Requested, and no run of this process owns it: it may have been charged.
@@ -131,7 +153,7 @@ class RunCompletion:
             escrow=escrow, request=run_request(escrow, body), wrapped_key=bodies.wrapped_key
         )
 
-    async def _send(self, escrow: Escrow, request: CompletionRequest, wrapped_key: bytes) -> Escrow:
+    async def _send(self, escrow: Escrow, opened: JustOpened) -> Attempted:
         current = escrow
 
         async def started(generation_id: str) -> None:
@@ -141,19 +163,72 @@ class RunCompletion:
             )
 
         try:
-            completion = await self._upstream.complete(
-                request, price_cap=escrow.quote.prices, on_started=started
-            )
+            completion = await self._completed(escrow, opened, started)
         except DependencyFault as fault:
-            return await self._recorder.record(current, _failure_event(fault))
+            return await self._failed(current, opened, fault)
         sealed = self._sealer.seal(
-            wrapped_key, completion.body, label=completion_label(escrow.escrow_id)
+            opened.wrapped_key, completion.body, label=completion_label(escrow.escrow_id)
         )
-        return await self._recorder.record(
+        received = await self._recorder.record(
             current,
             _received(completion, self._clock.now_ms()),
             bodies=StoredBodies(completion=sealed, drop_request=True),
         )
+        return Attempted(received)
+
+    async def _completed(
+        self, escrow: Escrow, opened: JustOpened, started: UpstreamStarted
+    ) -> UpstreamCompletion:
+        """One attempt, and one more where the first was certainly never run."""
+        model, request = escrow.quote.model, opened.request
+        for first in (True, False):
+            self._choice.tried(model)
+            try:
+                completion = await self._upstream.complete(
+                    request,
+                    price_cap=escrow.quote.prices,
+                    on_started=started,
+                    within_ms=self._within_ms(opened),
+                )
+            except DependencyFault as fault:
+                self._choice.failed(model, fault)
+                if not first or step_after(fault) is not Step.AGAIN:
+                    raise
+                await self._clock.sleep(_pause_s(fault, escrow.escrow_id))
+                request = (await self._stored(escrow)).request
+            else:
+                self._choice.succeeded(model)
+                return completion
+        raise Broken("an attempt ended neither well nor badly")
+
+    async def _failed(
+        self, current: Escrow, opened: JustOpened, fault: DependencyFault
+    ) -> Attempted:
+        """Book the failure, and with it where the chain goes on, if it does."""
+        left = chain_after(fault, opened.chain)
+        if not left or self._left_ms(opened) < ATTEMPT_MIN_MS:
+            return Attempted(await self._recorder.record(current, _failure_event(fault)))
+        opened.request.body = (await self._stored(current)).request.body
+        event = _failure_event(fault, continued_as=self._identifiers.escrow_id())
+        failed = await self._recorder.record(current, event)
+        return Attempted(failed, left if failed.continued_as else ())
+
+    def _left_ms(self, opened: JustOpened) -> int:
+        return opened.began_ms + self._timeout_ms - self._clock.now_ms()
+
+    def _within_ms(self, opened: JustOpened) -> int | None:
+        """Half of what is left while there is somebody else to ask."""
+        if not opened.chain:
+            return None
+        left_ms = max(self._left_ms(opened), ATTEMPT_MIN_MS)
+        return left_ms // 2 if len(opened.chain) > 1 else left_ms
+
+
+def _pause_s(fault: DependencyFault, escrow_id: str) -> float:
+    """As long as was asked for, or a fraction of a second that is another one for every escrow."""
+    if fault.retry_after_s is not None:
+        return float(fault.retry_after_s)
+    return zlib.crc32(escrow_id.encode()) % BACKOFF_MAX_MS / 1_000
 
 
 def _received(completion: UpstreamCompletion, now_ms: int) -> CompletionReceived:
@@ -169,18 +244,20 @@ def _received(completion: UpstreamCompletion, now_ms: int) -> CompletionReceived
     )
 
 
-def _failure_event(fault: DependencyFault) -> EscrowEvent:
+def _failure_event(fault: DependencyFault, *, continued_as: str | None = None) -> EscrowEvent:
     """Certainly not charged, charged with or without a figure, or unknown: never mixed up."""
     status = fault.status if isinstance(fault, UpstreamRefused) else 0
     failure = Failure(code=fault.code, message=fault.message, status=status)
     match fault:
         case UpstreamRefused() | UpstreamUnreachable():
-            return UpstreamHasFailed(failure=failure, charged=False)
+            return UpstreamHasFailed(failure=failure, charged=False, continued_as=continued_as)
         case UpstreamFailed():
             cost = inline_cost(fault.inline_cost)
-            return UpstreamHasFailed(failure=failure, charged=True, cost=cost)
+            return UpstreamHasFailed(
+                failure=failure, charged=True, cost=cost, continued_as=continued_as
+            )
         case OutcomeUnknown():
-            return OutcomeIsUnknown(failure=failure)
+            return OutcomeIsUnknown(failure=failure, continued_as=continued_as)
         case _:
             raise fault
 

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.domain.completions import CompletionRequest
+from service.domain.completions import CompletionRequest, Model
 from service.domain.escrow_record import Escrow
 
 
@@ -14,12 +14,15 @@ from service.domain.escrow_record import Escrow
 class JustOpened:
     """An escrow as it was written a moment ago, so that its run need not read it back.
 
-    `request` is what will be sent, `wrapped_key` what its bodies are sealed with.
+    `request` is what will be sent, `wrapped_key` what its bodies are sealed with. `chain` is its
+    model and those that may be asked after it, within the time that began at `began_ms`.
     """
 
     escrow: Escrow
     request: CompletionRequest
     wrapped_key: bytes
+    chain: tuple[Model, ...] = ()
+    began_ms: int = 0
 
 
 class Opening(Protocol):

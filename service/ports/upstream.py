@@ -25,8 +25,11 @@ class Upstream(Protocol):
         *,
         price_cap: ModelPrice,
         on_started: GenerationStarted,
+        within_ms: int | None = None,
     ) -> UpstreamCompletion:
         """Run once; never repeated by the adapter, since every repeat is a charge.
+
+        `within_ms` bounds the whole time, beside the adapter's own limit.
 
         The request's body may be taken. `on_started` is awaited with the generation id as soon as
         the headers name it, before the answer's body is read. `price_cap` holds the unit prices the

@@ -41,6 +41,7 @@ class Metrics:
         self._rate_age = self._gauge("rate_age_seconds", "Age of the rate; -1 without one")
         self._rate_agreeing = self._gauge("rate_agreeing_sources", "Sources behind the rate")
         self._rate_paused = self._gauge("rate_paused", "1 while a jump pauses post-paid asks")
+        self._circuits = self._gauge("open_circuits", "Models that fail now and come last")
         self.active_runs = Gauge(
             "cobot_meter_active_runs",
             "Escrows being driven right now",
@@ -62,6 +63,13 @@ class Metrics:
         self._rate_age.set_function(age_s)
         self._rate_agreeing.set_function(lambda: standing().agreeing)
         self._rate_paused.set_function(lambda: standing().paused_at_ms is not None)
+
+    def circuit(self, _model_id: str, is_open: bool) -> None:  # noqa: FBT001 - a callback
+        """A model has begun to fail, or has answered again."""
+        if is_open:
+            self._circuits.inc()
+        else:
+            self._circuits.dec()
 
     def observe(self, transition: Transition) -> None:
         """Count one new transition and what it posted to operator accounts."""

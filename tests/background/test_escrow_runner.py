@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
 import pytest
@@ -23,9 +24,18 @@ class ScriptedDriver:
         self.gate = asyncio.Event()
         self.calls: list[str] = []
         self.fault: Exception | None = None
+        self.goes_on_as: tuple[str, ...] = ()
 
-    async def drive(self, escrow_id: str, *, just_opened: JustOpened | None = None) -> Escrow:
+    async def drive(
+        self,
+        escrow_id: str,
+        *,
+        just_opened: JustOpened | None = None,
+        continued: Callable[[str], None],
+    ) -> Escrow:
         self.calls.append(escrow_id)
+        for next_id in self.goes_on_as:
+            continued(next_id)
         await self.gate.wait()
         if self.fault is not None:
             raise self.fault
@@ -95,6 +105,22 @@ async def test_a_bug_in_one_run_is_broken_for_its_waiters_only() -> None:
             await runner.start("esc_1")
         driver.fault = None
         assert str(await runner.start("esc_2")) == "esc_2"
+
+
+async def test_whoever_joins_what_a_run_goes_on_as_joins_the_run() -> None:
+    """Another attempt of the chain has another id, and the same future, until the run ends."""
+    driver = ScriptedDriver()
+    driver.goes_on_as = ("esc_2", "esc_3")
+    async with asyncio.TaskGroup() as tasks:
+        runner = runner_of(driver, tasks, [])
+        run = runner.start("esc_1")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert runner.start("esc_2") is run
+        assert runner.start("esc_3") is run
+        driver.gate.set()
+        await run
+    assert runner.active == 0
 
 
 def just_opened(escrow_id: str) -> JustOpened:

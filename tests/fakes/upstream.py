@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from service.domain.completions import (
     CompletionRequest,
@@ -78,6 +78,8 @@ class FakeUpstream:
         self.usually: Outcome = usually or Completes()
         self.runs: list[FakeRun] = []
         self.posts = 0
+        self.limits_ms: list[int | None] = []
+        self.by_model: dict[str, Outcome] = {}
         self.lookups = 0
         self.spent_pusd = 0
         self.reachable = True
@@ -107,12 +109,14 @@ class FakeUpstream:
         *,
         price_cap: ModelPrice,
         on_started: GenerationStarted,
+        within_ms: int | None = None,
     ) -> UpstreamCompletion:
         self.posts += 1
+        self.limits_ms.append(within_ms)
         self.reached.set()
         await self.open.wait()
         price = self._price(request.model)
-        outcome = self._next_outcome(price)
+        outcome = self._next_outcome(request.model, price)
         self._refuse(outcome)
         _check_cap(price, price_cap)
         if isinstance(outcome, Completes):
@@ -181,7 +185,9 @@ class FakeUpstream:
                 return model.price
         raise UpstreamRefused(f"{model_id} is not a valid model ID", status=400)
 
-    def _next_outcome(self, price: ModelPrice) -> Outcome:
+    def _next_outcome(self, model_id: str, price: ModelPrice) -> Outcome:
+        if model_id in self.by_model:
+            return self.by_model[model_id]
         if self._script:
             return self._script.popleft()
         return Completes(cost="0") if price.free else self.usually
@@ -215,7 +221,10 @@ class FakeUpstream:
         cost_pusd = pusd_from_text(outcome.cost)
         self.runs.append(
             FakeRun(
-                generation_id=generation_id, request=request, price_cap=cap, cost_pusd=cost_pusd
+                generation_id=generation_id,
+                request=replace(request),  # as it was: its body is moved on afterwards
+                price_cap=cap,
+                cost_pusd=cost_pusd,
             )
         )
         self.spent_pusd += cost_pusd

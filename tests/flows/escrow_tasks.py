@@ -44,7 +44,12 @@ class Runs:
         except CobotMeterError:
             del self._tasks[escrow_id]  # its caller hears of it, and nobody else
             raise
-        return await self.driver.drive(escrow_id, just_opened=just_opened)
+        task = self._tasks[escrow_id]
+        return await self.driver.drive(
+            escrow_id,
+            just_opened=just_opened,
+            continued=lambda next_id: self._tasks.update({next_id: task}),
+        )
 
     async def finish(self) -> None:
         """Wait for every run. Raises Killed, and whatever a run should not have raised."""

@@ -21,6 +21,7 @@ from service.domain.pricing import PriceTerms
 from service.domain.retention import Retention
 from service.flows.adopt_node import AdoptNode
 from service.flows.ask_completion import AskCompletion, Waits
+from service.flows.choose_model import ChooseModel
 from service.flows.compare_costs import CompareCosts
 from service.flows.deliver_completion import DeliverCompletion
 from service.flows.drive_escrow import EscrowDriver
@@ -47,6 +48,7 @@ from tests.fakes.upstream import FakeUpstream
 from tests.flows.escrow_tasks import Runs
 
 RATE_USD_MICRO = 1_000_000_000  # 1,000 USD per bitcoin: a run costs some thousand msat
+RUN_MS = 300_000
 EXPIRY_S = 600
 RETENTION = Retention()
 # A few ceilings each, so that guards refuse after some histories.
@@ -160,8 +162,10 @@ class Process:
             identifiers=lasting.identifiers,
             clock=lasting.clock,
         )
+        self.choice = ChooseModel(clock=lasting.clock, report=lambda *_: None)
+        self.opening = self._opening(exposure)
         self.runs.driver = self._driver()
-        self.asks = self._asks(exposure)
+        self.asks = self._asks()
 
     async def start(self) -> None:
         """What a start does: prices, baseline, and everything unfinished back to the driver."""
@@ -204,9 +208,12 @@ class Process:
                 recorder=self.recorder,
                 upstream=lasting.upstream,
                 sealer=lasting.sealer,
+                identifiers=lasting.identifiers,
                 replicas=self.replicas,
+                choice=self.choice,
                 clock=lasting.clock,
                 retention=RETENTION,
+                timeout_ms=RUN_MS,
             ),
             costs=FindCost(
                 recorder=self.recorder,
@@ -226,13 +233,14 @@ class Process:
             ),
             settlements=self.settlements,
             deliveries=self.deliveries,
+            openings=self.opening,
             clock=lasting.clock,
             retention=RETENTION,
         )
 
-    def _asks(self, exposure: ExposureTerms) -> AskCompletion:
+    def _opening(self, exposure: ExposureTerms) -> OpenEscrow:
         lasting = self.lasting
-        opening = OpenEscrow(
+        return OpenEscrow(
             books=self.books,
             recorder=self.recorder,
             quoting=QuoteRequest(
@@ -247,10 +255,14 @@ class Process:
             exposure=exposure,
             node_gate=NodeGate(),
             replicas=self.replicas,
+            choice=self.choice,
         )
+
+    def _asks(self) -> AskCompletion:
+        lasting = self.lasting
         return AskCompletion(
             books=self.books,
-            opening=opening,
+            opening=self.opening,
             runs=self.runs,
             settlements=self.settlements,
             deliveries=self.deliveries,

@@ -188,7 +188,7 @@ def prove_lost(stage: Stage) -> None:
     assert lost.state is S.FAILED
     assert lost.failure is not None
     assert lost.failure.code == "outcome_unknown"
-    assert stage.lasting.upstream.posts <= len(stage.books.rows.escrows)
+    assert len(stage.lasting.upstream.runs) <= len(stage.books.rows.escrows)
     ledger = stage.books.rows.ledger
     spent = stage.lasting.upstream.spent_pusd
     record = stage.lasting.upstream._records.get(lost.generation_id or "")

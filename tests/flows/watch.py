@@ -50,7 +50,7 @@ class Watch:
         self.read = len(entries)
         self._check_balance()
         self._check_spend()
-        assert self.upstream.posts <= len(self.books.rows.escrows), "a run was repeated"
+        assert len(self.upstream.runs) <= len(self.books.rows.escrows), "a run was repeated"
         if self.net[chart.COST_UNATTRIBUTED.code]:
             assert self.unknowing, "unattributed cost, and nothing was ever unknown"
 

@@ -99,9 +99,13 @@ class OpenRouter:
         *,
         price_cap: ModelPrice,
         on_started: GenerationStarted,
+        within_ms: int | None = None,
     ) -> UpstreamCompletion:
         """See the port. `on_started` is outside every time limit and every translation here."""
-        deadline = asyncio.get_running_loop().time() + self._settings.timeout_s
+        limit_s = self._settings.timeout_s
+        if within_ms is not None:
+            limit_s = min(limit_s, within_ms / 1_000)
+        deadline = asyncio.get_running_loop().time() + limit_s
         body = request_body(
             request, price_cap=price_cap, deny_training=self._settings.deny_training
         )

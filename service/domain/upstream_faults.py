@@ -1,0 +1,24 @@
+"""What kind of fault an upstream's answer is, as far as it decides what to do next.
+
+Must not know: HTTP, or which upstream said it.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class UpstreamFaultKind(enum.StrEnum):
+    """`unclassified` where only the fault's own class says something."""
+
+    BAD_REQUEST = "bad_request"
+    CONTEXT_LENGTH = "context_length"
+    AUTH = "auth"
+    PAYMENT = "payment"
+    MODERATION = "moderation"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    TIMEOUT = "timeout"
+    SERVER = "server"
+    NOT_FOUND = "not_found"
+    UNCLASSIFIED = "unclassified"

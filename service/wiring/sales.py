@@ -1,0 +1,121 @@
+"""The flows of a sale, put together: opening, running, asking. Must not know: who listens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.background.escrow_runner import EscrowRunner
+from service.flows.ask_completion import AskCompletion, Waits
+from service.flows.choose_model import ChooseModel
+from service.flows.deliver_completion import DeliverCompletion
+from service.flows.drive_escrow import EscrowDriver
+from service.flows.find_cost import FindCost
+from service.flows.issue_invoice import IssueInvoice
+from service.flows.node_gate import NodeGate
+from service.flows.offer_models import ModelCatalogue
+from service.flows.open_escrow import OpenEscrow
+from service.flows.quote_request import QuoteRequest
+from service.flows.record_event import EventRecorder
+from service.flows.run_completion import RunCompletion
+from service.flows.settle_invoice import SettleInvoice
+from service.wiring.parts import Parts
+from service.wiring.settings import Settings
+
+SECOND_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sales:
+    """What the flows of a sale have in common."""
+
+    settings: Settings
+    parts: Parts
+    recorder: EventRecorder
+    node_gate: NodeGate
+    choice: ChooseModel
+
+    def opening(self, catalogue: ModelCatalogue) -> OpenEscrow:
+        """A0, quoted from this catalogue."""
+        settings, parts = self.settings, self.parts
+        return OpenEscrow(
+            books=parts.books,
+            recorder=self.recorder,
+            quoting=QuoteRequest(
+                catalogue=catalogue,
+                rates=parts.rates,
+                price_terms=settings.prices,
+                exposure=settings.exposure,
+            ),
+            identifiers=parts.identifiers,
+            sealer=parts.sealer,
+            clock=parts.clock,
+            exposure=settings.exposure,
+            node_gate=self.node_gate,
+            replicas=parts.replicas,
+            choice=self.choice,
+        )
+
+    def driver(
+        self, opening: OpenEscrow, settlements: SettleInvoice, deliveries: DeliverCompletion
+    ) -> EscrowDriver:
+        """Each state with its flow."""
+        settings, parts, recorder = self.settings, self.parts, self.recorder
+        return EscrowDriver(
+            books=parts.books,
+            recorder=recorder,
+            runs=RunCompletion(
+                books=parts.books,
+                recorder=recorder,
+                upstream=parts.upstream,
+                sealer=parts.sealer,
+                identifiers=parts.identifiers,
+                replicas=parts.replicas,
+                choice=self.choice,
+                clock=parts.clock,
+                retention=parts.retention,
+                timeout_ms=int(settings.upstream.timeout_s * SECOND_MS),
+            ),
+            costs=FindCost(
+                recorder=recorder,
+                upstream=parts.upstream,
+                identifiers=parts.identifiers,
+                clock=parts.clock,
+                retention=parts.retention,
+            ),
+            invoices=IssueInvoice(
+                recorder=recorder,
+                node=parts.node,
+                identifiers=parts.identifiers,
+                clock=parts.clock,
+                retention=parts.retention,
+                expiry_s=settings.node.invoice_expiry_s,
+                node_gate=self.node_gate,
+            ),
+            settlements=settlements,
+            deliveries=deliveries,
+            openings=opening,
+            clock=parts.clock,
+            retention=parts.retention,
+        )
+
+    def asks(
+        self,
+        opening: OpenEscrow,
+        runner: EscrowRunner,
+        settlements: SettleInvoice,
+        deliveries: DeliverCompletion,
+    ) -> AskCompletion:
+        """The paid route's use case."""
+        parts, face = self.parts, self.settings.face
+        return AskCompletion(
+            books=parts.books,
+            opening=opening,
+            runs=runner,
+            settlements=settlements,
+            deliveries=deliveries,
+            identifiers=parts.identifiers,
+            clock=parts.clock,
+            wakes=parts.wakes,
+            retention=parts.retention,
+            waits=Waits(first_s=face.first_wait_s, identical_s=face.identical_wait_s),
+        )
