@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
-from service.simulator.account import Account, Timing
+from service.simulator.account import Account
 from service.simulator.book_file import BookFile
 from service.simulator.credit_book import Generation
+from service.simulator.timing import Timing
 from tests.fakes.clock import FakeClock
 
 
