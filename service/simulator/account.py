@@ -79,6 +79,7 @@ class Account:
         self.limits = Limits()
         self.cache = ResponseCache()
         self.outages: frozenset[str] = frozenset()
+        self.spreading: random.Random | None = None
         self.models: dict[str, SimulatedModel] = catalogue()
         self._chance = random.Random(self._seed)
         self._look_ups_failed: Counter[str] = Counter()

@@ -114,6 +114,7 @@ class _Admission:
             outages=account.outages,
             now_ms=now_ms,
             factor=_DEARER if "price_rise" in faults else Decimal(1),
+            chance=account.spreading,
         )
         _check_balance(account, order)
         if wanted.model.free:
@@ -154,9 +155,8 @@ def admitted(account: Account, posted: Posted) -> Admitted:
     """The order a POST leads to, and the faults of its run. Raises OrderRefused."""
     document = _json_object(posted.body)
     asked = posted.headers.get(FAULT_HEADER, b"").decode("ascii", "replace")
-    model_id = str(document.get("model"))
     try:
-        first = account.faults.first(model_id, asked)
+        first = account.faults.first(_first_model(document), asked)
     except ValueError as wrong:
         raise refused(400, f"X-Simulator-Fault: {wrong}") from None
     if "reset_before_run" in first:
@@ -185,6 +185,13 @@ def _check_balance(account: Account, order: Order) -> None:
                 {"provider": one.provider, **each} for one in endpoints_of(order.model)
             ],
         )
+
+
+def _first_model(document: Mapping[str, object]) -> str:
+    listed = document.get("models")
+    if document.get("model") is None and isinstance(listed, list) and listed:
+        return str(listed[0])
+    return str(document.get("model"))
 
 
 def _json_object(body: bytes) -> dict[str, object]:

@@ -87,5 +87,5 @@ def _thoughts(order: Order, *, seed: str) -> str:
         return ""
     budget = order.max_tokens * percent // _PERCENT
     if ask.thinking_max is not None:
-        budget = min(budget if ask.thinking_max >= order.max_tokens else ask.thinking_max, budget)
+        budget = ask.thinking_max
     return cut_to_tokens(plausible_answer(ask.prompt, seed=f"{seed}:thoughts"), budget)[0]

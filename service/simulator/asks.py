@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import orjson
 
 from service.simulator.error_answers import refused
+from service.simulator.models import KNOWN_PARAMETERS
 
 BYTES_PER_TOKEN = 4
 _TOKENS_PER_MESSAGE = 4
@@ -26,12 +27,6 @@ _EFFORTS = {
     "minimal": 10,
     "none": 0,
 }
-# Fields that are no parameters of the model, or that every endpoint has.
-_NOT_PARAMETERS = frozenset(
-    {"max_completion_tokens", "max_tokens", "messages", "metadata", "model", "models", "n"}
-    | {"plugins", "provider", "reasoning_effort", "route", "service_tier", "session_id", "stream"}
-    | {"stream_options", "trace", "usage", "user"}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +81,7 @@ def ask_from(document: Mapping[str, object], *, routing_shown: bool = False) -> 
         thinking_max=most,
         thinking_hidden=hidden,
         searches=_searches(document),
-        parameters=frozenset(document) - _NOT_PARAMETERS,
+        parameters=KNOWN_PARAMETERS & document.keys(),
         service_tier=str(document.get("service_tier") or ""),
         routing_shown=routing_shown,
     )

@@ -58,7 +58,7 @@ async def chat_completions(
         account.settle(run, run.ended())
         generation_id = run.generation_id if named else ""
         raise OrderRefused(replace(STATUS_FAULTS[status], generation_id=generation_id))
-    if posted.cached and wanted.source_id is None:
+    if posted.cached and not run.faults:
         account.cache.keep(
             posted.body, run.generation_id, now_ms=run.created_at_ms, ttl_s=posted.cache_ttl_s
         )

@@ -5,6 +5,7 @@ Must not know: OpenRouter's API. Amounts here are texts, so that no reader makes
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -96,6 +97,10 @@ def _providers_document(account: Account) -> dict[str, object]:
     return {slug: "down" if slug in account.outages else "up" for slug in sorted(every)}
 
 
+def _routing_document(account: Account) -> dict[str, object]:
+    return {"spread": account.spreading is not None}
+
+
 def _set_faults(account: Account, document: dict[str, object]) -> dict[str, object]:
     """`{"clear": true, "next": ["hang", ""], "by_model": {"a/b": "hang"}, "rate": {"hang": 0.2}}`.
 
@@ -166,6 +171,15 @@ def _set_providers(account: Account, document: dict[str, object]) -> dict[str, o
     return _providers_document(account)
 
 
+def _set_routing(account: Account, document: dict[str, object]) -> dict[str, object]:
+    """`{"spread": true, "seed": 7}`: load is spread over endpoints instead of the first."""
+    known_fields(document, ("spread", "seed"))
+    spread = document.get("spread") is True
+    seed = count_in(document, "seed") or 0
+    account.spreading = random.Random(seed) if spread else None
+    return _routing_document(account)
+
+
 def _set_key(account: Account, document: dict[str, object]) -> dict[str, object]:
     """`{"limit": "1.00", "limit_reset": "daily"}`; null takes a limit away."""
     known_fields(document, ("limit", "limit_reset"))
@@ -223,6 +237,7 @@ _READS: Mapping[str, Callable[[Account], dict[str, object]]] = {
     "/control/free": _free_document,
     "/control/key": _key_document,
     "/control/providers": _providers_document,
+    "/control/routing": _routing_document,
     "/control/timing": _timing_document,
 }
 _WRITES: Mapping[str, Callable[[Account, dict[str, object]], dict[str, object]]] = {
@@ -232,5 +247,6 @@ _WRITES: Mapping[str, Callable[[Account, dict[str, object]], dict[str, object]]]
     "/control/prices": _set_prices,
     "/control/providers": _set_providers,
     "/control/reset": _reset,
+    "/control/routing": _set_routing,
     "/control/timing": _set_timing,
 }

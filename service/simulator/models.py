@@ -24,7 +24,24 @@ _PROVIDERS = {
 _SEEING = frozenset({"anthropic", "google", "mistralai", "openai"})
 _THINKING = frozenset({"anthropic", "deepseek", "google", "openai"})
 _MUST_THINK = frozenset({"anthropic/claude-opus-5.5"})
-_PARAMETERS = ("max_tokens", "seed", "stop", "temperature", "top_p")
+_PARAMETERS = (
+    "frequency_penalty",
+    "logit_bias",
+    "max_tokens",
+    "presence_penalty",
+    "seed",
+    "stop",
+    "temperature",
+    "top_k",
+    "top_p",
+)
+_TOOLS = ("parallel_tool_calls", "response_format", "structured_outputs", "tool_choice", "tools")
+_THOUGHTS = ("include_reasoning", "reasoning", "reasoning_effort")
+# Every parameter some model may lack; other fields of a request are none.
+KNOWN_PARAMETERS = frozenset(
+    {*_PARAMETERS, *_TOOLS, *_THOUGHTS}
+    | {"logprobs", "min_p", "repetition_penalty", "top_a", "top_logprobs"}
+)
 # Providers that stop, and stop charging, when the reader of a stream leaves.
 _CANCELLABLE = frozenset({"Anthropic", "DeepSeek", "DeepInfra", "OpenAI"})
 
@@ -73,11 +90,8 @@ class SimulatedModel:
     @property
     def parameters(self) -> tuple[str, ...]:
         """What its top provider supports."""
-        more = (
-            *(("tools", "tool_choice", "response_format") if not self.router else ()),
-            *(("reasoning", "include_reasoning") if self.thinks else ()),
-        )
-        return (*_PARAMETERS, *more)
+        thoughts = _THOUGHTS if self.thinks else ()
+        return (*_PARAMETERS, *_TOOLS, *thoughts)
 
     def prices_at(self, now_ms: int, *, prompt_tokens: int = 0) -> Prices:
         """The prices in force; later overrides win, key by key."""

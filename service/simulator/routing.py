@@ -5,6 +5,7 @@ Must not know: HTTP, faults or the balance.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -81,11 +82,12 @@ def order_of(
     outages: Collection[str],
     now_ms: int,
     factor: Decimal = Decimal(1),
+    chance: random.Random | None = None,
 ) -> Order:
     """The order on the first endpoint that will do; prices rise by `factor`. Raises OrderRefused.
 
     An endpoint of `outages` fails before its first token: the next one takes over, unless the
-    request allows no fallback.
+    request allows no fallback. With `chance` the load is spread, unless sorted or ordered.
     """
     _check_images(ask, wanted.model)
     preferences = preferences_from(provider, variant=wanted.variant, service_tier=ask.service_tier)
@@ -97,16 +99,20 @@ def order_of(
         ),
         preferences.caps,
     )
+    if chance and len(priced) > 1 and not (preferences.sort or preferences.order):
+        priced = _spread(priced, chance)
     tried: list[Mapping[str, object]] = []
     for endpoint, prices in priced:
         if endpoint.named(outages):
             tried.append(_failed(endpoint))
             continue
+        max_tokens = ask.max_tokens or endpoint.max_out
+        _check_thinking(ask, wanted.model, max_tokens)
         return Order(
             ask=ask,
             endpoint=endpoint,
             prices=prices,
-            max_tokens=ask.max_tokens or endpoint.max_out,
+            max_tokens=max_tokens,
             searches=ask.searches or wanted.variant == "online",
             tried=tuple(tried),
         )
@@ -133,6 +139,23 @@ def _able(ask: Ask, model: SimulatedModel, preferences: Preferences) -> list[End
     if not able:
         raise refused(404, "No endpoints found that can hold the prompt and max_tokens.")
     return able
+
+
+def _check_thinking(ask: Ask, model: SimulatedModel, max_tokens: int) -> None:
+    if model.must_think and ask.thinking_percent == 0:
+        raise refused(400, "Reasoning is mandatory for this endpoint and cannot be disabled.")
+    if ask.thinking_max is not None and ask.thinking_max >= max_tokens:
+        raise refused(400, "max_tokens must be greater than reasoning.max_tokens")
+
+
+def _spread(
+    priced: list[tuple[Endpoint, Prices]], chance: random.Random
+) -> list[tuple[Endpoint, Prices]]:
+    """One of the endpoints first, the cheaper the likelier: by 1/price²."""
+    dearest = max(one.factor for one, _ in priced)
+    weights = [float((dearest / one.factor) ** 2) for one, _ in priced]
+    (first,) = chance.choices(priced, weights)
+    return [first, *(each for each in priced if each is not first)]
 
 
 def _check_images(ask: Ask, model: SimulatedModel) -> None:

@@ -126,6 +126,7 @@ class Run:
         if self.beside_id:
             yield self._beside(ready_at_ms)
         bill = self.bill(end)
+        from_cache = self.source_id is not None
         mixed_up = "record_of_another" in self.faults
         (look_up_fault,) = self.faults & _LOOK_UP_FAULTS or ("",)
         yield Generation(
@@ -139,10 +140,10 @@ class Run:
             total_cost=bill.taken,
             upstream_inference_cost=bill.of_own_key,
             is_byok=bill.own_key,
-            native_prompt=self.order.ask.prompt_tokens,
-            native_completion=end.tokens,
+            native_prompt=0 if from_cache else self.order.ask.prompt_tokens,
+            native_completion=0 if from_cache else end.tokens,
             native_cached=bill.cached,
-            native_reasoning=min(end.tokens, self.reasoning_tokens),
+            native_reasoning=0 if from_cache else min(end.tokens, self.reasoning_tokens),
             streamed=self.order.ask.stream,
             cancelled=end.cancelled,
             finish_reason=end.finish_reason,
