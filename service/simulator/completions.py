@@ -137,6 +137,7 @@ def _headers(run: Run, posted: Posted, wanted: Admitted) -> Headers:
     headers: Headers = {}
     if "no_generation_header" not in run.faults:
         headers[b"x-generation-id"] = run.generation_id.encode()
+        headers[b"x-provider-name"] = run.order.endpoint.provider.encode()
         headers[b"access-control-expose-headers"] = _EXPOSED
     if run.source_id is not None:
         headers[b"x-openrouter-cache-status"] = b"HIT"
