@@ -97,8 +97,9 @@ class _Admission:
             except OrderRefused as stopped:
                 self._failed(stopped, model, last=number == len(wanted) - 1)
                 continue
-            tried = tuple(self.failed) + order.tried
-            return self._admitted(replace(order, tried=tried), faults)
+            if self.failed:
+                order = replace(order, tried=(*self.failed, *order.tried))
+            return self._admitted(order, faults)
         raise refused(400, "no model was asked for")
 
     def _order(self, ask: Ask, wanted: Wanted, faults: frozenset[str]) -> Order:

@@ -17,12 +17,18 @@ ERROR_AT_200 = {
         "metadata": {"error_type": "provider_unavailable", "provider_name": "Mistral"},
     }
 }
-PROVIDER_LOST = {
+PROVIDER_LOST: dict[str, object] = {
     "code": 502,
     "message": "Provider disconnected unexpectedly",
     "metadata": {"error_type": "provider_unavailable"},
 }
 TOKEN_LIMIT = {"code": 400, "message": "Token limit reached"}
+
+
+def provider_lost(run: Run) -> dict[str, object]:
+    """The error of a run that broke down; older answers have a text for its code."""
+    text_code = "mid_stream_error_text_code" in run.faults
+    return {**PROVIDER_LOST, "code": "server_error"} if text_code else PROVIDER_LOST
 
 
 def whole_document(run: Run, *, error: dict[str, object] | None = None) -> dict[str, object]:

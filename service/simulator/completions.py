@@ -101,7 +101,8 @@ class _Playing:
             case Say(data=data, tokens=tokens):
                 self.pending += data
                 self.tokens = max(self.tokens, tokens)
-                await self._flush(_PENDING_BYTES_MAX)
+                if len(self.pending) > _PENDING_BYTES_MAX:
+                    await self._flush()
             case Settle(end=end):
                 self.account.settle(self.run, end)
                 self.settled = True
@@ -122,8 +123,8 @@ class _Playing:
             self.settled = True
             self.account.settle(self.run, self.run.cancelled(self.tokens))
 
-    async def _flush(self, beyond: int = 0) -> None:
-        if len(self.pending) > beyond:
+    async def _flush(self) -> None:
+        if self.pending:
             await send_piece(self.send, bytes(self.pending), last=False)
             self.pending.clear()
 

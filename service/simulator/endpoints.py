@@ -86,6 +86,8 @@ class Endpoint:
 
     def named(self, names: Collection[str]) -> bool:
         """Whether a list of provider slugs, names or tags means this endpoint."""
+        if not names:
+            return False
         mine = {self.tag, self.host.slug, self.host.name.lower()}
         return any(name.lower() in mine for name in names)
 

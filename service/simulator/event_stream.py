@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from service.simulator.answer_document import (
-    PROVIDER_LOST,
     TOKEN_LIMIT,
     choice,
     frame,
+    provider_lost,
     routing_shown,
 )
 from service.simulator.answers import pieces_of
@@ -64,14 +64,15 @@ def _answer(run: Run, timing: Timing) -> Iterator[Step]:
         else:
             data = frame(run, [choice(piece, None, index=index, thought=thought)])
         yield Say(data + comment, tokens)
-        yield Wait(timing.chunk_s)
+        if timing.chunk_s:
+            yield Wait(timing.chunk_s)
 
 
 def _pieces(run: Run) -> Iterator[tuple[int, str, str, int]]:
     """Index of the choice, its thought or its words, and the tokens that are out by then."""
     before = 0
     for index, answer in enumerate(run.answers):
-        size_bytes = 0
+        size_bytes, thought_tokens = 0, answer.reasoning_tokens
         for thought in pieces_of(answer.thoughts) if answer.thoughts else ():
             size_bytes += len(thought.encode())
             if not run.order.ask.thinking_hidden:
@@ -79,7 +80,7 @@ def _pieces(run: Run) -> Iterator[tuple[int, str, str, int]]:
         size_bytes = 0
         for piece in pieces_of(answer.text):
             size_bytes += len(piece.encode())
-            yield index, "", piece, before + answer.reasoning_tokens + tokens_of(size_bytes)
+            yield index, "", piece, before + thought_tokens + tokens_of(size_bytes)
         before += answer.tokens
 
 
@@ -153,7 +154,7 @@ def _mid_stream_error(run: Run, timing: Timing) -> Iterator[Step]:
     """Zero-completion insurance: an answer that ends in an error is not charged."""
     yield from _half(run, timing)
     yield Settle(run.failed())
-    yield Say(frame(run, [choice("", "error")], error=PROVIDER_LOST))
+    yield Say(frame(run, [choice("", "error")], error=provider_lost(run)))
 
 
 def _mid_stream_error_with_usage(run: Run, timing: Timing) -> Iterator[Step]:
@@ -223,6 +224,7 @@ _SCRIPTS: Mapping[str, Callable[[Run, Timing], Iterator[Step]]] = {
     "huge_body": _huge,
     "malformed_frame": _malformed_frame,
     "mid_stream_error": _mid_stream_error,
+    "mid_stream_error_text_code": _mid_stream_error,
     "mid_stream_error_with_usage": _mid_stream_error_with_usage,
     "reset_after_headers": _reset_after_headers,
     "reset_before_done": _reset_before_done,

@@ -203,6 +203,7 @@ def _rows() -> Iterable[Fault]:
         ("empty_answer_insured", "no word and no finish reason: not charged"),
         ("error_200", "status 200, and an error in the body"),
         ("mid_stream_error", "an error in the middle of a 200; not charged"),
+        ("mid_stream_error_text_code", "the same, with a text for its code"),
     ):
         yield Fault(name=name, strikes=_S.MID_STREAM, decides=_COURSE, what=what, charged=False)
     yield Fault(

@@ -130,6 +130,15 @@ class SimulatedModel:
             pricing["overrides"] = [override.document(factor) for override in self.overrides]
         return pricing
 
+    def _reasoning(self) -> dict[str, object]:
+        return {
+            "mandatory": self.must_think,
+            "default_enabled": self.must_think,
+            "default_effort": "medium",
+            "supported_efforts": ["high", "medium", "low"],
+            "supports_max_tokens": True,
+        }
+
     def document(self, now_ms: int) -> dict[str, object]:
         """The entry of `GET /models`."""
         inputs = ["text", "image"] if self.sees else ["text"]
@@ -153,6 +162,7 @@ class SimulatedModel:
                 "max_completion_tokens": self.max_out,
                 "is_moderated": False,
             },
+            **({"reasoning": self._reasoning()} if self.thinks else {}),
             "per_request_limits": None,
             "supported_parameters": sorted(self.parameters),
             "default_parameters": None,

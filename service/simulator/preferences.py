@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from service.simulator.endpoints import FLEX, PRIORITY, Endpoint
 from service.simulator.error_answers import ErrorAnswer, OrderRefused, refused
+from service.simulator.models import SimulatedModel
 from service.simulator.prices import Prices, price_from
 
 _PER_MILLION = 1_000_000
@@ -86,37 +87,30 @@ def allowed(
     return _sorted(fitting, wanted)
 
 
-def under_the_caps(
-    priced: Iterable[tuple[Endpoint, Prices]], caps: Mapping[str, Decimal]
-) -> list[tuple[Endpoint, Prices]]:
-    """`provider.max_price` is a hard filter. Raises OrderRefused with `constraint_filtered`."""
-    rows = list(priced)
-    within = [(one, prices) for one, prices in rows if not _over(prices, caps)]
-    if within or not rows:
-        return within
-    endpoint, prices = rows[0]
-    raise OrderRefused(
-        ErrorAnswer(
-            status=404,
-            message="No endpoints found that satisfy the max_price constraint.",
-            availability={
-                "code": "constraint_filtered",
-                "retryable": False,
-                "requested_models": [endpoint.model.model_id],
-                "constraint": {"field": f"provider.max_price.{_over(prices, caps)}"},
-            },
-        )
-    )
-
-
-def _over(prices: Prices, caps: Mapping[str, Decimal]) -> str:
-    """The name of the first price over its cap."""
+def over_the_caps(prices: Prices, caps: Mapping[str, Decimal]) -> str:
+    """The name of the first price over its cap; `provider.max_price` is a hard filter."""
     for name, cap in caps.items():
         price = getattr(prices, name, None)
         unit = _PER_MILLION if name in ("prompt", "completion") else 1
         if price is not None and price * unit > cap:
             return name
     return ""
+
+
+def constraint_filtered(model: SimulatedModel, name: str) -> OrderRefused:
+    """The refusal when no endpoint is at or under this cap."""
+    return OrderRefused(
+        ErrorAnswer(
+            status=404,
+            message="No endpoints found that satisfy the max_price constraint.",
+            availability={
+                "code": "constraint_filtered",
+                "retryable": False,
+                "requested_models": [model.model_id],
+                "constraint": {"field": f"provider.max_price.{name}"},
+            },
+        )
+    )
 
 
 def _in_tier(endpoint: Endpoint, wanted: Preferences) -> bool:

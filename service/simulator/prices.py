@@ -38,6 +38,8 @@ class Prices:
 
     def times(self, factor: Decimal) -> Prices:
         """The same prices, dearer or cheaper by a factor."""
+        if factor == 1:
+            return self
         priced = {name: getattr(self, name) for name in PRICE_NAMES.values()}
         dearer = {name: price * factor for name, price in priced.items() if price is not None}
         return replace(self, **dearer)

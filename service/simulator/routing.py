@@ -17,8 +17,9 @@ from service.simulator.models import SimulatedModel, model_named
 from service.simulator.preferences import (
     Preferences,
     allowed,
+    constraint_filtered,
+    over_the_caps,
     preferences_from,
-    under_the_caps,
 )
 from service.simulator.prices import Prices
 
@@ -92,31 +93,29 @@ def order_of(
     _check_images(ask, wanted.model)
     preferences = preferences_from(provider, variant=wanted.variant, service_tier=ask.service_tier)
     able = _able(ask, wanted.model, preferences)
-    priced = under_the_caps(
-        (
-            (one, one.prices_at(now_ms, prompt_tokens=ask.prompt_tokens).times(factor))
-            for one in able
-        ),
-        preferences.caps,
-    )
-    if chance and len(priced) > 1 and not (preferences.sort or preferences.order):
-        priced = _spread(priced, chance)
+    if chance and not (preferences.sort or preferences.order):
+        able = _spread(able, chance)
     tried: list[Mapping[str, object]] = []
-    for endpoint, prices in priced:
-        if endpoint.named(outages):
+    too_dear: OrderRefused | None = None
+    for endpoint in able:
+        prices = endpoint.prices_at(now_ms, prompt_tokens=ask.prompt_tokens).times(factor)
+        over = over_the_caps(prices, preferences.caps)
+        if over:
+            too_dear = too_dear or constraint_filtered(wanted.model, over)
+        elif endpoint.named(outages):
             tried.append(_failed(endpoint))
-            continue
-        max_tokens = ask.max_tokens or endpoint.max_out
-        _check_thinking(ask, wanted.model, max_tokens)
-        return Order(
-            ask=ask,
-            endpoint=endpoint,
-            prices=prices,
-            max_tokens=max_tokens,
-            searches=ask.searches or wanted.variant == "online",
-            tried=tuple(tried),
-        )
-    raise _all_failed(tried)
+        else:
+            max_tokens = ask.max_tokens or endpoint.max_out
+            _check_thinking(ask, wanted.model, max_tokens)
+            return Order(
+                ask=ask,
+                endpoint=endpoint,
+                prices=prices,
+                max_tokens=max_tokens,
+                searches=ask.searches or wanted.variant == "online",
+                tried=tuple(tried),
+            )
+    raise too_dear if too_dear and not tried else _all_failed(tried)
 
 
 def _able(ask: Ask, model: SimulatedModel, preferences: Preferences) -> list[Endpoint]:
@@ -148,14 +147,12 @@ def _check_thinking(ask: Ask, model: SimulatedModel, max_tokens: int) -> None:
         raise refused(400, "max_tokens must be greater than reasoning.max_tokens")
 
 
-def _spread(
-    priced: list[tuple[Endpoint, Prices]], chance: random.Random
-) -> list[tuple[Endpoint, Prices]]:
+def _spread(able: list[Endpoint], chance: random.Random) -> list[Endpoint]:
     """One of the endpoints first, the cheaper the likelier: by 1/price²."""
-    dearest = max(one.factor for one, _ in priced)
-    weights = [float((dearest / one.factor) ** 2) for one, _ in priced]
-    (first,) = chance.choices(priced, weights)
-    return [first, *(each for each in priced if each is not first)]
+    dearest = max(one.factor for one in able)
+    weights = [float((dearest / one.factor) ** 2) for one in able]
+    (first,) = chance.choices(able, weights)
+    return [first, *(one for one in able if one is not first)]
 
 
 def _check_images(ask: Ask, model: SimulatedModel) -> None:

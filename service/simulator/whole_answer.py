@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from service.simulator.answer_document import (
     ERROR_AT_200,
-    PROVIDER_LOST,
     TOKEN_LIMIT,
+    provider_lost,
     whole_document,
 )
 from service.simulator.hostile import dripping, endless, padded
@@ -57,7 +57,7 @@ def _error_200(run: Run, timing: Timing) -> Iterator[Step]:
 def _mid_error(run: Run, timing: Timing) -> Iterator[Step]:
     yield Wait(timing.latency_s)
     yield Settle(run.failed())
-    document = whole_document(run, error=dict(PROVIDER_LOST))
+    document = whole_document(run, error=provider_lost(run))
     document.pop("usage", None)
     yield from _body(dumps(document))
 
@@ -129,6 +129,7 @@ _SCRIPTS: Mapping[str, Callable[[Run, Timing], Iterator[Step]]] = {
     "hang_after_headers": _hang_after_headers,
     "huge_body": _huge,
     "mid_stream_error": _mid_error,
+    "mid_stream_error_text_code": _mid_error,
     "mid_stream_error_with_usage": _mid_error_with_usage,
     "reset_after_headers": _reset_after_headers,
     "reset_before_headers": _reset_before_headers,

@@ -235,6 +235,17 @@ async def test_empty_answers(name: str) -> None:
     assert (simulator.account.book.spent_usd > 0) == FAULTS[name].charged
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_errors_may_have_texts_for_codes(stream: bool) -> None:  # noqa: FBT001
+    """An error in the middle has a number for its code, or a text, as older answers had."""
+    simulator = fresh_simulator()
+    for name, code in (("mid_stream_error", 502), ("mid_stream_error_text_code", "server_error")):
+        reader = await post(simulator, fault=name, stream=stream)
+        told = frames(reader)[-1] if stream else reader.document["choices"][0]
+        assert told["error"]["code"] == code
+    assert simulator.account.book.spent_usd == 0
+
+
 async def test_comments_come_between_frames() -> None:
     """Comment lines stand between the words, and both usage styles can be asked for."""
     simulator = fresh_simulator()
