@@ -1,4 +1,4 @@
-"""Exchange rates. A static one from settings, for development only: wiring refuses it on mainnet.
+"""The static exchange rate from settings, for development only: wiring refuses it on mainnet.
 
 Must not know: prices, or who is charged.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from service.domain.money import ExchangeRate
 from service.ports.clock import Clock
+from service.ports.exchange_rate import RateStanding
 
 
 class StaticRate:
@@ -19,6 +20,23 @@ class StaticRate:
 
     async def current(self) -> ExchangeRate:
         """The figure, dated now."""
+        return self._now()
+
+    def shown(self) -> ExchangeRate:
+        """The same figure."""
+        return self._now()
+
+    def check_post_paid(self) -> None:
+        """It never jumps."""
+
+    def standing(self) -> RateStanding:
+        """Always the figure, with one source behind it."""
+        return RateStanding(rate=self._now(), agreeing=1)
+
+    async def refresh(self) -> None:
+        """There is nobody to ask."""
+
+    def _now(self) -> ExchangeRate:
         return ExchangeRate(
             usd_micro_per_btc=self._usd_micro_per_btc,
             source="static",

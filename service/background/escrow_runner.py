@@ -12,7 +12,7 @@ from service.background.supervise import Supervisor
 from service.domain.errors import Broken, CobotMeterError, Draining
 from service.domain.escrow_record import Escrow
 from service.flows.drive_escrow import EscrowDriver
-from service.ports.escrow_runs import JustOpened
+from service.ports.escrow_runs import JustOpened, Opening
 
 
 class EscrowRunner:
@@ -32,6 +32,7 @@ class EscrowRunner:
         self._supervisor = supervisor
         self._slots = asyncio.Semaphore(runs_max)
         self._runs: dict[str, asyncio.Future[Escrow]] = {}
+        self._openings: dict[str, Opening] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._draining = False
 
@@ -40,21 +41,24 @@ class EscrowRunner:
         """How many runs are under way."""
         return len(self._runs)
 
-    def start(
-        self, escrow_id: str, *, just_opened: JustOpened | None = None
-    ) -> asyncio.Future[Escrow]:
+    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
         """Drive this escrow, or join the run that does. Raises Draining."""
         run = self._runs.get(escrow_id)
-        if run is not None:
-            return run
+        return run if run is not None else self._begin(escrow_id, None)
+
+    def begin(self, escrow_id: str, opening: Opening) -> asyncio.Future[Escrow]:
+        """Open it and drive it. Raises Draining."""
+        return self._begin(escrow_id, opening)
+
+    def _begin(self, escrow_id: str, opening: Opening | None) -> asyncio.Future[Escrow]:
         if self._draining:
             message = "This service is restarting; repeat the same request in a moment."
             raise Draining(message, retry_after_s=5)
-        run = asyncio.get_running_loop().create_future()
+        run: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
         self._runs[escrow_id] = run
-        task = self._tasks.create_task(
-            self._run(escrow_id, just_opened, run), name=f"escrow {escrow_id[:12]}"
-        )
+        if opening is not None:
+            self._openings[escrow_id] = opening
+        task = self._tasks.create_task(self._run(escrow_id, run), name=f"escrow {escrow_id[:12]}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return run
@@ -72,31 +76,50 @@ class EscrowRunner:
             task.cancel()
         return len(unfinished)
 
-    async def _run(
-        self, escrow_id: str, just_opened: JustOpened | None, run: asyncio.Future[Escrow]
-    ) -> None:
+    async def _run(self, escrow_id: str, run: asyncio.Future[Escrow]) -> None:
         """Supervised, so that one escrow's bug does not end the process and with it all others."""
         try:
-            await self._supervisor.once(
-                "escrow run", lambda: self._drive(escrow_id, just_opened, run)
-            )
+            await self._supervisor.once("escrow run", lambda: self._take_turn(escrow_id, run))
         except asyncio.CancelledError:
             run.set_exception(Draining("This service is restarting; repeat the same request."))
             raise
         finally:
             del self._runs[escrow_id]
+            self._openings.pop(escrow_id, None)
             if not run.done():
                 run.set_exception(
                     Broken("The run of this escrow failed; the books have its state.")
                 )
             run.exception()  # retrieved: a run that nobody waits for is no warning
 
-    async def _drive(
-        self, escrow_id: str, just_opened: JustOpened | None, run: asyncio.Future[Escrow]
-    ) -> None:
-        async with self._slots:
-            try:
+    async def _take_turn(self, escrow_id: str, run: asyncio.Future[Escrow]) -> None:
+        just_opened = None
+        try:
+            if self._slots.locked():
+                just_opened = await self._opened(escrow_id, at_once=False)
+            async with self._slots:
+                just_opened = just_opened or await self._opened(escrow_id, at_once=True)
                 run.set_result(await self._driver.drive(escrow_id, just_opened=just_opened))
-            except CobotMeterError as error:
-                run.set_exception(error)
-                raise
+        except _OpeningRefused as refused:
+            run.set_exception(refused.why)
+        except CobotMeterError as error:
+            run.set_exception(error)
+            raise
+
+    async def _opened(self, escrow_id: str, *, at_once: bool) -> JustOpened | None:
+        """What was opened now; None where it was opened before. Raises _OpeningRefused."""
+        opening = self._openings.pop(escrow_id, None)
+        if opening is None:
+            return None
+        try:
+            return await opening(at_once=at_once)
+        except CobotMeterError as error:
+            raise _OpeningRefused(error) from error
+
+
+class _OpeningRefused(Exception):
+    """Its caller's to hear, and no fault of a run."""
+
+    def __init__(self, why: CobotMeterError) -> None:
+        super().__init__(str(why))
+        self.why = why

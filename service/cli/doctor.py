@@ -22,12 +22,14 @@ from service.domain.errors import CobotMeterError, SettingInvalid
 from service.domain.money import btc_usd_text
 from service.wiring.databases import BOOKS_FILE, open_reports
 from service.wiring.nodes import NODE_FILE, examined, open_node_to_look
-from service.wiring.operator_doors import SOCKET_FILE, rate_now
+from service.wiring.operator_doors import SOCKET_FILE
 from service.wiring.parts import open_upstream
+from service.wiring.rates import look_at_rates
 from service.wiring.settings import Settings
 
 LOOK_S = 10.0
 NODE = "node"
+RATE = "exchange rate"
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 MARKS = {True: Text("✓", style="green"), False: Text("✗", style="bold red"), None: Text("–")}
 
@@ -77,7 +79,6 @@ async def examine(settings: Settings) -> list[Check]:
         ("service", _service),
         (NODE, _node),
         ("upstream", _upstream),
-        ("exchange rate", _rate),
     )
     checks = [Check(name="settings", well=True, detail="all known and well-formed")]
     for name, look in looks:
@@ -88,7 +89,7 @@ async def examine(settings: Settings) -> list[Check]:
                 Check(name=f"node: {one.name}", well=one.well, detail=one.detail)
                 for one in await examined(settings.node.lnd)
             ]
-    return checks
+    return checks + await _rates(settings)
 
 
 async def _looked(look: Look, settings: Settings) -> tuple[bool | None, str]:
@@ -162,6 +163,15 @@ async def _upstream(settings: Settings) -> tuple[bool | None, str]:
     return True, f"{settings.upstream.base_url} takes our key and lists {models} models"
 
 
-async def _rate(settings: Settings) -> tuple[bool | None, str]:
-    rate = await rate_now(settings)
-    return True, f"1 BTC = {btc_usd_text(rate)} USD ({rate.source})"
+async def _rates(settings: Settings) -> list[Check]:
+    """The rate, and each source behind it; every source has a time limit of its own."""
+    found = await look_at_rates(settings.rate)
+    rate = found.standing.rate
+    detail = f"1 BTC = {btc_usd_text(rate)} USD ({rate.source})" if rate else found.standing.why
+    return [
+        Check(name=RATE, well=rate is not None, detail=detail),
+        *(
+            Check(name=f"{RATE}: {one.name}", well=one.wrong is None, detail=one.wrong or one.said)
+            for one in found.sources
+        ),
+    ]

@@ -26,7 +26,6 @@ Then, where this service runs:
   export COBOT_METER_LND_ADDRESS=127.0.0.1:10009
   export COBOT_METER_LND_TLS_CERT=/path/to/tls.cert
   export COBOT_METER_LND_MACAROON={path}
-  export COBOT_METER_RATE_USD_PER_BTC=...
   cobot-meter doctor
 
 To take its rights away later: lncli deletemacaroonid {root_key_id}"""

@@ -16,8 +16,8 @@ from service.client.dev_wallet import DevWallet
 from service.domain.completions import Model
 from service.domain.money import ExchangeRate, btc_usd_text
 from service.domain.pricing import PriceTerms, unit_price_msat_text
-from service.wiring.operator_doors import rate_now
 from service.wiring.parts import open_upstream
+from service.wiring.rates import rate_now
 from service.wiring.settings import Settings
 
 BPS_PER_PERCENT = 100
@@ -44,7 +44,7 @@ def models(context: typer.Context, as_json: AsJson = False) -> None:
     terminal = terminal_of(context)
     settings = terminal.settings()
     offered = run(_offered(settings))
-    rate = run(rate_now(settings))
+    rate = run(rate_now(settings.rate))
     if as_json:
         terminal.write_json([_document(model, rate, settings.prices) for model in offered])
     else:

@@ -10,15 +10,16 @@ from service.domain.pricing import ModelPrice
 DEFAULT_MAX_TOKENS = 1_024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CompletionRequest:
-    """One ask, already checked.
+    """One ask, already checked; whoever needs its body last takes it, so that none waits in memory.
 
     `body` is the JSON object to run (the caller's, known fields only); `model` its model id;
     `max_tokens` is what the caller asked for, 0 when it did not say, and what is sent upstream
     once the escrow is open. `prompt_bytes` and `message_count` bound the prompt tokens for the
     ceiling, and `stream` is how the caller wants to read the answer: both are settled when the
-    escrow opens. `caller_tag` is a stable hash that names the caller upstream.
+    escrow opens. `caller_tag` is a stable hash that names the caller upstream. `fallback_models`
+    are asked one after the other when `model` fails.
     """
 
     body: bytes
@@ -28,6 +29,17 @@ class CompletionRequest:
     message_count: int = 0
     stream: bool = False
     caller_tag: str = ""
+    fallback_models: tuple[str, ...] = ()
+
+    @property
+    def model_chain(self) -> tuple[str, ...]:
+        """Every model that may answer, each once, in the order in which they are asked."""
+        return tuple(dict.fromkeys((self.model, *self.fallback_models)))
+
+    def take_body(self) -> bytes:
+        """The body, once; empty afterwards."""
+        body, self.body = self.body, b""
+        return body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ CobotMeterError
 │   ├── NodeUnavailable        the Lightning node does not answer
 │   ├── InvoiceRefused         the node will not make this invoice
 │   ├── RateStale              no exchange rate fresh enough
+│   ├── RateJumped             the rate has just jumped: what credit does not cover has to wait
 │   ├── BooksBusy              the ledger cannot take writes now
 │   └── Draining               this process is stopping
 ├── SettingInvalid         the operator must change a setting (stops the start)
@@ -225,6 +226,12 @@ class RateStale(DependencyFault):
     """No exchange rate is fresh enough to price with."""
 
     code = "rate_stale"
+
+
+class RateJumped(DependencyFault):
+    """The exchange rate has just jumped: only asks that credit covers are taken for now."""
+
+    code = "rate_jumped"
 
 
 class BooksBusy(DependencyFault):

@@ -49,7 +49,11 @@ def ends() -> tuple[EscrowState, ...]:
 
 
 def _diagram() -> str:
-    lines = ["stateDiagram-v2", f"    [*] --> {EscrowState.OPENED}"]
+    lines = [
+        "stateDiagram-v2",
+        f"    [*] --> {EscrowState.OPENED}: all runs are busy",
+        f"    [*] --> {EscrowState.REQUESTED}: sent at once",
+    ]
     for (state, after), events in _moves().items():
         lines += [f"    {state} --> {after}: {event}" for event in events]
     lines += [f"    {state} --> [*]" for state in ends()]

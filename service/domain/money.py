@@ -68,6 +68,19 @@ def pusd_from_decimal(value: Decimal) -> int:
     return pusd
 
 
+def usd_micro_from_text(text: str) -> int:
+    """The price of a bitcoin in USD as a number's text, in 1e-6 USD, the rest cut off.
+
+    A rate is a divisor: cut downward it rounds what is charged upward. Raises ValueError for what
+    is not a JSON number from 1e-6 up, within 63 bits of pico-USD.
+    """
+    usd_micro = pusd_from_text(text) // _PUSD_PER_MICRO_USD
+    if not usd_micro:
+        message = f"not the price of a bitcoin: {text[:40]!r}"
+        raise ValueError(message)
+    return usd_micro
+
+
 def usd_text(pusd: int) -> str:
     """Pico-USD as an exact decimal text in USD (`0.0002658`), fit for a JSON number."""
     sign = "-" if pusd < 0 else ""

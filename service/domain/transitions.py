@@ -50,8 +50,12 @@ _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 def open_escrow(
     escrow: Escrow, *, standing: CallerStanding, terms: ExposureTerms, bodies: StoredBodies
 ) -> Transition:
-    """A0: the escrow's first row with all its reservations, all or none."""
+    """A0: the escrow's first row with all its reservations, all or none.
+
+    What is sent at once is opened as requested, and its entry says by whom.
+    """
     quote = escrow.quote
+    requested = {"requested_by": escrow.requested_by} if escrow.requested_by else {}
     return Transition(
         key=f"{escrow.escrow_id}/opened",
         kind="opened",
@@ -72,6 +76,7 @@ def open_escrow(
             "credit_fee_bps": quote.terms.credit_fee_bps,
             "markup_bps": quote.terms.markup_bps,
             "request_sha256": escrow.ask.request_sha256,
+            **requested,
         },
     )
 

@@ -6,6 +6,7 @@ proven, and `proven_escrow_id` comes with that escrow's own macaroon and preimag
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import hashlib
 from dataclasses import dataclass
@@ -13,15 +14,16 @@ from dataclasses import dataclass
 from service.domain import errors
 from service.domain.asks import Verdict, own_verdict, verdict
 from service.domain.completions import CompletionRequest
-from service.domain.escrow_record import AskKey, Escrow, EscrowState, Failure
+from service.domain.escrow_record import AskKey, Escrow, EscrowState
 from service.domain.retention import Retention
 from service.flows.deliver_completion import DeliverCompletion
+from service.flows.escrow_faults import failure_fault, waiting_fault
 from service.flows.follow_run import FollowRun
 from service.flows.open_escrow import OpenEscrow
 from service.flows.settle_invoice import SettleInvoice
 from service.ports.books import Books
 from service.ports.clock import Clock
-from service.ports.escrow_runs import EscrowRuns
+from service.ports.escrow_runs import EscrowRuns, JustOpened
 from service.ports.identifiers import Identifiers
 from service.ports.wakes import Wakes
 
@@ -182,16 +184,42 @@ class AskCompletion:
         )
 
     async def _open(self, ask: Ask, key: AskKey, caller_id: str) -> Answer:
-        opened = await self._opening.open(ask.request, ask=key, caller_id=caller_id)
-        escrow_id = opened.escrow.escrow_id
-        run = self._runs.start(escrow_id, just_opened=opened)
+        escrow_id = self._opening.new_id()
         if ask.respond_async:
-            return self._accepted(opened.escrow, caller_id)
+            return self._accepted(await self._stored(ask, key, caller_id, escrow_id), caller_id)
+        run = self._begin(ask, key, caller_id, escrow_id)
         escrow = await self._follow_run.finished(run, escrow_id, wait_s=self._waits.first_s)
         answer = await self._judged(own_verdict(escrow), escrow, caller_id)
         if answer is None:
             raise errors.CompletionGone(GONE)
         return answer
+
+    def _begin(
+        self,
+        ask: Ask,
+        key: AskKey,
+        caller_id: str,
+        escrow_id: str,
+        stored: asyncio.Future[Escrow] | None = None,
+    ) -> asyncio.Future[Escrow]:
+        """The run that opens this escrow; `stored` is told when it is in the books."""
+
+        async def opening(*, at_once: bool) -> JustOpened:
+            opened = await self._opening.open(
+                ask.request, escrow_id=escrow_id, ask=key, caller_id=caller_id, at_once=at_once
+            )
+            if stored is not None:
+                stored.set_result(opened.escrow)
+            return opened
+
+        return self._runs.begin(escrow_id, opening)
+
+    async def _stored(self, ask: Ask, key: AskKey, caller_id: str, escrow_id: str) -> Escrow:
+        """The escrow as it was opened, while its run goes on."""
+        stored: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
+        run = self._begin(ask, key, caller_id, escrow_id, stored)
+        await asyncio.wait((stored, run), return_when=asyncio.FIRST_COMPLETED)
+        return stored.result() if stored.done() else run.result()
 
     async def _judged(self, decided: Verdict, escrow: Escrow, caller_id: str) -> Answer | None:
         match decided:
@@ -246,32 +274,3 @@ def _anew(own: Escrow, ask: Ask) -> bool:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def waiting_fault(escrow: Escrow) -> errors.DependencyFault:
-    """Why an escrow is not yet payable."""
-    if escrow.state is EscrowState.COSTED:
-        message = "The Lightning node does not answer just now; repeat the same request."
-        return errors.NodeUnavailable(message, retry_after_s=5)
-    message = (
-        "The completion is running or its cost is still being looked up. Repeat the same request: "
-        "it finds this one, and nothing runs twice."
-    )
-    return errors.CostPending(message, retry_after_s=2)
-
-
-def failure_fault(failure: Failure | None) -> errors.CobotMeterError:
-    """The error that a failed escrow's asks are answered with."""
-    if failure is None:
-        return errors.UpstreamFailed("The completion failed; ask again.")
-    match failure.code:
-        case errors.UpstreamRefused.code:
-            return errors.UpstreamRefused(failure.message, status=failure.status)
-        case errors.UpstreamUnreachable.code:
-            return errors.UpstreamUnreachable(failure.message)
-        case errors.OutcomeUnknown.code:
-            return errors.OutcomeUnknown(failure.message)
-        case errors.InvoiceRefused.code:
-            return errors.InvoiceRefused(failure.message)
-        case _:
-            return errors.UpstreamFailed(failure.message)

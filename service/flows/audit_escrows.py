@@ -71,6 +71,7 @@ class EscrowReplay:
         if entry.kind != OPENED:
             message = f"the journal of {entry.subject_id} begins with {entry.kind!r}"
             raise ValueError(message)
+        escrow = requested_at_once(escrow, entry.facts.get("requested_by"))
         standing = CallerStanding(caller_id=escrow.caller_id)
         told = open_escrow(escrow, standing=standing, terms=_TERMS, bodies=StoredBodies())
         quote = escrow.quote
@@ -179,6 +180,13 @@ def as_opened(row: Escrow) -> Escrow:
         version=1,
         budget_held_pusd=0 if covered else quote.ceiling_pusd,
     )
+
+
+def requested_at_once(escrow: Escrow, requested_by: object) -> Escrow:
+    """The opened escrow, or the requested one where the entry says that it was sent at once."""
+    if not isinstance(requested_by, str):
+        return escrow
+    return dataclasses.replace(escrow, state=EscrowState.REQUESTED, requested_by=requested_by)
 
 
 def expected(transfers: tuple[Transfer, ...]) -> tuple[JournalTransfer, ...]:

@@ -7,24 +7,22 @@ HTTP, or what happens to the escrow next.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 
 from service.domain.callers import CallerStanding, ExposureTerms
-from service.domain.completions import CompletionRequest, tokens_allowed
+from service.domain.completions import CompletionRequest
 from service.domain.errors import CallerBlocked, ExposureExceeded
-from service.domain.escrow_record import AskKey, Escrow, EscrowState, Quote
+from service.domain.escrow_record import AskKey, Escrow, EscrowState
 from service.domain.ledger import StoredBodies
-from service.domain.pricing import PriceTerms, ceiling_for
 from service.domain.transitions import open_escrow
 from service.flows.node_gate import NodeGate
-from service.flows.offer_models import ModelCatalogue
+from service.flows.quote_request import QuoteRequest
 from service.flows.record_event import EventRecorder
 from service.flows.run_completion import request_label, run_request
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.escrow_runs import JustOpened
-from service.ports.exchange_rate import ExchangeRates
 from service.ports.identifiers import Identifiers, Sealer
+from service.ports.replicas import Replicas
 
 TRIES = 3
 
@@ -37,58 +35,81 @@ class OpenEscrow:
         *,
         books: Books,
         recorder: EventRecorder,
-        catalogue: ModelCatalogue,
-        rates: ExchangeRates,
+        quoting: QuoteRequest,
         identifiers: Identifiers,
         sealer: Sealer,
         clock: Clock,
-        price_terms: PriceTerms,
         exposure: ExposureTerms,
         node_gate: NodeGate,
+        replicas: Replicas,
     ) -> None:
-        """`price_terms` and `exposure` are the operator's settings."""
+        """`exposure` is the operator's setting."""
         self._node_gate = node_gate
+        self._replicas = replicas
         self._books = books
         self._recorder = recorder
-        self._catalogue = catalogue
-        self._rates = rates
+        self._quoting = quoting
         self._identifiers = identifiers
         self._sealer = sealer
         self._clock = clock
-        self._price_terms = price_terms
         self._exposure = exposure
 
-    async def open(self, request: CompletionRequest, *, ask: AskKey, caller_id: str) -> JustOpened:
+    def new_id(self) -> str:
+        """What the next escrow is called."""
+        return self._identifiers.escrow_id()
+
+    async def open(
+        self,
+        request: CompletionRequest,
+        *,
+        escrow_id: str,
+        ask: AskKey,
+        caller_id: str,
+        at_once: bool,
+    ) -> JustOpened:
         """The opened escrow, with what it will run.
 
+        `at_once` says that its request is sent next: then it is opened and requested in one
+        commit.
+
         Raises NodeUnavailable, ModelNotOffered, RequestInvalid (more tokens than the model has),
-        RateStale, CallerBlocked, ExposureExceeded (nothing was spent), and StaleEscrow when the
-        same ask was opened by somebody else meanwhile.
+        RateStale, RateJumped (when credit does not cover it wholly), CallerBlocked,
+        ExposureExceeded (nothing was spent), and StaleEscrow when the same ask was opened by
+        somebody else meanwhile.
         """
         self._node_gate.check()
         for _ in range(TRIES - 1):
             try:
-                return await self._open(request, ask, caller_id)
+                return await self._open(request, escrow_id, ask, caller_id, at_once=at_once)
             except ExposureExceeded as exceeded:
                 if exceeded.guard != "available":
                     raise  # credit spent by a parallel ask: quote again with what is left
-        return await self._open(request, ask, caller_id)
+        return await self._open(request, escrow_id, ask, caller_id, at_once=at_once)
 
-    async def _open(self, request: CompletionRequest, ask: AskKey, caller_id: str) -> JustOpened:
+    async def _open(
+        self,
+        request: CompletionRequest,
+        escrow_id: str,
+        ask: AskKey,
+        caller_id: str,
+        *,
+        at_once: bool,
+    ) -> JustOpened:
         standing = await self._standing(ask, caller_id)
         if standing.blocked:
             message = "The operator of this service has blocked this caller."
             raise CallerBlocked(message)
         now_ms = self._clock.now_ms()
         escrow = Escrow(
-            escrow_id=self._identifiers.escrow_id(),
+            escrow_id=escrow_id,
             caller_id=caller_id,
             ask=ask,
-            quote=await self._quote(request, standing, now_ms),
+            quote=await self._quoting.quote(request, standing, now_ms=now_ms),
             stream=request.stream,
             opened_at_ms=now_ms,
             changed_at_ms=now_ms,
-            state=EscrowState.OPENED,
+            state=EscrowState.REQUESTED if at_once else EscrowState.OPENED,
+            requested_by=self._replicas.own_id if at_once else None,
             version=1,
         )
         escrow = _with_budget(escrow)
@@ -103,46 +124,13 @@ class OpenEscrow:
             )
         )
         return JustOpened(
-            escrow=escrow, request=run_request(escrow, request.body), wrapped_key=wrapped_key
+            escrow=escrow, request=run_request(escrow, request.take_body()), wrapped_key=wrapped_key
         )
 
     async def _standing(self, ask: AskKey, caller_id: str) -> CallerStanding:
         if ask.nameless:
             return CallerStanding(caller_id=caller_id)  # named a moment ago: nobody's yet
         return await self._books.standing(caller_id)
-
-    async def _quote(
-        self, request: CompletionRequest, standing: CallerStanding, now_ms: int
-    ) -> Quote:
-        model = self._catalogue.offered(request.model)
-        max_tokens = tokens_allowed(request.max_tokens, model)
-        rate = await self._rates.current()
-        ceiling = ceiling_for(
-            prices=(model.price,),
-            prompt_bytes=request.prompt_bytes,
-            message_count=request.message_count,
-            max_tokens=max_tokens,
-            rate=rate,
-            terms=self._price_terms,
-        )
-        return Quote(
-            model=request.model,
-            max_tokens=max_tokens,
-            ceiling_pusd=ceiling.cost_pusd,
-            ceiling_msat=ceiling.price_msat,
-            credit_reserved_msat=min(max(standing.available_msat, 0), ceiling.price_msat),
-            newcomer=self._exposure.is_newcomer(standing.settled_msat),
-            day=utc_day(now_ms),
-            rate=rate,
-            terms=self._price_terms,
-            prices=model.price,
-        )
-
-
-def utc_day(now_ms: int) -> str:
-    """The UTC day of a moment, as budgets are named: `2026-11-22`."""
-    moment = dt.datetime.fromtimestamp(now_ms // 1_000, tz=dt.UTC)
-    return moment.date().isoformat()
 
 
 def _with_budget(escrow: Escrow) -> Escrow:

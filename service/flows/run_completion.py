@@ -97,8 +97,10 @@ class RunCompletion:
         return await self.just_opened(stored)
 
     async def just_opened(self, opened: JustOpened) -> Escrow:
-        """The same with the request at hand; it may have waited for its turn."""
+        """The same with the request at hand, which may be requested already or wait its turn."""
         escrow = opened.escrow
+        if escrow.state is EscrowState.REQUESTED:
+            return await self._send(escrow, opened.request, opened.wrapped_key)
         if self._clock.now_ms() - escrow.opened_at_ms > self._retention.abandoned_ms:
             return await self._recorder.record(escrow, Abandoned())
         own_id = self._replicas.own_id

@@ -15,11 +15,12 @@ import orjson
 
 from service.domain.errors import EscrowNotFound, RequestInvalid
 from service.domain.escrow_record import Escrow, EscrowState
-from service.domain.money import btc_usd_text, pusd_from_msat, usd_text
+from service.domain.money import pusd_from_msat, usd_text
 from service.http_api.asgi_io import HttpRequest
 from service.http_api.askers import Askers
 from service.http_api.chat_answers import PRIVATE
 from service.http_api.completion_view import charged_usd, cobot_document
+from service.http_api.escrow_documents import rate_document
 from service.http_api.face_parts import FaceParts
 from service.http_api.plain_answers import PlainAnswer, json_answer
 from service.ports.ledger_reports import JournalEntry
@@ -62,12 +63,12 @@ class CallerRoutes:
         return json_answer(OK, {"data": generation_document(escrow)}, (PRIVATE,))
 
     async def credits(self, request: HttpRequest) -> PlainAnswer:
-        """OpenRouter's totals in USD at today's rate, and the ledger's own figures in msat."""
+        """OpenRouter's totals in USD at the last known rate, and the ledger's figures in msat."""
         caller_id = await self._askers.caller(request)
         if caller_id is None:
             return await self._askers.top_up_first(request, caller_id=None)
         standing = await self._parts.books.standing(caller_id)
-        rate = await self._parts.rates.current()
+        rate = self._parts.rates.shown()
         usage_msat = standing.spent_credit_msat + standing.settled_msat
         held_msat = standing.credited_msat - standing.spent_credit_msat
         usage_pusd = pusd_from_msat(usage_msat, rate)
@@ -86,7 +87,7 @@ class CallerRoutes:
                 "open_msat": standing.open_msat,
                 "lapsed_msat": standing.lapsed_msat,
                 "cap_msat": standing.cap_msat(self._parts.exposure.cap),
-                "rate": {"btc_usd": btc_usd_text(rate), "source": rate.source},
+                "rate": rate_document(rate),
             },
         }
         return json_answer(OK, document, (PRIVATE,))

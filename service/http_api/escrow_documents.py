@@ -80,14 +80,15 @@ def cost_document(escrow: Escrow) -> dict[str, Any] | None:
         "rounding_msat": amount_msat - escrow.due_msat if amount_msat else 0,
         "credit_fee_bps": quote.terms.credit_fee_bps,
         "markup_bps": quote.terms.markup_bps,
-        "rate": _rate_document(quote.rate),
+        "rate": rate_document(quote.rate),
     }
     if cost.standing is CostStanding.CONFIRMED and cost.cost_pusd != escrow.priced_pusd:
         document["confirmed_usd"] = usd_text(cost.cost_pusd)
     return document
 
 
-def _rate_document(rate: ExchangeRate) -> dict[str, Any]:
+def rate_document(rate: ExchangeRate) -> dict[str, Any]:
+    """A rate with who said it, and when."""
     return {
         "btc_usd": btc_usd_text(rate),
         "source": rate.source,

@@ -17,7 +17,8 @@ from service.domain.errors import (
     RequestInvalid,
 )
 from service.domain.escrow_record import IN_FLIGHT, Escrow, EscrowState
-from service.flows.ask_completion import AnswerKind, failure_fault, waiting_fault
+from service.flows.ask_completion import AnswerKind
+from service.flows.escrow_faults import failure_fault, waiting_fault
 from service.http_api.asgi_io import HttpRequest
 from service.http_api.askers import Askers
 from service.http_api.authentication import Proof

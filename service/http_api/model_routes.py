@@ -38,7 +38,7 @@ class ModelRoutes:
         if refreshed_at_ms is None:
             message = "The upstream's price list is not here yet; try again in a moment."
             raise DependencyFault(message, retry_after_s=5)
-        rate = await self._parts.rates.current()
+        rate = self._parts.rates.shown()
         key = (refreshed_at_ms, rate.usd_micro_per_btc, rate.source)
         if self._answer is None or key != self._key:
             self._answer = self._written(rate)

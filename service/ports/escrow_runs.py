@@ -22,14 +22,26 @@ class JustOpened:
     wrapped_key: bytes
 
 
+class Opening(Protocol):
+    """Opens one escrow."""
+
+    async def __call__(self, *, at_once: bool) -> JustOpened:
+        """Told whether its run begins at once or waits for its turn. Raises what refuses it."""
+
+
 class EscrowRuns(Protocol):
     """The service's own runs: they go on when the caller who started them is gone."""
 
-    def start(
-        self, escrow_id: str, *, just_opened: JustOpened | None = None
-    ) -> asyncio.Future[Escrow]:
+    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
         """Drive this escrow, or join the run that is driving it already.
 
         The future holds the escrow where the run stopped, or what stopped it. Await it through
         `asyncio.shield`: it is shared. Raises Draining when no new run may start.
+        """
+
+    def begin(self, escrow_id: str, opening: Opening) -> asyncio.Future[Escrow]:
+        """Open this escrow and drive it; what refuses the opening is what stopped the run.
+
+        Nobody can come between the opening and the run, nor stop the one before the other.
+        Raises Draining.
         """

@@ -28,8 +28,9 @@ class Upstream(Protocol):
     ) -> UpstreamCompletion:
         """Run once; never repeated by the adapter, since every repeat is a charge.
 
-        `on_started` is awaited with the generation id as soon as the headers name it, before the
-        body is read. `price_cap` holds the unit prices the upstream must not exceed.
+        The request's body may be taken. `on_started` is awaited with the generation id as soon as
+        the headers name it, before the answer's body is read. `price_cap` holds the unit prices the
+        upstream must not exceed.
         Raises UpstreamUnreachable and UpstreamRefused (certainly not charged), UpstreamFailed
         (ran and failed), OutcomeUnknown (may have been charged).
         """

@@ -22,6 +22,7 @@ from service.flows.issue_invoice import IssueInvoice
 from service.flows.node_gate import NodeGate
 from service.flows.offer_models import ModelCatalogue
 from service.flows.open_escrow import OpenEscrow
+from service.flows.quote_request import QuoteRequest
 from service.flows.record_event import EventRecorder, ReleaseGate
 from service.flows.recover import Recover
 from service.flows.run_completion import RunCompletion
@@ -76,11 +77,18 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         runs_max=settings.run.runs_max,
     )
     parts.metrics.active_runs.set_function(lambda: runner.active)
+    parts.metrics.watch_rate(parts.rates.standing, parts.clock.now_ms)
     recover = Recover(books=parts.books, runs=runner, settlements=settlements)
     catalogue = ModelCatalogue(
         upstream=parts.upstream, clock=parts.clock, allowed=settings.upstream.models
     )
-    opening = _opening(settings, parts, recorder, catalogue, node_gate)
+    quoting = QuoteRequest(
+        catalogue=catalogue,
+        rates=parts.rates,
+        price_terms=settings.prices,
+        exposure=settings.exposure,
+    )
+    opening = _opening(settings, parts, recorder, quoting, node_gate)
     return Service(
         settings=settings,
         parts=parts,
@@ -182,20 +190,19 @@ def _opening(
     settings: Settings,
     parts: Parts,
     recorder: EventRecorder,
-    catalogue: ModelCatalogue,
+    quoting: QuoteRequest,
     node_gate: NodeGate,
 ) -> OpenEscrow:
     return OpenEscrow(
         books=parts.books,
         recorder=recorder,
-        catalogue=catalogue,
-        rates=parts.rates,
+        quoting=quoting,
         identifiers=parts.identifiers,
         sealer=parts.sealer,
         clock=parts.clock,
-        price_terms=settings.prices,
         exposure=settings.exposure,
         node_gate=node_gate,
+        replicas=parts.replicas,
     )
 
 

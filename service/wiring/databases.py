@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from service.adapters.process_file import process_file
 from service.adapters.sole_process import SoleProcess
 from service.adapters.storage.sqlite_books import open_sqlite_books
 from service.adapters.storage.sqlite_reports import open_sqlite_reports
@@ -27,6 +28,7 @@ from service.ports.wakes import Wakes
 from service.wiring.settings import Settings
 
 BOOKS_FILE = "books.sqlite3"
+PROCESS_FILE = "process.lock"
 UPKEEP_S = 1.0
 STORAGE = "service.adapters.storage"
 
@@ -54,15 +56,17 @@ async def open_database(
     `own_id` is this process in this run, `secret_mark` what tells its secret from another one.
     """
     if settings.database.url:
-        opening = _open_postgres(
-            settings.database.url.reveal(),
-            own_id=own_id,
-            secret_mark=secret_mark,
-            clock=clock,
-            retention=retention,
-        )
-        async with opening as database:
-            yield database
+        with process_file(settings.data_dir / PROCESS_FILE, own_id) as gone:
+            opening = _open_postgres(
+                settings.database.url.reveal(),
+                own_id=own_id,
+                gone=gone,
+                secret_mark=secret_mark,
+                clock=clock,
+                retention=retention,
+            )
+            async with opening as database:
+                yield database
         return
     path, alone = settings.data_dir / BOOKS_FILE, SoleProcess(own_id)
     async with (
@@ -97,7 +101,13 @@ def refuse_no_books(settings: Settings) -> None:
 
 @contextlib.asynccontextmanager
 async def _open_postgres(
-    url: str, *, own_id: str, secret_mark: str, clock: Clock, retention: Retention
+    url: str,
+    *,
+    own_id: str,
+    gone: frozenset[str],
+    secret_mark: str,
+    clock: Clock,
+    retention: Retention,
 ) -> AsyncIterator[Database]:
     """Empty databases are given their tables; older ones only by `cobot-meter db upgrade`."""
     schema, session = _storage("postgres_schema"), _storage("postgres_session")
@@ -107,7 +117,7 @@ async def _open_postgres(
             url, retention=retention, upgrading=begins
         ) as books,
         _storage("postgres_reports").open_postgres_reports(url) as reports,
-        session.open_postgres_session(url, own_id=own_id, clock=clock) as alive,
+        session.open_postgres_session(url, own_id=own_id, clock=clock, gone=gone) as alive,
     ):
         await session.refuse_another_secret(url, secret_mark)
         wakes = _storage("postgres_wakes").PostgresWakes(url, inside=WakeHub(), clock=clock)

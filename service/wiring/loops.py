@@ -37,6 +37,7 @@ class Loops:
         run, every = self._service.settings.run, self._service.supervisor.every
         turns: list[tuple[str, float, Turn]] = [
             ("catalogue", run.catalogue_interval_s, self.prices),
+            ("exchange rate", self._service.settings.rate.interval_s, self.rate),
             ("settle stream", RECONNECT_S, self.listen),
             ("invoice sweep", SWEEP_PAUSE_S, self.sweep),
             ("unfinished escrows", TAKE_OVER_S, self.take_over),
@@ -52,6 +53,12 @@ class Loops:
     async def prices(self) -> None:
         """Fresh prices. Raises the upstream's faults."""
         await refresh_prices(self._service)
+
+    async def rate(self) -> None:
+        """Ask the sources. Raises RateStale, so that they are asked again sooner, without one."""
+        rates = self._service.parts.rates
+        await rates.refresh()
+        await rates.current()
 
     async def listen(self) -> None:
         """Follow the node's stream until it breaks."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from service.domain.accounts import Account
 from service.domain.ledger import TransferKind, Transition
+from service.ports.exchange_rate import RateStanding
 
 
 class Metrics:
@@ -34,11 +37,31 @@ class Metrics:
         )
         self._by_kind: dict[str, Counter] = {}
         self._by_account: dict[tuple[str, str], Counter] = {}
+        self._rate = self._gauge("rate_usd_micro_per_btc", "1e-6 USD per bitcoin; 0 without one")
+        self._rate_age = self._gauge("rate_age_seconds", "Age of the rate; -1 without one")
+        self._rate_agreeing = self._gauge("rate_agreeing_sources", "Sources behind the rate")
+        self._rate_paused = self._gauge("rate_paused", "1 while a jump pauses post-paid asks")
         self.active_runs = Gauge(
             "cobot_meter_active_runs",
             "Escrows being driven right now",
             registry=self.registry,
         )
+
+    def watch_rate(self, standing: Callable[[], RateStanding], now_ms: Callable[[], int]) -> None:
+        """Read the exchange rate's standing whenever the metrics are read."""
+
+        def level() -> int:
+            rate = standing().rate
+            return rate.usd_micro_per_btc if rate else 0
+
+        def age_s() -> int:
+            rate = standing().rate
+            return (now_ms() - rate.fetched_at_ms) // 1_000 if rate else -1
+
+        self._rate.set_function(level)
+        self._rate_age.set_function(age_s)
+        self._rate_agreeing.set_function(lambda: standing().agreeing)
+        self._rate_paused.set_function(lambda: standing().paused_at_ms is not None)
 
     def observe(self, transition: Transition) -> None:
         """Count one new transition and what it posted to operator accounts."""
@@ -49,6 +72,9 @@ class Metrics:
                     self._posted(transfer.debit, "debit").inc(transfer.amount)
                 if not transfer.credit.exact:
                     self._posted(transfer.credit, "credit").inc(transfer.amount)
+
+    def _gauge(self, name: str, what: str) -> Gauge:
+        return Gauge(f"cobot_meter_{name}", what, registry=self.registry)
 
     def _event(self, kind: str) -> Counter:
         """Looked up once per kind: labels() costs more than counting does."""

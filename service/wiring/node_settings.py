@@ -14,7 +14,8 @@ from service.wiring.addresses import Address, read_address
 from service.wiring.setting_values import Values
 
 REGTEST = "regtest"
-NETWORKS = (REGTEST, "signet", "testnet", "mainnet")
+MAINNET = "mainnet"
+NETWORKS = (REGTEST, "signet", "testnet", MAINNET)
 DEVELOPMENT = "development"
 LND = "lnd"
 LND_ONLY = ("LND_ADDRESS", "LND_TLS_CERT", "LND_MACAROON")

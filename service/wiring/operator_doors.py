@@ -8,10 +8,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 
-from service.adapters.exchange_rates import StaticRate
 from service.adapters.system_clock import SystemClock
 from service.background.operator_commands import Command, operator_commands
-from service.domain.money import ExchangeRate
 from service.domain.retention import Retention
 from service.flows.adopt_node import AdoptNode
 from service.flows.audit_ledger import AuditLedger
@@ -35,12 +33,6 @@ def build_audit(
 ) -> AuditLedger:
     """The audit over these books; `node` is that of `open_node_to_look`."""
     return AuditLedger(reports=reports, node=node, upstream=upstream, retention=Retention())
-
-
-async def rate_now(settings: Settings) -> ExchangeRate:
-    """What the service would price with now. Raises RateStale."""
-    rates = StaticRate(usd_micro_per_btc=settings.rate_usd_micro_per_btc, clock=SystemClock())
-    return await rates.current()
 
 
 def build_commands(

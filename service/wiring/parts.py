@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.adapters.exchange_rates import StaticRate
+import httpx
+
 from service.adapters.key_file import DerivedKeys, read_key_file
 from service.adapters.random_identifiers import KeyedIdentifiers
 from service.adapters.sealed_bodies import AesSealer
@@ -32,6 +34,7 @@ from service.ports.upstream import Upstream
 from service.ports.wakes import Wakes
 from service.wiring.databases import Upkeep, open_database
 from service.wiring.metrics import Metrics
+from service.wiring.rates import build_rates
 from service.wiring.settings import Settings, UpstreamSettings
 
 KEY_FILE = "secret.key"
@@ -71,16 +74,25 @@ def prepare_data_dir(data_dir: Path) -> None:
 
 @contextlib.asynccontextmanager
 async def open_upstream(settings: UpstreamSettings) -> AsyncIterator[OpenRouter]:
-    """The gateway's adapter on the process's one HTTP client."""
-    async with http_session(HttpLimits(read_timeout_s=settings.timeout_s)) as client:
-        yield OpenRouter(
-            client,
-            OpenRouterSettings(
-                base_url=settings.base_url,
-                api_key=settings.api_key.reveal(),
-                timeout_s=settings.timeout_s,
-            ),
-        )
+    """The gateway's adapter on an HTTP client of its own, for those who need nothing else."""
+    async with _open_client(settings) as client:
+        yield _upstream_on(client, settings)
+
+
+def _open_client(settings: UpstreamSettings) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    """The process's one HTTP client. Whoever asks something quicker limits that himself."""
+    return http_session(HttpLimits(read_timeout_s=settings.timeout_s))
+
+
+def _upstream_on(client: httpx.AsyncClient, settings: UpstreamSettings) -> OpenRouter:
+    return OpenRouter(
+        client,
+        OpenRouterSettings(
+            base_url=settings.base_url,
+            api_key=settings.api_key.reveal(),
+            timeout_s=settings.timeout_s,
+        ),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -98,15 +110,15 @@ async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[P
     )
     async with (
         database as opened,
-        open_upstream(settings.upstream) as upstream,
+        _open_client(settings.upstream) as client,
     ):
         yield Parts(
             books=opened.books,
             reports=opened.reports,
             node=node,
             ours=OurNode(await _who_it_is(node, opened.books)),
-            upstream=upstream,
-            rates=StaticRate(usd_micro_per_btc=settings.rate_usd_micro_per_btc, clock=clock),
+            upstream=_upstream_on(client, settings.upstream),
+            rates=build_rates(settings.rate, client, clock),
             clock=clock,
             identifiers=identifiers,
             sealer=AesSealer(wrapping_key=keys.wrapping),

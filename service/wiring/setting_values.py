@@ -10,6 +10,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Mapping
+from typing import NoReturn
 
 from service.domain.errors import SettingInvalid
 from service.domain.money import MSAT_PER_SAT, pusd_from_text
@@ -47,7 +48,7 @@ class Values:
         """Any non-empty text."""
         value = self._raw(name, default)
         if not value:
-            self._refuse(name, value, "a value; unset it to use the default")
+            self.refuse(name, value, "a value; unset it to use the default")
         return value
 
     def full(self, name: str) -> str:
@@ -75,7 +76,7 @@ class Values:
         """One of a few words."""
         value = self._raw(name, default)
         if value not in choices:
-            self._refuse(name, value, f"one of {', '.join(choices)}")
+            self.refuse(name, value, f"one of {', '.join(choices)}")
         return value
 
     def words(self, name: str) -> tuple[str, ...]:
@@ -89,14 +90,14 @@ class Values:
             try:
                 ipaddress.ip_network(word)
             except ValueError:
-                self._refuse(name, word, "networks such as 10.0.0.0/8, separated by commas")
+                self.refuse(name, word, "networks such as 10.0.0.0/8, separated by commas")
         return words
 
     def integer(self, name: str, default: int, *, at_least: int = 0, at_most: int = 10**12) -> int:
         """A whole number in a range."""
         value = self._raw(name, str(default))
         if not _INTEGER.fullmatch(value) or not at_least <= int(value) <= at_most:
-            self._refuse(name, value, f"a whole number from {at_least} to {at_most}")
+            self.refuse(name, value, f"a whole number from {at_least} to {at_most}")
         return int(value)
 
     def sat_as_msat(self, name: str, default: int) -> int:
@@ -107,21 +108,21 @@ class Values:
         """An amount of USD such as 0.25, in pico-USD."""
         value = self._raw(name, default)
         if not _DECIMAL.fullmatch(value):
-            self._refuse(name, value, "an amount of USD such as 0.25")
+            self.refuse(name, value, "an amount of USD such as 0.25")
         return pusd_from_text(value)
 
     def usd_micro(self, name: str, default: str) -> int:
         """A price in USD with at most six decimals, in micro-USD, above zero."""
         pusd = self.pusd(name, default)
         if not pusd or pusd % PUSD_PER_MICRO_USD:
-            self._refuse(name, self._raw(name, default), "a price in USD, six decimals at most")
+            self.refuse(name, self._raw(name, default), "a price in USD, six decimals at most")
         return pusd // PUSD_PER_MICRO_USD
 
     def seconds(self, name: str, default: str) -> float:
         """A duration in seconds, fractions allowed."""
         value = self._raw(name, default)
         if not _DECIMAL.fullmatch(value) or not math.isfinite(float(value)):
-            self._refuse(name, value, "a number of seconds such as 0.5 or 30")
+            self.refuse(name, value, "a number of seconds such as 0.5 or 30")
         return float(value)
 
     def host_and_port(self, name: str, default: str) -> tuple[str, int]:
@@ -129,7 +130,7 @@ class Values:
         value = self._raw(name, default)
         host, _, port = value.rpartition(":")
         if not host or not _INTEGER.fullmatch(port) or int(port) > PORT_MAX:
-            self._refuse(name, value, "an address and port such as 127.0.0.1:8402")
+            self.refuse(name, value, "an address and port such as 127.0.0.1:8402")
         return host.strip("[]"), int(port)
 
     def _raw(self, name: str, default: str) -> str:
@@ -137,6 +138,7 @@ class Values:
         self._known.add(full)
         return self._environ.get(full, default).strip()
 
-    def _refuse(self, name: str, value: str, wanted: str) -> None:
+    def refuse(self, name: str, value: str, wanted: str) -> NoReturn:
+        """Stop the start: what was given, and what would fit. Raises SettingInvalid."""
         message = f"{self._prefix}{name} must be {wanted}, not {value[:60]!r}"
         raise SettingInvalid(message)

@@ -15,7 +15,8 @@ from service.domain.errors import SettingInvalid
 from service.domain.pricing import PriceTerms
 from service.wiring.addresses import Address, read_address
 from service.wiring.database_settings import DatabaseSettings, read_database
-from service.wiring.node_settings import REGTEST, NodeSettings, read_node
+from service.wiring.node_settings import NodeSettings, read_node
+from service.wiring.rate_settings import RateSettings, read_rate
 from service.wiring.secret import Secret
 from service.wiring.setting_values import Values
 
@@ -74,7 +75,7 @@ class Settings:
     node: NodeSettings
     prices: PriceTerms
     exposure: ExposureTerms
-    rate_usd_micro_per_btc: int
+    rate: RateSettings
     run: RunSettings
 
     def with_simulator_at(self, address: Address) -> Settings:
@@ -112,7 +113,7 @@ def _settings(values: Values, environ: Mapping[str, str]) -> Settings:
             safety_bps=values.integer("SAFETY_BPS", 500, at_most=100_000),
         ),
         exposure=_exposure(values),
-        rate_usd_micro_per_btc=_rate(values, node),
+        rate=read_rate(values, node.network),
         run=_run(values),
     )
 
@@ -176,10 +177,3 @@ def _run(values: Values) -> RunSettings:
         compare_interval_s=values.seconds("COMPARE_INTERVAL_S", "60"),
         catalogue_interval_s=values.seconds("CATALOGUE_INTERVAL_S", "300"),
     )
-
-
-def _rate(values: Values, node: NodeSettings) -> int:
-    """A default would sell real money at a price of ours: off regtest it must be said."""
-    if node.network != REGTEST:
-        values.required("RATE_USD_PER_BTC", f"today's price of a bitcoin in USD ({node.network})")
-    return values.usd_micro("RATE_USD_PER_BTC", "100000")

@@ -9,7 +9,7 @@ import pytest
 
 from service.background.escrow_runner import EscrowRunner
 from service.background.supervise import Supervisor
-from service.domain.errors import Broken, Draining, NodeUnavailable
+from service.domain.errors import Broken, CallerBlocked, Draining, NodeUnavailable
 from service.domain.escrow_record import Escrow
 from service.flows.drive_escrow import EscrowDriver
 from service.ports.escrow_runs import JustOpened
@@ -95,6 +95,76 @@ async def test_a_bug_in_one_run_is_broken_for_its_waiters_only() -> None:
             await runner.start("esc_1")
         driver.fault = None
         assert str(await runner.start("esc_2")) == "esc_2"
+
+
+def just_opened(escrow_id: str) -> JustOpened:
+    """What an opening gives; the scripted driver looks at none of it."""
+    return cast("JustOpened", f"opened {escrow_id}")
+
+
+async def test_what_is_opened_is_driven_by_the_same_run() -> None:
+    """Joined while it opens, it is one run; with a turn free it is told to begin at once."""
+    driver, gate = ScriptedDriver(), asyncio.Event()
+    told: list[bool] = []
+    driver.gate.set()
+
+    async def opening(*, at_once: bool) -> JustOpened:
+        told.append(at_once)
+        await gate.wait()
+        return just_opened("esc_1")
+
+    async with asyncio.TaskGroup() as tasks:
+        runner = runner_of(driver, tasks, [])
+        run = runner.begin("esc_1", opening)
+        await asyncio.sleep(0)
+        assert runner.start("esc_1") is run
+        gate.set()
+        assert str(await run) == "esc_1"
+    assert told == [True]
+    assert driver.calls == ["esc_1"]
+
+
+async def test_without_a_free_turn_it_is_opened_and_waits() -> None:
+    """Busy runs delay the driving, never the opening, which is told so."""
+    driver = ScriptedDriver()
+    told: list[bool] = []
+
+    async def opening(*, at_once: bool) -> JustOpened:
+        told.append(at_once)
+        return just_opened("esc_x")
+
+    async with asyncio.TaskGroup() as tasks:
+        runner = runner_of(driver, tasks, [])
+        busy = [runner.start(f"esc_{number}") for number in range(4)]
+        run = runner.begin("esc_x", opening)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert told == [False]
+        assert "esc_x" not in driver.calls
+        driver.gate.set()
+        assert str(await run) == "esc_x"
+        assert [str(await one) for one in busy] == [f"esc_{number}" for number in range(4)]
+
+
+@pytest.mark.parametrize("busy", [0, 4])
+async def test_a_refused_opening_is_its_callers_to_hear(busy: int) -> None:
+    """Whoever asked gets the refusal; nothing is driven, and it is no fault of ours."""
+    driver = ScriptedDriver()
+    faults: list[str] = []
+
+    async def opening(*, at_once: bool) -> JustOpened:
+        assert at_once is (busy == 0)
+        raise CallerBlocked("blocked")
+
+    async with asyncio.TaskGroup() as tasks:
+        runner = runner_of(driver, tasks, faults)
+        for number in range(busy):
+            runner.start(f"esc_{number}")
+        with pytest.raises(CallerBlocked):
+            await runner.begin("esc_x", opening)
+        driver.gate.set()
+    assert "esc_x" not in driver.calls
+    assert faults == []
 
 
 async def test_draining_starts_nothing_new_and_stops_what_is_too_slow() -> None:

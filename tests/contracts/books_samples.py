@@ -32,6 +32,7 @@ from service.domain.transitions import escrow_transition, open_escrow, topup_tra
 from service.ports.books import Applied, Books
 
 START_MS = 1_700_000_000_000
+RATE_SOURCE = "median:bitstamp,coinbase,kraken,mempool"  # the longest there is
 DAY = "2023-11-14"
 RETENTION = Retention()
 TERMS = ExposureTerms(cap=CapTerms())
@@ -75,7 +76,7 @@ def opened(
     ceiling_msat: int = CEILING_MSAT,
 ) -> Escrow:
     """A first row; its ask is its own unless `ask` says otherwise."""
-    rate = ExchangeRate(usd_micro_per_btc=10**11, source="static", fetched_at_ms=START_MS)
+    rate = ExchangeRate(usd_micro_per_btc=10**11, source=RATE_SOURCE, fetched_at_ms=START_MS)
     covered = credit_msat == ceiling_msat
     return Escrow(
         escrow_id=escrow_id,

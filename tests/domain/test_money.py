@@ -21,6 +21,7 @@ from service.domain.money import (
     pusd_from_msat,
     pusd_from_text,
     sat_of,
+    usd_micro_from_text,
     usd_text,
     whole_sat_up,
 )
@@ -173,6 +174,27 @@ def test_a_rate_must_divide(usd_micro_per_btc: int) -> None:
     """No zero, negative or unbounded exchange rate exists."""
     with pytest.raises(ValueError, match="positive"):
         ExchangeRate(usd_micro_per_btc=usd_micro_per_btc, source="test", fetched_at_ms=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "usd_micro"),
+    [
+        ("94000.5", 94_000_500_000),
+        ("1e-6", 1),
+        ("64123.4567899", 64_123_456_789),
+        ("9e6", 9 * 10**12),
+    ],
+)
+def test_a_rate_is_read_to_the_micro_usd(text: str, usd_micro: int) -> None:
+    """What is finer than 1e-6 USD is cut off, so that a price is never lower for it."""
+    assert usd_micro_from_text(text) == usd_micro
+
+
+@pytest.mark.parametrize("text", ["0", "0.0000009", "-1", "1e400", "NaN", "1e8", " 1", "1_0", ""])
+def test_what_no_rate_can_be_is_refused(text: str) -> None:
+    """Zero, negative, endless and unwritten prices of a bitcoin do not exist."""
+    with pytest.raises(ValueError, match=r"not (a|the)|too large"):
+        usd_micro_from_text(text)
 
 
 def test_a_rate_is_shown_in_usd() -> None:

@@ -202,6 +202,11 @@ class ShopMachine(RuleBasedStateMachine):
         if lapsed := [one for one in rows if one.state is EscrowState.EXPIRED]:
             self.shop.settle_late(picked(lapsed, pick), extra_msat)
 
+    @rule(free=st.booleans())
+    def turns_change(self, *, free: bool) -> None:
+        """Runs are all busy from here on, so that asks wait their turn; or they are not."""
+        self.shop.lasting.turns_free = free
+
     @rule()
     def compare(self) -> None:
         """Our costs against the upstream's usage."""

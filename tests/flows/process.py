@@ -7,7 +7,6 @@ what a test does with it.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -16,7 +15,6 @@ from service.adapters.exchange_rates import StaticRate
 from service.background.wake_hub import WakeHub
 from service.domain.callers import CapTerms, ExposureTerms
 from service.domain.errors import DependencyFault
-from service.domain.escrow_record import Escrow
 from service.domain.invoices import Invoice, NodeIdentity
 from service.domain.ledger import Transition
 from service.domain.pricing import PriceTerms
@@ -32,13 +30,13 @@ from service.flows.node_gate import NodeGate
 from service.flows.offer_models import ModelCatalogue
 from service.flows.open_escrow import OpenEscrow
 from service.flows.our_node import OurNode
+from service.flows.quote_request import QuoteRequest
 from service.flows.record_event import EventRecorder, ReleaseGate
 from service.flows.recover import Recover
 from service.flows.run_completion import RunCompletion
 from service.flows.settle_invoice import SettleInvoice
 from service.flows.top_up import TopUp
 from service.ports.books import Applied, Books
-from service.ports.escrow_runs import JustOpened
 from service.ports.identifiers import Identifiers
 from service.ports.lightning_node import LightningNode
 from tests.fakes.books import Crash, Killed, Moment
@@ -46,6 +44,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.identifiers import FakeIdentifiers, FakeSealer
 from tests.fakes.replicas import Crowd, FakeReplicas
 from tests.fakes.upstream import FakeUpstream
+from tests.flows.escrow_tasks import Runs
 
 RATE_USD_MICRO = 1_000_000_000  # 1,000 USD per bitcoin: a run costs some thousand msat
 EXPIRY_S = 600
@@ -73,6 +72,7 @@ class Lasting:
     sealer: FakeSealer = field(default_factory=FakeSealer)
     crowd: Crowd = field(default_factory=Crowd)
     wakes: WakeHub = field(default_factory=WakeHub)
+    turns_free: bool = True
 
 
 class MortalBooks:
@@ -104,46 +104,6 @@ class MortalBooks:
             raise Killed(f"{moment} a commit")
 
 
-class Runs:
-    """The port `EscrowRuns`: one task per escrow, all of them gone with the process."""
-
-    def __init__(self) -> None:
-        """`driver` is set by whoever builds the process."""
-        self.driver: EscrowDriver | None = None
-        self._tasks: dict[str, asyncio.Task[Escrow]] = {}
-
-    def start(
-        self, escrow_id: str, *, just_opened: JustOpened | None = None
-    ) -> asyncio.Future[Escrow]:
-        task = self._tasks.get(escrow_id)
-        if task is None or task.done():
-            assert self.driver is not None
-            task = asyncio.ensure_future(self.driver.drive(escrow_id, just_opened=just_opened))
-            self._tasks[escrow_id] = task
-        return task
-
-    async def finish(self) -> None:
-        """Wait for every run. Raises Killed, and whatever a run should not have raised."""
-        while self._tasks:
-            tasks = list(self._tasks.values())
-            await asyncio.wait(tasks)
-            self._tasks = {name: task for name, task in self._tasks.items() if not task.done()}
-            faults = [fault for task in tasks if (fault := task.exception())]
-            for fault in sorted(faults, key=lambda one: not isinstance(one, Killed)):
-                raise fault
-
-    async def stop(self) -> None:
-        """The process is gone: so are its tasks."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        for task in tasks:
-            if not task.cancelled():
-                task.exception()  # retrieved
-
-
 class Process:
     """The flows, wired by hand. Dies where its `mortal` books say so."""
 
@@ -153,7 +113,7 @@ class Process:
         self.mortal = MortalBooks(lasting.books)
         self.books = cast("Books", self.mortal)
         self.gate = ReleaseGate()
-        self.runs = Runs()
+        self.runs = Runs(turns_free=lambda: lasting.turns_free)
         self.replicas = FakeReplicas(lasting.crowd)
         self.recorder = EventRecorder(
             books=self.books,
@@ -275,14 +235,18 @@ class Process:
         opening = OpenEscrow(
             books=self.books,
             recorder=self.recorder,
-            catalogue=self.catalogue,
-            rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=lasting.clock),
+            quoting=QuoteRequest(
+                catalogue=self.catalogue,
+                rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=lasting.clock),
+                price_terms=PriceTerms(),
+                exposure=exposure,
+            ),
             identifiers=lasting.identifiers,
             sealer=lasting.sealer,
             clock=lasting.clock,
-            price_terms=PriceTerms(),
             exposure=exposure,
             node_gate=NodeGate(),
+            replicas=self.replicas,
         )
         return AskCompletion(
             books=self.books,

@@ -35,8 +35,11 @@ UNCOUNTED = {"cost_lookup_missed", "usage_compared"}
 
 
 @asynccontextmanager
-async def staged(path: Path) -> AsyncIterator[Stage]:
-    """A stage with a started process, a funded world and empty books."""
+async def staged(path: Path, *, turns_free: bool = True) -> AsyncIterator[Stage]:
+    """A stage with a started process, a funded world and empty books.
+
+    Without free turns what is opened is stored first, and requested when its turn comes.
+    """
     clock = FakeClock(leaping=True)
     with contextlib.ExitStack() as nodes:
         node, other = (
@@ -44,7 +47,13 @@ async def staged(path: Path) -> AsyncIterator[Stage]:
             for name in (path.name, f"{path.name}-other")
         )
         books, moving = FakeBooks(retention=RETENTION), MovingNode(node)
-        lasting = Lasting(books=books, node=moving, identity=await moving.identity(), clock=clock)
+        lasting = Lasting(
+            books=books,
+            node=moving,
+            identity=await moving.identity(),
+            clock=clock,
+            turns_free=turns_free,
+        )
         process = Process(lasting)
         await process.start()
         yield Stage(
@@ -119,29 +128,30 @@ async def prove_sound(stage: Stage) -> None:
     assert [finding for finding in findings if finding.subject not in stage.unlikely] == []
 
 
-async def commits_of(path: Path, steps: tuple[Step, ...]) -> int:
+async def commits_of(path: Path, steps: tuple[Step, ...], *, turns_free: bool = True) -> int:
     """How many commits the undisturbed story makes."""
-    async with staged(path) as stage:
+    async with staged(path, turns_free=turns_free) as stage:
         started = stage.process.mortal.applies
         await play(stage, steps)
         return stage.process.mortal.applies - started
 
 
+@pytest.mark.parametrize("turns_free", [True, False], ids=["at once", "in turn"])
 @pytest.mark.parametrize("moment", list(Moment))
 @pytest.mark.parametrize("story", STORIES)
 async def test_a_kill_at_any_commit_ends_in_the_same_books(
-    story: str, moment: Moment, tmp_path: Path
+    story: str, moment: Moment, tmp_path: Path, *, turns_free: bool
 ) -> None:
     """Every commit of this story, killed on this side of it."""
     steps = STORIES[story]
-    commits = await commits_of(tmp_path / "counted", steps)
+    commits = await commits_of(tmp_path / "counted", steps, turns_free=turns_free)
     assert commits > 0
-    async with staged(tmp_path / "undisturbed") as stage:
+    async with staged(tmp_path / "undisturbed", turns_free=turns_free) as stage:
         await play(stage, (*steps, end))
         await prove_sound(stage)
         undisturbed = facts(stage)
     for number in range(commits):
-        async with staged(tmp_path / f"{number}") as stage:
+        async with staged(tmp_path / f"{number}", turns_free=turns_free) as stage:
             fallen = await play(stage, (*steps, end), Crash(moment=moment, commits=number))
             assert len(fallen) == 1
             await prove_sound(stage)
@@ -189,16 +199,19 @@ def prove_lost(stage: Stage) -> None:
         assert ledger.of(chart.COST_UNATTRIBUTED).net == spent
 
 
-async def test_the_story_of_a_purchase_has_every_commit(tmp_path: Path) -> None:
-    """The path that is enumerated is the whole one: nine commits from ask to release."""
-    async with staged(tmp_path / "node") as stage:
+@pytest.mark.parametrize("turns_free", [True, False], ids=["at once", "in turn"])
+async def test_the_story_of_a_purchase_has_every_commit(
+    tmp_path: Path, *, turns_free: bool
+) -> None:
+    """The path that is enumerated is the whole one, one commit longer where runs wait."""
+    async with staged(tmp_path / "node", turns_free=turns_free) as stage:
         await play(stage, STORIES["bought"])
         kinds = [entry.kind for entry in stage.books.rows.journal.values()]
         assert kinds == [
             "node_adopted",
             "upstream_baseline",
             "opened",
-            "upstream_requested",
+            *([] if turns_free else ["upstream_requested"]),
             "generation_started",
             "completion_received",
             "cost_known",
@@ -214,6 +227,7 @@ async def test_the_story_of_a_purchase_has_every_commit(tmp_path: Path) -> None:
         assert facts(stage) == bought
 
 
+@pytest.mark.parametrize("turns_free", [True, False], ids=["at once", "in turn"])
 @pytest.mark.parametrize(
     ("moment", "states"),
     [
@@ -236,22 +250,23 @@ async def test_the_story_of_a_purchase_has_every_commit(tmp_path: Path) -> None:
     ],
 )
 async def test_kills_fall_in_every_state_of_a_purchase(
-    moment: Moment, states: list[EscrowState | None], tmp_path: Path
+    moment: Moment, states: list[EscrowState | None], tmp_path: Path, *, turns_free: bool
 ) -> None:
     """Nothing on the path is left out, `requested` with and without the stored id included."""
+    expected = [state for state in states if state is not S.OPENED or not turns_free]
     fallen = []
-    for number in range(len(states)):
-        async with staged(tmp_path / f"{number}") as stage:
+    for number in range(len(expected)):
+        async with staged(tmp_path / f"{number}", turns_free=turns_free) as stage:
             kill = Crash(moment=moment, commits=number)
             fallen += await play(stage, STORIES["bought"], kill)
-    assert fallen == states
+    assert fallen == expected
 
 
 async def test_a_recovered_run_sends_what_the_first_would_have(tmp_path: Path) -> None:
     """Read back from the sealed books after a kill, the request is the one that was at hand."""
     sent = []
     for name, crashes in (("calm", ()), ("killed", (Crash(moment=Moment.AFTER, commits=0),))):
-        async with staged(tmp_path / name) as stage:
+        async with staged(tmp_path / name, turns_free=False) as stage:
             assert await play(stage, (ask,), *crashes) == [S.OPENED for _ in crashes]
             (run,) = stage.lasting.upstream.runs
             sent.append(run.request)

@@ -28,7 +28,7 @@ from tests.fakes.clock import FakeClock
 from tests.flows.process import EXPIRY_S, RETENTION, Lasting, Process
 from tests.flows.stories import ask_of
 
-COMMITS_BEFORE_THE_INVOICE = 5
+COMMITS_BEFORE_THE_INVOICE = 4
 
 
 @dataclass(slots=True)

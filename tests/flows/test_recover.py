@@ -8,7 +8,7 @@ from typing import cast
 from service.domain.escrow_record import Escrow
 from service.flows.recover import Recover
 from service.flows.settle_invoice import SettleInvoice
-from service.ports.escrow_runs import JustOpened
+from service.ports.escrow_runs import Opening
 from tests.contracts.books_lookups import at
 from tests.contracts.books_samples import START_MS
 from tests.fakes.books import FakeBooks
@@ -22,12 +22,12 @@ class StartedRuns:
     def __init__(self) -> None:
         self.started: list[str] = []
 
-    def start(
-        self, escrow_id: str, *, just_opened: JustOpened | None = None
-    ) -> asyncio.Future[Escrow]:
-        assert just_opened is None
+    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
         self.started.append(escrow_id)
         return asyncio.get_running_loop().create_future()
+
+    def begin(self, escrow_id: str, opening: Opening) -> asyncio.Future[Escrow]:
+        raise AssertionError(f"{escrow_id} was opened by {opening}")
 
 
 async def test_what_waits_for_the_node_stands_in_no_ones_way() -> None:

@@ -92,6 +92,7 @@ async def test_who_is_killed_is_found_out_by_the_living(stage: Stage) -> None:
 
 async def test_two_that_start_the_same_escrow_send_it_once(stage: Stage) -> None:
     """Opened by a process that died, driven by two others at once: one of them sends it."""
+    stage.lasting.turns_free = False
     stage.process.mortal.crash = Crash(moment=Moment.AFTER)
     with pytest.raises(Killed):
         await stage.process.asks.answer(ask_of())

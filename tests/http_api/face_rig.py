@@ -41,6 +41,7 @@ from service.wiring.parts import Parts
 from service.wiring.settings import PREFIX, read_settings
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
+from tests.fakes.rate_sources import RateMarket
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import PRICED_MODEL
 from tests.http_api.asgi_caller import ADDRESS, AsgiCaller, Reply
@@ -183,6 +184,10 @@ class FaceRig:
         return self.last
 
 
+def _static(clock: FakeClock) -> StaticRate:
+    return StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=clock)
+
+
 def _headers(token: str | None, headers: Mapping[str, str] | None) -> dict[str, str]:
     return {**({"Authorization": token} if token else {}), **(headers or {})}
 
@@ -194,13 +199,15 @@ async def open_face(
     limits: FaceLimits | None = None,
     trusted_proxies: tuple[str, ...] = (),
     pings: Mapping[str, Ping] | None = None,
+    market: RateMarket | None = None,
     **settings: str,
 ) -> AsyncIterator[FaceRig]:
     """A face in a folder of the test's own; `settings` by their names without the prefix.
 
-    `pings` are asked beside those of the real parts.
+    `pings` are asked beside those of the real parts; `market` brings rates and a leaping clock.
     """
-    clock, books, upstream = FakeClock(leaping=True), FakeBooks(), FakeUpstream()
+    books, upstream = FakeBooks(), FakeUpstream()
+    clock = market.clock if market else FakeClock(leaping=True)
     environ = {"RATE_USD_PER_BTC": "94000.5", "IDENTICAL_WAIT_S": "0.02", **settings}
     node = DevNode(path=folder / "node.log", network=NETWORK, alias="tests", clock=clock)
     keys = derived_keys(b"\x01" * 32)
@@ -210,7 +217,7 @@ async def open_face(
         node=node,
         ours=OurNode(await node.identity()),
         upstream=upstream,
-        rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=clock),
+        rates=market.rates if market else _static(clock),
         clock=clock,
         identifiers=KeyedIdentifiers(preimage_key=keys.preimage, clock=clock),
         sealer=AesSealer(wrapping_key=keys.wrapping),

@@ -106,6 +106,7 @@ def test_what_must_not_be_repeated_says_so(kind: type[errors.CobotMeterError]) -
         (errors.NodeUnavailable, 503),
         (errors.InvoiceRefused, 502),
         (errors.RateStale, 503),
+        (errors.RateJumped, 503),
         (errors.BooksBusy, 503),
         (errors.Draining, 503),
         (errors.StaleEscrow, 500),

@@ -54,6 +54,16 @@ async def test_who_has_its_lock_is_alive(database: str) -> None:
         assert await one.alive("r_two"), "it came back"
 
 
+async def test_who_is_known_to_be_gone_is_gone_at_once(database: str) -> None:
+    """Who ran in our directory before us needs no ten seconds to be given up."""
+    gone = frozenset({"r_before"})
+    async with open_postgres_session(
+        database, own_id="r_one", clock=FakeClock(), gone=gone
+    ) as session:
+        assert not await session.alive("r_before")
+        assert await session.alive("r_elsewhere"), "suspected only"
+
+
 async def test_names_of_every_kind_are_found(database: str) -> None:
     """Whatever number a name becomes, negative ones too, its lock is seen."""
     clock = FakeClock()

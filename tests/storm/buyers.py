@@ -7,11 +7,13 @@ these do. Must not know: what is killed, or when.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 import httpx
 
 from deploy.regtest.connection import routerrpc
@@ -115,8 +117,9 @@ class Buyer:
     async def _forget_failures(self) -> None:
         """LND avoids a channel for minutes after a failure, which a killed node is not worth."""
         request: Any = routerrpc.ResetMissionControlRequest()
-        async with self._network.alice.services() as services:
-            await services.router.ResetMissionControl(request, timeout=5)
+        with contextlib.suppress(grpc.aio.AioRpcError):  # busy; the next failure asks again
+            async with self._network.alice.services() as services:
+                await services.router.ResetMissionControl(request, timeout=5)
 
 
 def _says_repeat(answer: httpx.Response) -> bool:

@@ -20,7 +20,7 @@ def test_no_settings_give_the_embedded_service_on_loopback() -> None:
     assert settings.node.listen.url == "http://127.0.0.1:8404"
     assert settings.exposure.cap.newcomer_msat == 200_000
     assert settings.exposure.newcomers_day_pusd + settings.exposure.proven_day_pusd == 10**12
-    assert settings.rate_usd_micro_per_btc == 10**11
+    assert settings.rate.static_usd_micro_per_btc == 10**11
 
 
 @pytest.mark.parametrize(
@@ -77,16 +77,6 @@ def test_settings_of_lnd_are_for_lnd() -> None:
     """An address beside the development node is a mistake, and is not passed over."""
     with pytest.raises(SettingInvalid, match="COBOT_METER_NODE"):
         read_settings({"COBOT_METER_LND_ADDRESS": "127.0.0.1:10009"})
-
-
-def test_real_money_is_not_sold_at_a_rate_nobody_set() -> None:
-    """Off regtest the rate has no default; with one, mainnet is taken."""
-    mainnet = LND | {"COBOT_METER_NETWORK": "mainnet"}
-    with pytest.raises(SettingInvalid, match="COBOT_METER_RATE_USD_PER_BTC is missing"):
-        read_settings(mainnet)
-    settings = read_settings(mainnet | {"COBOT_METER_RATE_USD_PER_BTC": "98000"})
-    assert settings.rate_usd_micro_per_btc == 98_000_000_000
-    assert settings.node.network == "mainnet"
 
 
 def test_openrouter_without_a_key_does_not_start() -> None:

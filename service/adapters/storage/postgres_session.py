@@ -52,10 +52,13 @@ KEEPALIVE = {
 
 @asynccontextmanager
 async def open_postgres_session(
-    url: str, *, own_id: str, clock: Clock
+    url: str, *, own_id: str, clock: Clock, gone: frozenset[str] = frozenset()
 ) -> AsyncIterator[PostgresSession]:
-    """Known to the others from here on. Raises SettingInvalid when nothing can be reached."""
-    session = PostgresSession(url, own_id=own_id, clock=clock)
+    """Known to the others from here on; `gone` are those who are known not to be alive.
+
+    Raises SettingInvalid when nothing can be reached.
+    """
+    session = PostgresSession(url, own_id=own_id, clock=clock, gone=gone)
     try:
         await session.begin()
     except WRONG as fault:
@@ -91,9 +94,10 @@ async def refuse_another_secret(url: str, mark: str) -> None:
 class PostgresSession:
     """The ports `Replicas` and `Duties`; `keep` must be called every second or so."""
 
-    def __init__(self, url: str, *, own_id: str, clock: Clock) -> None:
+    def __init__(self, url: str, *, own_id: str, clock: Clock, gone: frozenset[str]) -> None:
         """Nothing is connected before `begin`."""
         self._url = url
+        self._gone = gone
         self._own_id = own_id
         self._clock = clock
         self._connection: Connection | None = None
@@ -135,6 +139,8 @@ class PostgresSession:
         """See the port."""
         if replica_id == self._own_id:
             return True
+        if replica_id in self._gone:
+            return False
         async with self._turn:
             held = await self._asked(HELD, REPLICA, replica_id)
         if held:

@@ -19,7 +19,7 @@ STATEMENTS_CACHED = 256
 WRITER_CACHE_KIB = 4_096
 READER_CACHE_KIB = 1_024
 # The write-ahead log is folded into the file after so many pages of 4 KiB.
-CHECKPOINT_PAGES = 2_000
+CHECKPOINT_PAGES = 4_000
 
 
 def connect_writer(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:

@@ -232,7 +232,9 @@ class OpenRouter:
             async with asyncio.timeout(self._settings.query_timeout_s):
                 response = await self._client.send(request, stream=True)
                 async with contextlib.aclosing(response):
-                    body = await read_up_to(response.aiter_bytes(), bytes_max + 1)
+                    packed = "content-encoding" in response.headers
+                    chunks = response.aiter_bytes() if packed else response.aiter_raw()
+                    body = await read_up_to(chunks, bytes_max + 1)
         except TRANSPORT_FAULTS as fault:
             raise UpstreamUnreachable(
                 f"the upstream does not answer ({type(fault).__name__})"

@@ -39,9 +39,11 @@ def request_body(
 ) -> bytes:
     """The caller's JSON object with our own fields over it: always streamed, always capped.
 
+    Takes the request's body: one copy of it is enough while the upstream thinks.
+
     Raises RequestInvalid when the body is not a JSON object.
     """
-    document = _json_object(request.body)
+    document = _json_object(request.take_body())
     for name in _NOT_FORWARDED:
         document.pop(name, None)
     document["model"] = request.model

@@ -243,3 +243,11 @@ def test_key_that_says_nothing(body: bytes) -> None:
     """A key without a usage figure is no zero."""
     with pytest.raises(UpstreamUnreachable):
         key_usage_pusd(body)
+
+
+def test_the_body_is_let_go_once_it_is_written() -> None:
+    """While the upstream thinks one copy of what was asked is enough."""
+    request = CompletionRequest(body=b'{"messages":[]}', model="a/b", max_tokens=1)
+    assert request_body(request, price_cap=CAP, deny_training=False)
+    assert request.body == b""
+    assert request.take_body() == b""

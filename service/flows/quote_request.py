@@ -1,0 +1,95 @@
+"""Quote a request: the most it can cost whichever of its models answers, and what that is in msat.
+
+Everything that makes a request impossible to price is refused here. Must not know: HTTP, holds,
+or whether anybody may ask.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from service.domain.callers import CallerStanding, ExposureTerms
+from service.domain.completions import CompletionRequest, Model, tokens_allowed
+from service.domain.escrow_record import Quote
+from service.domain.money import ExchangeRate
+from service.domain.pricing import Ceiling, PriceTerms, ceiling_for
+from service.flows.offer_models import ModelCatalogue
+from service.ports.exchange_rate import ExchangeRates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a request may come to: `models` in the order in which they are asked."""
+
+    models: tuple[Model, ...]
+    max_tokens: int
+    ceiling: Ceiling
+    rate: ExchangeRate
+
+
+class QuoteRequest:
+    """Prices from the catalogue, at the rate of this moment."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: ModelCatalogue,
+        rates: ExchangeRates,
+        price_terms: PriceTerms,
+        exposure: ExposureTerms,
+    ) -> None:
+        """`price_terms` and `exposure` are the operator's settings."""
+        self._catalogue = catalogue
+        self._rates = rates
+        self._price_terms = price_terms
+        self._exposure = exposure
+
+    async def offer(self, request: CompletionRequest) -> Offer:
+        """The ceiling over every model that may answer.
+
+        Raises ModelNotOffered, RequestInvalid (more tokens than a model has) and RateStale.
+        """
+        models = tuple(self._catalogue.offered(name) for name in request.model_chain)
+        max_tokens = min(tokens_allowed(request.max_tokens, model) for model in models)
+        rate = await self._rates.current()
+        ceiling = ceiling_for(
+            prices=tuple(model.price for model in models),
+            prompt_bytes=request.prompt_bytes,
+            message_count=request.message_count,
+            max_tokens=max_tokens,
+            rate=rate,
+            terms=self._price_terms,
+        )
+        return Offer(models=models, max_tokens=max_tokens, ceiling=ceiling, rate=rate)
+
+    async def quote(
+        self, request: CompletionRequest, standing: CallerStanding, *, now_ms: int
+    ) -> Quote:
+        """The quote of the first model, under the ceiling of all of them.
+
+        Raises as `offer`, and RateJumped when the caller's credit does not cover it wholly.
+        """
+        offer = await self.offer(request)
+        credit_msat = min(max(standing.available_msat, 0), offer.ceiling.price_msat)
+        if credit_msat < offer.ceiling.price_msat:
+            self._rates.check_post_paid()
+        first = offer.models[0]
+        return Quote(
+            model=first.model_id,
+            max_tokens=offer.max_tokens,
+            ceiling_pusd=offer.ceiling.cost_pusd,
+            ceiling_msat=offer.ceiling.price_msat,
+            credit_reserved_msat=credit_msat,
+            newcomer=self._exposure.is_newcomer(standing.settled_msat),
+            day=utc_day(now_ms),
+            rate=offer.rate,
+            terms=self._price_terms,
+            prices=first.price,
+        )
+
+
+def utc_day(now_ms: int) -> str:
+    """The UTC day of a moment, as budgets are named: `2026-11-22`."""
+    moment = dt.datetime.fromtimestamp(now_ms // 1_000, tz=dt.UTC)
+    return moment.date().isoformat()
