@@ -41,6 +41,7 @@ def simulator(context: typer.Context) -> None:
 
     def started(address: Address) -> None:
         terminal.out.print(f"the simulated OpenRouter listens at {address.url}/api/v1")
+        terminal.out.print(f"faults, prices, limits and its book are under {address.url}/control")
         sys.stdout.flush()
 
     run(serve_simulator(settings, started=started))

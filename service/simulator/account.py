@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import random
 import string
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from typing import Protocol
 
+from service.simulator.answers import answers_to
 from service.simulator.book_file import BookFile
+from service.simulator.catalogue import catalogue
 from service.simulator.credit_book import CreditBook, Generation
 from service.simulator.faults import FaultPlan
-from service.simulator.models import SimulatedModel, catalogue
-from service.simulator.plausible_text import plausible_answer
-from service.simulator.runs import Order, Run, RunEnd, cut_to_tokens
+from service.simulator.limits import Limits
+from service.simulator.models import SimulatedModel
+from service.simulator.response_cache import ResponseCache
+from service.simulator.routing import Order
+from service.simulator.runs import Run, RunEnd
+from service.simulator.timing import Timing
 
 _ID_LETTERS = string.ascii_letters + string.digits
 _ID_LENGTH = 20
-_SLOW_RECORD = 10
 _MS_PER_S = 1_000
+_LOOK_UPS_FAILED = 2
 
 
 class SimulatorClock(Protocol):
@@ -29,16 +35,6 @@ class SimulatorClock(Protocol):
 
     def now_ms(self) -> int:
         """Unix time in milliseconds."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Timing:
-    """How long things take: a record's lag, the first token, each further piece, a hang."""
-
-    lag_s: float
-    latency_s: float
-    chunk_s: float = 0.0
-    hang_s: float = 600.0
 
 
 class Account:
@@ -59,7 +55,7 @@ class Account:
         self.clock = clock
         self._seed = seed
         self._credit_usd = credit_usd
-        self._timing = (timing.lag_s, timing.latency_s, timing.chunk_s, timing.hang_s)
+        self._timing = replace(timing)
         self._book_file = book_file
         self._begin()
 
@@ -76,43 +72,65 @@ class Account:
         self.book.charge(generation)
 
     def _begin(self) -> None:
-        lag_s, latency_s, chunk_s, hang_s = self._timing
-        self.timing = Timing(lag_s=lag_s, latency_s=latency_s, chunk_s=chunk_s, hang_s=hang_s)
-        self.book = CreditBook(self._credit_usd)
-        for generation in self._book_file.charges() if self._book_file else ():
-            self.book.charge(generation)
+        self.timing = replace(self._timing)
+        earlier = self._book_file.charges() if self._book_file else ()
+        self.book = CreditBook(self._credit_usd, earlier=earlier)
         self.faults = FaultPlan()
+        self.limits = Limits()
+        self.cache = ResponseCache()
+        self.outages: frozenset[str] = frozenset()
+        self.spreading: random.Random | None = None
         self.models: dict[str, SimulatedModel] = catalogue()
         self._chance = random.Random(self._seed)
+        self._look_ups_failed: Counter[str] = Counter()
 
-    def begin(self, order: Order, fault: str) -> Run:
+    def begin(
+        self, order: Order, faults: frozenset[str] = frozenset(), *, source_id: str | None = None
+    ) -> Run:
         """Run the order: the answer is fixed from now on, the charge follows at its end."""
         now_ms = self.clock.now_ms()
-        seed = f"{self._seed}:{order.model.model_id}"
-        text, finish_reason = cut_to_tokens(
-            plausible_answer(order.prompt, seed=seed), order.max_tokens
-        )
-        suffix = "".join(self._chance.choices(_ID_LETTERS, k=_ID_LENGTH))
+        generation_id = self._new_id(now_ms)
+        if "response_cache_hit" in faults and source_id is None:
+            source_id = self._new_id(now_ms)
         return Run(
             order=order,
-            generation_id=f"gen-{now_ms // _MS_PER_S}-{suffix}",
+            generation_id=generation_id,
+            request_id=f"req-{generation_id[4:]}",
+            beside_id=self._new_id(now_ms) if "multi_generation" in faults else "",
+            source_id=source_id,
             created_at_ms=now_ms,
-            text=text,
-            finish_reason=finish_reason,
-            fault=fault,
+            answers=answers_to(order, seed=f"{self._seed}:{order.model.model_id}", faults=faults),
+            faults=faults,
         )
 
     def settle(self, run: Run, end: RunEnd) -> None:
         """Charge a run that has ended, and let its record appear after the lag."""
-        self.charge(run.generation(end, ready_at_ms=self._ready_at_ms(run.fault)))
+        ready_at_ms = self._ready_at_ms(run.faults, cancelled=end.cancelled)
+        for generation in run.generations(end, ready_at_ms=ready_at_ms):
+            self.charge(generation)
+        self.book.run_ended()
 
     def record(self, generation_id: str) -> Generation | None:
         """What a look-up finds now."""
         return self.book.record(generation_id, now_ms=self.clock.now_ms())
 
-    def _ready_at_ms(self, fault: str) -> int | None:
-        if fault == "never_recorded":
+    def look_up_fault(self, generation: Generation) -> str:
+        """The fault that meets this look-up; only the first ones meet any."""
+        generation_id = generation.generation_id
+        if not generation.look_up_fault:
+            return ""
+        self._look_ups_failed[generation_id] += 1
+        failed = self._look_ups_failed[generation_id]
+        return generation.look_up_fault if failed <= _LOOK_UPS_FAILED else ""
+
+    def _new_id(self, now_ms: int) -> str:
+        suffix = "".join(self._chance.choices(_ID_LETTERS, k=_ID_LENGTH))
+        return f"gen-{now_ms // _MS_PER_S}-{suffix}"
+
+    def _ready_at_ms(self, faults: frozenset[str], *, cancelled: bool) -> int | None:
+        if "never_recorded" in faults:
             return None
-        lag_ms = self.timing.lag_s * _MS_PER_S * self._chance.uniform(0.5, 1.5)
-        factor = _SLOW_RECORD if fault == "slow_record" else 1
-        return self.clock.now_ms() + round(lag_ms * factor)
+        slow = "slow_record" in faults
+        return self.clock.now_ms() + self.timing.lag_ms(
+            self._chance, slow=slow, cancelled=cancelled
+        )

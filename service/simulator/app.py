@@ -10,11 +10,12 @@ from decimal import Decimal
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from service.simulator.account import Account, SimulatorClock, Timing
+from service.simulator.account import Account, SimulatorClock
 from service.simulator.book_file import BookFile
-from service.simulator.completions import OrderRefused, chat_completions
-from service.simulator.control import ControlInvalid, read_control, write_control
-from service.simulator.faults import ErrorAnswer
+from service.simulator.completions import chat_completions
+from service.simulator.control import read_control, write_control
+from service.simulator.control_body import ControlInvalid
+from service.simulator.error_answers import ErrorAnswer, OrderRefused
 from service.simulator.http_io import (
     BodyTooLarge,
     ReaderLeft,
@@ -24,14 +25,12 @@ from service.simulator.http_io import (
     read_body,
     send_json,
 )
-from service.simulator.lookups import credits_document, generation_document, key_document
-from service.simulator.models import list_document
+from service.simulator.reading import MANAGEMENT_KEY, read
+from service.simulator.timing import Timing
 
 _API = "/api/v1"
-_MANAGEMENT_KEY = "sk-or-v1-management"
 _NO_KEY = ErrorAnswer(status=401, message="No cookie auth credentials found")
 _WRONG_KEY = ErrorAnswer(status=401, message="User not found.")
-_NOT_MANAGEMENT = ErrorAnswer(status=403, message="Only management keys can perform this operation")
 _TOO_LARGE = ErrorAnswer(status=413, message="Request entity too large")
 _NOT_FOUND = ErrorAnswer(status=404, message="Not Found")
 _NOT_ALLOWED = ErrorAnswer(status=405, message="Method Not Allowed")
@@ -67,12 +66,10 @@ class Simulator:
         method: str = scope["method"]
         if path.startswith("/control/"):
             await self._control(path, method, receive, send)
-        elif path == f"{_API}/models" and method == "GET":
-            await send_json(send, 200, list_document(self.account.models.values()))
         elif path == f"{_API}/chat/completions":
             await self._chat(scope, receive, send)
-        elif path in (f"{_API}/generation", f"{_API}/key", f"{_API}/credits"):
-            await self._look_up(scope, send)
+        elif path.startswith(f"{_API}/") and method == "GET":
+            await self._read(scope, receive, send)
         else:
             await _send_error(send, _NOT_FOUND)
 
@@ -81,26 +78,17 @@ class Simulator:
             await _send_error(send, _NOT_ALLOWED)
             return
         self._check_key(scope)
-        await chat_completions(self.account, receive, send)
+        await chat_completions(self.account, dict(scope["headers"]), receive, send)
 
-    async def _look_up(self, scope: Scope, send: Send) -> None:
-        key = self._check_key(scope)
-        path: str = scope["path"]
-        if path.endswith("/key"):
-            await send_json(send, 200, key_document(self.account))
-        elif path.endswith("/credits"):
-            if not key.startswith(_MANAGEMENT_KEY):
-                raise OrderRefused(_NOT_MANAGEMENT)
-            await send_json(send, 200, credits_document(self.account))
-        else:
-            await self._generation(scope, send)
-
-    async def _generation(self, scope: Scope, send: Send) -> None:
-        asked = parse_qs(scope["query_string"].decode("ascii", "replace")).get("id", [""])[0]
-        record = self.account.record(asked)
-        if record is None:
-            raise OrderRefused(ErrorAnswer(status=404, message=f"Generation {asked} not found"))
-        await send_json(send, 200, generation_document(record))
+    async def _read(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].removeprefix(_API)
+        asked = parse_qs(scope["query_string"].decode("ascii", "replace"))
+        open_to_all = path.startswith(("/models", "/model/"))
+        key = self._key(scope) if open_to_all else self._check_key(scope)
+        answer = read(self.account, path, key=key, generation_id=asked.get("id", [""])[0])
+        if answer is None:
+            raise OrderRefused(_NOT_FOUND)
+        await answer.deliver(self.account.timing, receive, send)
 
     async def _control(self, path: str, method: str, receive: Receive, send: Send) -> None:
         if method == "GET":
@@ -111,14 +99,19 @@ class Simulator:
             raise OrderRefused(_NOT_FOUND)
         await send_json(send, 200, answer)
 
-    def _check_key(self, scope: Scope) -> str:
-        """The key that came with the request. Raises OrderRefused when it will not do."""
+    def _key(self, scope: Scope) -> str:
+        """The bearer key that came with the request, if any."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         header = headers.get(b"authorization", b"").decode("ascii", "replace")
         scheme, _, key = header.partition(" ")
-        if scheme.lower() != "bearer" or not key:
+        return key if scheme.lower() == "bearer" else ""
+
+    def _check_key(self, scope: Scope) -> str:
+        """The key that came with the request. Raises OrderRefused when it will not do."""
+        key = self._key(scope)
+        if not key:
             raise OrderRefused(_NO_KEY)
-        if self.account.api_key and key not in (self.account.api_key, _MANAGEMENT_KEY):
+        if self.account.api_key and key not in (self.account.api_key, MANAGEMENT_KEY):
             raise OrderRefused(_WRONG_KEY)
         return key
 

@@ -15,7 +15,7 @@ import orjson
 
 from service.simulator.credit_book import Generation
 
-_AMOUNTS = ("total_cost", "upstream_inference_cost")
+_AMOUNTS = ("total_cost", "upstream_inference_cost", "cache_discount")
 
 
 class BookFile:
@@ -32,13 +32,16 @@ class BookFile:
         for line in self._path.read_bytes().splitlines(keepends=True):
             if line.endswith(b"\n"):
                 document = orjson.loads(line)
-                amounts = {name: Decimal(document[name]) for name in _AMOUNTS}
-                yield Generation(**{**document, **amounts})
+                said = {name: document.get(name) for name in _AMOUNTS}
+                amounts = {name: Decimal(text) for name, text in said.items() if text is not None}
+                tried = tuple(document.get("tried", ()))
+                yield Generation(**{**document, **amounts, "tried": tried})
 
     def append(self, generation: Generation) -> None:
         """Remember one charge."""
         document = dataclasses.asdict(generation)
-        amounts = {name: format(document[name], "f") for name in _AMOUNTS}
+        said = {name: document[name] for name in _AMOUNTS}
+        amounts = {name: format(usd, "f") for name, usd in said.items() if usd is not None}
         with self._path.open("ab") as file:
             file.write(orjson.dumps({**document, **amounts}) + b"\n")
 

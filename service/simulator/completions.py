@@ -1,212 +1,108 @@
-"""POST /api/v1/chat/completions: check the order, run it, charge it, and answer or fail as asked.
+"""POST /api/v1/chat/completions: admit the order, run it, charge it, and answer or fail as asked.
 
 Must not know: who calls. Errors before the run cost nothing, as on OpenRouter.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
-
-import orjson
 
 from service.simulator.account import Account
-from service.simulator.event_stream import Head, Reset, Say, Settle, Wait, steps_of
-from service.simulator.faults import STATUS_FAULTS, ErrorAnswer
+from service.simulator.admission import Admitted, Posted, admitted
+from service.simulator.error_answers import STATUS_FAULTS, OrderRefused
+from service.simulator.event_stream import EVENTS, steps_of
 from service.simulator.http_io import (
+    BodyTooLarge,
     Headers,
+    ReaderLeft,
     Receive,
     Send,
     drop_connection,
     read_body,
     reader_left,
     send_head,
-    send_json,
     send_piece,
 )
-from service.simulator.models import SimulatedModel
-from service.simulator.runs import Order, Run, RunEnd
+from service.simulator.runs import Run
+from service.simulator.steps import Head, Reset, Say, Settle, Step, Wait
 
-_PER_MILLION = 1_000_000
 _EXPOSED = b"X-Generation-Id,X-Provider-Name,cf-ray"
-_ERROR_AT_200 = {
-    "error": {
-        "message": "Provider returned error",
-        "code": 502,
-        "metadata": {"error_type": "provider_unavailable", "provider_name": "Mistral"},
-    }
+_PENDING_BYTES_MAX = 65_536
+# Ran and charged, and then an error status: the status it shows, and whether it names its id.
+_CHARGED_ERRORS = {
+    "charged_502": ("status_502", False),
+    "charged_502_named": ("status_502", True),
+    "charged_524_named": ("status_524", True),
 }
 
 
-class OrderRefused(Exception):
-    """The order cannot be run; `answer` says why."""
-
-    def __init__(self, answer: ErrorAnswer) -> None:
-        """`answer` is sent as it is."""
-        super().__init__(answer.message)
-        self.answer = answer
-
-
-async def chat_completions(account: Account, receive: Receive, send: Send) -> None:
+async def chat_completions(
+    account: Account, headers: Mapping[bytes, bytes], receive: Receive, send: Send
+) -> None:
     """Serve one POST. Raises OrderRefused, and BodyTooLarge and ReaderLeft from reading."""
-    account.book.posts += 1
-    document = _json_object(await read_body(receive))
-    fault = account.faults.take(str(document.get("model")))
-    if fault in STATUS_FAULTS:
-        raise OrderRefused(STATUS_FAULTS[fault])
-    order = order_from(document, account)
-    _check_price_cap(document.get("provider"), order.model)
-    _check_balance(account, order)
-    run = account.begin(order, fault)
-    if fault == "error_200":
-        account.settle(run, RunEnd(tokens=0, finish_reason="error", free=True))
-        await send_json(send, 200, _ERROR_AT_200, _headers(run))
-    elif fault.startswith("charged_502"):
-        account.settle(run, run.ended())
-        named = run.generation_id if fault == "charged_502_named" else ""
-        raise OrderRefused(replace(STATUS_FAULTS["status_502"], generation_id=named))
-    elif order.stream and fault != "plain_json":
-        await _Playing(account, run, receive, send).play()
-    else:
-        await _answer_whole(account, run, receive, send)
-
-
-def order_from(document: dict[str, object], account: Account) -> Order:
-    """The order of a chat request. Raises OrderRefused with OpenRouter's words."""
-    model_id = document.get("model")
-    model = account.models.get(model_id) if isinstance(model_id, str) else None
-    if model is None or model.router:
-        raise _refused(400, f"{model_id} is not a valid model ID")
-    messages = document.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise _refused(400, 'Input required: specify "prompt" or "messages"')
-    texts = [_text_of(message) for message in messages]
-    max_tokens = document.get("max_tokens", document.get("max_completion_tokens"))
-    if max_tokens is None:
-        max_tokens = model.max_out
-    if not isinstance(max_tokens, int) or not 1 <= max_tokens <= model.max_out:
-        raise _refused(400, f"max_tokens must be between 1 and {model.max_out}")
-    user = document.get("user")
-    return Order(
-        model=model,
-        prompt=texts[-1],
-        prompt_bytes=sum(len(text.encode(errors="replace")) for text in texts),
-        message_count=len(messages),
-        max_tokens=max_tokens,
-        stream=document.get("stream") is True,
-        user=user if isinstance(user, str) else None,
-    )
-
-
-def _check_price_cap(provider: object, model: SimulatedModel) -> None:
-    """`provider.max_price` is USD per million tokens, and a hard filter."""
-    caps = provider.get("max_price") if isinstance(provider, dict) else None
-    if not isinstance(caps, dict):
-        return
-    for name, price in (("prompt", model.prompt), ("completion", model.completion)):
-        if name in caps and price * _PER_MILLION > _price_cap(caps[name]):
-            raise OrderRefused(
-                ErrorAnswer(
-                    status=404,
-                    message="No endpoints found that satisfy the max_price constraint.",
-                    availability={
-                        "code": "constraint_filtered",
-                        "retryable": False,
-                        "requested_models": [model.model_id],
-                        "constraint": {"field": f"provider.max_price.{name}"},
-                    },
-                )
-            )
-
-
-def _price_cap(value: object) -> Decimal:
+    account.book.arrive()
     try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        raise _refused(400, "provider.max_price must hold numbers") from None
-
-
-def _check_balance(account: Account, order: Order) -> None:
-    """OpenRouter wants the whole reservation to be there before it runs anything."""
-    balance = account.book.balance_usd
-    if balance <= 0:
-        raise OrderRefused(STATUS_FAULTS["status_402"])
-    if order.reserved_usd > balance:
-        affordable = int(balance / order.model.completion) if order.model.completion else 0
-        raise _refused(
-            402,
-            "This request requires more credits, or fewer max_tokens. You requested up to "
-            f"{order.max_tokens} tokens, but can only afford {affordable}. To increase, visit "
-            "https://openrouter.ai/settings/credits and add more credits",
-        )
-
-
-async def _answer_whole(account: Account, run: Run, receive: Receive, send: Send) -> None:
-    """Without streaming a run cannot be cancelled: it is charged in full, read or not."""
-    if run.fault != "hang" and account.timing.latency_s:
-        await reader_left(receive, within_s=account.timing.latency_s)
-    account.settle(run, run.ended())
-    if run.fault == "hang":
-        await reader_left(receive, within_s=account.timing.hang_s)
-        return
-    if run.fault == "reset_before_headers":
+        posted = Posted(body=await read_body(receive), headers=headers)
+        wanted = admitted(account, posted)
+    except (OrderRefused, BodyTooLarge, ReaderLeft):
+        account.book.refuse()
+        raise
+    if wanted.order is None:
+        account.book.refuse()
         await drop_connection(receive, send)
         return
-    model = run.order.model
-    message = {"role": "assistant", "content": run.text, "refusal": None, "reasoning": None}
-    choice = {
-        "index": 0,
-        "logprobs": None,
-        "finish_reason": run.finish_reason,
-        "native_finish_reason": run.finish_reason,
-        "message": message,
-    }
-    document = {
-        "id": run.generation_id,
-        "object": "chat.completion",
-        "created": run.created_at_ms // 1_000,
-        "model": model.slug,
-        "provider": model.provider,
-        "system_fingerprint": None,
-        "choices": None if run.fault == "choices_null" else [choice],
-    }
-    if run.fault != "missing_usage":
-        document["usage"] = run.usage()
-    await send_json(send, 200, document, _headers(run))
+    run = account.begin(wanted.order, wanted.faults, source_id=wanted.source_id)
+    for name in run.faults & _CHARGED_ERRORS.keys():
+        status, named = _CHARGED_ERRORS[name]
+        account.settle(run, run.ended())
+        generation_id = run.generation_id if named else ""
+        raise OrderRefused(replace(STATUS_FAULTS[status], generation_id=generation_id))
+    if posted.cached and not run.faults:
+        account.cache.keep(
+            posted.body, run.generation_id, now_ms=run.created_at_ms, ttl_s=posted.cache_ttl_s
+        )
+    await _Playing(account, run, receive, send, _headers(run, posted, wanted)).play()
 
 
 @dataclass(slots=True)
 class _Playing:
-    """One stream on its way to one reader."""
+    """One answer on its way to one reader."""
 
     account: Account
     run: Run
     receive: Receive
     send: Send
+    headers: Headers
     pending: bytearray = field(default_factory=bytearray)
     tokens: int = 0
     settled: bool = False
 
     async def play(self) -> None:
-        """Play the script to its end, or until the reader leaves."""
+        """Play the script to its end, or until the reader leaves; either way it is charged."""
         left = False
-        for step in steps_of(self.run, self.account.timing):
-            left = await self._step(step)
-            if left:
-                break
-        if not self.settled:
-            self.account.settle(self.run, self.run.cancelled(self.tokens))
+        try:
+            for step in steps_of(self.run, self.account.timing):
+                left = await self._step(step)
+                if left:
+                    break
+        finally:
+            self._settle()
         if not left:
             await send_piece(self.send, bytes(self.pending), last=True)
 
-    async def _step(self, step: Head | Say | Wait | Settle | Reset) -> bool:
+    async def _step(self, step: Step) -> bool:
         """Do one step; True when the connection is gone after it."""
         match step:
-            case Head():
-                await send_head(self.send, 200, self._stream_headers())
+            case Head(content_type=content_type, length=length):
+                told = {} if length is None else {b"content-length": str(length).encode()}
+                head = {b"content-type": content_type, **told, **self._headers_for(content_type)}
+                await send_head(self.send, 200, head)
             case Say(data=data, tokens=tokens):
                 self.pending += data
                 self.tokens = max(self.tokens, tokens)
+                if len(self.pending) > _PENDING_BYTES_MAX:
+                    await self._flush()
             case Settle(end=end):
                 self.account.settle(self.run, end)
                 self.settled = True
@@ -215,53 +111,38 @@ class _Playing:
                 return await reader_left(self.receive, within_s=seconds)
             case Reset():
                 await self._flush()
+                self._settle()
                 await drop_connection(self.receive, self.send)
                 return True
             case _:
                 pass
         return False
 
+    def _settle(self) -> None:
+        if not self.settled:
+            self.settled = True
+            self.account.settle(self.run, self.run.cancelled(self.tokens))
+
     async def _flush(self) -> None:
         if self.pending:
             await send_piece(self.send, bytes(self.pending), last=False)
             self.pending.clear()
 
-    def _stream_headers(self) -> Headers:
-        return {
-            b"content-type": b"text/event-stream",
-            b"cache-control": b"no-cache",
-            **_headers(self.run),
-        }
+    def _headers_for(self, content_type: bytes) -> Headers:
+        if content_type == EVENTS:
+            return {b"cache-control": b"no-cache", **self.headers}
+        return self.headers
 
 
-def _headers(run: Run) -> Headers:
-    if run.fault == "no_generation_header":
-        return {}
-    return {
-        b"x-generation-id": run.generation_id.encode(),
-        b"access-control-expose-headers": _EXPOSED,
-    }
-
-
-def _json_object(body: bytes) -> dict[str, object]:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        document = None
-    if not isinstance(document, dict):
-        raise _refused(400, "Invalid JSON body")
-    return document
-
-
-def _text_of(message: object) -> str:
-    content = message.get("content") if isinstance(message, dict) else None
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    return "\n".join(
-        str(part["text"]) for part in parts if isinstance(part, dict) and "text" in part
-    )
-
-
-def _refused(status: int, message: str) -> OrderRefused:
-    return OrderRefused(ErrorAnswer(status=status, message=message))
+def _headers(run: Run, posted: Posted, wanted: Admitted) -> Headers:
+    headers: Headers = {}
+    if "no_generation_header" not in run.faults:
+        headers[b"x-generation-id"] = run.generation_id.encode()
+        headers[b"x-provider-name"] = run.order.endpoint.provider.encode()
+        headers[b"access-control-expose-headers"] = _EXPOSED
+    if run.source_id is not None:
+        headers[b"x-openrouter-cache-status"] = b"HIT"
+        headers[b"x-openrouter-cache-source-id"] = run.source_id.encode()
+    elif posted.cached and wanted.source_id is None:
+        headers[b"x-openrouter-cache-status"] = b"MISS"
+    return headers

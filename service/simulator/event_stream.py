@@ -8,88 +8,95 @@ what was generated so far.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
-from service.simulator.account import Timing
-from service.simulator.http_io import dumps
-from service.simulator.runs import Run, RunEnd, tokens_of
+from service.simulator.answer_document import (
+    TOKEN_LIMIT,
+    choice,
+    frame,
+    provider_lost,
+    routing_shown,
+)
+from service.simulator.answers import pieces_of
+from service.simulator.asks import tokens_of
+from service.simulator.hostile import dripping, endless, padded
+from service.simulator.runs import Run
+from service.simulator.steps import Head, Reset, Say, Settle, Step, Wait
+from service.simulator.timing import Timing
+from service.simulator.whole_answer import whole_steps
 
 COMMENT = b": OPENROUTER PROCESSING\n\n"
 DONE = b"data: [DONE]\n\n"
+EVENTS = b"text/event-stream"
 _COMMENTS_FIRST = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Send status and headers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Send bytes; `tokens` of the answer are out after them."""
-
-    data: bytes
-    tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Let time pass, unless the reader leaves."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """Charge the run."""
-
-    end: RunEnd
-
-
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """Cut the connection."""
-
-
-Step = Head | Say | Wait | Settle | Reset
+_MARKED = "@@more@@"
 
 
 def steps_of(run: Run, timing: Timing) -> Iterator[Step]:
     """The script of this run."""
-    return _SCRIPTS.get(run.fault, _whole)(run, timing)
+    if not run.streamed or "error_200" in run.faults:
+        return whole_steps(run, timing)
+    course = next(iter(run.faults & _SCRIPTS.keys()), "")
+    return _SCRIPTS.get(course, _whole)(run, timing)
 
 
 def _whole(run: Run, timing: Timing) -> Iterator[Step]:
     yield from _begun(timing)
     yield from _answer(run, timing)
-    if run.fault != "usage_in_content_chunk":
-        yield Say(_frame(run, [_choice("", run.finish_reason)]), run.completion_tokens)
-    yield Settle(run.ended())
-    if run.fault == "usage_empty_choices":
-        yield Say(_frame(run, [], usage=run.usage()))
-    elif run.fault not in ("missing_usage", "usage_in_content_chunk"):
-        yield Say(_frame(run, [_choice("", run.finish_reason)], usage=run.usage()))
+    yield from _ending(run)
     yield Say(DONE)
 
 
 def _begun(timing: Timing) -> Iterator[Step]:
-    yield Head()
+    yield Head(EVENTS)
     yield Say(COMMENT * _COMMENTS_FIRST)
     yield Wait(timing.latency_s)
 
 
 def _answer(run: Run, timing: Timing) -> Iterator[Step]:
-    size_bytes = 0
-    pieces = list(run.pieces())
-    for number, piece in enumerate(pieces):
-        size_bytes += len(piece.encode())
+    """Every piece of every choice, thoughts before words."""
+    pieces = list(_pieces(run))
+    comment = COMMENT if "comments_mid_stream" in run.faults else b""
+    for number, (index, thought, piece, tokens) in enumerate(pieces):
         last = number == len(pieces) - 1
-        if last and run.fault == "usage_in_content_chunk":
-            frame = _frame(run, [_choice(piece, run.finish_reason)], usage=run.usage())
+        if last and "usage_in_content_chunk" in run.faults:
+            told = choice(piece, run.answers[index].finish_reason, index=index, thought=thought)
+            data = frame(run, [told], usage=run.usage(), **routing_shown(run))
         else:
-            frame = _frame(run, [_choice(piece, None)])
-        yield Say(frame, tokens_of(size_bytes))
-        yield Wait(timing.chunk_s)
+            data = frame(run, [choice(piece, None, index=index, thought=thought)])
+        yield Say(data + comment, tokens)
+        if timing.chunk_s:
+            yield Wait(timing.chunk_s)
+
+
+def _pieces(run: Run) -> Iterator[tuple[int, str, str, int]]:
+    """Index of the choice, its thought or its words, and the tokens that are out by then."""
+    before = 0
+    for index, answer in enumerate(run.answers):
+        size_bytes, thought_tokens = 0, answer.reasoning_tokens
+        for thought in pieces_of(answer.thoughts) if answer.thoughts else ():
+            size_bytes += len(thought.encode())
+            if not run.order.ask.thinking_hidden:
+                yield index, thought, "", before + tokens_of(size_bytes)
+        size_bytes = 0
+        for piece in pieces_of(answer.text):
+            size_bytes += len(piece.encode())
+            yield index, "", piece, before + thought_tokens + tokens_of(size_bytes)
+        before += answer.tokens
+
+
+def _ending(run: Run) -> Iterator[Step]:
+    """The finish, the charge, and the usage in one of its styles."""
+    finish = [
+        choice("", answer.finish_reason, index=index) for index, answer in enumerate(run.answers)
+    ]
+    if "usage_in_content_chunk" not in run.faults:
+        yield Say(frame(run, finish), run.completion_tokens)
+    yield Settle(run.ended())
+    shown = routing_shown(run)
+    if "usage_empty_choices" in run.faults:
+        yield Say(frame(run, [], usage=run.usage(), **shown))
+    elif "missing_usage" not in run.faults and "usage_in_content_chunk" not in run.faults:
+        yield Say(frame(run, finish, usage=run.usage(), **shown))
 
 
 def _half(run: Run, timing: Timing) -> Iterator[Step]:
@@ -98,14 +105,15 @@ def _half(run: Run, timing: Timing) -> Iterator[Step]:
     yield from steps[: len(steps) // 2 or 1]
 
 
-def _cut(run: Run, timing: Timing) -> Iterator[Step]:
-    yield from _half(run, timing)
-
-
 def _hang(run: Run, timing: Timing) -> Iterator[Step]:
     yield Settle(run.ended())
     yield Wait(timing.hang_s)
     yield Reset()
+
+
+def _hang_after_headers(run: Run, timing: Timing) -> Iterator[Step]:
+    yield Head(EVENTS)
+    yield from _hang(run, timing)
 
 
 def _hang_mid_stream(run: Run, timing: Timing) -> Iterator[Step]:
@@ -131,30 +139,36 @@ def _reset_mid_stream(run: Run, timing: Timing) -> Iterator[Step]:
     yield Reset()
 
 
+def _cut_before_done(run: Run, timing: Timing) -> Iterator[Step]:
+    yield from _begun(timing)
+    yield from _answer(run, timing)
+    yield from _ending(run)
+
+
+def _reset_before_done(run: Run, timing: Timing) -> Iterator[Step]:
+    yield from _cut_before_done(run, timing)
+    yield Reset()
+
+
 def _mid_stream_error(run: Run, timing: Timing) -> Iterator[Step]:
     """Zero-completion insurance: an answer that ends in an error is not charged."""
     yield from _half(run, timing)
-    yield Settle(RunEnd(tokens=0, finish_reason="error", free=True))
-    error = {
-        "code": 502,
-        "message": "Provider disconnected unexpectedly",
-        "metadata": {"error_type": "provider_unavailable"},
-    }
-    yield Say(_frame(run, [_choice("", "error")], error=error))
+    yield Settle(run.failed())
+    yield Say(frame(run, [choice("", "error")], error=provider_lost(run)))
 
 
 def _mid_stream_error_with_usage(run: Run, timing: Timing) -> Iterator[Step]:
     yield from _half(run, timing)
     yield Settle(run.ended())
-    error = {"code": 400, "message": "Token limit reached"}
-    yield Say(_frame(run, [_choice("", None)], error=error, usage=run.usage()))
+    yield Say(frame(run, [choice("", None)], error=TOKEN_LIMIT, usage=run.usage()))
     yield Say(DONE)
 
 
 def _choices_null(run: Run, timing: Timing) -> Iterator[Step]:
     yield from _begun(timing)
     yield Settle(run.ended())
-    yield Say(_frame(run, None, usage=run.usage()))
+    told = {} if "missing_usage" in run.faults else {"usage": run.usage()}
+    yield Say(frame(run, None, **told))
     yield Say(DONE)
 
 
@@ -165,39 +179,55 @@ def _malformed_frame(run: Run, timing: Timing) -> Iterator[Step]:
     yield Say(DONE)
 
 
+def _bad_json(run: Run, timing: Timing) -> Iterator[Step]:
+    """Every frame ends in the middle of its JSON."""
+    yield from _begun(timing)
+    yield Settle(run.ended())
+    for step in _answer(run, timing):
+        if isinstance(step, Say):
+            yield Say(step.data[: len(step.data) // 2] + b"\n\n", step.tokens)
+        else:
+            yield step
+    yield Say(DONE)
+
+
+def _huge(run: Run, timing: Timing) -> Iterator[Step]:
+    yield from _begun(timing)
+    yield Settle(run.ended())
+    yield from padded(frame(run, [choice(_MARKED, None)]), _MARKED)
+    yield from (step for step in _ending(run) if not isinstance(step, Settle))
+    yield Say(DONE)
+
+
+def _endless(run: Run, timing: Timing) -> Iterator[Step]:
+    yield from _begun(timing)
+    yield Settle(run.ended())
+    yield from endless(frame(run, [choice("and so on ", None)]), for_s=timing.hang_s)
+
+
+def _dripping(run: Run, timing: Timing) -> Iterator[Step]:
+    yield from _begun(timing)
+    yield Settle(run.ended())
+    yield from dripping(COMMENT, for_s=timing.hang_s)
+
+
 _SCRIPTS: Mapping[str, Callable[[Run, Timing], Iterator[Step]]] = {
+    "bad_json": _bad_json,
     "choices_null": _choices_null,
-    "cut_stream": _cut,
+    "cut_before_done": _cut_before_done,
+    "cut_stream": _half,
+    "endless_comments": _dripping,
+    "endless_stream": _endless,
     "hang": _hang,
+    "hang_after_headers": _hang_after_headers,
     "hang_mid_stream": _hang_mid_stream,
+    "huge_body": _huge,
     "malformed_frame": _malformed_frame,
     "mid_stream_error": _mid_stream_error,
+    "mid_stream_error_text_code": _mid_stream_error,
     "mid_stream_error_with_usage": _mid_stream_error_with_usage,
     "reset_after_headers": _reset_after_headers,
+    "reset_before_done": _reset_before_done,
     "reset_before_headers": _reset_before_headers,
     "reset_mid_stream": _reset_mid_stream,
 }
-
-
-def _choice(content: str, finish_reason: str | None) -> dict[str, object]:
-    return {
-        "index": 0,
-        "delta": {"role": "assistant", "content": content},
-        "finish_reason": finish_reason,
-        "native_finish_reason": finish_reason,
-        "logprobs": None,
-    }
-
-
-def _frame(run: Run, choices: list[dict[str, object]] | None, **beside: object) -> bytes:
-    model = run.order.model
-    document = {
-        "id": run.generation_id,
-        "object": "chat.completion.chunk",
-        "created": run.created_at_ms // 1_000,
-        "model": model.slug,
-        "provider": model.provider,
-        "choices": choices,
-        **beside,
-    }
-    return b"data: " + dumps(document) + b"\n\n"

@@ -1,14 +1,15 @@
-"""The models the simulator offers, with prices as they stood on OpenRouter in autumn 2026.
+"""One model: its names, its limits, its prices now, and how `GET /models` tells of it.
 
-Amounts are Decimal USD. The list holds what trips clients up as well: router models priced at -1,
-a free variant, and concrete names (`canonical_slug`) that differ from the name asked for.
+Amounts are Decimal USD. Must not know: which models there are, or who hosts them besides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from service.simulator.prices import Override, Prices
 
 _CREATED_S = 1_788_220_800
 _PROVIDERS = {
@@ -20,6 +21,27 @@ _PROVIDERS = {
     "openai": "OpenAI",
     "qwen": "Alibaba",
 }
+_SEEING = frozenset({"anthropic", "google", "mistralai", "openai"})
+_THINKING = frozenset({"anthropic", "deepseek", "google", "openai"})
+_MUST_THINK = frozenset({"anthropic/claude-opus-5.5"})
+_PARAMETERS = (
+    "frequency_penalty",
+    "logit_bias",
+    "max_tokens",
+    "presence_penalty",
+    "seed",
+    "stop",
+    "temperature",
+    "top_k",
+    "top_p",
+)
+_TOOLS = ("parallel_tool_calls", "response_format", "structured_outputs", "tool_choice", "tools")
+_THOUGHTS = ("include_reasoning", "reasoning", "reasoning_effort")
+# Every parameter some model may lack; other fields of a request are none.
+KNOWN_PARAMETERS = frozenset(
+    {*_PARAMETERS, *_TOOLS, *_THOUGHTS}
+    | {"logprobs", "min_p", "repetition_penalty", "top_a", "top_logprobs"}
+)
 # Providers that stop, and stop charging, when the reader of a stream leaves.
 _CANCELLABLE = frozenset({"Anthropic", "DeepSeek", "DeepInfra", "OpenAI"})
 
@@ -36,11 +58,60 @@ class SimulatedModel:
     cache_write: Decimal | None = None
     context_length: int
     max_out: int
+    request: Decimal | None = None
+    image: Decimal | None = None
+    overrides: tuple[Override, ...] = ()
+
+    @property
+    def author(self) -> str:
+        """The part of the id before the slash."""
+        return self.model_id.partition("/")[0]
+
+    @property
+    def free(self) -> bool:
+        """Whether this is a free variant."""
+        return self.model_id.endswith(":free") or self.model_id == "openrouter/free"
+
+    @property
+    def sees(self) -> bool:
+        """Whether it takes images."""
+        return self.author in _SEEING
+
+    @property
+    def thinks(self) -> bool:
+        """Whether it can reason before it answers."""
+        return self.author in _THINKING
+
+    @property
+    def must_think(self) -> bool:
+        """Whether reasoning cannot be switched off."""
+        return self.model_id in _MUST_THINK
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What its top provider supports."""
+        thoughts = _THOUGHTS if self.thinks else ()
+        return (*_PARAMETERS, *_TOOLS, *thoughts)
+
+    def prices_at(self, now_ms: int, *, prompt_tokens: int = 0) -> Prices:
+        """The prices in force; later overrides win, key by key."""
+        prices = Prices(
+            prompt=self.prompt,
+            completion=self.completion,
+            cache_read=self.cache_read,
+            cache_write=self.cache_write,
+            request=self.request,
+            image=self.image,
+        )
+        for override in self.overrides:
+            if override.holds(prompt_tokens=prompt_tokens, now_ms=now_ms):
+                prices = replace(prices, **override.prices)
+        return prices
 
     @property
     def provider(self) -> str:
         """Display name of the host behind the model."""
-        return _PROVIDERS.get(self.model_id.partition("/")[0], "OpenRouter")
+        return _PROVIDERS.get(self.author, "OpenRouter")
 
     @property
     def cancellable(self) -> bool:
@@ -52,16 +123,25 @@ class SimulatedModel:
         """Whether this only stands for a choice among others."""
         return self.prompt < 0
 
-    def document(self) -> dict[str, object]:
-        """The entry of `GET /models`: prices are texts, USD per single token."""
-        pricing: dict[str, object] = {
-            "prompt": price_text(self.prompt),
-            "completion": price_text(self.completion),
+    def pricing(self, now_ms: int, *, factor: Decimal = Decimal(1)) -> dict[str, object]:
+        """The `pricing` object: texts, USD per single token, and what overrides it."""
+        pricing = self.prices_at(now_ms).times(factor).document()
+        if self.overrides:
+            pricing["overrides"] = [override.document(factor) for override in self.overrides]
+        return pricing
+
+    def _reasoning(self) -> dict[str, object]:
+        return {
+            "mandatory": self.must_think,
+            "default_enabled": self.must_think,
+            "default_effort": "medium",
+            "supported_efforts": ["high", "medium", "low"],
+            "supports_max_tokens": True,
         }
-        if self.cache_read is not None:
-            pricing["input_cache_read"] = price_text(self.cache_read)
-        if self.cache_write is not None:
-            pricing["input_cache_write"] = price_text(self.cache_write)
+
+    def document(self, now_ms: int) -> dict[str, object]:
+        """The entry of `GET /models`."""
+        inputs = ["text", "image"] if self.sees else ["text"]
         return {
             "id": self.model_id,
             "canonical_slug": self.slug,
@@ -70,162 +150,34 @@ class SimulatedModel:
             "description": f"{self.model_id}, simulated",
             "context_length": self.context_length,
             "architecture": {
-                "modality": "text->text",
-                "input_modalities": ["text"],
+                "modality": f"{'+'.join(inputs)}->text",
+                "input_modalities": inputs,
                 "output_modalities": ["text"],
                 "tokenizer": "Other",
                 "instruct_type": None,
             },
-            "pricing": pricing,
+            "pricing": self.pricing(now_ms),
             "top_provider": {
                 "context_length": self.context_length,
                 "max_completion_tokens": self.max_out,
                 "is_moderated": False,
             },
+            **({"reasoning": self._reasoning()} if self.thinks else {}),
             "per_request_limits": None,
-            "supported_parameters": ["max_tokens", "seed", "stop", "temperature", "top_p"],
+            "supported_parameters": sorted(self.parameters),
             "default_parameters": None,
             "expiration_date": None,
+            "links": {"details": f"/api/v1/models/{self.slug}/endpoints"},
         }
 
 
-# id, concrete name, USD per million: prompt, completion, cache read, cache write; context, max out
-_Row = tuple[str, str, str, str, str | None, str | None, int, int]
-_ROWS: tuple[_Row, ...] = (
-    ("mistralai/mistral-small-2603", "", "0.15", "0.60", "0.015", None, 262_144, 262_144),
-    ("mistralai/mistral-small-3.2-24b-instruct", "", "0.075", "0.20", None, None, 128_000, 16_384),
-    ("mistralai/codestral-2508", "", "0.30", "0.90", "0.03", None, 256_000, 256_000),
-    (
-        "anthropic/claude-opus-5",
-        "anthropic/claude-5-opus-20260714",
-        "5",
-        "25",
-        "0.5",
-        "6.25",
-        1_000_000,
-        128_000,
-    ),
-    (
-        "anthropic/claude-opus-5.5",
-        "anthropic/claude-5.5-opus-20260915",
-        "4",
-        "20",
-        None,
-        None,
-        1_000_000,
-        128_000,
-    ),
-    (
-        "anthropic/claude-sonnet-5",
-        "anthropic/claude-5-sonnet-20260611",
-        "2",
-        "10",
-        "0.2",
-        "2.5",
-        1_000_000,
-        128_000,
-    ),
-    (
-        "anthropic/claude-haiku-4.5",
-        "anthropic/claude-4.5-haiku-20251001",
-        "1",
-        "5",
-        "0.1",
-        "1.25",
-        200_000,
-        64_000,
-    ),
-    ("google/gemini-2.5-flash", "", "0.30", "2.50", "0.03", "0.0833", 1_048_576, 65_535),
-    ("google/gemini-3.6-flash", "", "0.75", "3.75", None, None, 1_048_576, 65_535),
-    ("meta-llama/llama-3.3-70b-instruct", "", "0.10", "0.32", None, None, 131_072, 16_384),
-    ("meta-llama/llama-3.1-8b-instruct", "", "0.05", "0.08", None, None, 131_072, 16_384),
-    (
-        "deepseek/deepseek-chat",
-        "deepseek/deepseek-chat-v3",
-        "0.2574",
-        "1.0287",
-        None,
-        None,
-        128_000,
-        16_000,
-    ),
-    (
-        "deepseek/deepseek-v4-flash",
-        "deepseek/deepseek-v4-flash-20260423",
-        "0.07266",
-        "0.14532",
-        None,
-        None,
-        1_048_576,
-        65_536,
-    ),
-    ("qwen/qwen3-coder", "qwen/qwen3-coder-480b-a35b", "0.30", "1.00", None, None, 262_144, 65_536),
-    (
-        "openai/gpt-5-mini",
-        "openai/gpt-5-mini-2025-08-07",
-        "0.25",
-        "2",
-        "0.025",
-        None,
-        400_000,
-        128_000,
-    ),
-    (
-        "openai/gpt-5-nano",
-        "openai/gpt-5-nano-2025-08-07",
-        "0.05",
-        "0.40",
-        None,
-        None,
-        400_000,
-        128_000,
-    ),
-    ("openai/gpt-oss-120b", "", "0.03", "0.17", None, None, 131_072, 131_072),
-    ("openrouter/auto", "", "-1", "-1", None, None, 2_000_000, 2_000_000),
-    (
-        "meta-llama/llama-3.3-70b-instruct:free",
-        "meta-llama/llama-3.3-70b-instruct",
-        "0",
-        "0",
-        None,
-        None,
-        131_072,
-        16_384,
-    ),
-    ("openrouter/free", "", "0", "0", None, None, 200_000, 16_384),
-)
+def model_named(models: Mapping[str, SimulatedModel], name: str) -> SimulatedModel | None:
+    """The model of this id, or the first of this concrete name."""
+    same = (model for model in models.values() if model.slug == name)
+    return models.get(name) or next(same, None)
 
 
-def catalogue() -> dict[str, SimulatedModel]:
-    """Every model by its id."""
-    return {model.model_id: model for model in map(_model, _ROWS)}
-
-
-def price_text(per_token: Decimal) -> str:
-    """A price as OpenRouter writes it: plain digits, `0.00000015`; routers say `-1`."""
-    return format(per_token.normalize(), "f")
-
-
-def list_document(models: Iterable[SimulatedModel]) -> Mapping[str, object]:
+def list_document(models: Iterable[SimulatedModel], now_ms: int) -> Mapping[str, object]:
     """The body of `GET /models`."""
-    rows = [model.document() for model in models]
+    rows = [model.document(now_ms) for model in models]
     return {"data": rows, "total_count": len(rows), "links": {"next": None}}
-
-
-def _model(row: _Row) -> SimulatedModel:
-    model_id, slug, prompt, completion, cache_read, cache_write, context_length, max_out = row
-    return SimulatedModel(
-        model_id=model_id,
-        slug=slug or model_id,
-        prompt=_per_token(prompt),
-        completion=_per_token(completion),
-        cache_read=None if cache_read is None else _per_token(cache_read),
-        cache_write=None if cache_write is None else _per_token(cache_write),
-        context_length=context_length,
-        max_out=max_out,
-    )
-
-
-def _per_token(per_million: str) -> Decimal:
-    price = Decimal(per_million)
-    return price if price < 0 else price.scaleb(-6)

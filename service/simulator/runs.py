@@ -1,7 +1,6 @@
-"""One order and the run it leads to: text, tokens, cost, and the usage that is said of it.
+"""One order's run: its answers, what it costs, and the record and charge it comes to.
 
-Must not know: HTTP. Costs are exact Decimals; what is *said* in the answer is a double with the
-noise doubles have, because that is what OpenRouter says.
+Must not know: HTTP. Costs are exact Decimals; what is *said* of them is made in `usage_told`.
 """
 
 from __future__ import annotations
@@ -10,38 +9,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-import orjson
+from service.simulator.answers import Answer
+from service.simulator.bills import NOTHING, Bill, bill_of
+from service.simulator.credit_book import Generation
+from service.simulator.routing import Order
+from service.simulator.usage_told import (
+    ABSURD,
+    NOT_A_NUMBER,
+    OVERFLOWING,
+    Told,
+    scientific,
+    usage_object,
+)
 
-from service.simulator.credit_book import Generation, as_charged
-from service.simulator.models import SimulatedModel
-
-BYTES_PER_TOKEN = 4
-_TOKENS_PER_MESSAGE = 4
-_PIECE_WORDS = 4
-_SAYS_NO_COST = frozenset({"zero_cost", "zero_cost_confirmed"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """A chat request that can be run."""
-
-    model: SimulatedModel
-    prompt: str
-    prompt_bytes: int
-    message_count: int
-    max_tokens: int
-    stream: bool
-    user: str | None
-
-    @property
-    def prompt_tokens(self) -> int:
-        """Native tokens of the prompt: a quarter of its bytes, and the template's own."""
-        return tokens_of(self.prompt_bytes) + _TOKENS_PER_MESSAGE * self.message_count
-
-    @property
-    def reserved_usd(self) -> Decimal:
-        """What the account must be able to pay before this runs."""
-        return self.prompt_tokens * self.model.prompt + self.max_tokens * self.model.completion
+_WRONG_MODEL = "acme/never-asked-1.0"
+_LOOK_UP_FAULTS = frozenset(
+    {"record_bad_json", "record_hangs", "record_reset"}
+    | {"record_fails_402", "record_fails_429", "record_fails_500"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,141 +41,162 @@ class RunEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """An order with its answer. `fault` is `` or one of `faults.RUN_FAULTS`."""
+    """An order with its answers. `faults` are names of `fault_table.RUN_FAULTS`.
+
+    `beside_id` names a second generation of the same request; `source_id` the generation whose
+    answer came out of the response cache.
+    """
 
     order: Order
     generation_id: str
+    request_id: str
+    beside_id: str
+    source_id: str | None
     created_at_ms: int
-    text: str
-    finish_reason: str
-    fault: str
+    answers: tuple[Answer, ...]
+    faults: frozenset[str]
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the answer comes as a stream."""
+        return self.order.ask.stream and "plain_json" not in self.faults
+
+    @property
+    def model_said(self) -> str:
+        """What the answer calls its model."""
+        return _WRONG_MODEL if "wrong_model" in self.faults else self.order.model.slug
+
+    @property
+    def text(self) -> str:
+        """The text of the first choice."""
+        return self.answers[0].text
+
+    @property
+    def finish_reason(self) -> str | None:
+        """How the first choice ended."""
+        return self.answers[0].finish_reason
 
     @property
     def completion_tokens(self) -> int:
-        """Native tokens of the whole answer."""
-        return tokens_of(len(self.text.encode()))
+        """Native tokens of all choices, their thoughts included."""
+        return sum(answer.tokens for answer in self.answers)
 
     @property
-    def cached_tokens(self) -> int:
-        """Prompt tokens that were in the provider's cache."""
-        return self.order.prompt_tokens * 3 // 4 if self.fault == "cached_prompt" else 0
+    def reasoning_tokens(self) -> int:
+        """Native tokens of all thoughts."""
+        return sum(answer.reasoning_tokens for answer in self.answers)
 
     def ended(self) -> RunEnd:
         """The end of a run that goes through."""
-        return RunEnd(tokens=self.completion_tokens, finish_reason=self.finish_reason)
+        return RunEnd(
+            tokens=self.completion_tokens,
+            finish_reason=self.finish_reason,
+            free="empty_answer_insured" in self.faults,
+        )
+
+    def failed(self) -> RunEnd:
+        """The end of a run that breaks down: the zero-completion insurance pays."""
+        return RunEnd(tokens=0, finish_reason="error", free=True)
 
     def cancelled(self, tokens: int) -> RunEnd:
         """The end of a run whose reader leaves; some providers run on and charge in full."""
-        if self.order.model.cancellable:
+        if self.streamed and self.order.endpoint.host.stops:
             return RunEnd(tokens=tokens, finish_reason=None, cancelled=True)
         return self.ended()
 
-    def pieces(self) -> Iterator[str]:
-        """The answer as a stream delivers it, a few words at a time."""
-        words = self.text.split(" ")
-        for start in range(0, len(words), _PIECE_WORDS):
-            piece = " ".join(words[start : start + _PIECE_WORDS])
-            yield piece if start == 0 else f" {piece}"
+    def bill(self, end: RunEnd) -> Bill:
+        """What this run costs, ended so."""
+        return bill_of(self.order, end.tokens, self.faults, free=end.free)
 
-    def costs(self, completion_tokens: int) -> tuple[Decimal, Decimal]:
-        """What prompt and answer cost, exactly."""
-        model = self.order.model
-        cached = self.cached_tokens
-        cached_price = model.prompt if model.cache_read is None else model.cache_read
-        prompt = (self.order.prompt_tokens - cached) * model.prompt + cached * cached_price
-        return prompt, completion_tokens * model.completion
-
-    def usage(self) -> dict[str, object]:
-        """The `usage` object of the answer, as the run's fault distorts it."""
-        if self.fault == "zero_usage":
-            return _usage_object(prompt=0, completion=0, cached=0, costs=(Decimal(0), Decimal(0)))
-        costs = self.costs(self.completion_tokens)
-        usage = _usage_object(
-            prompt=self.order.prompt_tokens,
-            completion=self.completion_tokens,
-            cached=self.cached_tokens,
-            costs=costs,
+    def usage(self) -> dict[str, object] | None:
+        """The `usage` object of the answer, as the run's faults distort it."""
+        bill = self.bill(self.ended())
+        told = Told(
+            prompt_tokens=self.order.ask.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            reasoning_tokens=self.reasoning_tokens,
+            bill=bill,
+            beside_usd=self._beside_bill().exact if self.beside_id else NOTHING,
+            searches=bool(bill.tools),
         )
-        if self.fault in _SAYS_NO_COST:
-            usage["cost"] = 0
-            usage.pop("cost_details")
-        elif self.fault == "byok":
-            usage.update(cost=0, is_byok=True)
-        elif self.fault == "no_cost":
-            usage.pop("cost")
-        return usage
+        return usage_object(told, self.faults)
 
-    def generation(self, end: RunEnd, *, ready_at_ms: int | None) -> Generation:
-        """The record and charge of this run, which ended so."""
-        model = self.order.model
-        exact = sum(self.costs(end.tokens), Decimal(0))
-        byok = self.fault == "byok"
-        mixed_up = self.fault == "record_of_another"
-        nothing = end.free or byok or self.fault == "zero_cost_confirmed"
-        return Generation(
+    def generations(self, end: RunEnd, *, ready_at_ms: int | None) -> Iterator[Generation]:
+        """The record and charge of this run, which ended so; a second one before it, if any."""
+        if self.beside_id:
+            yield self._beside(ready_at_ms)
+        bill = self.bill(end)
+        from_cache = self.source_id is not None
+        mixed_up = "record_of_another" in self.faults
+        (look_up_fault,) = self.faults & _LOOK_UP_FAULTS or ("",)
+        yield Generation(
             generation_id=self.generation_id,
             recorded_id=f"{self.generation_id[:-4]}0000" if mixed_up else self.generation_id,
-            model_id=model.model_id,
-            slug=model.slug,
-            provider=model.provider,
+            model_id=self.order.model.model_id,
+            slug=self.order.model.slug,
+            provider=self.order.endpoint.provider,
             created_at_ms=self.created_at_ms,
             ready_at_ms=ready_at_ms,
-            total_cost=Decimal(0) if nothing else as_charged(exact),
-            upstream_inference_cost=as_charged(exact) if byok else Decimal(0),
-            is_byok=byok,
-            native_prompt=self.order.prompt_tokens,
-            native_completion=end.tokens,
-            native_cached=self.cached_tokens,
-            streamed=self.order.stream,
+            total_cost=bill.taken,
+            upstream_inference_cost=bill.of_own_key,
+            is_byok=bill.own_key,
+            native_prompt=0 if from_cache else self.order.ask.prompt_tokens,
+            native_completion=0 if from_cache else end.tokens,
+            native_cached=bill.cached,
+            native_reasoning=0 if from_cache else min(end.tokens, self.reasoning_tokens),
+            streamed=self.order.ask.stream,
             cancelled=end.cancelled,
             finish_reason=end.finish_reason,
-            user=self.order.user,
+            user=self.order.ask.user,
+            request_id=self.request_id,
+            endpoint_tag=self.order.endpoint.tag,
+            cache_discount=bill.saved,
+            search_count=1 if bill.tools else None,
+            source_id=self.source_id,
+            said_cost=_said_cost(self.faults, bill.taken),
+            look_up_fault=look_up_fault,
+            tried=self.order.tried,
+        )
+
+    def _beside_bill(self) -> Bill:
+        """A second model's call over the same prompt, half as long: what a server tool does."""
+        return bill_of(self.order, self._beside_tokens, frozenset({"multi_generation"}))
+
+    @property
+    def _beside_tokens(self) -> int:
+        return self.completion_tokens // 2 or 1
+
+    def _beside(self, ready_at_ms: int | None) -> Generation:
+        model = self.order.model
+        return Generation(
+            generation_id=self.beside_id,
+            recorded_id=self.beside_id,
+            model_id=model.model_id,
+            slug=model.slug,
+            provider=self.order.endpoint.provider,
+            created_at_ms=self.created_at_ms,
+            ready_at_ms=ready_at_ms,
+            total_cost=self._beside_bill().taken,
+            native_prompt=self.order.ask.prompt_tokens,
+            native_completion=self._beside_tokens,
+            streamed=False,
+            cancelled=False,
+            finish_reason="stop",
+            user=self.order.ask.user,
+            request_id=self.request_id,
+            endpoint_tag=self.order.endpoint.tag,
+            beside=True,
         )
 
 
-def tokens_of(size_bytes: int) -> int:
-    """Tokens of a text of this size."""
-    return -(-size_bytes // BYTES_PER_TOKEN)
-
-
-def cut_to_tokens(text: str, max_tokens: int) -> tuple[str, str]:
-    """The text as far as `max_tokens` go, and the finish reason."""
-    data = text.encode()
-    if tokens_of(len(data)) <= max_tokens:
-        return text, "stop"
-    return data[: max_tokens * BYTES_PER_TOKEN].decode(errors="ignore"), "length"
-
-
-def _usage_object(
-    *, prompt: int, completion: int, cached: int, costs: tuple[Decimal, Decimal]
-) -> dict[str, object]:
-    prompt_cost, completion_cost = float(costs[0]), float(costs[1])
-    cost = _double(prompt_cost + completion_cost)
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "cost": cost,
-        "is_byok": False,
-        "prompt_tokens_details": {
-            "cached_tokens": cached,
-            "cache_write_tokens": 0,
-            "audio_tokens": 0,
-            "video_tokens": 0,
-        },
-        "cost_details": {
-            "upstream_inference_cost": cost,
-            "upstream_inference_prompt_cost": _double(prompt_cost),
-            "upstream_inference_completions_cost": _double(completion_cost),
-        },
-        "completion_tokens_details": {
-            "reasoning_tokens": 0,
-            "image_tokens": 0,
-            "audio_tokens": 0,
-        },
+def _said_cost(faults: frozenset[str], taken: Decimal) -> str | None:
+    """What the record shows for its cost, when that is not the truth."""
+    said = {
+        "record_absurd_cost": ABSURD,
+        "record_cost_1e400": OVERFLOWING,
+        "record_cost_nan": NOT_A_NUMBER,
+        "record_cost_scientific": scientific(taken),
+        "record_negative_cost": format(-(taken or Decimal("0.00000001")), "f"),
+        "record_no_cost": "",
     }
-
-
-def _double(value: float) -> orjson.Fragment:
-    """A double as JavaScript and Python write it: noise and exponents included."""
-    return orjson.Fragment(repr(value) if value else "0")
+    return next((said[name] for name in faults & said.keys()), None)

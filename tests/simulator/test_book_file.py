@@ -5,10 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
-from service.simulator.account import Account, Timing
+from service.simulator.account import Account
+from service.simulator.app import Simulator, build_simulator
 from service.simulator.book_file import BookFile
 from service.simulator.credit_book import Generation
+from service.simulator.timing import Timing
 from tests.fakes.clock import FakeClock
+from tests.simulator.driving import control, post
 
 
 def account_of(path: Path) -> Account:
@@ -64,3 +67,25 @@ def test_a_torn_last_line_is_dropped_and_a_reset_forgets(tmp_path: Path) -> None
     assert len(account_of(path).book.generations) == 1
     account.reset()
     assert account_of(path).book.generations == ()
+
+
+async def test_everything_a_generation_tells_comes_back(tmp_path: Path) -> None:
+    """Failed providers, caches, lies and second generations are the same after a restart."""
+    path = tmp_path / "book.jsonl"
+
+    def built() -> Simulator:
+        return build_simulator(
+            seed=1, credit_usd=Decimal(5), lag_s=0, latency_s=0, clock=FakeClock(), book_path=path
+        )
+
+    first = built()
+    await control(first, "providers", mistral="down")
+    for fault in ("cache_write, record_absurd_cost", "multi_generation, record_fails_500", "byok"):
+        await post(first, fault=fault)
+    second = built().account.book
+    assert second.generations == first.account.book.generations
+    assert second.generations[0].tried
+    assert second.spent_usd == first.account.book.spent_usd
+    assert second.spent_since(0) == first.account.book.spent_since(0)
+    second.verify()
+    second.verify_posts()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,8 +13,10 @@ import pytest
 
 from service.simulator.app import Simulator
 from service.simulator.credit_book import Generation
+from service.simulator.fault_table import FAULTS
 from tests.fakes.serving import serving
 from tests.simulator.asking import CHAT, PROMPT
+from tests.simulator.driving import ENOUGH_BYTES
 
 CANCELLABLE = "anthropic/claude-haiku-4.5"
 NOT_CANCELLABLE = "mistralai/mistral-small-2603"
@@ -121,3 +124,37 @@ async def test_no_answer_is_charged_all_the_same(
     with pytest.raises(httpx.TransportError):
         await line.client.post(CHAT, json=document, timeout=0.5)
     assert (await line.only_generation()).total_cost > 0
+
+
+COURSES = [name for name, fault in FAULTS.items() if fault.decides.startswith("course")]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", [*COURSES, "reset_before_run"])
+async def test_every_course_over_a_socket(
+    line: Line,
+    name: str,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    """However an answer goes or breaks off on a real connection, the book adds up after it."""
+    line.simulator.account.timing.hang_s = 0.05
+    document = {"model": CANCELLABLE, "messages": [{"role": "user", "content": PROMPT}]}
+    headers = {"X-Simulator-Fault": name}
+    size = 0
+    with contextlib.suppress(httpx.TransportError):
+        async with line.client.stream(
+            "POST", CHAT, json={**document, "stream": stream}, headers=headers, timeout=5
+        ) as response:
+            async for piece in response.aiter_bytes():
+                size += len(piece)
+                if size > ENOUGH_BYTES:
+                    break
+    book = line.simulator.account.book
+    for _ in range(1_000):
+        if not book.open:
+            break
+        await asyncio.sleep(0.005)
+    book.verify()
+    book.verify_posts()
+    assert (book.open, book.posts) == (0, 1)
+    assert len(book.generations) == FAULTS[name].generations

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.simulator.answers import cut_to_tokens
+from service.simulator.asks import tokens_of
 from service.simulator.plausible_text import plausible_answer
-from service.simulator.runs import cut_to_tokens, tokens_of
 
 
 @given(st.text(max_size=400))
