@@ -69,13 +69,8 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     catalogue = ModelCatalogue(
         upstream=parts.upstream, clock=parts.clock, allowed=settings.upstream.models
     )
-    sales = Sales(
-        settings=settings,
-        parts=parts,
-        recorder=recorder,
-        node_gate=node_gate,
-        choice=ChooseModel(clock=parts.clock, report=parts.metrics.circuit),
-    )
+    choice = ChooseModel(clock=parts.clock, report=parts.metrics.circuit)
+    sales = Sales(settings, parts, recorder, node_gate, choice)
     opening = sales.opening(catalogue)
     runner = EscrowRunner(
         driver=sales.driver(opening, settlements, deliveries),

@@ -24,7 +24,7 @@ from service.wiring.settings import Settings
 SECOND_MS = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Sales:
     """What the flows of a sale have in common."""
 
