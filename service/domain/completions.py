@@ -61,13 +61,16 @@ class UpstreamCompletion:
 class GenerationCost:
     """What the upstream's own record says one generation cost.
 
-    `total_cost` is the raw JSON number text in USD, `cost_pusd` the same in pico-USD.
+    `total_cost` is the raw JSON number text in USD, `cost_pusd` the same in pico-USD. `provider`
+    and `model` served it, `record_sha256` is the digest of the record as it came.
     """
 
     generation_id: str
     total_cost: str
     cost_pusd: int
     provider: str
+    model: str = ""
+    record_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

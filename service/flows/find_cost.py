@@ -115,7 +115,14 @@ def _usable(escrow: Escrow, record: GenerationCost) -> Cost | None:
     failed = escrow.state is EscrowState.FAILED
     if record.cost_pusd == 0 and not (escrow.quote.prices.free or failed):
         return None
-    return Cost(cost_pusd=record.cost_pusd, text=record.total_cost, standing=CostStanding.CONFIRMED)
+    return Cost(
+        cost_pusd=record.cost_pusd,
+        text=record.total_cost,
+        standing=CostStanding.CONFIRMED,
+        provider=record.provider,
+        model=record.model,
+        record_sha256=record.record_sha256,
+    )
 
 
 def _since_ms(escrow: Escrow) -> int:

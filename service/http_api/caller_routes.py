@@ -132,7 +132,7 @@ def generation_document(escrow: Escrow) -> dict[str, Any]:
         "tokens_completion": completion,
         "native_tokens_prompt": prompt,
         "native_tokens_completion": completion,
-        "provider_name": None,
+        "provider_name": (escrow.cost.provider or None) if escrow.cost else None,
         "api_type": "completions",
         "cobot": {**cobot_document(escrow), "state": escrow.state.value},
     }

@@ -14,7 +14,7 @@ from service.domain.errors import Broken
 from service.domain.escrow_record import Escrow
 from service.domain.money import usd_text
 from service.domain.pricing import charged_pusd
-from service.http_api.escrow_documents import cost_document, usage_document
+from service.http_api.escrow_documents import cost_document, fallback_document, usage_document
 
 # What the upstream says about its own charge; ours stands in `cost` and `cobot`.
 _UPSTREAM_ONLY = ("cost", "cost_details", "is_byok")
@@ -45,6 +45,7 @@ def cobot_document(escrow: Escrow) -> dict[str, Any]:
         "mode": "escrow",
         "model": escrow.quote.model,
         "max_tokens": escrow.quote.max_tokens,
+        "fallback": fallback_document(escrow),
         "cost": cost_document(escrow),
         "paid_msat": escrow.paid_msat,
         "credited_msat": credited_msat(escrow),

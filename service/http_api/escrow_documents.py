@@ -14,6 +14,10 @@ from service.domain.money import ExchangeRate, btc_usd_text, usd_text
 from service.domain.pricing import charged_pusd
 
 ESCROWS_PATH = "/v1/escrows"
+_SOURCES = {
+    CostStanding.PROVISIONAL: "the answer's usage",
+    CostStanding.CONFIRMED: "the upstream's record",
+}
 
 
 def escrow_path(escrow_id: str) -> str:
@@ -35,10 +39,24 @@ def escrow_document(escrow: Escrow, *, public_url: str) -> dict[str, Any]:
         "request_sha256": escrow.ask.request_sha256,
         "model": escrow.quote.model,
         "max_tokens": escrow.quote.max_tokens,
+        "fallback": fallback_document(escrow),
+        "continued_as": escrow.continued_as,
         "usage": usage_document(escrow),
         "cost": cost_document(escrow),
         "expires_at": escrow.invoice.expires_at_s if escrow.invoice else None,
         "status_url": f"{public_url}{escrow_path(escrow.escrow_id)}",
+    }
+
+
+def fallback_document(escrow: Escrow) -> dict[str, str | None] | None:
+    """Which model was asked for and why it is another one; None where it is the one asked for."""
+    fallback = escrow.fallback
+    if fallback is None:
+        return None
+    return {
+        "asked_model": fallback.asked_model,
+        "reason": fallback.reason,
+        "continues": fallback.continues,
     }
 
 
@@ -68,6 +86,11 @@ def cost_document(escrow: Escrow) -> dict[str, Any] | None:
     amount_msat = escrow.invoice.amount_msat if escrow.invoice else 0
     document: dict[str, Any] = {
         "standing": cost.standing.value,
+        "source": _SOURCES[cost.standing],
+        "generation_id": escrow.generation_id,
+        "served_model": cost.model or None,
+        "provider": cost.provider or None,
+        "record_sha256": cost.record_sha256 or None,
         "upstream_usd": usd_text(escrow.priced_pusd),
         "fee_usd": usd_text(price_pusd - escrow.priced_pusd),
         "price_usd": usd_text(price_pusd),

@@ -58,6 +58,7 @@ class _Record:
 
     total_cost: str
     fruitless_lookups: int
+    model: str = ""
     lookups: int = field(default=0)
 
 
@@ -149,6 +150,8 @@ class FakeUpstream:
             total_cost=record.total_cost,
             cost_pusd=pusd_from_text(record.total_cost),
             provider="Mistral",
+            model=record.model,
+            record_sha256="5e" * 32,
         )
 
     async def models(self) -> tuple[Model, ...]:
@@ -228,7 +231,9 @@ class FakeUpstream:
             )
         )
         self.spent_pusd += cost_pusd
-        self._records[generation_id] = _Record(outcome.cost, outcome.lookups_before_record)
+        self._records[generation_id] = _Record(
+            outcome.cost, outcome.lookups_before_record, model=request.model
+        )
         return generation_id
 
     @staticmethod

@@ -34,6 +34,11 @@ TOKENS = Tokens(secret=SECRET)
 CHALLENGES = Challenges(tokens=TOKENS, public_url=PUBLIC_URL)
 COST = {
     "standing": "confirmed",
+    "source": "the upstream's record",
+    "generation_id": invoiced_escrow().generation_id,
+    "served_model": "mistralai/mistral-small-2603",
+    "provider": "Mistral",
+    "record_sha256": "5e" * 32,
     "upstream_usd": "0.0002658",
     "fee_usd": "0.000043461645",
     "price_usd": "0.000309261645",
@@ -136,6 +141,8 @@ def test_the_body_of_an_escrow() -> None:
             "request_sha256": REQUEST_SHA256,
             "model": "openai/gpt-4o-mini",
             "max_tokens": 1024,
+            "fallback": None,
+            "continued_as": None,
             "usage": {"prompt_tokens": 812, "completion_tokens": 240, "total_tokens": 1052},
             "cost": COST,
             "expires_at": EXPIRES_AT_S,

@@ -6,6 +6,7 @@ Must not know: sockets or statuses. Sources: OpenRouter's OpenAPI document and r
 from __future__ import annotations
 
 from decimal import Decimal
+from hashlib import sha256
 
 import orjson
 
@@ -16,6 +17,7 @@ from service.domain.money import pusd_from_decimal, usd_text
 from service.domain.pricing import ModelPrice
 
 _TOKENS_PER_PRICE = 1_000_000
+_NAME_CHARS_MAX = 200
 
 # Fields that would change who answers or what it costs after the price was quoted, and fields
 # whose place is taken by ours.
@@ -71,12 +73,13 @@ def generation_cost_from(body: bytes, generation_id: str) -> GenerationCost:
     total = _true_cost(data.get("total_cost"), data.get("upstream_inference_cost"), data)
     if total is None:
         raise CostNotYetKnown(f"the record of {generation_id} says no cost yet")
-    provider = data.get("provider_name")
     return GenerationCost(
         generation_id=generation_id,
         total_cost=total,
         cost_pusd=pusd_from_decimal(Decimal(total)),
-        provider=provider if isinstance(provider, str) else "",
+        provider=_name(data.get("provider_name")),
+        model=_name(data.get("model")),
+        record_sha256=sha256(body).hexdigest(),
     )
 
 
@@ -130,6 +133,10 @@ def _data(body: bytes) -> dict[str, object] | None:
         return None
     data = document.get("data") if isinstance(document, dict) else None
     return data if isinstance(data, dict) else None
+
+
+def _name(value: object) -> str:
+    return value[:_NAME_CHARS_MAX].replace("\0", "") if isinstance(value, str) else ""
 
 
 def _true_cost(charged: object, inference: object, said_by: dict[str, object]) -> str | None:
