@@ -128,6 +128,7 @@ FIELDS: Mapping[str, Field] = {
     "logprobs": Field(_flag, "true or false"),
     "top_logprobs": Field(_integer(0, 20), "a whole number from 0 to 20"),
     "logit_bias": Field(_logit_bias, "an object of numbers from -100 to 100 by token id"),
+    "parallel_tool_calls": Field(_flag, "true or false"),
     "verbosity": Field(_word("low", "medium", "high"), "low, medium or high"),
     # Checked, and not told to the upstream: it is given a tag of ours, and bills no tier of choice.
     "user": Field(
@@ -177,13 +178,10 @@ NOT_OFFERED = frozenset(
         "audio",
         "function_call",
         "functions",
-        "models",
         "plugins",
         "prediction",
         "preset",
         "route",
-        "tool_choice",
-        "tools",
         "transforms",
         "web_search_options",
     }

@@ -27,8 +27,10 @@ from service.http_api.chat_fields import (
     shown,
 )
 from service.http_api.chat_messages import check_messages
+from service.http_api.chat_tools import check_tools
 
 MODEL_CHARS_MAX = 200
+CHAIN_MAX = 8
 _MODEL_VARIANTS = (":online", ":nitro")
 _PRESET = "@preset"
 _RESPONSE_FORMATS = ("text", "json_object", "json_schema")
@@ -62,13 +64,17 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     if response_format is not None:
         fields["response_format"] = _response_format(response_format)
         prompt_bytes += len(orjson.dumps(fields["response_format"]))
+    tools = check_tools(document)
+    if tools:
+        fields.update(tools)
+        prompt_bytes += len(orjson.dumps(tools))
     max_tokens = _max_tokens(document)
     reasoning = _reasoning(document, max_tokens or DEFAULT_MAX_TOKENS)
     if reasoning:
         fields["reasoning"] = reasoning
     if document.get("provider") is not None:
         fields["provider"] = check_object("provider", document["provider"], PROVIDER_FIELDS)
-    model = _model(document.get("model"))
+    model, *others = _models(document)
     fields = {"model": model, "messages": orjson.Fragment(messages), **fields}
     return ChatRequest(
         completion=CompletionRequest(
@@ -80,6 +86,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
             prompt_bytes=prompt_bytes,
             message_count=len(document["messages"]),
             stream=document.get("stream") is True,
+            fallback_models=tuple(others),
         ),
         include_usage=_include_usage(document.get("stream_options")),
     )
@@ -130,16 +137,32 @@ def _given_twice(name: str) -> NoReturn:
     raise RequestInvalid(message, param=name[:MODEL_CHARS_MAX])
 
 
-def _model(model: object) -> str:
+def _models(document: dict[str, Any]) -> list[str]:
+    """`model`, and after it those of `models`: who is asked, one after the other.
+
+    A model that is named in both is asked once; saying it again means that nobody else is wanted.
+    """
+    others = document.get("models")
+    if others is None:
+        others = []
+    if not isinstance(others, list) or len(others) > CHAIN_MAX:
+        raise refuse("models", f"a list of at most {CHAIN_MAX} model ids", others)
+    if document.get("model") is None and others:
+        return [_model(f"models[{at}]", model) for at, model in enumerate(others)]
+    first = _model("model", document.get("model"))
+    return [first, *(_model(f"models[{at}]", model) for at, model in enumerate(others))]
+
+
+def _model(param: str, model: object) -> str:
     if model is None:
-        message = "model is missing; GET /v1/models lists those that are offered."
-        raise RequestInvalid(message, param="model")
+        message = f"{param} is missing; GET /v1/models lists those that are offered."
+        raise RequestInvalid(message, param=param)
     if not isinstance(model, str) or not 0 < len(model) <= MODEL_CHARS_MAX:
-        raise refuse("model", "a model id, such as those of GET /v1/models", model)
+        raise refuse(param, "a model id, such as those of GET /v1/models", model)
     variant = next((each for each in _MODEL_VARIANTS if each in model), None)
     if variant or _PRESET in model:
-        message = f"model: {variant or _PRESET} is not offered yet; remove it from the model id."
-        raise RequestInvalid(message, param="model")
+        message = f"{param}: {variant or _PRESET} is not offered yet; remove it from the model id."
+        raise RequestInvalid(message, param=param)
     return model
 
 

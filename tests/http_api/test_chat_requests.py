@@ -222,12 +222,9 @@ def test_a_wrong_value_is_named(fields: dict[str, Any], param: str | None) -> No
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("tools", [{"type": "function", "function": {"name": "f"}}]),
-        ("tool_choice", "auto"),
         ("functions", [{"name": "f"}]),
         ("function_call", "auto"),
         ("plugins", [{"id": "web"}]),
-        ("models", ["a/b", "c/d"]),
         ("route", "fallback"),
         ("transforms", ["middle-out"]),
         ("preset", "mine"),
