@@ -5,6 +5,7 @@ CobotMeterError
 │   ├── RequestInvalid         the request itself is wrong (`param` names the field)
 │   ├── RequestTooLarge        the body is over the limit
 │   ├── ModelNotOffered        no such model here
+│   ├── CeilingOverCap         it could cost more than the caller allows
 │   ├── CredentialInvalid      a credential that proves nothing here
 │   ├── CallerBlocked          the operator has blocked this caller
 │   ├── ExposureExceeded       too much is open and unpaid (caller, address or the day's budget)
@@ -75,6 +76,12 @@ class ModelNotOffered(CallerFault):
     """The model is unknown, unpriced or not on offer."""
 
     code = "model_not_found"
+
+
+class CeilingOverCap(CallerFault):
+    """What it could cost is more than the caller's own cap."""
+
+    code = "ceiling_over_cap"
 
 
 class CredentialInvalid(CallerFault):

@@ -103,9 +103,10 @@ class OpenEscrow:
         standing = await self._standing(ask, caller_id)
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
-        quote = await self._quoting.quote(request, standing, now_ms=self._clock.now_ms())
-        asked, *_ = models = self._quoting.models(request)
-        chain = self._choice.order(models)
+        offer = await self._quoting.offer(request)
+        quote = self._quoting.quote(offer, standing, now_ms=self._clock.now_ms())
+        asked = offer.models[0]
+        chain = self._choice.order(offer.models)
         fallback = None
         if chain[0] is not asked:
             fallback = Fallback(asked_model=asked.model_id, reason=CIRCUIT_OPEN)

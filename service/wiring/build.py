@@ -19,6 +19,7 @@ from service.flows.compare_costs import CompareCosts
 from service.flows.deliver_completion import DeliverCompletion
 from service.flows.node_gate import NodeGate
 from service.flows.offer_models import ModelCatalogue
+from service.flows.quote_request import QuoteRequest
 from service.flows.record_event import EventRecorder, ReleaseGate
 from service.flows.recover import Recover
 from service.flows.settle_invoice import SettleInvoice
@@ -37,6 +38,7 @@ class Service:
     recorder: EventRecorder
     gate: ReleaseGate
     catalogue: ModelCatalogue
+    quoting: QuoteRequest
     asks: AskCompletion
     topups: TopUp
     settlements: SettleInvoice
@@ -71,7 +73,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     )
     choice = ChooseModel(clock=parts.clock, report=parts.metrics.circuit)
     sales = Sales(settings, parts, recorder, node_gate, choice)
-    opening = sales.opening(catalogue)
+    opening = sales.opening(quoting := sales.quoting(catalogue))
     runner = EscrowRunner(
         driver=sales.driver(opening, settlements, deliveries),
         tasks=tasks,
@@ -87,17 +89,13 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         recorder=recorder,
         gate=gate,
         catalogue=catalogue,
+        quoting=quoting,
         asks=sales.asks(opening, runner, settlements, deliveries),
         topups=_topups(settings, parts, recorder),
         settlements=settlements,
         adoption=build_adoption(parts, recorder),
         deliveries=deliveries,
-        costs=CompareCosts(
-            books=parts.books,
-            recorder=recorder,
-            upstream=parts.upstream,
-            clock=parts.clock,
-        ),
+        costs=_comparison(parts, recorder),
         runner=runner,
         recover=recover,
         watcher=InvoiceWatcher(
@@ -132,6 +130,12 @@ def build_settlements(parts: Parts, recorder: EventRecorder) -> SettleInvoice:
         node=parts.node,
         ours=parts.ours,
         clock=parts.clock,
+    )
+
+
+def _comparison(parts: Parts, recorder: EventRecorder) -> CompareCosts:
+    return CompareCosts(
+        books=parts.books, recorder=recorder, upstream=parts.upstream, clock=parts.clock
     )
 
 

@@ -9,6 +9,7 @@ from service.http_api.asgi_io import BodyLimits
 from service.http_api.authentication import Tokens
 from service.http_api.face import build_face
 from service.http_api.face_parts import FaceLimits, FaceParts
+from service.http_api.quote_tokens import QuoteTokens
 from service.wiring.build import Service
 from service.wiring.listening import AsgiApp
 
@@ -24,6 +25,8 @@ def build_service_face(service: Service, *, is_draining: Callable[[], bool]) -> 
             settlements=service.settlements,
             topups=service.topups,
             catalogue=service.catalogue,
+            quoting=service.quoting,
+            quotes=QuoteTokens(secret=parts.keys.token),
             rates=parts.rates,
             wakes=parts.wakes,
             clock=parts.clock,

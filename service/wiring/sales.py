@@ -34,19 +34,24 @@ class Sales:
     node_gate: NodeGate
     choice: ChooseModel
 
-    def opening(self, catalogue: ModelCatalogue) -> OpenEscrow:
-        """A0, quoted from this catalogue."""
+    def quoting(self, catalogue: ModelCatalogue) -> QuoteRequest:
+        """Prices from this catalogue."""
+        settings = self.settings
+        return QuoteRequest(
+            catalogue=catalogue,
+            rates=self.parts.rates,
+            price_terms=settings.prices,
+            exposure=settings.exposure,
+            fallback_models=settings.upstream.fallback_models,
+        )
+
+    def opening(self, quoting: QuoteRequest) -> OpenEscrow:
+        """A0."""
         settings, parts = self.settings, self.parts
         return OpenEscrow(
             books=parts.books,
             recorder=self.recorder,
-            quoting=QuoteRequest(
-                catalogue=catalogue,
-                rates=parts.rates,
-                price_terms=settings.prices,
-                exposure=settings.exposure,
-                fallback_models=settings.upstream.fallback_models,
-            ),
+            quoting=quoting,
             identifiers=parts.identifiers,
             sealer=parts.sealer,
             clock=parts.clock,
