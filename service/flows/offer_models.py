@@ -52,6 +52,10 @@ class ModelCatalogue:
             raise ModelNotOffered(message)
         return model
 
+    def known(self, model_id: str) -> Model | None:
+        """The model, if it is on offer."""
+        return self._models.get(model_id)
+
     def _require_fresh(self) -> None:
         refreshed_ms = self.refreshed_at_ms
         if refreshed_ms is None or self._clock.now_ms() - refreshed_ms > FRESH_MS:

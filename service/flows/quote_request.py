@@ -38,16 +38,25 @@ class QuoteRequest:
         rates: ExchangeRates,
         price_terms: PriceTerms,
         exposure: ExposureTerms,
+        fallback_models: tuple[str, ...] = (),
     ) -> None:
-        """`price_terms` and `exposure` are the operator's settings."""
+        """The last three are the operator's settings."""
+        self._fallback_models = fallback_models
         self._catalogue = catalogue
         self._rates = rates
         self._price_terms = price_terms
         self._exposure = exposure
 
     def models(self, request: CompletionRequest) -> tuple[Model, ...]:
-        """Every model that may answer, in the caller's order. Raises ModelNotOffered."""
-        return tuple(self._catalogue.offered(name) for name in request.model_chain)
+        """Every model that may answer, in the caller's order, or in the operator's.
+
+        Raises ModelNotOffered for one that the caller named.
+        """
+        asked = tuple(self._catalogue.offered(name) for name in request.model_chain)
+        if request.fallback_models or not self._fallback_models:
+            return asked
+        own = (self._catalogue.known(name) for name in self._fallback_models)
+        return (*asked, *(model for model in own if model is not None and model not in asked))
 
     async def offer(self, request: CompletionRequest) -> Offer:
         """The ceiling over every model that may answer.

@@ -6,6 +6,7 @@ Must not know: who may read it, or how it is sent.
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import orjson
@@ -74,9 +75,18 @@ def _read(body: bytes) -> dict[str, Any]:
 
 
 def _mended(body: bytes) -> bytes:
-    """The same JSON without halves of emoji, which upstreams write and orjson refuses."""
+    """The same JSON without what upstreams write and orjson refuses.
+
+    Those are halves of emoji, and numbers that are none (`1e400`, `NaN`), which become null.
+    """
     try:
-        text = json.dumps(json.loads(body), ensure_ascii=False)
+        document = json.loads(body, parse_float=_finite, parse_constant=lambda _: None)
+        text = json.dumps(document, ensure_ascii=False)
     except ValueError:
         raise Broken("a stored completion is not JSON") from None
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None

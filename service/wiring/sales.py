@@ -45,6 +45,7 @@ class Sales:
                 rates=parts.rates,
                 price_terms=settings.prices,
                 exposure=settings.exposure,
+                fallback_models=settings.upstream.fallback_models,
             ),
             identifiers=parts.identifiers,
             sealer=parts.sealer,

@@ -49,6 +49,7 @@ class UpstreamSettings:
     api_key: Secret
     timeout_s: float
     models: frozenset[str]
+    fallback_models: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +151,7 @@ def _upstream(values: Values, environ: Mapping[str, str]) -> UpstreamSettings:
         api_key=key,
         timeout_s=values.seconds("UPSTREAM_TIMEOUT_S", "300"),
         models=frozenset(values.words("MODELS")),
+        fallback_models=values.words("FALLBACK_MODELS"),
     )
 
 

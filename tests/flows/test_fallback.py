@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from service.adapters.exchange_rates import StaticRate
 from service.domain import accounts as chart
+from service.domain.callers import CapTerms, ExposureTerms
 from service.domain.completions import Model
 from service.domain.errors import CobotMeterError, UpstreamRefused
 from service.domain.escrow_record import Escrow, EscrowState, Fallback
 from service.domain.money import pusd_from_text
-from service.domain.pricing import ModelPrice
+from service.domain.pricing import ModelPrice, PriceTerms
 from service.flows.ask_completion import AnswerKind, Ask
+from service.flows.quote_request import QuoteRequest
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.upstream_outcomes import (
     PRICED_MODEL,
@@ -27,6 +30,7 @@ from tests.fakes.upstream_outcomes import (
     Unreachable,
     fake_model,
 )
+from tests.flows.process import RATE_USD_MICRO
 from tests.flows.stories import COST, Stage, ask_of, end, hear, pay
 from tests.flows.test_crash_points import prove_sound, restart, staged
 from tests.flows.test_replicas import another
@@ -192,6 +196,20 @@ async def test_a_short_wait_is_waited_and_a_long_one_is_not(stage: Stage) -> Non
     come_to(stage, first=Refused(status=429, retry_after_s=60))
     await stage.process.asks.answer(anew(103, SECOND))
     assert stage.lasting.upstream.posts == 5
+
+
+def test_the_operators_chain_is_for_those_who_name_none(stage: Stage) -> None:
+    """Its models follow the one asked for; a caller's own `models` replace it, even by one name."""
+    quoting = QuoteRequest(
+        catalogue=stage.process.catalogue,
+        rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=stage.lasting.clock),
+        price_terms=PriceTerms(),
+        exposure=ExposureTerms(cap=CapTerms()),
+        fallback_models=("nobody/offers-it", THIRD.model_id, FIRST.model_id),
+    )
+    assert quoting.models(ask_of().request) == (FIRST, THIRD)
+    assert quoting.models(chained(SECOND).request) == (FIRST, SECOND)
+    assert quoting.models(chained(FIRST).request) == (FIRST,)
 
 
 async def test_all_attempts_share_one_deadline(stage: Stage) -> None:
