@@ -39,6 +39,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from service.domain.upstream_faults import NEUTRAL
+from service.domain.upstream_faults import UpstreamFaultKind as Kind
+
 
 class CobotMeterError(Exception):
     """Root of everything this service raises on purpose. `code` is stable and snake_case."""
@@ -162,10 +165,13 @@ class DependencyFault(CobotMeterError):
     code = "dependency_failed"
     retryable: ClassVar[bool] = True
 
-    def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
-        """`retry_after_s` is what the part itself asked for, when it did."""
+    def __init__(
+        self, message: str, *, retry_after_s: int | None = None, kind: Kind = NEUTRAL
+    ) -> None:
+        """`retry_after_s` is what the part asked for; `kind` what an upstream says it is."""
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.kind = kind
 
 
 class UpstreamRefused(DependencyFault):
@@ -174,9 +180,11 @@ class UpstreamRefused(DependencyFault):
     code = "upstream_refused"
     retryable = False
 
-    def __init__(self, message: str, *, status: int, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, status: int, retry_after_s: int | None = None, kind: Kind = NEUTRAL
+    ) -> None:
         """`status` is the upstream's HTTP status."""
-        super().__init__(message, retry_after_s=retry_after_s)
+        super().__init__(message, retry_after_s=retry_after_s, kind=kind)
         self.status = status
 
 
@@ -191,9 +199,11 @@ class UpstreamFailed(DependencyFault):
 
     code = "upstream_failed"
 
-    def __init__(self, message: str, *, inline_cost: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, inline_cost: str | None = None, kind: Kind = NEUTRAL
+    ) -> None:
         """`inline_cost` is the raw JSON number text of `usage.cost` in USD."""
-        super().__init__(message)
+        super().__init__(message, kind=kind)
         self.inline_cost = inline_cost
 
 

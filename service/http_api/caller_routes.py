@@ -1,4 +1,4 @@
-"""What a caller reads of its own: one generation, its credit, its statement.
+"""What a caller reads of its own: one generation, its key, credit and statement.
 
 A credential names the caller, also one that has expired or was used; without one the answer is
 402 with a top-up, never 401. Amounts of USD are exact numbers, amounts in statements texts. Must
@@ -7,25 +7,25 @@ not know: other callers.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from typing import Any
 
 import orjson
 
 from service.domain.errors import EscrowNotFound, RequestInvalid
-from service.domain.escrow_record import Escrow, EscrowState
+from service.domain.escrow_record import EscrowState
 from service.domain.money import pusd_from_msat, usd_text
+from service.http_api.account_documents import generation_document, key_document
 from service.http_api.asgi_io import HttpRequest
 from service.http_api.askers import Askers
 from service.http_api.chat_answers import PRIVATE
-from service.http_api.completion_view import charged_usd, cobot_document
 from service.http_api.escrow_documents import rate_document
 from service.http_api.face_parts import FaceParts
 from service.http_api.plain_answers import PlainAnswer, json_answer
 from service.ports.ledger_reports import JournalEntry
 
 GENERATION_PATH = "/v1/generation"
+KEY_PATH = "/v1/key"
 CREDITS_PATH = "/v1/credits"
 LEDGER_PATH = "/v1/ledger"
 OK = 200
@@ -37,7 +37,7 @@ _AMOUNT_NAMES = ("_msat", "_pusd")
 
 
 class CallerRoutes:
-    """The three routes."""
+    """The four routes."""
 
     def __init__(self, *, parts: FaceParts, askers: Askers) -> None:
         """`askers` reads credentials and offers a top-up to those without."""
@@ -61,6 +61,17 @@ class CallerRoutes:
             message = "What this generation costs is not known yet; ask again in a moment."
             raise EscrowNotFound(message)
         return json_answer(OK, {"data": generation_document(escrow)}, (PRIVATE,))
+
+    async def key(self, request: HttpRequest) -> PlainAnswer:
+        """What OpenRouter says of a key, said of the caller: limit, usage, usage by period."""
+        caller_id = await self._askers.caller(request)
+        if caller_id is None:
+            return await self._askers.top_up_first(request, caller_id=None)
+        standing = await self._parts.books.standing(caller_id)
+        used = await self._parts.usage.of(caller_id)
+        rate = self._parts.rates.shown()
+        document = key_document(standing, used, rate, self._parts.exposure.cap)
+        return json_answer(OK, {"data": document}, (PRIVATE,))
 
     async def credits(self, request: HttpRequest) -> PlainAnswer:
         """OpenRouter's totals in USD at the last known rate, and the ledger's figures in msat."""
@@ -108,34 +119,6 @@ class CallerRoutes:
             "next_before": entries[-1].sequence if full else None,
         }
         return json_answer(OK, document, (PRIVATE,))
-
-
-def generation_document(escrow: Escrow) -> dict[str, Any]:
-    """One escrow as OpenRouter's record; what we do not know of the run is null."""
-    run = escrow.run
-    total = orjson.Fragment(charged_usd(escrow))
-    created = dt.datetime.fromtimestamp(escrow.opened_at_ms // 1_000, tz=dt.UTC)
-    prompt, completion = (run.prompt_tokens, run.completion_tokens) if run else (0, 0)
-    return {
-        "id": escrow.generation_id,
-        "created_at": created.isoformat(timespec="seconds"),
-        "model": escrow.quote.model,
-        "total_cost": total,
-        "usage": total,
-        "is_byok": False,
-        "upstream_inference_cost": None,
-        "cache_discount": None,
-        "streamed": escrow.stream,
-        "cancelled": False,
-        "finish_reason": run.finish_reason if run else None,
-        "tokens_prompt": prompt,
-        "tokens_completion": completion,
-        "native_tokens_prompt": prompt,
-        "native_tokens_completion": completion,
-        "provider_name": (escrow.cost.provider or None) if escrow.cost else None,
-        "api_type": "completions",
-        "cobot": {**cobot_document(escrow), "state": escrow.state.value},
-    }
 
 
 def entry_document(entry: JournalEntry) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from service.domain.callers import ExposureTerms
 from service.domain.pricing import PriceTerms
 from service.flows.ask_completion import AskCompletion
+from service.flows.caller_usage import CallerUsage
 from service.flows.offer_models import ModelCatalogue
 from service.flows.quote_request import QuoteRequest
 from service.flows.settle_invoice import SettleInvoice
@@ -52,6 +53,7 @@ class FaceParts:
     asks: AskCompletion
     settlements: SettleInvoice
     topups: TopUp
+    usage: CallerUsage
     catalogue: ModelCatalogue
     quoting: QuoteRequest
     quotes: QuoteTokens

@@ -1,23 +1,21 @@
-"""GET /v1/models: OpenRouter's list with our prices in it.
+"""GET /v1/models and what is below it: OpenRouter's shapes with our prices in them.
 
 The list is written once per catalogue and rate, and sent as it lies. Must not know: callers.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-import orjson
-
 from service.domain.completions import Model
 from service.domain.errors import DependencyFault
-from service.domain.money import ExchangeRate, btc_usd_text, usd_text
-from service.domain.pricing import PriceTerms, unit_price_msat_text, unit_price_pusd
+from service.domain.money import ExchangeRate, btc_usd_text
 from service.http_api.asgi_io import HttpRequest
 from service.http_api.face_parts import FaceParts
+from service.http_api.model_documents import endpoints_document, model_document
 from service.http_api.plain_answers import Header, PlainAnswer, json_answer
 
 MODELS_PATH = "/v1/models"
+MODEL_PATH = "/v1/model/{author}/{slug}"
+ENDPOINTS_PATH = "/v1/models/{author}/{slug}/endpoints"
 OK = 200
 _CACHED: Header = (b"cache-control", b"public, max-age=60")
 _Key = tuple[int, int, str]
@@ -31,6 +29,22 @@ class ModelRoutes:
         self._parts = parts
         self._key: _Key | None = None
         self._answer: PlainAnswer | None = None
+
+    async def model(self, request: HttpRequest) -> PlainAnswer:
+        """One model on offer. Raises ModelNotOffered, DependencyFault, RateStale."""
+        model, rate = self._named(request.path, before="/v1/model/", after="")
+        row = model_document(model, rate, self._parts.price_terms)
+        return json_answer(OK, {"data": row}, (_CACHED,))
+
+    async def endpoints(self, request: HttpRequest) -> PlainAnswer:
+        """What may serve one model: here it is our offer. Raises as `model`."""
+        model, rate = self._named(request.path, before="/v1/models/", after="/endpoints")
+        row = model_document(model, rate, self._parts.price_terms)
+        return json_answer(OK, {"data": endpoints_document(model, row)}, (_CACHED,))
+
+    def _named(self, path: str, *, before: str, after: str) -> tuple[Model, ExchangeRate]:
+        model_id = path.removeprefix(before).removesuffix(after)
+        return self._parts.catalogue.offered(model_id), self._parts.rates.shown()
 
     async def models(self, _request: HttpRequest) -> PlainAnswer:
         """Everything on offer. Raises DependencyFault before the first list, RateStale."""
@@ -47,7 +61,7 @@ class ModelRoutes:
 
     def _written(self, rate: ExchangeRate) -> PlainAnswer:
         terms = self._parts.price_terms
-        rows = [_row(model, rate, terms) for model in self._parts.catalogue.models()]
+        rows = [model_document(model, rate, terms) for model in self._parts.catalogue.models()]
         document = {
             "object": "list",
             "data": rows,
@@ -59,30 +73,3 @@ class ModelRoutes:
             },
         }
         return json_answer(OK, document, (_CACHED,))
-
-
-def _row(model: Model, rate: ExchangeRate, terms: PriceTerms) -> dict[str, Any]:
-    document = orjson.loads(model.document)
-    price = model.price
-    usd = {
-        "prompt": price.prompt_pusd,
-        "completion": price.completion_pusd,
-        "request": price.request_pusd,
-        "input_cache_write": price.cache_write_pusd,
-        "internal_reasoning": price.reasoning_pusd,
-    }
-    always = ("prompt", "completion", "request")
-    return {
-        "object": "model",
-        **document,
-        "pricing": {
-            name: usd_text(unit_price_pusd(unit_pusd, terms))
-            for name, unit_pusd in usd.items()
-            if unit_pusd or name in always
-        },
-        "cobot": {
-            f"{name}_msat_per_million": int(unit_price_msat_text(unit_pusd, rate, terms))
-            for name, unit_pusd in usd.items()
-            if unit_pusd or name in always
-        },
-    }

@@ -222,6 +222,38 @@ MODELS = RouteDocument(
     summary="The models on offer, with our prices.",
     responses={200: _answered("OpenRouter's list; `cobot` has prices in msat."), **_BROKEN},
 )
+_MODEL_NAME = {
+    "parameters": [
+        _parameter("author", "path", "The part of the model id before the slash."),
+        _parameter("slug", "path", "The part after it, with its variant (`x:free`)."),
+    ]
+}
+MODEL = RouteDocument(
+    summary="One model on offer, with our prices.",
+    responses={
+        200: _answered("OpenRouter's model under `data`."),
+        404: _failed("No such model."),
+        **_BROKEN,
+    },
+    extra=_MODEL_NAME,
+)
+ENDPOINTS = RouteDocument(
+    summary="What may serve a model: our own offer, as one endpoint.",
+    responses={
+        200: _answered("OpenRouter's `data.endpoints`; the prices are the most it costs."),
+        404: _failed("No such model."),
+        **_BROKEN,
+    },
+    extra=_MODEL_NAME,
+)
+KEY = RouteDocument(
+    summary="The caller's own limit and usage, as OpenRouter says it of a key.",
+    responses={
+        200: _answered("Amounts in USD; `cobot` has them in msat. Days are UTC."),
+        402: _CHALLENGE,
+        **_BROKEN,
+    },
+)
 GENERATION = RouteDocument(
     summary="One generation of the caller's own; total_cost is the price charged.",
     responses={

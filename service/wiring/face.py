@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from service.flows.caller_usage import CallerUsage
 from service.http_api.addresses import trusted_networks
 from service.http_api.asgi_io import BodyLimits
 from service.http_api.authentication import Tokens
@@ -24,6 +25,7 @@ def build_service_face(service: Service, *, is_draining: Callable[[], bool]) -> 
             asks=service.asks,
             settlements=service.settlements,
             topups=service.topups,
+            usage=CallerUsage(reports=parts.reports, clock=parts.clock),
             catalogue=service.catalogue,
             quoting=service.quoting,
             quotes=QuoteTokens(secret=parts.keys.token),

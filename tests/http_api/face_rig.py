@@ -28,6 +28,7 @@ from service.adapters.sole_process import SoleProcess
 from service.background.wake_hub import WakeHub
 from service.domain.escrow_record import Escrow, EscrowState
 from service.domain.retention import Retention
+from service.flows.caller_usage import CallerUsage
 from service.flows.our_node import OurNode
 from service.http_api import macaroons
 from service.http_api.addresses import trusted_networks
@@ -264,6 +265,7 @@ def _face_parts(service: Service, books: FakeBooks, draining: asyncio.Event) -> 
         asks=service.asks,
         settlements=service.settlements,
         topups=service.topups,
+        usage=CallerUsage(reports=books, clock=parts.clock),
         catalogue=service.catalogue,
         quoting=service.quoting,
         quotes=QuoteTokens(secret=parts.keys.token),

@@ -31,7 +31,9 @@ async def statement(rig: FaceRig, token: str, query: str = "") -> dict[str, Any]
     return reply.json()
 
 
-@pytest.mark.parametrize("target", ["/v1/credits", "/v1/ledger", "/v1/generation?id=gen-1"])
+@pytest.mark.parametrize(
+    "target", ["/v1/key", "/v1/credits", "/v1/ledger", "/v1/generation?id=gen-1"]
+)
 async def test_without_a_credential_it_is_402_with_a_top_up(tmp_path: Path, target: str) -> None:
     """Never 401: paying 1 sat gives a name, and then it answers."""
     async with open_face(tmp_path) as rig:

@@ -18,6 +18,9 @@ from tests.http_api.face_rig import CHAT, FaceRig, open_face
 CANARY = "canary-in-a-prompt"
 GETS = (
     "/v1/models",
+    "/v1/model/openai/some",
+    "/v1/models/openai/some/endpoints",
+    "/v1/key",
     "/v1/credits",
     "/v1/ledger",
     "/v1/generation",
@@ -80,7 +83,8 @@ async def test_the_description_lists_every_route(tmp_path: Path) -> None:
         assert chat["x-payment-info"]["offers"][0]["method"] == "lightning"
         assert "WWW-Authenticate" in chat["responses"]["402"]["headers"]
         assert chat["requestBody"]["content"]["application/json"]["schema"]["required"]
-        described = {path.replace("{escrow_id}", "esc_1") for path in document["paths"]}
+        filled = {"escrow_id": "esc_1", "author": "openai", "slug": "some"}
+        described = {path.format(**filled) for path in document["paths"]}
         assert described == {*GETS, CHAT, "/v1/quotes"} - {"/openapi.json"}
         operations = [
             op["operationId"] for path in document["paths"].values() for op in path.values()

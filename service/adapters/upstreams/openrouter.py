@@ -249,8 +249,14 @@ class OpenRouter:
 
 
 def _answer(response: httpx.Response, body: bytes) -> HttpAnswer:
-    retry_after = None if response.status_code == _OK else response.headers.get("retry-after")
-    return HttpAnswer(status=response.status_code, body=body, retry_after=retry_after)
+    if response.status_code == _OK:
+        return HttpAnswer(status=_OK, body=body)
+    return HttpAnswer(
+        status=response.status_code,
+        body=body,
+        retry_after=response.headers.get("retry-after"),
+        date=response.headers.get("date"),
+    )
 
 
 def _id_and_type(response: httpx.Response) -> tuple[str, str]:

@@ -9,14 +9,15 @@ final usage in it, or without; an end without usage; a cut.
 from __future__ import annotations
 
 from service.adapters.upstreams.answer_parts import AnswerParts
+from service.adapters.upstreams.error_taxonomy import kind_of_error
 from service.adapters.upstreams.exact_json import count, exact_dumps, exact_loads, plain_loads
+from service.adapters.upstreams.http_errors import words_of
 from service.adapters.upstreams.openrouter_wire import inline_cost_from
 from service.domain.completions import UpstreamCompletion
 from service.domain.errors import OutcomeUnknown, UpstreamFailed
 
 _DONE = b"[DONE]"
 _DATA = b"data:"
-_SAID_MAX = 200
 _HEAD = ("created", "model", "provider", "system_fingerprint", "service_tier")
 
 
@@ -33,7 +34,7 @@ class StreamAssembly:
         self._head: dict[str, object] = {}
         self._parts = AnswerParts()
         self._usage: dict[str, object] | None = None
-        self._error: str | None = None
+        self._error: object = None
 
     @property
     def conclusive(self) -> bool:
@@ -62,7 +63,7 @@ class StreamAssembly:
         """
         inline_cost = inline_cost_from(self._usage) if self._usage else None
         if self._error is not None:
-            raise UpstreamFailed(self._error, inline_cost=inline_cost)
+            raise failure_of(self._error, inline_cost)
         if not self.conclusive:
             raise OutcomeUnknown("the upstream's stream was cut before its end")
         if not self.generation_id:
@@ -121,11 +122,11 @@ class StreamAssembly:
                 if isinstance(choice, dict):
                     self._choice(choice)
         if frame.get("error"):
-            self._error = failure_text(frame["error"])
+            self._error = frame["error"]
 
     def _choice(self, choice: dict[str, object]) -> None:
         if _choice_failed(choice) and self._error is None:
-            self._error = failure_text(choice.get("error"))
+            self._error = choice.get("error") or {}
         self._parts.add(choice)
 
     def _body(self) -> bytes:
@@ -153,7 +154,7 @@ def completion_from_json(body: bytes, generation_id: str) -> UpstreamCompletion:
     usage = usage if isinstance(usage, dict) else {}
     inline_cost = inline_cost_from(usage)
     if document.get("error"):
-        raise UpstreamFailed(failure_text(document["error"]), inline_cost=inline_cost)
+        raise failure_of(document["error"], inline_cost)
     choices = document.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict) or _choice_failed(choice):
@@ -172,12 +173,15 @@ def completion_from_json(body: bytes, generation_id: str) -> UpstreamCompletion:
     )
 
 
-def failure_text(error: object) -> str:
-    """One sentence for an error that came after the start."""
-    message = error.get("message") if isinstance(error, dict) else None
-    if isinstance(message, str) and message:
-        return f"the upstream failed while answering: {message[:_SAID_MAX]}"
-    return "the upstream failed while answering"
+def failure_of(error: object, inline_cost: str | None) -> UpstreamFailed:
+    """The fault for an error that came after the start; what it says of our account is left out."""
+    document = error if isinstance(error, dict) else {}
+    kind = kind_of_error(document)
+    return UpstreamFailed(
+        words_of(document, kind, failed="the upstream failed while answering"),
+        inline_cost=inline_cost,
+        kind=kind,
+    )
 
 
 def _choice_failed(choice: dict[str, object]) -> bool:

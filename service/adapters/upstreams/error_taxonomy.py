@@ -1,0 +1,205 @@
+"""OpenRouter's errors in one table: of what kind, whether it may have run, when to come again.
+
+What is most certain is read first: `availability`, then `error_type`, then what the words and the
+metadata tell, then the status. Must not know: sockets, or our fault classes. Source: OpenRouter's
+OpenAPI document (27 values of ApiErrorType) and recorded bodies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+import orjson
+
+from service.domain.upstream_faults import UpstreamFaultKind
+
+K = UpstreamFaultKind
+RETRY_AFTER_MAX_S = 86_400
+_RETRY_AFTER_DIGITS_MAX = 6
+_TEXT_MAX = 2_000
+_MS = 1_000
+_FIRST_REDIRECT = 300
+_FIRST_SERVER_ERROR = 500
+_TIMED_OUT = 408
+
+KIND_BY_TYPE: Mapping[str, UpstreamFaultKind] = {
+    "context_length_exceeded": K.CONTEXT_LENGTH,
+    "max_tokens_exceeded": K.CONTEXT_LENGTH,
+    "token_limit_exceeded": K.CONTEXT_LENGTH,
+    "string_too_long": K.CONTEXT_LENGTH,
+    "invalid_request": K.BAD_REQUEST,
+    "invalid_prompt": K.BAD_REQUEST,
+    "content_policy_violation": K.MODERATION,
+    "refusal": K.MODERATION,
+    "invalid_image": K.BAD_REQUEST,
+    "image_too_large": K.BAD_REQUEST,
+    "image_too_small": K.BAD_REQUEST,
+    "unsupported_image_format": K.BAD_REQUEST,
+    "image_download_failed": K.BAD_REQUEST,
+    "authentication": K.AUTH,
+    "payment_required": K.PAYMENT,
+    "permission_denied": K.AUTH,
+    "not_found": K.NOT_FOUND,
+    "image_not_found": K.BAD_REQUEST,
+    "precondition_failed": K.BAD_REQUEST,
+    "payload_too_large": K.CONTEXT_LENGTH,
+    "unprocessable": K.BAD_REQUEST,
+    "rate_limit_exceeded": K.RATE_LIMITED,
+    "provider_unavailable": K.OVERLOADED,
+    "provider_overloaded": K.OVERLOADED,
+    "timeout": K.TIMEOUT,
+    "server": K.SERVER,
+    "unmapped": K.SERVER,
+}
+# Said of a request that had gone on to a provider, whatever the status is.
+_TYPES_THAT_RAN = frozenset({"provider_unavailable", "provider_overloaded", "timeout", "server"})
+_KIND_BY_AVAILABILITY: Mapping[str, UpstreamFaultKind] = {
+    "capacity_exhausted": K.RATE_LIMITED,
+    "temporarily_unavailable": K.OVERLOADED,
+    "model_not_found": K.NOT_FOUND,
+    "wrong_endpoint": K.NOT_FOUND,
+    "no_endpoints": K.NOT_FOUND,
+    "model_deprecated": K.NOT_FOUND,
+    "model_unavailable_upstream": K.NOT_FOUND,
+    "region_restricted": K.NOT_FOUND,
+    "privacy_restricted": K.NOT_FOUND,
+    "constraint_filtered": K.NOT_FOUND,
+    "free_variant_ended": K.NOT_FOUND,
+}
+_KIND_BY_STATUS: Mapping[int, UpstreamFaultKind] = {
+    400: K.BAD_REQUEST,
+    401: K.AUTH,
+    402: K.PAYMENT,
+    403: K.AUTH,
+    404: K.NOT_FOUND,
+    408: K.TIMEOUT,
+    412: K.BAD_REQUEST,
+    413: K.CONTEXT_LENGTH,
+    422: K.BAD_REQUEST,
+    429: K.RATE_LIMITED,
+    503: K.OVERLOADED,
+    504: K.TIMEOUT,
+    524: K.TIMEOUT,
+    529: K.OVERLOADED,
+}
+# Only where nothing more exact is said. The first that fits; each was seen in real traffic.
+_KIND_BY_WORDS: tuple[tuple[re.Pattern[str], UpstreamFaultKind], ...] = (
+    (
+        re.compile(
+            r"key limit exceeded|budget of \S+ exceeded|insufficient credits", re.IGNORECASE
+        ),
+        K.PAYMENT,
+    ),
+    (re.compile(r"requires more credits|prompt tokens limit exceeded", re.IGNORECASE), K.PAYMENT),
+    (re.compile(r"is not a valid model id|no endpoints found", re.IGNORECASE), K.NOT_FOUND),
+    (
+        re.compile(r"context length|context window|token limit reached", re.IGNORECASE),
+        K.CONTEXT_LENGTH,
+    ),
+)
+# What the words refine: these say more than their status or type does.
+_VAGUE = frozenset({K.AUTH, K.BAD_REQUEST, K.SERVER, K.UNCLASSIFIED})
+
+
+def error_of(body: bytes) -> Mapping[str, object]:
+    """The `error` object of an answer, empty when there is none."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return _object(document.get("error") if isinstance(document, dict) else None)
+
+
+def kind_of_error(error: Mapping[str, object], status: int | None = None) -> UpstreamFaultKind:
+    """Of what kind an error is. Without a status (mid-stream) its own `code` is used."""
+    availability = _text(_object(error.get("availability")).get("code"))
+    if availability in _KIND_BY_AVAILABILITY:
+        return _KIND_BY_AVAILABILITY[availability]
+    metadata = _object(error.get("metadata"))
+    if _text(metadata.get("limit_source")) == "openrouter_credits":
+        return K.PAYMENT
+    if metadata.get("reasons") or metadata.get("patterns"):
+        return K.MODERATION
+    kind = _kind_by_type_or_status(error, _code(error) if status is None else status)
+    if kind in _VAGUE:
+        words = _text(error.get("message"))
+        return next((said for pattern, said in _KIND_BY_WORDS if pattern.search(words)), kind)
+    return kind
+
+
+def may_have_run(error: Mapping[str, object], status: int) -> bool:
+    """Whether a paid POST that was answered so may have been charged; in doubt, yes.
+
+    Timeouts and 5xx are said after the request went on; so is a success that is no 200. An error
+    with `availability` says that no endpoint was there to run it.
+    """
+    availability = _object(error.get("availability"))
+    if availability.get("code") or availability.get("retryable"):
+        return False
+    late = status >= _FIRST_SERVER_ERROR or status < _FIRST_REDIRECT or status == _TIMED_OUT
+    return late or error_type_of(error) in _TYPES_THAT_RAN
+
+
+def error_type_of(error: Mapping[str, object]) -> str:
+    """OpenRouter's own name of the error, empty when it is not said."""
+    said = _object(error.get("metadata")).get("error_type") or error.get("error_type")
+    return _text(said)
+
+
+def retry_after_s(
+    error: Mapping[str, object], *, header: str | None, date: str | None
+) -> int | None:
+    """Whole seconds, at most a day, None when nothing usable was said.
+
+    `header` is Retry-After; of a cap the metadata names the reset, which is measured from the
+    answer's own `date`. A daily cap whose reset cannot be told is a day away.
+    """
+    if header and header.isascii() and header.isdigit() and len(header) <= _RETRY_AFTER_DIGITS_MAX:
+        return min(int(header), RETRY_AFTER_MAX_S)
+    asked = _object(error.get("availability")).get("retry_after")
+    if isinstance(asked, int) and asked >= 0:
+        return min(asked, RETRY_AFTER_MAX_S)
+    return _until_reset_s(_object(error.get("metadata")), date)
+
+
+def _until_reset_s(metadata: Mapping[str, object], date: str | None) -> int | None:
+    daily = "daily" in _text(metadata.get("limit_source"))
+    reset = str(_object(metadata.get("headers")).get("X-RateLimit-Reset", ""))
+    answered = _moment(date)
+    if answered is None or not reset.isascii() or not reset.isdigit() or len(reset) > len("0" * 15):
+        return RETRY_AFTER_MAX_S if daily else None
+    left_s = -(-int(reset) // _MS) - int(answered.timestamp())
+    return min(max(left_s, 0), RETRY_AFTER_MAX_S)
+
+
+def _moment(date: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(date) if date else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _kind_by_type_or_status(error: Mapping[str, object], status: int | None) -> UpstreamFaultKind:
+    named = KIND_BY_TYPE.get(error_type_of(error))
+    if named is not None and named is not K.SERVER:
+        return named
+    if status is None:
+        return named or K.UNCLASSIFIED
+    return _KIND_BY_STATUS.get(status, K.SERVER if status >= _FIRST_SERVER_ERROR else K.BAD_REQUEST)
+
+
+def _code(error: Mapping[str, object]) -> int | None:
+    """`error.code`, which has been seen as text; None when it is no HTTP status."""
+    code = str(error.get("code", ""))
+    return int(code) if re.fullmatch(r"[1-5][0-9]{2}", code, re.ASCII) else None
+
+
+def _object(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value[:_TEXT_MAX] if isinstance(value, str) else ""
