@@ -9,6 +9,8 @@ from service.domain.pricing import ModelPrice
 from service.domain.quotes import MaxCost, QuotedTerms
 
 DEFAULT_MAX_TOKENS = 1_024
+# No tokenizer in use has a longer token; what this refuses could not have run.
+BYTES_PER_TOKEN_MAX = 256
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,3 +108,17 @@ def tokens_allowed(asked: int, model: Model) -> int:
         )
         raise RequestInvalid(message, param="max_tokens")
     return asked
+
+
+def refuse_over_context(request: CompletionRequest, model: Model, *, max_tokens: int) -> None:
+    """Raises RequestInvalid when prompt and answer cannot fit, however few tokens it takes."""
+    least = max(request.message_count, request.prompt_bytes // BYTES_PER_TOKEN_MAX)
+    if least + max_tokens > model.context_length:
+        fits = model.context_length - least
+        advice = f"max_tokens {fits} would fit" if fits > 0 else "send a shorter prompt"
+        message = (
+            f"The prompt takes at least {least} tokens and max_tokens is {max_tokens}: together "
+            f"more than the {model.context_length} that {model.model_id} reads and writes; "
+            f"{advice}."
+        )
+        raise RequestInvalid(message, param="max_tokens")

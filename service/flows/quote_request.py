@@ -10,8 +10,13 @@ import datetime as dt
 from dataclasses import dataclass, replace
 
 from service.domain.callers import CallerStanding, ExposureTerms
-from service.domain.completions import CompletionRequest, Model, tokens_allowed
-from service.domain.errors import CeilingOverCap, ModelNotOffered
+from service.domain.completions import (
+    CompletionRequest,
+    Model,
+    refuse_over_context,
+    tokens_allowed,
+)
+from service.domain.errors import CeilingOverCap, ModelNotOffered, RequestInvalid
 from service.domain.escrow_record import Quote
 from service.domain.money import ExchangeRate
 from service.domain.pricing import Ceiling, PriceTerms, ceiling_for
@@ -52,24 +57,34 @@ class QuoteRequest:
     def models(self, request: CompletionRequest) -> tuple[Model, ...]:
         """Every model that may answer, in the caller's order, or in the operator's.
 
-        Raises ModelNotOffered for one that the caller named.
+        Raises ModelNotOffered for one that the caller named; of the operator's own those that
+        cannot take the request are left out.
         """
         asked = tuple(self._catalogue.offered(name) for name in request.model_chain)
         if request.fallback_models or not self._fallback_models:
             return asked
         own = (self._catalogue.known(name) for name in self._fallback_models)
-        return (*asked, *(model for model in own if model is not None and model not in asked))
+        return (
+            *asked,
+            *(
+                model
+                for model in own
+                if model is not None and model not in asked and _takes(request, model)
+            ),
+        )
 
     async def offer(self, request: CompletionRequest) -> Offer:
         """The ceiling over every model that may answer, or the terms the caller was quoted.
 
-        Raises ModelNotOffered, RequestInvalid (more tokens than a model has), RateStale and
-        CeilingOverCap.
+        Raises ModelNotOffered, RequestInvalid (more tokens than a model has, or than its
+        context takes), RateStale and CeilingOverCap.
         """
         models = self.models(request)
         if request.quoted is not None:
             return _as_quoted(request.quoted, models, request.max_cost)
         max_tokens = min(tokens_allowed(request.max_tokens, model) for model in models)
+        for model in models:
+            refuse_over_context(request, model, max_tokens=max_tokens)
         rate = await self._rates.current()
 
         def ceiling_of(tokens: int) -> Ceiling:
@@ -109,6 +124,15 @@ class QuoteRequest:
             terms=self._price_terms,
             prices=first.price,
         )
+
+
+def _takes(request: CompletionRequest, model: Model) -> bool:
+    try:
+        max_tokens = tokens_allowed(request.max_tokens, model)
+        refuse_over_context(request, model, max_tokens=max_tokens)
+    except RequestInvalid:
+        return False
+    return True
 
 
 def utc_day(now_ms: int) -> str:

@@ -20,8 +20,6 @@ LOGIT_BIASES_MAX = 1_024
 METADATA_PAIRS_MAX = 16
 METADATA_KEY_MAX = 64
 METADATA_VALUE_MAX = 512
-NAMES_MAX = 64
-NAME_CHARS_MAX = 200
 USER_CHARS_MAX = 512
 
 Check = Callable[[Any], bool]
@@ -67,11 +65,13 @@ def _integer(low: int, high: int) -> Check:
     return lambda value: is_int(value, low, high)
 
 
-def _flag(value: object) -> bool:
+def is_flag(value: object) -> bool:
+    """`true` or `false`."""
     return value is True or value is False
 
 
-def _word(*words: str) -> Check:
+def one_of(*words: str) -> Check:
+    """One of these words, as they are written."""
     return lambda value: isinstance(value, str) and value in words
 
 
@@ -104,16 +104,6 @@ def _metadata(value: object) -> bool:
     )
 
 
-def _names(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) <= NAMES_MAX
-        and all(isinstance(name, str) and len(name) <= NAME_CHARS_MAX for name in value)
-    )
-
-
-_LIST_OF_NAMES = "a list of names"
-
 FIELDS: Mapping[str, Field] = {
     "temperature": Field(_number(0, 2), "a number from 0 to 2"),
     "top_p": Field(_number(0, 1), "a number from 0 to 1"),
@@ -125,11 +115,11 @@ FIELDS: Mapping[str, Field] = {
     "repetition_penalty": Field(_number(0, 2), "a number from 0 to 2"),
     "seed": Field(_integer(-(2**63), 2**63 - 1), "a whole number of 64 bits"),
     "stop": Field(_stop, f"a text, or a list of at most {STOPS_MAX} texts"),
-    "logprobs": Field(_flag, "true or false"),
+    "logprobs": Field(is_flag, "true or false"),
     "top_logprobs": Field(_integer(0, 20), "a whole number from 0 to 20"),
     "logit_bias": Field(_logit_bias, "an object of numbers from -100 to 100 by token id"),
-    "parallel_tool_calls": Field(_flag, "true or false"),
-    "verbosity": Field(_word("low", "medium", "high"), "low, medium or high"),
+    "parallel_tool_calls": Field(is_flag, "true or false"),
+    "verbosity": Field(one_of("low", "medium", "high"), "low, medium or high"),
     # Checked, and not told to the upstream: it is given a tag of ours, and bills no tier of choice.
     "user": Field(
         lambda value: isinstance(value, str) and len(value) <= USER_CHARS_MAX,
@@ -142,36 +132,23 @@ FIELDS: Mapping[str, Field] = {
     "n": Field(
         lambda value: is_int(value, 1, 1), "1: one answer for each request", forwarded=False
     ),
-    "service_tier": Field(_word("auto", "default"), "auto or default", forwarded=False),
+    "service_tier": Field(one_of("auto", "default"), "auto or default", forwarded=False),
     "modalities": Field(lambda value: value == ["text"], '["text"]', forwarded=False),
-    "stream": Field(_flag, "true or false", forwarded=False),
-}
-
-# OpenRouter's routing preferences that only narrow the choice; price and parameters are ours.
-PROVIDER_FIELDS: Mapping[str, Field] = {
-    "order": Field(_names, _LIST_OF_NAMES),
-    "only": Field(_names, _LIST_OF_NAMES),
-    "ignore": Field(_names, _LIST_OF_NAMES),
-    "quantizations": Field(_names, _LIST_OF_NAMES),
-    "allow_fallbacks": Field(_flag, "true or false"),
-    "data_collection": Field(_word("allow", "deny"), "allow or deny"),
-    "zdr": Field(_flag, "true or false"),
-    "enforce_distillable_text": Field(_flag, "true or false"),
-    "sort": Field(_word("price", "throughput", "latency"), "price, throughput or latency"),
+    "stream": Field(is_flag, "true or false", forwarded=False),
 }
 
 REASONING_FIELDS: Mapping[str, Field] = {
     "effort": Field(
-        _word("max", "xhigh", "high", "medium", "low", "minimal", "none"),
+        one_of("max", "xhigh", "high", "medium", "low", "minimal", "none"),
         "max, xhigh, high, medium, low, minimal or none",
     ),
     "max_tokens": Field(_integer(1, TOKENS_MAX), "a whole number of tokens, 1 or more"),
-    "exclude": Field(_flag, "true or false"),
-    "enabled": Field(_flag, "true or false"),
-    "summary": Field(_word("auto", "concise", "detailed"), "auto, concise or detailed"),
+    "exclude": Field(is_flag, "true or false"),
+    "enabled": Field(is_flag, "true or false"),
+    "summary": Field(one_of("auto", "concise", "detailed"), "auto, concise or detailed"),
 }
 
-STREAM_FIELDS: Mapping[str, Field] = {"include_usage": Field(_flag, "true or false")}
+STREAM_FIELDS: Mapping[str, Field] = {"include_usage": Field(is_flag, "true or false")}
 
 NOT_OFFERED = frozenset(
     {

@@ -16,7 +16,6 @@ import orjson
 from service.domain.completions import DEFAULT_MAX_TOKENS, CompletionRequest
 from service.domain.errors import RequestInvalid
 from service.http_api.chat_fields import (
-    PROVIDER_FIELDS,
     REASONING_FIELDS,
     STREAM_FIELDS,
     TOKENS_MAX,
@@ -27,6 +26,7 @@ from service.http_api.chat_fields import (
     shown,
 )
 from service.http_api.chat_messages import check_messages
+from service.http_api.chat_providers import check_provider
 from service.http_api.chat_tools import check_tools
 
 MODEL_CHARS_MAX = 200
@@ -73,7 +73,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     if reasoning:
         fields["reasoning"] = reasoning
     if document.get("provider") is not None:
-        fields["provider"] = check_object("provider", document["provider"], PROVIDER_FIELDS)
+        fields["provider"] = check_provider(document["provider"])
     model, *others = _models(document)
     fields = {"model": model, "messages": orjson.Fragment(messages), **fields}
     return ChatRequest(

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from service.domain.accounts import Account
+from service.domain.escrow_events import CostConfirmed, CostKnown
+from service.domain.escrow_record import Escrow
 from service.domain.ledger import TransferKind, Transition
+from service.domain.transitions import event_kind
 from service.ports.exchange_rate import RateStanding
+
+LOG = logging.getLogger(__name__)
+_COST_KINDS = frozenset((event_kind(CostKnown), event_kind(CostConfirmed)))
 
 
 class Metrics:
@@ -33,6 +40,12 @@ class Metrics:
             "cobot_meter_background_faults",
             "Faults of background work, by its name",
             ["name"],
+            registry=self.registry,
+        )
+        self._overruns = Counter(
+            "cobot_meter_overruns",
+            "Costs above the ceiling that was promised, by their standing",
+            ["standing"],
             registry=self.registry,
         )
         self._by_kind: dict[str, Counter] = {}
@@ -74,12 +87,30 @@ class Metrics:
     def observe(self, transition: Transition) -> None:
         """Count one new transition and what it posted to operator accounts."""
         self._event(transition.kind).inc()
+        if transition.kind in _COST_KINDS and transition.escrow is not None:
+            self._cost(transition.escrow)
         for transfer in transition.transfers:
             if transfer.kind is TransferKind.POSTED or transfer.kind is TransferKind.POST:
                 if not transfer.debit.exact:
                     self._posted(transfer.debit, "debit").inc(transfer.amount)
                 if not transfer.credit.exact:
                     self._posted(transfer.credit, "credit").inc(transfer.amount)
+
+    def _cost(self, escrow: Escrow) -> None:
+        """An overrun is the operator's loss, and a limit that the upstream did not keep."""
+        cost, ceiling_pusd = escrow.cost, escrow.quote.ceiling_pusd
+        if cost is None or cost.cost_pusd <= ceiling_pusd:
+            return
+        self._overruns.labels(cost.standing.value).inc()
+        LOG.warning(
+            "overrun: escrow %s of %s cost %d pico-USD (%s), and its ceiling was %d; the "
+            "difference is ours",
+            escrow.escrow_id,
+            escrow.quote.model,
+            cost.cost_pusd,
+            cost.standing.value,
+            ceiling_pusd,
+        )
 
     def _gauge(self, name: str, what: str) -> Gauge:
         return Gauge(f"cobot_meter_{name}", what, registry=self.registry)

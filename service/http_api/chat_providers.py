@@ -1,0 +1,82 @@
+"""Who may serve, as OpenRouter's `provider` object says it: only what narrows the choice.
+
+Preferences that leave nobody are refused here, before anything is reserved. Must not know: which
+providers there are, prices or HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.domain.errors import RequestInvalid
+from service.http_api.chat_fields import Field, check_object, is_flag, one_of, shown
+
+NAMES_MAX = 64
+NAME_CHARS_MAX = 200
+
+
+def _names(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= NAMES_MAX
+        and all(isinstance(name, str) and len(name) <= NAME_CHARS_MAX for name in value)
+    )
+
+
+_LIST_OF_NAMES = "a list of names"
+
+# OpenRouter's routing preferences that only narrow the choice; price and parameters are ours.
+PROVIDER_FIELDS: Mapping[str, Field] = {
+    "order": Field(_names, _LIST_OF_NAMES),
+    "only": Field(_names, _LIST_OF_NAMES),
+    "ignore": Field(_names, _LIST_OF_NAMES),
+    "quantizations": Field(_names, _LIST_OF_NAMES),
+    "allow_fallbacks": Field(is_flag, "true or false"),
+    "data_collection": Field(one_of("allow", "deny"), "allow or deny"),
+    "zdr": Field(is_flag, "true or false"),
+    "enforce_distillable_text": Field(is_flag, "true or false"),
+    "sort": Field(one_of("price", "throughput", "latency"), "price, throughput or latency"),
+}
+
+
+def check_provider(value: object) -> dict[str, Any]:
+    """The preferences to forward. Raises RequestInvalid, also when they leave nobody."""
+    provider = check_object("provider", value, PROVIDER_FIELDS)
+    only, order = _lowered(provider, "only"), _lowered(provider, "order")
+    ignored = set(_lowered(provider, "ignore"))
+    if only and ignored.issuperset(only):
+        raise _contradiction(
+            "ignore", f"provider.ignore takes away all of provider.only, {shown(only)}"
+        )
+    if provider.get("allow_fallbacks") is not False:
+        return provider
+    if not order:
+        return _without_order(provider, only)
+    left = [name for name in order if name not in ignored and (not only or name in only)]
+    if not left:
+        raise _contradiction(
+            "order",
+            "provider.allow_fallbacks is false, and provider.only and provider.ignore leave "
+            f"nobody of provider.order, {shown(order)}",
+        )
+    return provider
+
+
+def _without_order(provider: dict[str, Any], only: list[str]) -> dict[str, Any]:
+    """Nobody is to be asked first and nobody after: said on purpose, or by mistake."""
+    if "order" in provider and not only:
+        raise _contradiction(
+            "order", "provider.allow_fallbacks is false, and provider.order is empty"
+        )
+    return provider
+
+
+def _lowered(provider: dict[str, Any], name: str) -> list[str]:
+    names: list[str] = provider.get(name, [])
+    return [each.lower() for each in names]
+
+
+def _contradiction(field: str, what: str) -> RequestInvalid:
+    message = f"Nobody could serve this: {what}; change one of them."
+    return RequestInvalid(message, param=f"provider.{field}")

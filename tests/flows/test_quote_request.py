@@ -1,0 +1,95 @@
+"""What can be quoted: only what a model can read and answer, whoever named the model."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.adapters.exchange_rates import StaticRate
+from service.domain.callers import CapTerms, ExposureTerms
+from service.domain.completions import BYTES_PER_TOKEN_MAX, CompletionRequest
+from service.domain.errors import DependencyFault, RequestInvalid
+from service.domain.pricing import ModelPrice, PriceTerms
+from service.flows.offer_models import FRESH_MS, ModelCatalogue
+from service.flows.quote_request import QuoteRequest
+from tests.fakes.clock import FakeClock
+from tests.fakes.upstream import FakeUpstream
+from tests.fakes.upstream_outcomes import fake_model
+
+PRICE = ModelPrice(prompt_pusd=1, completion_pusd=1)
+LARGE = fake_model("acme/large", price=PRICE, context_length=10_000, max_out=10_000)
+SMALL = fake_model("acme/small", price=PRICE, context_length=1_000, max_out=1_000)
+
+
+async def quoting(clock: FakeClock, *own: str) -> QuoteRequest:
+    """The flow over both models, with the operator's own chain."""
+    upstream = FakeUpstream(models=(LARGE, SMALL))
+    catalogue = ModelCatalogue(upstream=upstream, clock=clock, allowed=frozenset())
+    await catalogue.refresh()
+    return QuoteRequest(
+        catalogue=catalogue,
+        rates=StaticRate(usd_micro_per_btc=94_000_500_000, clock=clock),
+        price_terms=PriceTerms(),
+        exposure=ExposureTerms(cap=CapTerms()),
+        fallback_models=own,
+    )
+
+
+def asking(model: str, *others: str, max_tokens: int, prompt_bytes: int = 100) -> CompletionRequest:
+    """One message of so many bytes."""
+    return CompletionRequest(
+        body=b"{}",
+        model=model,
+        max_tokens=max_tokens,
+        prompt_bytes=prompt_bytes,
+        message_count=1,
+        fallback_models=others,
+    )
+
+
+async def test_a_context_that_is_too_small_is_refused_with_numbers() -> None:
+    """What it takes at least, what the model has, and what would fit; one token less does."""
+    flow = await quoting(FakeClock())
+    prompt_bytes = 4_000 * BYTES_PER_TOKEN_MAX
+    with pytest.raises(RequestInvalid, match="max_tokens 6000 would fit") as refused:
+        await flow.offer(asking("acme/large", max_tokens=6_001, prompt_bytes=prompt_bytes))
+    assert "at least 4000 tokens" in refused.value.message
+    assert "10000 that acme/large" in refused.value.message
+    fits = await flow.offer(asking("acme/large", max_tokens=6_000, prompt_bytes=prompt_bytes))
+    assert fits.max_tokens == 6_000
+
+
+async def test_a_prompt_that_alone_is_too_long_is_refused() -> None:
+    """No max_tokens would help, and so none is advised."""
+    flow = await quoting(FakeClock())
+    prompt_bytes = 10_000 * BYTES_PER_TOKEN_MAX
+    with pytest.raises(RequestInvalid, match="send a shorter prompt"):
+        await flow.offer(asking("acme/large", max_tokens=1, prompt_bytes=prompt_bytes))
+
+
+async def test_every_model_the_caller_names_must_take_the_request() -> None:
+    """A link of the chain that could only fail is named before anything is spent."""
+    flow = await quoting(FakeClock())
+    prompt_bytes = 900 * BYTES_PER_TOKEN_MAX
+    asked = asking("acme/large", "acme/small", max_tokens=500, prompt_bytes=prompt_bytes)
+    with pytest.raises(RequestInvalid, match="acme/small"):
+        await flow.offer(asked)
+
+
+async def test_the_operators_own_models_are_left_out_where_they_cannot_help() -> None:
+    """A caller is never refused for a model that it did not name."""
+    flow = await quoting(FakeClock(), "acme/small")
+    names = [model.model_id for model in flow.models(asking("acme/large", max_tokens=1_001))]
+    assert names == ["acme/large"]
+    short = [model.model_id for model in flow.models(asking("acme/large", max_tokens=500))]
+    assert short == ["acme/large", "acme/small"]
+
+
+async def test_an_old_price_list_prices_nothing() -> None:
+    """After an hour without a new list every quote is refused as unavailable, and none before."""
+    clock = FakeClock()
+    flow = await quoting(clock)
+    clock.advance(FRESH_MS // 1_000)
+    assert flow.models(asking("acme/large", max_tokens=1)) == (LARGE,)
+    clock.advance(1)
+    with pytest.raises(DependencyFault, match="price list"):
+        await flow.offer(asking("acme/large", max_tokens=1))

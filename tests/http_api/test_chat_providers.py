@@ -1,0 +1,44 @@
+"""Preferences among providers: what narrows the choice is passed on, what leaves nobody is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.http_api.test_chat_requests import forwarded, refused_field
+
+
+@pytest.mark.parametrize(
+    ("provider", "param"),
+    [
+        ({"only": ["Mistral"], "ignore": ["mistral"]}, "provider.ignore"),
+        ({"only": ["a", "b"], "ignore": ["b", "c", "a"]}, "provider.ignore"),
+        ({"allow_fallbacks": False, "order": []}, "provider.order"),
+        ({"allow_fallbacks": False, "order": ["a"], "only": ["b"]}, "provider.order"),
+        ({"allow_fallbacks": False, "order": ["a"], "ignore": ["A"]}, "provider.order"),
+    ],
+)
+def test_preferences_that_leave_nobody_are_refused(provider: dict[str, Any], param: str) -> None:
+    """With the field to change, before anything is reserved."""
+    error = refused_field(provider=provider)
+    assert error.param == param
+    assert error.message.startswith("Nobody could serve this: ")
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        {},
+        {"only": [], "ignore": ["a"]},
+        {"only": ["a", "b"], "ignore": ["a"]},
+        {"order": ["a"], "only": ["b"]},
+        {"order": [], "allow_fallbacks": True},
+        {"order": [], "only": ["a"], "allow_fallbacks": False},
+        {"order": ["a", "b"], "only": ["B"], "allow_fallbacks": False},
+        {"allow_fallbacks": False},
+    ],
+)
+def test_preferences_that_leave_somebody_are_passed_on(provider: dict[str, Any]) -> None:
+    """As they were written."""
+    assert forwarded(provider=provider)["provider"] == provider
