@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.domain.errors import RequestInvalid
-from service.domain.pricing import ModelPrice
+from service.domain.pricing import ImagePrice, ModelPrice
 from service.domain.quotes import MaxCost, QuotedTerms
 
 DEFAULT_MAX_TOKENS = 1_024
@@ -23,7 +23,7 @@ class CompletionRequest:
     ceiling, and `stream` is how the caller wants to read the answer: both are settled when the
     escrow opens. `caller_tag` is a stable hash that names the caller upstream. `fallback_models`
     are asked one after the other when `model` fails. `max_cost` is the caller's own cap, `quoted`
-    what it was told before.
+    what it was told before. `image_count` images are in the messages.
     """
 
     body: bytes
@@ -36,6 +36,7 @@ class CompletionRequest:
     fallback_models: tuple[str, ...] = ()
     max_cost: MaxCost | None = None
     quoted: QuotedTerms | None = None
+    image_count: int = 0
 
     @property
     def model_chain(self) -> tuple[str, ...]:
@@ -84,6 +85,7 @@ class Model:
     """One model on offer; `document` is the upstream's own JSON object for it.
 
     Models of one `upstream` share an account: what is wrong with it is wrong for all of them.
+    `image_price` is None for a model that reads no images, or not at a price that is known.
     """
 
     model_id: str
@@ -92,6 +94,7 @@ class Model:
     max_completion_tokens: int
     document: bytes
     upstream: str = "openrouter"
+    image_price: ImagePrice | None = None
 
 
 def tokens_allowed(asked: int, model: Model) -> int:
@@ -122,3 +125,22 @@ def refuse_over_context(request: CompletionRequest, model: Model, *, max_tokens:
             f"{advice}."
         )
         raise RequestInvalid(message, param="max_tokens")
+
+
+def price_with_images(request: CompletionRequest, model: Model) -> ModelPrice:
+    """The model's price with the most that the request's images add to one run.
+
+    Raises RequestInvalid for a model without a price for them: nothing would bound their cost.
+    """
+    if not request.image_count:
+        return model.price
+    if model.image_price is None:
+        message = (
+            f"{model.model_id} takes no images here; send text, or choose a model that has a price "
+            "for an image in GET /v1/models."
+        )
+        raise RequestInvalid(message, param="messages")
+    images_pusd = model.image_price.ceiling_pusd(
+        request.image_count, model.price, context_length=model.context_length
+    )
+    return replace(model.price, request_pusd=model.price.request_pusd + images_pusd)

@@ -21,6 +21,8 @@ from service.domain.money import (
 # A byte-level tokenizer cannot make more tokens than bytes; the rest covers chat templates.
 TOKENS_PER_MESSAGE_MAX = 16
 TOKENS_PER_REQUEST_MAX = 512
+# More than the hungriest tokenizer known makes of one image; a prompt has at most a context's.
+TOKENS_PER_IMAGE_MAX = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,20 @@ class ModelPrice:
     def free(self) -> bool:
         """Whether a cost of zero is a fact rather than an unknown."""
         return not (self.prompt_pusd or self.completion_pusd or self.request_pusd)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePrice:
+    """What an image in the prompt costs: pico-USD for each, and for each token made of it."""
+
+    image_pusd: int
+    token_pusd: int = 0
+
+    def ceiling_pusd(self, images: int, price: ModelPrice, *, context_length: int) -> int:
+        """The most that so many images add to the cost of a prompt."""
+        tokens = min(images * TOKENS_PER_IMAGE_MAX, context_length)
+        token_pusd = max(price.prompt_pusd, price.cache_write_pusd, self.token_pusd)
+        return images * self.image_pusd + tokens * token_pusd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

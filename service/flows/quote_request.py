@@ -13,6 +13,7 @@ from service.domain.callers import CallerStanding, ExposureTerms
 from service.domain.completions import (
     CompletionRequest,
     Model,
+    price_with_images,
     refuse_over_context,
     tokens_allowed,
 )
@@ -83,13 +84,14 @@ class QuoteRequest:
         if request.quoted is not None:
             return _as_quoted(request.quoted, models, request.max_cost)
         max_tokens = min(tokens_allowed(request.max_tokens, model) for model in models)
+        prices = tuple(price_with_images(request, model) for model in models)
         for model in models:
             refuse_over_context(request, model, max_tokens=max_tokens)
         rate = await self._rates.current()
 
         def ceiling_of(tokens: int) -> Ceiling:
             return ceiling_for(
-                prices=tuple(model.price for model in models),
+                prices=prices,
                 prompt_bytes=request.prompt_bytes,
                 message_count=request.message_count,
                 max_tokens=tokens,
@@ -130,6 +132,7 @@ def _takes(request: CompletionRequest, model: Model) -> bool:
     try:
         max_tokens = tokens_allowed(request.max_tokens, model)
         refuse_over_context(request, model, max_tokens=max_tokens)
+        price_with_images(request, model)
     except RequestInvalid:
         return False
     return True

@@ -1,4 +1,4 @@
-"""The messages of a chat request: roles and text, nothing else yet.
+"""The messages of a chat request: roles, text, and images (`chat_images.py`).
 
 Must not know: the other fields, models, prices or HTTP.
 """
@@ -9,6 +9,7 @@ from typing import Any
 
 from service.domain.errors import RequestInvalid
 from service.http_api.chat_fields import refuse
+from service.http_api.chat_images import IMAGE_TYPE, check_image
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 # What a message may carry to the upstream; every byte of it counts as prompt.
@@ -85,6 +86,8 @@ def _parts(at: int, parts: list[object]) -> list[dict[str, Any]]:
 def _part(path: str, part: object) -> dict[str, Any]:
     if not isinstance(part, dict):
         raise refuse(path, 'an object {"type": "text", "text": "..."}', part)
+    if part.get("type") == IMAGE_TYPE:
+        return check_image(path, part)
     if part.get("type") != "text":
         if isinstance(part.get("type"), str):
             raise _text_only(f"{path}.type")
@@ -101,5 +104,5 @@ def _part(path: str, part: object) -> dict[str, Any]:
 
 
 def _text_only(path: str) -> RequestInvalid:
-    message = f"{path}: images, audio and files are not offered yet; remove them and send text."
+    message = f"{path}: audio, video and files are not offered yet; remove them and send text."
     return RequestInvalid(message, param=path)

@@ -25,6 +25,7 @@ from service.http_api.chat_fields import (
     refuse,
     shown,
 )
+from service.http_api.chat_images import count_images
 from service.http_api.chat_messages import check_messages
 from service.http_api.chat_providers import check_provider
 from service.http_api.chat_tools import check_tools
@@ -58,8 +59,10 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     document = _object(body)
     _check_duplicates(body, document)
     fields = check_fields(document)
-    messages = orjson.dumps(check_messages(document.get("messages")))
-    prompt_bytes = len(messages)
+    checked = check_messages(document.get("messages"))
+    image_count, image_bytes = count_images(checked)
+    messages = orjson.dumps(checked)
+    prompt_bytes = len(messages) - image_bytes
     response_format = document.get("response_format")
     if response_format is not None:
         fields["response_format"] = _response_format(response_format)
@@ -87,6 +90,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
             message_count=len(document["messages"]),
             stream=document.get("stream") is True,
             fallback_models=tuple(others),
+            image_count=image_count,
         ),
         include_usage=_include_usage(document.get("stream_options")),
     )

@@ -51,6 +51,8 @@ def model_document(model: Model, rate: ExchangeRate, terms: PriceTerms) -> dict[
         "internal_reasoning": price.reasoning_pusd,
     }
     said = {name: pusd for name, pusd in usd.items() if pusd or name in _ALWAYS}
+    if model.image_price is not None:
+        said |= {"image": model.image_price.image_pusd, "image_token": model.image_price.token_pusd}
     return {
         "object": "model",
         **_UNSAID,

@@ -243,13 +243,13 @@ def test_what_is_not_offered_yet_is_refused_and_not_ignored(field: str, value: o
 @pytest.mark.parametrize(
     "part",
     [
-        {"type": "image_url", "image_url": {"url": "https://example.org/x.png"}},
+        {"type": "video_url", "video_url": {"url": "https://example.org/x.mp4"}},
         {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}},
         {"type": "file", "file": {"filename": "x.pdf"}},
     ],
 )
-def test_only_text_is_offered(part: dict[str, Any]) -> None:
-    """Images, audio and files are refused with their path."""
+def test_only_text_and_images_are_offered(part: dict[str, Any]) -> None:
+    """Audio, video and files are refused with their path."""
     error = refused_field(
         messages=[{"role": "user", "content": [{"type": "text", "text": ""}, part]}]
     )

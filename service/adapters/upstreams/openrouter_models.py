@@ -15,7 +15,7 @@ from service.adapters.upstreams.exact_json import checked_amount
 from service.domain.completions import Model
 from service.domain.errors import UpstreamUnreachable
 from service.domain.money import pusd_from_decimal
-from service.domain.pricing import ModelPrice
+from service.domain.pricing import ImagePrice, ModelPrice
 
 _PRICE_TEXT_MAX = 40
 # Fields of `pricing` that text completions can meet, by the unit price they raise.
@@ -26,6 +26,7 @@ _UNIT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "cache": ("input_cache_write", "input_cache_write_1h", "input_cache_read"),
     "reasoning": ("internal_reasoning",),
 }
+_IMAGE_FIELDS = ("image", "image_token")
 _ALWAYS_PRICED = ("prompt", "completion")
 # Web search fees, priority prices, and an API of its own.
 _VARIANTS_LEFT_OUT = (":online", ":nitro", ":batch")
@@ -63,6 +64,7 @@ def _model(row: dict[str, object]) -> Model | None:
         max_completion_tokens=_positive(_top_provider(row).get("max_completion_tokens"))
         or context_length,
         document=orjson.dumps(row),
+        image_price=_image_price(row),
     )
 
 
@@ -70,16 +72,27 @@ def _offered(model_id: str) -> bool:
     return not model_id.startswith(_ROUTERS) and not model_id.endswith(_VARIANTS_LEFT_OUT)
 
 
+def _image_price(row: dict[str, object]) -> ImagePrice | None:
+    """None unless the model reads images and says what they cost: absent is not free."""
+    architecture, pricing = row.get("architecture"), row.get("pricing")
+    reads = architecture.get("input_modalities") if isinstance(architecture, dict) else None
+    if not isinstance(reads, list) or "image" not in reads or not isinstance(pricing, dict):
+        return None
+    worst = {name: _worst(pricing, (name,)) for name in _IMAGE_FIELDS}
+    if None in worst.values() or not any(name in pricing for name in _IMAGE_FIELDS):
+        return None
+    return ImagePrice(image_pusd=worst["image"] or 0, token_pusd=worst["image_token"] or 0)
+
+
 def _price(pricing: object) -> ModelPrice | None:
     if not isinstance(pricing, dict) or not all(name in pricing for name in _ALWAYS_PRICED):
         return None
     worst: dict[str, int] = {}
     for unit, fields in _UNIT_FIELDS.items():
-        said = [_unit_pusd(row[name]) for row in _rows(pricing) for name in fields if name in row]
-        prices = [price for price in said if price is not None]
-        if len(prices) < len(said):
+        price = _worst(pricing, fields)
+        if price is None:
             return None
-        worst[unit] = max(prices, default=0)
+        worst[unit] = price
     return ModelPrice(
         prompt_pusd=worst["prompt"],
         completion_pusd=worst["completion"],
@@ -87,6 +100,13 @@ def _price(pricing: object) -> ModelPrice | None:
         cache_write_pusd=worst["cache"],
         reasoning_pusd=worst["reasoning"],
     )
+
+
+def _worst(pricing: dict[str, object], fields: tuple[str, ...]) -> int | None:
+    """The dearest of these fields, 0 where none is said, None where one cannot be read."""
+    said = [_unit_pusd(row[name]) for row in _rows(pricing) for name in fields if name in row]
+    prices = [price for price in said if price is not None]
+    return max(prices, default=0) if len(prices) == len(said) else None
 
 
 def _rows(pricing: dict[str, object]) -> Iterator[dict[str, object]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from service.adapters.upstreams.openrouter_models import models_from
 from service.domain.completions import Model
 from service.domain.errors import UpstreamUnreachable
-from service.domain.pricing import ModelPrice
+from service.domain.pricing import ImagePrice, ModelPrice
 
 
 def row(model_id: str = "a/b", **beside: object) -> dict[str, object]:
@@ -107,6 +107,33 @@ def test_no_default_price_ever(pricing: dict[str, object]) -> None:
 def test_routers_and_surcharged_variants_are_left_out(model_id: str) -> None:
     """What adds fees or chooses its own model cannot be priced beforehand."""
     assert offered(row(model_id)) == ()
+
+
+@pytest.mark.parametrize(
+    ("reads", "pricing", "expected"),
+    [
+        (["text", "image"], {"image": "0.001"}, ImagePrice(image_pusd=10**9)),
+        (["image"], {"image_token": "0.000002"}, ImagePrice(image_pusd=0, token_pusd=2_000_000)),
+        (["image"], {"image": "0"}, ImagePrice(image_pusd=0)),
+        (
+            ["image"],
+            {"image": "0.001", "overrides": [{"image": "0.002"}]},
+            ImagePrice(image_pusd=2 * 10**9),
+        ),
+        (["image"], {}, None),
+        (["image"], {"image": "-1"}, None),
+        (["image"], {"image": "0.001", "image_token": "NaN"}, None),
+        (["text"], {"image": "0.001"}, None),
+        (None, {"image": "0.001"}, None),
+    ],
+)
+def test_images_have_a_price_or_are_not_offered(
+    reads: object, pricing: dict[str, object], expected: ImagePrice | None
+) -> None:
+    """The model must read them and say what they cost; the model itself is offered for text."""
+    whole = {"prompt": "0.000001", "completion": "0", **pricing}
+    (model,) = offered(row(pricing=whole, architecture={"input_modalities": reads}))
+    assert model.image_price == expected
 
 
 def test_free_variant_is_free() -> None:
