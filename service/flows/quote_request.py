@@ -19,7 +19,7 @@ from service.domain.completions import (
 )
 from service.domain.errors import CeilingOverCap, ModelNotOffered, RequestInvalid
 from service.domain.escrow_record import Quote
-from service.domain.money import ExchangeRate
+from service.domain.money import AMOUNT_MAX, ExchangeRate
 from service.domain.pricing import Ceiling, PriceTerms, ceiling_for
 from service.domain.quotes import MaxCost, QuotedTerms, refuse_over_cap
 from service.flows.offer_models import ModelCatalogue
@@ -101,9 +101,9 @@ class QuoteRequest:
 
         if request.max_cost is not None:
             refuse_over_cap(ceiling_of, max_tokens=max_tokens, cap=request.max_cost, rate=rate)
-        return Offer(
-            models=models, max_tokens=max_tokens, ceiling=ceiling_of(max_tokens), rate=rate
-        )
+        ceiling = ceiling_of(max_tokens)
+        _refuse_unbookable(ceiling)
+        return Offer(models=models, max_tokens=max_tokens, ceiling=ceiling, rate=rate)
 
     def quote(self, offer: Offer, standing: CallerStanding, *, now_ms: int) -> Quote:
         """The quote of the first model, under the ceiling of all of them.
@@ -136,6 +136,16 @@ def _takes(request: CompletionRequest, model: Model) -> bool:
     except RequestInvalid:
         return False
     return True
+
+
+def _refuse_unbookable(ceiling: Ceiling) -> None:
+    """An absurd unit price in the list must not become an amount that no book can hold."""
+    if max(ceiling.cost_pusd, ceiling.price_msat) > AMOUNT_MAX:
+        message = (
+            f"This could cost {ceiling.price_msat} msat, and no more than {AMOUNT_MAX} can be "
+            "booked; lower max_tokens, or choose another model."
+        )
+        raise CeilingOverCap(message)
 
 
 def utc_day(now_ms: int) -> str:

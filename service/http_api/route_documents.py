@@ -187,6 +187,8 @@ CHAT = RouteDocument(
         "parameters": [
             _parameter("Authorization", "header", "L402 <macaroon>:<preimage_hex>"),
             _parameter("Idempotency-Key", "header", "1 to 255 visible ASCII characters."),
+            _parameter("X-Cobot-Quote", "header", "A quote of POST /v1/quotes for this very body."),
+            _MAX_COST,
             _parameter("Prefer", "header", "respond-async: 202 instead of waiting."),
         ],
         "x-payment-info": _PAYMENT,

@@ -7,7 +7,7 @@ import pytest
 from service.adapters.exchange_rates import StaticRate
 from service.domain.callers import CapTerms, ExposureTerms
 from service.domain.completions import BYTES_PER_TOKEN_MAX, CompletionRequest
-from service.domain.errors import DependencyFault, RequestInvalid
+from service.domain.errors import CeilingOverCap, DependencyFault, RequestInvalid
 from service.domain.pricing import ModelPrice, PriceTerms
 from service.flows.offer_models import FRESH_MS, ModelCatalogue
 from service.flows.quote_request import QuoteRequest
@@ -17,12 +17,13 @@ from tests.fakes.upstream_outcomes import fake_model
 
 PRICE = ModelPrice(prompt_pusd=1, completion_pusd=1)
 LARGE = fake_model("acme/large", price=PRICE, context_length=10_000, max_out=10_000)
+ABSURD = fake_model("acme/absurd", price=ModelPrice(prompt_pusd=10**18, completion_pusd=1))
 SMALL = fake_model("acme/small", price=PRICE, context_length=1_000, max_out=1_000)
 
 
 async def quoting(clock: FakeClock, *own: str) -> QuoteRequest:
     """The flow over both models, with the operator's own chain."""
-    upstream = FakeUpstream(models=(LARGE, SMALL))
+    upstream = FakeUpstream(models=(LARGE, SMALL, ABSURD))
     catalogue = ModelCatalogue(upstream=upstream, clock=clock, allowed=frozenset())
     await catalogue.refresh()
     return QuoteRequest(
@@ -93,3 +94,10 @@ async def test_an_old_price_list_prices_nothing() -> None:
     clock.advance(1)
     with pytest.raises(DependencyFault, match="price list"):
         await flow.offer(asking("acme/large", max_tokens=1))
+
+
+async def test_an_absurd_price_is_refused_and_not_booked() -> None:
+    """A million dollars for a token would be more than the books can hold: said with numbers."""
+    flow = await quoting(FakeClock())
+    with pytest.raises(CeilingOverCap, match="can be booked"):
+        await flow.offer(asking("acme/absurd", max_tokens=1))
