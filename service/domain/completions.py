@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from service.domain.errors import RequestInvalid
 from service.domain.pricing import ModelPrice
+from service.domain.quotes import MaxCost, QuotedTerms
 
 DEFAULT_MAX_TOKENS = 1_024
 
@@ -19,7 +20,8 @@ class CompletionRequest:
     once the escrow is open. `prompt_bytes` and `message_count` bound the prompt tokens for the
     ceiling, and `stream` is how the caller wants to read the answer: both are settled when the
     escrow opens. `caller_tag` is a stable hash that names the caller upstream. `fallback_models`
-    are asked one after the other when `model` fails.
+    are asked one after the other when `model` fails. `max_cost` is the caller's own cap, `quoted`
+    what it was told before.
     """
 
     body: bytes
@@ -30,6 +32,8 @@ class CompletionRequest:
     stream: bool = False
     caller_tag: str = ""
     fallback_models: tuple[str, ...] = ()
+    max_cost: MaxCost | None = None
+    quoted: QuotedTerms | None = None
 
     @property
     def model_chain(self) -> tuple[str, ...]:

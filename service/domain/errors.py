@@ -5,17 +5,17 @@ CobotMeterError
 │   ├── RequestInvalid         the request itself is wrong (`param` names the field)
 │   ├── RequestTooLarge        the body is over the limit
 │   ├── ModelNotOffered        no such model here
+│   ├── CeilingOverCap         it could cost more than the caller allows
 │   ├── CredentialInvalid      a credential that proves nothing here
 │   ├── CallerBlocked          the operator has blocked this caller
 │   ├── ExposureExceeded       too much is open and unpaid (caller, address or the day's budget)
 │   ├── IdempotencyConflict    the same Idempotency-Key with another body
 │   ├── AlreadyPaid            settled; repeat with the proof instead of paying again
-│   ├── EscrowNotFound         nothing of this caller has that name
-│   ├── InvoiceUnpaid          the invoice is still open
-│   └── CompletionGone         no longer kept
+│   └── EscrowNotFound, InvoiceUnpaid, CompletionGone
 ├── DependencyFault        a part outside must recover; `retryable` says whether to ask again
 │   ├── UpstreamRefused        answered without running anything: certainly not charged
 │   ├── UpstreamUnreachable    no byte was sent: certainly not charged
+│   ├── UpstreamCreditLow      our credit there would not last: refused before anything is asked
 │   ├── UpstreamFailed         it ran and failed; what it cost may be known
 │   ├── OutcomeUnknown         it may have run; never read as failed, never repeated
 │   ├── CostNotYetKnown        the look-up has no record yet
@@ -28,19 +28,15 @@ CobotMeterError
 │   └── Draining               this process is stopping
 ├── SettingInvalid         the operator must change a setting (stops the start)
 └── Broken                 we are wrong; nothing is released until somebody looks
-    ├── LedgerUnbalanced       books that do not add up
-    ├── IllegalTransition      an event that the escrow table does not have
-    ├── StaleEscrow            the row moved on meanwhile: read it again
-    └── SealBroken             a stored body that cannot be opened
+    └── LedgerUnbalanced, IllegalTransition, StaleEscrow, SealBroken
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from service.domain.upstream_faults import UpstreamFaultKind
-
-NEUTRAL = UpstreamFaultKind.UNCLASSIFIED
+from service.domain.upstream_faults import NEUTRAL
+from service.domain.upstream_faults import UpstreamFaultKind as Kind
 
 
 class CobotMeterError(Exception):
@@ -81,6 +77,12 @@ class ModelNotOffered(CallerFault):
     code = "model_not_found"
 
 
+class CeilingOverCap(CallerFault):
+    """What it could cost is more than the caller's own cap."""
+
+    code = "ceiling_over_cap"
+
+
 class CredentialInvalid(CallerFault):
     """A credential was needed and none that proves anything was given."""
 
@@ -96,8 +98,7 @@ class CallerBlocked(CallerFault):
 class ExposureExceeded(CallerFault):
     """Opening this escrow would pass a cap.
 
-    `guard` names it: `caller`, `address`, `budget` or `available`. The amounts are msat for the
-    first two and `available`, pico-USD for `budget`.
+    `guard` is `caller`, `address`, `budget` (amounts in pico-USD) or `available` (else in msat).
     """
 
     code = "exposure_exceeded"
@@ -160,7 +161,7 @@ class DependencyFault(CobotMeterError):
     retryable: ClassVar[bool] = True
 
     def __init__(
-        self, message: str, *, retry_after_s: int | None = None, kind: UpstreamFaultKind = NEUTRAL
+        self, message: str, *, retry_after_s: int | None = None, kind: Kind = NEUTRAL
     ) -> None:
         """`retry_after_s` is what the part asked for; `kind` what an upstream says it is."""
         super().__init__(message)
@@ -175,12 +176,7 @@ class UpstreamRefused(DependencyFault):
     retryable = False
 
     def __init__(
-        self,
-        message: str,
-        *,
-        status: int,
-        retry_after_s: int | None = None,
-        kind: UpstreamFaultKind = NEUTRAL,
+        self, message: str, *, status: int, retry_after_s: int | None = None, kind: Kind = NEUTRAL
     ) -> None:
         """`status` is the upstream's HTTP status."""
         super().__init__(message, retry_after_s=retry_after_s, kind=kind)
@@ -193,13 +189,19 @@ class UpstreamUnreachable(DependencyFault):
     code = "upstream_unavailable"
 
 
+class UpstreamCreditLow(DependencyFault):
+    """Our own credit would not last for this ask; nothing was asked."""
+
+    code = "upstream_credit_low"
+
+
 class UpstreamFailed(DependencyFault):
     """The upstream ran and failed. `inline_cost` is what the error frame said, if it did."""
 
     code = "upstream_failed"
 
     def __init__(
-        self, message: str, *, inline_cost: str | None = None, kind: UpstreamFaultKind = NEUTRAL
+        self, message: str, *, inline_cost: str | None = None, kind: Kind = NEUTRAL
     ) -> None:
         """`inline_cost` is the raw JSON number text of `usage.cost` in USD."""
         super().__init__(message, kind=kind)

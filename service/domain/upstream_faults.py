@@ -22,3 +22,6 @@ class UpstreamFaultKind(enum.StrEnum):
     SERVER = "server"
     NOT_FOUND = "not_found"
     UNCLASSIFIED = "unclassified"
+
+
+NEUTRAL = UpstreamFaultKind.UNCLASSIFIED

@@ -7,13 +7,15 @@ or whether anybody may ask.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.domain.callers import CallerStanding, ExposureTerms
 from service.domain.completions import CompletionRequest, Model, tokens_allowed
+from service.domain.errors import CeilingOverCap, ModelNotOffered
 from service.domain.escrow_record import Quote
 from service.domain.money import ExchangeRate
 from service.domain.pricing import Ceiling, PriceTerms, ceiling_for
+from service.domain.quotes import MaxCost, QuotedTerms, refuse_over_cap
 from service.flows.offer_models import ModelCatalogue
 from service.ports.exchange_rate import ExchangeRates
 
@@ -59,31 +61,38 @@ class QuoteRequest:
         return (*asked, *(model for model in own if model is not None and model not in asked))
 
     async def offer(self, request: CompletionRequest) -> Offer:
-        """The ceiling over every model that may answer.
+        """The ceiling over every model that may answer, or the terms the caller was quoted.
 
-        Raises ModelNotOffered, RequestInvalid (more tokens than a model has) and RateStale.
+        Raises ModelNotOffered, RequestInvalid (more tokens than a model has), RateStale and
+        CeilingOverCap.
         """
         models = self.models(request)
+        if request.quoted is not None:
+            return _as_quoted(request.quoted, models, request.max_cost)
         max_tokens = min(tokens_allowed(request.max_tokens, model) for model in models)
         rate = await self._rates.current()
-        ceiling = ceiling_for(
-            prices=tuple(model.price for model in models),
-            prompt_bytes=request.prompt_bytes,
-            message_count=request.message_count,
-            max_tokens=max_tokens,
-            rate=rate,
-            terms=self._price_terms,
-        )
-        return Offer(models=models, max_tokens=max_tokens, ceiling=ceiling, rate=rate)
 
-    async def quote(
-        self, request: CompletionRequest, standing: CallerStanding, *, now_ms: int
-    ) -> Quote:
+        def ceiling_of(tokens: int) -> Ceiling:
+            return ceiling_for(
+                prices=tuple(model.price for model in models),
+                prompt_bytes=request.prompt_bytes,
+                message_count=request.message_count,
+                max_tokens=tokens,
+                rate=rate,
+                terms=self._price_terms,
+            )
+
+        if request.max_cost is not None:
+            refuse_over_cap(ceiling_of, max_tokens=max_tokens, cap=request.max_cost, rate=rate)
+        return Offer(
+            models=models, max_tokens=max_tokens, ceiling=ceiling_of(max_tokens), rate=rate
+        )
+
+    def quote(self, offer: Offer, standing: CallerStanding, *, now_ms: int) -> Quote:
         """The quote of the first model, under the ceiling of all of them.
 
-        Raises as `offer`, and RateJumped when the caller's credit does not cover it wholly.
+        Raises RateJumped when the caller's credit does not cover it wholly.
         """
-        offer = await self.offer(request)
         credit_msat = min(max(standing.available_msat, 0), offer.ceiling.price_msat)
         if credit_msat < offer.ceiling.price_msat:
             self._rates.check_post_paid()
@@ -106,3 +115,23 @@ def utc_day(now_ms: int) -> str:
     """The UTC day of a moment, as budgets are named: `2026-11-22`."""
     moment = dt.datetime.fromtimestamp(now_ms // 1_000, tz=dt.UTC)
     return moment.date().isoformat()
+
+
+def _as_quoted(quoted: QuotedTerms, models: tuple[Model, ...], cap: MaxCost | None) -> Offer:
+    """The offer of an earlier quote, for the models that are still on offer, at its prices."""
+    if cap is not None and not cap.admits(quoted.ceiling, quoted.rate):
+        message = (
+            f"The quote allows up to {quoted.ceiling.price_msat} msat, and X-Cobot-Max-Cost only "
+            f"{cap.text()}."
+        )
+        raise CeilingOverCap(message)
+    prices = dict(quoted.models)
+    kept = tuple(
+        replace(model, price=prices[model.model_id]) for model in models if model.model_id in prices
+    )
+    if not kept:
+        message = "No model of the quote is offered any more; get another from POST /v1/quotes."
+        raise ModelNotOffered(message)
+    return Offer(
+        models=kept, max_tokens=quoted.max_tokens, ceiling=quoted.ceiling, rate=quoted.rate
+    )

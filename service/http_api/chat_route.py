@@ -27,6 +27,7 @@ from service.http_api.authentication import Proof
 from service.http_api.challenges import Challenges
 from service.http_api.chat_answers import accepted_answer, completion_answer, credited_answer
 from service.http_api.chat_requests import ChatRequest, is_empty, parse_chat_request
+from service.http_api.chat_terms import max_cost_of, quote_of
 from service.http_api.error_table import error_response
 from service.http_api.face_parts import FaceParts
 from service.http_api.plain_answers import PlainAnswer
@@ -66,6 +67,7 @@ class ChatRoute:
         if asked is None:
             return await self._nothing_asked(request, proof)
         chat, digest = asked
+        self._take_terms(request, chat, digest)
         ask = self._ask(request, chat, digest, proof)
         if ask.proven_escrow_id is None:
             self._refuse_when_draining()
@@ -78,6 +80,16 @@ class ChatRoute:
         except ExposureExceeded as exceeded:
             return exceeded.code, await self._exceeded(exceeded, ask)
         return answer.kind.value, self._told(answer, chat)
+
+    def _take_terms(self, request: HttpRequest, chat: ChatRequest, digest: str) -> None:
+        """The caller's cap, and the quote that it brings back. Raises RequestInvalid."""
+        chat.completion.max_cost = max_cost_of(request)
+        quote = quote_of(request)
+        if quote is not None:
+            now_ms = self._parts.clock.now_ms()
+            chat.completion.quoted = self._parts.quotes.read(
+                quote, body_sha256=digest, now_ms=now_ms
+            )
 
     def _ask(
         self, request: HttpRequest, chat: ChatRequest, digest: str, proof: Proof | None

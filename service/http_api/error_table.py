@@ -40,6 +40,7 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     errors.RequestInvalid: Row(status=400, type=_INVALID),
     errors.RequestTooLarge: Row(status=413, type=_INVALID),
     errors.ModelNotOffered: Row(status=404, type=_INVALID),
+    errors.CeilingOverCap: Row(status=400, type=_INVALID),
     # A route that can offer a top-up answers with that challenge instead; this row is 402 without
     # one, which every library hands to its caller.
     errors.CredentialInvalid: Row(status=402, type=_PAYMENT, may_retry=False),
@@ -54,6 +55,7 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     errors.DependencyFault: Row(status=503, type=_UNAVAILABLE, retry_after_s=30),
     errors.UpstreamRefused: Row(status=502, type=_SERVER, may_retry=False),
     errors.UpstreamUnreachable: Row(status=503, type=_UNAVAILABLE, retry_after_s=5),
+    errors.UpstreamCreditLow: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
     errors.UpstreamFailed: Row(status=502, type=_SERVER),
     errors.OutcomeUnknown: Row(status=502, type=_SERVER, may_retry=False),
     errors.CostNotYetKnown: Row(status=503, type=_UNAVAILABLE, retry_after_s=2),

@@ -23,6 +23,7 @@ from service.http_api.escrow_routes import EscrowRoutes
 from service.http_api.face_parts import FaceParts
 from service.http_api.health_routes import HealthRoutes
 from service.http_api.model_routes import ModelRoutes
+from service.http_api.quote_routes import QUOTES_PATH, QuoteRoutes
 
 _ESCROW_PREFIX = f"{ESCROWS_PATH}/"
 _COMPLETION_SUFFIX = "/completion"
@@ -39,6 +40,7 @@ def build_face(parts: FaceParts) -> AsgiApp:
         ),
         status=escrows.status,
         completion=escrows.completion,
+        quote=QuoteRoutes(parts=parts).quote,
         limits=parts.limits.body,
         rest=documented_app(_routes(parts, askers)),
     )
@@ -46,7 +48,7 @@ def build_face(parts: FaceParts) -> AsgiApp:
 
 
 class HotRoutes:
-    """Asking and claiming, past every framework; whatever else goes to `rest`."""
+    """Asking, quoting and claiming, past every framework; whatever else goes to `rest`."""
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class HotRoutes:
         chat: Handler,
         status: Handler,
         completion: Handler,
+        quote: Handler,
         limits: BodyLimits,
         rest: AsgiApp,
     ) -> None:
@@ -61,6 +64,7 @@ class HotRoutes:
         self._chat = chat
         self._status = status
         self._completion = completion
+        self._quote = quote
         self._limits = limits
         self._rest = rest
 
@@ -75,6 +79,8 @@ class HotRoutes:
         path: str = scope["path"]
         if path == CHAT_PATH:
             return self._chat if scope["method"] == "POST" else None
+        if path == QUOTES_PATH:
+            return self._quote if scope["method"] == "POST" else None
         if scope["method"] == "GET" and path.startswith(_ESCROW_PREFIX):
             return self._completion if path.endswith(_COMPLETION_SUFFIX) else self._status
         return None
@@ -95,6 +101,7 @@ def _routes(parts: FaceParts, askers: Askers) -> tuple[Route, ...]:
     models = ModelRoutes(parts=parts)
     return (
         Route("POST", CHAT_PATH, None, document.CHAT),
+        Route("POST", QUOTES_PATH, None, document.QUOTE),
         Route("GET", escrow_path("{escrow_id}"), None, document.STATUS),
         Route("GET", completion_path("{escrow_id}"), None, document.COMPLETION),
         Route("GET", model_routes.MODELS_PATH, models.models, document.MODELS),

@@ -12,11 +12,13 @@ from service.domain.pricing import PriceTerms
 from service.flows.ask_completion import AskCompletion
 from service.flows.caller_usage import CallerUsage
 from service.flows.offer_models import ModelCatalogue
+from service.flows.quote_request import QuoteRequest
 from service.flows.settle_invoice import SettleInvoice
 from service.flows.top_up import TopUp
 from service.http_api.addresses import TrustedProxies
 from service.http_api.asgi_io import BodyLimits
 from service.http_api.authentication import Tokens
+from service.http_api.quote_tokens import QuoteTokens
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.exchange_rate import ExchangeRates
@@ -53,6 +55,8 @@ class FaceParts:
     topups: TopUp
     usage: CallerUsage
     catalogue: ModelCatalogue
+    quoting: QuoteRequest
+    quotes: QuoteTokens
     rates: ExchangeRates
     wakes: Wakes
     clock: Clock

@@ -84,6 +84,9 @@ _CHAT_REQUEST: Document = {
     "properties": {
         "model": {"type": "string"},
         "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
+        "models": {"type": "array", "items": {"type": "string"}, "maxItems": 8},
+        "tools": {"type": "array", "items": _OBJECT},
+        "tool_choice": {},
         "max_tokens": {"type": "integer", "minimum": 1, "default": 1_024},
         "stream": {"type": "boolean", "default": False},
         "temperature": {"type": "number", "minimum": 0, "maximum": 2},
@@ -139,6 +142,9 @@ class RouteDocument:
 
 
 _ESCROW_ID = _parameter("escrow_id", "path", "The id that the Location header named.")
+_MAX_COST = _parameter(
+    "X-Cobot-Max-Cost", "header", "Refuse what could cost more: 12sat, 12000msat or 0.01usd."
+)
 _BROKEN = {500: _failed("Something here is broken."), 503: _failed("Ask again: see Retry-After.")}
 _COMPLETION = _answered(
     "The completion: `usage.cost` is the price charged in USD, `cobot` takes it apart.",
@@ -146,6 +152,20 @@ _COMPLETION = _answered(
     "text/event-stream",
 )
 
+QUOTE = RouteDocument(
+    summary="What a completion can cost at most, with a quote that an ask can bring back.",
+    responses={
+        200: _answered("The ceiling in msat, sat and USD; `quote` goes into X-Cobot-Quote."),
+        400: _failed("A field is wrong, or the ceiling is over X-Cobot-Max-Cost."),
+        404: _failed("No such model."),
+        413: _failed("The body is too long."),
+        **_BROKEN,
+    },
+    extra={
+        "parameters": [_MAX_COST],
+        "requestBody": {"required": True, "content": {_JSON: {"schema": _CHAT_REQUEST}}},
+    },
+)
 CHAT = RouteDocument(
     summary="Buy a chat completion: it runs first, and is released when its invoice is paid.",
     responses={

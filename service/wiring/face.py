@@ -10,6 +10,7 @@ from service.http_api.asgi_io import BodyLimits
 from service.http_api.authentication import Tokens
 from service.http_api.face import build_face
 from service.http_api.face_parts import FaceLimits, FaceParts
+from service.http_api.quote_tokens import QuoteTokens
 from service.wiring.build import Service
 from service.wiring.listening import AsgiApp
 
@@ -26,6 +27,8 @@ def build_service_face(service: Service, *, is_draining: Callable[[], bool]) -> 
             topups=service.topups,
             usage=CallerUsage(reports=parts.reports, clock=parts.clock),
             catalogue=service.catalogue,
+            quoting=service.quoting,
+            quotes=QuoteTokens(secret=parts.keys.token),
             rates=parts.rates,
             wakes=parts.wakes,
             clock=parts.clock,
@@ -39,6 +42,7 @@ def build_service_face(service: Service, *, is_draining: Callable[[], bool]) -> 
                 "books": parts.books.ping,
                 "node": parts.node.ping,
                 "upstream": parts.upstream.ping,
+                "upstream_credit": service.account.ping,
                 "rate": parts.rates.current,
                 "models": service.catalogue.ping,
                 "releases": service.gate.ping,

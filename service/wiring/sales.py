@@ -18,6 +18,7 @@ from service.flows.quote_request import QuoteRequest
 from service.flows.record_event import EventRecorder
 from service.flows.run_completion import RunCompletion
 from service.flows.settle_invoice import SettleInvoice
+from service.flows.watch_account import WatchAccount
 from service.wiring.parts import Parts
 from service.wiring.settings import Settings
 
@@ -33,20 +34,26 @@ class Sales:
     recorder: EventRecorder
     node_gate: NodeGate
     choice: ChooseModel
+    account: WatchAccount
 
-    def opening(self, catalogue: ModelCatalogue) -> OpenEscrow:
-        """A0, quoted from this catalogue."""
+    def quoting(self, catalogue: ModelCatalogue) -> QuoteRequest:
+        """Prices from this catalogue."""
+        settings = self.settings
+        return QuoteRequest(
+            catalogue=catalogue,
+            rates=self.parts.rates,
+            price_terms=settings.prices,
+            exposure=settings.exposure,
+            fallback_models=settings.upstream.fallback_models,
+        )
+
+    def opening(self, quoting: QuoteRequest) -> OpenEscrow:
+        """A0."""
         settings, parts = self.settings, self.parts
         return OpenEscrow(
             books=parts.books,
             recorder=self.recorder,
-            quoting=QuoteRequest(
-                catalogue=catalogue,
-                rates=parts.rates,
-                price_terms=settings.prices,
-                exposure=settings.exposure,
-                fallback_models=settings.upstream.fallback_models,
-            ),
+            quoting=quoting,
             identifiers=parts.identifiers,
             sealer=parts.sealer,
             clock=parts.clock,
@@ -54,6 +61,7 @@ class Sales:
             node_gate=self.node_gate,
             replicas=parts.replicas,
             choice=self.choice,
+            account=self.account,
         )
 
     def driver(

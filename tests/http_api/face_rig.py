@@ -36,6 +36,7 @@ from service.http_api.asgi_io import AsgiApp
 from service.http_api.authentication import Tokens
 from service.http_api.face import build_face
 from service.http_api.face_parts import FaceLimits, FaceParts, Ping
+from service.http_api.quote_tokens import QuoteTokens
 from service.wiring.build import Service, build_service
 from service.wiring.metrics import Metrics
 from service.wiring.parts import Parts
@@ -266,6 +267,8 @@ def _face_parts(service: Service, books: FakeBooks, draining: asyncio.Event) -> 
         topups=service.topups,
         usage=CallerUsage(reports=books, clock=parts.clock),
         catalogue=service.catalogue,
+        quoting=service.quoting,
+        quotes=QuoteTokens(secret=parts.keys.token),
         rates=parts.rates,
         wakes=parts.wakes,
         clock=parts.clock,

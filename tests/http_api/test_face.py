@@ -85,7 +85,7 @@ async def test_the_description_lists_every_route(tmp_path: Path) -> None:
         assert chat["requestBody"]["content"]["application/json"]["schema"]["required"]
         filled = {"escrow_id": "esc_1", "author": "openai", "slug": "some"}
         described = {path.format(**filled) for path in document["paths"]}
-        assert described == {*GETS, CHAT} - {"/openapi.json"}
+        assert described == {*GETS, CHAT, "/v1/quotes"} - {"/openapi.json"}
         operations = [
             op["operationId"] for path in document["paths"].values() for op in path.values()
         ]
@@ -133,7 +133,12 @@ async def test_what_nobody_foresaw_is_a_500_that_says_nothing(
 ) -> None:
     """Neither the caller nor the log reads what was in the request; the log has type and place."""
     hot = HotRoutes(
-        chat=_fails, status=_fails, completion=_fails, limits=BodyLimits(), rest=_app_that_fails
+        chat=_fails,
+        status=_fails,
+        completion=_fails,
+        quote=_fails,
+        limits=BodyLimits(),
+        rest=_app_that_fails,
     )
     caller = AsgiCaller(Edge(hot))
     with caplog.at_level(logging.ERROR):
