@@ -32,6 +32,7 @@ from tests.fakes.upstream_outcomes import (
     EPOCH_S,
     FREE_MODEL,
     NEVER,
+    OTHER_MODEL,
     PRICED_MODEL,
     Completes,
     Failed,
@@ -69,7 +70,7 @@ class FakeUpstream:
     def __init__(
         self,
         *,
-        models: tuple[Model, ...] = (PRICED_MODEL, FREE_MODEL),
+        models: tuple[Model, ...] = (PRICED_MODEL, OTHER_MODEL, FREE_MODEL),
         usually: Outcome | None = None,
     ) -> None:
         """`usually` is what a run that nothing was scripted for comes to (free models: cost 0).
