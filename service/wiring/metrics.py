@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from service.domain.accounts import Account
 from service.domain.ledger import TransferKind, Transition
+from service.domain.money import usd_text
 from service.ports.exchange_rate import RateStanding
+
+LOG = logging.getLogger(__name__)
+# The kinds of entries that a cost comes with.
+_COSTS = frozenset({"cost_known", "cost_confirmed"})
 
 
 class Metrics:
@@ -33,6 +39,11 @@ class Metrics:
             "cobot_meter_background_faults",
             "Faults of background work, by its name",
             ["name"],
+            registry=self.registry,
+        )
+        self._overruns = Counter(
+            "cobot_meter_overruns",
+            "Runs that cost more than their ceiling: the difference is the operator's",
             registry=self.registry,
         )
         self._by_kind: dict[str, Counter] = {}
@@ -74,12 +85,27 @@ class Metrics:
     def observe(self, transition: Transition) -> None:
         """Count one new transition and what it posted to operator accounts."""
         self._event(transition.kind).inc()
+        if transition.kind in _COSTS:
+            self._overrun(transition)
         for transfer in transition.transfers:
             if transfer.kind is TransferKind.POSTED or transfer.kind is TransferKind.POST:
                 if not transfer.debit.exact:
                     self._posted(transfer.debit, "debit").inc(transfer.amount)
                 if not transfer.credit.exact:
                     self._posted(transfer.credit, "credit").inc(transfer.amount)
+
+    def _overrun(self, transition: Transition) -> None:
+        """A run that cost more than its ceiling is ours, and somebody has to look at why."""
+        escrow = transition.escrow
+        if escrow is not None and escrow.cost_pusd > escrow.quote.ceiling_pusd:
+            self._overruns.inc()
+            LOG.error(
+                "overrun: %s of %s cost $%s, and its ceiling was $%s",
+                escrow.generation_id,
+                escrow.quote.model,
+                usd_text(escrow.cost_pusd),
+                usd_text(escrow.quote.ceiling_pusd),
+            )
 
     def _gauge(self, name: str, what: str) -> Gauge:
         return Gauge(f"cobot_meter_{name}", what, registry=self.registry)
