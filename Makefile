@@ -15,7 +15,7 @@ key = $(shell cat $(1) 2>/dev/null | cksum | tr -d ' ')
 RUNTIME := $(VENV)/.runtime-$(call key,requirements/runtime.lock pyproject.toml)
 DEV := $(VENV)/.dev-$(call key,requirements/dev.lock pyproject.toml)
 LOCKING := $(VENV)/.locking-$(call key,requirements/locking.lock)
-FOREIGN := $(foreach client,l402-requests pyl402,\
+FOREIGN := $(foreach client,l402-requests pyl402 openrouter,\
   .foreign/$(client)/.ready-$(call key,requirements/foreign-$(client).lock))
 
 NOT_FAST := slow or foreign_clients or postgres or real_nodes or real_upstream
@@ -76,6 +76,7 @@ lock: $(LOCKING) ## write the locks anew (UPGRADE=1 moves to the newest versions
 	@$(COMPILE) --group pyproject.toml:lock -o requirements/locking.lock
 	@$(COMPILE) requirements/foreign-l402-requests.in -o requirements/foreign-l402-requests.lock
 	@$(COMPILE) requirements/foreign-pyl402.in -o requirements/foreign-pyl402.lock
+	@$(COMPILE) requirements/foreign-openrouter.in -o requirements/foreign-openrouter.lock
 	@$(COMPILE) requirements/go.in -o requirements/go.lock
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

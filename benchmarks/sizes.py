@@ -25,6 +25,7 @@ class Size:
     big_journal_rows: int
     invoices: int
     payments: int
+    fallback_asks: int
 
 
 FULL = Size(
@@ -41,6 +42,7 @@ FULL = Size(
     big_journal_rows=1_000_000,
     invoices=400,
     payments=60,
+    fallback_asks=2_000,
 )
 SMOKE = Size(
     rounds=1,
@@ -56,4 +58,5 @@ SMOKE = Size(
     big_journal_rows=2_000,
     invoices=8,
     payments=2,
+    fallback_asks=8,
 )

@@ -14,6 +14,7 @@ import httpx
 import typer
 from rich.text import Text
 
+from service.cli.account_words import account_words
 from service.cli.balance_tables import plain_table
 from service.cli.ledger_commands import AsJson
 from service.cli.operator_client import ask_service
@@ -29,6 +30,7 @@ from service.wiring.settings import Settings
 
 LOOK_S = 10.0
 NODE = "node"
+CREDIT = "upstream credit"
 RATE = "exchange rate"
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 MARKS = {True: Text("✓", style="green"), False: Text("✗", style="bold red"), None: Text("–")}
@@ -79,6 +81,7 @@ async def examine(settings: Settings) -> list[Check]:
         ("service", _service),
         (NODE, _node),
         ("upstream", _upstream),
+        (CREDIT, _credit),
     )
     checks = [Check(name="settings", well=True, detail="all known and well-formed")]
     for name, look in looks:
@@ -161,6 +164,16 @@ async def _upstream(settings: Settings) -> tuple[bool | None, str]:
         await upstream.ping()
         models = len(await upstream.models())
     return True, f"{settings.upstream.base_url} takes our key and lists {models} models"
+
+
+async def _credit(settings: Settings) -> tuple[bool | None, str]:
+    if settings.upstream.simulated and not await _runs(settings):
+        return None, "the simulator runs inside `cobot-meter serve`"
+    async with open_upstream(settings.upstream) as upstream:
+        account = await upstream.account()
+    left_pusd = account.left_pusd
+    well = left_pusd is None or left_pusd > settings.upstream.reserve_pusd
+    return well, account_words(account)
 
 
 async def _rates(settings: Settings) -> list[Check]:

@@ -11,12 +11,11 @@ CobotMeterError
 │   ├── ExposureExceeded       too much is open and unpaid (caller, address or the day's budget)
 │   ├── IdempotencyConflict    the same Idempotency-Key with another body
 │   ├── AlreadyPaid            settled; repeat with the proof instead of paying again
-│   ├── EscrowNotFound         nothing of this caller has that name
-│   ├── InvoiceUnpaid          the invoice is still open
-│   └── CompletionGone         no longer kept
+│   └── EscrowNotFound, InvoiceUnpaid, CompletionGone
 ├── DependencyFault        a part outside must recover; `retryable` says whether to ask again
 │   ├── UpstreamRefused        answered without running anything: certainly not charged
 │   ├── UpstreamUnreachable    no byte was sent: certainly not charged
+│   ├── UpstreamCreditLow      our credit there would not last: refused before anything is asked
 │   ├── UpstreamFailed         it ran and failed; what it cost may be known
 │   ├── OutcomeUnknown         it may have run; never read as failed, never repeated
 │   ├── CostNotYetKnown        the look-up has no record yet
@@ -29,10 +28,7 @@ CobotMeterError
 │   └── Draining               this process is stopping
 ├── SettingInvalid         the operator must change a setting (stops the start)
 └── Broken                 we are wrong; nothing is released until somebody looks
-    ├── LedgerUnbalanced       books that do not add up
-    ├── IllegalTransition      an event that the escrow table does not have
-    ├── StaleEscrow            the row moved on meanwhile: read it again
-    └── SealBroken             a stored body that cannot be opened
+    └── LedgerUnbalanced, IllegalTransition, StaleEscrow, SealBroken
 """
 
 from __future__ import annotations
@@ -102,8 +98,7 @@ class CallerBlocked(CallerFault):
 class ExposureExceeded(CallerFault):
     """Opening this escrow would pass a cap.
 
-    `guard` names it: `caller`, `address`, `budget` or `available`. The amounts are msat for the
-    first two and `available`, pico-USD for `budget`.
+    `guard` is `caller`, `address`, `budget` (amounts in pico-USD) or `available` (else in msat).
     """
 
     code = "exposure_exceeded"
@@ -192,6 +187,12 @@ class UpstreamUnreachable(DependencyFault):
     """No byte reached the upstream: certainly not charged."""
 
     code = "upstream_unavailable"
+
+
+class UpstreamCreditLow(DependencyFault):
+    """Our own credit would not last for this ask; nothing was asked."""
+
+    code = "upstream_credit_low"
 
 
 class UpstreamFailed(DependencyFault):

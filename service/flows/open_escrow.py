@@ -19,6 +19,7 @@ from service.flows.node_gate import NodeGate
 from service.flows.quote_request import QuoteRequest, utc_day
 from service.flows.record_event import EventRecorder
 from service.flows.run_completion import request_label, run_request
+from service.flows.watch_account import WatchAccount
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.escrow_runs import JustOpened
@@ -46,11 +47,13 @@ class OpenEscrow:
         node_gate: NodeGate,
         replicas: Replicas,
         choice: ChooseModel,
+        account: WatchAccount,
     ) -> None:
         """`exposure` is the operator's setting."""
         self._node_gate = node_gate
         self._replicas = replicas
         self._choice = choice
+        self._account = account
         self._books = books
         self._recorder = recorder
         self._quoting = quoting
@@ -77,10 +80,10 @@ class OpenEscrow:
         `at_once` says that its request is sent next: then it is opened and requested in one
         commit.
 
-        Raises NodeUnavailable, ModelNotOffered, RequestInvalid (more tokens than the model has),
-        RateStale, RateJumped (when credit does not cover it wholly), CallerBlocked,
-        ExposureExceeded (nothing was spent), and StaleEscrow when the same ask was opened by
-        somebody else meanwhile.
+        Raises NodeUnavailable, UpstreamCreditLow, ModelNotOffered, RequestInvalid (more tokens
+        than the model has), RateStale, RateJumped (when credit does not cover it wholly),
+        CallerBlocked, ExposureExceeded (nothing was spent), and StaleEscrow when the same ask was
+        opened by somebody else meanwhile.
         """
         self._node_gate.check()
         for _ in range(TRIES - 1):
@@ -119,7 +122,7 @@ class OpenEscrow:
             fallback=fallback,
             at_once=at_once,
         )
-        opened = await self._apply(escrow, request.body, standing)
+        opened = await self._apply(escrow, request.body, standing, chain[0].upstream)
         request.take_body()
         return replace(opened, chain=chain, began_ms=escrow.opened_at_ms)
 
@@ -156,7 +159,8 @@ class OpenEscrow:
             ),
             at_once=True,
         )
-        opened = await self._apply(escrow, before.request.take_body(), standing)
+        body = before.request.take_body()
+        opened = await self._apply(escrow, body, standing, chain[0].upstream)
         return replace(opened, chain=chain, began_ms=before.began_ms)
 
     def _escrow(
@@ -188,17 +192,19 @@ class OpenEscrow:
             budget_held_pusd=0 if covered else quote.ceiling_pusd,
         )
 
-    async def _apply(self, escrow: Escrow, body: bytes, standing: CallerStanding) -> JustOpened:
+    async def _apply(
+        self, escrow: Escrow, body: bytes, standing: CallerStanding, upstream: str
+    ) -> JustOpened:
         wrapped_key = self._sealer.new_key()
         sealed = self._sealer.seal(wrapped_key, body, label=request_label(escrow.escrow_id))
-        await self._recorder.apply(
-            open_escrow(
-                escrow,
-                standing=standing,
-                terms=self._exposure,
-                bodies=StoredBodies(wrapped_key=wrapped_key, request=sealed),
-            )
+        opening = open_escrow(
+            escrow,
+            standing=standing,
+            terms=self._exposure,
+            bodies=StoredBodies(wrapped_key=wrapped_key, request=sealed),
         )
+        with self._account.room(escrow, upstream):
+            await self._recorder.apply(opening)
         return JustOpened(escrow=escrow, request=run_request(escrow, body), wrapped_key=wrapped_key)
 
     async def _standing(self, ask: AskKey, caller_id: str) -> CallerStanding:

@@ -35,6 +35,7 @@ def completion_document(escrow: Escrow, body: bytes) -> dict[str, Any]:
     for name in _UPSTREAM_ONLY:
         document["usage"].pop(name, None)
     document["usage"]["cost"] = orjson.Fragment(charged_usd(escrow))
+    document.setdefault("system_fingerprint", None)  # OpenRouter's SDK takes no answer without it
     document["cobot"] = cobot_document(escrow)
     return document
 

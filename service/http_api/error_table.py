@@ -55,6 +55,7 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     errors.DependencyFault: Row(status=503, type=_UNAVAILABLE, retry_after_s=30),
     errors.UpstreamRefused: Row(status=502, type=_SERVER, may_retry=False),
     errors.UpstreamUnreachable: Row(status=503, type=_UNAVAILABLE, retry_after_s=5),
+    errors.UpstreamCreditLow: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
     errors.UpstreamFailed: Row(status=502, type=_SERVER),
     errors.OutcomeUnknown: Row(status=502, type=_SERVER, may_retry=False),
     errors.CostNotYetKnown: Row(status=503, type=_UNAVAILABLE, retry_after_s=2),

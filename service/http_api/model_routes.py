@@ -66,6 +66,7 @@ class ModelRoutes:
             "object": "list",
             "data": rows,
             "total_count": len(rows),
+            "links": {"next": None},
             "cobot": {
                 "credit_fee_bps": terms.credit_fee_bps,
                 "markup_bps": terms.markup_bps,

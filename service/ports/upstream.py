@@ -12,6 +12,7 @@ from service.domain.completions import (
     UpstreamCompletion,
 )
 from service.domain.pricing import ModelPrice
+from service.domain.upstream_accounts import UpstreamAccount
 
 GenerationStarted = Callable[[str], Awaitable[None]]
 
@@ -49,6 +50,12 @@ class Upstream(Protocol):
 
     async def usage_pusd(self) -> int:
         """All this key has ever spent, in pico-USD (openrouter: GET /key `usage`)."""
+
+    async def account(self) -> UpstreamAccount:
+        """What is left: of our key's limit, and of the account as far as our key may know.
+
+        Raises UpstreamUnreachable, UpstreamRefused.
+        """
 
     async def ping(self) -> None:
         """Return when the upstream answers and accepts our key."""

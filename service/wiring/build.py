@@ -12,6 +12,7 @@ from service.background.escrow_runner import EscrowRunner
 from service.background.invoice_watcher import InvoiceWatcher
 from service.background.node_watch import NodeWatch
 from service.background.supervise import Supervisor
+from service.domain.ledger import Transition
 from service.flows.adopt_node import AdoptNode
 from service.flows.ask_completion import AskCompletion
 from service.flows.choose_model import ChooseModel
@@ -20,10 +21,12 @@ from service.flows.deliver_completion import DeliverCompletion
 from service.flows.node_gate import NodeGate
 from service.flows.offer_models import ModelCatalogue
 from service.flows.quote_request import QuoteRequest
-from service.flows.record_event import EventRecorder, ReleaseGate
+from service.flows.record_event import EventRecorder, Observer, ReleaseGate
 from service.flows.recover import Recover
 from service.flows.settle_invoice import SettleInvoice
 from service.flows.top_up import TopUp
+from service.flows.watch_account import WatchAccount
+from service.wiring.account_metrics import watch_account
 from service.wiring.parts import Parts
 from service.wiring.sales import Sales
 from service.wiring.settings import Settings
@@ -49,19 +52,21 @@ class Service:
     recover: Recover
     watcher: InvoiceWatcher
     node_watch: NodeWatch
+    account: WatchAccount
     supervisor: Supervisor
 
 
 def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) -> Service:
     """All flows, and a runner whose runs live in `tasks`."""
     gate, node_gate = ReleaseGate(), NodeGate()
+    account = WatchAccount(upstream=parts.upstream, reserve_pusd=settings.upstream.reserve_pusd)
     recorder = EventRecorder(
         books=parts.books,
         wakes=parts.wakes,
         clock=parts.clock,
         retention=parts.retention,
         gate=gate,
-        observe=parts.metrics.observe,
+        observe=_observer(parts, account),
     )
     supervisor = Supervisor(clock=parts.clock, report=parts.metrics.fault)
     settlements = build_settlements(parts, recorder)
@@ -72,7 +77,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         upstream=parts.upstream, clock=parts.clock, allowed=settings.upstream.models
     )
     choice = ChooseModel(clock=parts.clock, report=parts.metrics.circuit)
-    sales = Sales(settings, parts, recorder, node_gate, choice)
+    sales = Sales(settings, parts, recorder, node_gate, choice, account)
     opening = sales.opening(quoting := sales.quoting(catalogue))
     runner = EscrowRunner(
         driver=sales.driver(opening, settlements, deliveries),
@@ -81,6 +86,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         runs_max=settings.run.runs_max,
     )
     parts.metrics.active_runs.set_function(lambda: runner.active)
+    watch_account(parts.metrics.registry, account)
     parts.metrics.watch_rate(parts.rates.standing, parts.clock.now_ms)
     recover = Recover(books=parts.books, runs=runner, settlements=settlements)
     return Service(
@@ -106,8 +112,17 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
             recover=recover,
         ),
         node_watch=NodeWatch(node=parts.node, gate=node_gate),
+        account=account,
         supervisor=supervisor,
     )
+
+
+def _observer(parts: Parts, account: WatchAccount) -> Observer:
+    def observe(transition: Transition) -> None:
+        parts.metrics.observe(transition)
+        account.observe(transition)
+
+    return observe
 
 
 def build_adoption(parts: Parts, recorder: EventRecorder) -> AdoptNode:

@@ -42,6 +42,7 @@ def build_service_face(service: Service, *, is_draining: Callable[[], bool]) -> 
                 "books": parts.books.ping,
                 "node": parts.node.ping,
                 "upstream": parts.upstream.ping,
+                "upstream_credit": service.account.ping,
                 "rate": parts.rates.current,
                 "models": service.catalogue.ping,
                 "releases": service.gate.ping,

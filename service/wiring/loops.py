@@ -14,6 +14,8 @@ from service.wiring.databases import UPKEEP_S
 
 RECONNECT_S = 1.0
 SWEEP_PAUSE_S = 0.1
+# At most so often is the account looked at, however many runs are refused for want of credit.
+ACCOUNT_PAUSE_S = 5.0
 # How soon what another process left unfinished is looked at.
 TAKE_OVER_S = 5.0
 # Of several processes on one database one has each of these duties.
@@ -43,6 +45,7 @@ class Loops:
             ("unfinished escrows", TAKE_OVER_S, self.take_over),
             ("due escrows", run.due_interval_s, self.due),
             ("cost comparison", run.compare_interval_s, self.compare),
+            ("upstream account", ACCOUNT_PAUSE_S, self.account),
             ("node", self._service.settings.node.ping_interval_s, self.node),
         ]
         turns += [(name, UPKEEP_S, action) for name, action in self._service.parts.upkeep]
@@ -82,6 +85,10 @@ class Loops:
     async def compare(self) -> None:
         """Our costs against the upstream's usage."""
         await self._duty.do(COSTS, self._service.costs.compare)
+
+    async def account(self) -> None:
+        """What is left upstream; each process counts what it runs itself."""
+        await self._service.account.look_soon(self._service.settings.upstream.account_interval_s)
 
     async def node(self) -> None:
         """Which node it is, and how it is."""

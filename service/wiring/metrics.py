@@ -8,14 +8,13 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from service.domain.accounts import Account
-from service.domain.escrow_events import CostConfirmed, CostKnown
-from service.domain.escrow_record import Escrow
 from service.domain.ledger import TransferKind, Transition
-from service.domain.transitions import event_kind
+from service.domain.money import usd_text
 from service.ports.exchange_rate import RateStanding
 
 LOG = logging.getLogger(__name__)
-_COST_KINDS = frozenset((event_kind(CostKnown), event_kind(CostConfirmed)))
+# The kinds of entries that a cost comes with.
+_COSTS = frozenset({"cost_known", "cost_confirmed"})
 
 
 class Metrics:
@@ -44,8 +43,7 @@ class Metrics:
         )
         self._overruns = Counter(
             "cobot_meter_overruns",
-            "Costs above the ceiling that was promised, by their standing",
-            ["standing"],
+            "Runs that cost more than their ceiling: the difference is the operator's",
             registry=self.registry,
         )
         self._by_kind: dict[str, Counter] = {}
@@ -87,8 +85,8 @@ class Metrics:
     def observe(self, transition: Transition) -> None:
         """Count one new transition and what it posted to operator accounts."""
         self._event(transition.kind).inc()
-        if transition.kind in _COST_KINDS and transition.escrow is not None:
-            self._cost(transition.escrow)
+        if transition.kind in _COSTS:
+            self._overrun(transition)
         for transfer in transition.transfers:
             if transfer.kind is TransferKind.POSTED or transfer.kind is TransferKind.POST:
                 if not transfer.debit.exact:
@@ -96,21 +94,18 @@ class Metrics:
                 if not transfer.credit.exact:
                     self._posted(transfer.credit, "credit").inc(transfer.amount)
 
-    def _cost(self, escrow: Escrow) -> None:
-        """An overrun is the operator's loss, and a limit that the upstream did not keep."""
-        cost, ceiling_pusd = escrow.cost, escrow.quote.ceiling_pusd
-        if cost is None or cost.cost_pusd <= ceiling_pusd:
-            return
-        self._overruns.labels(cost.standing.value).inc()
-        LOG.warning(
-            "overrun: escrow %s of %s cost %d pico-USD (%s), and its ceiling was %d; the "
-            "difference is ours",
-            escrow.escrow_id,
-            escrow.quote.model,
-            cost.cost_pusd,
-            cost.standing.value,
-            ceiling_pusd,
-        )
+    def _overrun(self, transition: Transition) -> None:
+        """A run that cost more than its ceiling is ours, and somebody has to look at why."""
+        escrow = transition.escrow
+        if escrow is not None and escrow.cost_pusd > escrow.quote.ceiling_pusd:
+            self._overruns.inc()
+            LOG.error(
+                "overrun: %s of %s cost $%s, and its ceiling was $%s",
+                escrow.generation_id,
+                escrow.quote.model,
+                usd_text(escrow.cost_pusd),
+                usd_text(escrow.quote.ceiling_pusd),
+            )
 
     def _gauge(self, name: str, what: str) -> Gauge:
         return Gauge(f"cobot_meter_{name}", what, registry=self.registry)

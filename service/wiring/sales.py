@@ -18,6 +18,7 @@ from service.flows.quote_request import QuoteRequest
 from service.flows.record_event import EventRecorder
 from service.flows.run_completion import RunCompletion
 from service.flows.settle_invoice import SettleInvoice
+from service.flows.watch_account import WatchAccount
 from service.wiring.parts import Parts
 from service.wiring.settings import Settings
 
@@ -33,6 +34,7 @@ class Sales:
     recorder: EventRecorder
     node_gate: NodeGate
     choice: ChooseModel
+    account: WatchAccount
 
     def quoting(self, catalogue: ModelCatalogue) -> QuoteRequest:
         """Prices from this catalogue."""
@@ -59,6 +61,7 @@ class Sales:
             node_gate=self.node_gate,
             replicas=parts.replicas,
             choice=self.choice,
+            account=self.account,
         )
 
     def driver(

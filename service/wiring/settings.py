@@ -50,6 +50,8 @@ class UpstreamSettings:
     timeout_s: float
     models: frozenset[str]
     fallback_models: tuple[str, ...]
+    account_interval_s: float
+    reserve_pusd: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +154,8 @@ def _upstream(values: Values, environ: Mapping[str, str]) -> UpstreamSettings:
         timeout_s=values.seconds("UPSTREAM_TIMEOUT_S", "300"),
         models=frozenset(values.words("MODELS")),
         fallback_models=values.words("FALLBACK_MODELS"),
+        account_interval_s=values.seconds("UPSTREAM_ACCOUNT_INTERVAL_S", "60"),
+        reserve_pusd=values.pusd("UPSTREAM_RESERVE_USD", "0.10"),
     )
 
 

@@ -121,6 +121,12 @@ class AnsweringUpstream:
         await bench.upstream.ping()
         assert await bench.upstream.usage_pusd() >= 0
 
+    async def test_the_account_says_what_is_left(self, bench: UpstreamBench) -> None:
+        """Usage agrees with `usage_pusd`; what is not limited or not permitted is None."""
+        account = await bench.upstream.account()
+        assert account.usage_pusd <= await bench.upstream.usage_pusd()
+        assert account.left_pusd is None or account.left_pusd >= 0
+
 
 class Upstreams(AnsweringUpstream):
     """What holds for every ending of a run, told by the other side's book."""

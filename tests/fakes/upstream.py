@@ -26,11 +26,13 @@ from service.domain.errors import (
 )
 from service.domain.money import pusd_from_text
 from service.domain.pricing import ModelPrice
+from service.domain.upstream_accounts import UpstreamAccount
 from service.ports.upstream import GenerationStarted
 from tests.fakes.upstream_outcomes import (
     EPOCH_S,
     FREE_MODEL,
     NEVER,
+    OTHER_MODEL,
     PRICED_MODEL,
     Completes,
     Failed,
@@ -68,7 +70,7 @@ class FakeUpstream:
     def __init__(
         self,
         *,
-        models: tuple[Model, ...] = (PRICED_MODEL, FREE_MODEL),
+        models: tuple[Model, ...] = (PRICED_MODEL, OTHER_MODEL, FREE_MODEL),
         usually: Outcome | None = None,
     ) -> None:
         """`usually` is what a run that nothing was scripted for comes to (free models: cost 0).
@@ -83,6 +85,8 @@ class FakeUpstream:
         self.by_model: dict[str, Outcome] = {}
         self.lookups = 0
         self.spent_pusd = 0
+        self.looks = 0
+        self.says_of_account: UpstreamAccount | None = None
         self.reachable = True
         self.key_accepted = True
         self.open = asyncio.Event()
@@ -161,6 +165,11 @@ class FakeUpstream:
     async def usage_pusd(self) -> int:
         self._check_connection()
         return self.spent_pusd
+
+    async def account(self) -> UpstreamAccount:
+        self._check_connection()
+        self.looks += 1
+        return self.says_of_account or UpstreamAccount(usage_pusd=self.spent_pusd)
 
     async def ping(self) -> None:
         self._check_connection()

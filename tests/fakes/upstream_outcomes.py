@@ -99,6 +99,9 @@ PRICED_MODEL = fake_model(
     "mistralai/mistral-small-2603",
     price=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
 )
+OTHER_MODEL = fake_model(
+    "qwen/qwen3-coder", price=ModelPrice(prompt_pusd=90_000, completion_pusd=700_000)
+)
 FREE_MODEL = fake_model(
     "meta-llama/llama-3.3-70b-instruct:free", price=ModelPrice(prompt_pusd=0, completion_pusd=0)
 )

@@ -16,7 +16,9 @@ from service.adapters.lightning.dev_node_faults import change_faults
 from service.domain.escrow_record import EscrowState
 from tests.fakes.books import Crash, Moment
 from tests.fakes.upstream_outcomes import (
+    FREE_MODEL,
     NEVER,
+    OTHER_MODEL,
     Completes,
     Failed,
     Outcome,
@@ -159,6 +161,23 @@ class ShopMachine(RuleBasedStateMachine):
         caller_id, address = asker
         plain = ask_of(caller_id=caller_id, body=body, address=address)
         self.shop.ask(replace(plain, idempotency_key=key), Completes(cost=cost))
+
+    @rule(
+        asker=askers,
+        body=bodies,
+        outcomes=st.tuples(outcomes, outcomes),
+        key=st.sampled_from((None, "one")),
+    )
+    def ask_in_a_chain(
+        self, asker: Asker, body: bytes, outcomes: tuple[Outcome, Outcome], key: str | None
+    ) -> None:
+        """Should the first model fail, another may be asked, and then a free one."""
+        caller_id, address = asker
+        plain = ask_of(caller_id=caller_id, body=body, address=address)
+        chain = (OTHER_MODEL.model_id, FREE_MODEL.model_id)
+        request = replace(plain.request, fallback_models=chain)
+        self.shop.lasting.upstream.by_model = {OTHER_MODEL.model_id: outcomes[1]}
+        self.shop.ask(replace(plain, request=request, idempotency_key=key), outcomes[0])
 
     @precondition(lambda self: self.shop.tokens)
     @rule(pick=picks, body=bodies, outcome=outcomes)

@@ -37,6 +37,7 @@ from service.flows.recover import Recover
 from service.flows.run_completion import RunCompletion
 from service.flows.settle_invoice import SettleInvoice
 from service.flows.top_up import TopUp
+from service.flows.watch_account import WatchAccount
 from service.ports.books import Applied, Books
 from service.ports.identifiers import Identifiers
 from service.ports.lightning_node import LightningNode
@@ -256,6 +257,7 @@ class Process:
             node_gate=NodeGate(),
             replicas=self.replicas,
             choice=self.choice,
+            account=WatchAccount(upstream=lasting.upstream, reserve_pusd=0),
         )
 
     def _asks(self) -> AskCompletion:

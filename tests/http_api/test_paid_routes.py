@@ -27,7 +27,7 @@ KINDS = (
 )
 
 
-async def test_every_paid_route_is_metered(tmp_path: Path) -> None:
+async def test_only_one_path_runs_anything(tmp_path: Path) -> None:
     """Every path of the description and of other gateways: only one runs, and with a ceiling."""
     async with open_face(tmp_path) as rig:
         described = (await rig.get("/openapi.json")).json()["paths"]

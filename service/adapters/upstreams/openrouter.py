@@ -26,6 +26,7 @@ from service.adapters.upstreams.http_errors import (
 from service.adapters.upstreams.openrouter_models import models_from
 from service.adapters.upstreams.openrouter_stream import StreamAssembly, completion_from_json
 from service.adapters.upstreams.openrouter_wire import (
+    account_from,
     generation_cost_from,
     key_usage_pusd,
     request_body,
@@ -38,9 +39,11 @@ from service.domain.completions import (
 )
 from service.domain.errors import OutcomeUnknown, UpstreamRefused, UpstreamUnreachable
 from service.domain.pricing import ModelPrice
+from service.domain.upstream_accounts import UpstreamAccount
 from service.ports.upstream import GenerationStarted
 
 _OK = 200
+_FORBIDDEN = 403
 _ERROR_BYTES_MAX = 65_536
 _GENERATION_ID = b"x-generation-id"
 _CONTENT_TYPE = b"content-type"
@@ -77,6 +80,7 @@ class OpenRouter:
         self._generation_url = f"{base_url}/generation?id="
         self._models_url = httpx.URL(f"{base_url}/models")
         self._key_url = httpx.URL(f"{base_url}/key")
+        self._credits_url = httpx.URL(f"{base_url}/credits")
         self._extensions = {"timeout": client.timeout.as_dict()}
         common = {"authorization": f"Bearer {settings.api_key}", "user-agent": "cobot-meter"}
         if settings.title:
@@ -140,6 +144,14 @@ class OpenRouter:
     async def usage_pusd(self) -> int:
         """See the port."""
         return key_usage_pusd(await self._query(self._key_url))
+
+    async def account(self) -> UpstreamAccount:
+        """See the port. `/credits` is for management keys: 403 says no more than that."""
+        key = await self._query(self._key_url)
+        credit = await self._get(self._credits_url)
+        if credit.status not in {_OK, _FORBIDDEN}:
+            raise fault_of_query(credit)
+        return account_from(key, credit.body if credit.status == _OK else None)
 
     async def ping(self) -> None:
         """See the port: GET /key needs a valid key, and costs nothing."""

@@ -15,8 +15,10 @@ from service.domain.completions import CompletionRequest, GenerationCost
 from service.domain.errors import CostNotYetKnown, RequestInvalid, UpstreamUnreachable
 from service.domain.money import pusd_from_decimal, usd_text
 from service.domain.pricing import ModelPrice
+from service.domain.upstream_accounts import UpstreamAccount
 
 _TOKENS_PER_PRICE = 1_000_000
+_RESET_CHARS_MAX = 20
 _NAME_CHARS_MAX = 200
 
 # Fields that would change who answers or what it costs after the price was quoted, and fields
@@ -97,6 +99,31 @@ def key_usage_pusd(body: bytes) -> int:
     if spent is None:
         raise UpstreamUnreachable("the upstream does not say what our key has spent")
     return pusd_from_decimal(spent + (amount(data.get("byok_usage")) or Decimal(0)))
+
+
+def account_from(key: bytes, credit: bytes | None) -> UpstreamAccount:
+    """What `GET /key` says, and `GET /credits` when it may be read. Raises UpstreamUnreachable."""
+    data, totals = _data(key) or {}, _data(credit or b"") or {}
+    bought, used = amount(totals.get("total_credits")), amount(totals.get("total_usage"))
+    reset = data.get("limit_reset")
+    return UpstreamAccount(
+        usage_pusd=key_usage_pusd(key),
+        usage_daily_pusd=_pusd_or_none(data.get("usage_daily")),
+        limit_pusd=_pusd_or_none(data.get("limit")),
+        limit_remaining_pusd=_pusd_or_none(data.get("limit_remaining")),
+        limit_reset=reset[:_RESET_CHARS_MAX] if isinstance(reset, str) else None,
+        credit_left_pusd=None
+        if bought is None or used is None
+        else pusd_from_decimal(bought) - pusd_from_decimal(used),
+    )
+
+
+def _pusd_or_none(value: object) -> int | None:
+    """An amount that is said, at most as it stands: below zero nothing is left."""
+    said = amount(value)
+    if said is not None:
+        return pusd_from_decimal(said)
+    return 0 if isinstance(value, str) and value.startswith("-") else None
 
 
 def _json_object(body: bytes) -> dict[str, object]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.adapters.upstreams.exact_json import exact_loads
 from service.adapters.upstreams.openrouter_wire import (
+    account_from,
     generation_cost_from,
     inline_cost_from,
     key_usage_pusd,
@@ -21,6 +22,7 @@ from service.domain.completions import CompletionRequest
 from service.domain.errors import CostNotYetKnown, RequestInvalid, UpstreamUnreachable
 from service.domain.money import pusd_from_text
 from service.domain.pricing import ModelPrice
+from service.domain.upstream_accounts import UpstreamAccount
 
 CAP = ModelPrice(prompt_pusd=72_660, completion_pusd=145_320, request_pusd=0)
 GENERATION = "gen-1771967973-0hZ8J5kY7qLMOKbPx0u3"
@@ -251,3 +253,25 @@ def test_the_body_is_let_go_once_it_is_written() -> None:
     assert request_body(request, price_cap=CAP, deny_training=False)
     assert request.body == b""
     assert request.take_body() == b""
+
+
+def account(credit: bytes | None = None, **said: object) -> UpstreamAccount:
+    """What a key that says so is read as."""
+    return account_from(orjson.dumps({"data": {"usage": 0.5, **said}}), credit)
+
+
+def test_the_account_of_a_limited_key() -> None:
+    """Limit, what is left of it, its reset and today's usage; credit where it may be read."""
+    told = account(limit=2, limit_remaining=1.25, limit_reset="daily", usage_daily=0.75)
+    assert (told.limit_pusd, told.limit_remaining_pusd) == (2 * 10**12, 125 * 10**10)
+    assert (told.limit_reset, told.usage_daily_pusd) == ("daily", 75 * 10**10)
+    assert (told.credit_left_pusd, told.left_pusd) == (None, 125 * 10**10)
+    owed = account(b'{"data":{"total_credits":1,"total_usage":1.5}}', limit=None)
+    assert owed.credit_left_pusd == owed.left_pusd == -5 * 10**11
+
+
+@pytest.mark.parametrize("value", [None, "much", "1e400", True, []])
+def test_a_limit_that_is_no_amount_bounds_nothing(value: object) -> None:
+    """What cannot be read is not known; below zero nothing is left."""
+    assert account(limit_remaining=value).left_pusd is None
+    assert account(limit_remaining=-0.25).left_pusd == 0
