@@ -93,7 +93,7 @@ class EscrowDriver:
             left = replace(just_opened, chain=attempted.left)
             try:
                 just_opened = await self._openings.next(left, attempted.escrow)
-            except (CallerFault, DependencyFault):
+            except (CallerFault, DependencyFault, StaleEscrow):
                 return attempted.escrow  # no room for another attempt: the failure stands
 
     async def _driven(self, escrow: Escrow) -> Escrow:

@@ -153,6 +153,13 @@ class RunCompletion:
             escrow=escrow, request=run_request(escrow, body), wrapped_key=bodies.wrapped_key
         )
 
+    async def _stored_if_well(self, escrow: Escrow) -> JustOpened | None:
+        """The request once more; None where it cannot be read now, and the failure has to stand."""
+        try:
+            return await self._stored(escrow)
+        except (DependencyFault, SealBroken):
+            return None
+
     async def _send(self, escrow: Escrow, opened: JustOpened) -> Attempted:
         current = escrow
 
@@ -195,7 +202,10 @@ class RunCompletion:
                 if not first or step_after(fault) is not Step.AGAIN:
                     raise
                 await self._clock.sleep(_pause_s(fault, escrow.escrow_id))
-                request = (await self._stored(escrow)).request
+                stored = await self._stored_if_well(escrow)
+                if stored is None:
+                    raise
+                request = stored.request
             else:
                 self._choice.succeeded(model)
                 return completion
@@ -208,7 +218,10 @@ class RunCompletion:
         left = chain_after(fault, opened.chain)
         if not left or self._left_ms(opened) < ATTEMPT_MIN_MS:
             return Attempted(await self._recorder.record(current, _failure_event(fault)))
-        opened.request.body = (await self._stored(current)).request.body
+        stored = await self._stored_if_well(current)
+        if stored is None:
+            return Attempted(await self._recorder.record(current, _failure_event(fault)))
+        opened.request.body = stored.request.body
         event = _failure_event(fault, continued_as=self._identifiers.escrow_id())
         failed = await self._recorder.record(current, event)
         return Attempted(failed, left if failed.continued_as else ())

@@ -19,6 +19,7 @@ from service.domain.money import pusd_from_text
 from service.domain.pricing import ModelPrice, PriceTerms
 from service.flows.ask_completion import AnswerKind, Ask
 from service.flows.quote_request import QuoteRequest
+from service.flows.run_completion import request_label
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.upstream_outcomes import (
     PRICED_MODEL,
@@ -210,6 +211,22 @@ def test_the_operators_chain_is_for_those_who_name_none(stage: Stage) -> None:
     assert quoting.models(ask_of().request) == (FIRST, THIRD)
     assert quoting.models(chained(SECOND).request) == (FIRST, SECOND)
     assert quoting.models(chained(FIRST).request) == (FIRST,)
+
+
+@pytest.mark.parametrize("outcome", [Unreachable(), Unknown(cost=WASTED)])
+async def test_a_request_that_cannot_be_read_again_fails_as_it_did(
+    stage: Stage, outcome: Outcome
+) -> None:
+    """Without the stored request nothing can go on: the first failure stands, and is booked."""
+    come_to(stage, first=outcome)
+    stage.lasting.sealer.broken.add(request_label(f"esc_{1:064d}"))
+    with pytest.raises(CobotMeterError):
+        await stage.process.asks.answer(chained(SECOND))
+    (only,) = escrows(stage)
+    assert (only.state, only.continued_as) == (EscrowState.FAILED, None)
+    assert stage.lasting.upstream.posts == 1
+    await end(stage)
+    await prove_sound(stage)
 
 
 async def test_all_attempts_share_one_deadline(stage: Stage) -> None:
