@@ -12,47 +12,38 @@ import pytest
 from service.adapters.exchange_rates import StaticRate
 from service.domain import accounts as chart
 from service.domain.callers import CapTerms, ExposureTerms
-from service.domain.completions import Model
 from service.domain.errors import CobotMeterError, UpstreamRefused
-from service.domain.escrow_record import Escrow, EscrowState, Fallback
+from service.domain.escrow_record import EscrowState, Fallback
 from service.domain.money import pusd_from_text
-from service.domain.pricing import ModelPrice, PriceTerms
-from service.flows.ask_completion import AnswerKind, Ask
+from service.domain.pricing import PriceTerms
+from service.flows.ask_completion import AnswerKind
 from service.flows.quote_request import QuoteRequest
 from service.flows.run_completion import request_label
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.upstream_outcomes import (
-    PRICED_MODEL,
     Completes,
     Failed,
     Outcome,
     Refused,
     Unknown,
     Unreachable,
-    fake_model,
+)
+from tests.flows.chains import (
+    FIRST,
+    GOOD,
+    LOCAL,
+    SECOND,
+    THIRD,
+    WASTED,
+    anew,
+    chained,
+    come_to,
+    escrows,
 )
 from tests.flows.process import RATE_USD_MICRO
 from tests.flows.stories import COST, Stage, ask_of, end, hear, pay
 from tests.flows.test_crash_points import prove_sound, restart, staged
 from tests.flows.test_replicas import another
-
-FIRST = PRICED_MODEL
-SECOND = fake_model("meta/second", price=ModelPrice(prompt_pusd=90_000, completion_pusd=900_000))
-THIRD = fake_model("qwen/third", price=ModelPrice(prompt_pusd=50_000, completion_pusd=50_000))
-LOCAL = replace(
-    fake_model("ollama/local", price=ModelPrice(prompt_pusd=10, completion_pusd=10)),
-    upstream="ollama",
-)
-WASTED = "0.0000300"
-GOOD = Completes(cost=COST)
-
-
-def chained(*models: Model, idempotency_key: str | None = None) -> Ask:
-    """An ask of FIRST that may go on with others."""
-    asked = ask_of()
-    names = tuple(model.model_id for model in models)
-    request = replace(asked.request, fallback_models=names)
-    return replace(asked, request=request, idempotency_key=idempotency_key)
 
 
 @pytest.fixture
@@ -63,29 +54,6 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         begun.lasting.upstream.usually = GOOD
         await begun.process.catalogue.refresh()
         yield begun
-
-
-def anew(number: int, *models: Model) -> Ask:
-    """Another caller's ask, from another address."""
-    return replace(
-        chained(*models),
-        caller_id=f"c_{number}",
-        address=f"203.0.113.{number}",
-        request_sha256=f"{number}",
-    )
-
-
-def come_to(stage: Stage, **outcomes: Outcome) -> None:
-    """What each model's runs come to: `first`, `second`, `third` and `local`."""
-    models = {"first": FIRST, "second": SECOND, "third": THIRD, "local": LOCAL}
-    stage.lasting.upstream.by_model = {
-        models[name].model_id: outcome for name, outcome in outcomes.items()
-    }
-
-
-def escrows(stage: Stage) -> list[Escrow]:
-    """All of them, oldest first."""
-    return list(stage.books.rows.escrows.values())
 
 
 @pytest.mark.parametrize(
