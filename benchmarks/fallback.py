@@ -143,7 +143,6 @@ async def _measured(size: Size) -> str:
 
 async def _latencies(shop: Shop, count: int) -> tuple[list[float], list[float]]:
     """Both sides in turn, one ask at a time, by a model whose circuit is closed."""
-    await asyncio.sleep(0)
     alone, chained = [], []
     for _ in range(count):
         alone.append((await shop.ask(OTHERS[:1]))[1])

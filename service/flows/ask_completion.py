@@ -169,7 +169,7 @@ class AskCompletion:
         )
         goes_on = escrow.continued_as is not None
         if decided is Verdict.WAIT or goes_on or (decided is Verdict.CHALLENGE and expired):
-            if ask.respond_async:
+            if ask.respond_async and not goes_on:
                 return self._accepted(escrow, caller_id)
             escrow = await self._follow_run.joined(escrow.escrow_id, wait_s=self._waits.identical_s)
             decided = self._verdict(escrow, ask)

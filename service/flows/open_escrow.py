@@ -16,7 +16,7 @@ from service.domain.ledger import StoredBodies
 from service.domain.transitions import open_escrow
 from service.flows.choose_model import ChooseModel
 from service.flows.node_gate import NodeGate
-from service.flows.quote_request import QuoteRequest, utc_day
+from service.flows.quote_request import QuoteRequest
 from service.flows.record_event import EventRecorder
 from service.flows.run_completion import request_label, run_request
 from service.flows.watch_account import WatchAccount
@@ -140,17 +140,12 @@ class OpenEscrow:
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
         chain = self._choice.order(before.chain)
-        quote = replace(
-            _of_model(failed.quote, chain[0]),
-            credit_reserved_msat=min(max(standing.available_msat, 0), failed.quote.ceiling_msat),
-            newcomer=self._exposure.is_newcomer(standing.settled_msat),
-            day=utc_day(self._clock.now_ms()),
-        )
+        quote = self._quoting.anew(failed.quote, standing, now_ms=self._clock.now_ms())
         escrow = self._escrow(
             failed.continued_as,
             caller_id=failed.caller_id,
             ask=replace(failed.ask, idempotency_key=None),  # the first attempt has it, for ever
-            quote=quote,
+            quote=_of_model(quote, chain[0]),
             stream=failed.stream,
             fallback=Fallback(
                 asked_model=failed.asked_model,

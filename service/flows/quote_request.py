@@ -110,7 +110,7 @@ class QuoteRequest:
 
         Raises RateJumped when the caller's credit does not cover it wholly.
         """
-        credit_msat = min(max(standing.available_msat, 0), offer.ceiling.price_msat)
+        credit_msat = _credit_msat(standing, offer.ceiling.price_msat)
         if credit_msat < offer.ceiling.price_msat:
             self._rates.check_post_paid()
         first = offer.models[0]
@@ -126,6 +126,20 @@ class QuoteRequest:
             terms=self._price_terms,
             prices=first.price,
         )
+
+    def anew(self, quote: Quote, standing: CallerStanding, *, now_ms: int) -> Quote:
+        """The same prices, ceiling and rate, for what the caller's standing is by now."""
+        return replace(
+            quote,
+            credit_reserved_msat=_credit_msat(standing, quote.ceiling_msat),
+            newcomer=self._exposure.is_newcomer(standing.settled_msat),
+            day=utc_day(now_ms),
+        )
+
+
+def _credit_msat(standing: CallerStanding, ceiling_msat: int) -> int:
+    """How much of a ceiling the caller's credit covers."""
+    return min(max(standing.available_msat, 0), ceiling_msat)
 
 
 def _takes(request: CompletionRequest, model: Model) -> bool:

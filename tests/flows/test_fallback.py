@@ -181,6 +181,24 @@ def test_the_operators_chain_is_for_those_who_name_none(stage: Stage) -> None:
     assert quoting.models(chained(FIRST).request) == (FIRST,)
 
 
+async def test_a_chain_that_could_not_go_on_is_asked_anew_later(stage: Stage) -> None:
+    """Killed between two attempts, the failure is repeated for a minute, and not 202 for ever."""
+    come_to(stage, first=Unreachable())
+    stage.process.mortal.crash = Crash(moment=Moment.AFTER, commits=1)
+    with pytest.raises(Killed):
+        await stage.process.asks.answer(chained(SECOND))
+    assert escrows(stage)[0].continued_as is not None
+    await restart(stage)
+    asked = replace(chained(SECOND), respond_async=True)
+    with pytest.raises(CobotMeterError):
+        await stage.process.asks.answer(asked)
+    stage.lasting.clock.advance(61)
+    answer = await stage.process.asks.answer(asked)
+    assert answer.kind is AnswerKind.ACCEPTED
+    assert answer.escrow != escrows(stage)[0]
+    await stage.process.runs.finish()
+
+
 @pytest.mark.parametrize("outcome", [Unreachable(), Unknown(cost=WASTED)])
 async def test_a_request_that_cannot_be_read_again_fails_as_it_did(
     stage: Stage, outcome: Outcome
