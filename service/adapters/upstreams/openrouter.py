@@ -8,26 +8,23 @@ Nothing is ever repeated here; OpenRouter has no idempotency key and every repea
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import httpx
 
-from service.adapters.upstreams.bounded_reading import BoundedChunks, read_up_to
+from service.adapters.upstreams.chat_posts import OK, ChatPosts, get_whole, header_of
 from service.adapters.upstreams.http_errors import (
-    TRANSPORT_FAULTS,
     HttpAnswer,
     fault_of_lookup,
     fault_of_query,
     fault_of_run,
-    fault_of_send,
 )
 from service.adapters.upstreams.openrouter_models import models_from
-from service.adapters.upstreams.openrouter_stream import StreamAssembly, completion_from_json
 from service.adapters.upstreams.openrouter_wire import (
     account_from,
     generation_cost_from,
+    inline_cost_from,
     key_usage_pusd,
     request_body,
 )
@@ -37,17 +34,13 @@ from service.domain.completions import (
     Model,
     UpstreamCompletion,
 )
-from service.domain.errors import OutcomeUnknown, UpstreamRefused, UpstreamUnreachable
+from service.domain.errors import UpstreamRefused
 from service.domain.pricing import ModelPrice
 from service.domain.upstream_accounts import UpstreamAccount
 from service.ports.upstream import GenerationStarted
 
-_OK = 200
 _FORBIDDEN = 403
-_ERROR_BYTES_MAX = 65_536
 _GENERATION_ID = b"x-generation-id"
-_CONTENT_TYPE = b"content-type"
-_EVENT_STREAM = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,22 +69,18 @@ class OpenRouter:
         self._client = client
         self._settings = settings
         base_url = settings.base_url.rstrip("/")
-        self._chat_url = httpx.URL(f"{base_url}/chat/completions")
         self._generation_url = f"{base_url}/generation?id="
         self._models_url = httpx.URL(f"{base_url}/models")
         self._key_url = httpx.URL(f"{base_url}/key")
         self._credits_url = httpx.URL(f"{base_url}/credits")
-        self._extensions = {"timeout": client.timeout.as_dict()}
         common = {"authorization": f"Bearer {settings.api_key}", "user-agent": "cobot-meter"}
         if settings.title:
             common["x-openrouter-title"] = settings.title
-        self._post_headers = httpx.Headers(
-            {
-                **common,
-                "accept": _EVENT_STREAM,
-                "accept-encoding": "identity",
-                "content-type": "application/json",
-            }
+        self._posts = ChatPosts(
+            client,
+            url=f"{base_url}/chat/completions",
+            headers=common,
+            answer_bytes_max=settings.answer_bytes_max,
         )
         self._get_headers = httpx.Headers(
             {**common, "accept": "application/json", "accept-encoding": "gzip"}
@@ -113,27 +102,26 @@ class OpenRouter:
         body = request_body(
             request, price_cap=price_cap, deny_training=self._settings.deny_training
         )
-        response = await self._post(body, deadline)
+        posts = self._posts
+        response = await posts.send(body, deadline)
         try:
-            generation_id, content_type = _id_and_type(response)
+            generation_id = header_of(response, _GENERATION_ID)
             fault = None
-            if response.status_code != _OK:
-                fault = fault_of_run(await self._error_answer(response, deadline))
+            if response.status_code != OK:
+                fault = fault_of_run(await posts.refusal(response, deadline))
             if generation_id and not isinstance(fault, UpstreamRefused):
                 await on_started(generation_id)
             if fault:
                 raise fault
-            if content_type.startswith(_EVENT_STREAM):
-                return await self._streamed(response, generation_id, deadline, on_started)
-            return await self._whole(response, generation_id, deadline, on_started)
+            reading = posts.completion(response, generation_id, deadline, inline_cost_from)
+            return await reading.read(on_started)
         finally:
-            with contextlib.suppress(*TRANSPORT_FAULTS):
-                await response.aclose()
+            await posts.close(response)
 
     async def generation_cost(self, generation_id: str) -> GenerationCost:
         """See the port. One GET of `/generation`."""
         answer = await self._get(httpx.URL(self._generation_url + quote(generation_id, safe="")))
-        if answer.status != _OK:
+        if answer.status != OK:
             raise fault_of_lookup(answer, generation_id)
         return generation_cost_from(answer.body, generation_id)
 
@@ -149,135 +137,26 @@ class OpenRouter:
         """See the port. `/credits` is for management keys: 403 says no more than that."""
         key = await self._query(self._key_url)
         credit = await self._get(self._credits_url)
-        if credit.status not in {_OK, _FORBIDDEN}:
+        if credit.status not in {OK, _FORBIDDEN}:
             raise fault_of_query(credit)
-        return account_from(key, credit.body if credit.status == _OK else None)
+        return account_from(key, credit.body if credit.status == OK else None)
 
     async def ping(self) -> None:
         """See the port: GET /key needs a valid key, and costs nothing."""
         await self._query(self._key_url)
 
-    async def _post(self, body: bytes, deadline: float) -> httpx.Response:
-        request = httpx.Request(
-            "POST",
-            self._chat_url,
-            headers=self._post_headers,
-            content=body,
-            extensions=self._extensions,
-        )
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await self._client.send(request, stream=True)
-        except TRANSPORT_FAULTS as fault:
-            raise fault_of_send(fault) from fault
-
-    async def _error_answer(self, response: httpx.Response, deadline: float) -> HttpAnswer:
-        """The error as far as it can be read: its status has already decided the most."""
-        body = b""
-        with contextlib.suppress(*TRANSPORT_FAULTS):
-            async with asyncio.timeout_at(deadline):
-                body = await read_up_to(response.aiter_raw(), _ERROR_BYTES_MAX)
-        return _answer(response, body)
-
-    async def _whole(
-        self,
-        response: httpx.Response,
-        generation_id: str,
-        deadline: float,
-        on_started: GenerationStarted,
-    ) -> UpstreamCompletion:
-        """A 200 that is no stream: an error found too late, or a gateway that does not stream."""
-        bytes_max = self._settings.answer_bytes_max
-        try:
-            async with asyncio.timeout_at(deadline):
-                body = await read_up_to(response.aiter_raw(), bytes_max + 1)
-        except TRANSPORT_FAULTS as fault:
-            raise OutcomeUnknown("the upstream's answer was cut before its end") from fault
-        if len(body) > bytes_max:
-            raise OutcomeUnknown(f"the upstream's answer is over {bytes_max} bytes")
-        completion = completion_from_json(body, generation_id)
-        if not generation_id:
-            await on_started(completion.generation_id)
-        return completion
-
-    async def _streamed(
-        self,
-        response: httpx.Response,
-        generation_id: str,
-        deadline: float,
-        on_started: GenerationStarted,
-    ) -> UpstreamCompletion:
-        assembly = StreamAssembly(generation_id)
-        chunks = BoundedChunks(response.aiter_raw(), self._settings.answer_bytes_max)
-        if not generation_id:
-            await self._feed(assembly, chunks, deadline, until_named=True)
-            if assembly.generation_id:
-                await on_started(assembly.generation_id)
-        await self._feed(assembly, chunks, deadline, until_named=False)
-        if assembly.done:
-            await chunks.drain()
-        return assembly.completion()
-
-    async def _feed(
-        self, assembly: StreamAssembly, chunks: BoundedChunks, deadline: float, *, until_named: bool
-    ) -> None:
-        """Read until the stream ends, or says that it is done, or (`until_named`) has an id."""
-        try:
-            async with asyncio.timeout_at(deadline):
-                while not assembly.done and not (until_named and assembly.generation_id):
-                    chunk = await chunks.next()
-                    if chunk is None:
-                        assembly.end()
-                        return
-                    assembly.feed(chunk)
-        except TRANSPORT_FAULTS as fault:
-            if not assembly.conclusive:
-                raise OutcomeUnknown("the upstream's stream broke before its end") from fault
-
     async def _query(self, url: httpx.URL) -> bytes:
         answer = await self._get(url)
-        if answer.status != _OK:
+        if answer.status != OK:
             raise fault_of_query(answer)
         return answer.body
 
     async def _get(self, url: httpx.URL) -> HttpAnswer:
         """One GET, read whole. Raises UpstreamUnreachable when no whole answer came."""
-        request = httpx.Request("GET", url, headers=self._get_headers, extensions=self._extensions)
-        bytes_max = self._settings.query_bytes_max
-        try:
-            async with asyncio.timeout(self._settings.query_timeout_s):
-                response = await self._client.send(request, stream=True)
-                async with contextlib.aclosing(response):
-                    packed = "content-encoding" in response.headers
-                    chunks = response.aiter_bytes() if packed else response.aiter_raw()
-                    body = await read_up_to(chunks, bytes_max + 1)
-        except TRANSPORT_FAULTS as fault:
-            raise UpstreamUnreachable(
-                f"the upstream does not answer ({type(fault).__name__})"
-            ) from fault
-        if len(body) > bytes_max:
-            raise UpstreamUnreachable(f"the upstream's answer is over {bytes_max} bytes")
-        return _answer(response, body)
-
-
-def _answer(response: httpx.Response, body: bytes) -> HttpAnswer:
-    if response.status_code == _OK:
-        return HttpAnswer(status=_OK, body=body)
-    return HttpAnswer(
-        status=response.status_code,
-        body=body,
-        retry_after=response.headers.get("retry-after"),
-        date=response.headers.get("date"),
-    )
-
-
-def _id_and_type(response: httpx.Response) -> tuple[str, str]:
-    """One pass over the raw headers: `Headers.get` decodes all of them, every time."""
-    generation_id = content_type = b""
-    for name, value in response.headers.raw:
-        lowered = name.lower()
-        if lowered == _GENERATION_ID:
-            generation_id = value
-        elif lowered == _CONTENT_TYPE:
-            content_type = value
-    return generation_id.decode("ascii", "replace"), content_type.decode("ascii", "replace")
+        return await get_whole(
+            self._client,
+            url,
+            self._get_headers,
+            timeout_s=self._settings.query_timeout_s,
+            bytes_max=self._settings.query_bytes_max,
+        )

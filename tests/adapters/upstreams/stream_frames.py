@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 
-from service.adapters.upstreams.openrouter_stream import StreamAssembly
+from service.adapters.upstreams.answer_stream import StreamAssembly
+from service.adapters.upstreams.openrouter_wire import inline_cost_from
 from service.domain.completions import UpstreamCompletion
 
 GENERATION = "gen-1786465029-CAkqUciXgQW34RmFaTck"
@@ -47,7 +48,7 @@ USAGE_EMPTY = b'data: {"id":"' + GENERATION.encode() + b'","choices":[],' + USAG
 
 def read(*pieces: bytes, generation_id: str = GENERATION) -> UpstreamCompletion:
     """Read a stream that arrives in these pieces."""
-    assembly = StreamAssembly(generation_id)
+    assembly = StreamAssembly(generation_id, inline_cost_from)
     for piece in pieces:
         assembly.feed(piece)
     assembly.end()

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.adapters.upstreams.openrouter_stream import completion_from_json
+from service.adapters.upstreams.answer_stream import completion_from_json
+from service.adapters.upstreams.openrouter_wire import inline_cost_from
 from service.domain.errors import OutcomeUnknown
 from tests.adapters.upstreams.stream_frames import (
     ANSWER,
@@ -67,7 +68,7 @@ def test_usage_in_content_chunk() -> None:
 def test_stream_bill_equals_nonstream_bill() -> None:
     """The same run says the same cost and tokens as a stream and as one JSON object."""
     streamed = read(ANSWER, FINISH, USAGE_REPEATS, DONE)
-    whole = completion_from_json(streamed.body, GENERATION)
+    whole = completion_from_json(streamed.body, GENERATION, inline_cost_from)
     assert whole == streamed
 
 

@@ -1,6 +1,7 @@
-"""OpenRouter's event stream, put together into one completion.
+"""An OpenAI-shaped event stream, put together into one completion.
 
-Must not know: sockets. Bytes go in as they arrive; out comes the whole `chat.completion`, or what
+Must not know: sockets, or whose answer it is: what a `usage` costs is a function of its reader's.
+Bytes go in as they arrive; out comes the whole `chat.completion`, or what
 went wrong. What real streams do, and each of these has lost somebody money: comment lines before
 and between events; a usage frame that repeats `choices`, or has none; an error frame with the
 final usage in it, or without; an end without usage; a cut.
@@ -8,13 +9,17 @@ final usage in it, or without; an end without usage; a cut.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from service.adapters.upstreams.answer_parts import AnswerParts
 from service.adapters.upstreams.error_taxonomy import kind_of_error
 from service.adapters.upstreams.exact_json import count, exact_dumps, exact_loads, plain_loads
 from service.adapters.upstreams.http_errors import words_of
-from service.adapters.upstreams.openrouter_wire import inline_cost_from
 from service.domain.completions import UpstreamCompletion
 from service.domain.errors import OutcomeUnknown, UpstreamFailed
+
+# The cost text of a `usage` as `exact_loads` reads it; None where it says none.
+CostOf = Callable[[dict[str, object]], str | None]
 
 _DONE = b"[DONE]"
 _DATA = b"data:"
@@ -24,11 +29,21 @@ _HEAD = ("created", "model", "provider", "system_fingerprint", "service_tier")
 class StreamAssembly:
     """One stream being read. `generation_id` is known from the header or the first frame."""
 
-    __slots__ = ("_error", "_head", "_parts", "_pending", "_usage", "done", "generation_id")
+    __slots__ = (
+        "_cost_of",
+        "_error",
+        "_head",
+        "_parts",
+        "_pending",
+        "_usage",
+        "done",
+        "generation_id",
+    )
 
-    def __init__(self, generation_id: str) -> None:
+    def __init__(self, generation_id: str, cost_of: CostOf) -> None:
         """`generation_id` is what the headers said, empty when they said nothing."""
         self.generation_id = generation_id
+        self._cost_of = cost_of
         self.done = False
         self._pending = b""
         self._head: dict[str, object] = {}
@@ -61,7 +76,7 @@ class StreamAssembly:
         Raises UpstreamFailed when the stream told of an error or holds no answer, OutcomeUnknown
         when it was cut before its end.
         """
-        inline_cost = inline_cost_from(self._usage) if self._usage else None
+        inline_cost = self._cost_of(self._usage) if self._usage else None
         if self._error is not None:
             raise failure_of(self._error, inline_cost)
         if not self.conclusive:
@@ -141,7 +156,7 @@ class StreamAssembly:
         return exact_dumps(document)
 
 
-def completion_from_json(body: bytes, generation_id: str) -> UpstreamCompletion:
+def completion_from_json(body: bytes, generation_id: str, cost_of: CostOf) -> UpstreamCompletion:
     """The completion of a 200 that came as one JSON object instead of a stream.
 
     Raises UpstreamFailed for an error or an answer without choices, OutcomeUnknown for anything
@@ -152,7 +167,7 @@ def completion_from_json(body: bytes, generation_id: str) -> UpstreamCompletion:
         raise OutcomeUnknown("the upstream's answer cannot be read")
     usage = document.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    inline_cost = inline_cost_from(usage)
+    inline_cost = cost_of(usage)
     if document.get("error"):
         raise failure_of(document["error"], inline_cost)
     choices = document.get("choices")

@@ -1,0 +1,215 @@
+"""POSTs to a chat completions URL, and their answers: read once, within bounds, never repeated.
+
+Must not know: what is sent, what a status means for money, or whose URL it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import httpx
+
+from service.adapters.upstreams.answer_stream import CostOf, StreamAssembly, completion_from_json
+from service.adapters.upstreams.bounded_reading import BoundedChunks, read_up_to
+from service.adapters.upstreams.http_errors import TRANSPORT_FAULTS, HttpAnswer, fault_of_send
+from service.domain.completions import UpstreamCompletion
+from service.domain.errors import OutcomeUnknown, UpstreamUnreachable
+from service.ports.upstream import GenerationStarted
+
+OK = 200
+EVENT_STREAM = "text/event-stream"
+_ERROR_BYTES_MAX = 65_536
+_CONTENT_TYPE = b"content-type"
+
+
+class ChatPosts:
+    """One URL on the process's client."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        url: str,
+        headers: dict[str, str],
+        answer_bytes_max: int,
+    ) -> None:
+        """`headers` are sent beside those that ask for an event stream."""
+        self._client = client
+        self._url = httpx.URL(url)
+        self._bytes_max = answer_bytes_max
+        self._extensions = {"timeout": client.timeout.as_dict()}
+        self._headers = httpx.Headers(
+            {
+                **headers,
+                "accept": EVENT_STREAM,
+                "accept-encoding": "identity",
+                "content-type": "application/json",
+            }
+        )
+
+    async def send(self, body: bytes, deadline: float) -> httpx.Response:
+        """The answer's headers, to be closed with `close`. `deadline` is the loop's time.
+
+        Raises UpstreamUnreachable (certainly not received) and OutcomeUnknown.
+        """
+        request = httpx.Request(
+            "POST", self._url, headers=self._headers, content=body, extensions=self._extensions
+        )
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._client.send(request, stream=True)
+        except TRANSPORT_FAULTS as fault:
+            raise fault_of_send(fault) from fault
+
+    async def refusal(self, response: httpx.Response, deadline: float) -> HttpAnswer:
+        """The error as far as it can be read: its status has already decided the most."""
+        body = b""
+        with contextlib.suppress(*TRANSPORT_FAULTS):
+            async with asyncio.timeout_at(deadline):
+                body = await read_up_to(response.aiter_raw(), _ERROR_BYTES_MAX)
+        return answer_of(response, body)
+
+    def completion(
+        self, response: httpx.Response, generation_id: str, deadline: float, cost_of: CostOf
+    ) -> AnswerReading:
+        """What reads the completion of a 200."""
+        return AnswerReading(
+            response,
+            generation_id=generation_id,
+            deadline=deadline,
+            bytes_max=self._bytes_max,
+            cost_of=cost_of,
+        )
+
+    async def close(self, response: httpx.Response) -> None:
+        """Give the connection back; one that broke meanwhile is gone anyway."""
+        with contextlib.suppress(*TRANSPORT_FAULTS):
+            await response.aclose()
+
+
+class AnswerReading:
+    """One completion being read."""
+
+    __slots__ = ("_bytes_max", "_cost_of", "_deadline", "_generation_id", "_response")
+
+    def __init__(
+        self,
+        response: httpx.Response,
+        *,
+        generation_id: str,
+        deadline: float,
+        bytes_max: int,
+        cost_of: CostOf,
+    ) -> None:
+        """`generation_id` is empty where only the answer itself names it."""
+        self._response = response
+        self._generation_id = generation_id
+        self._deadline = deadline
+        self._bytes_max = bytes_max
+        self._cost_of = cost_of
+
+    async def read(self, on_named: GenerationStarted) -> UpstreamCompletion:
+        """The completion, streamed or not.
+
+        `on_named` is awaited, outside every limit, when the id was not known and has come. Raises
+        UpstreamFailed and OutcomeUnknown.
+        """
+        if content_type_of(self._response).startswith(EVENT_STREAM):
+            return await self._streamed(on_named)
+        return await self._whole(on_named)
+
+    async def _whole(self, on_named: GenerationStarted) -> UpstreamCompletion:
+        """A 200 that is no stream: an error found too late, or a gateway that does not stream."""
+        bytes_max = self._bytes_max
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                body = await read_up_to(self._response.aiter_raw(), bytes_max + 1)
+        except TRANSPORT_FAULTS as fault:
+            raise OutcomeUnknown("the upstream's answer was cut before its end") from fault
+        if len(body) > bytes_max:
+            raise OutcomeUnknown(f"the upstream's answer is over {bytes_max} bytes")
+        completion = completion_from_json(body, self._generation_id, self._cost_of)
+        if not self._generation_id:
+            await on_named(completion.generation_id)
+        return completion
+
+    async def _streamed(self, on_named: GenerationStarted) -> UpstreamCompletion:
+        assembly = StreamAssembly(self._generation_id, self._cost_of)
+        chunks = BoundedChunks(self._response.aiter_raw(), self._bytes_max)
+        if not self._generation_id:
+            await self._feed(assembly, chunks, until_named=True)
+            if assembly.generation_id:
+                await on_named(assembly.generation_id)
+        await self._feed(assembly, chunks, until_named=False)
+        if assembly.done:
+            await chunks.drain()
+        return assembly.completion()
+
+    async def _feed(
+        self, assembly: StreamAssembly, chunks: BoundedChunks, *, until_named: bool
+    ) -> None:
+        """Read until the stream ends, or says that it is done, or (`until_named`) has an id."""
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                while not assembly.done and not (until_named and assembly.generation_id):
+                    chunk = await chunks.next()
+                    if chunk is None:
+                        assembly.end()
+                        return
+                    assembly.feed(chunk)
+        except TRANSPORT_FAULTS as fault:
+            if not assembly.conclusive:
+                raise OutcomeUnknown("the upstream's stream broke before its end") from fault
+
+
+async def get_whole(
+    client: httpx.AsyncClient,
+    url: httpx.URL,
+    headers: httpx.Headers,
+    *,
+    timeout_s: float,
+    bytes_max: int,
+) -> HttpAnswer:
+    """One GET, read whole. Raises UpstreamUnreachable when no whole answer came."""
+    extensions = {"timeout": client.timeout.as_dict()}
+    request = httpx.Request("GET", url, headers=headers, extensions=extensions)
+    try:
+        async with asyncio.timeout(timeout_s):
+            response = await client.send(request, stream=True)
+            async with contextlib.aclosing(response):
+                packed = "content-encoding" in response.headers
+                chunks = response.aiter_bytes() if packed else response.aiter_raw()
+                body = await read_up_to(chunks, bytes_max + 1)
+    except TRANSPORT_FAULTS as fault:
+        raise UpstreamUnreachable(
+            f"the upstream does not answer ({type(fault).__name__})"
+        ) from fault
+    if len(body) > bytes_max:
+        raise UpstreamUnreachable(f"the upstream's answer is over {bytes_max} bytes")
+    return answer_of(response, body)
+
+
+def answer_of(response: httpx.Response, body: bytes) -> HttpAnswer:
+    """The answer with the headers that an error may need."""
+    if response.status_code == OK:
+        return HttpAnswer(status=OK, body=body)
+    return HttpAnswer(
+        status=response.status_code,
+        body=body,
+        retry_after=response.headers.get("retry-after"),
+        date=response.headers.get("date"),
+    )
+
+
+def content_type_of(response: httpx.Response) -> str:
+    """Found in the raw headers: `Headers.get` decodes all of them, every time."""
+    return header_of(response, _CONTENT_TYPE)
+
+
+def header_of(response: httpx.Response, wanted: bytes) -> str:
+    """One header by its lower-case name, empty when it is not there."""
+    for name, value in response.headers.raw:
+        if name.lower() == wanted:
+            return value.decode("ascii", "replace")
+    return ""
