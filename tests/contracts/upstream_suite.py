@@ -1,7 +1,8 @@
 """What every upstream must do: one suite for the fake, the simulator and the real one.
 
-A test module gives the fixture `bench` and inherits `AnsweringUpstream` (any upstream at all) or
-`Upstreams` (one that can be told how the next run ends). The bench keeps the *other side's* book,
+A test module gives the fixture `bench` and inherits `AnsweringUpstream` (any upstream at all),
+`ScriptedUpstream` (one that can be told how the next run ends) or `Upstreams` (one that charges
+for failures too, and asks for a key). The bench keeps the *other side's* book,
 so that what the port says about charges is compared with what was really charged.
 """
 
@@ -128,7 +129,7 @@ class AnsweringUpstream:
         assert account.left_pusd is None or account.left_pusd >= 0
 
 
-class Upstreams(AnsweringUpstream):
+class ScriptedUpstream(AnsweringUpstream):
     """What holds for every ending of a run, told by the other side's book."""
 
     async def test_each_run_is_charged_once(self, bench: ScriptedBench) -> None:
@@ -178,6 +179,35 @@ class Upstreams(AnsweringUpstream):
         assert (await confirmed(bench, heard.ids[0])).cost_pusd == 0
         assert await bench.spent_pusd() == 0
 
+    async def test_lost_answer_can_be_looked_up(self, bench: ScriptedBench) -> None:
+        """A cut answer is *unknown*, its id was heard before, and its charge can be found."""
+        await bench.next_ends(Ending.LOST_NAMED)
+        heard = Heard()
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await run(bench, heard)
+        assert not unknown.value.retryable
+        cost = await confirmed(bench, heard.ids[0])
+        assert cost.cost_pusd == await bench.spent_pusd()
+
+    @pytest.mark.parametrize("ending", list(Ending))
+    async def test_no_run_is_repeated(self, bench: ScriptedBench, ending: Ending) -> None:
+        """However a run ends, it was asked for once: every repeat is a charge."""
+        await bench.next_ends(ending)
+        with contextlib.suppress(UpstreamRefused, UpstreamFailed, OutcomeUnknown):
+            await run(bench)
+        assert await bench.posts() == 1
+
+    async def test_fault_of_on_started_comes_through(self, bench: ScriptedBench) -> None:
+        """What `on_started` raises is raised unchanged, whatever kind it is, after one POST."""
+        heard = Heard(fault=TimeoutError("the books are busy"))
+        with pytest.raises(TimeoutError, match="the books are busy"):
+            await run(bench, heard)
+        assert await bench.posts() == 1
+
+
+class Upstreams(ScriptedUpstream):
+    """What holds besides for one with a key, that keeps the bill and charges for failures."""
+
     async def test_failed_with_a_charge(self, bench: ScriptedBench) -> None:
         """A run that fails and was charged says the cost that is in its record."""
         await bench.next_ends(Ending.FAILS_CHARGED)
@@ -190,14 +220,9 @@ class Upstreams(AnsweringUpstream):
         assert cost.cost_pusd == await bench.spent_pusd() > 0
 
     async def test_lost_answer_can_be_looked_up(self, bench: ScriptedBench) -> None:
-        """A cut answer is *unknown*, its id was heard before, and its charge can be found."""
-        await bench.next_ends(Ending.LOST_NAMED)
-        heard = Heard()
-        with pytest.raises(OutcomeUnknown) as unknown:
-            await run(bench, heard)
-        assert not unknown.value.retryable
-        cost = await confirmed(bench, heard.ids[0])
-        assert cost.cost_pusd == await bench.spent_pusd() > 0
+        """The same, and what nobody could read was charged."""
+        await super().test_lost_answer_can_be_looked_up(bench)
+        assert await bench.spent_pusd() > 0
 
     async def test_lost_without_a_name_shows_in_usage(self, bench: ScriptedBench) -> None:
         """A POST that got no answer is *unknown*; only the key's usage shows its charge."""
@@ -208,14 +233,6 @@ class Upstreams(AnsweringUpstream):
         assert heard.ids == []
         assert await bench.upstream.usage_pusd() == await bench.spent_pusd() > 0
 
-    @pytest.mark.parametrize("ending", list(Ending))
-    async def test_no_run_is_repeated(self, bench: ScriptedBench, ending: Ending) -> None:
-        """However a run ends, it was asked for once: every repeat is a charge."""
-        await bench.next_ends(ending)
-        with contextlib.suppress(UpstreamRefused, UpstreamFailed, OutcomeUnknown):
-            await run(bench)
-        assert await bench.posts() == 1
-
     async def test_generation_404_backoff(self, bench: ScriptedBench) -> None:
         """A record that is not there yet is *not yet known*, and is found later."""
         await bench.next_ends(Ending.LATE_RECORD)
@@ -223,13 +240,6 @@ class Upstreams(AnsweringUpstream):
         with pytest.raises(CostNotYetKnown):
             await bench.upstream.generation_cost(completion.generation_id)
         assert (await confirmed(bench, completion.generation_id)).cost_pusd > 0
-
-    async def test_fault_of_on_started_comes_through(self, bench: ScriptedBench) -> None:
-        """What `on_started` raises is raised unchanged, whatever kind it is, after one POST."""
-        heard = Heard(fault=TimeoutError("the books are busy"))
-        with pytest.raises(TimeoutError, match="the books are busy"):
-            await run(bench, heard)
-        assert await bench.posts() == 1
 
     async def test_unreachable_answers_nothing(self, bench: ScriptedBench) -> None:
         """Nobody there: look-ups, models, usage and ping all say so."""
