@@ -50,6 +50,19 @@ class KeyedIdentifiers:
         return f"{self._clock.now_ms():011x}"
 
 
+class GenerationNames:
+    """Names for the runs of an upstream that gives them none."""
+
+    def __init__(self, *, prefix: str, clock: Clock) -> None:
+        """Every name begins with `prefix`."""
+        self._prefix = prefix
+        self._clock = clock
+
+    def __call__(self) -> str:
+        """The prefix, the time and 64 random bits."""
+        return f"{self._prefix}{self._clock.now_ms():011x}{secrets.token_hex(8)}"
+
+
 def _random_256() -> str:
     """256 random bits in letters and digits: every end of it can be typed after a command."""
     return base64.b32encode(secrets.token_bytes(32)).decode().rstrip("=").lower()

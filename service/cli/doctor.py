@@ -24,14 +24,15 @@ from service.domain.money import btc_usd_text
 from service.wiring.databases import BOOKS_FILE, open_reports
 from service.wiring.nodes import NODE_FILE, examined, open_node_to_look
 from service.wiring.operator_doors import SOCKET_FILE
-from service.wiring.parts import open_upstream
 from service.wiring.rates import look_at_rates
 from service.wiring.settings import Settings
+from service.wiring.upstreams import missing_local_models, open_upstream
 
 LOOK_S = 10.0
 NODE = "node"
 CREDIT = "upstream credit"
 RATE = "exchange rate"
+LOCAL = "ollama"
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 MARKS = {True: Text("✓", style="green"), False: Text("✗", style="bold red"), None: Text("–")}
 
@@ -82,6 +83,7 @@ async def examine(settings: Settings) -> list[Check]:
         (NODE, _node),
         ("upstream", _upstream),
         (CREDIT, _credit),
+        *(((LOCAL, _local),) if settings.upstream.local.models else ()),
     )
     checks = [Check(name="settings", well=True, detail="all known and well-formed")]
     for name, look in looks:
@@ -160,7 +162,7 @@ async def _node(settings: Settings) -> tuple[bool | None, str]:
 async def _upstream(settings: Settings) -> tuple[bool | None, str]:
     if settings.upstream.simulated and not await _runs(settings):
         return None, "the simulator runs inside `cobot-meter serve`"
-    async with open_upstream(settings.upstream) as upstream:
+    async with open_upstream(settings) as upstream:
         await upstream.ping()
         models = len(await upstream.models())
     return True, f"{settings.upstream.base_url} takes our key and lists {models} models"
@@ -169,11 +171,18 @@ async def _upstream(settings: Settings) -> tuple[bool | None, str]:
 async def _credit(settings: Settings) -> tuple[bool | None, str]:
     if settings.upstream.simulated and not await _runs(settings):
         return None, "the simulator runs inside `cobot-meter serve`"
-    async with open_upstream(settings.upstream) as upstream:
+    async with open_upstream(settings) as upstream:
         account = await upstream.account()
     left_pusd = account.left_pusd
     well = left_pusd is None or left_pusd > settings.upstream.reserve_pusd
     return well, account_words(account)
+
+
+async def _local(settings: Settings) -> tuple[bool | None, str]:
+    url, missing = settings.upstream.local.base_url, await missing_local_models(settings)
+    if missing:
+        return False, f"{url} lacks {', '.join(missing)}; there, run: ollama pull {missing[0]}"
+    return True, f"{url} answers and has our models ({len(settings.upstream.local.models)})"
 
 
 async def _rates(settings: Settings) -> list[Check]:

@@ -16,7 +16,7 @@ from service.ports.ledger_reports import Balance, JournalEntry
 from service.wiring.databases import open_reports
 from service.wiring.nodes import open_node_to_look
 from service.wiring.operator_doors import build_audit
-from service.wiring.parts import open_upstream
+from service.wiring.upstreams import open_upstream
 
 ENTRIES = 50
 ENTRIES_MAX = 10_000
@@ -77,7 +77,7 @@ async def _audit(terminal: Terminal) -> AuditReport:
     settings = terminal.settings()
     async with contextlib.AsyncExitStack() as stack:
         reports = await stack.enter_async_context(open_reports(settings))
-        upstream = await stack.enter_async_context(open_upstream(settings.upstream))
+        upstream = await stack.enter_async_context(open_upstream(settings))
         node = await stack.enter_async_context(open_node_to_look(settings))
         with terminal.out.status("reading the journal"):
             return await build_audit(reports, node=node, upstream=upstream).audit()

@@ -16,9 +16,9 @@ from service.client.dev_wallet import DevWallet
 from service.domain.completions import Model
 from service.domain.money import ExchangeRate, btc_usd_text
 from service.domain.pricing import PriceTerms, unit_price_msat_text
-from service.wiring.parts import open_upstream
 from service.wiring.rates import rate_now
 from service.wiring.settings import Settings
+from service.wiring.upstreams import open_upstream
 
 BPS_PER_PERCENT = 100
 
@@ -52,7 +52,7 @@ def models(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 async def _offered(settings: Settings) -> list[Model]:
-    async with open_upstream(settings.upstream) as upstream:
+    async with open_upstream(settings) as upstream:
         allowed = settings.upstream.models
         return [one for one in await upstream.models() if not allowed or one.model_id in allowed]
 

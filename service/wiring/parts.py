@@ -7,18 +7,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-
-import httpx
 
 from service.adapters.key_file import DerivedKeys, read_key_file
 from service.adapters.random_identifiers import KeyedIdentifiers
 from service.adapters.sealed_bodies import AesSealer
 from service.adapters.system_clock import SystemClock
-from service.adapters.upstreams.http_session import HttpLimits, http_session
-from service.adapters.upstreams.openrouter import OpenRouter, OpenRouterSettings
 from service.domain.errors import NodeUnavailable, SettingInvalid
 from service.domain.invoices import NodeIdentity
 from service.domain.retention import Retention
@@ -35,7 +30,8 @@ from service.ports.wakes import Wakes
 from service.wiring.databases import Upkeep, open_database
 from service.wiring.metrics import Metrics
 from service.wiring.rates import build_rates
-from service.wiring.settings import Settings, UpstreamSettings
+from service.wiring.settings import Settings
+from service.wiring.upstreams import open_client, upstream_on
 
 KEY_FILE = "secret.key"
 SIMULATOR_FILE = "simulator.jsonl"
@@ -73,29 +69,6 @@ def prepare_data_dir(data_dir: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_upstream(settings: UpstreamSettings) -> AsyncIterator[OpenRouter]:
-    """The gateway's adapter on an HTTP client of its own, for those who need nothing else."""
-    async with _open_client(settings) as client:
-        yield _upstream_on(client, settings)
-
-
-def _open_client(settings: UpstreamSettings) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-    """The process's one HTTP client. Whoever asks something quicker limits that himself."""
-    return http_session(HttpLimits(read_timeout_s=settings.timeout_s))
-
-
-def _upstream_on(client: httpx.AsyncClient, settings: UpstreamSettings) -> OpenRouter:
-    return OpenRouter(
-        client,
-        OpenRouterSettings(
-            base_url=settings.base_url,
-            api_key=settings.api_key.reveal(),
-            timeout_s=settings.timeout_s,
-        ),
-    )
-
-
-@contextlib.asynccontextmanager
 async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[Parts]:
     """Every part, opened in order and closed in the opposite one. Raises SettingInvalid."""
     keys = read_key_file(settings.data_dir / KEY_FILE)
@@ -110,14 +83,15 @@ async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[P
     )
     async with (
         database as opened,
-        _open_client(settings.upstream) as client,
+        open_client(settings.upstream) as client,
+        upstream_on(client, settings, clock) as upstream,
     ):
         yield Parts(
             books=opened.books,
             reports=opened.reports,
             node=node,
             ours=OurNode(await _who_it_is(node, opened.books)),
-            upstream=_upstream_on(client, settings.upstream),
+            upstream=upstream,
             rates=build_rates(settings.rate, client, clock),
             clock=clock,
             identifiers=identifiers,

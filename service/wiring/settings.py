@@ -15,6 +15,7 @@ from service.domain.errors import SettingInvalid
 from service.domain.pricing import PriceTerms
 from service.wiring.addresses import Address, read_address
 from service.wiring.database_settings import DatabaseSettings, read_database
+from service.wiring.local_settings import LocalSettings, read_local
 from service.wiring.node_settings import NodeSettings, read_node
 from service.wiring.rate_settings import RateSettings, read_rate
 from service.wiring.secret import Secret
@@ -39,7 +40,7 @@ class FaceSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamSettings:
-    """The gateway: the built-in simulator, or OpenRouter with a key."""
+    """The gateway: the built-in simulator, or OpenRouter with a key; and a local one beside it."""
 
     simulated: bool
     simulator_listen: Address
@@ -52,6 +53,7 @@ class UpstreamSettings:
     fallback_models: tuple[str, ...]
     account_interval_s: float
     reserve_pusd: int
+    local: LocalSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +158,7 @@ def _upstream(values: Values, environ: Mapping[str, str]) -> UpstreamSettings:
         fallback_models=values.words("FALLBACK_MODELS"),
         account_interval_s=values.seconds("UPSTREAM_ACCOUNT_INTERVAL_S", "60"),
         reserve_pusd=values.pusd("UPSTREAM_RESERVE_USD", "0.10"),
+        local=read_local(values, one_process=not values.given("DATABASE_URL")),
     )
 
 

@@ -1,0 +1,102 @@
+"""The upstreams of the settings: OpenRouter or its simulator, and beside it a local Ollama.
+
+Must not know: flows, books or commands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import httpx
+
+from service.adapters.random_identifiers import GenerationNames
+from service.adapters.system_clock import SystemClock
+from service.adapters.upstreams.http_session import HttpLimits, http_session
+from service.adapters.upstreams.meter_file import open_meter
+from service.adapters.upstreams.ollama import Ollama, OllamaSettings
+from service.adapters.upstreams.ollama_wire import GENERATION_PREFIX, MODEL_PREFIX, PROVIDER
+from service.adapters.upstreams.openrouter import OpenRouter, OpenRouterSettings
+from service.adapters.upstreams.routed_upstream import RoutedUpstream
+from service.ports.clock import Clock
+from service.ports.upstream import Upstream
+from service.wiring.settings import Settings, UpstreamSettings
+
+METER_FILE = "ollama.jsonl"
+
+
+@contextlib.asynccontextmanager
+async def open_upstream(settings: Settings) -> AsyncIterator[Upstream]:
+    """The upstream on an HTTP client of its own, for those who need nothing else.
+
+    Raises SettingInvalid when the meter is damaged.
+    """
+    async with (
+        open_client(settings.upstream) as client,
+        upstream_on(client, settings, SystemClock()) as upstream,
+    ):
+        yield upstream
+
+
+def open_client(settings: UpstreamSettings) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    """The process's one HTTP client. Whoever asks something quicker limits that himself."""
+    return http_session(HttpLimits(read_timeout_s=settings.timeout_s))
+
+
+@contextlib.asynccontextmanager
+async def upstream_on(
+    client: httpx.AsyncClient, settings: Settings, clock: Clock
+) -> AsyncIterator[Upstream]:
+    """The same on this client.
+
+    What was ever metered stays in the sum, also when no Ollama is in the settings any more.
+    Raises SettingInvalid when the meter is damaged.
+    """
+    paid = OpenRouter(
+        client,
+        OpenRouterSettings(
+            base_url=settings.upstream.base_url,
+            api_key=settings.upstream.api_key.reveal(),
+            timeout_s=settings.upstream.timeout_s,
+        ),
+    )
+    if not settings.upstream.local.models and not _is_there(settings.data_dir / METER_FILE):
+        yield paid
+        return
+    async with _open_local(client, settings, clock) as local:
+        yield RoutedUpstream(
+            paid, local, model_prefix=MODEL_PREFIX, generation_prefix=GENERATION_PREFIX
+        )
+
+
+async def missing_local_models(settings: Settings) -> tuple[str, ...]:
+    """Names of our models that the local Ollama has not. Raises its faults."""
+    async with (
+        open_client(settings.upstream) as client,
+        _open_local(client, settings, SystemClock()) as local,
+    ):
+        return await local.missing()
+
+
+@contextlib.asynccontextmanager
+async def _open_local(
+    client: httpx.AsyncClient, settings: Settings, clock: Clock
+) -> AsyncIterator[Ollama]:
+    path = settings.data_dir / METER_FILE
+    async with open_meter(path, provider=PROVIDER, clock=clock) as meter:
+        yield Ollama(
+            client,
+            OllamaSettings(
+                base_url=settings.upstream.local.base_url,
+                models=settings.upstream.local.models,
+                timeout_s=settings.upstream.timeout_s,
+            ),
+            meter=meter,
+            new_id=GenerationNames(prefix=GENERATION_PREFIX, clock=clock),
+        )
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists()
