@@ -19,18 +19,18 @@ class ModelCatalogue:
         self._clock = clock
         self._allowed = allowed
         self._models: dict[str, Model] = {}
+        self._own: dict[str, Model] = {}
         self.refreshed_at_ms: int | None = None
 
     async def refresh(self) -> None:
         """Ask the upstream for its list. Raises its faults; the old list stays."""
-        models = await self._upstream.models()
-        offered = {
-            model.model_id: model
-            for model in models
-            if not self._allowed or model.model_id in self._allowed
-        }
-        self._models = offered
+        self._models = {**self._offered(await self._upstream.models()), **self._own}
         self.refreshed_at_ms = self._clock.now_ms()
+
+    def offer_own(self, models: tuple[Model, ...]) -> None:
+        """Offer these from now on: the operator priced them, and no list gets too old for that."""
+        self._own = self._offered(models)
+        self._models = {**self._models, **self._own}
 
     def models(self) -> tuple[Model, ...]:
         """Everything on offer, in the upstream's order."""
@@ -42,7 +42,8 @@ class ModelCatalogue:
 
     def offered(self, model_id: str) -> Model:
         """The model. Raises ModelNotOffered, or DependencyFault when prices are too old."""
-        self._require_fresh()
+        if model_id not in self._own:
+            self._require_fresh()
         model = self._models.get(model_id)
         if model is None:
             message = (
@@ -55,6 +56,13 @@ class ModelCatalogue:
     def known(self, model_id: str) -> Model | None:
         """The model, if it is on offer."""
         return self._models.get(model_id)
+
+    def _offered(self, models: tuple[Model, ...]) -> dict[str, Model]:
+        return {
+            model.model_id: model
+            for model in models
+            if not self._allowed or model.model_id in self._allowed
+        }
 
     def _require_fresh(self) -> None:
         refreshed_ms = self.refreshed_at_ms

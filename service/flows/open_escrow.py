@@ -10,7 +10,12 @@ from dataclasses import replace
 
 from service.domain.callers import CallerStanding, ExposureTerms
 from service.domain.completions import CompletionRequest, Model
-from service.domain.errors import CallerBlocked, EscrowNotFound, ExposureExceeded
+from service.domain.errors import (
+    CallerBlocked,
+    EscrowNotFound,
+    ExposureExceeded,
+    UpstreamCreditLow,
+)
 from service.domain.escrow_record import AskKey, Escrow, EscrowState, Fallback, Quote
 from service.domain.ledger import StoredBodies
 from service.domain.transitions import open_escrow
@@ -109,10 +114,12 @@ class OpenEscrow:
         offer = await self._quoting.offer(request)
         quote = self._quoting.quote(offer, standing, now_ms=self._clock.now_ms())
         asked = offer.models[0]
-        chain = self._choice.order(offer.models)
+        payable = self._account.payable(offer.models, quote.ceiling_pusd)
+        chain = self._choice.order(payable)
         fallback = None
         if chain[0] is not asked:
-            fallback = Fallback(asked_model=asked.model_id, reason=CIRCUIT_OPEN)
+            reason = CIRCUIT_OPEN if asked in payable else UpstreamCreditLow.code
+            fallback = Fallback(asked_model=asked.model_id, reason=reason)
         escrow = self._escrow(
             escrow_id,
             caller_id=caller_id,
@@ -139,7 +146,8 @@ class OpenEscrow:
         standing = await self._standing(failed.ask, failed.caller_id)
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
-        chain = self._choice.order(before.chain)
+        payable = self._account.payable(before.chain, failed.quote.ceiling_pusd)
+        chain = self._choice.order(payable)
         quote = self._quoting.anew(failed.quote, standing, now_ms=self._clock.now_ms())
         escrow = self._escrow(
             failed.continued_as,

@@ -12,6 +12,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
+from service.domain.completions import Model
 from service.domain.errors import UpstreamCreditLow, UpstreamRefused, UpstreamUnreachable
 from service.domain.escrow_record import Escrow, EscrowState
 from service.domain.ledger import Transition
@@ -65,6 +66,13 @@ class WatchAccount:
             async with asyncio.timeout(interval_s if self.account else 0):
                 await self._alarm.wait()
         await self.look()
+
+    def payable(self, models: tuple[Model, ...], ceiling_pusd: int) -> tuple[Model, ...]:
+        """Those that what is left will pay for; all of them when it pays for none."""
+        left_pusd = self.left_pusd
+        if left_pusd is None or left_pusd >= ceiling_pusd:
+            return models
+        return tuple(model for model in models if model.upstream != OPENROUTER) or models
 
     @contextlib.contextmanager
     def room(self, escrow: Escrow, upstream: str) -> Iterator[None]:

@@ -103,4 +103,5 @@ async def refresh_prices(service: Service) -> None:
     comparisons of costs start from. Raises the upstream's faults.
     """
     await service.costs.baseline()
+    service.catalogue.offer_own(service.settings.upstream.local.models)
     await service.catalogue.refresh()

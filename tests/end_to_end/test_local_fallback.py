@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from service.client import Budget, DevWallet, L402Auth
+from service.domain.errors import UpstreamUnreachable
 from service.domain.money import pusd_from_text
 from service.wiring.app import Running, running_service
 from service.wiring.loops import refresh_prices
@@ -90,7 +91,8 @@ def commands_of(folder: Path, url: str, **more: str) -> CommandLine:
 async def shop_of(commands: CommandLine, ollama: FakeOllama) -> AsyncIterator[Shop]:
     """The service of these settings, with its prices, and an agent with a budget."""
     async with running_service(read_settings(commands.environ)) as running:
-        await refresh_prices(running.service)
+        with contextlib.suppress(UpstreamUnreachable):
+            await refresh_prices(running.service)
         auth = L402Auth(
             wallet=DevWallet(running.play_wallet_url), budget=Budget(total_msat=1_000_000)
         )
@@ -180,4 +182,24 @@ async def test_books_stay_whole_without_the_setting(tmp_path: Path, ollama: Fake
         refused = await shop.buy(LOCAL)
         assert refused.status_code == httpx.codes.NOT_FOUND, refused.text
         assert (await shop.buy(PAID)).status_code == httpx.codes.OK
+        await shop.proven()
+
+
+async def test_sold_while_the_paid_upstream_is_away(tmp_path: Path, ollama: FakeOllama) -> None:
+    """After a restart without OpenRouter the local model is on offer; nothing else has a price."""
+    commands = commands_of(tmp_path, ollama.url)
+    async with shop_of(commands, ollama):
+        pass
+    with refused_address() as nowhere:
+        away = {
+            "COBOT_METER_UPSTREAM": "openrouter",
+            "COBOT_METER_UPSTREAM_URL": nowhere,
+            "OPENROUTER_API_KEY": "sk-or-v1-simulated",
+        }
+        async with shop_of(CommandLine({**commands.environ, **away}), ollama) as shop:
+            assert (await shop.buy(LOCAL)).status_code == httpx.codes.OK
+            refused = await shop.buy(PAID)
+            assert refused.status_code >= httpx.codes.INTERNAL_SERVER_ERROR, refused.text
+    async with shop_of(commands, ollama) as shop:
+        assert shop.earned_pusd > 0
         await shop.proven()

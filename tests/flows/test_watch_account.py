@@ -11,6 +11,7 @@ from service.domain.errors import UpstreamCreditLow, UpstreamUnreachable
 from service.domain.escrow_record import EscrowState
 from service.domain.upstream_accounts import UpstreamAccount
 from tests.fakes.upstream_outcomes import Completes, Refused, Unreachable
+from tests.flows.chains import LOCAL
 from tests.http_api.face_rig import FaceRig, ask_of, open_face
 
 RESERVE_PUSD = 100_000_000_000
@@ -61,6 +62,21 @@ async def test_the_smaller_of_limit_and_credit_decides(
         assert (await rig.ask()).error["code"] == "upstream_credit_low"
         with pytest.raises(UpstreamCreditLow):
             await rig.service.account.ping()
+
+
+async def test_what_costs_us_no_credit_is_run_instead(tmp_path: Path) -> None:
+    """A chain with a local model goes there at once, and says why; nothing is sent to the rest."""
+    async with open_face(tmp_path) as rig:
+        rig.upstream.offered = (*rig.upstream.offered, LOCAL)
+        await rig.service.catalogue.refresh()
+        await left(rig, 0)
+        asked = {**ask_of("Anybody?"), "models": [LOCAL.model_id]}
+        assert (await rig.ask(asked)).status == 402
+        assert rig.last.quote.model == LOCAL.model_id
+        fallback = rig.last.fallback
+        assert fallback is not None
+        assert (fallback.reason, fallback.continues) == ("upstream_credit_low", None)
+        assert rig.upstream.posts == 1
 
 
 async def test_what_is_not_known_refuses_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,154 @@
+"""A chain whose last link is a local model: the real adapter and meter, under every kill."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from service.adapters.upstreams.ollama_wire import GENERATION_PREFIX, MODEL_PREFIX
+from service.domain import accounts as chart
+from service.domain.completions import CompletionRequest, GenerationCost, UpstreamCompletion
+from service.domain.errors import CobotMeterError
+from service.domain.escrow_record import EscrowState
+from service.domain.money import pusd_from_text
+from service.domain.pricing import ModelPrice
+from service.flows.ask_completion import AnswerKind
+from service.ports.upstream import GenerationStarted
+from tests.adapters.upstreams.ollama_rig import MODEL, OllamaRig, ollama_rig
+from tests.fakes.books import Crash, Killed, Moment
+from tests.fakes.ollama_server import OllamaFault
+from tests.fakes.upstream import FakeUpstream
+from tests.fakes.upstream_outcomes import Outcome, Refused, Unknown, Unreachable
+from tests.flows.chains import FIRST, WASTED, chained, come_to, escrows
+from tests.flows.stories import Stage, end, hear, pay
+from tests.flows.test_crash_points import prove_sound, restart, staged
+
+
+class WithLocal(FakeUpstream):
+    """The upstream in memory, and beside it an Ollama on a socket, metered in a file."""
+
+    def __init__(self, rig: OllamaRig) -> None:
+        """What was metered counts as spent."""
+        super().__init__(models=(FIRST, MODEL))
+        self._rig = rig
+        self._local = rig.adapter()
+        self._metered_pusd = 0
+
+    async def complete(
+        self,
+        request: CompletionRequest,
+        *,
+        price_cap: ModelPrice,
+        on_started: GenerationStarted,
+        within_ms: int | None = None,
+    ) -> UpstreamCompletion:
+        if not request.model.startswith(MODEL_PREFIX):
+            return await super().complete(
+                request, price_cap=price_cap, on_started=on_started, within_ms=within_ms
+            )
+        try:
+            return await self._local.complete(
+                request, price_cap=price_cap, on_started=on_started, within_ms=within_ms
+            )
+        finally:
+            total_pusd = self._rig.meter.total_pusd
+            self.spent_pusd += total_pusd - self._metered_pusd
+            self._metered_pusd = total_pusd
+
+    async def generation_cost(self, generation_id: str) -> GenerationCost:
+        if generation_id.startswith(GENERATION_PREFIX):
+            return await self._local.generation_cost(generation_id)
+        return await super().generation_cost(generation_id)
+
+
+@contextlib.asynccontextmanager
+async def local_stage(folder: Path) -> AsyncIterator[tuple[Stage, OllamaRig]]:
+    """A service with one model of each upstream."""
+    await asyncio.to_thread(folder.mkdir, exist_ok=True)
+    async with ollama_rig(folder) as rig, staged(folder / "node") as stage:
+        stage.lasting.upstream = WithLocal(rig)
+        await restart(stage)
+        await stage.process.catalogue.refresh()
+        yield stage, rig
+
+
+@pytest.mark.parametrize(
+    ("outcome", "wasted"),
+    [(Unreachable(), "0"), (Refused(status=402), "0"), (Unknown(cost=WASTED), WASTED)],
+    ids=["away", "our credit is gone", "cut"],
+)
+async def test_the_last_link_answers(tmp_path: Path, outcome: Outcome, wasted: str) -> None:
+    """The caller reads and pays the local answer, at its tariff; what the other cost is ours."""
+    async with local_stage(tmp_path) as (stage, rig):
+        come_to(stage, first=outcome)
+        answer = await stage.process.asks.answer(chained(MODEL))
+        assert answer.escrow.quote.model == MODEL.model_id
+        assert answer.escrow.quote.prices == MODEL.price
+        assert answer.escrow.cost is not None
+        assert answer.escrow.cost.cost_pusd == rig.earned_pusd > 0
+        assert answer.escrow.cost.provider == "Ollama"
+        await pay()(stage)
+        await hear(stage)
+        proof = replace(chained(MODEL), proven_escrow_id=answer.escrow.escrow_id)
+        bought = await stage.process.asks.answer(proof)
+        assert bought.kind is AnswerKind.COMPLETION
+        await end(stage)
+        await prove_sound(stage)
+        ledger = stage.books.rows.ledger
+        assert ledger.of(chart.COST_FAILED).net == pusd_from_text(wasted)
+        assert stage.lasting.upstream.spent_pusd == pusd_from_text(wasted) + rig.earned_pusd
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OllamaFault.FAILS,
+        OllamaFault.CUT,
+        OllamaFault.CUT_AT_ONCE,
+        OllamaFault.NO_USAGE,
+        OllamaFault.ERROR_WITH_USAGE,
+        OllamaFault.MODEL_NOT_FOUND,
+    ],
+)
+async def test_no_link_answers(tmp_path: Path, fault: OllamaFault) -> None:
+    """When the last one breaks as well nobody is charged, and only the first has cost anything."""
+    async with local_stage(tmp_path) as (stage, rig):
+        come_to(stage, first=Unknown(cost=WASTED))
+        rig.other_side.faults.append(fault)
+        with pytest.raises(CobotMeterError):
+            await stage.process.asks.answer(chained(MODEL))
+        assert [one.state for one in escrows(stage)] == [EscrowState.FAILED] * 2
+        await end(stage)
+        await prove_sound(stage)
+        assert stage.lasting.upstream.spent_pusd == pusd_from_text(WASTED)
+        assert stage.books.rows.ledger.of(chart.COST_UNATTRIBUTED).net == 0
+
+
+@pytest.mark.parametrize("moment", list(Moment))
+async def test_a_kill_anywhere_leaves_sound_books(tmp_path: Path, moment: Moment) -> None:
+    """Killed at each commit: nothing runs twice, and what the meter holds is in the books."""
+    for number in range(10):
+        async with local_stage(tmp_path / f"{moment}-{number}") as (stage, rig):
+            come_to(stage, first=Unknown(cost=WASTED))
+            stage.process.mortal.crash = Crash(moment=moment, commits=number)
+            for _ in range(3):
+                try:
+                    await stage.process.asks.answer(chained(MODEL))
+                    await stage.process.runs.finish()
+                    await pay()(stage)
+                    await hear(stage)
+                except Killed:
+                    await restart(stage)
+                except CobotMeterError:
+                    break
+            if stage.process.mortal.dead:
+                await restart(stage)
+            stage.process.mortal.crash = None
+            await end(stage)
+            await prove_sound(stage)
+            assert rig.other_side.posts <= len(escrows(stage))
