@@ -156,7 +156,7 @@ async def _raw(shop: Shop, count: int, at_once: int) -> float:
             invoice = lnrpc.Invoice(
                 value_msat=AMOUNT_MSAT, r_preimage=secrets.token_bytes(32), memo="bare", expiry=600
             )
-            await services.lightning.AddInvoice(invoice, timeout=10)
+            await services.lightning.AddInvoice(invoice, timeout=10, metadata=services.metadata)
 
         await add(0)
         return await _per_s(add, count, at_once)
@@ -212,7 +212,9 @@ async def _released_ms(shop: Shop, size: Size) -> list[float]:
     told_s: dict[str, float] = {}
     released_s: dict[str, float] = {}
     async with asyncio.TaskGroup() as tasks, shop.network.bob.services() as services:
-        beside = services.lightning.SubscribeInvoices(lnrpc.InvoiceSubscription())
+        beside = services.lightning.SubscribeInvoices(
+            lnrpc.InvoiceSubscription(), metadata=services.metadata
+        )
 
         async def listen() -> None:
             async for event in beside:
