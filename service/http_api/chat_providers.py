@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from service.domain.endpoints import ProviderChoice
 from service.domain.errors import RequestInvalid
 from service.http_api.chat_fields import Field, check_object, is_flag, one_of, shown
 
@@ -63,6 +64,18 @@ def check_provider(value: object) -> dict[str, Any]:
     return provider
 
 
+def provider_choice(provider: Mapping[str, Any]) -> ProviderChoice | None:
+    """Whom the checked preferences name, None when nobody: then the listed price is the highest."""
+    only, order = _lowered(provider, "only"), _lowered(provider, "order")
+    if provider.get("allow_fallbacks") is False and order:
+        only = [name for name in order if not only or name in only]
+    if not only and not order:
+        return None
+    return ProviderChoice(
+        only=tuple(only), preferred=tuple(order), ignored=tuple(_lowered(provider, "ignore"))
+    )
+
+
 def _without_order(provider: dict[str, Any], only: list[str]) -> dict[str, Any]:
     """Nobody is to be asked first and nobody after: said on purpose, or by mistake."""
     if "order" in provider and not only:
@@ -72,7 +85,7 @@ def _without_order(provider: dict[str, Any], only: list[str]) -> dict[str, Any]:
     return provider
 
 
-def _lowered(provider: dict[str, Any], name: str) -> list[str]:
+def _lowered(provider: Mapping[str, Any], name: str) -> list[str]:
     names: list[str] = provider.get(name, [])
     return [each.lower() for each in names]
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from service.domain.endpoints import ProviderChoice
+from service.http_api.chat_providers import provider_choice
 from tests.http_api.test_chat_requests import forwarded, refused_field
 
 
@@ -42,3 +44,32 @@ def test_preferences_that_leave_nobody_are_refused(provider: dict[str, Any], par
 def test_preferences_that_leave_somebody_are_passed_on(provider: dict[str, Any]) -> None:
     """As they were written."""
     assert forwarded(provider=provider)["provider"] == provider
+
+
+@pytest.mark.parametrize(
+    ("provider", "choice"),
+    [
+        ({}, None),
+        ({"ignore": ["a"], "sort": "price"}, None),
+        ({"only": ["A"]}, ProviderChoice(only=("a",))),
+        (
+            {"order": ["A", "b"], "ignore": ["C"]},
+            ProviderChoice(preferred=("a", "b"), ignored=("c",)),
+        ),
+        (
+            {"order": ["a", "b"], "only": ["B"]},
+            ProviderChoice(only=("b",), preferred=("a", "b")),
+        ),
+        (
+            {"order": ["a", "b"], "allow_fallbacks": False},
+            ProviderChoice(only=("a", "b"), preferred=("a", "b")),
+        ),
+        (
+            {"order": ["a", "b"], "only": ["B"], "allow_fallbacks": False},
+            ProviderChoice(only=("b",), preferred=("a", "b")),
+        ),
+    ],
+)
+def test_whom_preferences_name(provider: dict[str, Any], choice: ProviderChoice | None) -> None:
+    """Those who alone may serve, and those who are asked first; nobody named is no choice."""
+    assert provider_choice(provider) == choice
