@@ -47,6 +47,43 @@ def test_preferences_that_leave_somebody_are_passed_on(provider: dict[str, Any])
 
 
 @pytest.mark.parametrize(
+    "provider",
+    [
+        {"sort": "exacto"},
+        {"sort": {"by": "price", "partition": "none"}},
+        {"preferred_max_latency": 2.5},
+        {"preferred_min_throughput": {"p50": 40, "p99": 10}},
+        {"max_price": {"prompt": 0.5, "completion": "2", "image": "0.001"}},
+        {"max_price": {}},
+    ],
+)
+def test_what_narrows_the_choice_is_passed_on(provider: dict[str, Any]) -> None:
+    """Every preference of OpenRouter's that cannot make a run dearer."""
+    assert forwarded(provider=provider)["provider"] == provider
+
+
+@pytest.mark.parametrize(
+    ("provider", "param"),
+    [
+        ({"sort": {"by": ["price"]}}, "provider.sort"),
+        ({"sort": {"by": "price", "partition": []}}, "provider.sort"),
+        ({"preferred_max_latency": 0}, "provider.preferred_max_latency"),
+        ({"preferred_max_latency": {"p42": 1}}, "provider.preferred_max_latency"),
+        ({"max_price": 1}, "provider.max_price"),
+        ({"max_price": {"prompt": -1}}, "provider.max_price"),
+        ({"max_price": {"prompt": "NaN"}}, "provider.max_price"),
+        ({"max_price": {"prompt": "01"}}, "provider.max_price"),
+        ({"max_price": {"prompt": "1" * 41}}, "provider.max_price"),
+        ({"max_price": {"prompt": True}}, "provider.max_price"),
+        ({"max_price": {"tokens": 1}}, "provider.max_price"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(provider: dict[str, Any], param: str) -> None:
+    """With the field to change, before anything is reserved."""
+    assert refused_field(provider=provider).param == param
+
+
+@pytest.mark.parametrize(
     ("provider", "choice"),
     [
         ({}, None),
