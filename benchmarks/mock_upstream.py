@@ -113,6 +113,8 @@ class Answers:
             case b"/api/v1/key":
                 spent = COST_USD * self.completions
                 return _ok(b'{"data":{"usage":%b,"byok_usage":0}}' % str(spent).encode())
+            case b"/api/v1/credits":  # for management keys only
+                return b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n"
             case b"/count":
                 counts = {"completions": self.completions, "lookups": self.lookups}
                 return _ok(orjson.dumps(counts))

@@ -47,6 +47,7 @@ RATE_BAR = 0.85
 RELEASE_BAR_MS = 50
 PAYING_AT_ONCE = 4
 AMOUNT_MSAT = 5_000
+MAX_TOKENS = 1_000  # the ceiling is over what the mock upstream charges
 MS = 1_000
 Work = Callable[[int], Awaitable[object]]
 
@@ -156,7 +157,7 @@ async def _raw(shop: Shop, count: int, at_once: int) -> float:
             invoice = lnrpc.Invoice(
                 value_msat=AMOUNT_MSAT, r_preimage=secrets.token_bytes(32), memo="bare", expiry=600
             )
-            await services.lightning.AddInvoice(invoice, timeout=10)
+            await services.lightning.AddInvoice(invoice, timeout=10, metadata=services.metadata)
 
         await add(0)
         return await _per_s(add, count, at_once)
@@ -194,10 +195,10 @@ async def _costed(shop: Shop, count: int) -> list[str]:
 def _ask() -> Ask:
     text = secrets.token_hex(16)
     message = {"role": "user", "content": text}
-    body = orjson.dumps({"model": MODEL, "messages": [message], "max_tokens": 100})
+    body = orjson.dumps({"model": MODEL, "messages": [message], "max_tokens": MAX_TOKENS})
     return Ask(
         request=CompletionRequest(
-            body=body, model=MODEL, max_tokens=100, prompt_bytes=len(body), message_count=1
+            body=body, model=MODEL, max_tokens=MAX_TOKENS, prompt_bytes=len(body), message_count=1
         ),
         request_sha256=text * 2,
         method="POST",
@@ -212,7 +213,9 @@ async def _released_ms(shop: Shop, size: Size) -> list[float]:
     told_s: dict[str, float] = {}
     released_s: dict[str, float] = {}
     async with asyncio.TaskGroup() as tasks, shop.network.bob.services() as services:
-        beside = services.lightning.SubscribeInvoices(lnrpc.InvoiceSubscription())
+        beside = services.lightning.SubscribeInvoices(
+            lnrpc.InvoiceSubscription(), metadata=services.metadata
+        )
 
         async def listen() -> None:
             async for event in beside:

@@ -33,39 +33,42 @@ OPTIONS = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The services of one lnd over one connection."""
+    """The services of one lnd over one connection, and the metadata that calls to them carry.
+
+    Not call credentials: gRPC asks Python for those from threads of its own, and when the last
+    connection closes meanwhile, both wait for each other for ever (grpc #42247).
+    """
 
     lightning: Any
     router: Any
     invoices: Any
     state: Any
     unlocker: Any
+    metadata: tuple[tuple[str, str], ...]
 
 
 @asynccontextmanager
 async def connected(
     address: str, *, tls_cert_path: Path, macaroon_path: Path | None = None
 ) -> AsyncIterator[Services]:
-    """Connect; without a macaroon only the state and the unlocker answer."""
-    credentials = _credentials(tls_cert_path, macaroon_path)
-    async with grpc.aio.secure_channel(address, credentials, OPTIONS) as channel:
+    """Connect; without a macaroon only the state and the unlocker answer.
+
+    Raises OSError when a file is not there yet.
+    """
+    trust, metadata = _read(tls_cert_path, macaroon_path)
+    async with grpc.aio.secure_channel(address, trust, OPTIONS) as channel:
         yield Services(
             lightning=lnd_stubs("lightning_pb2_grpc").LightningStub(channel),
             router=lnd_stubs("router_pb2_grpc").RouterStub(channel),
             invoices=lnd_stubs("invoices_pb2_grpc").InvoicesStub(channel),
             state=lnd_stubs("stateservice_pb2_grpc").StateStub(channel),
             unlocker=lnd_stubs("walletunlocker_pb2_grpc").WalletUnlockerStub(channel),
+            metadata=metadata,
         )
 
 
-def _credentials(tls_cert_path: Path, macaroon_path: Path | None) -> grpc.ChannelCredentials:
-    """Raises OSError when a file is not there yet."""
-    encrypted = grpc.ssl_channel_credentials(tls_cert_path.read_bytes())
-    if macaroon_path is None:
-        return encrypted
-    macaroon = macaroon_path.read_bytes().hex()
-
-    def add(_context: object, callback: Any) -> None:  # noqa: ANN401 - gRPC's own
-        callback((("macaroon", macaroon),), None)
-
-    return grpc.composite_channel_credentials(encrypted, grpc.metadata_call_credentials(add))
+def _read(
+    tls_cert_path: Path, macaroon_path: Path | None
+) -> tuple[grpc.ChannelCredentials, tuple[tuple[str, str], ...]]:
+    trust = grpc.ssl_channel_credentials(tls_cert_path.read_bytes())
+    return trust, (("macaroon", macaroon_path.read_bytes().hex()),) if macaroon_path else ()

@@ -14,7 +14,6 @@ import grpc
 
 from deploy.regtest.binaries import Binaries
 from deploy.regtest.connection import (
-    CALL_TIMEOUT_S,
     Services,
     connected,
     staterpc,
@@ -26,6 +25,7 @@ from deploy.regtest.processes import HOST, Process
 from deploy.regtest.waiting import until
 
 WALLET_SECRET = b"regtest-wallet"
+WALLET_TIMEOUT_S = 60.0  # three wallets are stretched at once, and beside them whatever else runs
 NEW, LOCKED, SERVER_ACTIVE = "NON_EXISTING", "LOCKED", "SERVER_ACTIVE"
 
 # Quick on purpose: a test network need not be gentle to its peers.
@@ -101,7 +101,7 @@ class Node(NodeCalls):
         """Give the wallet its password; `until_ready` waits for the rest."""
         request = unlockrpc.UnlockWalletRequest(wallet_password=WALLET_SECRET)
         async with self._without_macaroon() as services:
-            await services.unlocker.UnlockWallet(request, timeout=CALL_TIMEOUT_S)
+            await services.unlocker.UnlockWallet(request, timeout=WALLET_TIMEOUT_S)
 
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL after 10 s: lnd waits long for clients that stay connected."""
@@ -163,10 +163,10 @@ class Node(NodeCalls):
             )
             if not self._master_key:
                 seed = await services.unlocker.GenSeed(
-                    unlockrpc.GenSeedRequest(), timeout=CALL_TIMEOUT_S
+                    unlockrpc.GenSeedRequest(), timeout=WALLET_TIMEOUT_S
                 )
                 request.cipher_seed_mnemonic.extend(seed.cipher_seed_mnemonic)
-            await services.unlocker.InitWallet(request, timeout=CALL_TIMEOUT_S)
+            await services.unlocker.InitWallet(request, timeout=WALLET_TIMEOUT_S)
 
     async def _state(self) -> str:
         """What GetState says, and nothing while nobody answers."""

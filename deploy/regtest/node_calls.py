@@ -173,7 +173,9 @@ class NodeCalls:
         )
         try:
             async with self.services() as services, asyncio.timeout(PAY_TIMEOUT_S + 10):
-                return await _end_of(services.router.SendPaymentV2(request))
+                return await _end_of(
+                    services.router.SendPaymentV2(request, metadata=services.metadata)
+                )
         except grpc.aio.AioRpcError as fault:
             return Payment(succeeded=False, failure=str(fault.details()))
 
@@ -181,7 +183,12 @@ class NodeCalls:
         try:
             async with self.services() as services:
                 call = getattr(services.lightning, method)
-                return await call(request, timeout=CALL_TIMEOUT_S, wait_for_ready=True)
+                return await call(
+                    request,
+                    timeout=CALL_TIMEOUT_S,
+                    wait_for_ready=True,
+                    metadata=services.metadata,
+                )
         except (grpc.aio.AioRpcError, OSError) as fault:
             said = fault.details() if isinstance(fault, grpc.aio.AioRpcError) else fault
             raise NodeFault(f"{self.name} refused {method}: {said}") from fault

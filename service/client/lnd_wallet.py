@@ -129,12 +129,12 @@ class LndWallet:
             message = f"LND does not say what became of {payment_hash}"
             raise PaymentUnknown(message, payment_hash=payment_hash) from fault
 
-    async def _known_before(self, router: Any, payment_hash: str) -> bool:  # noqa: ANN401
+    async def _known_before(self, router: _Router, payment_hash: str) -> bool:
         """Whether LND has paid it, or is about to. Raises PaymentFailed: nothing was sent yet."""
         request = routerrpc.TrackPaymentRequest(payment_hash=bytes.fromhex(payment_hash))
         try:
             async with asyncio.timeout(_REACH_S):
-                said = await _first_word(router.TrackPaymentV2(request))
+                said = await _first_word(router.track(request))
         except TimeoutError as fault:
             raise PaymentFailed(f"LND at {self._address} does not answer") from fault
         except _NoWord as fault:
@@ -143,11 +143,11 @@ class LndWallet:
             raise PaymentFailed(f"LND at {self._address} refuses: {fault}") from fault
         return bool(said.status != lnrpc.Payment.FAILED)
 
-    async def _paid(self, router: Any, request: Any, payment_hash: str) -> Payment:  # noqa: ANN401
+    async def _paid(self, router: _Router, request: Any, payment_hash: str) -> Payment:  # noqa: ANN401
         """Send it, and ask after it for as long as it takes. Raises PaymentFailed."""
         while True:
             try:
-                return _payment(await _first_word(router.SendPaymentV2(request)))
+                return _payment(await _first_word(router.send(request)))
             except _NoWord as fault:
                 refusal = "" if fault.code in _LOST else str(fault)
             found = await self._tracked_in_the_end(router, payment_hash)
@@ -157,7 +157,7 @@ class LndWallet:
                 raise PaymentFailed(f"LND refuses to pay: {refusal}")
             await asyncio.sleep(_ASK_AGAIN_S)
 
-    async def _tracked_in_the_end(self, router: Any, payment_hash: str) -> Payment | None:  # noqa: ANN401
+    async def _tracked_in_the_end(self, router: _Router, payment_hash: str) -> Payment | None:
         """The payment once it has ended, None when LND has never heard of it.
 
         Asks through restarts of LND; the caller bounds the time. Raises PaymentFailed.
@@ -167,30 +167,45 @@ class LndWallet:
         )
         while True:
             try:
-                return _payment(await _first_word(router.TrackPaymentV2(request)))
+                return _payment(await _first_word(router.track(request)))
             except _NoWord as fault:
                 if fault.code is grpc.StatusCode.NOT_FOUND:
                     return None
             await asyncio.sleep(_ASK_AGAIN_S)
 
     @asynccontextmanager
-    async def _router(self) -> AsyncIterator[Any]:
+    async def _router(self) -> AsyncIterator[_Router]:
         """A connection for one payment. Raises _FilesMissing."""
         certificate, macaroon = await asyncio.to_thread(self._read_files)
-        credentials = grpc.composite_channel_credentials(
-            grpc.ssl_channel_credentials(certificate),
-            grpc.metadata_call_credentials(
-                lambda _, add: add((("macaroon", macaroon.hex()),), None)
-            ),
-        )
-        async with grpc.aio.secure_channel(self._address, credentials, _OPTIONS) as channel:
-            yield router_services.RouterStub(channel)
+        trust = grpc.ssl_channel_credentials(certificate)
+        async with grpc.aio.secure_channel(self._address, trust, _OPTIONS) as channel:
+            yield _Router(router_services.RouterStub(channel), macaroon)
 
     def _read_files(self) -> tuple[bytes, bytes]:
         try:
             return self._tls_cert_path.read_bytes(), self._macaroon_path.read_bytes()
         except OSError as fault:
             raise _FilesMissing(f"cannot read {fault.filename}: {fault.strerror}") from fault
+
+
+class _Router:
+    """LND's payments over one connection, with the macaroon in the metadata of every call.
+
+    Not in call credentials: gRPC asks Python for those from threads of its own, and when the last
+    connection closes meanwhile, both wait for each other for ever (grpc #42247).
+    """
+
+    def __init__(self, stub: Any, macaroon: bytes) -> None:  # noqa: ANN401 - gRPC ships no types
+        self._stub = stub
+        self._metadata = (("macaroon", macaroon.hex()),)
+
+    def send(self, request: Any) -> Any:  # noqa: ANN401
+        """Begin to pay, and listen."""
+        return self._stub.SendPaymentV2(request, metadata=self._metadata)
+
+    def track(self, request: Any) -> Any:  # noqa: ANN401
+        """Listen to what becomes of a payment."""
+        return self._stub.TrackPaymentV2(request, metadata=self._metadata)
 
 
 async def _first_word(updates: Any) -> Any:  # noqa: ANN401 - gRPC ships no types

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from service.domain.endpoints import Endpoint, ProviderChoice
 from service.domain.errors import RequestInvalid
 from service.domain.pricing import ImagePrice, ModelPrice
 from service.domain.quotes import MaxCost, QuotedTerms
@@ -23,7 +25,8 @@ class CompletionRequest:
     ceiling, and `stream` is how the caller wants to read the answer: both are settled when the
     escrow opens. `caller_tag` is a stable hash that names the caller upstream. `fallback_models`
     are asked one after the other when `model` fails. `max_cost` is the caller's own cap, `quoted`
-    what it was told before. `image_count` images are in the messages.
+    what it was told before. `image_count` images are in the messages. `providers` is None unless
+    the caller names some.
     """
 
     body: bytes
@@ -37,6 +40,7 @@ class CompletionRequest:
     max_cost: MaxCost | None = None
     quoted: QuotedTerms | None = None
     image_count: int = 0
+    providers: ProviderChoice | None = None
 
     @property
     def model_chain(self) -> tuple[str, ...]:
@@ -144,3 +148,22 @@ def price_with_images(request: CompletionRequest, model: Model) -> ModelPrice:
         request.image_count, model.price, context_length=model.context_length
     )
     return replace(model.price, request_pusd=model.price.request_pusd + images_pusd)
+
+
+def priced_for(model: Model, choice: ProviderChoice, endpoints: Iterable[Endpoint]) -> Model:
+    """The model at the dearest price of those who may serve: whom the choice names.
+
+    Unless it names them as the only ones, anybody at the listed price may serve as well. The listed
+    price stands when nobody is meant: the upstream knows its providers best, and refuses uncharged.
+    """
+    meant = choice.meant(endpoints)
+    if not meant:
+        return model
+    prices = [endpoint.price for endpoint in meant]
+    images = [endpoint.image_price for endpoint in meant if endpoint.image_price is not None]
+    if not choice.only:
+        prices.append(model.price)
+    image_price = model.image_price
+    if image_price is not None:
+        image_price = ImagePrice.dearest((image_price, *images))
+    return replace(model, price=ModelPrice.dearest(prices), image_price=image_price)

@@ -7,6 +7,7 @@ can be promised: what goes beyond is the operator's.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from service.domain.money import (
@@ -35,6 +36,18 @@ class ModelPrice:
     cache_write_pusd: int = 0
     reasoning_pusd: int = 0
 
+    @classmethod
+    def dearest(cls, prices: Iterable[ModelPrice]) -> ModelPrice:
+        """The highest of each unit price; there must be one at least."""
+        each = tuple(prices)
+        return cls(
+            prompt_pusd=max(price.prompt_pusd for price in each),
+            completion_pusd=max(price.completion_pusd for price in each),
+            request_pusd=max(price.request_pusd for price in each),
+            cache_write_pusd=max(price.cache_write_pusd for price in each),
+            reasoning_pusd=max(price.reasoning_pusd for price in each),
+        )
+
     @property
     def free(self) -> bool:
         """Whether a cost of zero is a fact rather than an unknown."""
@@ -47,6 +60,15 @@ class ImagePrice:
 
     image_pusd: int
     token_pusd: int = 0
+
+    @classmethod
+    def dearest(cls, prices: Iterable[ImagePrice]) -> ImagePrice:
+        """The highest of both; there must be one at least."""
+        each = tuple(prices)
+        return cls(
+            image_pusd=max(price.image_pusd for price in each),
+            token_pusd=max(price.token_pusd for price in each),
+        )
 
     def ceiling_pusd(self, images: int, price: ModelPrice, *, context_length: int) -> int:
         """The most that so many images add to the cost of a prompt."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.domain.completions import Model
 from service.domain.errors import DependencyFault, ModelNotOffered
+from service.flows.offer_endpoints import EndpointOffers
 from service.ports.clock import Clock
 from service.ports.upstream import Upstream
 
@@ -18,6 +19,7 @@ class ModelCatalogue:
         self._upstream = upstream
         self._clock = clock
         self._allowed = allowed
+        self.endpoints = EndpointOffers(upstream=upstream, clock=clock)
         self._models: dict[str, Model] = {}
         self._own: dict[str, Model] = {}
         self.refreshed_at_ms: int | None = None

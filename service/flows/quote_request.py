@@ -14,9 +14,11 @@ from service.domain.completions import (
     CompletionRequest,
     Model,
     price_with_images,
+    priced_for,
     refuse_over_context,
     tokens_allowed,
 )
+from service.domain.endpoints import ProviderChoice
 from service.domain.errors import CeilingOverCap, ModelNotOffered, RequestInvalid
 from service.domain.escrow_record import Quote
 from service.domain.money import AMOUNT_MAX, ExchangeRate
@@ -84,6 +86,8 @@ class QuoteRequest:
         if request.quoted is not None:
             return _as_quoted(request.quoted, models, request.max_cost)
         max_tokens = min(tokens_allowed(request.max_tokens, model) for model in models)
+        if request.providers is not None:
+            models = await self._served(models, request.providers)
         prices = tuple(price_with_images(request, model) for model in models)
         for model in models:
             refuse_over_context(request, model, max_tokens=max_tokens)
@@ -104,6 +108,15 @@ class QuoteRequest:
         ceiling = ceiling_of(max_tokens)
         _refuse_unbookable(ceiling)
         return Offer(models=models, max_tokens=max_tokens, ceiling=ceiling, rate=rate)
+
+    async def _served(self, models: tuple[Model, ...], choice: ProviderChoice) -> tuple[Model, ...]:
+        """The models at the prices of the providers that the caller wants."""
+        return tuple(
+            [
+                priced_for(model, choice, await self._catalogue.endpoints.of(model))
+                for model in models
+            ]
+        )
 
     def quote(self, offer: Offer, standing: CallerStanding, *, now_ms: int) -> Quote:
         """The quote of the first model, under the ceiling of all of them.

@@ -21,6 +21,7 @@ METADATA_PAIRS_MAX = 16
 METADATA_KEY_MAX = 64
 METADATA_VALUE_MAX = 512
 USER_CHARS_MAX = 512
+ID_CHARS_MAX = 256
 
 Check = Callable[[Any], bool]
 
@@ -54,6 +55,11 @@ def is_int(value: object, low: int, high: int) -> bool:
     return type(value) is int and low <= value <= high
 
 
+def is_positive(value: object) -> bool:
+    """A number over zero, and none too large to be meant."""
+    return _number(0, TOKENS_MAX)(value) and value != 0
+
+
 def _number(low: float, high: float) -> Check:
     def fits(value: object) -> bool:
         return type(value) in {int, float} and low <= value <= high  # type: ignore[operator]
@@ -73,6 +79,10 @@ def is_flag(value: object) -> bool:
 def one_of(*words: str) -> Check:
     """One of these words, as they are written."""
     return lambda value: isinstance(value, str) and value in words
+
+
+def _text(chars_max: int) -> Check:
+    return lambda value: isinstance(value, str) and len(value) <= chars_max
 
 
 def _stop(value: object) -> bool:
@@ -104,6 +114,15 @@ def _metadata(value: object) -> bool:
     )
 
 
+def _cache_control(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() <= {"type", "ttl"}
+        and one_of("ephemeral")(value.get("type"))
+        and one_of("5m", "1h")(value.get("ttl", "5m"))
+    )
+
+
 FIELDS: Mapping[str, Field] = {
     "temperature": Field(_number(0, 2), "a number from 0 to 2"),
     "top_p": Field(_number(0, 1), "a number from 0 to 1"),
@@ -119,12 +138,16 @@ FIELDS: Mapping[str, Field] = {
     "top_logprobs": Field(_integer(0, 20), "a whole number from 0 to 20"),
     "logit_bias": Field(_logit_bias, "an object of numbers from -100 to 100 by token id"),
     "parallel_tool_calls": Field(is_flag, "true or false"),
+    "structured_outputs": Field(is_flag, "true or false"),
+    "include_reasoning": Field(is_flag, "true or false"),
+    "session_id": Field(_text(ID_CHARS_MAX), f"a text of at most {ID_CHARS_MAX} characters"),
+    "prompt_cache_key": Field(_text(ID_CHARS_MAX), f"a text of at most {ID_CHARS_MAX} characters"),
+    # Every write to a cache is in the ceiling, at its dearest.
+    "cache_control": Field(_cache_control, 'an object such as {"type": "ephemeral"}'),
     "verbosity": Field(one_of("low", "medium", "high"), "low, medium or high"),
     # Checked, and not told to the upstream: it is given a tag of ours, and bills no tier of choice.
     "user": Field(
-        lambda value: isinstance(value, str) and len(value) <= USER_CHARS_MAX,
-        f"a text of at most {USER_CHARS_MAX} characters",
-        forwarded=False,
+        _text(USER_CHARS_MAX), f"a text of at most {USER_CHARS_MAX} characters", forwarded=False
     ),
     "metadata": Field(
         _metadata, f"an object of at most {METADATA_PAIRS_MAX} short texts", forwarded=False

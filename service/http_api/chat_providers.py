@@ -6,11 +6,13 @@ providers there are, prices or HTTP.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from service.domain.endpoints import ProviderChoice
 from service.domain.errors import RequestInvalid
-from service.http_api.chat_fields import Field, check_object, is_flag, one_of, shown
+from service.http_api.chat_fields import Field, check_object, is_flag, is_positive, one_of, shown
 
 NAMES_MAX = 64
 NAME_CHARS_MAX = 200
@@ -24,9 +26,37 @@ def _names(value: object) -> bool:
     )
 
 
-_LIST_OF_NAMES = "a list of names"
+def _price(value: object) -> bool:
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return False
+    text = str(value)
+    return len(text) <= PRICE_CHARS_MAX and bool(_PRICE.fullmatch(text))
 
-# OpenRouter's routing preferences that only narrow the choice; price and parameters are ours.
+
+def _most(value: object) -> bool:
+    """A number, or one for each of OpenRouter's percentiles."""
+    each = value if isinstance(value, dict) else {"p50": value}
+    return each.keys() <= _PERCENTILES and all(map(is_positive, each.values()))
+
+
+def _sort(value: object) -> bool:
+    if isinstance(value, dict):
+        return (
+            value.keys() <= {"by", "partition"}
+            and _SORTS(value.get("by"))
+            and one_of("model", "none")(value.get("partition", "none"))
+        )
+    return _SORTS(value)
+
+
+PRICE_CHARS_MAX = 40
+_PRICE = re.compile(r"(0|[1-9]\d*)(\.\d+)?(e[+-]?\d{1,2})?", re.ASCII | re.IGNORECASE)
+_PERCENTILES = frozenset({"p50", "p75", "p90", "p99"})
+_SORTS = one_of("price", "throughput", "latency", "exacto")
+_LIST_OF_NAMES = "a list of names"
+_PRICED = ("prompt", "completion", "request", "image")
+
+# OpenRouter's routing preferences that only narrow the choice; parameters are ours to demand.
 PROVIDER_FIELDS: Mapping[str, Field] = {
     "order": Field(_names, _LIST_OF_NAMES),
     "only": Field(_names, _LIST_OF_NAMES),
@@ -36,7 +66,18 @@ PROVIDER_FIELDS: Mapping[str, Field] = {
     "data_collection": Field(one_of("allow", "deny"), "allow or deny"),
     "zdr": Field(is_flag, "true or false"),
     "enforce_distillable_text": Field(is_flag, "true or false"),
-    "sort": Field(one_of("price", "throughput", "latency"), "price, throughput or latency"),
+    "sort": Field(_sort, "price, throughput, latency or exacto"),
+    "preferred_max_latency": Field(_most, "a number of seconds"),
+    "preferred_min_throughput": Field(_most, "a number of tokens a second"),
+    # Where it is lower than what was quoted, it holds; where it is higher, the quote does.
+    "max_price": Field(
+        lambda value: (
+            isinstance(value, dict)
+            and value.keys() <= set(_PRICED)
+            and all(map(_price, value.values()))
+        ),
+        f"USD for a million tokens (or for each), by {', '.join(_PRICED)}",
+    ),
 }
 
 
@@ -63,6 +104,18 @@ def check_provider(value: object) -> dict[str, Any]:
     return provider
 
 
+def provider_choice(provider: Mapping[str, Any]) -> ProviderChoice | None:
+    """Whom the checked preferences name, None when nobody: then the listed price is the highest."""
+    only, order = _lowered(provider, "only"), _lowered(provider, "order")
+    if provider.get("allow_fallbacks") is False and order:
+        only = [name for name in order if not only or name in only]
+    if not only and not order:
+        return None
+    return ProviderChoice(
+        only=tuple(only), preferred=tuple(order), ignored=tuple(_lowered(provider, "ignore"))
+    )
+
+
 def _without_order(provider: dict[str, Any], only: list[str]) -> dict[str, Any]:
     """Nobody is to be asked first and nobody after: said on purpose, or by mistake."""
     if "order" in provider and not only:
@@ -72,7 +125,7 @@ def _without_order(provider: dict[str, Any], only: list[str]) -> dict[str, Any]:
     return provider
 
 
-def _lowered(provider: dict[str, Any], name: str) -> list[str]:
+def _lowered(provider: Mapping[str, Any], name: str) -> list[str]:
     names: list[str] = provider.get(name, [])
     return [each.lower() for each in names]
 

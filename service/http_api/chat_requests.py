@@ -27,7 +27,7 @@ from service.http_api.chat_fields import (
 )
 from service.http_api.chat_images import count_images
 from service.http_api.chat_messages import check_messages
-from service.http_api.chat_providers import check_provider
+from service.http_api.chat_providers import check_provider, provider_choice
 from service.http_api.chat_tools import check_tools
 
 MODEL_CHARS_MAX = 200
@@ -75,8 +75,10 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     reasoning = _reasoning(document, max_tokens or DEFAULT_MAX_TOKENS)
     if reasoning:
         fields["reasoning"] = reasoning
+    providers = None
     if document.get("provider") is not None:
         fields["provider"] = check_provider(document["provider"])
+        providers = provider_choice(fields["provider"])
     model, *others = _models(document)
     fields = {"model": model, "messages": orjson.Fragment(messages), **fields}
     return ChatRequest(
@@ -91,6 +93,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
             stream=document.get("stream") is True,
             fallback_models=tuple(others),
             image_count=image_count,
+            providers=providers,
         ),
         include_usage=_include_usage(document.get("stream_options")),
     )

@@ -10,8 +10,15 @@ from typing import Any
 import orjson
 
 from service.domain.completions import Model
+from service.domain.endpoints import Endpoint
 from service.domain.money import ExchangeRate, usd_text
-from service.domain.pricing import PriceTerms, unit_price_msat_text, unit_price_pusd
+from service.domain.pricing import (
+    ImagePrice,
+    ModelPrice,
+    PriceTerms,
+    unit_price_msat_text,
+    unit_price_pusd,
+)
 
 PROVIDER = "cobot-meter"
 TAG = "cobot"
@@ -42,7 +49,27 @@ _UNMEASURED = (
 
 def model_document(model: Model, rate: ExchangeRate, terms: PriceTerms) -> dict[str, Any]:
     """One row of the list: prices per token in USD, and in `cobot` in msat per million."""
-    price = model.price
+    return {
+        "object": "model",
+        **_UNSAID,
+        "canonical_slug": model.model_id,
+        **orjson.loads(model.document),
+        "links": {"details": f"/v1/models/{model.model_id}/endpoints"},
+        **_priced(model.price, model.image_price, rate, terms),
+    }
+
+
+def endpoint_document(endpoint: Endpoint, rate: ExchangeRate, terms: PriceTerms) -> dict[str, Any]:
+    """What the upstream says of one who serves a model, at our prices."""
+    return {
+        **orjson.loads(endpoint.document),
+        **_priced(endpoint.price, endpoint.image_price, rate, terms),
+    }
+
+
+def _priced(
+    price: ModelPrice, image_price: ImagePrice | None, rate: ExchangeRate, terms: PriceTerms
+) -> dict[str, Any]:
     usd = {
         "prompt": price.prompt_pusd,
         "completion": price.completion_pusd,
@@ -51,14 +78,9 @@ def model_document(model: Model, rate: ExchangeRate, terms: PriceTerms) -> dict[
         "internal_reasoning": price.reasoning_pusd,
     }
     said = {name: pusd for name, pusd in usd.items() if pusd or name in _ALWAYS}
-    if model.image_price is not None:
-        said |= {"image": model.image_price.image_pusd, "image_token": model.image_price.token_pusd}
+    if image_price is not None:
+        said |= {"image": image_price.image_pusd, "image_token": image_price.token_pusd}
     return {
-        "object": "model",
-        **_UNSAID,
-        "canonical_slug": model.model_id,
-        **orjson.loads(model.document),
-        "links": {"details": f"/v1/models/{model.model_id}/endpoints"},
         "pricing": {name: usd_text(unit_price_pusd(pusd, terms)) for name, pusd in said.items()},
         "cobot": {
             f"{name}_msat_per_million": int(unit_price_msat_text(pusd, rate, terms))
@@ -67,43 +89,46 @@ def model_document(model: Model, rate: ExchangeRate, terms: PriceTerms) -> dict[
     }
 
 
-def endpoints_document(model: Model, row: dict[str, Any]) -> dict[str, Any]:
-    """The model with its one endpoint, which is ours: whoever serves it, it costs no more."""
-    name = row.get("name") or model.model_id
+def endpoints_document(
+    model: Model, row: dict[str, Any], served: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The model with who serves it, or where nobody says so with one endpoint, which is ours."""
     architecture = row.get("architecture")
+    ours = _our_endpoint(model, row)
     return {
         "id": model.model_id,
-        "name": name,
+        "name": ours["model_name"],
         "created": row.get("created") or 0,
         "description": row.get("description") or "",
         "architecture": {
             **_UNKNOWN_ARCHITECTURE,
             **(architecture if isinstance(architecture, dict) else {}),
         },
-        "endpoints": [
-            {
-                "name": f"{PROVIDER} | {model.model_id}",
-                "model_id": model.model_id,
-                "model_name": name,
-                "provider_name": PROVIDER,
-                "tag": TAG,
-                "quantization": None,
-                "service_tier": None,
-                "context_length": model.context_length,
-                "max_completion_tokens": model.max_completion_tokens,
-                "max_prompt_tokens": None,
-                "pricing": row["pricing"],
-                "supported_parameters": row["supported_parameters"],
-                "native_tools": {},
-                "supports_tool_choice": dict.fromkeys(
-                    ("auto", "function", "none", "required"),
-                    "tools" in row["supported_parameters"],
-                ),
-                "supports_implicit_caching": False,
-                "supports_diarization": False,
-                "status": 0,
-                **dict.fromkeys(_UNMEASURED),
-                "cobot": row["cobot"],
-            }
-        ],
+        "endpoints": [{**ours, **said} for said in served] or [ours],
+    }
+
+
+def _our_endpoint(model: Model, row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": f"{PROVIDER} | {model.model_id}",
+        "model_id": model.model_id,
+        "model_name": row.get("name") or model.model_id,
+        "provider_name": PROVIDER,
+        "tag": TAG,
+        "quantization": None,
+        "service_tier": None,
+        "context_length": model.context_length,
+        "max_completion_tokens": model.max_completion_tokens,
+        "max_prompt_tokens": None,
+        "pricing": row["pricing"],
+        "supported_parameters": row["supported_parameters"],
+        "native_tools": {},
+        "supports_tool_choice": dict.fromkeys(
+            ("auto", "function", "none", "required"), "tools" in row["supported_parameters"]
+        ),
+        "supports_implicit_caching": False,
+        "supports_diarization": False,
+        "status": 0,
+        **dict.fromkeys(_UNMEASURED),
+        "cobot": row["cobot"],
     }

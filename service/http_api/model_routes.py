@@ -10,7 +10,7 @@ from service.domain.errors import DependencyFault
 from service.domain.money import ExchangeRate, btc_usd_text
 from service.http_api.asgi_io import HttpRequest
 from service.http_api.face_parts import FaceParts
-from service.http_api.model_documents import endpoints_document, model_document
+from service.http_api.model_documents import endpoint_document, endpoints_document, model_document
 from service.http_api.plain_answers import Header, PlainAnswer, json_answer
 
 MODELS_PATH = "/v1/models"
@@ -37,10 +37,13 @@ class ModelRoutes:
         return json_answer(OK, {"data": row}, (_CACHED,))
 
     async def endpoints(self, request: HttpRequest) -> PlainAnswer:
-        """What may serve one model: here it is our offer. Raises as `model`."""
+        """Who may serve one model, at our prices. Raises as `model`."""
         model, rate = self._named(request.path, before="/v1/models/", after="/endpoints")
-        row = model_document(model, rate, self._parts.price_terms)
-        return json_answer(OK, {"data": endpoints_document(model, row)}, (_CACHED,))
+        terms = self._parts.price_terms
+        row = model_document(model, rate, terms)
+        served = await self._parts.catalogue.endpoints.of(model)
+        rows = [endpoint_document(endpoint, rate, terms) for endpoint in served]
+        return json_answer(OK, {"data": endpoints_document(model, row, rows)}, (_CACHED,))
 
     def _named(self, path: str, *, before: str, after: str) -> tuple[Model, ExchangeRate]:
         model_id = path.removeprefix(before).removesuffix(after)

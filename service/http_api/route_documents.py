@@ -242,7 +242,7 @@ MODEL = RouteDocument(
 ENDPOINTS = RouteDocument(
     summary="What may serve a model: our own offer, as one endpoint.",
     responses={
-        200: _answered("OpenRouter's `data.endpoints`; the prices are the most it costs."),
+        200: _answered("OpenRouter's `data.endpoints`: who serves it, at our prices."),
         404: _failed("No such model."),
         **_BROKEN,
     },

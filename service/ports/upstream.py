@@ -11,6 +11,7 @@ from service.domain.completions import (
     Model,
     UpstreamCompletion,
 )
+from service.domain.endpoints import Endpoint
 from service.domain.pricing import ModelPrice
 from service.domain.upstream_accounts import UpstreamAccount
 
@@ -47,6 +48,12 @@ class Upstream(Protocol):
 
     async def models(self) -> tuple[Model, ...]:
         """Every model with finite, non-negative prices (router models priced -1 are left out)."""
+
+    async def endpoints(self, model_id: str) -> tuple[Endpoint, ...]:
+        """Who serves this model, at finite, non-negative prices; nobody for a model it has not.
+
+        Raises UpstreamUnreachable, UpstreamRefused.
+        """
 
     async def usage_pusd(self) -> int:
         """All this key has ever spent, in pico-USD (openrouter: GET /key `usage`)."""

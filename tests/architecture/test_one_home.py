@@ -23,6 +23,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "datetime.datetime.now": (),
     "datetime.datetime.today": (),
     "datetime.datetime.utcnow": (),
+    "grpc.metadata_call_credentials": (),
     "os.environ": (ENTRY, *IMPORTERS),
     "os.getenv": (),
     "starlette.middleware.base.BaseHTTPMiddleware": (),

@@ -48,7 +48,9 @@ async def hold(nodes: Network) -> AsyncIterator[Hold]:
             hash=sha256(preimage).digest(), value_msat=PRICE_MSAT
         )
         async with nodes.bob.services() as services:
-            answer = await services.invoices.AddHoldInvoice(request, timeout=10)
+            answer = await services.invoices.AddHoldInvoice(
+                request, timeout=10, metadata=services.metadata
+            )
         made.append(request.hash)
         return str(answer.payment_request)
 
@@ -57,7 +59,9 @@ async def hold(nodes: Network) -> AsyncIterator[Hold]:
         for payment_hash in made:
             message = invoicesrpc.CancelInvoiceMsg(payment_hash=payment_hash)
             with contextlib.suppress(grpc.aio.AioRpcError):  # settled by the test
-                await services.invoices.CancelInvoice(message, timeout=10)
+                await services.invoices.CancelInvoice(
+                    message, timeout=10, metadata=services.metadata
+                )
     await nodes.until_quiet()
 
 
@@ -67,7 +71,9 @@ async def until_held(nodes: Network, preimage: bytes) -> None:
 
     async def accepted() -> bool:
         async with nodes.bob.services() as services:
-            found = await services.invoices.LookupInvoiceV2(message, timeout=10)
+            found = await services.invoices.LookupInvoiceV2(
+                message, timeout=10, metadata=services.metadata
+            )
         return bool(found.state == lnrpc.Invoice.ACCEPTED)
 
     await until("bob holds a payment", accepted)
@@ -77,7 +83,9 @@ async def settle(nodes: Network, preimage: bytes) -> None:
     """Take what is held."""
     async with nodes.bob.services() as services:
         await services.invoices.SettleInvoice(
-            invoicesrpc.SettleInvoiceMsg(preimage=preimage), timeout=10
+            invoicesrpc.SettleInvoiceMsg(preimage=preimage),
+            timeout=10,
+            metadata=services.metadata,
         )
 
 

@@ -6,14 +6,18 @@ from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
 
 import httpx
+import orjson
 import pytest
 
 from service.adapters.upstreams.http_session import HttpLimits, http_session
 from service.adapters.upstreams.openrouter import OpenRouter, OpenRouterSettings
-from service.domain.completions import Model
+from service.domain.completions import Model, UpstreamCompletion, priced_for
+from service.domain.endpoints import ProviderChoice
+from service.domain.errors import UpstreamRefused
 from service.domain.money import pusd_from_decimal
+from service.domain.pricing import ModelPrice
 from service.simulator.app import Simulator, build_simulator
-from tests.contracts.upstream_bench import Ending, ScriptedBench
+from tests.contracts.upstream_bench import Ending, Heard, ScriptedBench, ask
 from tests.contracts.upstream_suite import Upstreams
 from tests.fakes.clock import FakeClock
 from tests.fakes.serving import refused_address, serving
@@ -80,6 +84,30 @@ async def bench() -> AsyncIterator[ScriptedBench]:
 
 class TestSimulatedUpstream(Upstreams):
     """The suite, against the adapter and the simulator."""
+
+    async def test_a_dear_provider_serves_at_its_own_price(self, bench: ScriptedBench) -> None:
+        """Under the listed price it is refused uncharged; priced for the choice it answers."""
+        only = {"only": ["amazon-bedrock"]}
+        priced = priced_for(
+            bench.model,
+            ProviderChoice(only=("amazon-bedrock",)),
+            await bench.upstream.endpoints(bench.model.model_id),
+        )
+        with pytest.raises(UpstreamRefused):
+            await _served_by(bench, only, bench.model.price)
+        assert await bench.spent_pusd() == 0
+        answer = orjson.loads((await _served_by(bench, only, priced.price)).body)
+        assert answer["provider"] == "Amazon Bedrock"
+        listed, dear = bench.model.price, priced.price
+        assert dear.prompt_pusd * 10 == listed.prompt_pusd * 11
+
+
+async def _served_by(
+    bench: ScriptedBench, provider: dict[str, list[str]], price_cap: ModelPrice
+) -> UpstreamCompletion:
+    request = ask(bench.model)
+    request.body = orjson.dumps({**orjson.loads(request.body), "provider": provider})
+    return await bench.upstream.complete(request, price_cap=price_cap, on_started=Heard())
 
 
 def _adapter(client: httpx.AsyncClient, base_url: str, api_key: str) -> OpenRouter:

@@ -94,6 +94,15 @@ class AnsweringUpstream:
             assert min(_unit_prices(model.price)) >= 0
             assert orjson.loads(model.document)["id"] == model.model_id
 
+    async def test_who_serves_a_model_is_priced(self, bench: UpstreamBench) -> None:
+        """Everybody who serves it has a name and prices that are not negative, if any is said."""
+        for endpoint in await bench.upstream.endpoints(bench.model.model_id):
+            assert endpoint.tag
+            assert endpoint.provider
+            assert min(_unit_prices(endpoint.price)) >= 0
+            assert isinstance(orjson.loads(endpoint.document), dict)
+        assert await bench.upstream.endpoints("acme/fake-1.0") == ()
+
     async def test_unknown_model_is_refused(self, bench: UpstreamBench) -> None:
         """A model that does not exist is refused before anything runs."""
         heard = Heard()

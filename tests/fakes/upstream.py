@@ -16,6 +16,7 @@ from service.domain.completions import (
     Model,
     UpstreamCompletion,
 )
+from service.domain.endpoints import Endpoint
 from service.domain.errors import (
     CostNotYetKnown,
     DependencyFault,
@@ -78,6 +79,8 @@ class FakeUpstream:
         While `open` is cleared nothing is answered; `reached` is set by every `complete`.
         """
         self.offered = models
+        self.served_by: dict[str, tuple[Endpoint, ...]] = {}
+        self.asked_for_endpoints: list[str] = []
         self.usually: Outcome = usually or Completes()
         self.runs: list[FakeRun] = []
         self.posts = 0
@@ -161,6 +164,11 @@ class FakeUpstream:
     async def models(self) -> tuple[Model, ...]:
         self._check_connection()
         return self.offered
+
+    async def endpoints(self, model_id: str) -> tuple[Endpoint, ...]:
+        self._check_connection()
+        self.asked_for_endpoints.append(model_id)
+        return self.served_by.get(model_id, ())
 
     async def usage_pusd(self) -> int:
         self._check_connection()

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import orjson
 
 from service.domain.completions import Model
-from service.domain.pricing import ModelPrice
+from service.domain.endpoints import Endpoint
+from service.domain.pricing import ImagePrice, ModelPrice
 
 COST = "0.0002658"
 NEVER = -1
@@ -74,7 +75,12 @@ Outcome = Completes | Refused | Unreachable | Failed | Unknown
 
 
 def fake_model(
-    model_id: str, *, price: ModelPrice, context_length: int = 131_072, max_out: int = 16_384
+    model_id: str,
+    *,
+    price: ModelPrice,
+    context_length: int = 131_072,
+    max_out: int = 16_384,
+    image_price: ImagePrice | None = None,
 ) -> Model:
     """A model on offer, with a document of OpenRouter's shape."""
     document = orjson.dumps(
@@ -92,6 +98,26 @@ def fake_model(
         context_length=context_length,
         max_completion_tokens=max_out,
         document=document,
+        image_price=image_price,
+    )
+
+
+def fake_endpoint(
+    tag: str,
+    *,
+    provider: str = "",
+    price: ModelPrice | None = None,
+    image_price: ImagePrice | None = None,
+) -> Endpoint:
+    """One who serves a model, at the listed price unless another is given."""
+    provider = provider or tag.title()
+    document = {"tag": tag, "provider_name": provider, "status": 0, "quantization": "fp8"}
+    return Endpoint(
+        tag=tag,
+        provider=provider,
+        price=price or PRICED_MODEL.price,
+        document=orjson.dumps(document),
+        image_price=image_price,
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from service.domain.endpoints import ProviderChoice
+from service.http_api.chat_providers import provider_choice
 from tests.http_api.test_chat_requests import forwarded, refused_field
 
 
@@ -42,3 +44,69 @@ def test_preferences_that_leave_nobody_are_refused(provider: dict[str, Any], par
 def test_preferences_that_leave_somebody_are_passed_on(provider: dict[str, Any]) -> None:
     """As they were written."""
     assert forwarded(provider=provider)["provider"] == provider
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        {"sort": "exacto"},
+        {"sort": {"by": "price", "partition": "none"}},
+        {"preferred_max_latency": 2.5},
+        {"preferred_min_throughput": {"p50": 40, "p99": 10}},
+        {"max_price": {"prompt": 0.5, "completion": "2", "image": "0.001"}},
+        {"max_price": {}},
+    ],
+)
+def test_what_narrows_the_choice_is_passed_on(provider: dict[str, Any]) -> None:
+    """Every preference of OpenRouter's that cannot make a run dearer."""
+    assert forwarded(provider=provider)["provider"] == provider
+
+
+@pytest.mark.parametrize(
+    ("provider", "param"),
+    [
+        ({"sort": {"by": ["price"]}}, "provider.sort"),
+        ({"sort": {"by": "price", "partition": []}}, "provider.sort"),
+        ({"preferred_max_latency": 0}, "provider.preferred_max_latency"),
+        ({"preferred_max_latency": {"p42": 1}}, "provider.preferred_max_latency"),
+        ({"max_price": 1}, "provider.max_price"),
+        ({"max_price": {"prompt": -1}}, "provider.max_price"),
+        ({"max_price": {"prompt": "NaN"}}, "provider.max_price"),
+        ({"max_price": {"prompt": "01"}}, "provider.max_price"),
+        ({"max_price": {"prompt": "1" * 41}}, "provider.max_price"),
+        ({"max_price": {"prompt": True}}, "provider.max_price"),
+        ({"max_price": {"tokens": 1}}, "provider.max_price"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(provider: dict[str, Any], param: str) -> None:
+    """With the field to change, before anything is reserved."""
+    assert refused_field(provider=provider).param == param
+
+
+@pytest.mark.parametrize(
+    ("provider", "choice"),
+    [
+        ({}, None),
+        ({"ignore": ["a"], "sort": "price"}, None),
+        ({"only": ["A"]}, ProviderChoice(only=("a",))),
+        (
+            {"order": ["A", "b"], "ignore": ["C"]},
+            ProviderChoice(preferred=("a", "b"), ignored=("c",)),
+        ),
+        (
+            {"order": ["a", "b"], "only": ["B"]},
+            ProviderChoice(only=("b",), preferred=("a", "b")),
+        ),
+        (
+            {"order": ["a", "b"], "allow_fallbacks": False},
+            ProviderChoice(only=("a", "b"), preferred=("a", "b")),
+        ),
+        (
+            {"order": ["a", "b"], "only": ["B"], "allow_fallbacks": False},
+            ProviderChoice(only=("b",), preferred=("a", "b")),
+        ),
+    ],
+)
+def test_whom_preferences_name(provider: dict[str, Any], choice: ProviderChoice | None) -> None:
+    """Those who alone may serve, and those who are asked first; nobody named is no choice."""
+    assert provider_choice(provider) == choice

@@ -61,6 +61,11 @@ def test_what_is_known_is_forwarded_and_what_is_not_is_passed_over() -> None:
         "logprobs": True,
         "top_logprobs": 3,
         "logit_bias": {"50256": -100},
+        "session_id": "s-1",
+        "prompt_cache_key": "k",
+        "cache_control": {"type": "ephemeral", "ttl": "1h"},
+        "structured_outputs": True,
+        "include_reasoning": False,
         "provider": {"order": ["Mistral"], "data_collection": "deny", "zdr": True},
         "reasoning": {"effort": "low", "exclude": True},
         "response_format": {"type": "json_object"},
@@ -81,9 +86,9 @@ def test_what_is_known_is_forwarded_and_what_is_not_is_passed_over() -> None:
     assert forwarded(**known, **dropped) == {**ASK, **known}
 
 
-def test_what_decides_price_and_provider_is_never_the_callers() -> None:
+def test_which_parameters_are_demanded_is_never_the_callers() -> None:
     """Of the routing preferences only those that narrow the choice are forwarded."""
-    asked = {"max_price": {"prompt": 99}, "require_parameters": False, "ignore": ["X"]}
+    asked = {"require_parameters": False, "ignore": ["X"], "options": {"a": 1}}
     assert forwarded(provider=asked)["provider"] == {"ignore": ["X"]}
 
 
@@ -198,7 +203,11 @@ def test_a_max_tokens_that_is_no_count_is_refused(value: object) -> None:
         ({"verbosity": "loud"}, "verbosity"),
         ({"provider": "Mistral"}, "provider"),
         ({"provider": {"order": "Mistral"}}, "provider.order"),
-        ({"provider": {"sort": "exacto"}}, "provider.sort"),
+        ({"provider": {"sort": "cheapest"}}, "provider.sort"),
+        ({"session_id": "s" * 257}, "session_id"),
+        ({"prompt_cache_key": 7}, "prompt_cache_key"),
+        ({"cache_control": {"type": "ephemeral", "ttl": ["1h"]}}, "cache_control"),
+        ({"cache_control": {"type": "forever"}}, "cache_control"),
         ({"reasoning": "high"}, "reasoning"),
         ({"reasoning": {"effort": "huge"}}, "reasoning.effort"),
         ({"reasoning": {"max_tokens": 0}}, "reasoning.max_tokens"),

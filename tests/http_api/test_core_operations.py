@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from service.domain.pricing import ModelPrice
 from service.domain.retention import DAY_MS
 from service.flows import caller_usage
-from tests.fakes.upstream_outcomes import Completes
+from tests.fakes.upstream_outcomes import Completes, fake_endpoint
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import MODEL, RATE_USD_MICRO, FaceRig, ask_of, open_face
 
@@ -57,6 +58,33 @@ async def test_a_models_endpoint_is_our_offer(tmp_path: Path) -> None:
         assert endpoint["pricing"] == listed["pricing"]
         assert endpoint["context_length"] == 131_072
         assert (endpoint["provider_name"], endpoint["status"]) == ("cobot-meter", 0)
+
+
+async def test_who_serves_a_model_is_listed_at_our_prices(tmp_path: Path) -> None:
+    """The upstream's words, our prices, and the lists of the models kept apart."""
+    async with open_face(tmp_path) as rig:
+        dear = fake_endpoint("dear", price=ModelPrice(prompt_pusd=300_000, completion_pusd=1))
+        rig.upstream.served_by[MODEL] = (fake_endpoint("mistral"), dear)
+        listed = exact_rows(await rig.get("/v1/models"))[MODEL]
+        first, second = exact(await rig.get(f"/v1/models/{MODEL}/endpoints"))["endpoints"]
+        assert first["pricing"] == listed["pricing"]
+        assert Decimal(second["pricing"]["prompt"]) == 2 * Decimal(first["pricing"]["prompt"])
+        assert (second["provider_name"], second["tag"], second["quantization"]) == (
+            *("Dear", "dear", "fp8"),
+        )
+        assert first.keys() == second.keys() >= {"context_length", "uptime_last_5m", "cobot"}
+
+
+async def test_a_provider_that_is_named_is_priced_and_pinned(tmp_path: Path) -> None:
+    """The ceiling and what the upstream may charge are those of the provider that was asked for."""
+    async with open_face(tmp_path) as rig:
+        price = ModelPrice(prompt_pusd=300_000, completion_pusd=1_200_000)
+        rig.upstream.served_by[MODEL] = (fake_endpoint("dear", price=price),)
+        assert (await rig.ask(ask_of("One"))).status == 402
+        listed = rig.last
+        assert (await rig.ask(ask_of("One", provider={"only": ["Dear"]}))).status == 402
+        assert rig.last.quote.prices == rig.upstream.runs[-1].price_cap == price
+        assert rig.last.quote.ceiling_pusd == 2 * listed.quote.ceiling_pusd
 
 
 async def test_one_model_is_its_row_of_the_list(tmp_path: Path) -> None:

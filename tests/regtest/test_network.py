@@ -119,10 +119,14 @@ async def test_a_macaroon_does_what_it_was_baked_for(nodes: Network) -> None:
     async with connected(
         nodes.bob.rpc_address, tls_cert_path=nodes.bob.tls_cert_path, macaroon_path=path
     ) as services:
-        made = await services.lightning.AddInvoice(lnrpc.Invoice(value_msat=1_000), timeout=10)
+        made = await services.lightning.AddInvoice(
+            lnrpc.Invoice(value_msat=1_000), timeout=10, metadata=services.metadata
+        )
         assert made.payment_request.startswith("lnbcrt10n1")
         with pytest.raises(grpc.aio.AioRpcError, match="permission denied"):
-            async for _ in services.router.SendPaymentV2(routerrpc.SendPaymentRequest(), timeout=9):
+            async for _ in services.router.SendPaymentV2(
+                routerrpc.SendPaymentRequest(), timeout=9, metadata=services.metadata
+            ):
                 pass
 
 

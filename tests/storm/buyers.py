@@ -119,7 +119,9 @@ class Buyer:
         request: Any = routerrpc.ResetMissionControlRequest()
         with contextlib.suppress(grpc.aio.AioRpcError):  # busy; the next failure asks again
             async with self._network.alice.services() as services:
-                await services.router.ResetMissionControl(request, timeout=5)
+                await services.router.ResetMissionControl(
+                    request, timeout=5, metadata=services.metadata
+                )
 
 
 def _says_repeat(answer: httpx.Response) -> bool:

@@ -39,7 +39,9 @@ async def settled_at(node: Node) -> dict[str, int]:
     """What the node itself has received for us, by payment hash."""
     async with node.services() as services:
         listed = await services.lightning.ListInvoices(
-            lnrpc.ListInvoiceRequest(num_max_invoices=INVOICES_MAX), timeout=30
+            lnrpc.ListInvoiceRequest(num_max_invoices=INVOICES_MAX),
+            timeout=30,
+            metadata=services.metadata,
         )
     return {
         invoice.r_hash.hex(): invoice.amt_paid_msat

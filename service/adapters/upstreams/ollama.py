@@ -29,6 +29,7 @@ from service.domain.completions import (
     Model,
     UpstreamCompletion,
 )
+from service.domain.endpoints import Endpoint
 from service.domain.errors import (
     OutcomeUnknown,
     UpstreamFailed,
@@ -128,6 +129,10 @@ class Ollama:
     async def models(self) -> tuple[Model, ...]:
         """See the port. The operator's list, whether Ollama is there or not."""
         return self._settings.models
+
+    async def endpoints(self, model_id: str) -> tuple[Endpoint, ...]:  # noqa: ARG002 - the port
+        """See the port: there is nobody to choose from, and nothing to ask."""
+        return ()
 
     async def usage_pusd(self) -> int:
         """See the port."""

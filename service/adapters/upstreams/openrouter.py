@@ -20,7 +20,7 @@ from service.adapters.upstreams.http_errors import (
     fault_of_query,
     fault_of_run,
 )
-from service.adapters.upstreams.openrouter_models import models_from
+from service.adapters.upstreams.openrouter_models import endpoints_from, models_from
 from service.adapters.upstreams.openrouter_wire import (
     account_from,
     generation_cost_from,
@@ -34,12 +34,14 @@ from service.domain.completions import (
     Model,
     UpstreamCompletion,
 )
+from service.domain.endpoints import Endpoint
 from service.domain.errors import UpstreamRefused
 from service.domain.pricing import ModelPrice
 from service.domain.upstream_accounts import UpstreamAccount
 from service.ports.upstream import GenerationStarted
 
 _FORBIDDEN = 403
+_NOT_FOUND = 404
 _GENERATION_ID = b"x-generation-id"
 
 
@@ -128,6 +130,16 @@ class OpenRouter:
     async def models(self) -> tuple[Model, ...]:
         """See the port."""
         return models_from(await self._query(self._models_url))
+
+    async def endpoints(self, model_id: str) -> tuple[Endpoint, ...]:
+        """See the port."""
+        path = f"{self._models_url}/{quote(model_id, safe='/:')}/endpoints"
+        answer = await self._get(httpx.URL(path))
+        if answer.status == _NOT_FOUND:
+            return ()
+        if answer.status != OK:
+            raise fault_of_query(answer)
+        return endpoints_from(answer.body)
 
     async def usage_pusd(self) -> int:
         """See the port."""

@@ -1,4 +1,4 @@
-"""OpenRouter's model list as models with finite prices.
+"""OpenRouter's lists of models and of who serves them, with finite prices.
 
 Must not know: what we charge. A price that is missing, negative or not a number leaves the model
 out: there is no default price, ever. Time windows and long prompts (`overrides`) count as if they
@@ -13,11 +13,13 @@ import orjson
 
 from service.adapters.upstreams.exact_json import checked_amount
 from service.domain.completions import Model
+from service.domain.endpoints import Endpoint
 from service.domain.errors import UpstreamUnreachable
 from service.domain.money import pusd_from_decimal
 from service.domain.pricing import ImagePrice, ModelPrice
 
 _PRICE_TEXT_MAX = 40
+_ENDPOINTS_MAX = 200
 # Fields of `pricing` that text completions can meet, by the unit price they raise.
 _UNIT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "prompt": ("prompt",),
@@ -68,6 +70,37 @@ def _model(row: dict[str, object]) -> Model | None:
     )
 
 
+def endpoints_from(body: bytes) -> tuple[Endpoint, ...]:
+    """Every endpoint of `GET /models/{author}/{slug}/endpoints` that can be priced.
+
+    Raises UpstreamUnreachable when the list cannot be read.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        document = None
+    data = document.get("data") if isinstance(document, dict) else None
+    rows = data.get("endpoints") if isinstance(data, dict) else None
+    if not isinstance(rows, list):
+        raise UpstreamUnreachable("the upstream's list of endpoints cannot be read")
+    endpoints = (_endpoint(row) for row in rows[:_ENDPOINTS_MAX] if isinstance(row, dict))
+    return tuple(endpoint for endpoint in endpoints if endpoint is not None)
+
+
+def _endpoint(row: dict[str, object]) -> Endpoint | None:
+    tag, provider, pricing = row.get("tag"), row.get("provider_name"), row.get("pricing")
+    price = _price(pricing)
+    if price is None or not isinstance(provider, str):
+        return None
+    return Endpoint(
+        tag=tag if isinstance(tag, str) else provider,
+        provider=provider,
+        price=price,
+        document=orjson.dumps(row),
+        image_price=_image_units(pricing),
+    )
+
+
 def _offered(model_id: str) -> bool:
     return not model_id.startswith(_ROUTERS) and not model_id.endswith(_VARIANTS_LEFT_OUT)
 
@@ -76,7 +109,13 @@ def _image_price(row: dict[str, object]) -> ImagePrice | None:
     """None unless the model reads images and says what they cost: absent is not free."""
     architecture, pricing = row.get("architecture"), row.get("pricing")
     reads = architecture.get("input_modalities") if isinstance(architecture, dict) else None
-    if not isinstance(reads, list) or "image" not in reads or not isinstance(pricing, dict):
+    if not isinstance(reads, list) or "image" not in reads:
+        return None
+    return _image_units(pricing)
+
+
+def _image_units(pricing: object) -> ImagePrice | None:
+    if not isinstance(pricing, dict):
         return None
     worst = {name: _worst(pricing, (name,)) for name in _IMAGE_FIELDS}
     if None in worst.values() or not any(name in pricing for name in _IMAGE_FIELDS):

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 import orjson
 
-from service.adapters.upstreams.exact_json import amount, exact_loads
+from service.adapters.upstreams.exact_json import amount, checked_amount, exact_loads
 from service.domain.completions import CompletionRequest, GenerationCost
 from service.domain.errors import CostNotYetKnown, RequestInvalid, UpstreamUnreachable
 from service.domain.money import pusd_from_decimal, usd_text
@@ -138,10 +138,15 @@ def _json_object(body: bytes) -> dict[str, object]:
 
 def _provider(asked: object, cap: ModelPrice, *, deny_training: bool) -> dict[str, object]:
     provider = dict(asked) if isinstance(asked, dict) else {}
+    quoted = {
+        "prompt": usd_text(cap.prompt_pusd * _TOKENS_PER_PRICE),
+        "completion": usd_text(cap.completion_pusd * _TOKENS_PER_PRICE),
+        "request": usd_text(cap.request_pusd),
+    }
+    wanted = _prices(provider.get("max_price"))
     provider["max_price"] = {
-        "prompt": _number(cap.prompt_pusd * _TOKENS_PER_PRICE),
-        "completion": _number(cap.completion_pusd * _TOKENS_PER_PRICE),
-        "request": _number(cap.request_pusd),
+        name: orjson.Fragment(_lower(quoted.get(name), wanted.get(name)))
+        for name in quoted | wanted
     }
     provider["require_parameters"] = True
     if deny_training:
@@ -149,8 +154,18 @@ def _provider(asked: object, cap: ModelPrice, *, deny_training: bool) -> dict[st
     return provider
 
 
-def _number(pusd: int) -> orjson.Fragment:
-    return orjson.Fragment(usd_text(pusd))
+def _prices(asked: object) -> dict[str, str]:
+    """What the caller wants at most, in USD as numbers are written."""
+    said = asked if isinstance(asked, dict) else {}
+    texts = {name: str(price) for name, price in said.items()}
+    return {name: text for name, text in texts.items() if checked_amount(text) is not None}
+
+
+def _lower(quoted: str | None, wanted: str | None) -> str:
+    """The lower of the two, or the one that is said."""
+    if quoted is None or wanted is None:
+        return quoted or wanted or "0"
+    return wanted if Decimal(wanted) < Decimal(quoted) else quoted
 
 
 def _data(body: bytes) -> dict[str, object] | None:

@@ -12,6 +12,7 @@ from service.domain.completions import (
     Model,
     UpstreamCompletion,
 )
+from service.domain.endpoints import Endpoint
 from service.domain.pricing import ModelPrice
 from service.domain.upstream_accounts import UpstreamAccount
 from service.ports.upstream import GenerationStarted, Upstream
@@ -58,6 +59,11 @@ class RoutedUpstream:
             *(model for model in paid if not model.model_id.startswith(self._model_prefix)),
             *own,
         )
+
+    async def endpoints(self, model_id: str) -> tuple[Endpoint, ...]:
+        """See the port."""
+        is_local = model_id.startswith(self._model_prefix)
+        return await (self._local if is_local else self._paid).endpoints(model_id)
 
     async def usage_pusd(self) -> int:
         """See the port: the sum."""

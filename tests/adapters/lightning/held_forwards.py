@@ -42,7 +42,7 @@ class HeldForwards:
         """Begin to pay; return when the router has the payment in its hands."""
         if self._stream is None:
             services = await self._stack.enter_async_context(self._router.services())
-            self._stream = services.router.HtlcInterceptor()
+            self._stream = services.router.HtlcInterceptor(metadata=services.metadata)
             self._payments.append(asyncio.create_task(self._decide()))
             await self._until_it_intercepts()
         self._wanted.add(payment_hash)
@@ -63,7 +63,9 @@ class HeldForwards:
         self._given_up.clear()
         if held:  # else the payer avoids the router for an hour
             async with self._payer.services() as services:
-                await services.router.ResetMissionControl(routerrpc.ResetMissionControlRequest())
+                await services.router.ResetMissionControl(
+                    routerrpc.ResetMissionControlRequest(), metadata=services.metadata
+                )
 
     async def close(self) -> None:
         """Nothing stays under way."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.adapters.upstreams.openrouter_models import models_from
+from service.adapters.upstreams.openrouter_models import endpoints_from, models_from
 from service.domain.completions import Model
 from service.domain.errors import UpstreamUnreachable
 from service.domain.pricing import ImagePrice, ModelPrice
@@ -172,3 +172,52 @@ def test_unreadable_list_is_unreachable(body: bytes) -> None:
     """A list that cannot be read is no empty list."""
     with pytest.raises(UpstreamUnreachable):
         models_from(body)
+
+
+def endpoint(**beside: object) -> dict[str, object]:
+    """One entry of `data.endpoints`."""
+    pricing = {"prompt": "0.00000007266", "completion": "0.00000014532", "image": "0.001"}
+    return {"tag": "nebius/fp8", "provider_name": "Nebius", "pricing": pricing, **beside}
+
+
+def served(*rows: object) -> bytes:
+    """The body of GET /models/{author}/{slug}/endpoints."""
+    return orjson.dumps({"data": {"id": "a/b", "endpoints": list(rows)}})
+
+
+def test_an_endpoint_is_read_whole() -> None:
+    """Tag, provider, unit prices, the price of an image, and the upstream's own document."""
+    (read,) = endpoints_from(served(endpoint(status=-2)))
+    assert (read.tag, read.provider) == ("nebius/fp8", "Nebius")
+    assert read.price == ModelPrice(prompt_pusd=72_660, completion_pusd=145_320)
+    assert read.image_price == ImagePrice(image_pusd=1_000_000_000)
+    assert orjson.loads(read.document)["status"] == -2
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        endpoint(pricing={"prompt": "-1", "completion": "-1"}),
+        endpoint(pricing={"prompt": "0.1"}),
+        endpoint(pricing={"prompt": "NaN", "completion": "0.1"}),
+        endpoint(pricing={"prompt": "1e400", "completion": "0.1"}),
+        endpoint(pricing=None),
+        endpoint(provider_name=7),
+        "no object",
+    ],
+)
+def test_endpoints_without_a_certain_price_are_passed_over(odd: object) -> None:
+    """Negative, missing and non-finite prices; the rest of the list counts."""
+    assert len(endpoints_from(served(odd, endpoint()))) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"data":[]}', b'{"data":{"endpoints":7}}'])
+def test_an_unreadable_list_of_endpoints_is_unreachable(body: bytes) -> None:
+    """Nothing is known of who serves, which is not that nobody does."""
+    with pytest.raises(UpstreamUnreachable):
+        endpoints_from(body)
+
+
+def test_an_endless_list_of_endpoints_is_cut() -> None:
+    """No upstream makes us keep more than there can be."""
+    assert len(endpoints_from(served(*[endpoint()] * 1_000))) == 200

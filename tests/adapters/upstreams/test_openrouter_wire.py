@@ -100,10 +100,16 @@ def test_fields_that_would_change_the_bill_are_not_forwarded() -> None:
 
 
 def test_callers_provider_wishes_are_kept_under_our_cap() -> None:
-    """Routing wishes pass; a max_price of the caller's own does not."""
-    body = sent({"provider": {"only": ["mistral"], "max_price": {"prompt": 999}}})
+    """Routing wishes pass; a max_price of the caller's own does where it is lower than ours."""
+    wanted = {"prompt": 999, "completion": "0.1", "image": 1e-07}
+    body = sent({"provider": {"only": ["mistral"], "max_price": wanted}})
     assert body["provider"]["only"] == ["mistral"]
-    assert body["provider"]["max_price"]["prompt"] == 0.07266
+    assert body["provider"]["max_price"] == {
+        "prompt": 0.07266,
+        "completion": 0.1,
+        "request": 0,
+        "image": 1e-07,
+    }
 
 
 def test_training_is_denied_when_asked() -> None:
