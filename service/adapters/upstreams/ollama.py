@@ -102,7 +102,7 @@ class Ollama:
             limit_s = min(limit_s, within_ms / 1_000)
         deadline = asyncio.get_running_loop().time() + limit_s
         model = self._model(request.model, price_cap)
-        body = request_body(request)
+        body = request_body(request, model)
         generation_id = self._new_id()
         try:
             await self._meter.started(generation_id, model=model.model_id)

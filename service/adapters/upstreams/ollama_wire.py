@@ -13,11 +13,16 @@ import orjson
 
 from service.adapters.upstreams.answer_stream import CostOf
 from service.adapters.upstreams.error_taxonomy import error_of
-from service.adapters.upstreams.exact_json import NumberText, exact_dumps, exact_loads
+from service.adapters.upstreams.exact_json import (
+    NumberText,
+    checked_amount,
+    exact_dumps,
+    exact_loads,
+)
 from service.adapters.upstreams.http_errors import HttpAnswer, fault_of_run, words_of
 from service.domain.completions import CompletionRequest, Model, UpstreamCompletion
 from service.domain.errors import OutcomeUnknown, RequestInvalid, UpstreamFailed, UpstreamRefused
-from service.domain.money import usd_text
+from service.domain.money import pusd_from_decimal, usd_text
 from service.domain.pricing import ModelPrice
 from service.domain.upstream_accounts import OLLAMA
 from service.domain.upstream_faults import UpstreamFaultKind
@@ -26,6 +31,8 @@ MODEL_PREFIX = "ollama/"
 GENERATION_PREFIX = "ollama-"
 PROVIDER = "Ollama"
 _BUSY = 503
+_NOT_FOUND = 404
+_TOKENS_PER_PRICE = 1_000_000
 _COUNT_DIGITS_MAX = 15
 _NAME_CHARS_MAX = 200
 # What Ollama's chat endpoint reads; all else of a request is not for it.
@@ -86,10 +93,11 @@ def local_model(name: str, *, context_length: int, price: ModelPrice) -> Model:
     )
 
 
-def request_body(request: CompletionRequest) -> bytes:
+def request_body(request: CompletionRequest, model: Model) -> bytes:
     """What Ollama knows of the caller's object: always streamed, always capped, usage asked for.
 
-    Takes the request's body. Raises RequestInvalid when it is not a JSON object.
+    Takes the request's body. Raises RequestInvalid when it is not a JSON object, UpstreamRefused
+    when the caller's own `provider.max_price` is under the tariff.
     """
     try:
         asked = orjson.loads(request.take_body())
@@ -97,11 +105,12 @@ def request_body(request: CompletionRequest) -> bytes:
         asked = None
     if not isinstance(asked, dict):
         raise RequestInvalid("the request body must be a JSON object")
+    _refuse_over_wish(asked.get("provider"), model)
     document = {name: asked[name] for name in _FORWARDED if name in asked}
     reasoning = asked.get("reasoning")
     if isinstance(reasoning, dict) and isinstance(reasoning.get("effort"), str):
         document["reasoning"] = {"effort": reasoning["effort"]}
-    document["model"] = request.model.removeprefix(MODEL_PREFIX)
+    document["model"] = model.model_id.removeprefix(MODEL_PREFIX)
     document["max_tokens"] = request.max_tokens
     document["stream"] = True
     document["stream_options"] = {"include_usage": True}
@@ -180,6 +189,18 @@ def names_missing(listed: bytes, wanted: tuple[Model, ...]) -> tuple[str, ...]:
     there = {row.get("id") for row in rows if isinstance(row, dict)}
     names = (model.model_id.removeprefix(MODEL_PREFIX) for model in wanted)
     return tuple(name for name in names if not {name, name + _DEFAULT_TAG} & there)
+
+
+def _refuse_over_wish(provider: object, model: Model) -> None:
+    """Of a caller's preferences only his own limit in USD for a million tokens means anything."""
+    wishes = provider.get("max_price") if isinstance(provider, dict) else None
+    tariff = {"prompt": model.price.prompt_pusd, "completion": model.price.completion_pusd}
+    for unit, unit_pusd in tariff.items():
+        said = wishes.get(unit) if isinstance(wishes, dict) else None
+        wish = None if said is None else checked_amount(str(said))
+        if wish is not None and pusd_from_decimal(wish) < unit_pusd * _TOKENS_PER_PRICE:
+            words = f"{model.model_id} costs more than provider.max_price.{unit}"
+            raise UpstreamRefused(words, status=_NOT_FOUND, kind=UpstreamFaultKind.NOT_FOUND)
 
 
 def _served(said: object, model: Model) -> str:

@@ -170,6 +170,31 @@ async def test_a_raised_tariff_is_not_charged(rig: OllamaRig, dearer: str) -> No
     assert rig.other_side.posts == 0
 
 
+@pytest.mark.parametrize(
+    ("max_price", "answered"),
+    [
+        ({"prompt": 0.02, "completion": "0.04"}, True),
+        ({"completion": 1}, True),
+        ({"prompt": 0.019}, False),
+        ({"completion": "0.0399999"}, False),
+        ({"prompt": "cheap", "completion": -1}, True),
+    ],
+)
+async def test_a_callers_own_limit_holds(
+    rig: OllamaRig, max_price: dict[str, object], *, answered: bool
+) -> None:
+    """`provider.max_price` under the tariff: refused, so that a chain goes on; nothing is sent."""
+    request = question(provider={"max_price": max_price})
+    run = rig.adapter().complete(request, price_cap=TARIFF, on_started=rig.heard)
+    if answered:
+        assert (await run).finish_reason == "stop"
+        return
+    with pytest.raises(UpstreamRefused) as refused:
+        await run
+    assert refused.value.kind is K.NOT_FOUND
+    assert rig.other_side.posts == 0
+
+
 async def test_a_tariff_of_nothing_is_a_price(rig: OllamaRig) -> None:
     """Free models answer at a cost of 0, as long as they say their tokens."""
     free = replace(MODEL, price=ModelPrice(prompt_pusd=0, completion_pusd=0))
