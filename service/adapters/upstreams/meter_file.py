@@ -141,8 +141,12 @@ class MeterFile:
             raise OSError(errno.EIO, "an earlier write may be half there; restart the service")
         if self._file is None:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            os.ftruncate(file, self._book.whole_bytes)
-            _sync_folder(self._path)
+            try:
+                os.ftruncate(file, self._book.whole_bytes)
+                _sync_folder(self._path)
+            except OSError:
+                os.close(file)
+                raise
             self._file = file
             self._fold(file)
         return self._file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -104,10 +105,19 @@ async def test_damage_stops_the_start(path: Path) -> None:
             pass
 
 
-async def test_nobody_waits_and_the_line_is_there(path: Path) -> None:
-    """A run that is canceled while its cost is written has that cost, at every look."""
+async def test_nobody_waits_and_the_line_is_there(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is canceled while its cost is written has that cost, and at no look another."""
+    slow = threading.Event()
+
+    def write(file: int, data: bytes) -> None:
+        assert slow.wait(5)
+        os.write(file, data)
+
     async with open_meter(path, provider="Ollama", clock=FakeClock()) as meter:
         await meter.started("ollama-1", model=MODEL)
+        monkeypatch.setattr(meter_file, "_write_all", write)
         async with asyncio.TaskGroup() as tasks:
             ending = tasks.create_task(
                 meter.ended("ollama-1", model=MODEL, cost_pusd=9, tokens=(1, 1))
@@ -115,6 +125,9 @@ async def test_nobody_waits_and_the_line_is_there(path: Path) -> None:
             await asyncio.sleep(0)
             ending.cancel()
         meter.over("ollama-1")
+        with pytest.raises(CostNotYetKnown):
+            meter.cost("ollama-1")
+        slow.set()
         await meter.aclose()
         assert meter.cost("ollama-1").cost_pusd == 9 == meter.total_pusd
 
