@@ -24,6 +24,7 @@ from deploy.regtest.waiting import until
 PAY_TIMEOUT_S = 60
 PAY_FEE_LIMIT_SAT = 1_000
 OPEN_FEE_SAT_PER_VBYTE = 2
+WRITTEN_WITHIN_S = 0.3
 
 
 class NodeCalls:
@@ -132,10 +133,18 @@ class NodeCalls:
         )
 
     async def forwarding_fees_msat(self) -> int:
-        """What it has earned by routing, in all."""
+        """What it has earned by routing, in all.
+
+        Asked until two answers agree: what lnd is just writing down is in neither of its lists.
+        """
         request = lnrpc.ForwardingHistoryRequest(start_time=1, num_max_events=50_000)
-        events = (await self._ask("ForwardingHistory", request)).forwarding_events
-        return sum(event.fee_msat for event in events)
+        said_msat = -1
+        while True:
+            events = (await self._ask("ForwardingHistory", request)).forwarding_events
+            before_msat, said_msat = said_msat, sum(event.fee_msat for event in events)
+            if said_msat == before_msat:
+                return said_msat
+            await asyncio.sleep(WRITTEN_WITHIN_S)
 
     async def add_invoice(self, amount_msat: int, *, expiry_s: int = 3_600) -> str:
         """A BOLT11 invoice; 0 leaves the amount to the payer."""
