@@ -33,8 +33,10 @@ class ChatPosts:
         url: str,
         headers: dict[str, str],
         answer_bytes_max: int,
+        timeout_s: float,
     ) -> None:
         """`headers` are sent beside those that ask for an event stream."""
+        self._timeout_s = timeout_s
         self._client = client
         self._url = httpx.URL(url)
         self._bytes_max = answer_bytes_max
@@ -47,6 +49,13 @@ class ChatPosts:
                 "content-type": "application/json",
             }
         )
+
+    def deadline(self, within_ms: int | None) -> float:
+        """When a run that begins now has to be over, by the loop's clock."""
+        limit_s = self._timeout_s
+        if within_ms is not None:
+            limit_s = min(limit_s, within_ms / 1_000)
+        return asyncio.get_running_loop().time() + limit_s
 
     async def send(self, body: bytes, deadline: float) -> httpx.Response:
         """The answer's headers, to be closed with `close`. `deadline` is the loop's time.

@@ -6,7 +6,6 @@ it is sent, so that whatever becomes of it can be looked up. Nothing is ever rep
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -86,6 +85,7 @@ class Ollama:
             url=f"{base_url}/v1/chat/completions",
             headers=headers,
             answer_bytes_max=settings.answer_bytes_max,
+            timeout_s=settings.timeout_s,
         )
 
     async def complete(
@@ -97,10 +97,7 @@ class Ollama:
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         """See the port. `on_started` also hears of what broke before it was answered."""
-        limit_s = self._settings.timeout_s
-        if within_ms is not None:
-            limit_s = min(limit_s, within_ms / 1_000)
-        deadline = asyncio.get_running_loop().time() + limit_s
+        deadline = self._posts.deadline(within_ms)
         model = self._model(request.model, price_cap)
         body = request_body(request, model)
         generation_id = self._new_id()

@@ -7,7 +7,6 @@ Nothing is ever repeated here; OpenRouter has no idempotency key and every repea
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -83,6 +82,7 @@ class OpenRouter:
             url=f"{base_url}/chat/completions",
             headers=common,
             answer_bytes_max=settings.answer_bytes_max,
+            timeout_s=settings.timeout_s,
         )
         self._get_headers = httpx.Headers(
             {**common, "accept": "application/json", "accept-encoding": "gzip"}
@@ -97,10 +97,7 @@ class OpenRouter:
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         """See the port. `on_started` is outside every time limit and every translation here."""
-        limit_s = self._settings.timeout_s
-        if within_ms is not None:
-            limit_s = min(limit_s, within_ms / 1_000)
-        deadline = asyncio.get_running_loop().time() + limit_s
+        deadline = self._posts.deadline(within_ms)
         body = request_body(
             request, price_cap=price_cap, deny_training=self._settings.deny_training
         )
