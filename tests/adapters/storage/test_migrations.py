@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import NullPool, create_engine
 
 from service.adapters.storage.migrate import HEAD, engine_for, found_revision, upgrade
 from service.adapters.storage.migration_run import configured, run_downgrade, run_upgrade
@@ -35,7 +35,7 @@ async def sold(path: Path, name: str) -> tuple[Balance, ...]:
 
 def revisions() -> list[str]:
     """Every revision, oldest first."""
-    with create_engine("sqlite://").connect() as connection:
+    with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
         scripts = ScriptDirectory.from_config(configured(connection))
         return [script.revision for script in scripts.walk_revisions()][::-1]
 
