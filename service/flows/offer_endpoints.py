@@ -16,7 +16,7 @@ from service.ports.upstream import Upstream
 
 FRESH_MS = 300_000
 ASK_AGAIN_MS = 15_000
-LISTS_MAX = 500
+LISTS_MAX = 100
 WAIT_S = 3.0
 
 

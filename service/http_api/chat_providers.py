@@ -50,7 +50,7 @@ def _sort(value: object) -> bool:
 
 
 PRICE_CHARS_MAX = 40
-_PRICE = re.compile(r"(0|[1-9]\d*)(\.\d+)?(e[+-]?\d{1,2})?", re.ASCII | re.IGNORECASE)
+_PRICE = re.compile(r"(0|[1-9]\d*)(\.\d+)?(e[+-]?[0-2]?\d)?", re.ASCII | re.IGNORECASE)
 _PERCENTILES = frozenset({"p50", "p75", "p90", "p99"})
 _SORTS = one_of("price", "throughput", "latency", "exacto")
 _LIST_OF_NAMES = "a list of names"

@@ -73,6 +73,7 @@ def test_what_narrows_the_choice_is_passed_on(provider: dict[str, Any]) -> None:
         ({"max_price": {"prompt": -1}}, "provider.max_price"),
         ({"max_price": {"prompt": "NaN"}}, "provider.max_price"),
         ({"max_price": {"prompt": "01"}}, "provider.max_price"),
+        ({"max_price": {"prompt": "1e-99"}}, "provider.max_price"),
         ({"max_price": {"prompt": "1" * 41}}, "provider.max_price"),
         ({"max_price": {"prompt": True}}, "provider.max_price"),
         ({"max_price": {"tokens": 1}}, "provider.max_price"),

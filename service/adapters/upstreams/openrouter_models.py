@@ -20,6 +20,7 @@ from service.domain.pricing import ImagePrice, ModelPrice
 
 _PRICE_TEXT_MAX = 40
 _ENDPOINTS_MAX = 200
+_ENDPOINTS_BYTES_MAX = 1_024 * 1_024
 # Fields of `pricing` that text completions can meet, by the unit price they raise.
 _UNIT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "prompt": ("prompt",),
@@ -75,6 +76,8 @@ def endpoints_from(body: bytes) -> tuple[Endpoint, ...]:
 
     Raises UpstreamUnreachable when the list cannot be read.
     """
+    if len(body) > _ENDPOINTS_BYTES_MAX:
+        raise UpstreamUnreachable("the upstream's list of endpoints is too long to be one")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -219,5 +219,7 @@ def test_an_unreadable_list_of_endpoints_is_unreachable(body: bytes) -> None:
 
 
 def test_an_endless_list_of_endpoints_is_cut() -> None:
-    """No upstream makes us keep more than there can be."""
+    """No upstream makes us keep more than there can be, nor texts of any length."""
     assert len(endpoints_from(served(*[endpoint()] * 1_000))) == 200
+    with pytest.raises(UpstreamUnreachable):
+        endpoints_from(served(endpoint(name="x" * 2**20)))
