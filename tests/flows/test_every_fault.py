@@ -27,9 +27,11 @@ from service.adapters.upstreams.http_session import HttpLimits, http_session
 from service.adapters.upstreams.openrouter import OpenRouter, OpenRouterSettings
 from service.domain import accounts as chart
 from service.domain.callers import CapTerms, ExposureTerms
+from service.domain.completions import Model
 from service.domain.errors import CobotMeterError
 from service.domain.escrow_record import Escrow, EscrowState
 from service.domain.money import pusd_from_decimal
+from service.domain.upstream_accounts import UpstreamAccount
 from service.flows.ask_completion import AnswerKind, Ask
 from service.http_api.completion_view import completion_document
 from service.simulator.account import Account
@@ -52,6 +54,7 @@ WIDE = ExposureTerms(
 )
 WITHIN_S = 1.0
 SOAKED_WITHIN_S = 0.3
+PATIENT_S = 30.0
 BYTES_MAX = 300_000
 # What ends in the middle, or never: whoever sells it sells half an answer.
 NEVER_SOLD = frozenset(
@@ -124,11 +127,25 @@ async def staged_on_the_simulator(
 
 
 class _Spending(OpenRouter):
-    """The adapter, and what its other side has charged."""
+    """The adapter, and what its other side has charged.
+
+    Runs and look-ups are given up soon, so that faults which hang cost little time. No fault
+    strikes the list of models or the key: those are waited for, however busy the machine is.
+    """
 
     def __init__(self, client: Any, terms: OpenRouterSettings, account: Account) -> None:  # noqa: ANN401
         super().__init__(client, terms)
         self._account = account
+        self._patient = OpenRouter(client, replace(terms, query_timeout_s=PATIENT_S))
+
+    async def models(self) -> tuple[Model, ...]:
+        return await self._patient.models()
+
+    async def usage_pusd(self) -> int:
+        return await self._patient.usage_pusd()
+
+    async def account(self) -> UpstreamAccount:
+        return await self._patient.account()
 
     @property
     def spent_pusd(self) -> int:
