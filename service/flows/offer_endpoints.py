@@ -16,7 +16,8 @@ from service.ports.upstream import Upstream
 
 FRESH_MS = 300_000
 ASK_AGAIN_MS = 15_000
-LISTS_MAX = 100
+LISTS_MAX = 500
+ASKING_MAX = 16
 WAIT_S = 3.0
 
 
@@ -39,18 +40,21 @@ class EndpointOffers:
     async def of(self, model: Model) -> tuple[Endpoint, ...]:
         """Who serves it; nobody when the upstream does not say within a few seconds.
 
-        One call for each model at a time; one that failed is made again a little later.
+        One call for each model at a time, and few in all: who comes when there are enough is told
+        nobody. A call that failed is made again a little later.
         """
         listed = self._fresh(model.model_id)
         if listed is not None:
             return listed
+        if model.model_id not in self._asking and len(self._asking) >= ASKING_MAX:
+            return ()
         lock = self._asking.setdefault(model.model_id, asyncio.Lock())
-        async with lock:
-            listed = self._fresh(model.model_id)
-            if listed is None:
-                listed = await self._ask(model.model_id)
-        self._asking.pop(model.model_id, None)
-        return listed
+        try:
+            async with lock:
+                listed = self._fresh(model.model_id)
+                return await self._ask(model.model_id) if listed is None else listed
+        finally:
+            self._asking.pop(model.model_id, None)
 
     def _fresh(self, model_id: str) -> tuple[Endpoint, ...] | None:
         listed = self._listed.get(model_id)

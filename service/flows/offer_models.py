@@ -56,8 +56,8 @@ class ModelCatalogue:
         return model
 
     def known(self, model_id: str) -> Model | None:
-        """The model, if it is on offer."""
-        return self._models.get(model_id)
+        """The model, if it is on offer at a price that is fresh enough."""
+        return self._models.get(model_id) if model_id in self._own or self._fresh() else None
 
     def _offered(self, models: tuple[Model, ...]) -> dict[str, Model]:
         return {
@@ -66,8 +66,11 @@ class ModelCatalogue:
             if not self._allowed or model.model_id in self._allowed
         }
 
-    def _require_fresh(self) -> None:
+    def _fresh(self) -> bool:
         refreshed_ms = self.refreshed_at_ms
-        if refreshed_ms is None or self._clock.now_ms() - refreshed_ms > FRESH_MS:
+        return refreshed_ms is not None and self._clock.now_ms() - refreshed_ms <= FRESH_MS
+
+    def _require_fresh(self) -> None:
+        if not self._fresh():
             message = "The upstream's price list is not available; try again in a moment."
             raise DependencyFault(message, retry_after_s=5)

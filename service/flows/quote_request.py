@@ -6,6 +6,7 @@ or whether anybody may ask.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,7 @@ from service.domain.escrow_record import Quote
 from service.domain.money import AMOUNT_MAX, ExchangeRate
 from service.domain.pricing import Ceiling, PriceTerms, ceiling_for
 from service.domain.quotes import MaxCost, QuotedTerms, refuse_over_cap
+from service.domain.upstream_accounts import OPENROUTER
 from service.flows.offer_models import ModelCatalogue
 from service.ports.exchange_rate import ExchangeRates
 
@@ -110,12 +112,12 @@ class QuoteRequest:
         return Offer(models=models, max_tokens=max_tokens, ceiling=ceiling, rate=rate)
 
     async def _served(self, models: tuple[Model, ...], choice: ProviderChoice) -> tuple[Model, ...]:
-        """The models at the prices of the providers that the caller wants."""
+        """The models at the prices of the providers that the caller wants, all asked at once."""
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(self._catalogue.endpoints.of(model)) for model in models]
         return tuple(
-            [
-                priced_for(model, choice, await self._catalogue.endpoints.of(model))
-                for model in models
-            ]
+            priced_for(model, choice, task.result())
+            for model, task in zip(models, asked, strict=True)
         )
 
     def quote(self, offer: Offer, standing: CallerStanding, *, now_ms: int) -> Quote:
@@ -156,6 +158,8 @@ def _credit_msat(standing: CallerStanding, ceiling_msat: int) -> int:
 
 
 def _takes(request: CompletionRequest, model: Model) -> bool:
+    if request.providers is not None and request.providers.only and model.upstream != OPENROUTER:
+        return False  # the caller wants certain providers and nobody else
     try:
         max_tokens = tokens_allowed(request.max_tokens, model)
         refuse_over_context(request, model, max_tokens=max_tokens)

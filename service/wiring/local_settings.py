@@ -18,7 +18,7 @@ from service.domain.pricing import ModelPrice
 from service.wiring.setting_values import Values
 
 TOKENS_PER_PRICE = 1_000_000
-CONTEXT_MIN = 512
+CONTEXT_MIN = 2_048
 _URL = "OLLAMA_URL"
 _MODELS = "OLLAMA_MODELS"
 _WORDS = 4

@@ -9,7 +9,13 @@ import pytest
 from service.domain.endpoints import Endpoint
 from service.domain.errors import UpstreamUnreachable
 from service.flows import offer_endpoints
-from service.flows.offer_endpoints import ASK_AGAIN_MS, FRESH_MS, LISTS_MAX, EndpointOffers
+from service.flows.offer_endpoints import (
+    ASK_AGAIN_MS,
+    ASKING_MAX,
+    FRESH_MS,
+    LISTS_MAX,
+    EndpointOffers,
+)
 from tests.fakes.clock import FakeClock
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import PRICED_MODEL, fake_endpoint, fake_model
@@ -82,3 +88,18 @@ async def test_what_is_kept_is_bounded() -> None:
     assert len(upstream.asked_for_endpoints) == LISTS_MAX + 1
     await offers.of(models[0])
     assert len(upstream.asked_for_endpoints) == LISTS_MAX + 2
+
+
+async def test_few_lists_are_asked_for_at_once() -> None:
+    """Whoever comes when there are enough goes on at the listed price, without waiting."""
+    upstream = Slow()
+    offers = EndpointOffers(upstream=upstream, clock=FakeClock())
+    models = [fake_model(f"acme/{n}", price=PRICED_MODEL.price) for n in range(ASKING_MAX + 1)]
+    async with asyncio.TaskGroup() as tasks:
+        asks = [tasks.create_task(offers.of(model)) for model in models[:-1]]
+        await asyncio.sleep(0)
+        assert await offers.of(models[-1]) == ()
+        upstream.let.set()
+    assert {task.result() for task in asks} == {SERVED}
+    assert len(upstream.asked_for_endpoints) == ASKING_MAX
+    assert await offers.of(models[-1]) == SERVED

@@ -56,3 +56,15 @@ async def test_the_offer_is_narrowed_for_all() -> None:
     assert catalogue.models() == (FIRST,)
     with pytest.raises(ModelNotOffered):
         catalogue.offered(LOCAL.model_id)
+
+
+async def test_an_old_price_is_not_known_either() -> None:
+    """The operator's own chain leaves out what it could only price from an old list."""
+    clock = FakeClock()
+    catalogue = catalogue_of(clock)
+    await catalogue.refresh()
+    catalogue.offer_own((LOCAL,))
+    assert catalogue.known(FIRST.model_id) == FIRST
+    clock.advance(FRESH_MS // 1_000 + 1)
+    assert catalogue.known(FIRST.model_id) is None
+    assert catalogue.known(LOCAL.model_id) == LOCAL

@@ -7,6 +7,7 @@ import pytest
 from service.adapters.exchange_rates import StaticRate
 from service.domain.callers import CapTerms, ExposureTerms
 from service.domain.completions import BYTES_PER_TOKEN_MAX, CompletionRequest
+from service.domain.endpoints import ProviderChoice
 from service.domain.errors import CeilingOverCap, DependencyFault, RequestInvalid
 from service.domain.pricing import ModelPrice, PriceTerms
 from service.flows.offer_models import FRESH_MS, ModelCatalogue
@@ -14,6 +15,7 @@ from service.flows.quote_request import QuoteRequest
 from tests.fakes.clock import FakeClock
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import fake_model
+from tests.flows.chains import LOCAL
 
 PRICE = ModelPrice(prompt_pusd=1, completion_pusd=1)
 LARGE = fake_model("acme/large", price=PRICE, context_length=10_000, max_out=10_000)
@@ -101,3 +103,25 @@ async def test_an_absurd_price_is_refused_and_not_booked() -> None:
     flow = await quoting(FakeClock())
     with pytest.raises(CeilingOverCap, match="can be booked"):
         await flow.offer(asking("acme/absurd", max_tokens=1))
+
+
+async def test_who_wants_certain_providers_is_not_served_by_a_machine_of_ours() -> None:
+    """The operator's chain leaves out a local model; the caller's own may name one."""
+    upstream = FakeUpstream(models=(LARGE, LOCAL))
+    catalogue = ModelCatalogue(upstream=upstream, clock=FakeClock(), allowed=frozenset())
+    await catalogue.refresh()
+    flow = QuoteRequest(
+        catalogue=catalogue,
+        rates=StaticRate(usd_micro_per_btc=94_000_500_000, clock=FakeClock()),
+        price_terms=PriceTerms(),
+        exposure=ExposureTerms(cap=CapTerms()),
+        fallback_models=(LOCAL.model_id,),
+    )
+    request = asking("acme/large", max_tokens=10)
+    assert flow.models(request) == (LARGE, LOCAL)
+    request.providers = ProviderChoice(preferred=("acme",))
+    assert flow.models(request) == (LARGE, LOCAL)
+    request.providers = ProviderChoice(only=("acme",))
+    assert flow.models(request) == (LARGE,)
+    request.fallback_models = (LOCAL.model_id,)
+    assert flow.models(request) == (LARGE, LOCAL)

@@ -19,7 +19,11 @@ from service.adapters.upstreams.http_errors import (
     fault_of_query,
     fault_of_run,
 )
-from service.adapters.upstreams.openrouter_models import endpoints_from, models_from
+from service.adapters.upstreams.openrouter_models import (
+    ENDPOINTS_BYTES_MAX,
+    endpoints_from,
+    models_from,
+)
 from service.adapters.upstreams.openrouter_wire import (
     account_from,
     generation_cost_from,
@@ -131,7 +135,7 @@ class OpenRouter:
     async def endpoints(self, model_id: str) -> tuple[Endpoint, ...]:
         """See the port."""
         path = f"{self._models_url}/{quote(model_id, safe='/:')}/endpoints"
-        answer = await self._get(httpx.URL(path))
+        answer = await self._get(httpx.URL(path), bytes_max=ENDPOINTS_BYTES_MAX)
         if answer.status == _NOT_FOUND:
             return ()
         if answer.status != OK:
@@ -160,12 +164,12 @@ class OpenRouter:
             raise fault_of_query(answer)
         return answer.body
 
-    async def _get(self, url: httpx.URL) -> HttpAnswer:
+    async def _get(self, url: httpx.URL, *, bytes_max: int | None = None) -> HttpAnswer:
         """One GET, read whole. Raises UpstreamUnreachable when no whole answer came."""
         return await get_whole(
             self._client,
             url,
             self._get_headers,
             timeout_s=self._settings.query_timeout_s,
-            bytes_max=self._settings.query_bytes_max,
+            bytes_max=bytes_max or self._settings.query_bytes_max,
         )

@@ -20,7 +20,9 @@ from service.domain.pricing import ImagePrice, ModelPrice
 
 _PRICE_TEXT_MAX = 40
 _ENDPOINTS_MAX = 200
-_ENDPOINTS_BYTES_MAX = 1_024 * 1_024
+ENDPOINTS_BYTES_MAX = 256 * 1_024
+# No unit costs as much; what is dearer would only make sums that nothing can hold.
+_UNIT_USD_MAX = 1_000
 # Fields of `pricing` that text completions can meet, by the unit price they raise.
 _UNIT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "prompt": ("prompt",),
@@ -58,7 +60,8 @@ def _model(row: dict[str, object]) -> Model | None:
         return None
     price = _price(row.get("pricing"))
     context_length = _context_length(row)
-    if price is None or context_length is None:
+    document = _written(row)
+    if price is None or context_length is None or document is None:
         return None
     return Model(
         model_id=model_id,
@@ -66,7 +69,7 @@ def _model(row: dict[str, object]) -> Model | None:
         context_length=context_length,
         max_completion_tokens=_positive(_top_provider(row).get("max_completion_tokens"))
         or context_length,
-        document=orjson.dumps(row),
+        document=document,
         image_price=_image_price(row),
     )
 
@@ -76,8 +79,6 @@ def endpoints_from(body: bytes) -> tuple[Endpoint, ...]:
 
     Raises UpstreamUnreachable when the list cannot be read.
     """
-    if len(body) > _ENDPOINTS_BYTES_MAX:
-        raise UpstreamUnreachable("the upstream's list of endpoints is too long to be one")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -92,16 +93,24 @@ def endpoints_from(body: bytes) -> tuple[Endpoint, ...]:
 
 def _endpoint(row: dict[str, object]) -> Endpoint | None:
     tag, provider, pricing = row.get("tag"), row.get("provider_name"), row.get("pricing")
-    price = _price(pricing)
-    if price is None or not isinstance(provider, str):
+    price, document = _price(pricing), _written(row)
+    if price is None or document is None or not isinstance(provider, str):
         return None
     return Endpoint(
         tag=tag if isinstance(tag, str) else provider,
         provider=provider,
         price=price,
-        document=orjson.dumps(row),
+        document=document,
         image_price=_image_units(pricing),
     )
+
+
+def _written(row: dict[str, object]) -> bytes | None:
+    """The row as it is kept; None for one that is nested deeper than anything is."""
+    try:
+        return orjson.dumps(row)
+    except orjson.JSONEncodeError:
+        return None
 
 
 def _offered(model_id: str) -> bool:
@@ -165,7 +174,7 @@ def _unit_pusd(text: object) -> int | None:
     if not isinstance(text, str) or len(text) > _PRICE_TEXT_MAX:
         return None
     price = checked_amount(text)
-    return None if price is None else pusd_from_decimal(price)
+    return None if price is None or price > _UNIT_USD_MAX else pusd_from_decimal(price)
 
 
 def _context_length(row: dict[str, object]) -> int | None:
