@@ -16,9 +16,10 @@ from typing import Any
 import grpc
 import httpx
 
-from deploy.regtest.connection import routerrpc
+from deploy.regtest.connection import invoicesrpc, lnrpc, routerrpc
 from deploy.regtest.network import Network
 from service.client.errors import PaymentFailed, PaymentUnknown
+from service.client.invoice_terms import read_invoice
 from service.client.lnd_wallet import LndWallet
 from service.client.wallet import Payment
 from tests.end_to_end.live import Live, ask_body, proof_of
@@ -27,18 +28,24 @@ REPEAT_S = 0.1
 DECIDED_WITHIN_S = 90.0
 PAID_WITHIN_S = 600.0
 FEE_MSAT = 100_000
+REFUSED = "incorrect_payment_details"
 OK, PAYMENT_REQUIRED, LOST_RUN = 200, 402, 502
 
 
 @dataclass(slots=True)
 class Purchase:
-    """One completion, and how far it got. `wrongs` is what must never happen."""
+    """One completion, and how far it got. `wrongs` is what must never happen.
+
+    `nodes_disagree` when bob's lnd says that it was paid and alice's that it never was: bob's was
+    killed between settling its invoice and settling the channel, and failed the payment afterwards.
+    """
 
     text: str
     payment_hash: str = ""
     preimage: str = ""
     delivered: bool = False
     run_lost: bool = False
+    nodes_disagree: bool = False
     repeats: int = 0
     wrongs: tuple[str, ...] = ()
 
@@ -78,6 +85,9 @@ class Buyer:
             purchase.wrong(f"unpaid, and answered {challenge.status_code} {challenge.text[:200]}")
             return
         payment = await self._paid(str(challenge.json()["invoice"]))
+        if payment is None:
+            purchase.nodes_disagree = True
+            return
         purchase.preimage = payment.preimage
         purchase.payment_hash = hashlib.sha256(bytes.fromhex(payment.preimage)).hexdigest()
         answer = await self._decided(purchase, proof_of(challenge, payment.preimage))
@@ -99,20 +109,35 @@ class Buyer:
                 purchase.repeats += 1
                 await asyncio.sleep(REPEAT_S)
 
-    async def _paid(self, payment_request: str) -> Payment:
+    async def _paid(self, payment_request: str) -> Payment | None:
         """Pay as an agent does: what failed did not arrive, what is unknown is asked after.
 
         A payment may be on its way to a node that was killed under it, and stay there for a while.
+        None when bob's node says that it was paid, and alice's that nothing was.
         """
+        payment_hash = read_invoice(payment_request).payment_hash
         async with asyncio.timeout(PAID_WITHIN_S):
             while True:
                 try:
                     return await self._wallet.pay(payment_request, max_fee_msat=FEE_MSAT)
                 except PaymentUnknown:
                     continue
-                except PaymentFailed:
+                except PaymentFailed as failed:
+                    if REFUSED in str(failed) and await self._settled_at_bob(payment_hash):
+                        return None
                     await self._forget_failures()
                     await asyncio.sleep(REPEAT_S)
+
+    async def _settled_at_bob(self, payment_hash: str) -> bool:
+        message = invoicesrpc.LookupInvoiceMsg(payment_hash=bytes.fromhex(payment_hash))
+        try:
+            async with self._network.bob.services() as services:
+                found = await services.invoices.LookupInvoiceV2(
+                    message, timeout=5, metadata=services.metadata
+                )
+        except (grpc.aio.AioRpcError, OSError):  # killed just now: the next failure asks again
+            return False
+        return bool(found.state == lnrpc.Invoice.SETTLED)
 
     async def _forget_failures(self) -> None:
         """LND avoids a channel for minutes after a failure, which a killed node is not worth."""
