@@ -18,16 +18,17 @@ import pytest
 
 from service.adapters.lightning.dev_node import DevNode
 from service.domain import accounts as chart
-from service.domain.errors import SettingInvalid
+from service.domain.errors import CobotMeterError, SettingInvalid
 from service.domain.escrow_record import EscrowState
 from service.domain.money import pusd_from_text
+from service.flows.ask_completion import Ask
 from service.flows.audit_ledger import AuditLedger
 from tests.fakes.books import Crash, FakeBooks, Killed, Moment
 from tests.fakes.clock import FakeClock
 from tests.fakes.moving_node import MovingNode
 from tests.fakes.upstream_outcomes import NEVER
 from tests.flows.process import RETENTION, Lasting, Process
-from tests.flows.stories import COST, Stage, Step, ask, end
+from tests.flows.stories import COST, Stage, Step, ask, end, hear, pay
 from tests.flows.story_book import STORIES
 
 S = EscrowState
@@ -112,6 +113,26 @@ def facts(stage: Stage) -> tuple[dict[str, int], dict[str, int], list[str], list
         sorted(kind for kind in kinds if kind not in UNCOUNTED),
         [escrow.state for escrow in stage.books.rows.escrows.values()],
     )
+
+
+async def killed_on_the_way(stage: Stage, crash: Crash, asked: Ask) -> None:
+    """Ask, pay and hear until it is through, killed once; the books must be sound at the end."""
+    stage.process.mortal.crash = crash
+    for _ in range(3):
+        try:
+            await stage.process.asks.answer(asked)
+            await stage.process.runs.finish()
+            await pay()(stage)
+            await hear(stage)
+        except Killed:
+            await restart(stage)
+        except CobotMeterError:
+            break
+    if stage.process.mortal.dead:
+        await restart(stage)
+    stage.process.mortal.crash = None
+    await end(stage)
+    await prove_sound(stage)
 
 
 async def prove_sound(stage: Stage) -> None:

@@ -42,7 +42,7 @@ from tests.flows.chains import (
 )
 from tests.flows.process import RATE_USD_MICRO
 from tests.flows.stories import COST, Stage, ask_of, end, hear, pay
-from tests.flows.test_crash_points import prove_sound, restart, staged
+from tests.flows.test_crash_points import killed_on_the_way, prove_sound, restart, staged
 from tests.flows.test_replicas import another
 
 
@@ -274,21 +274,6 @@ async def test_a_kill_anywhere_in_a_chain_leaves_sound_books(
             stage.lasting.upstream.offered = (FIRST, SECOND, THIRD, LOCAL)
             await stage.process.catalogue.refresh()
             come_to(stage, first=Unknown(cost=WASTED), second=GOOD)
-            stage.process.mortal.crash = Crash(moment=moment, commits=number)
-            for _ in range(3):
-                try:
-                    await stage.process.asks.answer(chained(SECOND))
-                    await stage.process.runs.finish()
-                    await pay()(stage)
-                    await hear(stage)
-                except Killed:
-                    await restart(stage)
-                except CobotMeterError:
-                    break
-            if stage.process.mortal.dead:
-                await restart(stage)
-            stage.process.mortal.crash = None
-            await end(stage)
-            await prove_sound(stage)
+            await killed_on_the_way(stage, Crash(moment=moment, commits=number), chained(SECOND))
             assert len(stage.lasting.upstream.runs) <= len(escrows(stage))
             assert sum(one.paid_msat > 0 for one in escrows(stage)) <= 3

@@ -20,13 +20,13 @@ from service.domain.pricing import ModelPrice
 from service.flows.ask_completion import AnswerKind
 from service.ports.upstream import GenerationStarted
 from tests.adapters.upstreams.ollama_rig import MODEL, OllamaRig, ollama_rig
-from tests.fakes.books import Crash, Killed, Moment
+from tests.fakes.books import Crash, Moment
 from tests.fakes.ollama_server import OllamaFault
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import Outcome, Refused, Unknown, Unreachable
 from tests.flows.chains import FIRST, WASTED, chained, come_to, escrows
 from tests.flows.stories import Stage, end, hear, pay
-from tests.flows.test_crash_points import prove_sound, restart, staged
+from tests.flows.test_crash_points import killed_on_the_way, prove_sound, restart, staged
 
 
 class WithLocal(FakeUpstream):
@@ -135,20 +135,5 @@ async def test_a_kill_anywhere_leaves_sound_books(tmp_path: Path, moment: Moment
     for number in range(10):
         async with local_stage(tmp_path / f"{moment}-{number}") as (stage, rig):
             come_to(stage, first=Unknown(cost=WASTED))
-            stage.process.mortal.crash = Crash(moment=moment, commits=number)
-            for _ in range(3):
-                try:
-                    await stage.process.asks.answer(chained(MODEL))
-                    await stage.process.runs.finish()
-                    await pay()(stage)
-                    await hear(stage)
-                except Killed:
-                    await restart(stage)
-                except CobotMeterError:
-                    break
-            if stage.process.mortal.dead:
-                await restart(stage)
-            stage.process.mortal.crash = None
-            await end(stage)
-            await prove_sound(stage)
+            await killed_on_the_way(stage, Crash(moment=moment, commits=number), chained(MODEL))
             assert rig.other_side.posts <= len(escrows(stage))

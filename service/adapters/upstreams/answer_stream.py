@@ -1,10 +1,10 @@
 """An OpenAI-shaped event stream, put together into one completion.
 
 Must not know: sockets, or whose answer it is: what a `usage` costs is a function of its reader's.
-Bytes go in as they arrive; out comes the whole `chat.completion`, or what
-went wrong. What real streams do, and each of these has lost somebody money: comment lines before
-and between events; a usage frame that repeats `choices`, or has none; an error frame with the
-final usage in it, or without; an end without usage; a cut.
+Bytes go in as they arrive; out comes the whole `chat.completion`, or what went wrong. What real
+streams do, and each of these has lost somebody money: comment lines before and between events; a
+usage frame that repeats `choices`, or has none; an error frame with the final usage in it, or
+without; an end without usage; a cut.
 """
 
 from __future__ import annotations

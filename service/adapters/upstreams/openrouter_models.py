@@ -43,11 +43,7 @@ def models_from(body: bytes) -> tuple[Model, ...]:
 
     Raises UpstreamUnreachable when the list cannot be read.
     """
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        document = None
-    rows = document.get("data") if isinstance(document, dict) else None
+    rows = _data(body)
     if not isinstance(rows, list):
         raise UpstreamUnreachable("the upstream's model list cannot be read")
     models = (_model(row) for row in rows if isinstance(row, dict))
@@ -79,11 +75,7 @@ def endpoints_from(body: bytes) -> tuple[Endpoint, ...]:
 
     Raises UpstreamUnreachable when the list cannot be read.
     """
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        document = None
-    data = document.get("data") if isinstance(document, dict) else None
+    data = _data(body)
     rows = data.get("endpoints") if isinstance(data, dict) else None
     if not isinstance(rows, list):
         raise UpstreamUnreachable("the upstream's list of endpoints cannot be read")
@@ -103,6 +95,15 @@ def _endpoint(row: dict[str, object]) -> Endpoint | None:
         document=document,
         image_price=_image_units(pricing),
     )
+
+
+def _data(body: bytes) -> object:
+    """What every answer of OpenRouter's has its content in; None where there is none."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return document.get("data") if isinstance(document, dict) else None
 
 
 def _written(row: dict[str, object]) -> bytes | None:
