@@ -14,7 +14,12 @@ from decimal import Decimal
 MSAT_PER_SAT = 1_000
 PUSD_PER_USD = 10**12
 BASIS_POINTS = 10_000
-AMOUNT_MAX = 2**63 - 1
+# The one bound for an amount that is let in: 10,000 USD, or 100,000 BTC; a column holds 922.
+AMOUNT_MAX = 10**16
+# For what adds up over years and is compared, never booked as it is: a key's usage, an account.
+TOTAL_MAX = 10**18
+# Nine million USD for a bitcoin, in micro-USD.
+RATE_MAX = 9 * 10**12
 _PUSD_DIGITS = 12
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")  # JSON's, in ASCII
 _PUSD_PER_MICRO_USD = 10**6
@@ -31,8 +36,8 @@ class ExchangeRate:
 
     def __post_init__(self) -> None:
         """Refuse a rate that cannot divide."""
-        if not 0 < self.usd_micro_per_btc <= AMOUNT_MAX:
-            message = f"an exchange rate must be positive, not {self.usd_micro_per_btc}"
+        if not 0 < self.usd_micro_per_btc <= RATE_MAX:
+            message = f"an exchange rate must be positive and sane, not {self.usd_micro_per_btc}"
             raise ValueError(message)
 
 
@@ -41,19 +46,19 @@ def ceil_div(numerator: int, denominator: int) -> int:
     return -(-numerator // denominator)
 
 
-def pusd_from_text(text: str) -> int:
+def pusd_from_text(text: str, *, most: int = AMOUNT_MAX) -> int:
     """A JSON number's text in USD (`0.00026580`, `4.14e-05`) as pico-USD, rounded up.
 
     Upstreams write doubles with visible noise, so the digits past 1e-12 are real input.
-    Raises ValueError for what is not a non-negative JSON number within 63 bits.
+    Raises ValueError for what is not a non-negative JSON number of at most `most` pico-USD.
     """
     if not _NUMBER.fullmatch(text):
         message = f"not a number: {text[:40]!r}"
         raise ValueError(message)
-    return pusd_from_decimal(Decimal(text))
+    return pusd_from_decimal(Decimal(text), most=most)
 
 
-def pusd_from_decimal(value: Decimal) -> int:
+def pusd_from_decimal(value: Decimal, *, most: int = AMOUNT_MAX) -> int:
     """As `pusd_from_text`, for a number that a JSON reader has already made a Decimal."""
     if not value.is_finite() or value < 0 or value.adjusted() > _PUSD_DIGITS:
         message = f"not an amount of USD: {value}"
@@ -62,7 +67,7 @@ def pusd_from_decimal(value: Decimal) -> int:
         return 1  # before a ratio with a million digits is made of 1e-1000000
     numerator, denominator = value.as_integer_ratio()
     pusd = ceil_div(numerator * PUSD_PER_USD, denominator)
-    if pusd > AMOUNT_MAX:
+    if pusd > most:
         message = f"too large an amount of USD: {value}"
         raise ValueError(message)
     return pusd
@@ -72,9 +77,9 @@ def usd_micro_from_text(text: str) -> int:
     """The price of a bitcoin in USD as a number's text, in 1e-6 USD, the rest cut off.
 
     A rate is a divisor: cut downward it rounds what is charged upward. Raises ValueError for what
-    is not a JSON number from 1e-6 up, within 63 bits of pico-USD.
+    is not a JSON number from 1e-6 to RATE_MAX.
     """
-    usd_micro = pusd_from_text(text) // _PUSD_PER_MICRO_USD
+    usd_micro = pusd_from_text(text, most=RATE_MAX * _PUSD_PER_MICRO_USD) // _PUSD_PER_MICRO_USD
     if not usd_micro:
         message = f"not the price of a bitcoin: {text[:40]!r}"
         raise ValueError(message)

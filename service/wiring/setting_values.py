@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from service.domain.errors import SettingInvalid
-from service.domain.money import MSAT_PER_SAT, pusd_from_text
+from service.domain.money import AMOUNT_MAX, MSAT_PER_SAT, RATE_MAX, pusd_from_text, usd_text
 
 PORT_MAX = 65_535
 PUSD_PER_MICRO_USD = 1_000_000
@@ -104,16 +104,19 @@ class Values:
         """A whole number of satoshis, in msat."""
         return self.integer(name, default) * MSAT_PER_SAT
 
-    def pusd(self, name: str, default: str) -> int:
-        """An amount of USD such as 0.25, in pico-USD."""
+    def pusd(self, name: str, default: str, *, most: int = AMOUNT_MAX) -> int:
+        """An amount of USD such as 0.25, in pico-USD and at most `most` of them."""
         value = self._raw(name, default)
         if not _DECIMAL.fullmatch(value):
             self.refuse(name, value, "an amount of USD such as 0.25")
-        return pusd_from_text(value)
+        try:
+            return pusd_from_text(value, most=most)
+        except ValueError:
+            self.refuse(name, value, f"an amount of USD up to {usd_text(most)}")
 
     def usd_micro(self, name: str, default: str) -> int:
         """A price in USD with at most six decimals, in micro-USD, above zero."""
-        pusd = self.pusd(name, default)
+        pusd = self.pusd(name, default, most=RATE_MAX * PUSD_PER_MICRO_USD)
         if not pusd or pusd % PUSD_PER_MICRO_USD:
             self.refuse(name, self._raw(name, default), "a price in USD, six decimals at most")
         return pusd // PUSD_PER_MICRO_USD

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tests.architecture.source_tree import HAND_WRITTEN, functions, python_files, source
 
-FILE_LINES = 300
+FILE_LINES = 450
 FUNCTION_LINES = 60
 
 
-def test_no_file_is_longer_than_300_lines() -> None:
-    """Every hand-written Python file has at most 300 lines."""
+def test_no_file_is_longer_than_450_lines() -> None:
+    """Every hand-written Python file has at most 450 lines."""
     lengths = {name: len(source(name).splitlines()) for name in python_files(*HAND_WRITTEN)}
     assert lengths
     assert {name: lines for name, lines in lengths.items() if lines > FILE_LINES} == {}

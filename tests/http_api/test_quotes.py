@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.errors import RequestInvalid
-from service.domain.money import ExchangeRate
+from service.domain.money import RATE_MAX, ExchangeRate
 from service.domain.pricing import Ceiling, ModelPrice
 from service.domain.quotes import QuotedTerms
 from service.http_api.quote_routes import LIVES_MS
@@ -39,7 +39,7 @@ TERMS = st.builds(
     ceiling=st.builds(Ceiling, cost_pusd=AMOUNTS, price_msat=AMOUNTS),
     rate=st.builds(
         ExchangeRate,
-        usd_micro_per_btc=st.integers(min_value=1, max_value=2**63 - 1),
+        usd_micro_per_btc=st.integers(min_value=1, max_value=RATE_MAX),
         source=st.text(max_size=20),
         fetched_at_ms=AMOUNTS,
     ),

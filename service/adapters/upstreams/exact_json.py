@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import orjson
 
-from service.domain.money import pusd_from_decimal
+from service.domain.money import AMOUNT_MAX, pusd_from_decimal
 
 _AMOUNT_TEXT_MAX = 64
 _AMOUNT_EXPONENT_MIN = -40
@@ -55,17 +55,17 @@ def exact_dumps(document: object) -> bytes:
     return orjson.dumps(document, default=_written, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
 
 
-def amount(value: object) -> Decimal | None:
-    """An amount of USD as read by `exact_loads`.
+def amount(value: object, *, most: int = AMOUNT_MAX) -> Decimal | None:
+    """An amount of USD as read by `exact_loads`, of at most `most` pico-USD.
 
     None for anything that is not a finite, non-negative number of a sane size.
     """
     if not isinstance(value, NumberText) or len(value) > _AMOUNT_TEXT_MAX:
         return None
-    return checked_amount(value)
+    return checked_amount(value, most=most)
 
 
-def checked_amount(text: str) -> Decimal | None:
+def checked_amount(text: str, *, most: int = AMOUNT_MAX) -> Decimal | None:
     """As `amount`, for a text that stands for a number (OpenRouter writes prices so)."""
     if not text.isascii() or "_" in text:
         return None
@@ -73,7 +73,7 @@ def checked_amount(text: str) -> Decimal | None:
         number = Decimal(text)
         if number and number.adjusted() < _AMOUNT_EXPONENT_MIN:
             return None
-        pusd_from_decimal(number)
+        pusd_from_decimal(number, most=most)
     except (InvalidOperation, ValueError):
         return None
     return number

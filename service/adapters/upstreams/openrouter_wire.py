@@ -13,7 +13,7 @@ import orjson
 from service.adapters.upstreams.exact_json import amount, checked_amount, exact_loads
 from service.domain.completions import CompletionRequest, GenerationCost
 from service.domain.errors import CostNotYetKnown, RequestInvalid, UpstreamUnreachable
-from service.domain.money import pusd_from_decimal, usd_text
+from service.domain.money import TOTAL_MAX, pusd_from_decimal, usd_text
 from service.domain.pricing import ModelPrice
 from service.domain.upstream_accounts import UpstreamAccount
 
@@ -95,16 +95,18 @@ def inline_cost_from(usage: dict[str, object]) -> str | None:
 def key_usage_pusd(body: bytes) -> int:
     """What `GET /key` says this key has spent. Raises UpstreamUnreachable when it says nothing."""
     data = _data(body) or {}
-    spent = amount(data.get("usage"))
+    spent = amount(data.get("usage"), most=TOTAL_MAX)
     if spent is None:
         raise UpstreamUnreachable("the upstream does not say what our key has spent")
-    return pusd_from_decimal(spent + (amount(data.get("byok_usage")) or Decimal(0)))
+    own_keys = amount(data.get("byok_usage"), most=TOTAL_MAX) or Decimal(0)
+    return pusd_from_decimal(spent + own_keys, most=2 * TOTAL_MAX)
 
 
 def account_from(key: bytes, credit: bytes | None) -> UpstreamAccount:
     """What `GET /key` says, and `GET /credits` when it may be read. Raises UpstreamUnreachable."""
     data, totals = _data(key) or {}, _data(credit or b"") or {}
-    bought, used = amount(totals.get("total_credits")), amount(totals.get("total_usage"))
+    bought = amount(totals.get("total_credits"), most=TOTAL_MAX)
+    used = amount(totals.get("total_usage"), most=TOTAL_MAX)
     reset = data.get("limit_reset")
     return UpstreamAccount(
         usage_pusd=key_usage_pusd(key),
@@ -114,15 +116,15 @@ def account_from(key: bytes, credit: bytes | None) -> UpstreamAccount:
         limit_reset=reset[:_RESET_CHARS_MAX] if isinstance(reset, str) else None,
         credit_left_pusd=None
         if bought is None or used is None
-        else pusd_from_decimal(bought) - pusd_from_decimal(used),
+        else pusd_from_decimal(bought, most=TOTAL_MAX) - pusd_from_decimal(used, most=TOTAL_MAX),
     )
 
 
 def _pusd_or_none(value: object) -> int | None:
     """An amount that is said, at most as it stands: below zero nothing is left."""
-    said = amount(value)
+    said = amount(value, most=TOTAL_MAX)
     if said is not None:
-        return pusd_from_decimal(said)
+        return pusd_from_decimal(said, most=TOTAL_MAX)
     return 0 if isinstance(value, str) and value.startswith("-") else None
 
 

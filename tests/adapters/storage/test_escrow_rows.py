@@ -24,13 +24,13 @@ from service.adapters.storage.ledger_rows import (
 from service.adapters.storage.tables import ESCROW, TOPUP
 from service.domain.escrow_record import Cost, Escrow, Fallback, Quote
 from service.domain.escrow_schedule import due_at_ms
-from service.domain.money import ExchangeRate
+from service.domain.money import RATE_MAX, ExchangeRate
 from service.domain.retention import Retention
 from service.domain.topups import Topup
 
 RATES = st.builds(
     ExchangeRate,
-    usd_micro_per_btc=st.integers(min_value=1, max_value=2**63 - 1),
+    usd_micro_per_btc=st.integers(min_value=1, max_value=RATE_MAX),
     source=st.text(),
     fetched_at_ms=st.integers(),
 )
