@@ -31,7 +31,7 @@ amounts = st.integers(min_value=0, max_value=AMOUNT_MAX)
 surcharges = st.lists(st.integers(min_value=0, max_value=100_000), max_size=3)
 rates = st.builds(
     ExchangeRate,
-    usd_micro_per_btc=st.integers(min_value=1, max_value=10**13),
+    usd_micro_per_btc=st.integers(min_value=1, max_value=RATE_MAX),
     source=st.just("test"),
     fetched_at_ms=st.just(0),
 )
