@@ -5,71 +5,18 @@ Must not know: what is written.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from service.adapters.storage.sqlite_books import open_sqlite_books
 from service.adapters.storage.sqlite_reports import open_sqlite_reports
-from service.domain.errors import CobotMeterError
-from service.domain.ledger import Transition
-from service.ports.books import Applied, Books, Quiet
+from service.ports.books import Books
 from service.ports.ledger_reports import Balance, JournalEntry, LedgerReports
-from tests.fakes.books import FakeBooks
+from tests.fakes.twin_books import BOOKS_FILE, TwinBooks
 from tests.flows.process import RETENTION
 from tests.flows.shop import Shop
-
-BOOKS_FILE = "books.sqlite3"
-
-
-class TwinBooks:
-    """Every call goes to both, one at a time, and answers what both say."""
-
-    def __init__(self, fake: FakeBooks, real: Books) -> None:
-        """`fake` is the reference, `real` what is held against it."""
-        self._fake = fake
-        self._real = real
-        self._turn = asyncio.Lock()
-
-    async def apply(self, transition: Transition) -> Applied:
-        return cast("Applied", await self._both("apply", transition))
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        async def read(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - any read of the port
-            return await self._both(name, *arguments, **options)
-
-        return read
-
-    async def _both(self, name: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        async with self._turn:
-            told = [
-                await _outcome(getattr(books, name)(*arguments, **options))
-                for books in (self._fake, self._real)
-            ]
-        assert _comparable(told[0]) == _comparable(told[1]), f"they disagree on {name}"
-        if isinstance(told[0], CobotMeterError):
-            raise told[0]
-        return told[0]
-
-
-async def _outcome(work: Awaitable[object]) -> object:
-    try:
-        return await work
-    except CobotMeterError as fault:
-        return fault
-
-
-def _comparable(outcome: object) -> object:
-    """A fault by its class and fields, the rest by value; journal numbers may have gaps."""
-    if isinstance(outcome, CobotMeterError):
-        fields = {name: value for name, value in vars(outcome).items() if name != "message"}
-        return type(outcome), fields
-    if isinstance(outcome, Quiet):
-        return replace(outcome, mark=0)
-    return outcome
 
 
 class TwinShop(Shop):

@@ -1,4 +1,6 @@
-"""The whole face on the real flows, with books and upstream in memory and the development node.
+"""The whole face on the real flows, with the development node and an upstream in memory.
+
+The books are twins: every call goes to those in memory, which a test looks into, and to a file.
 
 Time leaps: whatever sleeps on the clock returns at once. Must not know: what is being proved.
 """
@@ -44,6 +46,7 @@ from service.wiring.settings import PREFIX, read_settings
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
 from tests.fakes.rate_sources import RateMarket
+from tests.fakes.twin_books import twin_books
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import PRICED_MODEL
 from tests.http_api.asgi_caller import ADDRESS, AsgiCaller, Reply
@@ -208,35 +211,38 @@ async def open_face(
 
     `pings` are asked beside those of the real parts; `market` brings rates and a leaping clock.
     """
-    books, upstream = FakeBooks(), FakeUpstream()
+    fake, upstream, retention = FakeBooks(), FakeUpstream(), Retention()
     clock = market.clock if market else FakeClock(leaping=True)
     environ = {"RATE_USD_PER_BTC": "94000.5", "IDENTICAL_WAIT_S": "0.02", **settings}
     node = DevNode(path=folder / "node.log", network=NETWORK, alias="tests", clock=clock)
     keys = derived_keys(b"\x01" * 32)
-    parts = Parts(
-        books=books,
-        reports=books,
-        node=node,
-        ours=OurNode(await node.identity()),
-        upstream=upstream,
-        rates=market.rates if market else _static(clock),
-        clock=clock,
-        identifiers=KeyedIdentifiers(preimage_key=keys.preimage, clock=clock),
-        sealer=AesSealer(wrapping_key=keys.wrapping),
-        keys=keys,
-        retention=Retention(),
-        metrics=Metrics(),
-        wakes=WakeHub(),
-        replicas=SoleProcess("r_test"),
-        duties=SoleProcess("r_test"),
-    )
     draining = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
+    async with (
+        twin_books(fake, folder, retention=retention) as (books, reports),
+        asyncio.TaskGroup() as tasks,
+    ):
+        parts = Parts(
+            books=books,
+            reports=reports,
+            node=node,
+            ours=OurNode(await node.identity()),
+            upstream=upstream,
+            rates=market.rates if market else _static(clock),
+            clock=clock,
+            identifiers=KeyedIdentifiers(preimage_key=keys.preimage, clock=clock),
+            sealer=AesSealer(wrapping_key=keys.wrapping),
+            keys=keys,
+            retention=retention,
+            metrics=Metrics(),
+            wakes=WakeHub(),
+            replicas=SoleProcess("r_test"),
+            duties=SoleProcess("r_test"),
+        )
         chosen = read_settings({f"{PREFIX}{name}": value for name, value in environ.items()})
         service = build_service(chosen, parts, tasks)
         await service.catalogue.refresh()
         face_parts = dataclasses.replace(
-            _face_parts(service, books, draining),
+            _face_parts(service, draining),
             limits=limits or FaceLimits(),
             trusted_proxies=trusted_networks(trusted_proxies),
         )
@@ -244,7 +250,7 @@ async def open_face(
         app = build_face(face_parts)
         yield FaceRig(
             service=service,
-            books=books,
+            books=fake,
             upstream=upstream,
             node=node,
             clock=clock,
@@ -257,15 +263,15 @@ async def open_face(
     node.close()
 
 
-def _face_parts(service: Service, books: FakeBooks, draining: asyncio.Event) -> FaceParts:
+def _face_parts(service: Service, draining: asyncio.Event) -> FaceParts:
     parts = service.parts
     return FaceParts(
-        books=books,
-        reports=books,
+        books=parts.books,
+        reports=parts.reports,
         asks=service.asks,
         settlements=service.settlements,
         topups=service.topups,
-        usage=CallerUsage(reports=books, clock=parts.clock),
+        usage=CallerUsage(reports=parts.reports, clock=parts.clock),
         catalogue=service.catalogue,
         quoting=service.quoting,
         quotes=QuoteTokens(secret=parts.keys.token),
