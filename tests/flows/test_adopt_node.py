@@ -186,7 +186,7 @@ async def test_a_process_goes_along_with_what_another_adopted(stage: Stage) -> N
     first = stage.lasting.identity
     await another_node(stage)
     adopted = next_adoption(await stage.books.node(), stage.lasting.identity)
-    await stage.books.apply(node_adopted(adopted, at_ms=1))
+    await stage.lasting.books.apply(node_adopted(adopted, at_ms=1))
     await stage.process.adoption.follow()
     assert stage.process.ours.identity == stage.lasting.identity
     await ask(stage)

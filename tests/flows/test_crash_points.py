@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from service.flows.audit_ledger import AuditLedger
 from tests.fakes.books import Crash, FakeBooks, Killed, Moment
 from tests.fakes.clock import FakeClock
 from tests.fakes.moving_node import MovingNode
+from tests.fakes.twin_books import twin_books
 from tests.fakes.upstream_outcomes import NEVER
 from tests.flows.process import RETENTION, Lasting, Process
 from tests.flows.stories import COST, Stage, Step, ask, end, hear, pay
@@ -42,14 +44,16 @@ async def staged(path: Path, *, turns_free: bool = True) -> AsyncIterator[Stage]
     Without free turns what is opened is stored first, and requested when its turn comes.
     """
     clock = FakeClock(leaping=True)
-    with contextlib.ExitStack() as nodes:
+    async with contextlib.AsyncExitStack() as stack:
         node, other = (
-            nodes.enter_context(contextlib.closing(_node(path.with_name(name), clock)))
+            stack.enter_context(contextlib.closing(_node(path.with_name(name), clock)))
             for name in (path.name, f"{path.name}-other")
         )
         books, moving = FakeBooks(retention=RETENTION), MovingNode(node)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        twins = twin_books(books, folder, retention=RETENTION)
         lasting = Lasting(
-            books=books,
+            books=(await stack.enter_async_context(twins))[0],
             node=moving,
             identity=await moving.identity(),
             clock=clock,

@@ -40,6 +40,7 @@ from service.simulator.fault_table import FAULTS, Strikes, combined
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
 from tests.fakes.serving import serving
+from tests.fakes.twin_books import twin_books
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.process import RETENTION, Lasting, Process
 from tests.flows.stories import Stage, ask_of, end, hear, pay
@@ -114,8 +115,9 @@ async def staged_on_the_simulator(
             answer_bytes_max=BYTES_MAX,
         )
         books = FakeBooks(retention=RETENTION)
+        twins = twin_books(books, path, retention=RETENTION)
         lasting = Lasting(
-            books=books,
+            books=(await stack.enter_async_context(twins))[0],
             node=node,
             identity=await node.identity(),
             clock=clock,
