@@ -1,7 +1,7 @@
 """`python -m tests.mutation`: change the money core in 300 places, and see that a test notices.
 
 Each mutant runs in a copy of the tree, against the tests that are nearest to its file first and
-then against all fast ones, until one fails. What lives is printed; a mutant that means the same as
+then against all fast ones, until one fails. With `--slow` the long proofs judge what is left. What lives is printed; a mutant that means the same as
 the original stands in `equivalent.txt` with its reason, and does not count.
 """
 
@@ -36,13 +36,13 @@ CORE = (
 COPIED = ("service", "tests", "migrations", "benchmarks", "deploy", "docs", "proto")
 COPIED_FILES = ("pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
 FAST = "not (slow or foreign_clients or postgres or real_nodes or real_upstream)"
-# The proofs over whole machines are slow, and notice what no single test does.
 STAGES = (
     ("tests/domain", FAST),
     ("tests/flows", FAST),
     ("tests/http_api tests/contracts tests/fakes tests/background", FAST),
-    ("tests/domain tests/flows", "slow and not (postgres or real_nodes)"),
 )
+# The proofs over whole machines take minutes, and notice what no single test does.
+SLOW_STAGE = ("tests/domain tests/flows", "slow and not (postgres or real_nodes)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="a part of the path of the files to change")
+    parser.add_argument("--slow", action="store_true", help="let the long proofs judge too")
     given = parser.parse_args()
     paths = [path for path in CORE if given.only in path]
     every = drawn(ROOT, paths, number=given.mutants, seed=given.seed)
     same = equivalents()
     mutants = [mutant for mutant in every if mutant.name not in same]
     lived: list[Verdict] = []
-    for number, verdict in enumerate(verdicts(mutants, jobs=given.jobs), start=1):
+    for number, verdict in enumerate(verdicts(mutants, jobs=given.jobs, slow=given.slow), start=1):
         died = f"killed by {verdict.killed_by}" if verdict.killed_by else "LIVES"
         print(f"{number}/{len(mutants)} {verdict.seconds:4.0f} s  {verdict.mutant}  {died}")
         sys.stdout.flush()
@@ -86,7 +87,7 @@ def equivalents() -> set[str]:
     return {line for line in lines if line and not line.startswith("#")}
 
 
-def verdicts(mutants: Sequence[Mutant], *, jobs: int) -> Iterator[Verdict]:
+def verdicts(mutants: Sequence[Mutant], *, jobs: int, slow: bool) -> Iterator[Verdict]:
     """Each as it is known, `jobs` of them at once, in copies of the tree."""
     waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
     known: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
@@ -95,7 +96,7 @@ def verdicts(mutants: Sequence[Mutant], *, jobs: int) -> Iterator[Verdict]:
 
     def judge(copy: Path) -> None:
         while not waiting.empty():
-            known.put(_judged(waiting.get(), copy))
+            known.put(_judged(waiting.get(), copy, slow=slow))
 
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(jobs) as pool:
         judges = [pool.submit(judge, _copy(Path(name) / str(number))) for number in range(jobs)]
@@ -114,24 +115,25 @@ def _copy(target: Path) -> Path:
     return target
 
 
-def _judged(mutant: Mutant, copy: Path) -> Verdict:
+def _judged(mutant: Mutant, copy: Path, *, slow: bool) -> Verdict:
     file = copy / mutant.path
     original = file.read_bytes()
     began_s = time.monotonic()
     try:
         file.write_bytes(mutant.applied(original))
-        killed_by = _first_failure(mutant, copy)
+        killed_by = _first_failure(mutant, copy, slow=slow)
     finally:
         file.write_bytes(original)
     return Verdict(mutant, killed_by, time.monotonic() - began_s)
 
 
-def _first_failure(mutant: Mutant, copy: Path) -> str | None:
+def _first_failure(mutant: Mutant, copy: Path, *, slow: bool) -> str | None:
     nearest = sorted(
         str(path.relative_to(copy))
         for path in (copy / "tests").rglob(f"test_*{Path(mutant.path).stem}*.py")
     )
-    stages = [(" ".join(nearest), FAST), *STAGES] if nearest else STAGES
+    stages = [(" ".join(nearest), FAST)] if nearest else []
+    stages += [*STAGES, SLOW_STAGE] if slow else STAGES
     for paths, marks in stages:
         found = _run(paths.split(), marks, copy)
         if found is not None:
