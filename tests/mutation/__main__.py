@@ -1,8 +1,9 @@
 """`python -m tests.mutation`: change the money core in 300 places, and see that a test notices.
 
 Each mutant runs in a copy of the tree, against the tests that are nearest to its file first and
-then against all fast ones, until one fails. With `--slow` the long proofs judge what is left. What lives is printed; a mutant that means the same as
-the original stands in `equivalent.txt` with its reason, and does not count.
+then against all fast ones, until one fails. With `--slow` the long proofs judge what is left. What
+lives is printed; a mutant that means the same as the original stands in `equivalent.txt` with its
+reason, and does not count.
 """
 
 from __future__ import annotations
