@@ -85,7 +85,13 @@ async def examine(settings: Settings) -> list[Check]:
         (CREDIT, _credit),
         *(((LOCAL, _local),) if settings.upstream.local.models else ()),
     )
-    checks = [Check(name="settings", well=True, detail="all known and well-formed")]
+    checks = [
+        Check(name="settings", well=True, detail="all known and well-formed"),
+        *(
+            Check(name=f"risk: {risk.word}", well=None, detail=f"accepted: {risk.sentence}")
+            for risk in settings.risks
+        ),
+    ]
     for name, look in looks:
         well, detail = await _looked(look, settings)
         checks.append(Check(name=name, well=well, detail=detail))

@@ -10,11 +10,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from service.domain.errors import SettingInvalid
 from service.wiring.secret import Secret
+from service.wiring.setting_text import fault_of
 from service.wiring.setting_values import Values
 
 SCHEME = "postgresql"
 PORT = 5432
 OPTIONS = ("host", "sslmode")
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 WANTED = "an address such as postgresql://user:password@host:5432/database"
 
 
@@ -28,9 +30,10 @@ class DatabaseSettings:
 
 def read_database(values: Values) -> DatabaseSettings:
     """Raises SettingInvalid, and never with what was given: a password stands in it."""
-    url = values.optional("DATABASE_URL")
+    url = values.secret("DATABASE_URL")
     name = values.full("DATABASE_URL")
-    return DatabaseSettings(url=Secret(url), shown=shown_address(url, name=name) if url else "")
+    where = shown_address(url.reveal(), name=name) if url else ""
+    return DatabaseSettings(url=url, shown=where)
 
 
 def shown_address(url: str, *, name: str) -> str:
@@ -46,7 +49,8 @@ def shown_address(url: str, *, name: str) -> str:
         raise _not_an_address(name) from None
     host = parts.hostname or options.get("host", "")
     database = unquote(parts.path.removeprefix("/"))
-    known = set(options) <= set(OPTIONS)
+    known = set(options) <= set(OPTIONS) and options.get("sslmode", "prefer") in SSL_MODES
+    known = known and fault_of(f"{host}{database}", ascii_only=False) is None
     if parts.scheme != SCHEME or not host or not database or "/" in database or not known:
         raise _not_an_address(name)
     return f"[{host}]:{port}/{database}" if ":" in host else f"{host}:{port}/{database}"

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-
-import httpx
+from urllib.parse import urlsplit
 
 from service.adapters.upstreams.ollama_wire import local_model
 from service.domain.completions import Model
 from service.domain.errors import SettingInvalid
 from service.domain.money import pusd_from_text
 from service.domain.pricing import ModelPrice
+from service.wiring.setting_addresses import url_fault
 from service.wiring.setting_values import Values
 
 TOKENS_PER_PRICE = 1_000_000
@@ -85,9 +85,4 @@ def _pusd(tariff: str) -> int:
 
 
 def _is_root(url: str) -> bool:
-    try:
-        read = httpx.URL(url)
-    except httpx.InvalidURL:
-        return False
-    plain = not (read.userinfo or read.query or read.fragment) and read.path in {"", "/"}
-    return read.scheme in {"http", "https"} and bool(read.host) and plain
+    return url_fault(url) is None and urlsplit(url).path in {"", "/"}

@@ -6,7 +6,6 @@ Must not know: what connects to it. A file that cannot be read is found when the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from service.adapters.lightning.lnd_access import LndAccess
 from service.domain.errors import SettingInvalid
@@ -43,7 +42,7 @@ def read_node(values: Values) -> NodeSettings:
         network=network,
         listen=read_address(values, "NODE_LISTEN", "127.0.0.1:8404"),
         invoice_expiry_s=values.integer("INVOICE_EXPIRY_S", 600, at_least=1, at_most=86_400),
-        ping_interval_s=values.seconds("NODE_PING_INTERVAL_S", "2"),
+        ping_interval_s=values.seconds("NODE_PING_INTERVAL_S", "2", at_least=0.01),
         lnd=lnd,
     )
 
@@ -52,9 +51,9 @@ def _lnd(values: Values, network: str) -> LndAccess:
     host, port = values.host_and_port("LND_ADDRESS", "127.0.0.1:10009")
     return LndAccess(
         address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-        tls_cert_path=Path(values.required("LND_TLS_CERT", "the path of lnd's tls.cert")),
-        macaroon_path=Path(
-            values.required("LND_MACAROON", "the path of a macaroon from `cobot-meter lnd bake`")
+        tls_cert_path=values.required_path("LND_TLS_CERT", "the path of lnd's tls.cert"),
+        macaroon_path=values.required_path(
+            "LND_MACAROON", "the path of a macaroon from `cobot-meter lnd bake`"
         ),
         network=network,
     )

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import httpx
-
 from service.adapters.rates.rate_answers import known_services
 from service.domain.errors import SettingInvalid
 from service.domain.exchange_rates import RateTerms
 from service.wiring.node_settings import MAINNET, REGTEST
+from service.wiring.setting_addresses import url_fault
 from service.wiring.setting_values import Values
 
 STATIC = "static"
@@ -87,17 +86,9 @@ def _sources(values: Values, given: tuple[str, ...]) -> Mapping[str, str]:
             values.refuse(_NAMES, name, wanted)
         if name in sources:
             values.refuse(_NAMES, name, "names that differ: one service has one voice")
-        if stands and not _is_address(url):
+        if stands and url_fault(url, with_query=True):
             values.refuse(_NAMES, url, "names, each alone or as name=https://address")
         sources[name] = url if stands else known[name].url
     if len(sources) < SOURCES_MIN:
         values.refuse(_NAMES, ",".join(sources), f"{SOURCES_MIN} names at least, or {STATIC}")
     return sources
-
-
-def _is_address(url: str) -> bool:
-    try:
-        read = httpx.URL(url)
-    except httpx.InvalidURL:
-        return False
-    return read.scheme in {"http", "https"} and bool(read.host)

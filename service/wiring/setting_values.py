@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NoReturn
 
 from service.domain.errors import SettingInvalid
 from service.domain.money import AMOUNT_MAX, MSAT_PER_SAT, RATE_MAX, pusd_from_text, usd_text
+from service.domain.outside import shown
+from service.wiring.secret import Secret, read_secret_file
+from service.wiring.setting_addresses import split_address, url_fault
+from service.wiring.setting_text import fault_of, told_value, trimmed
 
-PORT_MAX = 65_535
 PUSD_PER_MICRO_USD = 1_000_000
+SECONDS_MAX = 10_000_000
+FILE = "_FILE"
+NAME_MAX = 80
 _INTEGER = re.compile(r"[0-9]{1,15}")
 _DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
@@ -39,17 +45,25 @@ class Values:
         """A misspelt setting would be a silent default: stop instead."""
         for name in sorted(self._environ):
             if name.startswith(self._prefix) and name not in self._known:
-                close = difflib.get_close_matches(name, self._known, n=1)
+                close = difflib.get_close_matches(name[:NAME_MAX], self._known, n=1)
                 hint = f"; did you mean {close[0]}?" if close else ""
-                message = f"{name} is not a setting of this version{hint}"
+                told = shown(name, most=NAME_MAX)
+                message = f"{told} is not a setting of this version{hint}"
                 raise SettingInvalid(message)
 
     def text(self, name: str, default: str) -> str:
-        """Any non-empty text."""
+        """Any non-empty text in ASCII."""
         value = self._raw(name, default)
         if not value:
             self.refuse(name, value, "a value; unset it to use the default")
         return value
+
+    def path(self, name: str, default: str) -> Path:
+        """A path, in whatever script its owner writes."""
+        value = self._raw(name, default, ascii_only=False)
+        if not value:
+            self.refuse(name, value, "a value; unset it to use the default")
+        return Path(value)
 
     def full(self, name: str) -> str:
         """The variable as it is written in the environment."""
@@ -59,18 +73,39 @@ class Values:
         """Whether it is set at all."""
         full = self.full(name)
         self._known.add(full)
-        return bool(self._environ.get(full, "").strip())
+        return bool(trimmed(self._environ.get(full, "")))
 
     def required(self, name: str, wanted: str) -> str:
-        """Any non-empty text; there is no default."""
-        if not self.given(name):
-            message = f"{self.full(name)} is missing: set it to {wanted}"
-            raise SettingInvalid(message)
+        """Any non-empty text in ASCII; there is no default."""
+        self._demand(name, wanted)
         return self._raw(name, "")
 
+    def required_path(self, name: str, wanted: str) -> Path:
+        """A path; there is no default."""
+        self._demand(name, wanted)
+        return self.path(name, "")
+
     def optional(self, name: str) -> str:
-        """Any text; empty when it is not set."""
+        """Any text in ASCII; empty when it is not set."""
         return self._raw(name, "")
+
+    def secret(self, name: str, *, prefixed: bool = True) -> Secret:
+        """The value, or what the file of the variable with `_FILE` behind its name holds.
+
+        Empty when neither is set. No refusal repeats anything of it.
+        """
+        full = self.full(name) if prefixed else name
+        named = full + FILE
+        self._known |= {full, named} if prefixed else set()
+        value = trimmed(self._environ.get(full, ""))
+        path = self._checked(named, self._environ.get(named, ""), ascii_only=False)
+        if value and path:
+            message = f"{full} and {named} are both set: set one of the two"
+            raise SettingInvalid(message)
+        if path:
+            value, named = read_secret_file(Path(path), named=named), f"{named} ({path})"
+        self._checked(named if path else full, value, blanks=False)
+        return Secret(value)
 
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         """One of a few words."""
@@ -92,6 +127,17 @@ class Values:
             except ValueError:
                 self.refuse(name, word, "networks such as 10.0.0.0/8, separated by commas")
         return words
+
+    def url(self, name: str, default: str) -> str:
+        """An http address without credentials, without a slash at its end."""
+        value = self._raw(name, default)
+        if not value:
+            self.refuse(name, value, "a value; unset it to use the default")
+        fault = url_fault(value)
+        if fault:
+            message = f"{self.full(name)} {fault}; it is an address such as https://host/path"
+            raise SettingInvalid(message)
+        return value.rstrip("/")
 
     def integer(self, name: str, default: int, *, at_least: int = 0, at_most: int = 10**12) -> int:
         """A whole number in a range."""
@@ -121,27 +167,44 @@ class Values:
             self.refuse(name, self._raw(name, default), "a price in USD, six decimals at most")
         return pusd // PUSD_PER_MICRO_USD
 
-    def seconds(self, name: str, default: str) -> float:
-        """A duration in seconds, fractions allowed."""
+    def seconds(self, name: str, default: str, *, at_least: float = 0) -> float:
+        """A duration in seconds, fractions allowed; four months at most."""
         value = self._raw(name, default)
-        if not _DECIMAL.fullmatch(value) or not math.isfinite(float(value)):
+        if not _DECIMAL.fullmatch(value):
             self.refuse(name, value, "a number of seconds such as 0.5 or 30")
+        if not at_least <= float(value) <= SECONDS_MAX:
+            self.refuse(name, value, f"a number of seconds from {at_least} to {SECONDS_MAX}")
         return float(value)
 
     def host_and_port(self, name: str, default: str) -> tuple[str, int]:
         """`127.0.0.1:8402` or `[::1]:8402`; port 0 lets the system choose."""
         value = self._raw(name, default)
-        host, _, port = value.rpartition(":")
-        if not host or not _INTEGER.fullmatch(port) or int(port) > PORT_MAX:
+        found = split_address(value)
+        if found is None:
             self.refuse(name, value, "an address and port such as 127.0.0.1:8402")
-        return host.strip("[]"), int(port)
-
-    def _raw(self, name: str, default: str) -> str:
-        full = self.full(name)
-        self._known.add(full)
-        return self._environ.get(full, default).strip()
+        return found
 
     def refuse(self, name: str, value: str, wanted: str) -> NoReturn:
         """Stop the start: what was given, and what would fit. Raises SettingInvalid."""
-        message = f"{self._prefix}{name} must be {wanted}, not {value[:60]!r}"
+        message = f"{self._prefix}{name} must be {wanted}, not {told_value(value)}"
         raise SettingInvalid(message)
+
+    def _demand(self, name: str, wanted: str) -> None:
+        if not self.given(name):
+            message = f"{self.full(name)} is missing: set it to {wanted}"
+            raise SettingInvalid(message)
+
+    def _raw(self, name: str, default: str, *, ascii_only: bool = True) -> str:
+        full = self.full(name)
+        self._known.add(full)
+        return self._checked(full, self._environ.get(full, default), ascii_only=ascii_only)
+
+    def _checked(
+        self, full: str, given: str, *, ascii_only: bool = True, blanks: bool = True
+    ) -> str:
+        value = trimmed(given)
+        fault = fault_of(value, ascii_only=ascii_only, blanks=blanks)
+        if fault:
+            message = f"{full} {fault}"
+            raise SettingInvalid(message)
+        return value

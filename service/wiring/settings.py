@@ -18,12 +18,14 @@ from service.wiring.database_settings import DatabaseSettings, read_database
 from service.wiring.local_settings import LocalSettings, read_local
 from service.wiring.node_settings import NodeSettings, read_node
 from service.wiring.rate_settings import RateSettings, read_rate
+from service.wiring.risks import Reach, Risk, read_accepted, refuse_risks, risks_of
 from service.wiring.secret import Secret
-from service.wiring.setting_values import Values
+from service.wiring.setting_values import FILE, Values
 
 PREFIX = "COBOT_METER_"
 UPSTREAM_KEY = "OPENROUTER_API_KEY"
 API_PATH = "/api/v1"
+EVERY_S = 0.01  # what is done oftener would be nothing but that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,26 @@ class Settings:
     prices: PriceTerms
     exposure: ExposureTerms
     rate: RateSettings
+    accepted_risks: frozenset[str]
     run: RunSettings
+
+    @property
+    def risks(self) -> tuple[Risk, ...]:
+        """What is dangerous in them together; `read_settings` lets pass what was accepted."""
+        upstream = self.upstream
+        return risks_of(
+            Reach(
+                network=self.node.network,
+                simulated=upstream.simulated,
+                upstream_url=upstream.base_url,
+                api_key=upstream.api_key,
+                rate_sources=self.rate.sources,
+                trusted_proxies=self.face.trusted_proxies,
+                public_url=self.face.public_url,
+                simulator_listen=upstream.simulator_listen,
+                wallet_listen=self.node.listen,
+            )
+        )
 
     def with_simulator_at(self, address: Address) -> Settings:
         """The same, with the simulator where it really listens."""
@@ -92,25 +113,26 @@ class Settings:
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """The settings. Raises SettingInvalid with one sentence that names the variable."""
     values = Values(environ, prefix=PREFIX)
-    settings = _settings(values, environ)
+    settings = _settings(values)
     values.refuse_unknown()
+    refuse_risks(settings.risks, accepted=settings.accepted_risks)
     return settings
 
 
 def setting_names() -> frozenset[str]:
     """Every variable there is, without the upstream's key."""
     values = Values({}, prefix=PREFIX)
-    _settings(values, {})
+    _settings(values)
     return values.known
 
 
-def _settings(values: Values, environ: Mapping[str, str]) -> Settings:
-    node = read_node(values)
+def _settings(values: Values) -> Settings:
+    node, database = read_node(values), read_database(values)
     return Settings(
-        data_dir=Path(values.text("DATA_DIR", ".cobot-meter")),
-        database=read_database(values),
+        data_dir=values.path("DATA_DIR", ".cobot-meter"),
+        database=database,
         face=_face(values),
-        upstream=_upstream(values, environ),
+        upstream=_upstream(values, one_process=not database.url),
         node=node,
         prices=PriceTerms(
             credit_fee_bps=values.integer("CREDIT_FEE_BPS", 550, at_most=100_000),
@@ -119,6 +141,7 @@ def _settings(values: Values, environ: Mapping[str, str]) -> Settings:
         ),
         exposure=_exposure(values),
         rate=read_rate(values, node.network),
+        accepted_risks=read_accepted(values),
         run=_run(values),
     )
 
@@ -127,7 +150,7 @@ def _face(values: Values) -> FaceSettings:
     listen = read_address(values, "LISTEN", "127.0.0.1:8402")
     return FaceSettings(
         listen=listen,
-        public_url=values.text("PUBLIC_URL", listen.url).rstrip("/"),
+        public_url=values.url("PUBLIC_URL", listen.url),
         body_bytes_max=values.integer("BODY_BYTES_MAX", 1_048_576, at_least=1_024),
         trusted_proxies=values.networks("TRUSTED_PROXIES"),
         first_wait_s=values.seconds("FIRST_WAIT_S", "600"),
@@ -135,13 +158,13 @@ def _face(values: Values) -> FaceSettings:
     )
 
 
-def _upstream(values: Values, environ: Mapping[str, str]) -> UpstreamSettings:
+def _upstream(values: Values, *, one_process: bool) -> UpstreamSettings:
     simulated = values.choice("UPSTREAM", "simulator", ("simulator", "openrouter")) == "simulator"
-    key = Secret("simulated" if simulated else environ.get(UPSTREAM_KEY, "").strip())
+    key = Secret("simulated") if simulated else values.secret(UPSTREAM_KEY, prefixed=False)
     if not key:
         message = (
-            f"{UPSTREAM_KEY} is missing: set it, or leave {PREFIX}UPSTREAM=simulator "
-            "to try things out without spending"
+            f"{UPSTREAM_KEY} is missing: set it (or {UPSTREAM_KEY}{FILE}), or leave "
+            f"{PREFIX}UPSTREAM=simulator to try things out without spending"
         )
         raise SettingInvalid(message)
     listen = read_address(values, "SIMULATOR_LISTEN", "127.0.0.1:8403")
@@ -151,14 +174,14 @@ def _upstream(values: Values, environ: Mapping[str, str]) -> UpstreamSettings:
         simulator_listen=listen,
         simulator_lag_s=values.seconds("SIMULATOR_LAG_S", "0.3"),
         simulator_latency_s=values.seconds("SIMULATOR_LATENCY_S", "0.2"),
-        base_url=values.text("UPSTREAM_URL", default_url).rstrip("/"),
+        base_url=values.url("UPSTREAM_URL", default_url),
         api_key=key,
-        timeout_s=values.seconds("UPSTREAM_TIMEOUT_S", "300"),
+        timeout_s=values.seconds("UPSTREAM_TIMEOUT_S", "300", at_least=0.1),
         models=frozenset(values.words("MODELS")),
         fallback_models=values.words("FALLBACK_MODELS"),
-        account_interval_s=values.seconds("UPSTREAM_ACCOUNT_INTERVAL_S", "60"),
+        account_interval_s=values.seconds("UPSTREAM_ACCOUNT_INTERVAL_S", "60", at_least=EVERY_S),
         reserve_pusd=values.pusd("UPSTREAM_RESERVE_USD", "0.10"),
-        local=read_local(values, one_process=not values.given("DATABASE_URL")),
+        local=read_local(values, one_process=one_process),
     )
 
 
@@ -181,8 +204,8 @@ def _run(values: Values) -> RunSettings:
         log_level=values.choice("LOG_LEVEL", "info", levels),
         drain_s=values.seconds("DRAIN_S", "30"),
         runs_max=values.integer("RUNS_MAX", 1_024, at_least=1, at_most=100_000),
-        due_interval_s=values.seconds("DUE_INTERVAL_S", "1"),
-        sweep_interval_s=values.seconds("SWEEP_INTERVAL_S", "30"),
-        compare_interval_s=values.seconds("COMPARE_INTERVAL_S", "60"),
-        catalogue_interval_s=values.seconds("CATALOGUE_INTERVAL_S", "300"),
+        due_interval_s=values.seconds("DUE_INTERVAL_S", "1", at_least=EVERY_S),
+        sweep_interval_s=values.seconds("SWEEP_INTERVAL_S", "30", at_least=EVERY_S),
+        compare_interval_s=values.seconds("COMPARE_INTERVAL_S", "60", at_least=EVERY_S),
+        catalogue_interval_s=values.seconds("CATALOGUE_INTERVAL_S", "300", at_least=EVERY_S),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from service.domain.errors import SettingInvalid
 from service.wiring.settings import read_settings
 from tests.architecture.source_tree import ROOT, source
 
@@ -83,7 +84,10 @@ def test_the_image_keeps_its_books_on_a_volume_and_says_how_it_is() -> None:
 def test_the_service_starts_with_the_settings_that_are_given(name: str) -> None:
     """What deploy/ sets is read, and means what it should: an unknown variable would stop us."""
     given = settings_in(name)
-    settings = read_settings(given)
+    if name == CONTAINERFILE:  # which listens on every address, and cannot know how it is called
+        with pytest.raises(SettingInvalid, match="COBOT_METER_PUBLIC_URL"):
+            read_settings(given)
+    settings = read_settings(given | {"COBOT_METER_PUBLIC_URL": "https://shop.example"})
     assert str(settings.data_dir) == given["COBOT_METER_DATA_DIR"]
     if name == CONTAINERFILE:
         assert (settings.face.listen.host, settings.face.listen.port) == ("0.0.0.0", 8402)  # noqa: S104

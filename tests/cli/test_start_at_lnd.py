@@ -67,7 +67,8 @@ async def test_a_locked_wallet(lnd: FakeLnd, tmp_path: Path) -> None:
 
 async def test_another_network(lnd: FakeLnd, tmp_path: Path) -> None:
     """Real money is never asked for with an invoice of another network."""
-    line = await said(tmp_path, lnd, COBOT_METER_NETWORK="mainnet")
+    mainnet = {"COBOT_METER_NETWORK": "mainnet", "COBOT_METER_ACCEPTED_RISKS": "simulated-answers"}
+    line = await said(tmp_path, lnd, **mainnet)
     assert "the node is on regtest and the setting says mainnet" in line
 
 

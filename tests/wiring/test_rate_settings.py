@@ -16,7 +16,11 @@ LND = {
     "COBOT_METER_LND_TLS_CERT": "tls.cert",
     "COBOT_METER_LND_MACAROON": "our.macaroon",
 }
-MAINNET = LND | {"COBOT_METER_NETWORK": "mainnet"}
+MAINNET = LND | {
+    "COBOT_METER_NETWORK": "mainnet",
+    "COBOT_METER_UPSTREAM": "openrouter",
+    "OPENROUTER_API_KEY": "a-key",
+}
 
 
 def rate_of(environ: dict[str, str]) -> RateSettings:

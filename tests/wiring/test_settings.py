@@ -30,7 +30,7 @@ def test_no_settings_give_the_embedded_service_on_loopback() -> None:
         ("COBOT_METER_LISTEN", "127.0.0.1:99999", "an address and port"),
         ("COBOT_METER_MARKUP_BPS", "ten", "whole number"),
         ("COBOT_METER_MARKUP_BPS", "-1", "whole number"),
-        ("COBOT_METER_MARKUP_BPS", "\u0661\u0660", "whole number"),
+        ("COBOT_METER_MARKUP_BPS", "\u0661\u0660", "U+0661 ARABIC-INDIC DIGIT ONE at character 1"),
         ("COBOT_METER_RATE_USD_PER_BTC", "0", "a price in USD"),
         ("COBOT_METER_RATE_USD_PER_BTC", "1e5", "an amount of USD"),
         ("COBOT_METER_PROVEN_DAY_USD", "NaN", "an amount of USD"),
@@ -88,7 +88,9 @@ def test_openrouter_without_a_key_does_not_start() -> None:
 def test_the_upstream_key_never_shows_itself() -> None:
     """Neither repr nor str of settings contains the key."""
     settings = read_settings(
-        {"COBOT_METER_UPSTREAM": "openrouter", "OPENROUTER_API_KEY": "sk-canary"}
+        LND
+        | {"COBOT_METER_NETWORK": "mainnet", "COBOT_METER_UPSTREAM": "openrouter"}
+        | {"OPENROUTER_API_KEY": "sk-canary"}
     )
     assert "sk-canary" not in repr(settings)
     assert "sk-canary" not in str(Secret("sk-canary"))
@@ -99,4 +101,5 @@ def test_every_setting_is_explained_and_nothing_else_is() -> None:
     """docs/settings.md has one row for each variable, and no row for one that is gone."""
     guide = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
     rows = re.findall(r"^\| `(\w+)` \|", guide.read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(rows) == sorted({*setting_names(), "OPENROUTER_API_KEY"})
+    keys = {"OPENROUTER_API_KEY", "OPENROUTER_API_KEY_FILE"}
+    assert sorted(rows) == sorted({*setting_names(), *keys})
