@@ -26,13 +26,19 @@ class Verdict(enum.StrEnum):
     OPEN_ANEW = "open_anew"
 
 
+# What is over: whoever asks the same again asks for a new one.
+ENDED = frozenset({S.FAILED, S.RELEASED, S.EXPIRED, S.REFUNDED})
+
+
 def verdict(
     escrow: Escrow, *, asker: str | None, now_ms: int, retention: Retention, keyed: bool
 ) -> Verdict:
     """For an ask without this escrow's own proof; `asker` is the known caller, None if nameless.
 
-    `keyed` asks brought the same Idempotency-Key and never open anew.
+    `keyed` asks brought the same Idempotency-Key and never open anew, but for those without a name
+    that meet the escrow of a caller with one: a key is its owner's, and that one is not theirs.
     """
+    keyed = keyed and (asker is not None or escrow.ask.nameless)
     match escrow.state:
         case S.OPENED | S.REQUESTED | S.GENERATED | S.COSTED:
             return Verdict.WAIT
@@ -50,7 +56,8 @@ def verdict(
 def _paid(escrow: Escrow, *, asker: str | None, keyed: bool) -> Verdict:
     own = asker == escrow.caller_id or (escrow.ask.nameless and escrow.price_msat == 0)
     if not escrow.paid_by_invoice:
-        if own and (escrow.state is S.SETTLED or asker or keyed):
+        readable = escrow.state is S.SETTLED or (_kept(escrow) and (asker or keyed))
+        if own and readable:
             return Verdict.DELIVER
         return Verdict.GONE if keyed else Verdict.OPEN_ANEW
     if escrow.state is S.SETTLED or keyed:
@@ -58,8 +65,13 @@ def _paid(escrow: Escrow, *, asker: str | None, keyed: bool) -> Verdict:
     return Verdict.OPEN_ANEW
 
 
+def _kept(escrow: Escrow) -> bool:
+    """Whether a released completion can still be read; its key is dropped after a day."""
+    return escrow.keep_until_ms is not None
+
+
 def own_verdict(escrow: Escrow) -> Verdict:
-    """For an ask that brings this escrow's own macaroon and preimage."""
+    """For whoever brings this escrow's own macaroon and preimage, and wants this very one."""
     match escrow.state:
         case S.INVOICED:
             return Verdict.CHALLENGE

@@ -44,7 +44,8 @@ class AskKey:
     """What makes two asks the same one. Keys are SHA-256 hex digests.
 
     `request_key` covers caller, method, path, body and idempotency key; `address_key` the same
-    with the address in the caller's place; `idempotency_key` scope and key alone, None without.
+    with the address in the caller's place; `idempotency_key` caller, path and key, None without.
+    A `nameless` ask is given a caller of its own, and is found under it once that caller is proven.
     """
 
     request_key: str

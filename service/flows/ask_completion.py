@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass
 
 from service.domain import errors
-from service.domain.asks import Verdict, own_verdict, verdict
+from service.domain.asks import ENDED, Verdict, own_verdict, verdict
 from service.domain.completions import CompletionRequest
 from service.domain.escrow_record import AskKey, Escrow, EscrowState
 from service.domain.retention import Retention
@@ -28,6 +28,9 @@ from service.ports.identifiers import Identifiers
 from service.ports.wakes import Wakes
 
 TRIES = 4
+# How many escrows of one body and address a nameless ask looks at: of callers with a name there
+# may be many, and most of those are nothing to it.
+LOOK_BACK = 8
 GONE = "What this request bought is no longer kept; ask with another Idempotency-Key."
 
 
@@ -106,12 +109,10 @@ class AskCompletion:
         caller_id = ask.caller_id or self._identifiers.caller_id()
         own = await self._own(ask)
         if own is not None:
-            try:
-                return await self.claim(own, caller_id=caller_id)
-            except errors.CompletionGone:
-                if not _anew(own, ask):
-                    raise
-        key = ask_key(ask)
+            claimed = await self._claimed(own, ask, caller_id)
+            if claimed is not None:
+                return claimed
+        key = ask_key(ask, caller_id)
         for _ in range(TRIES):
             found = await self._find(ask, key)
             if found is not None:
@@ -132,6 +133,25 @@ class AskCompletion:
         same = escrow is not None and escrow.ask.request_sha256 == ask.request_sha256
         return escrow if same else None
 
+    async def _claimed(self, own: Escrow, ask: Ask, caller_id: str) -> Answer | None:
+        """What its own proof reads; None when that is over and the ask is for a new one.
+
+        An Idempotency-Key says more than the pair: the escrow's own key never asks for another,
+        and one that it was not opened with does so as soon as the completion is handed over.
+        """
+        keyed = ask.idempotency_key is not None
+        fresh = keyed and not _same_key(own, ask)
+        # An expired one may have been paid late all the same: the node is asked first.
+        over = own.state in ENDED and (own.state is not EscrowState.EXPIRED)
+        if own.state is EscrowState.FAILED or (over and fresh):
+            return None
+        try:
+            return await self.claim(own, caller_id=caller_id)
+        except errors.CompletionGone:
+            if fresh or (own.state in ENDED and not keyed):
+                return None
+            raise
+
     async def claim(self, escrow: Escrow, *, caller_id: str) -> Answer:
         """With its own proof: the node is asked while the books still say unpaid.
 
@@ -147,6 +167,8 @@ class AskCompletion:
         return answer
 
     async def _find(self, ask: Ask, key: AskKey) -> Escrow | None:
+        if ask.caller_id is None:
+            return await self._nameless(ask, key)
         if key.idempotency_key is not None:
             found = await self._books.ask_of_idempotency_key(key.idempotency_key)
             if found is not None and found.ask.request_sha256 != ask.request_sha256:
@@ -156,9 +178,19 @@ class AskCompletion:
                 )
                 raise errors.IdempotencyConflict(message)
             return found
-        if ask.caller_id is not None:
-            return await self._books.latest_ask(key.request_key)
-        return await self._books.latest_nameless_ask(key.address_key)
+        return await self._books.latest_ask(key.request_key)
+
+    async def _nameless(self, ask: Ask, key: AskKey) -> Escrow | None:
+        """What the same ask from this address can have: nameless escrows first, then anybody's.
+
+        Of others only what is under way, so that a client that dropped its token meets its own
+        run. What they have bought for themselves is passed over: the newest escrow of all may be
+        such a one, while an older one still waits to be paid.
+        """
+        found = await self._books.asks_from_address(key.address_key, limit=LOOK_BACK)
+        nameless_first = sorted(found, key=lambda escrow: not escrow.ask.nameless)
+        told = (one for one in nameless_first if self._verdict(one, ask) is not Verdict.OPEN_ANEW)
+        return next(told, None)
 
     async def _follow(self, escrow: Escrow, ask: Ask, caller_id: str) -> Answer | None:
         """What the found escrow gives this ask; None when a new one must be opened."""
@@ -173,7 +205,12 @@ class AskCompletion:
                 return self._accepted(escrow, caller_id)
             escrow = await self._follow_run.joined(escrow.escrow_id, wait_s=self._waits.identical_s)
             decided = self._verdict(escrow, ask)
-        return await self._judged(decided, escrow, caller_id)
+        try:
+            return await self._judged(decided, escrow, caller_id)
+        except errors.CompletionGone:
+            if escrow.state is EscrowState.RELEASED and ask.idempotency_key is None:
+                return None  # handed over once, and just now or unreadably gone: run it anew
+            raise
 
     def _verdict(self, escrow: Escrow, ask: Ask) -> Verdict:
         return verdict(
@@ -249,28 +286,28 @@ class AskCompletion:
         return Answer(kind=AnswerKind.ACCEPTED, escrow=escrow, caller_id=caller_id)
 
 
-def ask_key(ask: Ask) -> AskKey:
-    """The keys under which the same ask is found again."""
+def ask_key(ask: Ask, caller_id: str) -> AskKey:
+    """The keys under which the same ask is found again; `caller_id` also where it was given one.
+
+    So a key that was used before its caller had a name is that caller's afterwards, and a
+    stranger at the same address stands in nobody's way with another body.
+    """
     what = (ask.method, ask.path, ask.request_sha256, ask.idempotency_key or "")
-    scope = ask.caller_id or ask.address
     keyed = ask.idempotency_key is not None
     return AskKey(
-        request_key=_digest(scope, *what),
+        request_key=_digest(caller_id, *what),
         address_key=_digest(ask.address, *what),
         address=ask.address,
         request_sha256=ask.request_sha256,
         nameless=ask.caller_id is None,
-        idempotency_key=_digest(scope, ask.path, ask.idempotency_key or "") if keyed else None,
+        idempotency_key=_digest(caller_id, ask.path, ask.idempotency_key or "") if keyed else None,
     )
 
 
-def _anew(own: Escrow, ask: Ask) -> bool:
-    """Whether a key that the escrow was not opened with asks for another completion."""
-    if ask.idempotency_key is None:
-        return False
-    scopes = (own.caller_id, ask.address, ask.caller_id or "")
-    keys = {_digest(scope, ask.path, ask.idempotency_key) for scope in scopes}
-    return own.ask.idempotency_key not in keys
+def _same_key(own: Escrow, ask: Ask) -> bool:
+    """Whether the escrow, whose body this is, was opened with this very Idempotency-Key."""
+    what = (ask.method, ask.path, ask.request_sha256, ask.idempotency_key or "")
+    return own.ask.address_key == _digest(own.ask.address, *what)
 
 
 def _digest(*parts: str) -> str:

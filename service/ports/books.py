@@ -79,10 +79,14 @@ class Books(Protocol):
         """Whose invoice this is; None for a hash that is not ours."""
 
     async def latest_ask(self, request_key: str) -> Escrow | None:
-        """The newest escrow of this caller for this very request."""
+        """The newest escrow of this caller for this very request, named or not when it asked."""
 
-    async def latest_nameless_ask(self, address_key: str) -> Escrow | None:
-        """The newest escrow of any caller from this address for this very request."""
+    async def asks_from_address(self, address_key: str, *, limit: int) -> tuple[Escrow, ...]:
+        """The newest escrows of any caller from this address for this very request.
+
+        Newest first, and after them the one that a nameless ask would have to find because it
+        occupies the address, where `limit` newer ones hide it.
+        """
 
     async def ask_of_idempotency_key(self, idempotency_key: str) -> Escrow | None:
         """The escrow that the key (scope included) was first used for."""

@@ -64,19 +64,40 @@ class BooksLookups:
             await sale.open()
             await sale.record(on.Abandoned())
         assert await books.latest_ask(ask.request_key) == newer.escrow
-        assert await books.latest_nameless_ask(ask.address_key) == newer.escrow
+        assert await books.asks_from_address(ask.address_key, limit=1) == (newer.escrow,)
         assert await books.latest_ask(ask.address_key) is None
 
     async def test_an_address_finds_anybodys_ask(self, books: Books) -> None:
         """Whoever asked the same from this address is found, named or not."""
         named = ask_key("ask", caller_id="c_one")
         first = Sale(books, opened("esc_1", ask=named))
+        assert await books.asks_from_address(named.address_key, limit=9) == ()
         await first.open()
-        assert await books.latest_nameless_ask(named.address_key) == first.escrow
+        assert await books.asks_from_address(named.address_key, limit=9) == (first.escrow,)
         nameless = ask_key("ask", caller_id="c_two", nameless=True)
         second = Sale(books, opened("esc_2", caller_id="c_two", ask=nameless))
         await second.open()
-        assert await books.latest_nameless_ask(named.address_key) == second.escrow
+        both = (second.escrow, first.escrow)
+        assert await books.asks_from_address(named.address_key, limit=9) == both
+        assert await books.asks_from_address(named.address_key, limit=1) == both[:1]
+
+    async def test_newer_asks_do_not_hide_the_open_nameless_one(self, books: Books) -> None:
+        """However many there are at this address; once it is over it is one of many."""
+        nameless = ask_key("ask", caller_id="c_zero", nameless=True)
+        hidden = Sale(books, opened("esc_0", caller_id="c_zero", ask=nameless))
+        await hidden.open()
+        newer = []
+        for number in range(3):
+            named = ask_key("ask", caller_id=f"c_{number}")
+            sale = Sale(books, opened(f"esc_1{number}", caller_id=f"c_{number}", ask=named))
+            await sale.open()
+            newer.insert(0, sale.escrow)
+        key = nameless.address_key
+        assert await books.asks_from_address(key, limit=2) == (*newer[:2], hidden.escrow)
+        assert await books.asks_from_address(key, limit=4) == (*newer, hidden.escrow)
+        assert await books.asks_from_address(key, limit=9) == (*newer, hidden.escrow)
+        await hidden.record(on.Abandoned())
+        assert await books.asks_from_address(key, limit=2) == tuple(newer[:2])
 
     async def test_an_idempotency_key_finds_its_first_use(self, books: Books) -> None:
         """The escrow that the key was first used for keeps it."""

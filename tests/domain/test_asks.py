@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from service.domain import escrow_events as on
@@ -46,13 +48,23 @@ def got(
     return verdict(escrow, asker=asker, now_ms=now_ms, retention=RETENTION, keyed=keyed)
 
 
+def opened_as(escrow: Escrow, *, nameless: bool) -> Escrow:
+    """The same escrow, asked for with or without a name."""
+    return replace(escrow, ask=replace(escrow.ask, nameless=nameless))
+
+
+@pytest.mark.parametrize("nameless", [False, True])
 @pytest.mark.parametrize("asker", [None, CALLER, "c_mallory"])
 @pytest.mark.parametrize("state", list(S))
-def test_without_proof(state: EscrowState, asker: str | None) -> None:
-    """Paid by invoice: whoever asks, only macaroon and preimage open it."""
-    escrow = STAGES[state]().escrow
+def test_without_proof(state: EscrowState, asker: str | None, *, nameless: bool) -> None:
+    """Paid by invoice: whoever asks, only macaroon and preimage open it.
+
+    A key counts where it is the asker's: somebody's without a name is not that of a named caller.
+    """
+    escrow = opened_as(STAGES[state]().escrow, nameless=nameless)
     assert got(escrow, asker=asker) is PLAIN[state]
-    assert got(escrow, asker=asker, keyed=True) is KEYED[state]
+    own_key = asker is not None or nameless
+    assert got(escrow, asker=asker, keyed=True) is (KEYED if own_key else PLAIN)[state]
 
 
 @pytest.mark.parametrize("state", list(S))
@@ -66,7 +78,7 @@ def test_a_failure_is_repeated_for_a_minute() -> None:
     failed = STAGES[S.FAILED]().escrow
     assert got(failed, now_ms=LATER_MS - 1) is V.SAME_FAILURE
     assert got(failed, now_ms=LATER_MS) is V.OPEN_ANEW
-    assert got(failed, now_ms=LATER_MS, keyed=True) is V.SAME_FAILURE
+    assert got(failed, asker=CALLER, now_ms=LATER_MS, keyed=True) is V.SAME_FAILURE
 
 
 @pytest.mark.parametrize("keyed", [False, True])
@@ -74,10 +86,18 @@ def test_what_credit_bought_is_its_callers(*, keyed: bool) -> None:
     """The caller's credential reads it; nobody else's does, and no key opens a second."""
     walk = covered().tell(on.CoveredByCredit())
     assert got(walk.escrow, asker=CALLER, keyed=keyed) is V.DELIVER
-    for asker in (None, "c_mallory"):
-        assert got(walk.escrow, asker=asker, keyed=keyed) is (V.GONE if keyed else V.OPEN_ANEW)
+    not_theirs = V.GONE if keyed else V.OPEN_ANEW
+    assert got(walk.escrow, asker="c_mallory", keyed=keyed) is not_theirs
+    assert got(walk.escrow, asker=None, keyed=keyed) is V.OPEN_ANEW
     walk.tell(on.CompletionDelivered())
     assert got(walk.escrow, asker=CALLER, keyed=keyed) is V.DELIVER
+
+
+def test_what_credit_bought_runs_anew_once_it_is_no_longer_kept() -> None:
+    """The same prompt a day later is a new sale; only its own key says that it is the old one."""
+    walk = covered().tell(on.CoveredByCredit(), on.CompletionDelivered(), on.BodiesShredded())
+    assert got(walk.escrow, asker=CALLER) is V.OPEN_ANEW
+    assert got(walk.escrow, asker=CALLER, keyed=True) is V.GONE
 
 
 def test_what_was_bought_late_still_wants_its_proof() -> None:

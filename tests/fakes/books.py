@@ -115,8 +115,11 @@ class FakeBooks(FakeReports):
     async def latest_ask(self, request_key: str) -> Escrow | None:
         return self._newest(lambda escrow: escrow.ask.request_key == request_key)
 
-    async def latest_nameless_ask(self, address_key: str) -> Escrow | None:
-        return self._newest(lambda escrow: escrow.ask.address_key == address_key)
+    async def asks_from_address(self, address_key: str, *, limit: int) -> tuple[Escrow, ...]:
+        found = [one for one in self.rows.escrows.values() if one.ask.address_key == address_key]
+        newest = tuple(reversed(found))
+        hidden = (one for one in newest[limit:] if one.ask.nameless and one.occupies_ask)
+        return (*newest[:limit], *hidden)
 
     async def ask_of_idempotency_key(self, idempotency_key: str) -> Escrow | None:
         return self._oldest(lambda escrow: escrow.ask.idempotency_key == idempotency_key)

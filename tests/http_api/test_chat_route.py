@@ -120,10 +120,24 @@ async def test_an_idempotency_key_finds_its_escrow(tmp_path: Path) -> None:
 async def test_an_idempotency_key_with_another_body_is_a_conflict(tmp_path: Path) -> None:
     """422, and nothing runs."""
     async with open_face(tmp_path) as rig:
-        await rig.ask(headers={"Idempotency-Key": "abc-1"})
-        reply = await rig.ask(ask_of("Other"), headers={"Idempotency-Key": "abc-1"})
+        token = await rig.top_up(5)
+        key = {"Idempotency-Key": "abc-1"}
+        await rig.ask(token=token, headers=key)
+        reply = await rig.ask(ask_of("Other"), token=token, headers=key)
         assert (reply.status, reply.error["code"]) == (422, "idempotency_key_reused")
         assert rig.upstream.posts == 1
+
+
+async def test_nobody_can_take_the_key_of_an_ask_without_a_name(tmp_path: Path) -> None:
+    """Behind one address, another body under the same key is another ask and no conflict."""
+    key = {"Idempotency-Key": "1"}
+    async with open_face(tmp_path) as rig:
+        stranger = await rig.ask(ask_of("A stranger's"), headers=key)
+        mine, again = await rig.ask(headers=key), await rig.ask(headers=key)
+        assert stranger.status == mine.status == again.status == 402
+        assert mine.header("x-escrow-id") == again.header("x-escrow-id")
+        assert mine.header("x-escrow-id") != stranger.header("x-escrow-id")
+        assert rig.upstream.posts == 2
 
 
 @pytest.mark.parametrize("key", ["", '""', "with blank", "x" * 256, "\xe9", '"'])

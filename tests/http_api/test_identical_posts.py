@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import orjson
+import pytest
 
 from service.domain.escrow_record import EscrowState
 from service.domain.retention import DAY_MS
+from service.flows.ask_completion import LOOK_BACK
 from tests.fakes.upstream_outcomes import FREE_MODEL, Completes, Failed, Refused
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import ASK, FaceRig, ask_of, challenge_of, open_face
@@ -157,21 +159,114 @@ async def test_own_pair_gets_the_stored_answer_settled_or_released(tmp_path: Pat
         assert rig.upstream.posts == 1
 
 
-async def test_own_pair_when_it_is_gone_or_refunded(tmp_path: Path) -> None:
-    """410 completion_gone, never a silent second run."""
+async def test_own_pair_a_day_after_it_was_read_is_a_new_ask(tmp_path: Path) -> None:
+    """The same prompt every morning is a new sale of the same caller, credit first."""
     async with open_face(tmp_path) as rig:
-        _, token = await rig.buy()
+        bought, token = await rig.buy()
+        caller_id = rig.last.caller_id
+        assert (await rig.ask(token=token)).body == bought.body
         await rig.later(DAY_MS + 1)
         await rig.drive(rig.last)
-        gone = await rig.ask(token=token)
-        assert (gone.status, gone.error["code"]) == (410, "completion_gone")
-        unclaimed = await rig.pay(await rig.ask(ask_of("Another")))
+        rig.upstream.then(Completes(cost="0.0007"))
+        again = await rig.ask(token=token)
+        assert (again.status, rig.last.caller_id, rig.upstream.posts) == (402, caller_id, 2)
+        assert rig.last.credit_used_msat > 0
+        assert challenge_of(await rig.ask(token=token))[1] == challenge_of(again)[1]
+
+
+async def test_own_pair_of_a_refund_is_a_new_ask_that_uses_it(tmp_path: Path) -> None:
+    """Paid and never read for 30 days: what is left of it goes into the next run of the body."""
+    async with open_face(tmp_path) as rig:
+        unclaimed = await rig.pay(await rig.ask())
         settled = await rig.settle(rig.last)
         await rig.later(31 * DAY_MS)
         assert (await rig.drive(settled)).state is EscrowState.REFUNDED
-        refunded = await rig.ask(ask_of("Another"), token=unclaimed)
-        assert (refunded.status, refunded.error["code"]) == (410, "completion_gone")
-        assert rig.upstream.posts == 2
+        rig.upstream.then(Completes(cost="0.0007"))
+        assert (await rig.ask(token=unclaimed)).status == 402
+        assert (rig.last.caller_id, rig.upstream.posts) == (settled.caller_id, 2)
+        assert rig.last.credit_used_msat > 0
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_own_pair_with_its_own_key_never_asks_for_another(
+    tmp_path: Path, *, kept: bool
+) -> None:
+    """The Idempotency-Key it was opened with: the same bytes, and 410 when they are gone."""
+    key = {"Idempotency-Key": "monday"}
+    async with open_face(tmp_path) as rig:
+        token = await rig.pay(await rig.ask(headers=key))
+        assert (await rig.ask(token=token, headers=key, peer=ELSEWHERE)).status == 200
+        if not kept:
+            await rig.later(DAY_MS + 1)
+            await rig.drive(rig.last)
+        again = await rig.ask(token=token, headers=key, peer=ELSEWHERE)
+        assert again.status == (200 if kept else 410)
+        assert rig.upstream.posts == 1
+
+
+async def test_a_fresh_key_beside_the_own_pair_asks_for_a_fresh_one(tmp_path: Path) -> None:
+    """Not before the paid one is handed over, then at once, and once for each key."""
+    async with open_face(tmp_path) as rig:
+        token = await rig.pay(await rig.ask())
+        first = await rig.ask(token=token, headers={"Idempotency-Key": "one"})
+        assert (first.status, rig.upstream.posts) == (200, 1)
+        rig.upstream.usually = Completes(cost="0.0007")
+        fresh = await rig.ask(token=token, headers={"Idempotency-Key": "two"})
+        again = await rig.ask(token=token, headers={"Idempotency-Key": "two"})
+        assert (fresh.status, rig.upstream.posts) == (402, 2)
+        assert challenge_of(fresh)[1] == challenge_of(again)[1]
+        assert (await rig.ask(token=token)).body == first.body
+
+
+async def test_a_key_used_without_a_name_is_its_callers_afterwards(tmp_path: Path) -> None:
+    """The same key and body find that purchase whatever token of the caller comes with it."""
+    key = {"Idempotency-Key": "monday"}
+    async with open_face(tmp_path) as rig:
+        token = await rig.pay(await rig.ask(headers=key))
+        assert (await rig.ask(token=token, headers=key)).status == 200
+        top_up = await rig.pay(await rig.ask(b"", token=token))
+        found = await rig.ask(token=top_up, headers=key)
+        assert (found.status, found.error["code"]) == (409, "already_paid")
+        other = await rig.ask(ask_of("Other"), token=top_up, headers=key)
+        assert (other.status, other.error["code"]) == (422, "idempotency_key_reused")
+        assert rig.upstream.posts == 1
+
+
+async def test_credit_and_the_same_prompt_a_day_later_is_a_new_run(tmp_path: Path) -> None:
+    """Within the day the same bytes for nothing; afterwards it is run and charged again."""
+    async with open_face(tmp_path) as rig:
+        token = await rig.top_up(50)
+        first = await rig.ask(token=token)
+        assert (await rig.ask(token=token)).body == first.body
+        for runs in (2, 3):
+            await rig.later(DAY_MS + 1)
+            await rig.drive(rig.last)
+            assert (await rig.ask(token=token)).status == 200
+            assert rig.upstream.posts == runs
+
+
+async def test_what_a_caller_paid_before_it_had_a_name_is_not_sold_to_it_twice(
+    tmp_path: Path,
+) -> None:
+    """Its other tokens find the paid and unread completion: 409, and no second invoice."""
+    async with open_face(tmp_path) as rig:
+        token = await rig.pay(await rig.ask())
+        await rig.settle(rig.last)
+        rig.upstream.then(Completes(cost="0.0007"))
+        other = await rig.pay(await rig.ask(ask_of("Other"), token=token))
+        assert (await rig.ask(token=other)).error["code"] == "already_paid"
+        assert (await rig.ask(token=token)).status == 200
+
+
+async def test_a_pending_ask_is_not_hidden_by_what_others_bought(tmp_path: Path) -> None:
+    """Callers with credit buy the very same body at the same address: the 402 stays the same."""
+    async with open_face(tmp_path) as rig:
+        pending = challenge_of(await rig.ask())[1]
+        for _ in range(LOOK_BACK + 1):
+            rich = await rig.top_up(50)
+            assert (await rig.ask(token=rich)).status == 200
+            again = await rig.ask()
+            assert (again.status, challenge_of(again)[1]) == (402, pending)
 
 
 async def test_a_paid_claim_needs_neither_price_list_nor_model(tmp_path: Path) -> None:

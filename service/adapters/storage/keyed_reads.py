@@ -66,9 +66,14 @@ class KeyedReads(abc.ABC):
         """The newest of this key."""
         return await self._escrow(self._statements.latest_ask, request_key)
 
-    async def latest_nameless_ask(self, address_key: str) -> Escrow | None:
-        """The newest of this key."""
-        return await self._escrow(self._statements.latest_nameless_ask, address_key)
+    async def asks_from_address(self, address_key: str, *, limit: int) -> tuple[Escrow, ...]:
+        """The newest of this key; a second read only where they may hide the one that is open."""
+        rows = await self._rows(self._statements.asks_from_address, address_key, limit)
+        found = tuple(map(escrow_from_row, rows))
+        if len(found) < limit or any(one.ask.nameless and one.occupies_ask for one in found):
+            return found
+        hidden = await self._escrow(self._statements.open_nameless_ask, address_key)
+        return found if hidden is None else (*found, hidden)
 
     async def ask_of_idempotency_key(self, idempotency_key: str) -> Escrow | None:
         """The one of this key."""

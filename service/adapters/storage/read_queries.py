@@ -40,6 +40,7 @@ from service.adapters.storage.tables import (
     JOURNAL,
     KEYED,
     NODE_ADOPTION,
+    OCCUPIED_NAMELESS,
     SETTLE_CURSOR,
     TALLY,
     TOPUP,
@@ -61,7 +62,8 @@ class ReadStatements:
     escrow_of_payment: Statement
     topup_of_payment: Statement
     latest_ask: Statement
-    latest_nameless_ask: Statement
+    asks_from_address: Statement
+    open_nameless_ask: Statement
     ask_of_idempotency_key: Statement
     escrow_of_generation: Statement
     open_topup: Statement
@@ -94,6 +96,10 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
         open_escrows=sql(
             _limited(_escrows(_is(columns.caller_id), text(INVOICED)), columns.opened_sequence),
             "caller_id", *limited,
+        ),
+        asks_from_address=sql(
+            _limited(_escrows(_is(columns.address_key)), columns.opened_sequence.desc()),
+            "address_key", *limited,
         ),
         due=sql(
             _limited(
@@ -143,8 +149,8 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
         "latest_ask": (
             _first(_escrows(_is(columns.request_key)).order_by(newest)), ("request_key",),
         ),
-        "latest_nameless_ask": (
-            _first(_escrows(_is(columns.address_key)).order_by(newest)), ("address_key",),
+        "open_nameless_ask": (
+            _escrows(_is(columns.address_key), text(OCCUPIED_NAMELESS)), ("address_key",),
         ),
         "ask_of_idempotency_key": (keyed, ("idempotency_key",)),
         "escrow_of_generation": (_first(_escrows(generation)), ("caller_id", "generation_id")),
