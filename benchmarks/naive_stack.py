@@ -33,10 +33,11 @@ from service.adapters.system_clock import SystemClock
 from service.domain.invoices import InvoiceOrder, InvoiceState
 from service.domain.money import ExchangeRate, pusd_from_decimal
 from service.domain.pricing import PriceTerms, invoice_amount_msat, price_for
+from service.http_api.asgi_io import AsgiApp
 from service.http_api.authentication import TokenKind, Tokens
 from service.http_api.credentials import parse_credentials
 from service.wiring.addresses import Address
-from service.wiring.listening import AsgiApp, listening
+from service.wiring.listening import listening
 
 PAYMENT_REQUIRED = 402
 RATE = ExchangeRate(usd_micro_per_btc=100_000 * 10**6, source="static", fetched_at_ms=0)

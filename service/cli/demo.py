@@ -45,6 +45,7 @@ PACE = {
     "COMPARE_INTERVAL_S": "0.5",
     "SIMULATOR_LAG_S": "0.3",
     "LOG_LEVEL": "error",
+    "METRICS_LISTEN": "off",
 }
 LAPSES_WITHIN = 3
 TERMINATED = 143

@@ -80,6 +80,7 @@ async def examine(settings: Settings) -> list[Check]:
         ("data directory", _data_dir),
         ("books", _books),
         ("service", _service),
+        ("metrics", _metrics),
         (NODE, _node),
         ("upstream", _upstream),
         (CREDIT, _credit),
@@ -147,6 +148,20 @@ async def _service(settings: Settings) -> tuple[bool | None, str]:
         return False, f"runs, but does not answer at {url}"
     ready = answer.status_code == httpx.codes.OK
     return ready, f"runs at {url}" if ready else f"runs, but is not ready: {answer.text[:200]}"
+
+
+async def _metrics(settings: Settings) -> tuple[bool | None, str]:
+    if settings.metrics.listen is None:
+        return None, "off"
+    url = f"{settings.metrics.listen.url}/metrics"
+    if not await _runs(settings):
+        return None, f"will be at {url}"
+    try:
+        async with httpx.AsyncClient(timeout=LOOK_S, trust_env=False) as http:
+            answer = await http.get(url)
+    except httpx.TransportError:
+        return False, f"do not answer at {url}; set COBOT_METER_METRICS_LISTEN to a free address"
+    return answer.status_code == httpx.codes.OK, f"at {url}"
 
 
 async def _runs(settings: Settings) -> bool:

@@ -61,6 +61,8 @@ def _say_where(out: Console, settings: Settings, running: Running) -> None:
         table.add_row("wallet", f"{running.node_face.url}/pay (play money)")
     elif settings.node.lnd:
         table.add_row("node", f"{settings.node.lnd.address} ({settings.node.network})")
+    if running.metrics:
+        table.add_row("metrics", f"{running.metrics.url}/metrics")
     table.add_row("data", str(settings.data_dir))
     out.print(table)
     out.print("Ask, and get an invoice (Ctrl-C stops the service):", style="dim")

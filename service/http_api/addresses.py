@@ -49,6 +49,12 @@ def address_of(
     return _shown(address)
 
 
+def is_trusted(peer: str | None, networks: TrustedProxies) -> bool:
+    """Whether the host that connected is in one of these networks."""
+    address = _read_hop(peer or "")
+    return address is not None and _is_trusted(address, networks)
+
+
 def _hops(lines: Sequence[bytes]) -> list[str]:
     """The last hops, the nearest first."""
     text = b",".join(lines)[-HEADER_BYTES_MAX:].decode("ascii", "replace")

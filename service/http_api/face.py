@@ -113,5 +113,4 @@ def _routes(parts: FaceParts, askers: Askers) -> tuple[Route, ...]:
         Route("GET", caller_routes.LEDGER_PATH, callers.ledger, document.LEDGER),
         Route("GET", health_routes.HEALTH_PATH, health.health, document.HEALTH),
         Route("GET", health_routes.READY_PATH, health.ready, document.READY),
-        Route("GET", health_routes.METRICS_PATH, health.metrics, document.METRICS),
     )

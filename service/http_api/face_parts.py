@@ -44,8 +44,8 @@ class FaceParts:
     """Everything the routes call.
 
     `pings` are asked by `/readyz`, each by the name it is shown under. `public_url` is our own
-    address as callers reach it, without a final slash. `registry` is rendered at `/metrics` and
-    gets the face's own counters, so it belongs to one face.
+    address as callers reach it, without a final slash. `registry` gets the face's own counters, so
+    it belongs to one face.
     """
 
     books: Books

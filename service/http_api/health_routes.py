@@ -1,4 +1,4 @@
-"""Is the process alive, can it serve, and what has it counted.
+"""Is the process alive, and can it serve.
 
 `/readyz` asks every part, briefly and at most once in a few seconds, and says of a part only that
 it failed and with which code. Must not know: what the parts are.
@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import asyncio
 
-from prometheus_client import generate_latest
-
 from service.domain.errors import CobotMeterError
 from service.http_api.asgi_io import HttpRequest
 from service.http_api.face_parts import FaceParts, Ping
-from service.http_api.plain_answers import NO_STORE, Header, PlainAnswer, json_answer
+from service.http_api.plain_answers import NO_STORE, PlainAnswer, json_answer
 
 HEALTH_PATH = "/healthz"
 READY_PATH = "/readyz"
-METRICS_PATH = "/metrics"
 OK = 200
 UNAVAILABLE = 503
-_TEXT: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
 
 class HealthRoutes:
-    """The three routes of operations."""
+    """The two routes of operations that a load balancer asks."""
 
     def __init__(self, *, parts: FaceParts) -> None:
         """Nothing is asked before the first request."""
@@ -48,12 +44,6 @@ class HealthRoutes:
             "parts": {name: {"ok": fault is None, "code": fault} for name, fault in faults.items()},
         }
         return json_answer(OK if well else UNAVAILABLE, document, (NO_STORE,))
-
-    async def metrics(self, _request: HttpRequest) -> PlainAnswer:
-        """The registry in Prometheus's text format."""
-        body = generate_latest(self._parts.registry)
-        length = (b"content-length", b"%d" % len(body))
-        return PlainAnswer(OK, [_TEXT, length, NO_STORE], body)
 
     async def _fresh_faults(self) -> dict[str, str | None]:
         async with self._asking:

@@ -284,7 +284,3 @@ READY = RouteDocument(
     summary="Every part answers.",
     responses={200: _answered("Ready."), 503: _answered("A part fails, or draining.")},
 )
-METRICS = RouteDocument(
-    summary="Counters for operators.",
-    responses={200: _answered("Prometheus's text format.", "text/plain")},
-)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from service.wiring.setting_values import Values
 
+OFF = "off"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
@@ -25,3 +27,8 @@ def read_address(values: Values, name: str, default: str) -> Address:
     """The address of a setting. Raises SettingInvalid."""
     host, port = values.host_and_port(name, default)
     return Address(host=host, port=port)
+
+
+def read_address_or_off(values: Values, name: str, default: str) -> Address | None:
+    """The same where nothing needs to listen: the word `off` says so. Raises SettingInvalid."""
+    return None if values.text(name, default) == OFF else read_address(values, name, default)

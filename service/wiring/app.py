@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -18,18 +19,22 @@ from service.adapters.lightning.dev_node_face import dev_node_face
 from service.adapters.system_clock import SystemClock
 from service.background.operator_socket import OperatorSocket
 from service.domain.errors import SettingInvalid
+from service.http_api.asgi_io import AsgiApp
+from service.http_api.metrics_app import metrics_app
 from service.ports.clock import Clock
 from service.simulator.app import build_simulator
 from service.wiring.addresses import Address
 from service.wiring.build import Service, build_service
-from service.wiring.face import build_service_face
-from service.wiring.listening import AsgiApp, listening
+from service.wiring.connections.limits import allow_open_files
+from service.wiring.face import build_service_face, face_limits
+from service.wiring.listening import listening
 from service.wiring.loops import Loops
 from service.wiring.nodes import OpenNode, open_node
 from service.wiring.operator_doors import SOCKET_FILE, build_commands
 from service.wiring.parts import SIMULATOR_FILE, open_parts, prepare_data_dir
-from service.wiring.settings import Settings
+from service.wiring.settings import MetricsSettings, Settings
 
+LOG = logging.getLogger(__name__)
 SIMULATOR_CREDIT_USD = Decimal(25)
 SIMULATOR_SEED = 7
 # New objects, then young and middle collections, before the garbage collector looks further.
@@ -38,10 +43,11 @@ COLLECTED_AFTER = (10_000, 20, 20)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A service that serves, and where its parts listen (None: not embedded)."""
+    """A service that serves, and where its parts listen (None: nowhere)."""
 
     service: Service
     face: Address
+    metrics: Address | None
     node_face: Address | None
     simulator: Address | None
 
@@ -78,16 +84,41 @@ async def running_service(settings: Settings) -> AsyncIterator[Running]:
             )
         draining = asyncio.Event()
         app = build_service_face(service, is_draining=draining.is_set)
-        face = await stack.enter_async_context(listening(app, settings.face.listen))
+        metrics = await stack.enter_async_context(_metrics(settings.metrics, service))
+        limits = face_limits(settings.face)
+        face = await stack.enter_async_context(listening(app, settings.face.listen, limits=limits))
         try:
-            yield Running(service=service, face=face, node_face=node_face, simulator=simulator)
+            yield Running(
+                service=service,
+                face=face,
+                metrics=metrics,
+                node_face=node_face,
+                simulator=simulator,
+            )
         finally:
             draining.set()
             await service.runner.drain(settings.run.drain_s)
 
 
+@contextlib.asynccontextmanager
+async def _metrics(settings: MetricsSettings, service: Service) -> AsyncIterator[Address | None]:
+    """The operator's figures, where they listen. Raises SettingInvalid for a chosen address."""
+    async with contextlib.AsyncExitStack() as stack:
+        address: Address | None = None
+        if settings.listen is not None:
+            app = metrics_app(service.parts.metrics.registry)
+            try:
+                address = await stack.enter_async_context(listening(app, settings.listen))
+            except SettingInvalid as taken:
+                if settings.chosen:
+                    raise
+                LOG.warning("no metrics: %s; set COBOT_METER_METRICS_LISTEN", taken.message)
+        yield address
+
+
 async def serve(settings: Settings, *, started: Callable[[Running], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return. `started` is told once all is up."""
+    allow_open_files()
     stop = _stop_signal()
     async with running_service(settings) as running:
         _spare_the_collector()
@@ -98,6 +129,7 @@ async def serve(settings: Settings, *, started: Callable[[Running], None]) -> No
 async def serve_simulator(settings: Settings, *, started: Callable[[Address], None]) -> None:
     """Serve the simulator alone until SIGTERM or SIGINT. Raises SettingInvalid."""
     prepare_data_dir(settings.data_dir)
+    allow_open_files()
     stop = _stop_signal()
     app = simulator_app(settings, SystemClock())
     async with listening(app, settings.upstream.simulator_listen) as address:

@@ -6,13 +6,27 @@ from collections.abc import Callable
 
 from service.flows.caller_usage import CallerUsage
 from service.http_api.addresses import trusted_networks
-from service.http_api.asgi_io import BodyLimits
+from service.http_api.asgi_io import AsgiApp, BodyLimits
 from service.http_api.authentication import Tokens
 from service.http_api.face import build_face
 from service.http_api.face_parts import FaceLimits, FaceParts
 from service.http_api.quote_tokens import QuoteTokens
 from service.wiring.build import Service
-from service.wiring.listening import AsgiApp
+from service.wiring.connections.limits import LOOPBACK, ConnectionLimits
+from service.wiring.settings import FaceSettings
+
+
+def face_limits(settings: FaceSettings) -> ConnectionLimits:
+    """Bounds of the face's connections: half of the descriptors, and so many by address.
+
+    Behind a proxy every caller comes from one address, so that one is not counted.
+    """
+    return ConnectionLimits(
+        connections_max=settings.connections_max,
+        address_max=settings.address_connections_max,
+        many_behind=(*LOOPBACK, *trusted_networks(settings.trusted_proxies)),
+        files_share=2,
+    )
 
 
 def build_service_face(service: Service, *, is_draining: Callable[[], bool]) -> AsgiApp:

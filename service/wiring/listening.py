@@ -9,46 +9,45 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import AsyncIterator
 
 import uvicorn
 
 from service.domain.errors import SettingInvalid
+from service.http_api.asgi_io import AsgiApp
 from service.wiring.addresses import Address
-
-AsgiApp = Callable[
-    [
-        MutableMapping[str, Any],
-        Callable[[], Awaitable[MutableMapping[str, Any]]],
-        Callable[[MutableMapping[str, Any]], Awaitable[None]],
-    ],
-    Awaitable[None],
-]
+from service.wiring.connections.bounded_http import BoundedConfig
+from service.wiring.connections.limits import ConnectionLimits
+from service.wiring.connections.register import SWEEP_S, Register
 
 BACKLOG = 2_048
-KEEP_ALIVE_S = 75
 STOP_S = 5
 
 
 @contextlib.asynccontextmanager
-async def listening(app: AsgiApp, address: Address) -> AsyncIterator[Address]:
+async def listening(
+    app: AsgiApp,
+    address: Address,
+    *,
+    limits: ConnectionLimits | None = None,
+    sweep_s: float = SWEEP_S,
+) -> AsyncIterator[Address]:
     """Gives the address that was really bound (port 0 lets the system choose).
 
     Leaving stops accepting, gives running requests a few seconds, then closes. Raises
     SettingInvalid when the address is taken.
     """
-    config = uvicorn.Config(
+    clock = asyncio.get_running_loop().time
+    register = Register((limits or ConnectionLimits()).fitted(), clock=clock)
+    config = BoundedConfig(
         app,
-        http="httptools",
-        ws="none",
+        register=register,
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S,
     )
     config.load()
@@ -59,11 +58,13 @@ async def listening(app: AsgiApp, address: Address) -> AsyncIterator[Address]:
         await server.startup(sockets=[listener])
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.main_loop(), name=f"listening on {port}")
+            watch = tasks.create_task(register.watch(sweep_s), name=f"connections to {port}")
             try:
                 yield Address(host=host, port=port)
             finally:
                 server.should_exit = True
-        await server.shutdown(sockets=[listener])
+            await server.shutdown(sockets=[listener])
+            watch.cancel()
 
 
 def _bound(address: Address) -> socket.socket:

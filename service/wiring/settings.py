@@ -13,7 +13,7 @@ from pathlib import Path
 from service.domain.callers import CapTerms, ExposureTerms
 from service.domain.errors import SettingInvalid
 from service.domain.pricing import PriceTerms
-from service.wiring.addresses import Address, read_address
+from service.wiring.addresses import Address, read_address, read_address_or_off
 from service.wiring.database_settings import DatabaseSettings, read_database
 from service.wiring.local_settings import LocalSettings, read_local
 from service.wiring.node_settings import NodeSettings, read_node
@@ -36,6 +36,8 @@ class FaceSettings:
     public_url: str
     body_bytes_max: int
     trusted_proxies: tuple[str, ...]
+    connections_max: int
+    address_connections_max: int
     first_wait_s: float
     identical_wait_s: float
 
@@ -72,12 +74,25 @@ class RunSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsSettings:
+    """Where the operator reads figures; `listen` None: nowhere.
+
+    Where the address was `chosen` it has to be free; the one that nobody chose may be another
+    replica's on this machine, and no figures are better than no sales.
+    """
+
+    listen: Address | None
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything; each part is given its own section only."""
 
     data_dir: Path
     database: DatabaseSettings
     face: FaceSettings
+    metrics: MetricsSettings
     upstream: UpstreamSettings
     node: NodeSettings
     prices: PriceTerms
@@ -132,6 +147,10 @@ def _settings(values: Values) -> Settings:
         data_dir=values.path("DATA_DIR", ".cobot-meter"),
         database=database,
         face=_face(values),
+        metrics=MetricsSettings(
+            listen=read_address_or_off(values, "METRICS_LISTEN", "127.0.0.1:8405"),
+            chosen=values.given("METRICS_LISTEN"),
+        ),
         upstream=_upstream(values, one_process=not database.url),
         node=node,
         prices=PriceTerms(
@@ -153,6 +172,10 @@ def _face(values: Values) -> FaceSettings:
         public_url=values.url("PUBLIC_URL", listen.url),
         body_bytes_max=values.integer("BODY_BYTES_MAX", 1_048_576, at_least=1_024),
         trusted_proxies=values.networks("TRUSTED_PROXIES"),
+        connections_max=values.integer("CONNECTIONS_MAX", 2_048, at_least=16, at_most=100_000),
+        address_connections_max=values.integer(
+            "ADDRESS_CONNECTIONS_MAX", 64, at_least=1, at_most=100_000
+        ),
         first_wait_s=values.seconds("FIRST_WAIT_S", "600"),
         identical_wait_s=values.seconds("IDENTICAL_WAIT_S", "20"),
     )

@@ -65,6 +65,7 @@ def command_line_in(folder: Path) -> CommandLine:
     ports = ("LISTEN", "SIMULATOR_LISTEN", "NODE_LISTEN")
     settings = {
         "DATA_DIR": str(folder),
+        "METRICS_LISTEN": "off",
         "SIMULATOR_LAG_S": "0",
         "SIMULATOR_LATENCY_S": "0",
         "LOG_LEVEL": "error",

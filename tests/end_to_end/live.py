@@ -87,6 +87,7 @@ class Live:
             "COBOT_METER_LISTEN": self.face.removeprefix("http://"),
             "COBOT_METER_NODE_LISTEN": self.node.removeprefix("http://"),
             "COBOT_METER_SIMULATOR_LISTEN": self.upstream.removeprefix("http://"),
+            "COBOT_METER_METRICS_LISTEN": "off",
             "COBOT_METER_SIMULATOR_LAG_S": str(self.lag_s),
             "COBOT_METER_SIMULATOR_LATENCY_S": "0",
         }

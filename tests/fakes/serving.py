@@ -1,7 +1,8 @@
 """Any ASGI application on a real loopback socket, in the test's own event loop.
 
-Must not know: which application it is. Drives uvicorn's own start and stop without its main loop,
-whose ticks and grace would cost every test 0.2 s, and without its signal handlers.
+Must not know: which application it is. The protocol is the service's own; uvicorn's start and stop
+are driven without its main loop, whose ticks and grace would cost every test 0.2 s, and without
+its signal handlers.
 """
 
 from __future__ import annotations
@@ -13,24 +14,31 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import uvicorn
 
+from service.wiring.connections.bounded_http import BoundedConfig
+from service.wiring.connections.limits import ConnectionLimits
+from service.wiring.connections.register import Register
+
 AsgiApp = Callable[..., Awaitable[None]]
 STOPPED_WITHIN_S = 5.0
 
 
 @contextlib.asynccontextmanager
-async def serving(app: AsgiApp, *, lifespan: bool = False) -> AsyncIterator[str]:
+async def serving(
+    app: AsgiApp, *, lifespan: bool = False, register: Register | None = None
+) -> AsyncIterator[str]:
     """Serve `app` on a free port of 127.0.0.1; gives its address, `http://127.0.0.1:<port>`.
 
     `lifespan` runs the application's start-up and shutdown. Requests still running when the
-    block is left are cancelled. Fit for `async with` in a test or in an async fixture.
+    block is left are cancelled; `register` bounds the connections, whose times nobody looks at but
+    the test. Fit for `async with` in a test or in an async fixture.
     """
-    config = uvicorn.Config(
+    clock = asyncio.get_running_loop().time
+    config = BoundedConfig(
         app,
+        register=register or Register(ConnectionLimits(), clock=clock),
         lifespan="on" if lifespan else "off",
         log_config=None,
         access_log=False,
-        timeout_keep_alive=75,
-        ws="none",
     )
     config.load()
     server = uvicorn.Server(config)

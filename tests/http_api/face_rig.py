@@ -38,6 +38,7 @@ from service.http_api.asgi_io import AsgiApp
 from service.http_api.authentication import Tokens
 from service.http_api.face import build_face
 from service.http_api.face_parts import FaceLimits, FaceParts, Ping
+from service.http_api.metrics_app import METRICS_PATH, metrics_app
 from service.http_api.quote_tokens import QuoteTokens
 from service.wiring.build import Service, build_service
 from service.wiring.metrics import Metrics
@@ -101,6 +102,11 @@ class FaceRig:
     caller: AsgiCaller
     draining: asyncio.Event
 
+    @property
+    def operator(self) -> AsgiCaller:
+        """Who reads the metrics."""
+        return AsgiCaller(metrics_app(self.parts.registry))
+
     async def ask(
         self,
         document: Mapping[str, Any] | bytes = ASK,
@@ -123,8 +129,9 @@ class FaceRig:
         headers: Mapping[str, str] | None = None,
         peer: str | None = ADDRESS,
     ) -> Reply:
-        """GET a path with its query."""
-        return await self.caller.send("GET", target, headers=_headers(token, headers), peer=peer)
+        """GET a path with its query; `/metrics` where the operator reads it."""
+        caller = self.operator if target == METRICS_PATH else self.caller
+        return await caller.send("GET", target, headers=_headers(token, headers), peer=peer)
 
     async def pay(self, reply: Reply) -> str:
         """Pay the invoice of a 402; the credential it buys."""

@@ -31,6 +31,7 @@ async def sold_with(folder: Path, services: RateServices) -> None:
     """One ask of a service on these sources; its books keep the rate and who said it."""
     environ = {
         **command_line_in(folder / "data").environ,
+        "COBOT_METER_METRICS_LISTEN": "127.0.0.1:0",
         "COBOT_METER_RATE_SOURCES": services.sources,
     }
     async with (
@@ -47,7 +48,8 @@ async def sold_with(folder: Path, services: RateServices) -> None:
         assert escrow is not None
         assert escrow.quote.rate.source == MEDIAN
         assert escrow.quote.rate.usd_micro_per_btc == 64_123_450_000
-        metrics = (await http.get(f"{running.face.url}/metrics")).text
+        assert running.metrics is not None
+        metrics = (await http.get(f"{running.metrics.url}/metrics")).text
         assert "cobot_meter_rate_agreeing_sources 4.0" in metrics
 
 

@@ -1,0 +1,37 @@
+"""`/metrics` for the operator, as an application of its own: it listens where no caller comes.
+
+What it shows (revenue, losses, what is left upstream) is nobody else's business. Must not know:
+who counts, or where it listens.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from service.http_api.asgi_io import AsgiApp, BodyLimits, HttpRequest, Receive, Scope, Send
+from service.http_api.edge import NOT_ALLOWED, NOT_FOUND, Edge, refused_route, serve
+from service.http_api.plain_answers import NO_STORE, Header, PlainAnswer
+
+METRICS_PATH = "/metrics"
+OK = 200
+_TEXT: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+
+
+def metrics_app(registry: CollectorRegistry) -> AsgiApp:
+    """The registry in Prometheus's text format, at one path."""
+
+    async def metrics(request: HttpRequest) -> PlainAnswer:
+        line = f"{request.method} {request.path}"
+        if request.path != METRICS_PATH:
+            return refused_route(NOT_FOUND, line, {})
+        if request.method != "GET":
+            return refused_route(NOT_ALLOWED, line, {"Allow": "GET"})
+        body = generate_latest(registry)
+        length = (b"content-length", b"%d" % len(body))
+        return PlainAnswer(OK, [_TEXT, length, NO_STORE], body)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await serve(metrics, scope, receive, send, BodyLimits())
+
+    return Edge(app)

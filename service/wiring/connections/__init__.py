@@ -1,0 +1,1 @@
+"""What holds of a connection before the first line of a route runs: bytes, times and numbers."""
