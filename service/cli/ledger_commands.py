@@ -9,8 +9,9 @@ import typer
 
 from service.cli.audit_table import audit_document, audit_report
 from service.cli.balance_tables import standing_line, statement, trial_balance
+from service.cli.exit_codes import ExitCode
 from service.cli.found import find_caller
-from service.cli.terminal import FAILED, UNCHECKED, Terminal, run, terminal_of
+from service.cli.terminal import Terminal, run, terminal_of
 from service.flows.audit_findings import AuditReport
 from service.ports.ledger_reports import Balance, JournalEntry
 from service.wiring.databases import open_reports
@@ -32,7 +33,10 @@ def ledger(
     ] = ENTRIES,
     as_json: AsJson = False,
 ) -> None:
-    """Show the trial balance in msat and USD, and with --caller a caller's statement."""
+    """Show the trial balance in msat and USD, and with --caller a caller's statement.
+
+    Exit codes: 0 shown, 1 no such caller, 2 usage or settings, 3 database away, 4 broken.
+    """
     terminal = terminal_of(context)
     run(_ledger(terminal, caller=caller, limit=limit, as_json=as_json))
 
@@ -60,17 +64,27 @@ async def _ledger(terminal: Terminal, *, caller: str, limit: int, as_json: bool)
 
 
 def audit(context: typer.Context, as_json: AsJson = False) -> None:
-    """Check the books: exit 0 when they are right, 1 when not, 3 when not all was checked."""
+    """Hold the books against themselves, the node and the upstream.
+
+    Exit codes: 0 the books are right, 1 a finding, 2 usage or settings, 3 not all could be
+    looked at (node, upstream or database away), 4 broken.
+    """
     terminal = terminal_of(context)
     report = run(_audit(terminal))
     if as_json:
         terminal.write_json(audit_document(report))
     else:
         terminal.out.print(audit_report(report))
+    code = exit_code(report)
+    if code is not ExitCode.RIGHT:
+        raise typer.Exit(code)
+
+
+def exit_code(report: AuditReport) -> ExitCode:
+    """A finding says more than what could not be looked at."""
     if not report.sound:
-        raise typer.Exit(FAILED)
-    if report.unchecked:
-        raise typer.Exit(UNCHECKED)
+        return ExitCode.FINDING
+    return ExitCode.COULD_NOT_LOOK if report.unchecked else ExitCode.RIGHT
 
 
 async def _audit(terminal: Terminal) -> AuditReport:

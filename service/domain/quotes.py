@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from service.domain.errors import CeilingOverCap
 from service.domain.money import ExchangeRate, usd_text
-from service.domain.pricing import Ceiling, ModelPrice, charged_pusd
+from service.domain.pricing import Ceiling, ModelPrice, PriceTerms, charged_pusd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +33,17 @@ class MaxCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotedTerms:
-    """The terms of an earlier quote: unit prices by model, and whatever else makes a price."""
+    """The terms of an earlier quote: unit prices by model, and whatever else makes a price.
+
+    `terms` are the operator's fees of that moment: a price made from these prices and other fees
+    would be neither the one that was quoted nor the one of now.
+    """
 
     models: tuple[tuple[str, ModelPrice], ...]
     max_tokens: int
     ceiling: Ceiling
     rate: ExchangeRate
+    terms: PriceTerms
     expires_at_ms: int
 
 

@@ -130,11 +130,12 @@ class AuditLedger:
             await self._walk(walk, reports)
         _second_opinion(walk)
         word = await self._node_word(walk)
+        usage_pusd, silent = await self._usage_pusd()
         return AuditReport(
             findings=tuple(findings.kept),
             left_out=findings.left_out,
-            unchecked=word.unchecked,
-            figures=_figures(walk, word, await self._usage_pusd()),
+            unchecked=(*word.unchecked, *silent),
+            figures=_figures(walk, word, usage_pusd),
         )
 
     async def _walk(self, walk: _Walk, reports: LedgerReports) -> None:
@@ -174,15 +175,19 @@ class AuditLedger:
             return NodeWord(confirmed=0, unchecked=(differs,))
         return await check_settlements(walk.findings, node, walk.own_settlements())
 
-    async def _usage_pusd(self) -> int | None:
-        """What the upstream has charged in all; never a finding, since runs may be in flight."""
+    async def _usage_pusd(self) -> tuple[int | None, tuple[Finding, ...]]:
+        """What the upstream has charged in all, or why that could not be looked at."""
         if self._upstream is None:
-            return None
+            return None, ()
         try:
             async with asyncio.timeout(UPSTREAM_TIMEOUT_S):
-                return await self._upstream.usage_pusd()
-        except (DependencyFault, TimeoutError):
-            return None
+                return await self._upstream.usage_pusd(), ()
+        except DependencyFault as fault:
+            why = fault.message
+        except TimeoutError:
+            why = f"it has not answered for {UPSTREAM_TIMEOUT_S:g} s"
+        message = f"the costs were not held against the upstream's usage: {why}"
+        return None, (Finding(code="upstream_unreachable", subject=UPSTREAM, message=message),)
 
 
 def _second_opinion(walk: _Walk) -> None:

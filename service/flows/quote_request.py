@@ -38,6 +38,7 @@ class Offer:
     max_tokens: int
     ceiling: Ceiling
     rate: ExchangeRate
+    terms: PriceTerms
 
 
 class QuoteRequest:
@@ -109,7 +110,13 @@ class QuoteRequest:
             refuse_over_cap(ceiling_of, max_tokens=max_tokens, cap=request.max_cost, rate=rate)
         ceiling = ceiling_of(max_tokens)
         _refuse_unbookable(ceiling)
-        return Offer(models=models, max_tokens=max_tokens, ceiling=ceiling, rate=rate)
+        return Offer(
+            models=models,
+            max_tokens=max_tokens,
+            ceiling=ceiling,
+            rate=rate,
+            terms=self._price_terms,
+        )
 
     async def _served(self, models: tuple[Model, ...], choice: ProviderChoice) -> tuple[Model, ...]:
         """The models at the prices of the providers that the caller wants, all asked at once."""
@@ -138,7 +145,7 @@ class QuoteRequest:
             newcomer=self._exposure.is_newcomer(standing.settled_msat),
             day=utc_day(now_ms),
             rate=offer.rate,
-            terms=self._price_terms,
+            terms=offer.terms,
             prices=first.price,
         )
 
@@ -201,5 +208,9 @@ def _as_quoted(quoted: QuotedTerms, models: tuple[Model, ...], cap: MaxCost | No
         message = "No model of the quote is offered any more; get another from POST /v1/quotes."
         raise ModelNotOffered(message)
     return Offer(
-        models=kept, max_tokens=quoted.max_tokens, ceiling=quoted.ceiling, rate=quoted.rate
+        models=kept,
+        max_tokens=quoted.max_tokens,
+        ceiling=quoted.ceiling,
+        rate=quoted.rate,
+        terms=quoted.terms,
     )

@@ -54,6 +54,7 @@ class QuoteRoutes:
             max_tokens=offer.max_tokens,
             ceiling=offer.ceiling,
             rate=offer.rate,
+            terms=offer.terms,
             expires_at_ms=expires_at_ms,
         )
         token = self._parts.quotes.sign(terms, body_sha256=sha256(content).hexdigest())
@@ -62,7 +63,7 @@ class QuoteRoutes:
     def _document(
         self, completion: CompletionRequest, offer: Offer, token: str, expires_at_ms: int
     ) -> dict[str, Any]:
-        price_msat, terms = offer.ceiling.price_msat, self._parts.price_terms
+        price_msat, terms = offer.ceiling.price_msat, offer.terms
         usd = usd_text(charged_pusd(price_msat, offer.rate))
         return {
             "object": "quote",

@@ -13,12 +13,13 @@ import orjson
 
 from service.domain.errors import RequestInvalid
 from service.domain.money import ExchangeRate
-from service.domain.pricing import Ceiling, ModelPrice
+from service.domain.pricing import Ceiling, ModelPrice, PriceTerms
 from service.domain.quotes import QuotedTerms
 
 HEADER = "X-Cobot-Quote"
 TOKEN_CHARS_MAX = 4_096
-_VERSION = 1
+# Version 1 lacked the fees; what cannot be priced as it was quoted is as good as expired.
+_VERSION = 2
 
 
 class QuoteTokens:
@@ -42,6 +43,11 @@ class QuoteTokens:
                     terms.rate.source,
                     terms.rate.fetched_at_ms,
                 ],
+                "fees": [
+                    terms.terms.credit_fee_bps,
+                    terms.terms.markup_bps,
+                    terms.terms.safety_bps,
+                ],
                 "models": [[name, *_units(price)] for name, price in terms.models],
             }
         )
@@ -55,16 +61,20 @@ class QuoteTokens:
         document = orjson.loads(payload)
         if document["body"] != body_sha256:
             raise _wrong("is for another body: every byte of the request counts")
-        if document["until"] <= now_ms:
+        if document["until"] <= now_ms or document["v"] != _VERSION:
             raise _wrong("has expired")
         usd_micro_per_btc, source, fetched_at_ms = document["rate"]
         cost_pusd, price_msat = document["ceiling"]
+        credit_fee_bps, markup_bps, safety_bps = document["fees"]
         return QuotedTerms(
             models=tuple((row[0], _price(row[1:])) for row in document["models"]),
             max_tokens=document["tokens"],
             ceiling=Ceiling(cost_pusd=cost_pusd, price_msat=price_msat),
             rate=ExchangeRate(
                 usd_micro_per_btc=usd_micro_per_btc, source=source, fetched_at_ms=fetched_at_ms
+            ),
+            terms=PriceTerms(
+                credit_fee_bps=credit_fee_bps, markup_bps=markup_bps, safety_bps=safety_bps
             ),
             expires_at_ms=document["until"],
         )

@@ -31,8 +31,9 @@ from service.wiring.listening import listening
 from service.wiring.loops import Loops
 from service.wiring.nodes import OpenNode, open_node
 from service.wiring.operator_doors import SOCKET_FILE, build_commands
-from service.wiring.parts import SIMULATOR_FILE, open_parts, prepare_data_dir
+from service.wiring.parts import open_parts, prepare_data_dir
 from service.wiring.settings import MetricsSettings, Settings
+from service.wiring.upstreams import SIMULATOR_FILE
 
 LOG = logging.getLogger(__name__)
 SIMULATOR_CREDIT_USD = Decimal(25)

@@ -34,7 +34,6 @@ from service.wiring.settings import Settings
 from service.wiring.upstreams import open_client, upstream_on
 
 KEY_FILE = "secret.key"
-SIMULATOR_FILE = "simulator.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

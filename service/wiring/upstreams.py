@@ -5,9 +5,11 @@ Must not know: flows, books or commands.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -20,22 +22,48 @@ from service.adapters.upstreams.ollama import Ollama, OllamaSettings
 from service.adapters.upstreams.ollama_wire import GENERATION_PREFIX, MODEL_PREFIX, PROVIDER
 from service.adapters.upstreams.openrouter import OpenRouter, OpenRouterSettings
 from service.adapters.upstreams.routed_upstream import RoutedUpstream
+from service.domain.errors import UpstreamUnreachable
+from service.domain.money import pusd_from_text
 from service.ports.clock import Clock
 from service.ports.upstream import Upstream
+from service.simulator.book_file import BookFile
 from service.wiring.settings import Settings, UpstreamSettings
 
 METER_FILE = "ollama.jsonl"
+SIMULATOR_FILE = "simulator.jsonl"
+
+
+class SimulatorToLook(OpenRouter):
+    """The embedded simulator for questions only: where it does not run, its book is read."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, settings: OpenRouterSettings, *, book: Path
+    ) -> None:
+        """`book` is what it remembers between two runs."""
+        super().__init__(client, settings)
+        self._book = book
+
+    async def usage_pusd(self) -> int:
+        """As it says, or as it will say when it runs again. Raises UpstreamUnreachable."""
+        try:
+            return await super().usage_pusd()
+        except UpstreamUnreachable:
+            if not self._book.exists():
+                raise
+        charges = await asyncio.to_thread(lambda: tuple(BookFile(self._book).charges()))
+        spent_usd = sum((charge.total_cost for charge in charges), Decimal(0))
+        return pusd_from_text(format(spent_usd, "f"))
 
 
 @contextlib.asynccontextmanager
 async def open_upstream(settings: Settings) -> AsyncIterator[Upstream]:
-    """The upstream on an HTTP client of its own, for those who need nothing else.
+    """The upstream on an HTTP client of its own, for those who only look.
 
     Raises SettingInvalid when the meter is damaged.
     """
     async with (
         open_client(settings.upstream) as client,
-        upstream_on(client, settings, SystemClock()) as upstream,
+        upstream_on(client, settings, SystemClock(), selling=False) as upstream,
     ):
         yield upstream
 
@@ -47,21 +75,21 @@ def open_client(settings: UpstreamSettings) -> AbstractAsyncContextManager[httpx
 
 @contextlib.asynccontextmanager
 async def upstream_on(
-    client: httpx.AsyncClient, settings: Settings, clock: Clock
+    client: httpx.AsyncClient, settings: Settings, clock: Clock, *, selling: bool = True
 ) -> AsyncIterator[Upstream]:
     """The same on this client.
 
     What was ever metered stays in the sum, also when no Ollama is in the settings any more.
     Raises SettingInvalid when the meter is damaged.
     """
-    paid = OpenRouter(
-        client,
-        OpenRouterSettings(
-            base_url=settings.upstream.base_url,
-            api_key=settings.upstream.api_key.reveal(),
-            timeout_s=settings.upstream.timeout_s,
-        ),
+    reached = OpenRouterSettings(
+        base_url=settings.upstream.base_url,
+        api_key=settings.upstream.api_key.reveal(),
+        timeout_s=settings.upstream.timeout_s,
     )
+    paid = OpenRouter(client, reached)
+    if settings.upstream.simulated and not selling:
+        paid = SimulatorToLook(client, reached, book=settings.data_dir / SIMULATOR_FILE)
     if not settings.upstream.local.models and not _is_there(settings.data_dir / METER_FILE):
         yield paid
         return

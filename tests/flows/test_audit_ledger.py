@@ -113,6 +113,7 @@ async def test_the_upstreams_usage_is_a_figure() -> None:
     report = await audit.audit()
     assert report.sound
     assert report.figures.unexplained_pusd is None
+    assert [finding.code for finding in report.unchecked] == ["upstream_unreachable"]
 
 
 async def test_settled_elsewhere_is_not_settled_here() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from service.adapters.exchange_rates import StaticRate
-from service.domain.callers import CapTerms, ExposureTerms
+from service.domain.callers import CallerStanding, CapTerms, ExposureTerms
 from service.domain.completions import BYTES_PER_TOKEN_MAX, CompletionRequest
 from service.domain.endpoints import ProviderChoice
 from service.domain.errors import CeilingOverCap, DependencyFault, RequestInvalid
+from service.domain.money import msat_from_pusd
 from service.domain.pricing import ModelPrice, PriceTerms
+from service.domain.quotes import QuotedTerms
 from service.flows.offer_models import FRESH_MS, ModelCatalogue
 from service.flows.quote_request import QuoteRequest
 from tests.fakes.clock import FakeClock
@@ -23,15 +25,17 @@ ABSURD = fake_model("acme/absurd", price=ModelPrice(prompt_pusd=10**18, completi
 SMALL = fake_model("acme/small", price=PRICE, context_length=1_000, max_out=1_000)
 
 
-async def quoting(clock: FakeClock, *own: str) -> QuoteRequest:
-    """The flow over both models, with the operator's own chain."""
+async def quoting(
+    clock: FakeClock, *own: str, price_terms: PriceTerms | None = None
+) -> QuoteRequest:
+    """The flow over both models, with the operator's own chain and fees."""
     upstream = FakeUpstream(models=(LARGE, SMALL, ABSURD))
     catalogue = ModelCatalogue(upstream=upstream, clock=clock, allowed=frozenset())
     await catalogue.refresh()
     return QuoteRequest(
         catalogue=catalogue,
         rates=StaticRate(usd_micro_per_btc=94_000_500_000, clock=clock),
-        price_terms=PriceTerms(),
+        price_terms=price_terms or PriceTerms(),
         exposure=ExposureTerms(cap=CapTerms()),
         fallback_models=own,
     )
@@ -125,3 +129,24 @@ async def test_who_wants_certain_providers_is_not_served_by_a_machine_of_ours() 
     assert flow.models(request) == (LARGE,)
     request.fallback_models = (LOCAL.model_id,)
     assert flow.models(request) == (LARGE, LOCAL)
+
+
+async def test_a_quote_keeps_the_fees_it_was_made_with() -> None:
+    """K4.17: asked after the operator raised the markup, the quoted fees price it, and add up."""
+    clock = FakeClock()
+    before = await (await quoting(clock)).offer(asking("acme/large", max_tokens=100))
+    asked = asking("acme/large", max_tokens=100)
+    asked.quoted = QuotedTerms(
+        models=tuple((model.model_id, model.price) for model in before.models),
+        max_tokens=before.max_tokens,
+        ceiling=before.ceiling,
+        rate=before.rate,
+        terms=before.terms,
+        expires_at_ms=clock.now_ms() + 1,
+    )
+    dearer = await quoting(clock, price_terms=PriceTerms(credit_fee_bps=900, markup_bps=9_000))
+    standing = CallerStanding(caller_id="c_alice")
+    quote = dearer.quote(await dearer.offer(asked), standing, now_ms=clock.now_ms())
+    assert quote.terms == PriceTerms()
+    fees = (quote.terms.credit_fee_bps, quote.terms.markup_bps)
+    assert quote.ceiling_msat == msat_from_pusd(quote.ceiling_pusd, quote.rate, *fees)

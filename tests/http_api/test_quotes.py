@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from service.domain.errors import RequestInvalid
 from service.domain.money import RATE_MAX, ExchangeRate
-from service.domain.pricing import Ceiling, ModelPrice
+from service.domain.pricing import Ceiling, ModelPrice, PriceTerms
 from service.domain.quotes import QuotedTerms
 from service.http_api.quote_routes import LIVES_MS
 from service.http_api.quote_tokens import QuoteTokens
@@ -43,6 +43,7 @@ TERMS = st.builds(
         source=st.text(max_size=20),
         fetched_at_ms=AMOUNTS,
     ),
+    terms=st.builds(PriceTerms, credit_fee_bps=AMOUNTS, markup_bps=AMOUNTS, safety_bps=AMOUNTS),
     expires_at_ms=st.integers(min_value=1, max_value=2**63 - 1),
 )
 
