@@ -222,8 +222,7 @@ async def open_face(
     clock = market.clock if market else FakeClock(leaping=True)
     environ = {"RATE_USD_PER_BTC": "94000.5", "IDENTICAL_WAIT_S": "0.02", **settings}
     node = DevNode(path=folder / "node.log", network=NETWORK, alias="tests", clock=clock)
-    keys = derived_keys(b"\x01" * 32)
-    draining = asyncio.Event()
+    keys, draining = derived_keys(b"\x01" * 32), asyncio.Event()
     async with (
         twin_books(fake, folder, retention=retention) as (books, reports),
         asyncio.TaskGroup() as tasks,
@@ -248,12 +247,13 @@ async def open_face(
         chosen = read_settings({f"{PREFIX}{name}": value for name, value in environ.items()})
         service = build_service(chosen, parts, tasks)
         await service.catalogue.refresh()
+        ordinary = _face_parts(service, draining)
         face_parts = dataclasses.replace(
-            _face_parts(service, draining),
+            ordinary,
             limits=limits or FaceLimits(),
             trusted_proxies=trusted_networks(trusted_proxies),
+            pings={**ordinary.pings, **(pings or {})},
         )
-        face_parts = dataclasses.replace(face_parts, pings={**face_parts.pings, **(pings or {})})
         app = build_face(face_parts)
         yield FaceRig(
             service=service,
