@@ -43,7 +43,7 @@ from service.http_api.quote_tokens import QuoteTokens
 from service.wiring.build import Service, build_service
 from service.wiring.metrics import Metrics
 from service.wiring.parts import Parts
-from service.wiring.settings import PREFIX, read_settings
+from service.wiring.settings import PREFIX, Settings, read_settings
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
 from tests.fakes.rate_sources import RateMarket
@@ -196,6 +196,11 @@ class FaceRig:
         return self.last
 
 
+def _settings(chosen: Mapping[str, str]) -> Settings:
+    environ = {"RATE_USD_PER_BTC": "94000.5", "IDENTICAL_WAIT_S": "0.02", **chosen}
+    return read_settings({f"{PREFIX}{name}": value for name, value in environ.items()})
+
+
 def _static(clock: FakeClock) -> StaticRate:
     return StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=clock)
 
@@ -220,7 +225,6 @@ async def open_face(
     """
     fake, upstream, retention = FakeBooks(), FakeUpstream(), Retention()
     clock = market.clock if market else FakeClock(leaping=True)
-    environ = {"RATE_USD_PER_BTC": "94000.5", "IDENTICAL_WAIT_S": "0.02", **settings}
     node = DevNode(path=folder / "node.log", network=NETWORK, alias="tests", clock=clock)
     keys, draining = derived_keys(b"\x01" * 32), asyncio.Event()
     async with (
@@ -244,8 +248,7 @@ async def open_face(
             replicas=SoleProcess("r_test"),
             duties=SoleProcess("r_test"),
         )
-        chosen = read_settings({f"{PREFIX}{name}": value for name, value in environ.items()})
-        service = build_service(chosen, parts, tasks)
+        service = build_service(_settings(settings), parts, tasks)
         await service.catalogue.refresh()
         ordinary = _face_parts(service, draining)
         face_parts = dataclasses.replace(
