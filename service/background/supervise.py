@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-from service.domain.errors import CobotMeterError, DependencyFault
+from service.domain.errors import BooksBusy, CobotMeterError, DependencyFault
 from service.ports.clock import Clock
 
 LOG = logging.getLogger(__name__)
@@ -33,6 +33,9 @@ class Supervisor:
         """Run it; whether it ended well. Never raises, except when cancelled."""
         try:
             await action()
+        except BooksBusy as fault:
+            # Where the books are kept an outage has its one line; here it would be one a turn.
+            LOG.debug("%s: %s", name, fault.message)
         except DependencyFault as fault:
             LOG.warning("%s: %s", name, fault.message)
         except CobotMeterError as error:

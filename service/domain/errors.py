@@ -28,7 +28,7 @@ CobotMeterError
 │   └── Draining               this process is stopping
 ├── SettingInvalid         the operator must change a setting (stops the start)
 └── Broken                 we are wrong; nothing is released until somebody looks
-    └── LedgerUnbalanced, IllegalTransition, StaleEscrow, SealBroken
+    └── LedgerUnbalanced, IllegalTransition, StaleEscrow, SealBroken, BooksDamaged
 """
 
 from __future__ import annotations
@@ -298,3 +298,9 @@ class SealBroken(Broken):
     """A stored body that its key does not open."""
 
     code = "seal_broken"
+
+
+class BooksDamaged(Broken):
+    """The books cannot be read: their file, their tables or a row is not what was written."""
+
+    code = "books_damaged"

@@ -168,6 +168,7 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
         loops = [
             tasks.create_task(loop, name=name) for name, loop in Loops(service).named(node.embedded)
         ]
+        loops += [tasks.create_task(vital(), name=name) for name, vital in parts.vital]
         try:
             await service.recover.unfinished()
             async with door.answering():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,18 +33,25 @@ UPKEEP_S = 1.0
 STORAGE = "service.adapters.storage"
 
 Upkeep = tuple[str, Callable[[], Awaitable[None]]]
+Vital = tuple[str, Callable[[], Coroutine[None, None, None]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
-    """The books and their surroundings; `upkeep` are actions to repeat every UPKEEP_S, by name."""
+    """The books and their surroundings; `upkeep` are actions to repeat every UPKEEP_S, by name.
+
+    `vital` are to be run once, for as long as the process: what they raise has to end it.
+    `away_s` is for how long the books could not be written, 0 while they can.
+    """
 
     books: Books
     reports: LedgerReports
     wakes: Wakes
     replicas: Replicas
     duties: Duties
+    away_s: Callable[[], float]
     upkeep: tuple[Upkeep, ...] = ()
+    vital: tuple[Vital, ...] = ()
 
 
 @contextlib.asynccontextmanager
@@ -73,7 +80,16 @@ async def open_database(
         open_sqlite_books(path, retention=retention) as books,
         open_sqlite_reports(path) as reports,
     ):
-        yield Database(books=books, reports=reports, wakes=WakeHub(), replicas=alone, duties=alone)
+        yield Database(
+            books=books,
+            reports=reports,
+            wakes=WakeHub(),
+            replicas=alone,
+            duties=alone,
+            away_s=lambda: books.outage.lasts_s,
+            upkeep=(("books", books.look),),
+            vital=(("ledger writer", books.died),),
+        )
 
 
 @contextlib.asynccontextmanager
@@ -127,7 +143,12 @@ async def _open_postgres(
             wakes=wakes,
             replicas=alive,
             duties=alive,
-            upkeep=(("database session", alive.keep), ("wake-ups", wakes.talk)),
+            away_s=lambda: books.outage.lasts_s,
+            upkeep=(
+                ("books", books.look),
+                ("database session", alive.keep),
+                ("wake-ups", wakes.talk),
+            ),
         )
 
 

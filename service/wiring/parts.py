@@ -27,7 +27,8 @@ from service.ports.lightning_node import LightningNode
 from service.ports.replicas import Replicas
 from service.ports.upstream import Upstream
 from service.ports.wakes import Wakes
-from service.wiring.databases import Upkeep, open_database
+from service.wiring.books_metrics import watch_books
+from service.wiring.databases import Upkeep, Vital, open_database
 from service.wiring.metrics import Metrics
 from service.wiring.rates import build_rates
 from service.wiring.settings import Settings
@@ -56,6 +57,7 @@ class Parts:
     replicas: Replicas
     duties: Duties
     upkeep: tuple[Upkeep, ...] = ()
+    vital: tuple[Vital, ...] = ()
 
 
 def prepare_data_dir(data_dir: Path) -> None:
@@ -85,6 +87,8 @@ async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[P
         open_client(settings.upstream) as client,
         upstream_on(client, settings, clock) as upstream,
     ):
+        metrics = Metrics()
+        watch_books(metrics.registry, settings, opened.away_s)
         yield Parts(
             books=opened.books,
             reports=opened.reports,
@@ -97,11 +101,12 @@ async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[P
             sealer=AesSealer(wrapping_key=keys.wrapping),
             keys=keys,
             retention=retention,
-            metrics=Metrics(),
+            metrics=metrics,
             wakes=opened.wakes,
             replicas=opened.replicas,
             duties=opened.duties,
             upkeep=opened.upkeep,
+            vital=opened.vital,
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from service.domain.accounts import Account
+from service.domain.errors import LedgerUnbalanced
 from service.domain.ledger import Transfer, TransferKind
 
 # Account, side, and what is added to that side's posted and pending counters.
@@ -17,6 +18,8 @@ Leg = tuple[Account, int, int, int]
 # More of: debits posted, credits posted, debits pending, credits pending.
 Counters = list[int]
 DEBIT, CREDIT = 0, 1
+# What one roll-up may add to a counter: with what stands below CARRY it stays under 2^63.
+LEGS_MAX = 8 * 10**18
 
 
 class Step(NamedTuple):
@@ -61,6 +64,16 @@ def added_up(legs: Iterable[Leg]) -> list[tuple[Account, Counters]]:
         counters[side] += posted
         counters[side + 2] += pending
     return [moves[code] for code in sorted(moves)]
+
+
+def rolled(legs: Iterable[Leg]) -> list[tuple[Account, Counters]]:
+    """As `added_up`, for operator accounts. Raises LedgerUnbalanced for more than they can take."""
+    moves = added_up(legs)
+    for account, counters in moves:
+        if max(map(abs, counters)) > LEGS_MAX:
+            message = f"{account.code} cannot be moved by {counters} at once"
+            raise LedgerUnbalanced(message)
+    return moves
 
 
 def amounts(transfer: Transfer) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     Label,
     Select,
@@ -21,11 +22,12 @@ from sqlalchemy import (
     update,
 )
 
-from service.adapters.storage.tables import ACCOUNT, COUNTERS
+from service.adapters.storage.tables import ACCOUNT, CARRY, COUNTERS
 from service.domain.callers import LAPSED_WEIGHT, SETTLED_SHARE
 
 # The parameters, in the order in which they stand in the statements.
 MOVE = (*(f"more_{name}" for name in COUNTERS), "code")
+CARRY_MOVE = (*(f"more_{name}" for name in COUNTERS for _ in range(3)), "code")
 CAP_TERMS = ("max_msat", "max_msat", "newcomer_msat", "settled", "lapsed")
 
 
@@ -42,6 +44,17 @@ def move(*, within: ColumnElement[int] | None = None) -> Update:
     if within is None:
         return moved
     return moved.where(claimed() + bindparam("asked", type_=BigInteger()) <= within)
+
+
+def carry() -> Update:
+    """Add to the four counters of an operator account, and carry over what passes CARRY."""
+    values = []
+    for name in COUNTERS:
+        column, carried = ACCOUNT.c[name], ACCOUNT.c[f"{name}_carried"]
+        more: BindParameter[int] = bindparam(f"more_{name}", type_=BigInteger())
+        left = ((column + more) % _whole(CARRY) + _whole(CARRY)) % _whole(CARRY)
+        values += [(column, left), (carried, carried + (column + more - left) // _whole(CARRY))]
+    return update(ACCOUNT).ordered_values(*values).where(ACCOUNT.c.code == bindparam("code"))
 
 
 def cap() -> Select[tuple[int]]:

@@ -13,11 +13,13 @@ import orjson
 from service.adapters.storage.compiled import Statement
 from service.adapters.storage.escrow_rows import Row, escrow_from_row
 from service.adapters.storage.ledger_rows import (
+    made_of,
     node_from_row,
     standing_from_rows,
     topup_from_row,
 )
 from service.adapters.storage.read_queries import ReadStatements
+from service.adapters.storage.tables import CARRY
 from service.domain.accounts import UPSTREAM_CREDITS, caller_accounts
 from service.domain.callers import CallerStanding
 from service.domain.escrow_record import Escrow
@@ -97,7 +99,7 @@ class KeyedReads(abc.ABC):
     async def open_escrows(self, caller_id: str, *, limit: int) -> tuple[Escrow, ...]:
         """Invoiced ones, oldest first."""
         rows = await self._rows(self._statements.open_escrows, caller_id, limit)
-        return tuple(map(escrow_from_row, rows))
+        return tuple(made_of(map(escrow_from_row, rows)))
 
     async def due(self, now_ms: int, *, limit: int) -> tuple[str, ...]:
         """Ids, longest overdue first."""
@@ -130,33 +132,38 @@ class KeyedReads(abc.ABC):
     async def quiet(self) -> Quiet:
         """One statement, so one instant."""
         row = await self._row(
-            self._statements.quiet, UPSTREAM_CREDITS.code, COMPARISONS, BASELINE_KEY
+            self._statements.quiet,
+            UPSTREAM_CREDITS.code,
+            UPSTREAM_CREDITS.code,
+            COMPARISONS,
+            BASELINE_KEY,
         )
-        in_flight, awaited, mark, booked_pusd, comparisons, facts = row or (0, 0, 0, 0, 0, None)
+        in_flight, awaited, mark, booked, carried, comparisons, facts = row or (*[0] * 6, None)
         return Quiet(
             in_flight=bool(in_flight),
             awaited=bool(awaited),
             mark=mark,
-            booked_pusd=booked_pusd,
+            booked_pusd=booked + CARRY * carried,
             comparisons=comparisons,
             baseline_pusd=orjson.loads(facts)["usage_pusd"] if facts else None,
         )
 
     async def unexplained(self, *, limit: int) -> tuple[Escrow, ...]:
         """In opening order."""
-        return tuple(map(escrow_from_row, await self._rows(self._statements.unexplained, limit)))
+        rows = await self._rows(self._statements.unexplained, limit)
+        return tuple(made_of(map(escrow_from_row, rows)))
 
     async def caller_changes(self, caller_id: str) -> int:
         """How often the operator spoke of this caller."""
         return await self._number(self._statements.tally, f"{caller_id}/caller_changed")
 
     async def _escrow(self, statement: Statement, *values: str) -> Escrow | None:
-        row = await self._row(statement, *values)
-        return None if row is None else escrow_from_row(row)
+        rows = await self._rows(statement, *values)
+        return next(made_of(map(escrow_from_row, rows)), None)
 
     async def _topup(self, statement: Statement, *values: str) -> Topup | None:
-        row = await self._row(statement, *values)
-        return None if row is None else topup_from_row(row)
+        rows = await self._rows(statement, *values)
+        return next(made_of(map(topup_from_row, rows)), None)
 
     async def _number(self, statement: Statement, *values: str) -> int:
         row = await self._row(statement, *values)

@@ -5,18 +5,25 @@ Must not know: SQL or connections.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
+from typing import TypeVar
 
 import orjson
 
 from service.adapters.storage.escrow_rows import Row
+from service.adapters.storage.tables import CARRY
+from service.domain import outside
 from service.domain.accounts import caller_accounts
 from service.domain.callers import CallerStanding
+from service.domain.errors import BooksDamaged
 from service.domain.ledger import Transfer, Transition
 from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup, TopupState
 from service.ports.ledger_reports import Balance, JournalEntry, JournalTransfer
+
+_NUL_ESCAPED = b"\\u0000"
+Value = TypeVar("Value")
 
 TOPUP_FIXED = ("topup_id", "caller_id", "address_key", "amount_msat", "opened_at_ms")
 TOPUP_MOVING = (
@@ -35,6 +42,8 @@ JOURNAL_COLUMNS = ("key", "kind", "subject_id", "caller_id", "at_ms", "facts")
 NODE_COLUMNS = ("number", "pubkey", "network", "alias")
 ENTRY_COLUMNS = ("sequence", *JOURNAL_COLUMNS)
 
+# A counter in two parts, so that a database can add up a billion of each without an overflow.
+HALF = 10**9
 # The kinds that flows number, by how many of one name there are: `{name}/{number}` is their key.
 NUMBERED_KINDS = frozenset({"usage_compared", "caller_changed"})
 
@@ -70,7 +79,28 @@ def tally_of(transition: Transition) -> str | None:
 
 def journal_values(transition: Transition) -> Row:
     """The values of JOURNAL_COLUMNS."""
-    return (*_journal(transition), orjson.dumps(transition.facts).decode())
+    return (*_journal(transition), dumped(transition.facts).decode())
+
+
+def dumped(document: Mapping[str, object]) -> bytes:
+    """As JSON, in which each text is as both databases hold it.
+
+    The gate mends every text before it comes here. Should one ever pass it, the row and the
+    journal hold the same of it, and neither database refuses the neighbours for it. Raises
+    TypeError for values that JSON has not.
+    """
+    try:
+        text = orjson.dumps(document)
+    except TypeError:
+        text = orjson.dumps(outside.value(dict(document)))
+    return orjson.dumps(outside.value(dict(document))) if _NUL_ESCAPED in text else text
+
+
+def mended(values: Row) -> Row:
+    """The values of a row, its texts as in `dumped`."""
+    if any(type(one) is str and ("\0" in one or not one.isascii()) for one in values):
+        return tuple(outside.text(one) if isinstance(one, str) else one for one in values)
+    return values
 
 
 def transfer_values(transfer: Transfer) -> Row:
@@ -114,13 +144,40 @@ def _entry(row: Row, transfers: list[JournalTransfer]) -> JournalEntry:
     )
 
 
+def made_of(values: Iterable[Value]) -> Iterator[Value]:
+    """The same values. Raises BooksDamaged for a row that is none of those we write."""
+    try:
+        yield from values
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        said = str(error).partition("\n")[0]
+        message = f"the books hold a row that this version cannot read ({said})"
+        raise BooksDamaged(message) from error
+
+
 def balance_from_row(row: Row) -> Balance:
-    """A balance from code, commodity, nature and the four counters."""
-    account, commodity, nature, debits_posted, credits_posted, debits_pending, credits_pending = row
+    """A balance from code, commodity, nature, the four counters and what they carried over."""
+    left, carried = row[3:7], row[7:11]
+    counters = (some + CARRY * over for some, over in zip(left, carried, strict=True))
+    return _balance(row, *counters)
+
+
+def sum_from_row(row: Row) -> Balance:
+    """The same of many accounts: a high, a low and a carried sum for each of the counters."""
+    high, low, carried = row[3:7], row[7:11], row[11:15]
+    counters = (
+        HALF * some + rest + CARRY * over
+        for some, rest, over in zip(high, low, carried, strict=True)
+    )
+    return _balance(row, *counters)
+
+
+def _balance(row: Row, *counters: int) -> Balance:
+    """Python's integers have no end: sums are made here and not by a database."""
+    debits_posted, credits_posted, debits_pending, credits_pending = counters
     return Balance(
-        account=account,
-        commodity=commodity,
-        nature=nature,
+        account=row[0],
+        commodity=row[1],
+        nature=row[2],
         debits_posted=debits_posted,
         credits_posted=credits_posted,
         debits_pending=debits_pending,

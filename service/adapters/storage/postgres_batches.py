@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from service.adapters.storage.account_moves import Step, added_up, steps_of
+from service.adapters.storage.account_moves import Step, rolled, steps_of
 from service.adapters.storage.escrow_rows import (
     FIXED_COLUMNS,
     MOVING_COLUMNS,
@@ -25,6 +25,7 @@ from service.adapters.storage.ledger_rows import (
     TOPUP_FIXED,
     TOPUP_MOVING,
     TRANSFER_COLUMNS,
+    dumped,
     journal_values,
     node_values,
     tally_of,
@@ -42,9 +43,6 @@ from service.domain.topups import Topup
 Document = dict[str, Any]
 _DELTAS = ("dp", "cp", "dn", "cn")
 STALE, UNBALANCED, EXCEEDED = "CM001", "CM002", "CM003"
-# PostgreSQL's text holds no NUL, and refuses the whole document for one: a word of the upstream's
-# must not spoil its neighbours, so U+FFFD stands in its place.
-_NUL_ESCAPED, _NUL, _REPLACEMENT = b"\\u0000", "\0", "\ufffd"
 
 
 class Batch:
@@ -60,10 +58,7 @@ class Batch:
         """One more. Raises TypeError for values that no row may hold, and adds nothing then."""
         blobs_before = len(self.blobs)
         try:
-            document = self._document(transition)
-            text = orjson.dumps(document)
-            if _NUL_ESCAPED in text:
-                text = orjson.dumps(_without_nul(document))
+            text = dumped(self._document(transition))
         except (TypeError, LedgerUnbalanced):
             del self.blobs[blobs_before:]
             raise
@@ -105,7 +100,7 @@ class Batch:
                     "nature": account.nature.value,
                     **dict(zip(_DELTAS, counters, strict=True)),
                 }
-                for account, counters in added_up(legs)
+                for account, counters in rolled(legs)
             ],
             "shred": transition.shred,
             "tally": tally_of(transition),
@@ -146,16 +141,8 @@ class Batch:
     def _blob(self, content: bytes | None) -> int | None:
         if content is None:
             return None
-        self.blobs.append(content)
+        self.blobs.append(bytes(content))  # a text is refused here, alone, and not by the driver
         return len(self.blobs)
-
-
-def _without_nul(value: object) -> object:
-    if isinstance(value, str):
-        return value.replace(_NUL, _REPLACEMENT)
-    if isinstance(value, dict):
-        return {name: _without_nul(each) for name, each in value.items()}
-    return [_without_nul(each) for each in value] if isinstance(value, list) else value
 
 
 def _escrow(escrow: Escrow, retention: Retention) -> Document:

@@ -6,23 +6,26 @@ Several processes may write at once. Must not know: what a transition becomes in
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
-
 from service.adapters.storage.compiled import Statement
 from service.adapters.storage.keyed_reads import KeyedReads
-from service.adapters.storage.postgres_connections import AWAY, Pool, busy, connections
+from service.adapters.storage.outage import Outage
+from service.adapters.storage.postgres_connections import Pool, connections
+from service.adapters.storage.postgres_faults import CAUGHT, fault_of
 from service.adapters.storage.postgres_schema import check_schema, upgrade_postgres
 from service.adapters.storage.postgres_writer import WORKERS, PostgresWriter
 from service.adapters.storage.read_queries import read_statements
-from service.domain.errors import BooksBusy, Broken
+from service.domain.errors import BooksBusy
 from service.domain.ledger import Transition
 from service.domain.retention import Retention
 from service.ports.books import Applied
 
+# A write that changes nothing, and that a standby, a full disk or a lost right refuses.
+PROVE = "UPDATE secret_mark SET mark = mark WHERE number = 1"
 CONNECTIONS_MAX = 12
 DRAIN_S = 10.0
 
@@ -58,7 +61,10 @@ class PostgresBooks(KeyedReads):
         """`pool` is not closed here."""
         super().__init__(read_statements("postgresql"))
         self._pool = pool
-        self._writer = PostgresWriter(pool, retention=retention, stands=self._as_it_stands)
+        self.outage = Outage(what="the books cannot be written")
+        self._writer = PostgresWriter(
+            pool, retention=retention, stands=self._as_it_stands, outage=self.outage
+        )
 
     def workers(self) -> list[Any]:
         """What must run while the books are open."""
@@ -81,21 +87,25 @@ class PostgresBooks(KeyedReads):
         return await self._writer.apply(transition)
 
     async def ping(self) -> None:
-        """Write nothing and read nothing, both through the real doors. Raises BooksBusy."""
+        """Write what stands, through the real door. Raises BooksBusy."""
         try:
-            read_only = await self._pool.fetchval("SELECT pg_is_in_recovery()")
-        except AWAY as fault:
-            raise busy(fault) from fault
-        if read_only:
-            raise BooksBusy("the database is a standby and takes no writes")
+            await self._pool.execute(PROVE)
+        except CAUGHT as error:
+            raise fault_of(error, outage=self.outage) from error
+        self.outage.over()
+
+    async def look(self) -> None:
+        """While they are away: are they back?"""
+        if self.outage.lasts_s:
+            with contextlib.suppress(BooksBusy):
+                await self.ping()
 
     async def _rows(self, statement: Statement, *values: str | int) -> list[Any]:
+        self.outage.spare()
         try:
             return [tuple(row) for row in await self._pool.fetch(statement.sql, *values)]
-        except AWAY as fault:
-            raise busy(fault) from fault
-        except asyncpg.PostgresError as fault:
-            raise Broken(f"the ledger could not be read: {fault}") from fault
+        except CAUGHT as error:
+            raise fault_of(error, outage=self.outage) from error
 
     async def _as_it_stands(self, transition: Transition) -> Applied:
         """The rows of a transition that the journal has already."""

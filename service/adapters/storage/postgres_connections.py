@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from service.domain.errors import BooksBusy, SettingInvalid
+from service.domain.errors import SettingInvalid
 
 CONNECT_S = 5.0
 CALL_S = 10.0
@@ -23,18 +23,6 @@ UPGRADING = 8401
 Pool = Any  # asyncpg ships no types
 Connection = Any
 
-# The way to the database, or the database itself, is away: what was sent may have taken effect.
-AWAY = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the connection broke in the middle of its protocol
-    EOFError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby, until another server is the first
-    OSError,
-    TimeoutError,
-)
 # Undone as a whole, and worth the same once more.
 UNDONE = (asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError)
 # No such server, database, user or password, or a server that takes nobody in just now.
@@ -82,8 +70,3 @@ def unreachable(url: str, fault: BaseException) -> SettingInvalid:
     """One sentence, without the password."""
     said = str(fault) or "it does not answer"
     return SettingInvalid(f"the database {shown(url)} cannot be used: {said}")
-
-
-def busy(fault: BaseException) -> BooksBusy:
-    """The database is away; the same again tells whether it was written."""
-    return BooksBusy(f"the ledger does not answer: {str(fault) or type(fault).__name__}")

@@ -5,18 +5,15 @@ Must not know: which reads there are, or who writes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from service.adapters.storage.compiled import Statement
-from service.adapters.storage.postgres_connections import (
-    AWAY,
-    Connection,
-    Pool,
-    busy,
-    connections,
-)
+from service.adapters.storage.ledger_rows import made_of
+from service.adapters.storage.outage import Outage
+from service.adapters.storage.postgres_connections import Connection, Pool, connections
+from service.adapters.storage.postgres_faults import CAUGHT, fault_of
 from service.adapters.storage.postgres_schema import check_schema
 from service.adapters.storage.stored_reports import StoredReports
 
@@ -38,53 +35,63 @@ class _Sessions:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._outage = Outage(what="reports of the books cannot be read")
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[ReportConnection]:
         """One, given back at the end. Raises BooksBusy."""
-        try:
+        with self._told():
             connection = await self._pool.acquire()
-        except AWAY as fault:
-            raise busy(fault) from fault
         try:
-            yield ReportConnection(connection)
+            yield ReportConnection(connection, told=self._told)
         finally:
-            await self._pool.release(connection)
+            with suppress(*CAUGHT):
+                await self._pool.release(connection)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Errors of the database as ours."""
+        try:
+            yield
+        except CAUGHT as error:
+            raise fault_of(error, outage=self._outage) from error
+        self._outage.over()
 
 
 class ReportConnection:
     """One connection; implements `stored_reports.Session`."""
 
-    def __init__(self, connection: Connection) -> None:
-        """`connection` is given back by whoever lent it."""
+    def __init__(
+        self, connection: Connection, *, told: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """`connection` is given back by whoever lent it; `told` turns its errors into ours."""
         self._connection = connection
+        self._told = told
 
     async def all(
         self, made: Callable[[Any], Any], statement: Statement, *values: str | int
     ) -> tuple[Any, ...]:
         """Everything that `made` makes of the rows."""
-        try:
+        with self._told():
             rows = await self._connection.fetch(statement.sql, *values)
-        except AWAY as fault:
-            raise busy(fault) from fault
-        return tuple(made([tuple(row) for row in rows]))
+        return tuple(made_of(made([tuple(row) for row in rows])))
 
     async def stream(
         self, made: Callable[[Any], Any], statement: Statement, *values: str | int
     ) -> AsyncGenerator[Any, None]:
         """Read in one go of one statement, and so of one moment; made one by one."""
-        try:
+        with self._told():
             rows = await self._connection.fetch(statement.sql, *values, timeout=None)
-        except AWAY as fault:
-            raise busy(fault) from fault
-        for value in made(tuple(row) for row in rows):
+        for value in made_of(made(tuple(row) for row in rows)):
             yield value
 
     async def begin(self) -> None:
         """See one moment from here on, in every read."""
-        await self._connection.execute(BEGIN)
-        await self._connection.fetchval("SELECT 1 FROM journal LIMIT 1")
+        with self._told():
+            await self._connection.execute(BEGIN)
+            await self._connection.fetchval("SELECT 1 FROM journal LIMIT 1")
 
     async def end(self) -> None:
-        """See what is written from here on."""
-        await self._connection.execute("ROLLBACK")
+        """See what is written from here on; a connection that broke sees nothing anyway."""
+        with suppress(*CAUGHT):
+            await self._connection.execute("ROLLBACK")

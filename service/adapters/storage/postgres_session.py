@@ -14,21 +14,21 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from service.adapters.storage.outage import AWAY
 from service.adapters.storage.postgres_connections import (
-    AWAY,
     CALL_S,
     CONNECT_S,
     WRONG,
     Connection,
-    busy,
     unreachable,
 )
+from service.adapters.storage.postgres_faults import CAUGHT
 from service.domain.errors import BooksBusy, SettingInvalid
 from service.ports.clock import Clock
 
 LOG = logging.getLogger(__name__)
 # A connection that broke, or cannot be made just now.
-LOST = (*AWAY, *WRONG)
+LOST = (*CAUGHT, *WRONG)
 # Beyond this a process that does not hold its lock is gone; it tries to take it every second.
 GONE_AFTER_MS = 10_000
 SUSPECTS_MAX = 1_000
@@ -125,14 +125,15 @@ class PostgresSession:
             try:
                 if self._connection is None:
                     await self.begin()
-                    LOG.warning("the database is back")
+                    LOG.info("this process is known in the database again")
                 elif self._known:
                     await self._connection.fetchval("SELECT 1")
                 else:  # a connection of ours that broke still holds it
                     self._known = await self._connection.fetchval(TAKE, REPLICA, self._own_id)
             except LOST as fault:
                 if self._connection is not None:
-                    LOG.warning("the database is away: %s", str(fault) or type(fault).__name__)
+                    # Whether the books can be written is said where they are written.
+                    LOG.info("this process is not known in the database: %s", type(fault).__name__)
                 self.let_go()
 
     async def alive(self, replica_id: str) -> bool:
@@ -174,11 +175,10 @@ class PostgresSession:
 
     async def _asked(self, question: str, space: int, name: str) -> bool:
         if self._connection is None:
-            message = "the ledger does not answer"
-            raise BooksBusy(message)
+            raise BooksBusy(AWAY)
         try:
             answer: bool = await self._connection.fetchval(question, space, name)
-        except AWAY as fault:
+        except CAUGHT as fault:
             self.let_go()
-            raise busy(fault) from fault
+            raise BooksBusy(AWAY) from fault
         return answer

@@ -64,7 +64,7 @@ class PostgresWakes:
             while True:
                 await self._tell(connection)
         except LOST as fault:
-            LOG.info("wake-ups do not reach other processes now: %s", type(fault).__name__)
+            LOG.debug("wake-ups do not reach other processes now: %s", type(fault).__name__)
         finally:
             if connection is not None:
                 connection.terminate()

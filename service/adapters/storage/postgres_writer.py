@@ -12,19 +12,29 @@ Must not know: what a transition becomes in the database.
 from __future__ import annotations
 
 import asyncio
+import copy
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import asyncpg
 import orjson
 
+from service.adapters.storage.outage import Outage
 from service.adapters.storage.postgres_batches import Batch, Document, refused
-from service.adapters.storage.postgres_connections import AWAY, UNDONE, Pool, busy
-from service.domain.errors import BooksBusy, Broken, CobotMeterError, LedgerUnbalanced
+from service.adapters.storage.postgres_connections import UNDONE, Pool
+from service.adapters.storage.postgres_faults import CAUGHT, fault_of, is_about_values
+from service.domain.errors import (
+    BooksBusy,
+    Broken,
+    CobotMeterError,
+    DependencyFault,
+    LedgerUnbalanced,
+)
 from service.domain.ledger import Transition
 from service.domain.retention import Retention
 from service.ports.books import Applied
 
+LOG = logging.getLogger(__name__)
 APPLY = "SELECT apply_transitions($1::JSONB, $2::BYTEA[])"
 ROLL_UP = "SELECT roll_up_legs()"
 GROUP_MAX = 64
@@ -47,11 +57,15 @@ class Waiting:
 class PostgresWriter:
     """Applies transitions, many to a round trip."""
 
-    def __init__(self, pool: Pool, *, retention: Retention, stands: StandsNow) -> None:
+    def __init__(
+        self, pool: Pool, *, retention: Retention, stands: StandsNow, outage: Outage
+    ) -> None:
         """`stands` reads the rows of a transition that the journal has already."""
         self._pool = pool
         self._retention = retention
         self._stands = stands
+        self._outage = outage
+        self._not_rolled_up = ""
         self._queues = tuple(asyncio.Queue[Waiting](WAITING_MAX) for _ in range(WORKERS))
         self._unheard: set[asyncio.Future[Applied]] = set()
         self._written = asyncio.Event()
@@ -60,12 +74,13 @@ class PostgresWriter:
     async def apply(self, transition: Transition) -> Applied:
         """What the books say once this is committed. Raises as `Books.apply` does."""
         if self._closing:
-            raise BooksBusy("the ledger is closing and takes nothing more")
+            raise BooksBusy("The service is stopping: ask the same again in a moment.")
+        self._outage.spare()
         waiting = Waiting(transition, asyncio.get_running_loop().create_future())
         try:
             self._queues[hash(transition.subject_id) % WORKERS].put_nowait(waiting)
         except asyncio.QueueFull:
-            message = "the ledger has more to write than it can take"
+            message = "The service has more to write than it can: ask the same again in a moment."
             raise BooksBusy(message, retry_after_s=1) from None
         self._unheard.add(waiting.told)
         waiting.told.add_done_callback(self._unheard.discard)
@@ -89,15 +104,17 @@ class PostgresWriter:
             await asyncio.sleep(ROLL_UP_S)
             self._written.clear()
             try:
-                await self._rolled_up()
-            except (BooksBusy, asyncpg.PostgresError):
+                left = str(await self._pool.fetchval(ROLL_UP) or "")
+            except CAUGHT as error:
                 self._written.set()  # the legs stay, and count until they are rolled up
-
-    async def _rolled_up(self) -> None:
-        try:
-            await self._pool.execute(ROLL_UP)
-        except AWAY as fault:
-            raise busy(fault) from fault
+                left = (
+                    ""
+                    if isinstance(fault_of(error, outage=self._outage), DependencyFault)
+                    else str(error)
+                )
+            if left and left != self._not_rolled_up:
+                LOG.error("accounts that could not be rolled up: %s", left)
+            self._not_rolled_up = left
 
     async def finish(self) -> None:
         """Take nothing more, and wait until what waits is written or told that it was not."""
@@ -108,18 +125,21 @@ class PostgresWriter:
     def let_go(self) -> None:
         """Nobody is left waiting, whatever the database does."""
         for told in tuple(self._unheard):
-            _fail(told, BooksBusy("the ledger has stopped"))
+            _fail(told, BooksBusy("The service has stopped: ask the same again in a moment."))
 
     async def _write(self, group: list[Waiting]) -> None:
         batch = Batch(self._retention)
         group = [waiting for waiting in group if self._fits(batch, waiting)]
         try:
             outcomes: list[Document] = orjson.loads(await self._sent(batch))
-        except BooksBusy as fault:
-            self._tell_all(group, fault)
-        except asyncpg.PostgresError as fault:
-            self._tell_all(group, Broken(f"the ledger could not be written: {fault}"))
+        except CAUGHT as error:
+            if len(group) > 1 and is_about_values(error):
+                for waiting in group:  # whose values they are shows when each is sent by itself
+                    await self._write([waiting])
+                return
+            self._tell_all(group, fault_of(error, outage=self._outage))
         else:
+            self._outage.over()
             self._written.set()
             for place, outcome in zip(batch.order(), outcomes, strict=True):
                 await self._tell(group[place], outcome)
@@ -135,22 +155,16 @@ class PostgresWriter:
         return True
 
     async def _sent(self, batch: Batch) -> str:
-        """The answer. What was undone as a whole is sent once more. Raises BooksBusy."""
+        """The answer. What was undone as a whole is sent once more. Raises what the call does."""
         for _ in range(TRIES - 1):
             try:
                 return await self._send(batch)
             except UNDONE:
                 continue
-        try:
-            return await self._send(batch)
-        except UNDONE as fault:
-            raise busy(fault) from fault
+        return await self._send(batch)
 
     async def _send(self, batch: Batch) -> str:
-        try:
-            return str(await self._pool.fetchval(APPLY, batch.text(), batch.blobs))
-        except AWAY as fault:
-            raise busy(fault) from fault
+        return str(await self._pool.fetchval(APPLY, batch.text(), batch.blobs))
 
     async def _tell(self, waiting: Waiting, outcome: Document) -> None:
         transition, told = waiting.transition, waiting.told
@@ -168,9 +182,9 @@ class PostgresWriter:
             if not told.done():
                 told.set_result(applied)
 
-    def _tell_all(self, group: list[Waiting], fault: BooksBusy | Broken) -> None:
+    def _tell_all(self, group: list[Waiting], fault: CobotMeterError) -> None:
         for waiting in group:
-            _fail(waiting.told, fault)
+            _fail(waiting.told, copy.copy(fault))
 
 
 def _fail(told: asyncio.Future[Applied], fault: Exception) -> None:

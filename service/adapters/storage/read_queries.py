@@ -119,7 +119,7 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
             _limited(_above(TOPUP, INVOICED, "topup_id", "payment_hash"), TOPUP.c.topup_id),
             "after", *limited,
         ),
-        quiet=with_legs(sql(_quiet(), "credits", "comparisons", "baseline"), database),
+        quiet=with_legs(sql(_quiet(), "credits", "carried", "comparisons", "baseline"), database),
         unexplained=sql(
             _limited(
                 _escrows(text(UNEXPLAINED), columns.opened_sequence > _ZERO),
@@ -177,15 +177,16 @@ def _standing() -> Select[Any]:
 
 
 def _quiet() -> Select[Any]:
-    """One row, and so one instant: in flight, awaited, mark, booked, comparisons, baseline."""
-    booked = select(ACCOUNT.c.credits_posted - ACCOUNT.c.debits_posted)
+    """One row, and so one instant, in the order in which `KeyedReads.quiet` takes it apart."""
+    posted = ACCOUNT.c.credits_posted - ACCOUNT.c.debits_posted
+    carried = ACCOUNT.c.credits_posted_carried - ACCOUNT.c.debits_posted_carried
+    code = ACCOUNT.c.code
     return select(
         exists(select(literal_column("1")).select_from(ESCROW).where(text(IN_FLIGHT))),
         exists(select(literal_column("1")).where(ESCROW.c.lookup_at_ms > _ZERO)),
         func.coalesce(select(func.max(JOURNAL.c.sequence)).scalar_subquery(), _ZERO),
-        func.coalesce(
-            booked.where(ACCOUNT.c.code == bindparam("credits")).scalar_subquery(), _ZERO
-        ),
+        func.coalesce(select(posted).where(code == bindparam("credits")).scalar_subquery(), _ZERO),
+        func.coalesce(select(carried).where(code == bindparam("carried")).scalar_subquery(), _ZERO),
         func.coalesce(
             select(TALLY.c.entries).where(TALLY.c.name == bindparam("comparisons"))
             .scalar_subquery(),

@@ -27,9 +27,15 @@ from sqlalchemy import (
 
 from service.adapters.storage.compiled import Statement, compiled, dialect_of, with_legs
 from service.adapters.storage.escrow_rows import ESCROW_COLUMNS
-from service.adapters.storage.ledger_rows import ENTRY_COLUMNS, TOPUP_COLUMNS, TRANSFER_COLUMNS
+from service.adapters.storage.ledger_rows import (
+    ENTRY_COLUMNS,
+    HALF,
+    TOPUP_COLUMNS,
+    TRANSFER_COLUMNS,
+)
 from service.adapters.storage.tables import (
     ACCOUNT,
+    CARRIED,
     COUNTERS,
     ESCROW,
     JOURNAL,
@@ -109,14 +115,17 @@ def _with_transfers(entries: FromClause) -> Select[Any]:
 
 
 def _balances() -> Select[Any]:
-    columns = (ACCOUNT.c[name] for name in ("code", "commodity", "nature", *COUNTERS))
+    columns = (ACCOUNT.c[name] for name in ("code", "commodity", "nature", *COUNTERS, *CARRIED))
     return select(*columns).order_by(ACCOUNT.c.code)
 
 
 def _trial_balance() -> Select[Any]:
     kinds = ((ACCOUNT.c.code.like(_text(kind)), _text(kind.replace("%", "*"))) for kind in SUMMED)
     code = case(*kinds, else_=ACCOUNT.c.code).label("kind")
-    sums = (cast(func.sum(ACCOUNT.c[name]), BigInteger) for name in COUNTERS)
+    half: ColumnElement[int] = literal_column(str(HALF), BigInteger())
+    counters, carried = ([ACCOUNT.c[name] for name in names] for names in (COUNTERS, CARRIED))
+    parts = [*(one // half for one in counters), *(one % half for one in counters), *carried]
+    sums = (cast(func.sum(part), BigInteger) for part in parts)
     return (
         select(code, ACCOUNT.c.commodity, ACCOUNT.c.nature, *sums)
         .group_by(code, ACCOUNT.c.commodity, ACCOUNT.c.nature)

@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from service.adapters.storage.compiled import Statement
+from service.adapters.storage.ledger_rows import made_of
+from service.adapters.storage.outage import Outage
 from service.adapters.storage.sqlite_connections import connect_reader
+from service.adapters.storage.sqlite_faults import fault_of
 from service.domain.errors import BooksBusy
 
 SESSIONS_MAX = 4
@@ -36,19 +39,23 @@ class ReportSession:
     """One thread, one connection; what is asked of it happens in the order of asking."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file. Raises sqlite3.OperationalError when it cannot be."""
+        """Open the file. Raises sqlite3.Error when it cannot be."""
+        self._path = path
+        self._outage = Outage(what="reports of the books cannot be read")
         self._connection = connect_reader(path, busy_timeout_s=READ_TIMEOUT_S)
         self._thread = ThreadPoolExecutor(1, "ledger report")
 
     async def run(
         self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """Do it on the thread. Raises BooksBusy when the database does not answer."""
+        """Do it on the thread. Raises BooksBusy, or BooksDamaged for a file that cannot be read."""
         done = self._thread.submit(work, *args, **kwargs)
         try:
-            return await asyncio.wrap_future(done)
-        except sqlite3.OperationalError as error:
-            raise BooksBusy(f"the ledger could not be read: {error}") from error
+            result = await asyncio.wrap_future(done)
+        except sqlite3.Error as error:
+            raise fault_of(error, where=self._path, outage=self._outage) from error
+        self._outage.over()
+        return result
 
     def execute(self, statement: Statement, *values: str | int) -> sqlite3.Cursor:
         """On the thread: run a statement."""
@@ -60,7 +67,7 @@ class ReportSession:
         """Everything that `made` makes of the rows."""
 
         def read() -> tuple[Value, ...]:
-            return tuple(made(self.execute(statement, *values)))
+            return tuple(made_of(made(self.execute(statement, *values))))
 
         return await self.run(read)
 
@@ -69,7 +76,7 @@ class ReportSession:
     ) -> AsyncGenerator[Value, None]:
         """The same one by one, a chunk of rows in memory at a time, all of one moment."""
         cursor = await self.run(self.execute, statement, *values)
-        values_made = iter(made(cursor))
+        values_made = iter(made_of(made(cursor)))
         try:
             while chunk := await self.run(_chunk, values_made):
                 for value in chunk:
@@ -128,8 +135,9 @@ class ReportSessions:
     async def _opened(self) -> ReportSession:
         try:
             session = await asyncio.to_thread(ReportSession, self._path)
-        except sqlite3.OperationalError as error:
-            raise BooksBusy(f"the ledger could not be read: {error}") from error
+        except sqlite3.Error as error:
+            outage = Outage(what="reports of the books cannot be read")
+            raise fault_of(error, where=self._path, outage=outage) from error
         self._open.append(session)
         return session
 

@@ -7,21 +7,28 @@ Must not know: statements or rows. One process writes, others may read beside it
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from service.adapters.storage.migrate import upgrade
+from service.adapters.storage.outage import Outage
 from service.adapters.storage.read_queries import read_statements
 from service.adapters.storage.sqlite_connections import (
     WriterLock,
     connect_reader,
     connect_writer,
 )
+from service.adapters.storage.sqlite_faults import damaged, is_damage
+from service.adapters.storage.sqlite_files import BooksFiles
 from service.adapters.storage.sqlite_reads import SqliteReads
 from service.adapters.storage.sqlite_statements import write_statements
 from service.adapters.storage.sqlite_transitions import TransitionWriter
 from service.adapters.storage.sqlite_writer import SqliteWriter
+from service.domain.errors import BooksBusy, CobotMeterError, SettingInvalid
 from service.domain.ledger import Transition
 from service.domain.retention import Retention
 from service.ports.books import Applied
@@ -57,24 +64,65 @@ class SqliteBooks(SqliteReads):
     """The port `Books`; made by `open_sqlite_books`, which holds the lock."""
 
     def __init__(self, path: Path, *, retention: Retention, busy_timeout_s: float) -> None:
-        """Open both connections; the tables must be there and up to date."""
-        super().__init__(connect_reader(path, busy_timeout_s=READ_TIMEOUT_S), read_statements())
-        connection = connect_writer(path, busy_timeout_s=busy_timeout_s)
-        transitions = TransitionWriter(
-            connection.cursor(), statements=write_statements(), retention=retention
+        """Open both connections; the tables must be there and up to date.
+
+        Raises SettingInvalid for a file that cannot be written, BooksDamaged for none of ours.
+        """
+        self.outage = Outage(what="the books cannot be written")
+        files = BooksFiles(path)
+        connect = functools.partial(_connected, files, busy_timeout_s=busy_timeout_s)
+        transitions = functools.partial(
+            TransitionWriter, statements=write_statements(), retention=retention
         )
-        self._writer = SqliteWriter(connection, transitions)
+        try:
+            self._writer = SqliteWriter(connect, transitions, files=files, outage=self.outage)
+            reader = connect_reader(path, busy_timeout_s=READ_TIMEOUT_S)
+        except (sqlite3.Error, OSError) as error:
+            raise _not_to_be_kept(path, error) from error
+        super().__init__(reader, read_statements(), path=path, outage=self.outage)
 
     async def apply(self, transition: Transition) -> Applied:
         """Write it durably, with whatever else comes in the same moment; see the port."""
         return await self._writer.apply(transition)
 
     async def ping(self) -> None:
-        """Commit nothing and read nothing, both through the real doors. Raises BooksBusy."""
+        """Write a page and read nothing, both through the real doors. Raises BooksBusy."""
         await self._writer.apply(None)
         await self.settle_cursor("")
+
+    async def look(self) -> None:
+        """While they cannot be written: can they again?"""
+        if self.outage.lasts_s:
+            with contextlib.suppress(BooksBusy):
+                await self.ping()
+
+    async def died(self) -> None:
+        """For as long as the writer lives. Raises Broken when it has died."""
+        await self._writer.died()
 
     async def aclose(self) -> None:
         """Write what waits and let go of the file."""
         self.close_reads()
         await self._writer.aclose()
+
+
+def _connected(files: BooksFiles, *, busy_timeout_s: float) -> sqlite3.Connection:
+    """A connection that has written, so that nobody finds out with a caller's ask."""
+    connection = connect_writer(files.path, busy_timeout_s=busy_timeout_s)
+    try:
+        connection.execute("PRAGMA user_version = 1")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    files.remember()
+    return connection
+
+
+def _not_to_be_kept(path: Path, error: Exception) -> CobotMeterError:
+    if is_damage(error):
+        return damaged(path, error)
+    message = (
+        f"the books at {path} cannot be written ({error}): the file, its directory and their disk "
+        "must be writable for the user who runs the service"
+    )
+    return SettingInvalid(message)

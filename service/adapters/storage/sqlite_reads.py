@@ -8,21 +8,32 @@ returned, because each statement is a snapshot of its own. Must not know: the wr
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 from service.adapters.storage.compiled import Statement
 from service.adapters.storage.keyed_reads import KeyedReads
+from service.adapters.storage.outage import Outage
 from service.adapters.storage.read_queries import ReadStatements
-from service.domain.errors import BooksBusy
+from service.adapters.storage.sqlite_faults import fault_of
 
 
 class SqliteReads(KeyedReads):
     """Finds rows by key. Every method raises BooksBusy when the database does not answer."""
 
-    def __init__(self, connection: sqlite3.Connection, statements: ReadStatements) -> None:
-        """Take over the connection; `close_reads` closes it."""
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        statements: ReadStatements,
+        *,
+        path: Path,
+        outage: Outage,
+    ) -> None:
+        """Take over the connection to the file at `path`; `close_reads` closes it."""
         super().__init__(statements)
         self._connection = connection
+        self._path = path
+        self._outage = outage
 
     def close_reads(self) -> None:
         """Let go of the file."""
@@ -31,5 +42,5 @@ class SqliteReads(KeyedReads):
     async def _rows(self, statement: Statement, *values: str | int) -> list[Any]:
         try:
             return self._connection.execute(statement.sql, values).fetchall()
-        except sqlite3.OperationalError as error:
-            raise BooksBusy(f"the ledger could not be read: {error}") from error
+        except sqlite3.Error as error:
+            raise fault_of(error, where=self._path, outage=self._outage) from error

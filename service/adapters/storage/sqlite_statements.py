@@ -40,7 +40,15 @@ from service.adapters.storage.escrow_rows import (
     MOVING_COLUMNS,
     NAME_COLUMNS,
 )
-from service.adapters.storage.guarded_moves import CAP_TERMS, MOVE, cap, claimed, move
+from service.adapters.storage.guarded_moves import (
+    CAP_TERMS,
+    CARRY_MOVE,
+    MOVE,
+    cap,
+    carry,
+    claimed,
+    move,
+)
 from service.adapters.storage.ledger_rows import (
     JOURNAL_COLUMNS,
     NODE_COLUMNS,
@@ -81,6 +89,7 @@ class WriteStatements:
     reserved: tuple[Statement, ...]
     open_accounts: tuple[Statement, ...]
     move: Statement
+    carry: Statement
     move_within_limit: Statement
     move_within_cap: Statement
     claimed: Statement
@@ -148,6 +157,7 @@ def _accounts(sql: Compile) -> dict[str, Any]:
             for rows in range(1, ROWS_MAX + 1)
         ),
         "move": sql(move(), *MOVE),
+        "carry": sql(carry(), *CARRY_MOVE),
         "move_within_limit": sql(move(within=bindparam("limit")), *MOVE, "asked", "limit"),
         "move_within_cap": sql(move(within=cap().scalar_subquery()), *MOVE, "asked", *CAP_TERMS),
         "claimed": sql(select(claimed()).where(ACCOUNT.c.code == bindparam("code")), "code"),

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import chain
 
-from service.adapters.storage.account_moves import Counters, Leg, added_up, steps_of
+from service.adapters.storage.account_moves import Counters, Leg, rolled, steps_of
 from service.adapters.storage.compiled import Statement
 from service.adapters.storage.escrow_rows import (
     Row,
@@ -23,6 +23,7 @@ from service.adapters.storage.escrow_rows import (
 from service.adapters.storage.guard_refusals import refusal
 from service.adapters.storage.ledger_rows import (
     journal_values,
+    mended,
     node_values,
     tally_of,
     topup_fixed_values,
@@ -76,9 +77,17 @@ class TransitionWriter:
         return Applied(repeated=False, escrow=transition.escrow, topup=transition.topup)
 
     def roll_up(self, operator_legs: Sequence[Leg]) -> None:
-        """Add to the operator accounts, each once; the last thing before a commit."""
-        for account, counters in added_up(operator_legs):
-            self._move(account, counters, opening=True)
+        """Add to the operator accounts, each once; the last thing before a commit.
+
+        Raises LedgerUnbalanced and whatever the database raises for what they cannot take.
+        """
+        for account, counters in rolled(operator_legs):
+            values = (*chain.from_iterable(zip(*[counters] * 3, strict=True)), account.code)
+            self._run(self._statements.carry, values)
+            if not self._cursor.rowcount:
+                first = _account_values(account, (0, 0, 0, 0))
+                self._run(self._statements.open_accounts[0], first)
+                self._run(self._statements.carry, values)
 
     def _run(self, statement: Statement, values: Row) -> None:
         self._cursor.execute(statement.sql, values)
@@ -100,9 +109,9 @@ class TransitionWriter:
         )
 
     def _write_escrow(self, escrow: Escrow, sequence: int) -> None:
-        moving = moving_values(escrow, self._retention)
+        moving = mended(moving_values(escrow, self._retention))
         if escrow.version == 1:
-            values = (*fixed_values(escrow), *moving, *named_values(escrow), sequence)
+            values = (*mended(fixed_values(escrow)), *moving, *named_values(escrow), sequence)
             self._open_row(self._statements.open_escrow, values, escrow.escrow_id)
             return
         names = named_values(escrow)
@@ -175,16 +184,13 @@ class TransitionWriter:
             if guarded is not None and guarded.guard is not None:
                 self._move_guarded(guarded, guarded.guard, counters)
             else:
-                self._move(account, counters, opening=False)
+                self._move(account, counters)
 
-    def _move(self, account: Account, counters: Counters, *, opening: bool) -> None:
+    def _move(self, account: Account, counters: Counters) -> None:
         self._run(self._statements.move, (*counters, account.code))
-        if self._cursor.rowcount:
-            return
-        if not opening:
+        if not self._cursor.rowcount:
             message = f"{account.code} was never opened"
             raise LedgerUnbalanced(message)
-        self._run(self._statements.open_accounts[0], _account_values(account, counters))
 
     def _move_guarded(self, transfer: Transfer, guard: Guard, counters: Counters) -> None:
         code, asked = transfer.debit.code, transfer.amount

@@ -7,23 +7,36 @@ the loop. A transition that is refused undoes itself alone. When the commit fail
 group is told that anything was written. Nothing is awaited while a transaction is open, because
 the thread cannot await.
 
+The thread outlives whatever the disk does: after any error of the database it goes on, with a new
+connection where the old one is of no use. Should it die all the same, `died` says so, and the
+process has to end: a service that cannot book must not look as if it could.
+
 Must not know: which statements a transition takes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import copy
+import errno
+import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from service.adapters.storage.account_moves import Leg
+from service.adapters.storage.outage import Outage
+from service.adapters.storage.sqlite_faults import UNBOOKABLE, fault_of, may_pass
+from service.adapters.storage.sqlite_files import BooksFiles
 from service.adapters.storage.sqlite_transitions import TransitionWriter
 from service.domain.errors import BooksBusy, Broken, CobotMeterError, LedgerUnbalanced
 from service.domain.ledger import Transition
 from service.ports.books import Applied
+
+LOG = logging.getLogger(__name__)
 
 GROUP_MAX = 64
 WAITING_MAX = 2_048
@@ -31,20 +44,13 @@ WAITING_MAX = 2_048
 IDLE_S = 1.0
 _NOTHING_WRITTEN = Applied(repeated=True)
 _FINISH = None
-# What the database or the driver raises for values that no row may hold.
-UNBOOKABLE = (
-    sqlite3.IntegrityError,
-    sqlite3.ProgrammingError,
-    sqlite3.InterfaceError,
-    OverflowError,
-    TypeError,
-    ValueError,
-)
+# What the disk or the database may do at any statement, and the thread outlives.
+AWAY = (sqlite3.Error, MemoryError, OSError)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waiting:
-    """A transition and whoever waits for it; without a transition it only asks for a commit."""
+    """A transition and whoever waits for it; without one: can anything be written?"""
 
     transition: Transition | None
     told: asyncio.Future[Applied]
@@ -57,28 +63,43 @@ Outcomes = list[tuple[Waiting, Outcome]]
 class SqliteWriter:
     """Applies transitions one after the other, durably, many to a commit."""
 
-    def __init__(self, connection: sqlite3.Connection, transitions: TransitionWriter) -> None:
-        """Take over the connection and start the thread, inside a running event loop."""
-        self._connection = connection
-        self._cursor = connection.cursor()
-        self._transitions = transitions
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        transitions: Callable[[sqlite3.Cursor], TransitionWriter],
+        *,
+        files: BooksFiles,
+        outage: Outage,
+    ) -> None:
+        """Connect and start the thread, inside a running event loop. Raises what connecting does.
+
+        `connect` is called again, on the thread, when the connection is of no more use.
+        """
+        self._connect = connect
+        self._make_transitions = transitions
+        self._files = files
+        self._outage = outage
+        self._take(connect())
+        self._stale = False
         self._loop = asyncio.get_running_loop()
         self._arrived: list[Waiting] = []
         self._unheard: dict[Waiting, None] = {}
         self._handed_over: queue.SimpleQueue[list[Waiting] | None] = queue.SimpleQueue()
         self._closing = False
         self._shredded = False
-        self._fault = ""
-        self._ended = self._loop.create_future()
+        self._uncleared = ""
+        self._fault: CobotMeterError = BooksBusy("the ledger was not begun")
+        self._ended: asyncio.Future[bool] = self._loop.create_future()
         self._thread = threading.Thread(target=self._work, name="ledger writer", daemon=True)
         self._thread.start()
 
     async def apply(self, transition: Transition | None) -> Applied:
         """What the books say once this is committed. Raises as `Books.apply` does."""
         if self._closing or self._ended.done():
-            raise BooksBusy("the ledger is closing and takes nothing more")
+            raise BooksBusy("The service is stopping: ask the same again in a moment.")
         if len(self._unheard) >= WAITING_MAX:
-            raise BooksBusy("the ledger has more to write than it can take", retry_after_s=1)
+            message = "The service has more to write than it can: ask the same again in a moment."
+            raise BooksBusy(message, retry_after_s=1)
         waiting = Waiting(transition, self._loop.create_future())
         self._unheard[waiting] = None
         self._arrived.append(waiting)
@@ -94,6 +115,15 @@ class SqliteWriter:
             self._handed_over.put(_FINISH)
         await asyncio.shield(self._ended)
         self._thread.join()
+
+    async def died(self) -> None:
+        """Wait for the thread's end. Raises Broken when it ended before it was told to."""
+        if not await asyncio.shield(self._ended):
+            message = (
+                "the thread that writes the books has died, and with it the service: the log has "
+                "why; start it again, nothing that was acknowledged is lost"
+            )
+            raise Broken(message)
 
     def _hand_over(self) -> None:
         if self._arrived:
@@ -111,27 +141,36 @@ class SqliteWriter:
             else:
                 waiting.told.set_exception(outcome)
 
-    def _end(self) -> None:
+    def _end(self, in_order: bool) -> None:  # noqa: FBT001 - a callback
         """On the loop, last: nobody is left waiting, however the thread ended."""
-        unheard = list(self._unheard)
-        self._tell([(waiting, BooksBusy("the ledger has stopped")) for waiting in unheard])
+        stopped = BooksBusy("The service has stopped: ask the same again in a moment.")
+        self._tell([(waiting, stopped) for waiting in list(self._unheard)])
         if not self._ended.done():
-            self._ended.set_result(None)
+            self._ended.set_result(in_order)
 
     # --- on the thread -----------------------------------------------------------------------
 
     def _work(self) -> None:
+        in_order = False
         try:
             backlog: list[Waiting] = []
             while self._wait_for_work(backlog):
                 # Who queued up behind a lock would only wait as long again: all hear at once.
-                size = GROUP_MAX if self._begin() else len(backlog)
+                begun = self._begin()
+                size = GROUP_MAX if begun else len(backlog)
                 group, backlog = backlog[:size], backlog[size:]
-                outcomes = self._write_group(group)
+                outcomes = self._write_group(group) if begun else _all(group, self._fault)
                 self._loop.call_soon_threadsafe(self._tell, outcomes)
+            in_order = True
         finally:
-            self._connection.close()
-            self._loop.call_soon_threadsafe(self._end)
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._loop.call_soon_threadsafe(self._end, in_order)
+
+    def _take(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._transitions = self._make_transitions(self._cursor)
 
     def _wait_for_work(self, backlog: list[Waiting]) -> bool:
         """Fill the backlog with what was handed over; False once all is done and none will come."""
@@ -155,37 +194,54 @@ class SqliteWriter:
     def _begin(self) -> bool:
         """Take the database's write lock, waiting as long as the busy timeout allows."""
         try:
+            if self._stale:
+                self._connect_anew()
+            self._files.check()
             self._cursor.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            self._fault = str(error)
+        except AWAY as error:
+            self._fault = self._undo(error)
             return False
         return True
 
+    def _connect_anew(self) -> None:
+        """Leave a connection that even its own ROLLBACK did not bring back."""
+        if not self._files.same_books:
+            raise OSError(errno.ESTALE, f"{self._files.path} is not the file that was opened")
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+        self._take(self._connect())
+        self._stale = False
+
     def _write_group(self, group: Sequence[Waiting]) -> Outcomes:
-        if not self._connection.in_transaction:
-            return self._undone(group, BooksBusy, self._fault)
         try:
             outcomes = self._write_each(group)
             self._cursor.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            return self._undone(group, BooksBusy, str(error))
-        except (sqlite3.Error, Broken) as error:
-            return self._undone(group, Broken, str(error))
+        except AWAY as error:
+            return _all(group, self._undo(error))
+        self._outage.over()
         return outcomes
 
-    def _write_each(self, group: Iterable[Waiting]) -> Outcomes:
-        operator_legs: list[Leg] = []
-        outcomes = [(waiting, self._write(waiting.transition, operator_legs)) for waiting in group]
-        self._transitions.roll_up(operator_legs)
+    def _write_each(self, group: Sequence[Waiting]) -> Outcomes:
+        legs: list[Leg] = []
+        outcomes = [(one, self._write(one.transition, legs, alone=False)) for one in group]
+        try:
+            self._transitions.roll_up(legs)
+        except (Broken, *UNBOOKABLE):
+            # Whose fault it is shows when each adds to the operator accounts by itself.
+            self._cursor.execute("ROLLBACK")
+            self._cursor.execute("BEGIN IMMEDIATE")
+            return [(one, self._write(one.transition, [], alone=True)) for one in group]
         return outcomes
 
-    def _write(self, transition: Transition | None, operator_legs: list[Leg]) -> Outcome:
+    def _write(self, transition: Transition | None, legs: list[Leg], *, alone: bool) -> Outcome:
         if transition is None:
-            return _NOTHING_WRITTEN
-        legs_before = len(operator_legs)
+            return self._prove()
+        legs_before = len(legs)
         self._cursor.execute("SAVEPOINT transition")
         try:
-            applied = self._transitions.write(transition, operator_legs)
+            applied = self._transitions.write(transition, legs)
+            if alone:
+                self._transitions.roll_up(legs)
         except CobotMeterError as refused:
             fault = refused
         except UNBOOKABLE as error:
@@ -194,22 +250,51 @@ class SqliteWriter:
             self._cursor.execute("RELEASE transition")
             self._shredded = self._shredded or transition.shred
             return applied
-        del operator_legs[legs_before:]
+        del legs[legs_before:]
         self._cursor.execute("ROLLBACK TO transition")
         self._cursor.execute("RELEASE transition")
         return fault
 
-    def _undone(
-        self, group: Iterable[Waiting], fault: type[BooksBusy | Broken], why: str
-    ) -> Outcomes:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-        return [(waiting, fault(f"the ledger could not be written: {why}")) for waiting in group]
+    def _prove(self) -> Outcome:
+        """Write a page that says nothing, and see that there is room for more."""
+        self._cursor.execute("PRAGMA user_version = 1")
+        self._files.check_room()
+        return _NOTHING_WRITTEN
+
+    def _undo(self, error: BaseException) -> CobotMeterError:
+        """Nothing of this is written; what those who wait are told."""
+        fault = fault_of(error, where=self._files.path, outage=self._outage)
+        self._stale = self._stale or not may_pass(error)
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._stale = True
+        return fault
 
     def _clear_log(self) -> None:
-        """Fold the write-ahead log into the file and empty it, unless somebody is reading it."""
-        (timeout_ms,) = self._connection.execute("PRAGMA busy_timeout").fetchone()
-        self._connection.execute("PRAGMA busy_timeout = 0")
-        (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        self._connection.execute(f"PRAGMA busy_timeout = {timeout_ms}")
+        """Fold the write-ahead log into the file and empty it, unless somebody is reading it.
+
+        What cannot be done now is tried again: the shredded waits in the log meanwhile.
+        """
+        try:
+            (timeout_ms,) = self._connection.execute("PRAGMA busy_timeout").fetchone()
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                (busy, _, _) = self._connection.execute(
+                    "PRAGMA wal_checkpoint(TRUNCATE)"
+                ).fetchone()
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout = {timeout_ms}")
+        except AWAY as error:
+            if not self._uncleared:
+                LOG.warning("what was shredded is still in the write-ahead log: %s", error)
+            self._uncleared = str(error) or type(error).__name__
+            return
+        self._uncleared = ""
         self._shredded = bool(busy)
+
+
+def _all(group: Iterable[Waiting], fault: CobotMeterError) -> Outcomes:
+    """The same for everybody, to each as an error of his own: raising one adds to it."""
+    return [(waiting, copy.copy(fault)) for waiting in group]

@@ -15,6 +15,7 @@ from service.adapters.storage.ledger_rows import (
     balance_from_row,
     entries_from_rows,
     standing_from_rows,
+    sum_from_row,
     topup_from_row,
 )
 from service.adapters.storage.read_queries import read_statements
@@ -94,7 +95,7 @@ class StoredReports:
     async def trial_balance(self) -> tuple[Balance, ...]:
         """See the port."""
         async with self._session() as session:
-            return await session.all(_each(balance_from_row), self._statements.trial_balance)
+            return await session.all(_each(sum_from_row), self._statements.trial_balance)
 
     def escrows(self, *, state: str | None = None) -> AsyncIterator[Escrow]:
         """See the port."""

@@ -40,6 +40,10 @@ SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
 # Some room below 2^63, where SQLite would go on in floating point.
 COUNTER_MAX = 9_000_000_000_000_000_000
 COUNTERS = ("debits_posted", "credits_posted", "debits_pending", "credits_pending")
+# What an operator account comes to over decades passes 2^63: its counter is what stands in the
+# column, plus CARRY for each one that was carried over into the column beside it.
+CARRY = 10**18
+CARRIED = tuple(f"{name}_carried" for name in COUNTERS)
 
 # The conditions of partial indexes: a query that repeats one word for word may use its index.
 PENDING = "kind = 'pending'"
@@ -72,6 +76,11 @@ def _maybe_words(name: str) -> Column[str]:
 
 def _flag(name: str) -> Column[int]:
     return Column(name, Integer(), CheckConstraint(f"{name} IN (0, 1)", name=name), nullable=False)
+
+
+def _carried(name: str) -> Column[int]:
+    none_below = CheckConstraint(f"{name} >= 0", name=name)
+    return Column(name, BigInteger(), none_below, server_default=text("0"), nullable=False)
 
 
 def _index(name: str, *columns: str, unique: bool = False, where: str | None = None) -> Index:
@@ -127,6 +136,7 @@ ACCOUNT = Table(
     _words("nature"),
     _flag("exact"),
     *map(_number, COUNTERS),
+    *map(_carried, CARRIED),
     CheckConstraint("commodity IN ('msat', 'pusd')", name="commodity"),
     CheckConstraint("nature IN ('asset', 'liability', 'income', 'expense', 'memo')", name="nature"),
     *(CheckConstraint(f"{name} BETWEEN 0 AND {COUNTER_MAX}", name=name) for name in COUNTERS),
@@ -248,3 +258,17 @@ NODE_ADOPTION = Table(
 
 # How many numbered entries of one name the journal holds: counting them would walk it.
 TALLY = Table("tally", METADATA, Column("name", KEY, primary_key=True), _number("entries"))
+
+# Tells the secret that these books were begun with from any other.
+SECRET_MARK = Table(
+    "secret_mark",
+    METADATA,
+    Column(
+        "number",
+        Integer(),
+        CheckConstraint("number = 1", name="number"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    _words("mark"),
+)

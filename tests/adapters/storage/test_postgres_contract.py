@@ -11,9 +11,10 @@ from service.adapters.storage.postgres_reports import open_postgres_reports
 from service.adapters.storage.stored_reports import StoredReports
 from tests.contracts.books_samples import RETENTION
 from tests.contracts.books_suite import BooksSuite
+from tests.contracts.books_totals import BooksTexts
 
 
-class TestPostgresBooks(BooksSuite):
+class TestPostgresBooks(BooksSuite, BooksTexts):
     """The suite, on a database of each test's own."""
 
     @pytest.fixture

@@ -53,18 +53,28 @@ async def test_a_window_of_releases_only_is_rolled_up(cluster: Cluster, database
     assert cluster.sql(LEGS, database=name) == "0"
 
 
-async def test_a_word_that_no_text_holds_spoils_nobody(database: str) -> None:
-    """A NUL in the upstream's words is stored as U+FFFD, and its neighbours are booked."""
+async def test_an_account_that_cannot_be_rolled_up_stops_no_other(
+    cluster: Cluster, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A leg that no row can take is logged once and stays; all the others go in."""
+    name = name_of(database)
+    bad = "INSERT INTO operator_leg VALUES ('cost/failed', 'pusd', 'expense', -1, 0, 0, 0)"
+    cluster.sql(bad, database=name)
     async with open_postgres_books(database, retention=RETENTION) as books:
-        bad, *others = [await begin(books, str(number)) for number in range(9)]
-        failure = Failure(code="upstream_refused", message="a \0 \\u0000")
-        refused = bad.record(on.UpstreamFailed(failure=failure, charged=False))
-        await asyncio.gather(refused, *map(go_on, others))
-        stored = await books.escrow("esc_0")
-    assert stored is not None
-    assert stored.failure is not None
-    assert stored.failure.message == "a \ufffd \\u0000"
-    assert {other.escrow.version for other in others} == {3}
+        await (await begin(books, "a")).record(
+            on.UpstreamFailed(failure=Failure(code="upstream_refused", message="no"), charged=False)
+        )
+        async with asyncio.timeout(20):
+            while not caplog.records or cluster.sql(LEGS, database=name) != "1":  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        await go_on(await begin(books, "b"))
+        async with asyncio.timeout(20):
+            while cluster.sql(LEGS, database=name) != "1":  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    said = [record.getMessage() for record in caplog.records]
+    assert [line for line in said if "rolled up" in line] == said
+    assert len(said) == 1
+    assert "cost/failed" in said[0]
 
 
 async def test_a_server_that_only_reads_is_busy(cluster: Cluster, database: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.contracts.books_suite import BooksSuite
+from tests.contracts.books_totals import BooksTexts
 
 
-class TestSqliteBooks(BooksSuite):
+class TestSqliteBooks(BooksSuite, BooksTexts):
     """With the fixtures of this folder."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from service.adapters.storage import sqlite_transitions, sqlite_writer
+from service.adapters.storage.account_moves import LEGS_MAX
 from service.adapters.storage.sqlite_books import SqliteBooks, open_sqlite_books
 from service.domain import accounts as chart
 from service.domain import escrow_events as on
@@ -123,7 +124,7 @@ async def test_what_is_not_committed_is_not_acknowledged(books: SqliteBooks, pat
         )
     )
     results = await told(books, [*asks(3), entry("lost", 5)])
-    assert {type(result) for result in results} == {Broken}
+    assert {type(result) for result in results} == {BooksBusy}
     assert await books.escrow("esc_000") is None
     denied.clear()
     assert not (await books.apply(entry("lost", 5))).repeated
@@ -156,13 +157,14 @@ async def test_what_cannot_be_booked_hurts_nobody_else(books: SqliteBooks, path:
     assert revenue.credits_posted == 7
 
 
-async def test_a_counter_never_leaves_its_range(books: SqliteBooks, path: Path) -> None:
-    """An operator account that would overflow stops the group: no sum is ever wrong."""
-    await books.apply(entry("a", 8 * 10**18))
-    results = await told(books, [entry("b", 10**18), entry("c", 1)])
-    assert {type(result) for result in results} == {Broken}
-    assert not (await books.apply(entry("c", 1))).repeated
-    assert [one.key for one in await audited(path)] == ["a", "c"]
+async def test_what_an_account_cannot_take_hurts_its_transition_alone(
+    books: SqliteBooks, path: Path
+) -> None:
+    """Whose legs no roll-up can add is refused by itself, and its neighbours are booked."""
+    ok, large = LEGS_MAX // 2, LEGS_MAX + 1
+    results = await told(books, [entry("a", ok), entry("b", large), entry("c", ok), entry("d", 1)])
+    assert [type(result) for result in results] == [Applied, LedgerUnbalanced, Applied, Applied]
+    assert [one.key for one in await audited(path)] == ["a", "c", "d"]
 
 
 async def test_whoever_is_cancelled_disturbs_nobody(books: SqliteBooks, path: Path) -> None:
@@ -193,12 +195,24 @@ async def test_closing_writes_what_waits(path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_nobody_waits_for_a_dead_writer(books: SqliteBooks) -> None:
-    """Should the thread ever die, all who wait hear so, and so does whoever comes after."""
-    books._writer._connection.close()
+    """Should the thread ever die, all who wait hear so, and so does the process."""
+    books._writer._handed_over.put(object())  # type: ignore[arg-type]
     results = await told(books, asks(3))
     assert {type(result) for result in results} == {BooksBusy}
     with pytest.raises(BooksBusy):
         await books.ping()
+    with pytest.raises(Broken, match="has died"):
+        await books.died()
+
+
+async def test_a_connection_of_no_more_use_is_replaced(books: SqliteBooks, path: Path) -> None:
+    """Even its own ROLLBACK failing costs one refusal: the next write has a connection anew."""
+    books._writer._connection.close()
+    results = await told(books, asks(3))
+    assert {type(result) for result in results} == {BooksBusy}
+    results = await told(books, asks(3))
+    assert {type(result) for result in results} == {Applied}
+    assert len(await audited(path)) == 3
 
 
 async def test_what_was_shredded_is_in_no_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,4 +242,4 @@ def test_no_transaction_is_open_across_an_await(module: object) -> None:
     awaiting = {
         function.name for function in ast.walk(tree) if isinstance(function, ast.AsyncFunctionDef)
     }
-    assert awaiting <= {"apply", "aclose"}
+    assert awaiting <= {"apply", "aclose", "died"}
