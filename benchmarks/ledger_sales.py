@@ -38,7 +38,7 @@ NODE = ("development", "02" + "ab" * 32)
 SEALED = b"\0" * 1_400
 TERMS = ExposureTerms(
     cap=CapTerms(newcomer_msat=10**12, max_msat=10**12),
-    address_day_msat=10**15,
+    address_day_pusd=10**15,
     newcomers_day_pusd=10**18,
     proven_day_pusd=10**18,
 )
@@ -147,6 +147,7 @@ class Sales:
                 rate=rate,
                 terms=PriceTerms(),
                 prices=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
+                least_pusd=100_000_000,
             ),
             stream=False,
             opened_at_ms=now_ms,

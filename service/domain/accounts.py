@@ -73,8 +73,13 @@ def lapsed(caller_id: str) -> Account:
     return _exact(f"caller/{caller_id}/lapsed", Commodity.MSAT, Nature.MEMO)
 
 
-def address_exposure(address: str, day: str) -> Account:
-    """Memo: newcomers' exposure behind one network address on one UTC day."""
+def address_budget(address: str, day: str) -> Account:
+    """Memo: unpaid upstream spend of the newcomers behind one network address on one UTC day."""
+    return _exact(f"exposure/network/{address}/{day}", Commodity.PUSD, Nature.MEMO)
+
+
+def old_address_exposure(address: str, day: str) -> Account:
+    """Memo: the same in msat, of escrows from before addresses were counted in pico-USD."""
     return _exact(f"exposure/address/{address}/{day}", Commodity.MSAT, Nature.MEMO)
 
 
@@ -105,7 +110,9 @@ def account_of(code: str) -> Account | None:
         case ["caller", caller_id, kind] if kind in _CALLER_KINDS:
             return _CALLER_KINDS[kind](caller_id)
         case ["exposure", "address", first, *rest, day]:
-            return address_exposure("/".join((first, *rest)), day)
+            return old_address_exposure("/".join((first, *rest)), day)
+        case ["exposure", "network", first, *rest, day]:
+            return address_budget("/".join((first, *rest)), day)
         case ["exposure", "unpaid", ("newcomers" | "proven") as group, day]:
             return day_budget(day, newcomer=group == "newcomers")
         case ["ln", "node", first, *rest]:

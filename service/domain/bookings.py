@@ -16,11 +16,11 @@ from service.domain import escrow_events as on
 from service.domain.errors import LedgerUnbalanced
 from service.domain.escrow_record import Escrow, EscrowState
 from service.domain.holds import (
-    address_hold,
-    budget_account,
-    budget_hold,
     caller_hold,
     credit_hold,
+    day_accounts,
+    day_holds,
+    old_address_hold,
 )
 from service.domain.ledger import Guard, Transfer, TransferKind, posted
 
@@ -47,25 +47,50 @@ def _none(_before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
 
 
 def _void_claims(escrow: Escrow) -> Transfers:
-    """H1, H3, H4: everything but the budget."""
+    """H1 and H4: everything but the days."""
     return (
         *credit_hold(escrow).void(),
         *caller_hold(escrow).void(),
-        *address_hold(escrow).void(),
+        *old_address_hold(escrow).void(),
     )
 
 
-def _budget_spent(escrow: Escrow, cost_pusd: int) -> Transfers:
-    """H2 at what was spent, beyond the reservation too: the day's budget counts all of it."""
-    hold = budget_hold(escrow)
-    if not hold.amount:
-        return ()
-    reserved = min(cost_pusd, hold.amount)
-    return (*hold.post(reserved), *posted(hold.debit, hold.credit, cost_pusd - reserved))
+def _days_spent(escrow: Escrow, spent_pusd: int) -> Transfers:
+    """H2 and H3 at what was spent, beyond the reservation too: the days count all of it."""
+    transfers: Transfers = ()
+    for hold in day_holds(escrow):
+        if hold.amount:
+            reserved = min(spent_pusd, hold.amount)
+            transfers += hold.post(reserved)
+            transfers += posted(hold.debit, hold.credit, spent_pusd - reserved)
+    return transfers
+
+
+def _days_void(escrow: Escrow) -> Transfers:
+    return tuple(one for hold in day_holds(escrow) for one in hold.void())
+
+
+def _days_full(escrow: Escrow) -> Transfers:
+    """H2 and H3 at all that is reserved."""
+    return tuple(one for hold in day_holds(escrow) for one in hold.post(hold.amount))
+
+
+def _days_anew(before: Escrow, after: Escrow) -> Transfers:
+    """H2 and H3 made anew at what is known by now."""
+    return (*_days_void(before), *(one for hold in day_holds(after) for one in hold.pend()))
+
+
+def _days_moved(escrow: Escrow, amount: int) -> Transfers:
+    """A fact on the days of an escrow whose reservations are resolved."""
+    return tuple(
+        one
+        for account in day_accounts(escrow)
+        for one in posted(account, chart.EXPOSURE_PUSD, amount)
+    )
 
 
 def _abandoned(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
-    return (*_void_claims(before), *budget_hold(before).void())
+    return (*_void_claims(before), *_days_spent(before, before.quote.counted_pusd(0)))
 
 
 def _upstream_failed(before: Escrow, event: on.UpstreamFailed, after: Escrow) -> Transfers:
@@ -76,7 +101,7 @@ def _upstream_failed(before: Escrow, event: on.UpstreamFailed, after: Escrow) ->
     cost_pusd = event.cost.cost_pusd
     return (
         *_void_claims(before),
-        *_budget_spent(before, cost_pusd),
+        *_days_spent(before, before.quote.counted_pusd(cost_pusd)),
         *posted(chart.COST_FAILED, chart.UPSTREAM_CREDITS, cost_pusd),
     )
 
@@ -88,9 +113,17 @@ def _unknown(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfer
 def _cost_known(before: Escrow, event: on.CostKnown, after: Escrow) -> Transfers:
     return (
         *posted(chart.COST_UPSTREAM, chart.UPSTREAM_CREDITS, event.cost.cost_pusd),
-        *budget_hold(before).void(),
-        *budget_hold(after).pend(),
+        *_price_reserved(before, after),
+        *_days_anew(before, after),
     )
+
+
+def _price_reserved(before: Escrow, after: Escrow) -> Transfers:
+    """H1 made anew at what is due, so that the rest of the ceiling is free for other asks."""
+    ceiling, due = caller_hold(before), caller_hold(after)
+    if ceiling.hold_id == due.hold_id:
+        return ()
+    return (*ceiling.void(), *due.pend())
 
 
 def _cost_confirmed(before: Escrow, event: on.CostConfirmed, after: Escrow) -> Transfers:
@@ -101,38 +134,39 @@ def _cost_confirmed(before: Escrow, event: on.CostConfirmed, after: Escrow) -> T
     }.get(before.state, chart.COST_UPSTREAM)
     return (
         *posted(account, chart.UPSTREAM_CREDITS, difference),
-        *_budget_confirmed(before, event.cost.cost_pusd, difference, after),
+        *_budget_confirmed(before, event.cost.cost_pusd, after),
     )
 
 
-def _budget_confirmed(before: Escrow, cost_pusd: int, difference: int, after: Escrow) -> Transfers:
-    hold = budget_hold(before)
-    if before.state is EscrowState.FAILED and hold.amount:
-        return _budget_spent(before, cost_pusd)
+def _budget_confirmed(before: Escrow, cost_pusd: int, after: Escrow) -> Transfers:
+    counted_pusd = before.quote.counted_pusd
+    if before.state is EscrowState.FAILED and before.budget_held_pusd:
+        return _days_spent(before, counted_pusd(cost_pusd))
     if before.state in {EscrowState.COSTED, EscrowState.INVOICED}:
-        return (*hold.void(), *budget_hold(after).pend())
+        return _days_anew(before, after)
     ended = before.state in {EscrowState.EXPIRED, EscrowState.FAILED}
-    if ended and caller_hold(before).amount:
-        return posted(budget_account(before), chart.EXPOSURE_PUSD, difference)
+    if ended and before.quote.opening_pusd:
+        return _days_moved(before, counted_pusd(cost_pusd) - counted_pusd(before.cost_pusd))
     return ()
 
 
 def _attributed(before: Escrow, event: on.CostAttributed, _after: Escrow) -> Transfers:
-    hold = budget_hold(before)
-    return (*unattributed(event.cost_pusd), *hold.post(min(event.cost_pusd, hold.amount)))
+    counted_pusd = before.quote.counted_pusd(event.cost_pusd)
+    spent_pusd = min(counted_pusd, before.budget_held_pusd)
+    return (*unattributed(event.cost_pusd), *_days_spent(before, spent_pusd))
 
 
 def _given_up(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
-    hold = budget_hold(before)
-    return hold.post(hold.amount)
+    return _days_full(before)
 
 
 def _covered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
+    unpaid_pusd = 0 if before.price_msat else before.quote.counted_pusd(0)
     return (
         *credit_hold(before).post(before.price_msat),
         *caller_hold(before).void(),
-        *address_hold(before).void(),
-        *budget_hold(before).void(),
+        *old_address_hold(before).void(),
+        *_days_spent(before, unpaid_pusd),
     )
 
 
@@ -144,10 +178,9 @@ def _issued(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers
 
 
 def _refused(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
-    hold = budget_hold(before)
     return (
         *_void_claims(before),
-        *hold.post(hold.amount),
+        *_days_full(before),
         *posted(chart.COST_FAILED, chart.COST_UPSTREAM, before.cost_pusd),
     )
 
@@ -164,21 +197,20 @@ def _settled(before: Escrow, event: on.InvoiceSettled, _after: Escrow) -> Transf
         *posted(node, chart.receivable(before.caller_id), before.due_msat),
         *posted(node, available, event.paid_msat - before.due_msat),
         *posted(chart.settled(before.caller_id), chart.EXPOSURE_MSAT, before.due_msat),
-        *address_hold(before).void(),
-        *budget_hold(before).void(),
+        *old_address_hold(before).void(),
+        *_days_void(before),
     )
 
 
 def _canceled(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
-    hold = budget_hold(before)
     caller_id = before.caller_id
     return (
         *posted(chart.UNEARNED, chart.receivable(caller_id), before.due_msat),
         *posted(chart.UNEARNED, chart.available(caller_id), before.credit_used_msat),
         *posted(chart.COST_UNPAID, chart.COST_UPSTREAM, before.cost_pusd),
         *posted(chart.lapsed(caller_id), chart.EXPOSURE_MSAT, before.due_msat),
-        *address_hold(before).post(_counted_by_address(before)),
-        *hold.post(hold.amount),
+        *old_address_hold(before).post(_counted_by_old_address(before)),
+        *_days_full(before),
     )
 
 
@@ -191,19 +223,19 @@ def _late_purchase(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Tr
         amount=before.price_msat,
         guard=Guard(name="available"),
     )
-    address = chart.address_exposure(before.ask.address, before.quote.day)
+    address = old_address_hold(before).debit
     return (
         purchase,
         *posted(chart.COST_UPSTREAM, chart.COST_UNPAID, before.cost_pusd),
         *posted(chart.EXPOSURE_MSAT, chart.lapsed(caller_id), before.due_msat),
-        *posted(chart.EXPOSURE_MSAT, address, _counted_by_address(before)),
-        *posted(chart.EXPOSURE_PUSD, budget_account(before), before.cost_pusd),
+        *posted(chart.EXPOSURE_MSAT, address, _counted_by_old_address(before)),
+        *_days_moved(before, -before.quote.counted_pusd(before.cost_pusd)),
     )
 
 
-def _counted_by_address(escrow: Escrow) -> int:
-    """What a lapse leaves on the address's day: nothing where no H3 was taken."""
-    return escrow.due_msat if address_hold(escrow).amount else 0
+def _counted_by_old_address(escrow: Escrow) -> int:
+    """What a lapse leaves on an address's day in msat: nothing where no old H3 was taken."""
+    return escrow.due_msat if old_address_hold(escrow).amount else 0
 
 
 def _delivered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:

@@ -147,7 +147,7 @@ def _costed(escrow: Escrow, event: on.CostKnown, _at_ms: int, _retention: Retent
         sound=0 <= event.price_msat <= quote.ceiling_msat
         and event.credit_used_msat == min(quote.credit_reserved_msat, event.price_msat),
     )
-    reserved_anew = event.cost.cost_pusd if escrow.budget_held_pusd else 0
+    reserved_anew = quote.counted_pusd(event.cost.cost_pusd) if escrow.budget_held_pusd else 0
     return {
         "cost": event.cost,
         "priced_pusd": event.cost.cost_pusd,
@@ -167,7 +167,9 @@ def _confirmed(
     if escrow.budget_held_pusd:
         reserved = escrow.state in {S.COSTED, S.INVOICED}
         changes["budget_hold"] = escrow.budget_hold + 1
-        changes["budget_held_pusd"] = event.cost.cost_pusd if reserved else 0
+        changes["budget_held_pusd"] = (
+            escrow.quote.counted_pusd(event.cost.cost_pusd) if reserved else 0
+        )
     return changes
 
 

@@ -61,7 +61,9 @@ class Quote:
     """The snapshot: ceiling, credit reserved, and everything the price is computed from.
 
     `day` is the UTC day (`2026-11-22`) whose budget the escrow counts against; `prices` are the
-    unit prices that the upstream may not exceed.
+    unit prices that the upstream may not exceed. `least_pusd` is what the ask counts at least on
+    that day while nobody has paid for it, so that asks which cost nothing are bounded too; None in
+    escrows from before there was such a bound, which keep their old reservations to their end.
     """
 
     model: str
@@ -74,6 +76,18 @@ class Quote:
     rate: ExchangeRate
     terms: PriceTerms
     prices: ModelPrice
+    least_pusd: int | None = None
+
+    def counted_pusd(self, cost_pusd: int) -> int:
+        """What a cost counts on the day of an ask that nobody has paid for."""
+        return max(cost_pusd, self.least_pusd or 0)
+
+    @property
+    def opening_pusd(self) -> int:
+        """What the day has to have room for when the ask opens: nothing where credit covers it."""
+        covered = self.credit_reserved_msat == self.ceiling_msat
+        paid_for = covered and (self.ceiling_msat > 0 or self.least_pusd is None)
+        return 0 if paid_for else self.counted_pusd(self.ceiling_pusd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +153,7 @@ class Escrow:
 
     `version` counts events. `price_msat` is fixed when the cost is known, from `priced_pusd`;
     `credit_used_msat` is the part of it paid from credit. `budget_hold` and `budget_held_pusd`
-    name the open reservation on the day's budget (0: none). `payment_hash` is stored before the
+    name the open reservations on the day's budgets (0: none). `payment_hash` is stored before the
     invoice is asked for. `paid_msat` is what the node received. `lookup_at_ms` is when the cost
     is looked up next, None when nothing is awaited. `keep_until_ms` is when the bodies' key is
     dropped, None when no key is kept. `requested_by` is the process that asked the upstream.

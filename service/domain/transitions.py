@@ -56,6 +56,7 @@ def open_escrow(
     """
     quote = escrow.quote
     requested = {"requested_by": escrow.requested_by} if escrow.requested_by else {}
+    least = {} if quote.least_pusd is None else {"least_usd": usd_text(quote.least_pusd)}
     fallback = dict(_parts(escrow.fallback))
     return Transition(
         key=f"{escrow.escrow_id}/opened",
@@ -77,6 +78,7 @@ def open_escrow(
             "credit_fee_bps": quote.terms.credit_fee_bps,
             "markup_bps": quote.terms.markup_bps,
             "request_sha256": escrow.ask.request_sha256,
+            **least,
             **requested,
             **{f"fallback.{name}": part for name, part in fallback.items()},
         },

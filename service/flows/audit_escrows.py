@@ -166,19 +166,17 @@ class EscrowReplay:
 
 def as_opened(row: Escrow) -> Escrow:
     """The escrow as it was when it opened, from what never changes in its row."""
-    quote = row.quote
-    covered = quote.credit_reserved_msat == quote.ceiling_msat
     return Escrow(
         escrow_id=row.escrow_id,
         caller_id=row.caller_id,
         ask=row.ask,
-        quote=quote,
+        quote=row.quote,
         stream=row.stream,
         opened_at_ms=row.opened_at_ms,
         changed_at_ms=row.opened_at_ms,
         state=EscrowState.OPENED,
         version=1,
-        budget_held_pusd=0 if covered else quote.ceiling_pusd,
+        budget_held_pusd=row.quote.opening_pusd,
         fallback=row.fallback,
     )
 

@@ -23,7 +23,7 @@ OPEN_HOLDS: Mapping[EscrowState, frozenset[str]] = {
     S.GENERATED: CLAIMS,
     S.COSTED: CLAIMS,
     S.INVOICED: frozenset({"address", "budget"}),
-    S.FAILED: frozenset({"budget"}),
+    S.FAILED: frozenset({"address", "budget"}),
 }
 
 

@@ -60,7 +60,7 @@ class CompareCosts:
     async def _book(self, difference: int, usage_pusd: int, sequence: int) -> None:
         rest = difference
         for escrow in await self._books.unexplained(limit=UNEXPLAINED_MAX):
-            share = min(max(rest, 0), escrow.budget_held_pusd)
+            share = min(max(rest, 0), escrow.quote.ceiling_pusd)
             await self._recorder.record(escrow, CostAttributed(cost_pusd=share))
             rest -= share
         if rest:

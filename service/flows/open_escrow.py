@@ -112,7 +112,10 @@ class OpenEscrow:
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
         offer = await self._quoting.offer(request)
-        quote = self._quoting.quote(offer, standing, now_ms=self._clock.now_ms())
+        quote = replace(
+            self._quoting.quote(offer, standing, now_ms=self._clock.now_ms()),
+            least_pusd=self._exposure.least_pusd(len(request.body)),
+        )
         asked = offer.models[0]
         payable = self._account.payable(offer.models, quote.ceiling_pusd)
         chain = self._choice.order(payable)
@@ -178,8 +181,6 @@ class OpenEscrow:
         at_once: bool,
     ) -> Escrow:
         now_ms = self._clock.now_ms()
-        # Escrows that credit covers wholly count against no budget.
-        covered = quote.credit_reserved_msat == quote.ceiling_msat
         return Escrow(
             escrow_id=escrow_id,
             caller_id=caller_id,
@@ -192,7 +193,7 @@ class OpenEscrow:
             requested_by=self._replicas.own_id if at_once else None,
             version=1,
             fallback=fallback,
-            budget_held_pusd=0 if covered else quote.ceiling_pusd,
+            budget_held_pusd=quote.opening_pusd,
         )
 
     async def _apply(

@@ -80,7 +80,7 @@ class LedgerReports(Protocol):
     async def trial_balance(self) -> tuple[Balance, ...]:
         """Operator accounts one by one; callers', addresses' and days' accounts summed by kind.
 
-        The summed codes are `caller/*/available`, `exposure/address/*`, `exposure/unpaid/*`...
+        The summed codes are `caller/*/available`, `exposure/network/*`, `exposure/unpaid/*`...
         """
 
     def escrows(self, *, state: str | None = None) -> AsyncIterator[Escrow]:

@@ -51,6 +51,14 @@ class Values:
                 message = f"{told} is not a setting of this version{hint}"
                 raise SettingInvalid(message)
 
+    def retired(self, name: str, instead: str, reason: str) -> None:
+        """Stop for a setting of an earlier version. Raises SettingInvalid."""
+        if self._environ.get(self.full(name), "").strip():
+            message = (
+                f"{self.full(name)} is no setting any more: {reason}; use {self.full(instead)}"
+            )
+            raise SettingInvalid(message)
+
     def text(self, name: str, default: str) -> str:
         """Any non-empty text in ASCII."""
         value = self._raw(name, default)

@@ -10,7 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from service.domain.callers import CapTerms, ExposureTerms
+from service.domain.callers import (
+    ADDRESS_BPS_MAX,
+    NEWCOMERS_BPS_MAX,
+    CapTerms,
+    ExposureTerms,
+)
 from service.domain.errors import SettingInvalid
 from service.domain.pricing import PriceTerms
 from service.wiring.addresses import Address, read_address, read_address_or_off
@@ -209,15 +214,20 @@ def _upstream(values: Values, *, one_process: bool) -> UpstreamSettings:
 
 
 def _exposure(values: Values) -> ExposureTerms:
-    return ExposureTerms(
+    for name in ("ADDRESS_DAY_SAT", "NEWCOMERS_DAY_USD", "PROVEN_DAY_USD"):
+        values.retired(name, "UNPAID_DAY_USD", "the others are shares of that one day")
+    return ExposureTerms.shares_of(
+        values.pusd("UNPAID_DAY_USD", "1.00"),
         cap=CapTerms(
             newcomer_msat=values.sat_as_msat("NEWCOMER_CAP_SAT", 200),
             max_msat=values.sat_as_msat("CAP_MAX_SAT", 100_000),
         ),
         newcomer_until_msat=values.sat_as_msat("NEWCOMER_UNTIL_SAT", 200),
-        address_day_msat=values.sat_as_msat("ADDRESS_DAY_SAT", 400),
-        newcomers_day_pusd=values.pusd("NEWCOMERS_DAY_USD", "0.25"),
-        proven_day_pusd=values.pusd("PROVEN_DAY_USD", "0.75"),
+        newcomers_bps=values.integer(
+            "NEWCOMERS_SHARE_BPS", NEWCOMERS_BPS_MAX, at_most=NEWCOMERS_BPS_MAX
+        ),
+        address_bps=values.integer("ADDRESS_SHARE_BPS", ADDRESS_BPS_MAX, at_most=ADDRESS_BPS_MAX),
+        ask_least_pusd=values.pusd("ASK_LEAST_USD", "0.0001"),
     )
 
 

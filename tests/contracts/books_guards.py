@@ -29,7 +29,7 @@ from tests.contracts.books_samples import (
 
 WIDE = ExposureTerms(
     cap=CapTerms(newcomer_msat=10**12, max_msat=10**12),
-    address_day_msat=10**12,
+    address_day_pusd=10**15,
     newcomers_day_pusd=10**15,
     proven_day_pusd=10**15,
 )
@@ -64,10 +64,10 @@ class BooksGuards:
             ),
             (
                 "address",
-                dataclasses.replace(WIDE, address_day_msat=2 * CEILING_MSAT + 1),
-                2 * CEILING_MSAT + 1,
-                2 * CEILING_MSAT,
-                CEILING_MSAT,
+                dataclasses.replace(WIDE, address_day_pusd=2 * CEILING_PUSD + 1),
+                2 * CEILING_PUSD + 1,
+                2 * CEILING_PUSD,
+                CEILING_PUSD,
             ),
             (
                 "budget",

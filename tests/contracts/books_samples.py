@@ -35,7 +35,8 @@ START_MS = 1_700_000_000_000
 RATE_SOURCE = "median:bitstamp,coinbase,kraken,mempool"  # the longest there is
 DAY = "2023-11-14"
 RETENTION = Retention()
-TERMS = ExposureTerms(cap=CapTerms())
+# Every test asks from one address.
+TERMS = ExposureTerms(cap=CapTerms(), address_day_pusd=250_000_000_000)
 NODE = ("regtest-node", "02" + "ab" * 32)
 CEILING_MSAT, CEILING_PUSD = 20_000, 20_000_000_000
 COST_PUSD, PRICE_MSAT = 7_000_000_000, 8_200
@@ -77,8 +78,7 @@ def opened(
 ) -> Escrow:
     """A first row; its ask is its own unless `ask` says otherwise."""
     rate = ExchangeRate(usd_micro_per_btc=10**11, source=RATE_SOURCE, fetched_at_ms=START_MS)
-    covered = credit_msat == ceiling_msat
-    return Escrow(
+    escrow = Escrow(
         escrow_id=escrow_id,
         caller_id=caller_id,
         ask=ask or ask_key(escrow_id, caller_id=caller_id),
@@ -93,14 +93,15 @@ def opened(
             rate=rate,
             terms=PriceTerms(),
             prices=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
+            least_pusd=1_000,
         ),
         stream=False,
         opened_at_ms=at_ms,
         changed_at_ms=at_ms,
         state=EscrowState.OPENED,
         version=1,
-        budget_held_pusd=0 if covered else CEILING_PUSD,
     )
+    return dataclasses.replace(escrow, budget_held_pusd=escrow.quote.opening_pusd)
 
 
 def opening(

@@ -264,8 +264,8 @@ class BooksWrites:
 
     async def test_an_exact_account_must_have_been_opened(self, books: Books) -> None:
         """A guard could not stand on a row that is not there."""
-        account = chart.address_exposure("192.0.2.1", DAY)
-        hold = Hold(hold_id="h", debit=account, credit=chart.EXPOSURE_MSAT, amount=1)
+        account = chart.address_budget("192.0.2.1", DAY)
+        hold = Hold(hold_id="h", debit=account, credit=chart.EXPOSURE_PUSD, amount=1)
         with pytest.raises(LedgerUnbalanced):
             await books.apply(journal("unopened", *hold.pend()))
 

@@ -143,7 +143,7 @@ class LedgerReportsSuite:
             "caller/*/receivable",
             "caller/*/settled",
             "caller/*/lapsed",
-            "exposure/address/*",
+            "exposure/network/*",
             "exposure/unpaid/*",
         }
         assert not [code for code in lines if "c_a" in code or "192.0.2" in code]

@@ -43,7 +43,7 @@ BODIES = StoredBodies(wrapped_key=b"key", request=b"sealed request")
 TERMS = ExposureTerms(
     cap=CapTerms(newcomer_msat=200_000, max_msat=1_000_000),
     newcomer_until_msat=200_000,
-    address_day_msat=400_000,
+    address_day_pusd=400_000,
     newcomers_day_pusd=450_000,
     proven_day_pusd=900_000,
 )
@@ -51,7 +51,10 @@ TERMS = ExposureTerms(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What differs between the escrows of a test. Amounts in msat and, at PAR, pico-USD."""
+    """What differs between the escrows of a test. Amounts in msat and, at PAR, pico-USD.
+
+    `least` None is an escrow from before there was a least.
+    """
 
     escrow_id: str = "esc_1"
     ceiling: int = 10_000
@@ -62,13 +65,14 @@ class Shape:
     opened_at_ms: int = NOW_MS
     idempotency_key: str | None = None
     request_key: str = ""
+    least: int | None = 0
 
 
 def opened(shape: Shape | None = None) -> Escrow:
     """A freshly opened escrow; credit that covers the ceiling needs no budget."""
     shape = shape or Shape()
     request_key = shape.request_key or f"request of {shape.escrow_id}"
-    return Escrow(
+    escrow = Escrow(
         escrow_id=shape.escrow_id,
         caller_id=shape.caller_id,
         ask=AskKey(
@@ -90,14 +94,15 @@ def opened(shape: Shape | None = None) -> Escrow:
             rate=PAR,
             terms=shape.terms,
             prices=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
+            least_pusd=shape.least,
         ),
         stream=False,
         opened_at_ms=shape.opened_at_ms,
         changed_at_ms=shape.opened_at_ms,
         state=EscrowState.OPENED,
         version=1,
-        budget_held_pusd=0 if shape.credit == shape.ceiling else shape.ceiling,
     )
+    return replace(escrow, budget_held_pusd=escrow.quote.opening_pusd)
 
 
 def opening_of(

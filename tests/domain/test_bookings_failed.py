@@ -24,7 +24,6 @@ UNKNOWN = on.OutcomeUnknown(failure=FAILURE)
 VOIDED = [
     "void available / unearned 2000",
     "void receivable / unearned 8000",
-    "void address / contra 8000",
 ]
 
 
@@ -52,8 +51,33 @@ def requested(shape: Shape = PART_CREDIT) -> Walk:
 def test_a7_certainly_not_charged_gives_everything_back(events: tuple[on.EscrowEvent]) -> None:
     """All four reservations are voided and nothing is booked."""
     walk = Walk(PART_CREDIT).tell(*events)
-    assert lines(walk.last) == [*VOIDED, "void budget / contra 10000"]
+    days = ["void address / contra 10000", "void budget / contra 10000"]
+    assert lines(walk.last) == [*VOIDED, *days]
     assert walk.nets() == {"node": 2_000, "available": -2_000}
+    assert_cleared(walk)
+
+
+@pytest.mark.parametrize(
+    ("event", "counted"),
+    [
+        (on.UpstreamFailed(failure=FAILURE, charged=False), 300),
+        (charged(40), 300),
+        (charged(4_000), 4_000),
+    ],
+)
+def test_an_ask_that_nobody_pays_for_counts_its_least(event: on.EscrowEvent, counted: int) -> None:
+    """Refused or failed for next to nothing, it has still left its least on both days."""
+    walk = requested(Shape(least=300)).tell(event)
+    assert walk.nets()["address"] == walk.nets()["budget"] == counted
+    assert_cleared(walk)
+
+
+@pytest.mark.parametrize("share", [0, 40, 299, 300, 9_000])
+def test_a_share_counts_the_least_too(share: int) -> None:
+    """An unknown outcome that turns out to have cost nothing still leaves its least."""
+    walk = Walk(Shape(least=300)).tell(on.UpstreamRequested(), UNKNOWN)
+    walk.tell(on.CostAttributed(cost_pusd=share))
+    assert walk.nets()["address"] == walk.nets()["budget"] == max(share, 300)
     assert_cleared(walk)
 
 
@@ -68,14 +92,16 @@ def test_a8_failed_at_a_cost() -> None:
     walk = requested().tell(charged(4_000))
     assert lines(walk.last) == [
         *VOIDED,
+        "post address / contra 4000",
         "post budget / contra 4000",
         "posted cost/failed / credits 4000",
     ]
     assert walk.nets() == {
         "node": 2_000,
         "available": -2_000,
+        "address": 4_000,
         "budget": 4_000,
-        "contra": -4_000,
+        "contra": -8_000,
         "cost/failed": 4_000,
         "credits": -4_000,
     }
@@ -88,7 +114,7 @@ def test_a8_what_failed_is_counted_at_its_confirmed_cost(said: int, confirmed: i
     """Overruns and corrections included, budget and cost/failed agree in the end."""
     walk = requested().tell(charged(said), on.CostConfirmed(cost=cost_of(confirmed)))
     assert walk.nets().get("cost/failed", 0) == confirmed
-    assert walk.nets().get("budget", 0) == confirmed
+    assert walk.nets().get("budget", 0) == walk.nets().get("address", 0) == confirmed
     assert_cleared(walk)
 
 
@@ -97,7 +123,7 @@ def test_a8b_an_unknown_cost_keeps_the_budget(events: tuple[on.EscrowEvent]) -> 
     """The caller's reservations end at once, the operator's risk stays reserved."""
     walk = requested().tell(*events)
     assert lines(walk.last) == VOIDED
-    assert walk.pending() == {"budget": 10_000}
+    assert walk.pending() == {"address": 10_000, "budget": 10_000}
     assert walk.nets() == {"node": 2_000, "available": -2_000}
 
 
@@ -107,7 +133,7 @@ def test_a8b_a_completion_without_a_cost_is_never_sold() -> None:
     assert lines(walk.last) == []
     walk.tell(on.CostNotFound(failure=FAILURE))
     assert lines(walk.last) == VOIDED
-    assert walk.pending() == {"budget": 10_000}
+    assert walk.pending() == {"address": 10_000, "budget": 10_000}
 
 
 @pytest.mark.parametrize("confirmed", [0, 1, 9_999, 10_000, 12_000])
@@ -115,14 +141,14 @@ def test_a8b_the_record_arrives_after_all(confirmed: int) -> None:
     """CostConfirmed books as A8, with overruns counted on the budget."""
     walk = requested().tell(UNKNOWN, on.CostConfirmed(cost=cost_of(confirmed)))
     assert walk.nets().get("cost/failed", 0) == confirmed
-    assert walk.nets().get("budget", 0) == confirmed
+    assert walk.nets().get("budget", 0) == walk.nets().get("address", 0) == confirmed
     assert_cleared(walk)
 
 
 def test_a8b_nothing_explained_it_within_a_day() -> None:
     """The budget counts the ceiling as spent; no cost is invented."""
     walk = requested().tell(UNKNOWN, on.CostGivenUp())
-    assert lines(walk.last) == ["post budget / contra 10000"]
+    assert lines(walk.last) == ["post address / contra 10000", "post budget / contra 10000"]
     assert walk.nets()["budget"] == 10_000
     assert "cost/failed" not in walk.nets()
     assert_cleared(walk)
@@ -145,15 +171,18 @@ def test_a11_no_invoice_can_be_made() -> None:
     walk = requested().tell(received())
     walk.tell(cost_known(walk.escrow, 7_000), on.InvoiceRefused(failure=FAILURE))
     assert lines(walk.last) == [
-        *VOIDED,
+        "void available / unearned 2000",
+        "void receivable / unearned 5000",
+        "post address / contra 7000",
         "post budget / contra 7000",
         "posted cost/failed / cost/upstream 7000",
     ]
     assert walk.nets() == {
         "node": 2_000,
         "available": -2_000,
+        "address": 7_000,
         "budget": 7_000,
-        "contra": -7_000,
+        "contra": -14_000,
         "cost/failed": 7_000,
         "credits": -7_000,
     }
@@ -167,7 +196,7 @@ def test_a11_is_corrected_like_every_failure(confirmed: int) -> None:
     walk.tell(cost_known(walk.escrow, 7_000, confirmed=False))
     walk.tell(on.InvoiceRefused(failure=FAILURE), on.CostConfirmed(cost=cost_of(confirmed)))
     assert walk.nets().get("cost/failed", 0) == confirmed
-    assert walk.nets().get("budget", 0) == confirmed
+    assert walk.nets().get("budget", 0) == walk.nets().get("address", 0) == confirmed
     assert_cleared(walk)
 
 
@@ -178,7 +207,7 @@ def test_a13_a_share_of_an_unexplained_drop(share: int) -> None:
     assert walk.escrow.lookup_at_ms is None
     walk.tell(on.CostAttributed(cost_pusd=share))
     assert walk.nets().get("cost/unattributed", 0) == share
-    assert walk.nets().get("budget", 0) == share
+    assert walk.nets().get("budget", 0) == walk.nets().get("address", 0) == share
     assert walk.escrow.state is EscrowState.FAILED
     assert_cleared(walk)
 

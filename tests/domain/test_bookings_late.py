@@ -32,7 +32,7 @@ def test_a5_a_lapsed_invoice_is_written_off_in_usd() -> None:
         "posted unearned / available 2000",
         "posted cost/unpaid / cost/upstream 7000",
         "posted lapsed / contra 5000",
-        "post address / contra 5000",
+        "post address / contra 7000",
         "post budget / contra 7000",
     ]
     assert_cleared(walk)
@@ -40,9 +40,9 @@ def test_a5_a_lapsed_invoice_is_written_off_in_usd() -> None:
         "node": 2_000,
         "available": -2_000,
         "lapsed": 5_000,
-        "address": 5_000,
+        "address": 7_000,
         "budget": 7_000,
-        "contra": -7_000,
+        "contra": -5_000,
         "cost/unpaid": 7_000,
         "credits": -7_000,
     }
@@ -68,7 +68,7 @@ def test_a6_late_money_is_credit_and_then_buys_what_is_kept() -> None:
         "posted available / unearned 7000",
         "posted cost/upstream / cost/unpaid 7000",
         "posted contra / lapsed 5000",
-        "posted contra / address 5000",
+        "posted contra / address 7000",
         "posted contra / budget 7000",
     ]
     walk.tell(on.CompletionDelivered())
@@ -98,7 +98,9 @@ def test_a9_a_provisional_cost_prices_and_a10_corrects_our_margin() -> None:
     walk.tell(on.CostConfirmed(cost=cost_of(7_700)))
     assert lines(walk.last) == [
         "posted cost/upstream / credits 700",
+        "void address / contra 7000",
         "void budget / contra 7000",
+        "pending address / contra 7700",
         "pending budget / contra 7700",
     ]
     walk.tell(settled(walk.escrow), on.CompletionDelivered())
@@ -123,8 +125,9 @@ def test_a10_after_the_lapse_corrects_what_is_unpaid(confirmed: int) -> None:
     walk = invoiced(7_000, confirmed=False)
     walk.tell(canceled(walk.escrow), on.CostConfirmed(cost=cost_of(confirmed)))
     assert walk.nets()["cost/unpaid"] == walk.nets()["budget"] == confirmed
+    assert walk.nets()["address"] == confirmed
     walk.tell(settled(walk.escrow), on.LatePurchase(), on.CompletionDelivered())
-    assert "budget" not in walk.nets()
+    assert not {"address", "budget"} & walk.nets().keys()
     assert walk.nets()["cost/upstream"] == confirmed
     assert_cleared(walk)
 

@@ -22,12 +22,16 @@ from tests.domain.walks import PART_CREDIT, Walk, assert_cleared, invoiced, line
 
 
 def test_a1_a2_the_cost_is_booked_and_reserved_anew() -> None:
-    """CostKnown: c leaves our upstream credit, and the budget now holds c, not the ceiling."""
+    """CostKnown: c leaves our upstream credit; cap and days now hold P − C and c, no ceiling."""
     walk = Walk(PART_CREDIT).tell(on.UpstreamRequested(), received())
     walk.tell(cost_known(walk.escrow, 7_000))
     assert lines(walk.last) == [
         "posted cost/upstream / credits 7000",
+        "void receivable / unearned 8000",
+        "pending receivable / unearned 5000",
+        "void address / contra 10000",
         "void budget / contra 10000",
+        "pending address / contra 7000",
         "pending budget / contra 7000",
     ]
     walk.tell(invoice_issued(walk.escrow))
@@ -35,14 +39,14 @@ def test_a1_a2_the_cost_is_booked_and_reserved_anew() -> None:
         "post available / unearned 2000",
         "post receivable / unearned 5000",
     ]
-    assert walk.pending() == {"address": 8_000, "budget": 7_000}
+    assert walk.pending() == {"address": 7_000, "budget": 7_000}
 
 
 def test_a2_a_cost_above_the_ceiling_is_ours() -> None:
     """P = min(price, U): the caller pays the ceiling, the budget counts what was spent."""
     walk = invoiced(12_000, Shape(ceiling=10_000))
     assert (walk.escrow.price_msat, walk.escrow.cost_pusd) == (10_000, 12_000)
-    assert walk.pending() == {"address": 10_000, "budget": 12_000}
+    assert walk.pending() == {"address": 12_000, "budget": 12_000}
 
 
 def test_a2c_credit_that_covers_the_price_settles_at_once() -> None:
@@ -51,8 +55,7 @@ def test_a2c_credit_that_covers_the_price_settles_at_once() -> None:
     walk.tell(cost_known(walk.escrow, 1_500), on.CoveredByCredit())
     assert lines(walk.last) == [
         "post available / unearned 1500",
-        "void receivable / unearned 8000",
-        "void address / contra 8000",
+        "void address / contra 1500",
         "void budget / contra 1500",
     ]
     walk.tell(on.CompletionDelivered())
@@ -75,6 +78,32 @@ def test_a2c_a_free_completion_moves_no_msat() -> None:
     assert_cleared(walk)
 
 
+def test_a2c_a_free_completion_counts_its_least() -> None:
+    """What costs nothing is bounded all the same: its least stands on address and budget."""
+    walk = Walk(Shape(ceiling=0, least=300)).tell(on.UpstreamRequested(), received())
+    assert walk.pending() == {"address": 300, "budget": 300}
+    walk.tell(cost_known(walk.escrow, 0), on.CoveredByCredit(), on.CompletionDelivered())
+    assert walk.nets() == {"address": 300, "budget": 300, "contra": -600}
+    assert_cleared(walk)
+
+
+@pytest.mark.parametrize("credit", [0, 2_000])
+def test_what_was_paid_for_counts_nothing(credit: int) -> None:
+    """Over Lightning or from credit: the day of address and group is as it was."""
+    shape = Shape(least=300, credit=credit)
+    walk = Walk(shape).tell(on.UpstreamRequested(), received())
+    walk.tell(cost_known(walk.escrow, 40))
+    assert walk.pending()["address"] == walk.pending()["budget"] == 300
+    if credit:
+        walk.tell(on.CoveredByCredit())
+    else:
+        walk.tell(invoice_issued(walk.escrow))
+        walk.tell(settled(walk.escrow))
+    assert not {"address", "budget"} & walk.nets().keys()
+    walk.tell(on.CompletionDelivered())
+    assert_cleared(walk)
+
+
 def test_a3_a4_paid_exactly_and_delivered() -> None:
     """S = P − C: the receivable is gone, what was unearned becomes revenue of P."""
     walk = invoiced()
@@ -82,7 +111,7 @@ def test_a3_a4_paid_exactly_and_delivered() -> None:
     assert lines(walk.last) == [
         "posted node / receivable 5000",
         "posted settled / contra 5000",
-        "void address / contra 8000",
+        "void address / contra 7000",
         "void budget / contra 7000",
     ]
     walk.tell(on.CompletionDelivered())

@@ -17,12 +17,12 @@ from tests.domain.walks import PART_CREDIT, Walk, granted, invoiced, lines
 
 
 def test_a0_reserves_h1_to_h4_with_the_budget_last() -> None:
-    """A newcomer with some credit: U − C0 of cap and address, the ceiling of the budget, C0."""
+    """A newcomer with some credit: U − C0 of the cap, the ceiling of address and budget, C0."""
     walk = Walk(PART_CREDIT)
     assert lines(walk.last) == [
         "pending available / unearned 2000",
         "pending receivable / unearned 8000",
-        "pending address / contra 8000",
+        "pending address / contra 10000",
         "pending budget / contra 10000",
     ]
     guards = [transfer.guard.name for transfer in walk.last.transfers if transfer.guard]
@@ -48,7 +48,11 @@ def test_a0_credit_that_covers_the_ceiling_opens_no_exposure() -> None:
     [
         ("available", Shape(escrow_id="esc_2", credit=2_001)),
         ("caller", Shape(escrow_id="esc_2", ceiling=192_001)),
-        ("budget", Shape(escrow_id="esc_2", ceiling=440_001, credit=300_000)),
+        ("address", Shape(escrow_id="esc_2", ceiling=390_001, credit=300_000)),
+        (
+            "budget",
+            Shape(escrow_id="esc_2", ceiling=900_001, credit=750_000, newcomer=False),
+        ),
     ],
 )
 def test_a0_is_all_or_none(guard: str, shape: Shape) -> None:
@@ -62,7 +66,7 @@ def test_a0_is_all_or_none(guard: str, shape: Shape) -> None:
 
 
 def test_a0_newcomers_of_one_address_share_its_day() -> None:
-    """H3: the 400 sat of an address are one sum over its callers."""
+    """H3: the day of an address is one sum over its callers."""
     ledger = Walk(Shape(ceiling=150_000)).ledger
     second = opening_of(opened(Shape(escrow_id="esc_2", caller_id="c_bob", ceiling=150_000)))
     third = opening_of(opened(Shape(escrow_id="esc_3", caller_id="c_eve", ceiling=100_001)))

@@ -110,7 +110,7 @@ def test_callers_accounts_are_exact_and_operators_are_not() -> None:
     """Guards need a row; operator accounts have none to be hot."""
     exact = (
         *chart.caller_accounts("c_1"),
-        chart.address_exposure("::1", "2026-11-22"),
+        chart.address_budget("::1", "2026-11-22"),
         chart.day_budget("2026-11-22", newcomer=True),
     )
     assert all(account.exact for account in exact)

@@ -17,12 +17,12 @@ from service.domain.escrow_record import EscrowState
 from tests.conftest import COUNTED
 from tests.domain.one_escrow_graph import Node
 from tests.domain.samples import ADDRESS, CALLER, DAY
-from tests.domain.two_escrow_worlds import CEILING, TERMS, Opening, Search, World
+from tests.domain.two_escrow_worlds import CEILING, LEAST, TERMS, Opening, Search, World
 
 S = EscrowState
 ENDED = frozenset({S.RELEASED, S.REFUNDED, S.EXPIRED, S.FAILED})
 PAID = frozenset({S.SETTLED, S.RELEASED, S.REFUNDED})
-ADDRESS_DAY = chart.address_exposure(ADDRESS, DAY)
+ADDRESS_DAY = chart.address_budget(ADDRESS, DAY)
 PAYMENTS = frozenset({"invoice_settled", "covered_by_credit"})
 
 
@@ -86,25 +86,28 @@ def prove_node(node: Node) -> None:
 
 
 def prove_cleared(node: Node) -> None:
-    """Ended: nothing unearned or receivable, and nothing reserved but an unexplained budget."""
+    """Ended: nothing unearned or receivable, and nothing reserved but unexplained days."""
     assert node.net(chart.UNEARNED) == 0
     assert node.net(chart.receivable(CALLER)) == 0
     open_holds = node.rows.ledger.open_holds()
-    budget = chart.day_budget(DAY, newcomer=node.row.quote.newcomer)
-    assert {hold.debit for hold in open_holds.values()} <= {budget.code}
+    newcomer = node.row.quote.newcomer
+    days = [chart.day_budget(DAY, newcomer=newcomer), *([ADDRESS_DAY] if newcomer else [])]
+    reserved = {hold.debit for hold in open_holds.values()}
+    assert reserved in ({day.code for day in days}, set())
     if not open_holds and node.row.quote.credit_reserved_msat < CEILING:
-        prove_budget(node, node.net(budget))
+        for day in days:
+            prove_budget(node, node.net(day))
 
 
 def prove_budget(node: Node, counted: int) -> None:
-    """The day's budget counts exactly what is unpaid, or the whole ceiling where none can tell."""
+    """A day counts exactly what is unpaid, its least, or the ceiling where none can tell."""
     kinds = {entry.kind for entry in node.rows.journal.values()}
     if node.row.state in PAID:
         assert counted == 0
     elif "cost_given_up" in kinds:
         assert counted == CEILING
     else:
-        assert counted == -node.net(chart.UPSTREAM_CREDITS)
+        assert counted == max(LEAST, -node.net(chart.UPSTREAM_CREDITS))
 
 
 def prove_that_all_end(nodes: Iterable[Node]) -> None:
@@ -139,7 +142,7 @@ def prove_opening(opening: Opening) -> None:
         budget = ledger.of(chart.day_budget(DAY, newcomer=opening.newcomer))
         assert budget.claimed <= TERMS.day_budget_pusd(newcomer=opening.newcomer)
         if opening.newcomer:
-            assert ledger.of(ADDRESS_DAY).claimed <= TERMS.address_day_msat
+            assert ledger.of(ADDRESS_DAY).claimed <= TERMS.address_day_pusd
 
 
 def prove_costs(world: World) -> None:

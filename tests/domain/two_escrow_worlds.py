@@ -23,11 +23,12 @@ from tests.domain.walks import granted
 from tests.fakes.ledger_model import Counters, Ledger, OpenHold
 
 CEILING = 10_000
+LEAST = 100
 # Tight enough that the second escrow is refused after some histories of the first.
 TERMS = ExposureTerms(
     cap=CapTerms(newcomer_msat=2 * CEILING, max_msat=10 * CEILING),
     newcomer_until_msat=7_000,
-    address_day_msat=2 * CEILING,
+    address_day_pusd=2 * CEILING,
     newcomers_day_pusd=2 * CEILING,
     proven_day_pusd=2 * CEILING,
 )
@@ -100,7 +101,7 @@ class Search:
         return self.credit - world.first.credit_claimed - second
 
     def _first(self) -> Node:
-        shape = Shape(ceiling=CEILING, credit=min(self.credit, CEILING))
+        shape = Shape(ceiling=CEILING, credit=min(self.credit, CEILING), least=LEAST)
         before = granted(Ledger(), CALLER, self.credit)
         first = self._graph(shape).first
         self._open(World(first, None, 0), before, shape)
@@ -141,6 +142,7 @@ class Search:
             ceiling=CEILING,
             credit=min(self.spendable(world), CEILING),
             newcomer=TERMS.is_newcomer(world.first.net(SETTLED)),
+            least=LEAST,
         )
         target = World(world.first, self._graph(shape).first, world.rest)
         try:
@@ -163,7 +165,7 @@ class Search:
         missing = world.unexplained_pusd
         node = next((node for node in world.nodes if node.unexplained), None)
         if node is not None:
-            share = min(max(missing, 0), node.row.budget_held_pusd)
+            share = min(max(missing, 0), node.row.quote.ceiling_pusd)
             target = self._graph_of(node).attributed(node, share)
             self.events += 1
             yield World(target, second, rest) if node is first else World(first, target, rest)

@@ -33,7 +33,8 @@ from tests.fakes.ledger_model import Ledger
 
 PART_CREDIT = Shape(ceiling=10_000, credit=2_000)
 _SHORT = {
-    f"exposure/address/{ADDRESS}/{DAY}": "address",
+    f"exposure/network/{ADDRESS}/{DAY}": "address",
+    f"exposure/address/{ADDRESS}/{DAY}": "old address",
     f"exposure/unpaid/newcomers/{DAY}": "budget",
     f"exposure/unpaid/proven/{DAY}": "proven budget",
     "exposure/contra/msat": "contra",

@@ -16,7 +16,7 @@ from tests.fakes.ledger_model import Counters, Ledger
 
 _SUMMED = (
     (re.compile(r"caller/[^/]+/(.+)"), r"caller/*/\1"),
-    (re.compile(r"exposure/address/.+"), r"exposure/address/*"),
+    (re.compile(r"exposure/(address|network)/.+"), r"exposure/\1/*"),
     (re.compile(r"exposure/unpaid/.+"), r"exposure/unpaid/*"),
 )
 

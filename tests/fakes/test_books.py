@@ -185,6 +185,6 @@ async def test_the_trial_balance_sums_what_is_many() -> None:
     rows = {row.account: row for row in await books.trial_balance()}
     assert rows["caller/*/receivable"].debits_pending == 20_000
     assert rows["escrow/unearned"].credits_pending == 20_000
-    assert rows["exposure/address/*"].debits_pending == 20_000
+    assert rows["exposure/network/*"].debits_pending == 20_000
     assert rows["exposure/unpaid/*"].debits_pending == 20_000
     assert [caller.open_msat for caller in await books.callers(after="", limit=9)] == [10_000] * 2

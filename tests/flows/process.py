@@ -56,9 +56,10 @@ RETENTION = Retention()
 EXPOSURE = ExposureTerms(
     cap=CapTerms(newcomer_msat=50_000, max_msat=200_000),
     newcomer_until_msat=10_000,
-    address_day_msat=100_000,
+    address_day_pusd=600_000_000,
     newcomers_day_pusd=900_000_000,
     proven_day_pusd=1_200_000_000,
+    ask_least_pusd=1_000_000,
 )
 
 

@@ -11,6 +11,7 @@ from service.domain import accounts as chart
 from service.domain.escrow_record import EscrowState
 from service.domain.money import pusd_from_text
 from tests.fakes.upstream_outcomes import NEVER, Completes, Failed, Unknown
+from tests.flows.process import EXPOSURE
 from tests.flows.stories import COST, Stage, ask, ask_another, upstream
 from tests.flows.test_crash_points import staged
 
@@ -61,12 +62,12 @@ async def test_a_drop_is_shared_in_opening_order_up_to_each_ceiling(stage: Stage
 
 
 async def test_no_drop_gives_every_reservation_back(stage: Stage) -> None:
-    """Nothing was taken: nothing is booked, and the budget is free again."""
+    """Nothing was taken: nothing is booked, and the budget keeps only what every ask counts."""
     await upstream(Unknown(cost="0", announced=False))(stage)
     await ask(stage)
     assert budgets(stage) > 0
     assert await stage.process.compare() == 0
-    assert (unattributed(stage), budgets(stage)) == (0, 0)
+    assert (unattributed(stage), budgets(stage)) == (0, EXPOSURE.ask_least_pusd)
 
 
 async def test_one_reading_is_not_believed(stage: Stage) -> None:

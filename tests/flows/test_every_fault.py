@@ -49,7 +49,7 @@ from tests.flows.test_crash_points import prove_sound
 FIRST, SECOND = "anthropic/claude-haiku-4.5", "mistralai/mistral-small-2603"
 WIDE = ExposureTerms(
     cap=CapTerms(newcomer_msat=10**9, max_msat=10**10),
-    address_day_msat=10**11,
+    address_day_pusd=10**11,
     newcomers_day_pusd=10**14,
     proven_day_pusd=10**14,
 )

@@ -130,7 +130,7 @@ async def test_what_was_not_charged_is_given_back(tmp_path: Path) -> None:
             rig.upstream.then(outcome, outcome, outcome)
             assert (await rig.ask(ask_of(f"{outcome}"))).status in {502, 503}
         assert rig.service.account.in_flight_pusd == 0
-    async with open_face(tmp_path, NEWCOMERS_DAY_USD="0") as rig:
+    async with open_face(tmp_path, UNPAID_DAY_USD="0") as rig:
         assert (await rig.ask()).status == 429
         assert rig.service.account.in_flight_pusd == 0
 

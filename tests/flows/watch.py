@@ -111,8 +111,8 @@ class Watch:
         limit = self.exposure.day_budget_pusd(newcomer=quote.newcomer)
         assert self.claimed[budget.code] <= limit
         if quote.newcomer:
-            address = chart.address_exposure(escrow.ask.address, quote.day)
-            assert self.claimed[address.code] <= self.exposure.address_day_msat
+            address = chart.address_budget(escrow.ask.address, quote.day)
+            assert self.claimed[address.code] <= self.exposure.address_day_pusd
 
     def _check_delivered(self, entry: JournalEntry) -> None:
         """Released because paid, and released once: by escrow and by preimage."""

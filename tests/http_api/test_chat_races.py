@@ -25,7 +25,7 @@ def kinds(rig: FaceRig) -> list[str]:
 
 async def test_budget_race_200_parallel(tmp_path: Path) -> None:
     """200 parallel asks of one caller never have more open than its cap, not even for a moment."""
-    async with open_face(tmp_path, NEWCOMER_CAP_SAT="10", ADDRESS_DAY_SAT="100000") as rig:
+    async with open_face(tmp_path, NEWCOMER_CAP_SAT="10", UNPAID_DAY_USD="1000") as rig:
         _, token = await rig.buy()
         caller_id = rig.last.caller_id
         open_msat: list[int] = []

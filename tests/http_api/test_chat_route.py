@@ -193,7 +193,7 @@ async def test_draining_turns_new_asks_away_and_not_claims(tmp_path: Path) -> No
 
 async def test_over_the_cap_it_says_how_much_is_open_and_what_to_pay(tmp_path: Path) -> None:
     """429 with the amounts and the caller's own open invoices, at most five of them."""
-    async with open_face(tmp_path, NEWCOMER_CAP_SAT="10", ADDRESS_DAY_SAT="1000") as rig:
+    async with open_face(tmp_path, NEWCOMER_CAP_SAT="10", UNPAID_DAY_USD="1000") as rig:
         _, token = await rig.buy()
         replies = [await rig.ask(ask_of(f"Ask {number}"), token=token) for number in range(40)]
         refused = replies[-1]
@@ -210,7 +210,7 @@ async def test_over_the_cap_it_says_how_much_is_open_and_what_to_pay(tmp_path: P
 
 async def test_strangers_are_capped_by_their_address(tmp_path: Path) -> None:
     """Without a credential there is nothing of its own to pay, and the guard is the address's."""
-    async with open_face(tmp_path, ADDRESS_DAY_SAT="3") as rig:
+    async with open_face(tmp_path, UNPAID_DAY_USD="0.04") as rig:
         replies = [await rig.ask(ask_of(f"Ask {number}")) for number in range(6)]
         refused = replies[-1]
         assert refused.status == 429

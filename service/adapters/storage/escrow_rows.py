@@ -110,11 +110,11 @@ _FAILURE = {"failure_code": "code", "failure_message": "message", "failure_statu
 _FALLBACK = {"asked_model": "asked_model", "fallback_reason": "reason", "continues": "continues"}
 _WHO = ("requested_by", "continued_as")
 
-FIXED_COLUMNS = (*_FIXED, *_FALLBACK)
+FIXED_COLUMNS = (*_FIXED, *_FALLBACK, "least_pusd")
 _MOVING = (*_STATE, *_RUN, *_COST, *_INVOICE, *_FAILURE)
 MOVING_COLUMNS = (*_MOVING, *_WHO, "occupies_ask", "due_at_ms")
 NAME_COLUMNS = ("generation_id", "payment_hash")
-ESCROW_COLUMNS = (*_FIXED, *_MOVING, *NAME_COLUMNS, *_WHO, *_FALLBACK)
+ESCROW_COLUMNS = (*_FIXED, *_MOVING, *NAME_COLUMNS, *_WHO, *_FALLBACK, "least_pusd")
 
 _fixed = attrgetter(*_FIXED.values())
 _fallback = attrgetter(*_FALLBACK.values())
@@ -134,7 +134,8 @@ _PARTS = tuple(
 def fixed_values(escrow: Escrow) -> Row:
     """The values of FIXED_COLUMNS."""
     fallback = escrow.fallback
-    return (*_fixed(escrow), *(_fallback(fallback) if fallback else (None, None, None)))
+    least_pusd = escrow.quote.least_pusd
+    return (*_fixed(escrow), *(_fallback(fallback) if fallback else (None,) * 3), least_pusd)
 
 
 def moving_values(escrow: Escrow, retention: Retention) -> Row:
@@ -159,7 +160,7 @@ def escrow_from_row(row: Row) -> Escrow:
         escrow_id=escrow_id,
         caller_id=caller_id,
         ask=_ask(row[3:9]),
-        quote=_quote(row[9:27]),
+        quote=_quote((*row[9:27], row[67])),
         stream=bool(stream),
         opened_at_ms=opened_at_ms,
         changed_at_ms=changed_at_ms,
@@ -206,6 +207,7 @@ def _quote(row: Row) -> Quote:
     usd_micro_per_btc, source, fetched_at_ms = row[7:10]
     credit_fee_bps, markup_bps, safety_bps = row[10:13]
     prompt_pusd, completion_pusd, request_pusd, cache_write_pusd, reasoning_pusd = row[13:18]
+    least_pusd = row[18]
     return Quote(
         model=model,
         max_tokens=max_tokens,
@@ -227,6 +229,7 @@ def _quote(row: Row) -> Quote:
             cache_write_pusd=cache_write_pusd,
             reasoning_pusd=reasoning_pusd,
         ),
+        least_pusd=least_pusd,
     )
 
 

@@ -48,6 +48,7 @@ from service.domain.accounts import caller_accounts
 SUMMED = (
     *(account.code for account in caller_accounts("%")),
     "exposure/address/%",
+    "exposure/network/%",
     "exposure/unpaid/%",
 )
 

@@ -170,6 +170,7 @@ ESCROW = Table(
     *map(_number, ("cache_write_pusd", "reasoning_pusd")),
     _flag("stream"),
     *map(_maybe_words, ("asked_model", "fallback_reason", "continues")),
+    _maybe_number("least_pusd"),
     _words("state"),
     *map(_number, ("changed_at_ms", "version", "lookups")),
     _maybe_number("lookup_at_ms"),
