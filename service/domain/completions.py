@@ -11,6 +11,7 @@ from service.domain.pricing import ImagePrice, ModelPrice
 from service.domain.quotes import MaxCost, QuotedTerms
 
 DEFAULT_MAX_TOKENS = 1_024
+_ALSO_LISTED_AS = {"response_format": {"response_format", "structured_outputs"}}
 # No tokenizer in use has a longer token; what this refuses could not have run.
 BYTES_PER_TOKEN_MAX = 256
 
@@ -26,7 +27,8 @@ class CompletionRequest:
     escrow opens. `caller_tag` is a stable hash that names the caller upstream. `fallback_models`
     are asked one after the other when `model` fails. `max_cost` is the caller's own cap, `quoted`
     what it was told before. `image_count` images are in the messages. `providers` is None unless
-    the caller names some.
+    the caller names some. `demands` are the parameters without which the answer would not be what
+    was asked for; all others are wishes.
     """
 
     body: bytes
@@ -41,6 +43,7 @@ class CompletionRequest:
     quoted: QuotedTerms | None = None
     image_count: int = 0
     providers: ProviderChoice | None = None
+    demands: frozenset[str] = frozenset()
 
     @property
     def model_chain(self) -> tuple[str, ...]:
@@ -89,7 +92,8 @@ class Model:
     """One model on offer; `document` is the upstream's own JSON object for it.
 
     Models of one `upstream` share an account: what is wrong with it is wrong for all of them.
-    `image_price` is None for a model that reads no images, or not at a price that is known.
+    `image_price` is None for a model that reads no images, or not at a price that is known;
+    `parameters` None where the list does not say which it takes.
     """
 
     model_id: str
@@ -99,6 +103,27 @@ class Model:
     document: bytes
     upstream: str = "openrouter"
     image_price: ImagePrice | None = None
+    parameters: frozenset[str] | None = None
+
+    def takes(self, parameter: str) -> bool:
+        """Whether the model takes this parameter, as far as its list says."""
+        return self.parameters is None or not self.parameters.isdisjoint(
+            _ALSO_LISTED_AS.get(parameter, {parameter})
+        )
+
+
+def refuse_unsupported(request: CompletionRequest, model: Model) -> None:
+    """Raises RequestInvalid that names a demand of the request which the model does not take.
+
+    What is only a wish is passed over, as the upstream does it: the adapter leaves it out.
+    """
+    for parameter in sorted(request.demands):
+        if not model.takes(parameter):
+            message = (
+                f"{model.model_id} does not take {parameter}; leave it out, or choose a model that "
+                "has it among its supported_parameters in GET /v1/models."
+            )
+            raise RequestInvalid(message, param=parameter)
 
 
 def tokens_allowed(asked: int, model: Model) -> int:

@@ -7,10 +7,24 @@ snapshot taken when the escrow opens; nothing priced later uses anything newer.
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass
 
 from service.domain.money import ExchangeRate
-from service.domain.pricing import ModelPrice, Price, PriceTerms, price_for
+from service.domain.outside import NAME_MAX, SENTENCE_MAX, text
+from service.domain.pricing import BELIEVED_CEILINGS, ModelPrice, Price, PriceTerms, price_for
+
+# How a failure's sentence says when to come again. The books need no column of their own for it.
+_ASK_AGAIN = "; ask again in {:d} s"
+_ASKED_AGAIN = re.compile(r"; ask again in ([0-9]{1,5}) s$", re.ASCII)
+
+
+def _mend(part: object, name: str, *, most: int = NAME_MAX) -> None:
+    """Let one text of a frozen part through the gate once more, for whoever forgot it."""
+    said = getattr(part, name)
+    mended = text(said, most=most)
+    if mended != said:
+        object.__setattr__(part, name, mended)
 
 
 class EscrowState(enum.StrEnum):
@@ -89,6 +103,10 @@ class Quote:
         paid_for = covered and (self.ceiling_msat > 0 or self.least_pusd is None)
         return 0 if paid_for else self.counted_pusd(self.ceiling_pusd)
 
+    def believes(self, cost_pusd: int) -> bool:
+        """Whether the run can have cost so much: beyond ten ceilings somebody is mistaken."""
+        return cost_pusd <= BELIEVED_CEILINGS * self.ceiling_pusd
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -99,6 +117,10 @@ class Run:
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
+
+    def __post_init__(self) -> None:
+        """As a failure: whatever adapter says it."""
+        _mend(self, "finish_reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +150,11 @@ class Cost:
     model: str = ""
     record_sha256: str = ""
 
+    def __post_init__(self) -> None:
+        """As a failure: whatever adapter says it."""
+        _mend(self, "provider")
+        _mend(self, "model")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedInvoice:
@@ -140,11 +167,31 @@ class IssuedInvoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why an escrow failed: a stable error code, a sentence, the upstream's status (0: none)."""
+    """Why an escrow failed: a stable error code, a sentence, the upstream's status (0: none).
+
+    Sentences of upstreams end up here, so what the books cannot hold ends here, whoever let it in.
+    """
 
     code: str
     message: str
     status: int = 0
+
+    def __post_init__(self) -> None:
+        """A sentence that could not be written would stop more than this escrow."""
+        _mend(self, "message", most=SENTENCE_MAX + len(_ASK_AGAIN))
+
+    def asking_to_wait(self, seconds: int | None) -> Failure:
+        """The same with how long the upstream asks to wait: every repeat of the ask reads it."""
+        if seconds is None:
+            return self
+        message = self.message[:SENTENCE_MAX] + _ASK_AGAIN.format(seconds)
+        return Failure(code=self.code, message=message, status=self.status)
+
+    @property
+    def retry_after_s(self) -> int | None:
+        """How long its sentence asks to wait; None when it does not."""
+        asked = _ASKED_AGAIN.search(self.message)
+        return int(asked[1]) if asked else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

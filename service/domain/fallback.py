@@ -74,15 +74,22 @@ def step_after(fault: DependencyFault) -> Step:
     """What follows this fault, were there anybody else to ask."""
     match fault:
         case UpstreamUnreachable():
-            return Step.AGAIN
+            return Step.NEXT if _asks_to_wait(fault) else Step.AGAIN
         case UpstreamFailed() | OutcomeUnknown():
             return Step.RETURN if kind_of(fault) is K.MODERATION else Step.NEXT
         case UpstreamRefused():
             step = _REFUSED[kind_of(fault)]
-            short = fault.retry_after_s is not None and fault.retry_after_s < WAIT_MAX_S
+            if step is Step.AGAIN and _asks_to_wait(fault):
+                return Step.NEXT
+            short = fault.retry_after_s is not None and not _asks_to_wait(fault)
             return Step.AGAIN if step is Step.NEXT and short else step
         case _:
             return Step.RETURN
+
+
+def _asks_to_wait(fault: DependencyFault) -> bool:
+    """Whether the upstream wants to be left alone for longer than anybody waits here."""
+    return fault.retry_after_s is not None and fault.retry_after_s >= WAIT_MAX_S
 
 
 def chain_after(fault: DependencyFault, chain: tuple[Model, ...]) -> tuple[Model, ...]:

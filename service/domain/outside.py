@@ -11,6 +11,7 @@ means there.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 
@@ -18,11 +19,14 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # Long enough for a sentence about a fault, short enough to be kept for ever.
 SENTENCE_MAX = 500
 NAME_MAX = 200
+# Deeper than anything that means something, and as deep as every writer and reader of JSON can go.
+DEPTH_MAX = 100
 # Larger counts than any model's tokens, and far from what a column or a double can hold.
 COUNT_MAX = 10**12
 # The year 2286: as far as ten digits of seconds go.
 TIME_MAX_MS = 9_999_999_999_999
 
+_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
 _IDENTIFIER = re.compile(rf"[!-~]{{1,{NAME_MAX}}}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Terminals act on these: controls, and the marks that turn the direction of a line.
@@ -46,18 +50,30 @@ def maybe_text(said: object, *, most: int = NAME_MAX) -> str:
     return text(said, most=most) if isinstance(said, str) else ""
 
 
-def value(said: object) -> object:
-    """A JSON value with every text in it mended, names of members among them."""
+def value(said: object, *, depth: int = DEPTH_MAX) -> object:
+    """A JSON value as every reader and writer of JSON takes it: texts and members' names mended.
+
+    Numbers that no reader agrees on (over 64 bits, infinite) and what lies deeper than `depth` are
+    None. Other types are left as they are: they are whoever's who put them there.
+    """
     match said:
         case str():
             mended = text(said)
             return said if mended == said else mended
-        case dict():
-            return {text(name): value(member) for name, member in said.items()}
-        case list():
-            return [value(member) for member in said]
+        case dict() if depth:
+            return {text(name): value(member, depth=depth - 1) for name, member in said.items()}
+        case list() if depth:
+            return [value(member, depth=depth - 1) for member in said]
+        case dict() | list():
+            return None
         case _:
-            return said
+            return None if _unreadable(said) else said
+
+
+def _unreadable(number: object) -> bool:
+    if isinstance(number, float):
+        return not math.isfinite(number)
+    return isinstance(number, int) and not _INT_MIN <= number <= _INT_MAX
 
 
 def identifier(said: object) -> str | None:

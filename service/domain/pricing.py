@@ -22,6 +22,8 @@ from service.domain.money import (
 # A byte-level tokenizer cannot make more tokens than bytes; the rest covers chat templates.
 TOKENS_PER_MESSAGE_MAX = 16
 TOKENS_PER_REQUEST_MAX = 512
+# A ceiling bounds what tokens can cost; a few times as much is an overrun, more is a mistake.
+BELIEVED_CEILINGS = 10
 # More than the hungriest tokenizer known makes of one image; a prompt has at most a context's.
 TOKENS_PER_IMAGE_MAX = 50_000
 

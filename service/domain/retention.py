@@ -15,6 +15,9 @@ DAY_MS = 24 * HOUR_MS
 LOOKUPS_MS = (0, 500, 1_000, 2_000, 4_000, 8_000, 15_000)
 LATER_LOOKUPS_MS = (60_000, 300_000, 900_000, HOUR_MS, 4 * HOUR_MS, 12 * HOUR_MS, DAY_MS)
 
+# A failed run that its record says was free may still be billed: its record is written after it.
+FREE_FAILURE_MS = LATER_LOOKUPS_MS[1]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:

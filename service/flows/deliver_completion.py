@@ -6,6 +6,8 @@ written on the wire. Only a settled or released escrow is ever opened here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from service.domain.errors import CompletionGone, SealBroken, StaleEscrow
 from service.domain.escrow_events import (
     BodiesShredded,
@@ -23,13 +25,32 @@ from service.ports.identifiers import Sealer
 PAID = frozenset({EscrowState.SETTLED, EscrowState.RELEASED})
 
 
+Readable = Callable[[bytes], bool]
+
+
+def _anything(_body: bytes) -> bool:
+    """Where nobody writes answers."""
+    return True
+
+
 class DeliverCompletion:
     """The only place that opens a sealed completion."""
 
     def __init__(
-        self, *, books: Books, recorder: EventRecorder, sealer: Sealer, gate: ReleaseGate
+        self,
+        *,
+        books: Books,
+        recorder: EventRecorder,
+        sealer: Sealer,
+        gate: ReleaseGate,
+        readable: Readable = _anything,
     ) -> None:
-        """A closed `gate` stops every release."""
+        """A closed `gate` stops every release.
+
+        `readable` says of a completion whether an answer can be made of it: what could never be
+        handed over must not count as released.
+        """
+        self._readable = readable
         self._books = books
         self._recorder = recorder
         self._sealer = sealer
@@ -73,7 +94,11 @@ class DeliverCompletion:
             message = f"the completion of {escrow.escrow_id} is not stored"
             raise SealBroken(message)
         label = completion_label(escrow.escrow_id)
-        return self._sealer.open(bodies.wrapped_key, bodies.completion, label=label)
+        body = self._sealer.open(bodies.wrapped_key, bodies.completion, label=label)
+        if not self._readable(body):
+            message = f"no answer can be made of the completion of {escrow.escrow_id}"
+            raise SealBroken(message)
+        return body
 
     async def _released(self, escrow: Escrow) -> Escrow:
         try:

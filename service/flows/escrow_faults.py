@@ -27,9 +27,11 @@ def failure_fault(failure: Failure | None) -> errors.CobotMeterError:
         return errors.UpstreamFailed("The completion failed; ask again.")
     match failure.code:
         case errors.UpstreamRefused.code:
-            return errors.UpstreamRefused(failure.message, status=failure.status)
+            return errors.UpstreamRefused(
+                failure.message, status=failure.status, retry_after_s=failure.retry_after_s
+            )
         case errors.UpstreamUnreachable.code:
-            return errors.UpstreamUnreachable(failure.message)
+            return errors.UpstreamUnreachable(failure.message, retry_after_s=failure.retry_after_s)
         case errors.OutcomeUnknown.code:
             return errors.OutcomeUnknown(failure.message)
         case errors.InvoiceRefused.code:

@@ -1,19 +1,27 @@
 """Find out what a run really cost: the upstream's own record, patiently, or what the answer said.
 
 generated → costed or failed, and corrections in every later state. Zero on a priced model is
-unknown, not zero; a missing record is not yet known, not missing. Must not know: who pays.
+unknown, not zero, and so is more than ten ceilings; a missing record is not yet known, not missing.
+Must not know: who pays.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 from service.domain.completions import GenerationCost
 from service.domain.errors import DependencyFault
 from service.domain.escrow_events import CostConfirmed, CostKnown, CostLookupMissed, CostNotFound
 from service.domain.escrow_record import Cost, CostStanding, Escrow, EscrowState, Failure
 from service.domain.pricing import price_for
-from service.domain.retention import LOOKUPS_MS, Retention, later_lookup_ms, lookup_due_ms
+from service.domain.retention import (
+    FREE_FAILURE_MS,
+    LOOKUPS_MS,
+    Retention,
+    later_lookup_ms,
+    lookup_due_ms,
+)
 from service.flows.record_event import EventRecorder
 from service.flows.run_completion import inline_cost
 from service.ports.clock import Clock
@@ -24,6 +32,14 @@ NOT_FOUND = Failure(
     code="cost_not_found",
     message="The upstream never said what this completion cost, so it cannot be sold. Ask again.",
 )
+
+
+# The escrow, and what was said and is not believed.
+Doubt = Callable[[Escrow, int], None]
+
+
+def _nobody_hears(_escrow: Escrow, _cost_pusd: int) -> None:
+    """Where nobody is there to look."""
 
 
 class FindCost:
@@ -37,8 +53,10 @@ class FindCost:
         identifiers: Identifiers,
         clock: Clock,
         retention: Retention,
+        doubt: Doubt = _nobody_hears,
     ) -> None:
-        """Every part is a port or a flow."""
+        """Every part is a port or a flow. `doubt` is told of a cost that is not believed."""
+        self._doubt = doubt
         self._recorder = recorder
         self._upstream = upstream
         self._identifiers = identifiers
@@ -52,7 +70,8 @@ class FindCost:
             return await self._costed(escrow, cost, lookup_at_ms=None)
         now_ms = self._clock.now_ms()
         later_ms = later_lookup_ms(_since_ms(escrow), now_ms=now_ms)
-        provisional = inline_cost(escrow.run.inline_cost) if escrow.run else None
+        inline = escrow.run.inline_cost if escrow.run else None
+        provisional = inline_cost(escrow.quote, inline)
         if provisional is not None:
             return await self._costed(escrow, provisional, lookup_at_ms=later_ms)
         if later_ms is None:
@@ -75,19 +94,31 @@ class FindCost:
             wait_ms = lookup_due_ms(since_ms, number) - self._clock.now_ms()
             if wait_ms > 0:
                 await self._clock.sleep(_seconds(wait_ms))
-            cost = await self._look_up(escrow)
+            cost = await self._look_up(escrow, last=number == len(LOOKUPS_MS) - 1)
             if cost is not None:
                 return cost
         return None
 
-    async def _look_up(self, escrow: Escrow) -> Cost | None:
+    async def _look_up(self, escrow: Escrow, *, last: bool = True) -> Cost | None:
+        """What the record says, if it can be believed; the `last` of several rings when not."""
         if escrow.generation_id is None:
             return None
         try:
             record = await self._upstream.generation_cost(escrow.generation_id)
         except DependencyFault:
             return None
-        return _usable(escrow, record)
+        if not escrow.quote.believes(record.cost_pusd):
+            if last:
+                self._doubt(escrow, record.cost_pusd)
+            return None
+        return None if self._too_early(escrow, record) else _cost(record)
+
+    def _too_early(self, escrow: Escrow, record: GenerationCost) -> bool:
+        """Zero on a priced model: it may yet become a bill. A failed run's is believed in time."""
+        if record.cost_pusd or escrow.quote.prices.free:
+            return False
+        since_ms = self._clock.now_ms() - _since_ms(escrow)
+        return escrow.state is not EscrowState.FAILED or since_ms < FREE_FAILURE_MS
 
     async def _costed(self, escrow: Escrow, cost: Cost, *, lookup_at_ms: int | None) -> Escrow:
         price = price_for(
@@ -111,10 +142,7 @@ def payment_hash(identifiers: Identifiers, subject_id: str, attempt: int) -> str
     return hashlib.sha256(identifiers.preimage(subject_id, attempt)).hexdigest()
 
 
-def _usable(escrow: Escrow, record: GenerationCost) -> Cost | None:
-    failed = escrow.state is EscrowState.FAILED
-    if record.cost_pusd == 0 and not (escrow.quote.prices.free or failed):
-        return None
+def _cost(record: GenerationCost) -> Cost:
     return Cost(
         cost_pusd=record.cost_pusd,
         text=record.total_cost,

@@ -17,6 +17,7 @@ from service.domain.completions import (
     price_with_images,
     priced_for,
     refuse_over_context,
+    refuse_unsupported,
     tokens_allowed,
 )
 from service.domain.endpoints import ProviderChoice
@@ -82,10 +83,12 @@ class QuoteRequest:
     async def offer(self, request: CompletionRequest) -> Offer:
         """The ceiling over every model that may answer, or the terms the caller was quoted.
 
-        Raises ModelNotOffered, RequestInvalid (more tokens than a model has, or than its
-        context takes), RateStale and CeilingOverCap.
+        Raises ModelNotOffered, RequestInvalid (a parameter that a model does not take, more tokens
+        than it has, or than its context takes), RateStale and CeilingOverCap.
         """
         models = self.models(request)
+        for model in models:
+            refuse_unsupported(request, model)
         if request.quoted is not None:
             return _as_quoted(request.quoted, models, request.max_cost)
         max_tokens = min(tokens_allowed(request.max_tokens, model) for model in models)
@@ -168,6 +171,7 @@ def _takes(request: CompletionRequest, model: Model) -> bool:
     if request.providers is not None and request.providers.only and model.upstream != OPENROUTER:
         return False  # the caller wants certain providers and nobody else
     try:
+        refuse_unsupported(request, model)
         max_tokens = tokens_allowed(request.max_tokens, model)
         refuse_over_context(request, model, max_tokens=max_tokens)
         price_with_images(request, model)

@@ -28,7 +28,15 @@ from service.domain.escrow_events import (
 )
 from service.domain.escrow_events import OutcomeUnknown as OutcomeIsUnknown
 from service.domain.escrow_events import UpstreamFailed as UpstreamHasFailed
-from service.domain.escrow_record import Cost, CostStanding, Escrow, EscrowState, Failure, Run
+from service.domain.escrow_record import (
+    Cost,
+    CostStanding,
+    Escrow,
+    EscrowState,
+    Failure,
+    Quote,
+    Run,
+)
 from service.domain.fallback import BACKOFF_MAX_MS, Step, chain_after, step_after
 from service.domain.ledger import StoredBodies
 from service.domain.money import pusd_from_text
@@ -217,12 +225,13 @@ class RunCompletion:
         """Book the failure, and with it where the chain goes on, if it does."""
         left = chain_after(fault, opened.chain)
         if not left or self._left_ms(opened) < ATTEMPT_MIN_MS:
-            return Attempted(await self._recorder.record(current, _failure_event(fault)))
+            return Attempted(await self._recorder.record(current, _failure_event(current, fault)))
         stored = await self._stored_if_well(current)
         if stored is None:
-            return Attempted(await self._recorder.record(current, _failure_event(fault)))
+            return Attempted(await self._recorder.record(current, _failure_event(current, fault)))
         opened.request.body = stored.request.body
-        event = _failure_event(fault, continued_as=self._identifiers.escrow_id())
+        next_id = self._identifiers.escrow_id()
+        event = _failure_event(current, fault, continued_as=next_id)
         failed = await self._recorder.record(current, event)
         return Attempted(failed, left if failed.continued_as else ())
 
@@ -257,15 +266,18 @@ def _received(completion: UpstreamCompletion, now_ms: int) -> CompletionReceived
     )
 
 
-def _failure_event(fault: DependencyFault, *, continued_as: str | None = None) -> EscrowEvent:
+def _failure_event(
+    escrow: Escrow, fault: DependencyFault, *, continued_as: str | None = None
+) -> EscrowEvent:
     """Certainly not charged, charged with or without a figure, or unknown: never mixed up."""
     status = fault.status if isinstance(fault, UpstreamRefused) else 0
     failure = Failure(code=fault.code, message=fault.message, status=status)
+    failure = failure.asking_to_wait(fault.retry_after_s)
     match fault:
         case UpstreamRefused() | UpstreamUnreachable():
             return UpstreamHasFailed(failure=failure, charged=False, continued_as=continued_as)
         case UpstreamFailed():
-            cost = inline_cost(fault.inline_cost)
+            cost = inline_cost(escrow.quote, fault.inline_cost)
             return UpstreamHasFailed(
                 failure=failure, charged=True, cost=cost, continued_as=continued_as
             )
@@ -275,12 +287,12 @@ def _failure_event(fault: DependencyFault, *, continued_as: str | None = None) -
             raise fault
 
 
-def inline_cost(text: str | None) -> Cost | None:
-    """The provisional cost that an answer named; None for none, zero or nonsense."""
+def inline_cost(quote: Quote, text: str | None) -> Cost | None:
+    """The provisional cost that an answer named; None for none, zero, nonsense or far too much."""
     try:
         cost_pusd = pusd_from_text(text) if text else 0
     except ValueError:
         return None
-    if not text or not cost_pusd:
+    if not text or not cost_pusd or not quote.believes(cost_pusd):
         return None
     return Cost(cost_pusd=cost_pusd, text=text, standing=CostStanding.PROVISIONAL)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.domain import outside
 from service.domain.callers import CallerStanding
 from service.domain.escrow_record import Escrow
 from service.domain.money import sat_of
@@ -32,8 +33,9 @@ def completion_answer(
     """200 with the completion, as one JSON object or replayed as an event stream."""
     document = completion_document(escrow, body)
     headers = [PRIVATE, _EXPOSED, _escrow_header(escrow)]
-    if escrow.generation_id:
-        headers.append((b"x-generation-id", escrow.generation_id.encode("ascii", "replace")))
+    generation_id = outside.identifier(escrow.generation_id)  # older books may hold anything
+    if generation_id:
+        headers.append((b"x-generation-id", generation_id.encode("ascii")))
     if not stream:
         return json_answer(OK, document, headers)
     events = event_stream(document, include_usage=include_usage)

@@ -36,6 +36,7 @@ _MODEL_VARIANTS = (":online", ":nitro")
 _PRESET = "@preset"
 _RESPONSE_FORMATS = ("text", "json_object", "json_schema")
 _ESCAPED_COLON = b"\\u003"  # the start of it, and of a few others that cost a second look
+_TEXT_FORMAT = {"type": "text"}
 _BLANKS = b" \t\r\n"
 
 
@@ -94,6 +95,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
             fallback_models=tuple(others),
             image_count=image_count,
             providers=providers,
+            demands=_demands(fields),
         ),
         include_usage=_include_usage(document.get("stream_options")),
     )
@@ -224,6 +226,16 @@ def _response_format(value: object) -> dict[str, Any]:
     if not isinstance(schema, dict) or not isinstance(schema.get("name"), str):
         raise refuse("response_format.json_schema", "an object with name and schema", schema)
     return {"type": kind, "json_schema": schema}
+
+
+def _demands(fields: dict[str, Any]) -> frozenset[str]:
+    """What the answer is not what was asked for without; every other parameter is a wish."""
+    demands = {name for name in ("logprobs", "top_logprobs", "tools") if fields.get(name)}
+    if fields.get("tool_choice") not in (None, "none", "auto"):
+        demands.add("tool_choice")
+    if fields.get("response_format", _TEXT_FORMAT) != _TEXT_FORMAT:
+        demands.add("response_format")
+    return frozenset(demands)
 
 
 def _include_usage(options: object) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from service.domain import outside
 from service.domain.errors import Broken
 from service.domain.escrow_record import Escrow
 from service.domain.money import usd_text
@@ -65,6 +66,15 @@ def charged_usd(escrow: Escrow) -> str:
     return usd_text(charged_pusd(escrow.price_msat, escrow.quote.rate))
 
 
+def is_readable(body: bytes) -> bool:
+    """Whether a stored completion can be written as an answer, whole or as events."""
+    try:
+        orjson.dumps(_read(body))
+    except (Broken, TypeError, RecursionError):
+        return False
+    return True
+
+
 def _read(body: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(body)
@@ -82,10 +92,9 @@ def _mended(body: bytes) -> bytes:
     """
     try:
         document = json.loads(body, parse_float=_finite, parse_constant=lambda _: None)
-        text = json.dumps(document, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Broken("a stored completion is not JSON") from None
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+    return orjson.dumps(outside.value(document))
 
 
 def _finite(text: str) -> float | None:

@@ -13,7 +13,8 @@ import orjson
 
 CHUNK_CHARS = 512
 _NOT_OF_A_CHUNK = frozenset({"choices", "usage", "cobot"})
-_SPLIT = ("reasoning", "content")
+_SPLIT = ("reasoning", "reasoning_content", "content")
+_CALLS = "tool_calls"
 _DONE = b"data: [DONE]\n\n"
 
 
@@ -28,7 +29,8 @@ def event_stream(document: Mapping[str, Any], *, include_usage: bool) -> bytes:
     head["object"] = "chat.completion.chunk"
     tail = {"usage": document.get("usage"), "cobot": document.get("cobot")}
     choice = _choice(document)
-    message = choice.get("message") or {}
+    said = choice.get("message")
+    message = said if isinstance(said, dict) else {}
     events = [
         _event({**head, "choices": [_delta(delta)]}) for delta in _deltas(message, CHUNK_CHARS)
     ]
@@ -66,8 +68,16 @@ def _deltas(message: Mapping[str, Any], size: int) -> Iterator[dict[str, Any]]:
         for name, value in message.items()
         if value is not None and name != "role" and not (name in _SPLIT and isinstance(value, str))
     }
+    calls = rest.get(_CALLS)
+    if isinstance(calls, list):
+        rest[_CALLS] = [_placed(at, call) for at, call in enumerate(calls)]
     if rest:
         yield rest
+
+
+def _placed(at: int, call: object) -> object:
+    """A call of a stream says its place, which one of a whole answer need not."""
+    return {"index": at, **call} if isinstance(call, dict) else call
 
 
 def _delta(delta: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from service.flows.recover import Recover
 from service.flows.settle_invoice import SettleInvoice
 from service.flows.top_up import TopUp
 from service.flows.watch_account import WatchAccount
+from service.http_api.completion_view import is_readable
 from service.wiring.account_metrics import watch_account
 from service.wiring.parts import Parts
 from service.wiring.sales import Sales
@@ -71,7 +72,11 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     supervisor = Supervisor(clock=parts.clock, report=parts.metrics.fault)
     settlements = build_settlements(parts, recorder)
     deliveries = DeliverCompletion(
-        books=parts.books, recorder=recorder, sealer=parts.sealer, gate=gate
+        books=parts.books,
+        recorder=recorder,
+        sealer=parts.sealer,
+        gate=gate,
+        readable=is_readable,
     )
     catalogue = ModelCatalogue(
         upstream=parts.upstream, clock=parts.clock, allowed=settings.upstream.models

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from service.domain.accounts import Account
+from service.domain.escrow_record import Escrow
 from service.domain.ledger import TransferKind, Transition
 from service.domain.money import usd_text
 from service.ports.exchange_rate import RateStanding
@@ -43,7 +44,7 @@ class Metrics:
         )
         self._overruns = Counter(
             "cobot_meter_overruns",
-            "Runs that cost more than their ceiling: the difference is the operator's",
+            "Runs that cost more than their ceiling, or are said to: somebody has to look",
             registry=self.registry,
         )
         self._by_kind: dict[str, Counter] = {}
@@ -106,6 +107,18 @@ class Metrics:
                 usd_text(escrow.cost_pusd),
                 usd_text(escrow.quote.ceiling_pusd),
             )
+
+    def doubted(self, escrow: Escrow, cost_pusd: int) -> None:
+        """A cost that is too far over its ceiling to be believed: it is looked up again."""
+        self._overruns.inc()
+        LOG.error(
+            "overrun: %s of %s is said to have cost $%s, and its ceiling was $%s: not believed; "
+            "it stays unknown and is looked up again",
+            escrow.generation_id,
+            escrow.quote.model,
+            usd_text(cost_pusd),
+            usd_text(escrow.quote.ceiling_pusd),
+        )
 
     def _gauge(self, name: str, what: str) -> Gauge:
         return Gauge(f"cobot_meter_{name}", what, registry=self.registry)

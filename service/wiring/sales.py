@@ -90,6 +90,7 @@ class Sales:
                 identifiers=parts.identifiers,
                 clock=parts.clock,
                 retention=parts.retention,
+                doubt=parts.metrics.doubted,
             ),
             invoices=IssueInvoice(
                 recorder=recorder,

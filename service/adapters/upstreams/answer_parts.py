@@ -1,23 +1,28 @@
-"""The pieces of one streamed answer, added up into the `choices[0]` of a whole one.
+"""The pieces of one answer, added up into the `choices[0]` of a whole one.
 
-Must not know: events, costs or ids. Only the first choice is read: n > 1 is not offered.
+A stream's deltas and a whole answer's message are read alike: what comes out has one shape. Must
+not know: events, costs or ids. Only the first choice is read: n > 1 is not offered.
 """
 
 from __future__ import annotations
 
-_TEXTS = frozenset({"content", "refusal", "reasoning"})
-_LISTS = frozenset({"reasoning_details", "annotations", "images"})
+from service.adapters.upstreams.reasoning_blocks import ReasoningBlocks
+from service.adapters.upstreams.tool_calls import ToolCalls
+
+_REASONING, _REASONING_CONTENT = "reasoning", "reasoning_content"
+_TEXTS = frozenset({"content", "refusal", _REASONING, _REASONING_CONTENT})
 
 
 class AnswerParts:
     """Deltas in, one message out."""
 
     __slots__ = (
+        "_blocks",
+        "_calls",
         "_lists",
         "_logprobs",
         "_native_finish",
         "_texts",
-        "_tools",
         "any",
         "finish_reason",
     )
@@ -30,92 +35,95 @@ class AnswerParts:
         self._texts: dict[str, list[str]] = {}
         self._lists: dict[str, list[object]] = {}
         self._logprobs: dict[str, list[object]] = {}
-        self._tools: dict[int, dict[str, object]] = {}
+        self._calls = ToolCalls()
+        self._blocks = ReasoningBlocks()
 
     def add(self, choice: dict[str, object]) -> None:
-        """Take one chunk's choice; unknown fields are passed over."""
-        if choice.get("index", 0) != 0:
+        """Take one chunk's choice; unknown fields are passed over. Raises ValueError."""
+        if choice.get("index", 0) not in (0, None):
             return
         self.any = True
         delta = choice.get("delta")
+        if delta is None and not self._said:
+            delta = choice.get("message")
         if isinstance(delta, dict):
             self._delta(delta)
-        finish = choice.get("finish_reason")
-        if isinstance(finish, str):
-            self.finish_reason = finish
-        native = choice.get("native_finish_reason")
-        if isinstance(native, str):
-            self._native_finish = native
+        self._ended(choice.get("finish_reason"), choice.get("native_finish_reason"))
         logprobs = choice.get("logprobs")
         if isinstance(logprobs, dict):
             for name, entries in logprobs.items():
                 if isinstance(entries, list):
                     self._logprobs.setdefault(name, []).extend(entries)
 
-    def choice(self) -> dict[str, object]:
-        """The choice of a whole answer, in OpenRouter's shape."""
+    def _ended(self, finish: object, native: object) -> None:
+        if isinstance(finish, str) and finish:
+            self.finish_reason = finish
+        if isinstance(native, str):
+            self._native_finish = native
+
+    @property
+    def _said(self) -> bool:
+        """Whether there are words or calls: a message that comes after them repeats them."""
+        return bool(self._texts or self._calls)
+
+    def choice(self, *, named: str) -> dict[str, object]:
+        """The choice of a whole answer, in OpenRouter's shape.
+
+        `named` is what ids are made of where a tool call has none: the same for the same answer.
+        """
         return {
             "index": 0,
             "logprobs": self._logprobs or None,
             "finish_reason": self.finish_reason,
             "native_finish_reason": self._native_finish,
-            "message": self._message(),
+            "message": self._message(named),
         }
 
-    def _message(self) -> dict[str, object]:
+    def _message(self, named: str) -> dict[str, object]:
         content = self._texts.get("content")
         message: dict[str, object] = {
             "role": "assistant",
-            "content": None if content is None and self._tools else _joined(content or []),
+            "content": None if content is None and self._calls else "".join(content or []),
             "refusal": self._text_or_none("refusal"),
-            "reasoning": self._text_or_none("reasoning"),
+            _REASONING: self._text_or_none(_REASONING) or self._text_or_none(_REASONING_CONTENT),
         }
+        told = self._text_or_none(_REASONING_CONTENT)
+        if told is not None:
+            message[_REASONING_CONTENT] = told
+        if self._blocks:
+            message["reasoning_details"] = self._blocks.documents()
         message.update(self._lists)
-        if self._tools:
-            message["tool_calls"] = [self._tools[index] for index in sorted(self._tools)]
+        if self._calls:
+            message["tool_calls"] = self._calls.documents(named=named)
         return message
 
     def _text_or_none(self, name: str) -> str | None:
         pieces = self._texts.get(name)
-        return _joined(pieces) if pieces else None
+        return "".join(pieces) if pieces else None
 
     def _delta(self, delta: dict[str, object]) -> None:
-        for name, value in delta.items():
-            if not value:
+        for name, said in delta.items():
+            if name in _TEXTS and isinstance(said, str) and said:
+                self._texts.setdefault(name, []).append(said)
+            elif isinstance(said, list) and said:
+                self._listed(name, said)
+
+    def _listed(self, name: str, said: list[object]) -> None:
+        match name:
+            case "annotations" | "images":
+                self._lists.setdefault(name, []).extend(said)
+            case "reasoning_details":
+                self._blocks.add(said)
+            case "tool_calls":
+                self._calls.add(said)
+            case "content":
+                self._content_parts(said)
+
+    def _content_parts(self, parts: list[object]) -> None:
+        """Some upstreams send the text as parts; what else they hold is not read."""
+        for part in parts:
+            if not isinstance(part, dict) or part.get("type", "text") != "text":
                 continue
-            if name in _TEXTS and isinstance(value, str):
-                self._texts.setdefault(name, []).append(value)
-            elif name in _LISTS and isinstance(value, list):
-                self._lists.setdefault(name, []).extend(value)
-            elif name == "tool_calls" and isinstance(value, list):
-                for call in value:
-                    self._tool_call(call)
-
-    def _tool_call(self, piece: object) -> None:
-        """Tool calls come in pieces by index: the name once, the arguments bit by bit."""
-        index = piece.get("index", 0) if isinstance(piece, dict) else None
-        if not isinstance(piece, dict) or not isinstance(index, int):
-            return
-        call = self._tools.setdefault(
-            index, {"index": index, "type": "function", "function": {"name": "", "arguments": ""}}
-        )
-        if piece.get("id"):
-            call["id"] = piece["id"]
-        whole, part = call["function"], piece.get("function")
-        if isinstance(whole, dict) and isinstance(part, dict):
-            for name in ("name", "arguments"):
-                text = part.get(name)
-                if isinstance(text, str):
-                    whole[name] += text
-
-
-def _joined(pieces: list[str]) -> str:
-    """One text; an emoji that was cut in two between chunks (a lone surrogate each) is mended."""
-    text = "".join(pieces)
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+            text = part.get("text")
+            if isinstance(text, str):
+                self._texts.setdefault("content", []).append(text)

@@ -4,7 +4,7 @@ Must not know: sockets, or whose answer it is: what a `usage` costs is a functio
 Bytes go in as they arrive; out comes the whole `chat.completion`, or what went wrong. What real
 streams do, and each of these has lost somebody money: comment lines before and between events; a
 usage frame that repeats `choices`, or has none; an error frame with the final usage in it, or
-without; an end without usage; a cut.
+without; an end without usage; usage beside every word; a cut.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from collections.abc import Callable
 
 from service.adapters.upstreams.answer_parts import AnswerParts
 from service.adapters.upstreams.error_taxonomy import kind_of_error
-from service.adapters.upstreams.exact_json import count, exact_dumps, exact_loads, plain_loads
+from service.adapters.upstreams.event_lines import Event, EventLines
+from service.adapters.upstreams.exact_json import exact_dumps, exact_loads, plain_loads
 from service.adapters.upstreams.http_errors import words_of
+from service.domain import outside
 from service.domain.completions import UpstreamCompletion
 from service.domain.errors import OutcomeUnknown, UpstreamFailed
 
@@ -22,19 +24,20 @@ from service.domain.errors import OutcomeUnknown, UpstreamFailed
 CostOf = Callable[[dict[str, object]], str | None]
 
 _DONE = b"[DONE]"
-_DATA = b"data:"
+_ERROR = b"error"
+_MESSAGES = frozenset({b"", b"message"})
 _HEAD = ("created", "model", "provider", "system_fingerprint", "service_tier")
 
 
 class StreamAssembly:
-    """One stream being read. `generation_id` is known from the header or the first frame."""
+    """One stream being read. `generation_id` is known from the header or from a frame."""
 
     __slots__ = (
         "_cost_of",
         "_error",
         "_head",
+        "_lines",
         "_parts",
-        "_pending",
         "_usage",
         "done",
         "generation_id",
@@ -45,7 +48,7 @@ class StreamAssembly:
         self.generation_id = generation_id
         self._cost_of = cost_of
         self.done = False
-        self._pending = b""
+        self._lines = EventLines()
         self._head: dict[str, object] = {}
         self._parts = AnswerParts()
         self._usage: dict[str, object] | None = None
@@ -53,22 +56,21 @@ class StreamAssembly:
 
     @property
     def conclusive(self) -> bool:
-        """Whether a stream that ends now was whole: all there is to know has been said."""
-        return self.done or self._usage is not None or self._error is not None
+        """Whether a stream that ends now was whole: it said so, why it finished, or what failed.
+
+        What it cost says nothing of that: some upstreams tell it beside every word.
+        """
+        return self.done or self._parts.finish_reason is not None or self._error is not None
 
     def feed(self, chunk: bytes) -> None:
         """Read more bytes. Raises OutcomeUnknown for what is not the protocol."""
-        pending = self._pending + chunk
-        if b"\r" in pending:
-            pending = pending.replace(b"\r\n", b"\n")
-        *events, self._pending = pending.split(b"\n\n")
-        for event in events:
+        for event in self._lines.feed(chunk):
             self._event(event)
 
     def end(self) -> None:
         """The stream has ended; an event that lacks only its blank line still counts."""
-        if self._pending.strip() == _DATA + b" " + _DONE:
-            self.done = True
+        for event in self._lines.end():
+            self._event(event)
 
     def completion(self) -> UpstreamCompletion:
         """The whole answer.
@@ -85,35 +87,34 @@ class StreamAssembly:
             raise OutcomeUnknown("the upstream never named the generation")
         if not self._parts.any:
             raise UpstreamFailed("the upstream's answer has no choices", inline_cost=inline_cost)
-        usage = self._usage or {}
-        return UpstreamCompletion(
-            generation_id=self.generation_id,
-            body=self._body(),
-            inline_cost=inline_cost,
-            finish_reason=self._parts.finish_reason or "",
-            prompt_tokens=count(usage.get("prompt_tokens")),
-            completion_tokens=count(usage.get("completion_tokens")),
-        )
+        document: dict[str, object] = {
+            "id": self.generation_id,
+            "object": "chat.completion",
+            **self._head,
+            "choices": [self._parts.choice(named=self.generation_id)],
+        }
+        if self._usage is not None:
+            document["usage"] = self._usage
+        return completion_of(document, self._parts, self._usage or {}, inline_cost)
 
-    def _event(self, event: bytes) -> None:
-        if event.startswith(_DATA) and b"\n" not in event:
-            self._data(event[len(_DATA) :].strip())
-            return
-        lines = [line[len(_DATA) :].strip() for line in event.split(b"\n") if line[:5] == _DATA]
-        if lines:
-            self._data(b"\n".join(lines))
-
-    def _data(self, data: bytes) -> None:
-        if data == _DONE:
+    def _event(self, event: Event) -> None:
+        if event.data.strip() == _DONE:
             self.done = True
             return
-        frame = _frame_of(data)
+        frame = _frame_of(event)
+        if frame is None:
+            if event.name in _MESSAGES and not self.conclusive:
+                raise OutcomeUnknown("the upstream's stream cannot be read")
+            return
         said = frame.get("usage") is not None
         if said:
-            self._usage_of(data)
+            self._usage_of(event.data)
         if said or not self._head:
             self._head_of(frame)
+        self.generation_id = self.generation_id or outside.identifier(frame.get("id")) or ""
         self._frame(frame)
+        if event.name == _ERROR and self._error is None:
+            self._error = frame
 
     def _usage_of(self, data: bytes) -> None:
         document = _exact_object(data)
@@ -126,9 +127,6 @@ class StreamAssembly:
             value = frame.get(name)
             if value is not None:
                 self._head[name] = value
-        named = frame.get("id")
-        if not self.generation_id and isinstance(named, str):
-            self.generation_id = named
 
     def _frame(self, frame: dict[str, object]) -> None:
         choices = frame.get("choices")
@@ -143,17 +141,6 @@ class StreamAssembly:
         if _choice_failed(choice) and self._error is None:
             self._error = choice.get("error") or {}
         self._parts.add(choice)
-
-    def _body(self) -> bytes:
-        document: dict[str, object] = {
-            "id": self.generation_id,
-            "object": "chat.completion",
-            **self._head,
-            "choices": [self._parts.choice()],
-        }
-        if self._usage is not None:
-            document["usage"] = self._usage
-        return exact_dumps(document)
 
 
 def completion_from_json(body: bytes, generation_id: str, cost_of: CostOf) -> UpstreamCompletion:
@@ -174,23 +161,39 @@ def completion_from_json(body: bytes, generation_id: str, cost_of: CostOf) -> Up
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict) or _choice_failed(choice):
         raise UpstreamFailed("the upstream's answer has no choices", inline_cost=inline_cost)
-    named = generation_id or document.get("id")
-    if not isinstance(named, str) or not named:
+    named = generation_id or outside.identifier(document.get("id"))
+    if not named:
         raise OutcomeUnknown("the upstream never named the generation")
-    finish_reason = choice.get("finish_reason")
+    parts = AnswerParts()
+    parts.add({**choice, "index": 0})
+    message, told = parts.choice(named=named), choice.get("message")
+    if isinstance(told, dict) and isinstance(message["message"], dict):
+        message["message"] = {**told, **message["message"]}
+    document.setdefault("object", "chat.completion")
+    document |= {"id": named, "choices": [{**choice, **message}]}
+    return completion_of(document, parts, usage, inline_cost)
+
+
+def completion_of(
+    document: dict[str, object],
+    parts: AnswerParts,
+    usage: dict[str, object],
+    inline_cost: str | None,
+) -> UpstreamCompletion:
+    """The answer with its document mended, so that whoever reads it back can read all of it."""
     return UpstreamCompletion(
-        generation_id=named,
-        body=body,
+        generation_id=str(document["id"]),
+        body=exact_dumps(outside.value(document)),
         inline_cost=inline_cost,
-        finish_reason=finish_reason if isinstance(finish_reason, str) else "",
-        prompt_tokens=count(usage.get("prompt_tokens")),
-        completion_tokens=count(usage.get("completion_tokens")),
+        finish_reason=outside.maybe_text(parts.finish_reason),
+        prompt_tokens=outside.count(usage.get("prompt_tokens")) or 0,
+        completion_tokens=outside.count(usage.get("completion_tokens")) or 0,
     )
 
 
 def failure_of(error: object, inline_cost: str | None) -> UpstreamFailed:
     """The fault for an error that came after the start; what it says of our account is left out."""
-    document = error if isinstance(error, dict) else {}
+    document = error if isinstance(error, dict) else {"message": error}
     kind = kind_of_error(document)
     return UpstreamFailed(
         words_of(document, kind, failed="the upstream failed while answering"),
@@ -203,14 +206,15 @@ def _choice_failed(choice: dict[str, object]) -> bool:
     return bool(choice.get("error")) or choice.get("finish_reason") == "error"
 
 
-def _frame_of(data: bytes) -> dict[str, object]:
+def _frame_of(event: Event) -> dict[str, object] | None:
+    """The frame; None for what is none, and says nothing but in an event of errors."""
     try:
-        frame = plain_loads(data)
+        frame = plain_loads(event.data)
     except ValueError:
         frame = None
-    if not isinstance(frame, dict):
-        raise OutcomeUnknown("the upstream's stream cannot be read")
-    return frame
+    if isinstance(frame, dict):
+        return frame
+    return {} if event.name == _ERROR else None
 
 
 def _exact_object(data: bytes) -> dict[str, object] | None:

@@ -30,6 +30,13 @@ class BoundedChunks:
             raise OutcomeUnknown("the upstream's answer is larger than this service takes")
         return chunk
 
+    async def rest(self) -> bytes:
+        """All that follows. Raises as `next` does."""
+        pieces: list[bytes] = []
+        while (chunk := await self.next()) is not None:
+            pieces.append(chunk)
+        return b"".join(pieces)
+
     async def drain(self) -> None:
         """Read to the very end, so that the connection can be used again; not at any price."""
         with contextlib.suppress(*TRANSPORT_FAULTS):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
+from email.utils import formatdate
 
 import httpx
 
@@ -20,7 +22,10 @@ from service.ports.upstream import GenerationStarted
 OK = 200
 EVENT_STREAM = "text/event-stream"
 _ERROR_BYTES_MAX = 65_536
-_CONTENT_TYPE = b"content-type"
+_BOM = b"\xef\xbb\xbf"
+_JSON = (b"{", b"[")
+# What reading and writing JSON raises, and texts: whatever of it no reader foresaw.
+_UNREADABLE = (ValueError, TypeError, RecursionError)
 
 
 class ChatPosts:
@@ -121,31 +126,52 @@ class AnswerReading:
     async def read(self, on_named: GenerationStarted) -> UpstreamCompletion:
         """The completion, streamed or not.
 
-        `on_named` is awaited, outside every limit, when the id was not known and has come. Raises
-        UpstreamFailed and OutcomeUnknown.
+        What was sent decides that, not what it is called: gateways give streams any type or none,
+        and say of an error that it is a stream. `on_named` is awaited, outside every limit, when
+        the id was not known and has come. Raises UpstreamFailed and OutcomeUnknown.
         """
-        if content_type_of(self._response).startswith(EVENT_STREAM):
-            return await self._streamed(on_named)
-        return await self._whole(on_named)
+        chunks = BoundedChunks(self._response.aiter_raw(), self._bytes_max)
+        with _whatever_it_says():
+            begun = await self._beginning(chunks)
+        if _content_of(begun).startswith(_JSON):
+            return await self._whole(begun, chunks, on_named)
+        return await self._streamed(begun, chunks, on_named)
 
-    async def _whole(self, on_named: GenerationStarted) -> UpstreamCompletion:
-        """A 200 that is no stream: an error found too late, or a gateway that does not stream."""
-        bytes_max = self._bytes_max
+    async def _beginning(self, chunks: BoundedChunks) -> bytes:
+        """The first chunks, up to the first of more than blanks; gateways send those meanwhile."""
+        begun = b""
         try:
             async with asyncio.timeout_at(self._deadline):
-                body = await read_up_to(self._response.aiter_raw(), bytes_max + 1)
+                while not _content_of(begun):
+                    chunk = await chunks.next()
+                    if chunk is None:
+                        break
+                    begun = begun.strip() + chunk
+        except TRANSPORT_FAULTS as fault:
+            raise OutcomeUnknown("the upstream's answer was cut before its beginning") from fault
+        return begun
+
+    async def _whole(
+        self, begun: bytes, chunks: BoundedChunks, on_named: GenerationStarted
+    ) -> UpstreamCompletion:
+        """A 200 that is no stream: an error found too late, or a gateway that does not stream."""
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                body = begun + await chunks.rest()
         except TRANSPORT_FAULTS as fault:
             raise OutcomeUnknown("the upstream's answer was cut before its end") from fault
-        if len(body) > bytes_max:
-            raise OutcomeUnknown(f"the upstream's answer is over {bytes_max} bytes")
-        completion = completion_from_json(body, self._generation_id, self._cost_of)
+        with _whatever_it_says():
+            completion = completion_from_json(body, self._generation_id, self._cost_of)
         if not self._generation_id:
             await on_named(completion.generation_id)
         return completion
 
-    async def _streamed(self, on_named: GenerationStarted) -> UpstreamCompletion:
+    async def _streamed(
+        self, begun: bytes, chunks: BoundedChunks, on_named: GenerationStarted
+    ) -> UpstreamCompletion:
         assembly = StreamAssembly(self._generation_id, self._cost_of)
-        chunks = BoundedChunks(self._response.aiter_raw(), self._bytes_max)
+        with _whatever_it_says():
+            assembly.feed(begun)
         if not self._generation_id:
             await self._feed(assembly, chunks, until_named=True)
             if assembly.generation_id:
@@ -153,23 +179,41 @@ class AnswerReading:
         await self._feed(assembly, chunks, until_named=False)
         if assembly.done:
             await chunks.drain()
-        return assembly.completion()
+        with _whatever_it_says():
+            return assembly.completion()
 
     async def _feed(
         self, assembly: StreamAssembly, chunks: BoundedChunks, *, until_named: bool
     ) -> None:
         """Read until the stream ends, or says that it is done, or (`until_named`) has an id."""
         try:
-            async with asyncio.timeout_at(self._deadline):
-                while not assembly.done and not (until_named and assembly.generation_id):
-                    chunk = await chunks.next()
-                    if chunk is None:
-                        assembly.end()
-                        return
-                    assembly.feed(chunk)
+            with _whatever_it_says():
+                async with asyncio.timeout_at(self._deadline):
+                    while not assembly.done and not (until_named and assembly.generation_id):
+                        chunk = await chunks.next()
+                        if chunk is None:
+                            assembly.end()
+                            return
+                        assembly.feed(chunk)
         except TRANSPORT_FAULTS as fault:
             if not assembly.conclusive:
                 raise OutcomeUnknown("the upstream's stream broke before its end") from fault
+
+
+@contextlib.contextmanager
+def _whatever_it_says() -> Iterator[None]:
+    """What came may be anything, and it was charged for: no fault of reading it gets further."""
+    try:
+        yield
+    except _UNREADABLE as fault:
+        raise OutcomeUnknown("the upstream's answer cannot be read") from fault
+
+
+def _content_of(begun: bytes) -> bytes:
+    """What has come, less blanks and a byte-order mark, of which more may be on its way."""
+    if _BOM.startswith(begun):
+        return b""
+    return begun.removeprefix(_BOM).lstrip()
 
 
 async def get_whole(
@@ -207,13 +251,9 @@ def answer_of(response: httpx.Response, body: bytes) -> HttpAnswer:
         status=response.status_code,
         body=body,
         retry_after=response.headers.get("retry-after"),
-        date=response.headers.get("date"),
+        # An answer without a date is dated by whoever receives it (RFC 9110, 6.6.1).
+        date=response.headers.get("date") or formatdate(usegmt=True),
     )
-
-
-def content_type_of(response: httpx.Response) -> str:
-    """Found in the raw headers: `Headers.get` decodes all of them, every time."""
-    return header_of(response, _CONTENT_TYPE)
 
 
 def header_of(response: httpx.Response, wanted: bytes) -> str:

@@ -7,23 +7,25 @@ OpenAPI document (27 values of ApiErrorType) and recorded bodies.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import orjson
-
+from service.adapters.upstreams.exact_json import plain_loads
+from service.domain import outside
 from service.domain.upstream_faults import UpstreamFaultKind
 
 K = UpstreamFaultKind
 RETRY_AFTER_MAX_S = 86_400
-_RETRY_AFTER_DIGITS_MAX = 6
+_SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 _TEXT_MAX = 2_000
 _MS = 1_000
 _FIRST_REDIRECT = 300
 _FIRST_SERVER_ERROR = 500
 _TIMED_OUT = 408
+_FIRST_STATUS, _LAST_STATUS = 100, 599
 
 KIND_BY_TYPE: Mapping[str, UpstreamFaultKind] = {
     "context_length_exceeded": K.CONTEXT_LENGTH,
@@ -107,10 +109,11 @@ _VAGUE = frozenset({K.AUTH, K.BAD_REQUEST, K.SERVER, K.UNCLASSIFIED})
 def error_of(body: bytes) -> Mapping[str, object]:
     """The `error` object of an answer, empty when there is none."""
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        document = plain_loads(body)
+    except ValueError:
         return {}
-    return _object(document.get("error") if isinstance(document, dict) else None)
+    error = document.get("error") if isinstance(document, dict) else None
+    return {"message": error} if isinstance(error, str) else _object(error)
 
 
 def kind_of_error(error: Mapping[str, object], status: int | None = None) -> UpstreamFaultKind:
@@ -157,29 +160,42 @@ def retry_after_s(
     `header` is Retry-After; of a cap the metadata names the reset, which is measured from the
     answer's own `date`. A daily cap whose reset cannot be told is a day away.
     """
-    if header and header.isascii() and header.isdigit() and len(header) <= _RETRY_AFTER_DIGITS_MAX:
-        return min(int(header), RETRY_AFTER_MAX_S)
-    asked = _object(error.get("availability")).get("retry_after")
-    if isinstance(asked, int) and asked >= 0:
-        return min(asked, RETRY_AFTER_MAX_S)
-    return _until_reset_s(_object(error.get("metadata")), date)
+    told = _retry_after(header, date)
+    if told is None:
+        told = outside.count(_object(error.get("availability")).get("retry_after"))
+    if told is None:
+        return _until_reset_s(_object(error.get("metadata")), date)
+    return min(told, RETRY_AFTER_MAX_S)
+
+
+def _retry_after(header: str | None, date: str | None) -> int | None:
+    """Both forms of the header: seconds (some write a fraction), or the date when to come again."""
+    said = (header or "").strip()
+    if _SECONDS.fullmatch(said):
+        return math.ceil(float(said))
+    again, answered = _moment(said), _moment(date)
+    if again is None or answered is None:
+        return None
+    return max(math.ceil((again - answered).total_seconds()), 0)
 
 
 def _until_reset_s(metadata: Mapping[str, object], date: str | None) -> int | None:
     daily = "daily" in _text(metadata.get("limit_source"))
-    reset = str(_object(metadata.get("headers")).get("X-RateLimit-Reset", ""))
+    reset_ms = outside.time_ms(_object(metadata.get("headers")).get("X-RateLimit-Reset"))
     answered = _moment(date)
-    if answered is None or not reset.isascii() or not reset.isdigit() or len(reset) > len("0" * 15):
+    if answered is None or reset_ms is None:
         return RETRY_AFTER_MAX_S if daily else None
-    left_s = -(-int(reset) // _MS) - int(answered.timestamp())
+    left_s = -(-reset_ms // _MS) - int(answered.timestamp())
     return min(max(left_s, 0), RETRY_AFTER_MAX_S)
 
 
 def _moment(date: str | None) -> datetime | None:
+    """A date as HTTP writes it; one without a zone is UTC, as HTTP means it."""
     try:
-        return parsedate_to_datetime(date) if date else None
-    except (ValueError, OverflowError):
+        moment = parsedate_to_datetime(date) if date else None
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def _kind_by_type_or_status(error: Mapping[str, object], status: int | None) -> UpstreamFaultKind:
@@ -193,8 +209,8 @@ def _kind_by_type_or_status(error: Mapping[str, object], status: int | None) -> 
 
 def _code(error: Mapping[str, object]) -> int | None:
     """`error.code`, which has been seen as text; None when it is no HTTP status."""
-    code = str(error.get("code", ""))
-    return int(code) if re.fullmatch(r"[1-5][0-9]{2}", code, re.ASCII) else None
+    code = outside.count(error.get("code"), most=_LAST_STATUS)
+    return code if code is not None and code >= _FIRST_STATUS else None
 
 
 def _object(value: object) -> Mapping[str, object]:
@@ -202,4 +218,4 @@ def _object(value: object) -> Mapping[str, object]:
 
 
 def _text(value: object) -> str:
-    return value[:_TEXT_MAX] if isinstance(value, str) else ""
+    return outside.maybe_text(value, most=_TEXT_MAX)

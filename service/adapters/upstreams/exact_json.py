@@ -7,6 +7,7 @@ upstream said, so the few frames that carry money are read here and the rest by 
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
@@ -16,7 +17,7 @@ from service.domain.money import AMOUNT_MAX, pusd_from_decimal
 
 _AMOUNT_TEXT_MAX = 64
 _AMOUNT_EXPONENT_MIN = -40
-_COUNT_DIGITS_MAX = 15
+_INTEGER_DIGITS_MAX = 18
 
 
 class NumberText(str):
@@ -29,15 +30,26 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
-_PLAIN = json.JSONDecoder(parse_constant=_refuse)
-_EXACT = json.JSONDecoder(parse_float=NumberText, parse_int=NumberText, parse_constant=_refuse)
+def _digits(text: str) -> NumberText | None:
+    """The number as it was written; None for one that no other reader could take."""
+    readable = len(text) <= _AMOUNT_TEXT_MAX and math.isfinite(float(text))
+    return NumberText(text) if readable else None
+
+
+def _integer(text: str) -> int | float:
+    """As orjson reads it: what is too long for 64 bits is a double."""
+    return int(text) if len(text) <= _INTEGER_DIGITS_MAX else float(text)
+
+
+_PLAIN = json.JSONDecoder(parse_int=_integer, parse_constant=_refuse)
+_EXACT = json.JSONDecoder(parse_float=_digits, parse_int=_digits, parse_constant=_refuse)
 
 
 def plain_loads(data: bytes) -> object:
     """Read JSON with ordinary numbers. Raises ValueError for anything else.
 
-    orjson refuses half an emoji, which a gateway may cut between two chunks; the standard library
-    reads it.
+    orjson refuses half an emoji, which a gateway may cut between two chunks, bytes that are no
+    UTF-8 and a byte-order mark; the standard library reads them. What comes out is not mended yet.
     """
     try:
         return orjson.loads(data)
@@ -46,7 +58,10 @@ def plain_loads(data: bytes) -> object:
 
 
 def exact_loads(data: bytes | str) -> object:
-    """Read JSON with every number as NumberText. Raises ValueError for anything else."""
+    """Read JSON with every number as NumberText. Raises ValueError for anything else.
+
+    A number that is longer than any amount, or beyond every double, is None.
+    """
     return _decoded(data, _EXACT)
 
 
@@ -79,15 +94,8 @@ def checked_amount(text: str, *, most: int = AMOUNT_MAX) -> Decimal | None:
     return number
 
 
-def count(value: object) -> int:
-    """A whole number as read by `exact_loads`; 0 for anything that is not one."""
-    if isinstance(value, NumberText) and value.isdigit() and len(value) <= _COUNT_DIGITS_MAX:
-        return int(value)
-    return 0
-
-
 def _decoded(data: bytes | str, decoder: json.JSONDecoder) -> object:
-    text = data if isinstance(data, str) else data.decode()
+    text = data if isinstance(data, str) else data.decode("utf-8-sig", "replace")
     try:
         return decoder.decode(text)
     except RecursionError:

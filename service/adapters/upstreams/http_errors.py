@@ -18,6 +18,7 @@ from service.adapters.upstreams.error_taxonomy import (
     may_have_run,
     retry_after_s,
 )
+from service.domain import outside
 from service.domain.errors import (
     CostNotYetKnown,
     OutcomeUnknown,
@@ -139,7 +140,7 @@ def words_of(
         return words
     message = error.get("message")
     if isinstance(message, str) and message and _ACCOUNT_WORDS not in message:
-        return f"{failed}: {message[:_SAID_MAX]}"
+        return f"{failed}: {outside.shown(message, most=_SAID_MAX)}"
     return f"the upstream answered {status}" if status else failed
 
 

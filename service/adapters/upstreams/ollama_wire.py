@@ -18,8 +18,10 @@ from service.adapters.upstreams.exact_json import (
     checked_amount,
     exact_dumps,
     exact_loads,
+    plain_loads,
 )
 from service.adapters.upstreams.http_errors import HttpAnswer, fault_of_run, words_of
+from service.domain import outside
 from service.domain.completions import CompletionRequest, Model, UpstreamCompletion
 from service.domain.errors import OutcomeUnknown, RequestInvalid, UpstreamFailed, UpstreamRefused
 from service.domain.money import pusd_from_decimal, usd_text
@@ -32,9 +34,10 @@ GENERATION_PREFIX = "ollama-"
 PROVIDER = "Ollama"
 _BUSY = 503
 _NOT_FOUND = 404
+_BAD_REQUEST = 400
+_NO_EFFORT = "none"
+_EFFORTS = {"max": "high", "xhigh": "high", "minimal": "low"}
 _TOKENS_PER_PRICE = 1_000_000
-_COUNT_DIGITS_MAX = 15
-_NAME_CHARS_MAX = 200
 # What Ollama's chat endpoint reads; all else of a request is not for it.
 _FORWARDED = (
     "frequency_penalty",
@@ -46,7 +49,6 @@ _FORWARDED = (
     "seed",
     "stop",
     "temperature",
-    "tool_choice",
     "tools",
     "top_logprobs",
     "top_p",
@@ -90,6 +92,7 @@ def local_model(name: str, *, context_length: int, price: ModelPrice) -> Model:
         max_completion_tokens=context_length,
         document=orjson.dumps(document),
         upstream=OLLAMA,
+        parameters=frozenset(_SUPPORTED),
     )
 
 
@@ -107,9 +110,10 @@ def request_body(request: CompletionRequest, model: Model) -> bytes:
         raise RequestInvalid("the request body must be a JSON object")
     _refuse_over_wish(asked.get("provider"), model)
     document = {name: asked[name] for name in _FORWARDED if name in asked}
-    reasoning = asked.get("reasoning")
-    if isinstance(reasoning, dict) and isinstance(reasoning.get("effort"), str):
-        document["reasoning"] = {"effort": reasoning["effort"]}
+    _choose_tools(asked.get("tool_choice"), document, model)
+    document |= _thinking(asked.get("reasoning"))
+    if isinstance(document.get("messages"), list):
+        document["messages"] = [_in_its_roles(message) for message in document["messages"]]
     document["model"] = model.model_id.removeprefix(MODEL_PREFIX)
     document["max_tokens"] = request.max_tokens
     document["stream"] = True
@@ -182,13 +186,41 @@ def fault_of_answer(answer: HttpAnswer) -> UpstreamRefused | UpstreamFailed:
 
 def names_missing(listed: bytes, wanted: tuple[Model, ...]) -> tuple[str, ...]:
     """Which of our models `GET /v1/models` does not list. Raises ValueError for no list."""
-    document = orjson.loads(listed)
+    document = plain_loads(listed)
     rows = document.get("data") if isinstance(document, dict) else None
     if not isinstance(rows, list):
         raise ValueError("no list of models")  # noqa: TRY004
-    there = {row.get("id") for row in rows if isinstance(row, dict)}
+    there = {outside.identifier(row.get("id")) for row in rows if isinstance(row, dict)}
     names = (model.model_id.removeprefix(MODEL_PREFIX) for model in wanted)
     return tuple(name for name in names if not {name, name + _DEFAULT_TAG} & there)
+
+
+def _choose_tools(choice: object, document: dict[str, object], model: Model) -> None:
+    """Ollama's models choose for themselves. Raises UpstreamRefused where that is not wanted."""
+    if choice == "none":
+        document.pop("tools", None)
+    elif choice not in (None, "auto"):
+        words = f"{model.model_id} does not take tool_choice"
+        raise UpstreamRefused(words, status=_BAD_REQUEST, kind=UpstreamFaultKind.NOT_FOUND)
+
+
+def _thinking(reasoning: object) -> dict[str, object]:
+    """How much it thinks: not at all has a word of its own, others have fewer degrees here."""
+    if not isinstance(reasoning, dict):
+        return {}
+    effort = reasoning.get("effort")
+    if effort == _NO_EFFORT or (effort is None and reasoning.get("enabled") is False):
+        return {"reasoning_effort": _NO_EFFORT}
+    if not isinstance(effort, str):
+        return {}
+    return {"reasoning": {"effort": _EFFORTS.get(effort, effort)}}
+
+
+def _in_its_roles(message: object) -> object:
+    """Ollama's templates pass over a role that they do not know, and with it what it says."""
+    if isinstance(message, dict) and message.get("role") == "developer":
+        return {**message, "role": "system"}
+    return message
 
 
 def _refuse_over_wish(provider: object, model: Model) -> None:
@@ -206,13 +238,9 @@ def _refuse_over_wish(provider: object, model: Model) -> None:
 def _served(said: object, model: Model) -> str:
     if not isinstance(said, str) or not said:
         return model.model_id
-    return MODEL_PREFIX + said[:_NAME_CHARS_MAX].replace("\0", "")
+    return MODEL_PREFIX + outside.text(said, most=outside.NAME_MAX)
 
 
 def _tokens(value: object, *, at_most: int) -> int | None:
-    """A count as read by `exact_loads`."""
-    if not isinstance(value, NumberText) or len(value) > _COUNT_DIGITS_MAX:
-        return None
-    if not (value.isascii() and value.isdigit()) or int(value) > at_most:
-        return None
-    return int(value)
+    """A count as read by `exact_loads`; digits in quotes are none."""
+    return outside.count(value, most=at_most) if isinstance(value, NumberText) else None

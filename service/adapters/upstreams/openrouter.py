@@ -31,6 +31,7 @@ from service.adapters.upstreams.openrouter_wire import (
     key_usage_pusd,
     request_body,
 )
+from service.domain import outside
 from service.domain.completions import (
     CompletionRequest,
     GenerationCost,
@@ -73,6 +74,7 @@ class OpenRouter:
         """`client` is the process's own (`http_session`) and is not closed here."""
         self._client = client
         self._settings = settings
+        self._parameters: dict[str, frozenset[str] | None] = {}
         base_url = settings.base_url.rstrip("/")
         self._generation_url = f"{base_url}/generation?id="
         self._models_url = httpx.URL(f"{base_url}/models")
@@ -103,12 +105,15 @@ class OpenRouter:
         """See the port. `on_started` is outside every time limit and every translation here."""
         deadline = self._posts.deadline(within_ms)
         body = request_body(
-            request, price_cap=price_cap, deny_training=self._settings.deny_training
+            request,
+            price_cap=price_cap,
+            deny_training=self._settings.deny_training,
+            parameters=self._parameters.get(request.model),
         )
         posts = self._posts
         response = await posts.send(body, deadline)
         try:
-            generation_id = header_of(response, _GENERATION_ID)
+            generation_id = outside.identifier(header_of(response, _GENERATION_ID)) or ""
             fault = None
             if response.status_code != OK:
                 fault = fault_of_run(await posts.refusal(response, deadline))
@@ -129,8 +134,10 @@ class OpenRouter:
         return generation_cost_from(answer.body, generation_id)
 
     async def models(self) -> tuple[Model, ...]:
-        """See the port."""
-        return models_from(await self._query(self._models_url))
+        """See the port. Which parameters each takes is remembered until the next list."""
+        models = models_from(await self._query(self._models_url))
+        self._parameters = {model.model_id: model.parameters for model in models}
+        return models
 
     async def endpoints(self, model_id: str) -> tuple[Endpoint, ...]:
         """See the port."""

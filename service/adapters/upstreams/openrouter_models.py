@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 
 import orjson
 
-from service.adapters.upstreams.exact_json import checked_amount
+from service.adapters.upstreams.exact_json import checked_amount, plain_loads
+from service.domain import outside
 from service.domain.completions import Model
 from service.domain.endpoints import Endpoint
 from service.domain.errors import UpstreamUnreachable
@@ -36,6 +37,7 @@ _ALWAYS_PRICED = ("prompt", "completion")
 # Web search fees, priority prices, and an API of its own.
 _VARIANTS_LEFT_OUT = (":online", ":nitro", ":batch")
 _ROUTERS = "openrouter/"
+_PARAMETERS = "supported_parameters"
 
 
 def models_from(body: bytes) -> tuple[Model, ...]:
@@ -51,12 +53,13 @@ def models_from(body: bytes) -> tuple[Model, ...]:
 
 
 def _model(row: dict[str, object]) -> Model | None:
-    model_id = row.get("id")
-    if not isinstance(model_id, str) or not _offered(model_id):
+    model_id = outside.identifier(row.get("id"))
+    if model_id is None or not _offered(model_id):
         return None
     price = _price(row.get("pricing"))
     context_length = _context_length(row)
-    document = _written(row)
+    parameters = _texts(row[_PARAMETERS]) if _PARAMETERS in row else None
+    document = _written(row if parameters is None else {**row, _PARAMETERS: parameters})
     if price is None or context_length is None or document is None:
         return None
     return Model(
@@ -67,6 +70,7 @@ def _model(row: dict[str, object]) -> Model | None:
         or context_length,
         document=document,
         image_price=_image_price(row),
+        parameters=frozenset(parameters) if parameters else None,
     )
 
 
@@ -84,12 +88,13 @@ def endpoints_from(body: bytes) -> tuple[Endpoint, ...]:
 
 
 def _endpoint(row: dict[str, object]) -> Endpoint | None:
-    tag, provider, pricing = row.get("tag"), row.get("provider_name"), row.get("pricing")
+    tag, pricing = outside.maybe_text(row.get("tag")), row.get("pricing")
+    provider = outside.maybe_text(row.get("provider_name"))
     price, document = _price(pricing), _written(row)
-    if price is None or document is None or not isinstance(provider, str):
+    if price is None or document is None or not provider:
         return None
     return Endpoint(
-        tag=tag if isinstance(tag, str) else provider,
+        tag=tag or provider,
         provider=provider,
         price=price,
         document=document,
@@ -100,18 +105,20 @@ def _endpoint(row: dict[str, object]) -> Endpoint | None:
 def _data(body: bytes) -> object:
     """What every answer of OpenRouter's has its content in; None where there is none."""
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        document = plain_loads(body)
+    except ValueError:
         return None
     return document.get("data") if isinstance(document, dict) else None
 
 
-def _written(row: dict[str, object]) -> bytes | None:
-    """The row as it is kept; None for one that is nested deeper than anything is."""
-    try:
-        return orjson.dumps(row)
-    except orjson.JSONEncodeError:
-        return None
+def _written(row: Mapping[str, object]) -> bytes | None:
+    """The row as it is kept, mended; None for one that is nested deeper than anything is."""
+    return None if _deeper(row, outside.DEPTH_MAX) else orjson.dumps(outside.value(row))
+
+
+def _deeper(said: object, depth: int) -> bool:
+    members = said.values() if isinstance(said, dict) else said if isinstance(said, list) else ()
+    return depth < 0 or any(_deeper(member, depth - 1) for member in members)
 
 
 def _offered(model_id: str) -> bool:
@@ -178,6 +185,11 @@ def _unit_pusd(text: object) -> int | None:
     return None if price is None or price > _UNIT_USD_MAX else pusd_from_decimal(price)
 
 
+def _texts(said: object) -> list[str]:
+    """The texts of what should be a list of them."""
+    return [each for each in said if isinstance(each, str)] if isinstance(said, list) else []
+
+
 def _context_length(row: dict[str, object]) -> int | None:
     return _positive(row.get("context_length")) or _positive(
         _top_provider(row).get("context_length")
@@ -190,4 +202,4 @@ def _top_provider(row: dict[str, object]) -> dict[str, object]:
 
 
 def _positive(value: object) -> int | None:
-    return value if isinstance(value, int) and value > 0 else None
+    return outside.count(value) or None

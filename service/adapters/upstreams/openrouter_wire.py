@@ -11,6 +11,7 @@ from hashlib import sha256
 import orjson
 
 from service.adapters.upstreams.exact_json import amount, checked_amount, exact_loads
+from service.domain import outside
 from service.domain.completions import CompletionRequest, GenerationCost
 from service.domain.errors import CostNotYetKnown, RequestInvalid, UpstreamUnreachable
 from service.domain.money import TOTAL_MAX, pusd_from_decimal, usd_text
@@ -19,12 +20,12 @@ from service.domain.upstream_accounts import UpstreamAccount
 
 _TOKENS_PER_PRICE = 1_000_000
 _RESET_CHARS_MAX = 20
-_NAME_CHARS_MAX = 200
 
 # Fields that would change who answers or what it costs after the price was quoted, and fields
 # whose place is taken by ours.
 _NOT_FORWARDED = (
     "max_completion_tokens",
+    "max_tokens",
     "models",
     "plugins",
     "preset",
@@ -34,14 +35,48 @@ _NOT_FORWARDED = (
     "usage",
     "user",
 )
+_MAX_TOKENS = "max_tokens"
+# Parameters of models, as lists name them, without which an answer is still an answer.
+_WISHES = frozenset(
+    {
+        "frequency_penalty",
+        "include_reasoning",
+        "logit_bias",
+        "logprobs",
+        "min_p",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "reasoning",
+        "reasoning_effort",
+        "repetition_penalty",
+        "seed",
+        "stop",
+        "structured_outputs",
+        "temperature",
+        "tool_choice",
+        "top_a",
+        "top_k",
+        "top_logprobs",
+        "top_p",
+        "verbosity",
+    }
+)
 # Compression is on by default for small contexts and would cut a prompt that was paid for.
 _PLUGINS = [{"id": "context-compression", "enabled": False}]
 
 
 def request_body(
-    request: CompletionRequest, *, price_cap: ModelPrice, deny_training: bool
+    request: CompletionRequest,
+    *,
+    price_cap: ModelPrice,
+    deny_training: bool,
+    parameters: frozenset[str] | None = None,
 ) -> bytes:
     """The caller's JSON object with our own fields over it: always streamed, always capped.
+
+    `parameters` are those that the model lists, None when it lists none: what it does not take is
+    left out, and its limit has the name that it knows. All that is left is then required of the
+    provider, so that none is asked who would pass over the limit.
 
     Takes the request's body: one copy of it is enough while the upstream thinks.
 
@@ -52,7 +87,8 @@ def request_body(
         document.pop(name, None)
     document["model"] = request.model
     document["stream"] = True
-    document["max_tokens"] = request.max_tokens
+    _leave_out(document, parameters)
+    document[_limit_name(parameters)] = request.max_tokens
     document["provider"] = _provider(
         document.get("provider"), price_cap, deny_training=deny_training
     )
@@ -61,6 +97,22 @@ def request_body(
         document["user"] = request.caller_tag
     # A copy of its own length: orjson's buffer has up to twice as much, for as long as a run takes.
     return bytes(memoryview(orjson.dumps(document)))
+
+
+def _leave_out(document: dict[str, object], parameters: frozenset[str] | None) -> None:
+    """Wishes that the model does not take; what it must take was refused before it came here."""
+    if parameters is None:
+        return
+    if document.get("tool_choice") == "none" and "tool_choice" not in parameters:
+        document.pop("tools", None)
+    for name in _WISHES - parameters:
+        document.pop(name, None)
+
+
+def _limit_name(parameters: frozenset[str] | None) -> str:
+    listed = parameters or frozenset()
+    newer = "max_completion_tokens"
+    return newer if newer in listed and _MAX_TOKENS not in listed else _MAX_TOKENS
 
 
 def generation_cost_from(body: bytes, generation_id: str) -> GenerationCost:
@@ -79,8 +131,8 @@ def generation_cost_from(body: bytes, generation_id: str) -> GenerationCost:
         generation_id=generation_id,
         total_cost=total,
         cost_pusd=pusd_from_decimal(Decimal(total)),
-        provider=_name(data.get("provider_name")),
-        model=_name(data.get("model")),
+        provider=outside.maybe_text(data.get("provider_name")),
+        model=outside.maybe_text(data.get("model")),
         record_sha256=sha256(body).hexdigest(),
     )
 
@@ -113,7 +165,7 @@ def account_from(key: bytes, credit: bytes | None) -> UpstreamAccount:
         usage_daily_pusd=_pusd_or_none(data.get("usage_daily")),
         limit_pusd=_pusd_or_none(data.get("limit")),
         limit_remaining_pusd=_pusd_or_none(data.get("limit_remaining")),
-        limit_reset=reset[:_RESET_CHARS_MAX] if isinstance(reset, str) else None,
+        limit_reset=outside.maybe_text(reset, most=_RESET_CHARS_MAX) or None,
         credit_left_pusd=None
         if bought is None or used is None
         else pusd_from_decimal(bought, most=TOTAL_MAX) - pusd_from_decimal(used, most=TOTAL_MAX),
@@ -179,10 +231,6 @@ def _data(body: bytes) -> dict[str, object] | None:
     return data if isinstance(data, dict) else None
 
 
-def _name(value: object) -> str:
-    return value[:_NAME_CHARS_MAX].replace("\0", "") if isinstance(value, str) else ""
-
-
 def _true_cost(charged: object, inference: object, said_by: dict[str, object]) -> str | None:
     cost = amount(charged)
     if cost is None:
@@ -190,4 +238,7 @@ def _true_cost(charged: object, inference: object, said_by: dict[str, object]) -
     if said_by.get("is_byok") is not True:
         return str(charged)
     own_key = amount(inference)
-    return None if own_key is None else format(cost + own_key, "f")
+    if own_key is None:
+        return None
+    both = format(cost + own_key, "f")
+    return None if checked_amount(both) is None else both

@@ -13,9 +13,9 @@ from service.adapters.upstreams.exact_json import (
     NumberText,
     amount,
     checked_amount,
-    count,
     exact_dumps,
     exact_loads,
+    plain_loads,
 )
 from service.domain.money import pusd_from_decimal, pusd_from_text
 
@@ -86,19 +86,21 @@ def test_what_is_no_json_is_a_value_error(data: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (NumberText("18"), 18),
-        (NumberText("1.5"), 0),
-        (NumberText("-3"), 0),
-        (NumberText("9" * 40), 0),
-        (None, 0),
-        ("18", 0),
-    ],
+    ("text", "read"), [("9" * 5_000, None), ("1e400", None), ("1" * 64, "1" * 64)]
 )
-def test_counts_are_whole_numbers(value: object, expected: int) -> None:
-    """A token count is a plain whole number; anything else counts nothing."""
-    assert count(value) == expected
+def test_numbers_that_no_reader_takes_are_none(text: str, read: str | None) -> None:
+    """What is longer than any amount, or no double, must not stand in an answer that is kept."""
+    assert exact_loads(f"[{text}]") == [read]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'\xef\xbb\xbf{"a":"b"}', b'{"a":"b\xff"}', b'{"a":"\\ud83d"}', b"[" + b"9" * 5_000 + b"]"],
+)
+def test_any_bytes_that_are_json_but_for_their_letters_are_read(data: bytes) -> None:
+    """A byte-order mark, bytes that are no UTF-8, half an emoji and long numbers spoil nothing."""
+    assert plain_loads(data)
+    assert exact_loads(data)
 
 
 def test_only_json_is_written() -> None:

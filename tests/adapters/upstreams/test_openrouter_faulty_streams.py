@@ -25,10 +25,20 @@ from tests.adapters.upstreams.stream_frames import (
 
 
 @pytest.mark.parametrize(
-    "stream", [b"", COMMENT, ANSWER, ANSWER + FINISH, ANSWER + USAGE_REPEATS[:-30]]
+    "stream",
+    [
+        b"",
+        COMMENT,
+        ANSWER,
+        ANSWER + USAGE_REPEATS[:-30],
+        ANSWER + FINISH[:-40],
+        ANSWER + USAGE_EMPTY,
+        frame(TEXT[:7], USAGE),
+        frame(TEXT[:7], USAGE, {"finish_reason": ""}),
+    ],
 )
 def test_cut_stream_is_unknown(stream: bytes) -> None:
-    """Cut before the usage frame and [DONE]: it ran, and nobody knows for how much."""
+    """Without a finish reason or [DONE] an answer is half an answer, whatever it says it cost."""
     with pytest.raises(OutcomeUnknown):
         read(stream)
 
