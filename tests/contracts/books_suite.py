@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from tests.contracts.books_guards import BooksGuards
 from tests.contracts.books_lookups import BooksLookups
+from tests.contracts.books_quarantine import BooksQuarantine
 from tests.contracts.books_writes import BooksWrites
 from tests.contracts.ledger_reports_suite import LedgerReportsSuite
 
 
-class BooksSuite(BooksWrites, BooksGuards, BooksLookups, LedgerReportsSuite):
+class BooksSuite(BooksWrites, BooksGuards, BooksLookups, BooksQuarantine, LedgerReportsSuite):
     """Everything that books promise."""

@@ -16,6 +16,7 @@ from service.domain.callers import CallerStanding
 from service.domain.ledger import Transfer, Transition
 from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup, TopupState
+from service.domain.transitions import RELEASES_OPENED, RELEASES_STOPPED
 from service.ports.ledger_reports import Balance, JournalEntry, JournalTransfer
 
 TOPUP_FIXED = ("topup_id", "caller_id", "address_key", "amount_msat", "opened_at_ms")
@@ -28,6 +29,7 @@ TOPUP_MOVING = (
     "expires_at_s",
     "paid_msat",
     "settle_index",
+    "quarantine",
 )
 TOPUP_COLUMNS = (*TOPUP_FIXED, *TOPUP_MOVING)
 TRANSFER_COLUMNS = ("kind", "debit", "credit", "commodity", "amount", "hold_id", "held")
@@ -36,7 +38,7 @@ NODE_COLUMNS = ("number", "pubkey", "network", "alias")
 ENTRY_COLUMNS = ("sequence", *JOURNAL_COLUMNS)
 
 # The kinds that flows number, by how many of one name there are: `{name}/{number}` is their key.
-NUMBERED_KINDS = frozenset({"usage_compared", "caller_changed"})
+NUMBERED_KINDS = frozenset({"usage_compared", "caller_changed", RELEASES_STOPPED, RELEASES_OPENED})
 
 topup_fixed_values = attrgetter(*TOPUP_FIXED)
 node_values = attrgetter(*NODE_COLUMNS)
