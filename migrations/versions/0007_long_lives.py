@@ -14,7 +14,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 
 COUNTERS = ("debits_posted", "credits_posted", "debits_pending", "credits_pending")
 CARRY = 10**18

@@ -257,6 +257,44 @@ def _claim_lapsed(before: Escrow, event: on.ClaimLapsed, _after: Escrow) -> Tran
     )
 
 
+def _written_off(before: Escrow, event: on.WrittenOff, after: Escrow) -> Transfers:
+    """Unknown spend stays on the budget as the ceiling: a later comparison finds what it was."""
+    return _WRITTEN_OFF.get(before.state, _given_up)(before, event, after)
+
+
+def _invoice_written_off(before: Escrow, event: on.WrittenOff, after: Escrow) -> Transfers:
+    if event.paid_msat:
+        return _paid_and_written_off(before, event)
+    return _canceled(before, event, after)
+
+
+def _late_and_written_off(before: Escrow, event: on.WrittenOff, _after: Escrow) -> Transfers:
+    available = chart.available(before.caller_id)
+    return posted(chart.node_balance(event.node_alias), available, event.paid_msat)
+
+
+def _paid_and_written_off(before: Escrow, event: on.WrittenOff) -> Transfers:
+    """As a lapse, but that nothing lapsed: all that was paid and used is the caller's credit."""
+    available = chart.available(before.caller_id)
+    return (
+        *posted(chart.node_balance(event.node_alias), available, event.paid_msat),
+        *posted(chart.UNEARNED, chart.receivable(before.caller_id), before.due_msat),
+        *posted(chart.UNEARNED, available, before.credit_used_msat),
+        *posted(chart.COST_UNPAID, chart.COST_UPSTREAM, before.cost_pusd),
+        *old_address_hold(before).void(),
+        *_days_full(before),
+    )
+
+
+_WRITTEN_OFF: Mapping[EscrowState, Callable[..., Transfers]] = {
+    EscrowState.OPENED: _abandoned,
+    EscrowState.REQUESTED: _refused,
+    EscrowState.GENERATED: _refused,
+    EscrowState.COSTED: _refused,
+    EscrowState.INVOICED: _invoice_written_off,
+    EscrowState.EXPIRED: _late_and_written_off,
+    EscrowState.SETTLED: _refunded,
+}
 _BOOKINGS: Mapping[type[on.EscrowEvent], Callable[..., Transfers]] = {
     on.UpstreamRequested: _none,
     on.Abandoned: _abandoned,
@@ -281,4 +319,7 @@ _BOOKINGS: Mapping[type[on.EscrowEvent], Callable[..., Transfers]] = {
     on.CompletionLost: _refunded,
     on.ClaimLapsed: _claim_lapsed,
     on.BodiesShredded: _none,
+    on.Quarantined: _none,
+    on.QuarantineLifted: _none,
+    on.WrittenOff: _written_off,
 }

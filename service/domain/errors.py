@@ -25,10 +25,14 @@ CobotMeterError
 │   ├── RateStale              no exchange rate fresh enough
 │   ├── RateJumped             the rate has just jumped: what credit does not cover has to wait
 │   ├── BooksBusy              the ledger cannot take writes now
+│   ├── Quarantined            this one sale cannot be booked, and waits for the operator
+│   ├── ReleasesStopped        the books contradict themselves: nothing is sold or released
 │   └── Draining               this process is stopping
 ├── SettingInvalid         the operator must change a setting (stops the start)
-└── Broken                 we are wrong; nothing is released until somebody looks
-    └── LedgerUnbalanced, IllegalTransition, StaleEscrow, SealBroken, BooksDamaged
+└── Broken                 we are wrong
+    ├── LedgerUnbalanced       one transition cannot be booked: its subject goes into quarantine
+    │   └── LedgerContradicted     the books contradict themselves: all releases stop
+    └── IllegalTransition, StaleEscrow, SealBroken, BooksDamaged
 """
 
 from __future__ import annotations
@@ -258,6 +262,19 @@ class BooksBusy(DependencyFault):
     code = "books_busy"
 
 
+class Quarantined(DependencyFault):
+    """What happened to this sale cannot be booked: the operator has to look at it."""
+
+    code = "quarantined"
+    retryable = False
+
+
+class ReleasesStopped(DependencyFault):
+    """Nothing is sold or released before the operator has looked at the books."""
+
+    code = "releases_stopped"
+
+
 class Draining(DependencyFault):
     """This process is stopping and opens nothing new."""
 
@@ -280,6 +297,12 @@ class LedgerUnbalanced(Broken):
     """Transfers that cannot be booked: the books would not add up."""
 
     code = "ledger_unbalanced"
+
+
+class LedgerContradicted(LedgerUnbalanced):
+    """What the books say in one place is not what they say in another."""
+
+    code = "ledger_contradicted"
 
 
 class IllegalTransition(Broken):

@@ -22,6 +22,13 @@ from service.domain.retention import Retention
 
 S = EscrowState
 AFTER_REQUEST = tuple(state for state in S if state not in {S.OPENED, S.REQUESTED})
+# Where the operator ends what cannot be booked.
+WRITTEN_OFF: Mapping[EscrowState, EscrowState] = {
+    **dict.fromkeys((S.OPENED, S.REQUESTED, S.GENERATED, S.COSTED), S.FAILED),
+    S.INVOICED: S.EXPIRED,
+    S.SETTLED: S.REFUNDED,
+    **{state: state for state in (S.RELEASED, S.FAILED, S.EXPIRED, S.REFUNDED)},
+}
 
 TRANSITIONS: Mapping[tuple[EscrowState, type[on.EscrowEvent]], EscrowState] = {
     (S.OPENED, on.UpstreamRequested): S.REQUESTED,
@@ -48,9 +55,20 @@ TRANSITIONS: Mapping[tuple[EscrowState, type[on.EscrowEvent]], EscrowState] = {
     (S.RELEASED, on.BodiesShredded): S.RELEASED,
     (S.FAILED, on.CostAttributed): S.FAILED,
     (S.FAILED, on.CostGivenUp): S.FAILED,
+    **{(state, on.Quarantined): state for state in S},
+    **{(state, on.QuarantineLifted): state for state in S},
+    **{(state, on.WrittenOff): ended for state, ended in WRITTEN_OFF.items()},
     **{(state, on.CostConfirmed): state for state in AFTER_REQUEST if state is not S.GENERATED},
     **{(state, on.CostLookupMissed): state for state in AFTER_REQUEST if state is not S.GENERATED},
 }
+
+WRITTEN_OFF_FAILURE = Failure(
+    code="written_off",
+    message=(
+        "This sale could not be booked, and the operator has closed it. You are not charged; "
+        "ask again."
+    ),
+)
 
 
 def is_repeated(escrow: Escrow, event: on.EscrowEvent) -> bool:
@@ -262,6 +280,42 @@ def _shredded(
     return {"keep_until_ms": None}
 
 
+def _quarantined(
+    escrow: Escrow, event: on.Quarantined, _at_ms: int, _retention: Retention
+) -> Changes:
+    _demand("it is in quarantine already", sound=escrow.quarantine is None)
+    return {"quarantine": f"{event.event}: {event.reason}"}
+
+
+def _lifted(
+    escrow: Escrow, _event: on.QuarantineLifted, _at_ms: int, _retention: Retention
+) -> Changes:
+    _demand("only what is in quarantine goes on", sound=escrow.quarantine is not None)
+    return {"quarantine": None}
+
+
+def _written_off(
+    escrow: Escrow, event: on.WrittenOff, _at_ms: int, _retention: Retention
+) -> Changes:
+    _demand("only what is in quarantine is written off", sound=escrow.quarantine is not None)
+    _demand(
+        "only a payment that was never booked is credited",
+        sound=event.paid_msat == 0
+        or (escrow.paid_msat == 0 and escrow.state in {S.INVOICED, S.EXPIRED}),
+    )
+    changes: Changes = {
+        "quarantine": None,
+        "budget_held_pusd": 0,
+        "lookup_at_ms": None,
+        "keep_until_ms": None,
+    }
+    if WRITTEN_OFF[escrow.state] is S.FAILED and escrow.failure is None:
+        changes["failure"] = WRITTEN_OFF_FAILURE
+    if event.paid_msat:
+        changes |= {"paid_msat": event.paid_msat, "settle_index": event.settle_index}
+    return changes
+
+
 _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
     on.UpstreamRequested: _requested,
     on.Abandoned: _abandoned,
@@ -286,4 +340,7 @@ _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
     on.CompletionLost: _shredded,
     on.ClaimLapsed: _shredded,
     on.BodiesShredded: _shredded,
+    on.Quarantined: _quarantined,
+    on.QuarantineLifted: _lifted,
+    on.WrittenOff: _written_off,
 }

@@ -25,7 +25,9 @@ nothing. What each event books is in `service/domain/bookings.py`. A settlement 
 DIAGRAM = """\
 ## Diagram
 
-Events that leave the state as it is are in the table below only.
+Events that leave the state as it is are in the table below only. What cannot be booked goes into
+quarantine in whatever state it is: it keeps the state and has no timer until the operator lets it
+go on (`QuarantineLifted`) or ends it (`WrittenOff`).
 """
 TABLE = """\
 ## Events

@@ -182,6 +182,32 @@ class BodiesShredded:
     """Ours: the key was dropped; what it sealed is gone."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """Ours: `event` happened and cannot be booked; `reason` says why. The state stays."""
+
+    event: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineLifted:
+    """The operator's: it goes on where it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenOff:
+    """The operator's: it ends here. `paid_msat` is what the node says it got and we never booked.
+
+    The payment becomes the caller's credit, and what it cost us stays an expense.
+    """
+
+    reason: str
+    paid_msat: int = 0
+    settle_index: int = 0
+    node_alias: str = ""
+
+
 EscrowEvent = (
     UpstreamRequested
     | Abandoned
@@ -206,4 +232,7 @@ EscrowEvent = (
     | CompletionLost
     | ClaimLapsed
     | BodiesShredded
+    | Quarantined
+    | QuarantineLifted
+    | WrittenOff
 )

@@ -205,7 +205,8 @@ class Escrow:
     is looked up next, None when nothing is awaited. `keep_until_ms` is when the bodies' key is
     dropped, None when no key is kept. `requested_by` is the process that asked the upstream.
     `fallback` says why this is not the model that was asked for, and `continued_as` is the escrow
-    of the next attempt after this one failed.
+    of the next attempt after this one failed. `quarantine` says what could not be booked of it:
+    while it is there no timer runs, whatever the state, and the operator has to look.
     """
 
     escrow_id: str
@@ -238,6 +239,7 @@ class Escrow:
     requested_by: str | None = None
     fallback: Fallback | None = None
     continued_as: str | None = None
+    quarantine: str | None = None
 
     @property
     def asked_model(self) -> str:

@@ -17,7 +17,12 @@ EXPIRY_GRACE_MS = 1_000
 
 
 def due_at_ms(escrow: Escrow, retention: Retention) -> int | None:
-    """The earliest of this escrow's timers in Unix ms; None when nothing is left to do."""
+    """The earliest of this escrow's timers in Unix ms; None when nothing is left to do.
+
+    One in quarantine has none: it waits for the operator.
+    """
+    if escrow.quarantine is not None:
+        return None
     timers = [escrow.lookup_at_ms, _state_timer_ms(escrow, retention)]
     return min((timer for timer in timers if timer is not None), default=None)
 

@@ -42,6 +42,7 @@ class Topup:
     expires_at_s: int = 0
     paid_msat: int = 0
     settle_index: int = 0
+    quarantine: str | None = None
 
     def issued(self, *, payment_request: str, expires_at_s: int) -> Topup:
         """The node made the invoice."""
@@ -74,7 +75,22 @@ class Topup:
         """The node says CANCELED."""
         return self._to(TopupState.LAPSED, {TopupState.OPENED, TopupState.INVOICED})
 
-    def _to(self, state: TopupState, allowed: set[TopupState], **changes: str | int) -> Topup:
+    def quarantined(self, reason: str) -> Topup:
+        """What happened to it cannot be booked: it waits for the operator where it is."""
+        return self._to(self.state, {self.state}, quarantine=reason)
+
+    def lifted(self) -> Topup:
+        """The operator lets it go on."""
+        return self._to(self.state, {self.state}, quarantine=None)
+
+    def written_off(self) -> Topup:
+        """The operator ends it: unpaid as far as the books go; a payment is credit all the same."""
+        ended = self.state if self.state is TopupState.CREDITED else TopupState.LAPSED
+        return self._to(ended, {self.state}, quarantine=None)
+
+    def _to(
+        self, state: TopupState, allowed: set[TopupState], **changes: str | int | None
+    ) -> Topup:
         if self.state not in allowed:
             message = f"a top-up that is {self.state} cannot become {state}"
             raise IllegalTransition(message)

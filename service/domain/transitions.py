@@ -41,9 +41,17 @@ SHREDDING = (
     on.CompletionLost,
     on.ClaimLapsed,
     on.BodiesShredded,
+    on.WrittenOff,
 )
 BASELINE_KEY = "upstream/baseline"
 NODE_ADOPTED = "node_adopted"
+TOPUP_QUARANTINED = "topup_quarantined"
+TOPUP_LIFTED = "topup_lifted"
+TOPUP_WRITTEN_OFF = "topup_written_off"
+TOPUP_QUARANTINE = frozenset({TOPUP_QUARANTINED, TOPUP_LIFTED, TOPUP_WRITTEN_OFF})
+RELEASES = "releases"
+RELEASES_STOPPED = "releases_stopped"
+RELEASES_OPENED = "releases_opened"
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -117,7 +125,8 @@ def topup_transition(
     topup: Topup, kind: str, *, at_ms: int, settled: on.InvoiceSettled | None = None
 ) -> Transition:
     """A top-up's row after `kind` (`topup_opened`, ...), with B1 when it was paid."""
-    key = f"ln/{topup.payment_hash}" if settled else f"{topup.topup_id}/{kind}/{topup.attempt}"
+    number = topup.version if kind in TOPUP_QUARANTINE else topup.attempt
+    key = f"ln/{topup.payment_hash}" if settled else f"{topup.topup_id}/{kind}/{number}"
     transfers: tuple[Transfer, ...] = ()
     if settled:
         transfers = topup_credited(
@@ -135,7 +144,24 @@ def topup_transition(
         accounts=caller_accounts(topup.caller_id) if topup.version == 1 else (),
         transfers=transfers,
         cursor=_cursor(settled) if settled else None,
-        facts=facts_of(settled) if settled else {"payment_hash": topup.payment_hash},
+        facts=facts_of(settled) if settled else _topup_facts(topup, kind),
+    )
+
+
+def _topup_facts(topup: Topup, kind: str) -> Facts:
+    facts: Facts = {"payment_hash": topup.payment_hash}
+    return {**facts, "reason": topup.quarantine} if kind == TOPUP_QUARANTINED else facts
+
+
+def releases_transition(*, sequence: int, stopped: bool, reason: str, at_ms: int) -> Transition:
+    """Releases are stopped, or opened again: one word after the other, numbered from 0."""
+    return Transition(
+        key=f"{RELEASES}/{sequence}",
+        kind=RELEASES_STOPPED if stopped else RELEASES_OPENED,
+        subject_id=RELEASES,
+        caller_id=None,
+        at_ms=at_ms,
+        facts={"reason": reason},
     )
 
 
@@ -216,6 +242,8 @@ def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
             return f"{escrow.escrow_id}/{event_name(event)}/node-{number}"
         case on.InvoiceIssued() | on.InvoiceLost():
             return f"{escrow.escrow_id}/{event_name(event)}/{escrow.attempt}"
+        case on.Quarantined() | on.QuarantineLifted() | on.WrittenOff():
+            return f"{escrow.escrow_id}/{event_name(event)}/{escrow.version}"
         case on.CostLookupMissed():
             return f"{escrow.escrow_id}/{event_name(event)}/{escrow.lookups}"
         case _:

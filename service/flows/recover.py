@@ -45,6 +45,6 @@ class Recover:
     async def due(self, now_ms: int, *, limit: int = PAGE) -> int:
         """Start a run for every escrow whose timer has passed; how many were started."""
         overdue = await self._books.due(now_ms, limit=limit)
-        for escrow_id in overdue:
-            self._runs.start(escrow_id)
+        for timer in overdue:
+            self._runs.start(timer.escrow_id)
         return len(overdue)

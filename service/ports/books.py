@@ -54,6 +54,30 @@ class Quiet:
     baseline_pusd: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueTimer:
+    """One escrow whose timer has passed, and when that was."""
+
+    at_ms: int
+    escrow_id: str
+
+
+FIRST_TIMER = DueTimer(at_ms=0, escrow_id="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Releases:
+    """Whether completions may be sold and released: the last of `words` said so, and why."""
+
+    words: int = 0
+    reason: str = ""
+
+    @property
+    def stopped(self) -> bool:
+        """The first word stops, the second opens again, and so on."""
+        return self.words % 2 == 1
+
+
 class Books(Protocol):
     """The ledger and the rows that move with it."""
 
@@ -103,11 +127,16 @@ class Books(Protocol):
     async def open_escrows(self, caller_id: str, *, limit: int) -> tuple[Escrow, ...]:
         """The caller's invoiced escrows, oldest first."""
 
-    async def due(self, now_ms: int, *, limit: int) -> tuple[str, ...]:
-        """Escrow ids whose timer has passed, the longest overdue first."""
+    async def due(
+        self, now_ms: int, *, limit: int, after: DueTimer = FIRST_TIMER
+    ) -> tuple[DueTimer, ...]:
+        """Escrows whose timer has passed, the longest overdue first, beyond `after`."""
 
     async def unfinished(self, *, after: str, limit: int) -> tuple[str, ...]:
-        """Ids of escrows opened, requested, generated or costed, above `after` in id order."""
+        """Ids of escrows opened, requested, generated or costed, above `after` in id order.
+
+        Not of those in quarantine; nor are these in `due`, `open_invoices`, `unexplained`, `quiet`.
+        """
 
     async def open_invoices(self, *, after: str, limit: int) -> tuple[OpenInvoice, ...]:
         """Invoices of escrows and top-ups still open, above `after` in subject id order."""
@@ -126,6 +155,15 @@ class Books(Protocol):
 
     async def caller_changes(self, caller_id: str) -> int:
         """How many operator words on this caller are booked."""
+
+    async def quarantined(self, *, after: str, limit: int) -> tuple[Escrow | Topup, ...]:
+        """What waits for the operator, above `after` in id order."""
+
+    async def releases(self) -> Releases:
+        """Whether completions may be sold and released."""
+
+    async def latest_at_ms(self) -> int:
+        """The time of the newest journal entry, 0 without one."""
 
     async def ping(self) -> None:
         """Return when the books take reads and writes. Raises BooksBusy."""

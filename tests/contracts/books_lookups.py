@@ -14,7 +14,7 @@ from service.domain.transitions import (
     upstream_baseline,
     usage_compared,
 )
-from service.ports.books import Books, OpenInvoice
+from service.ports.books import Books, DueTimer, OpenInvoice
 from tests.contracts.books_samples import (
     CEILING_PUSD,
     COST_PUSD,
@@ -157,9 +157,13 @@ class BooksLookups:
         when = due_at_ms(invoiced.escrow, RETENTION) or 0
         assert when > START_MS
         earlier = due_at_ms(waiting.escrow, RETENTION) or 0
-        assert await books.due(when, limit=9) == ("esc_2", "esc_1")
-        assert await books.due(when, limit=1) == ("esc_2",)
-        assert await books.due(when - 1, limit=9) == ("esc_2",)
+        second = DueTimer(at_ms=earlier, escrow_id="esc_2")
+        first = DueTimer(at_ms=when, escrow_id="esc_1")
+        assert await books.due(when, limit=9) == (second, first)
+        assert await books.due(when, limit=1) == (second,)
+        assert await books.due(when, limit=9, after=second) == (first,)
+        assert await books.due(when, limit=9, after=first) == ()
+        assert await books.due(when - 1, limit=9) == (second,)
         assert await books.due(earlier - 1, limit=9) == ()
 
     async def test_unfinished_escrows_come_in_pages(self, books: Books) -> None:

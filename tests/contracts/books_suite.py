@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from tests.contracts.books_guards import BooksGuards
 from tests.contracts.books_lookups import BooksLookups
+from tests.contracts.books_quarantine import BooksQuarantine
 from tests.contracts.books_totals import BooksTotals
 from tests.contracts.books_writes import BooksWrites
 from tests.contracts.ledger_reports_suite import LedgerReportsSuite
 
 
-class BooksSuite(BooksWrites, BooksGuards, BooksLookups, BooksTotals, LedgerReportsSuite):
+class BooksSuite(
+    BooksWrites, BooksGuards, BooksLookups, BooksTotals, BooksQuarantine, LedgerReportsSuite
+):
     """Everything that books promise."""

@@ -8,7 +8,7 @@ import pytest
 
 from service.domain import accounts as chart
 from service.domain import escrow_events as on
-from service.domain.errors import LedgerUnbalanced, StaleEscrow
+from service.domain.errors import LedgerContradicted, StaleEscrow
 from service.domain.escrow_record import Escrow
 from service.domain.ledger import Hold, StoredBodies, Transfer, TransferKind, Transition
 from service.domain.topups import TopupState
@@ -253,11 +253,11 @@ class BooksWrites:
             "none": _voided("no such hold"),
         }[wrong]
         before = await books.quiet(), await books.standing("c_one")
-        with pytest.raises(LedgerUnbalanced):
+        with pytest.raises(LedgerContradicted):
             await books.apply(journal("wrong", *transfers))
         assert (await books.quiet(), await books.standing("c_one")) == before
         await books.apply(journal("right", *CREDIT.post(40)))
-        with pytest.raises(LedgerUnbalanced):
+        with pytest.raises(LedgerContradicted):
             await books.apply(journal("again", *CREDIT.void()))
         standing = await books.standing("c_one")
         assert (standing.available_msat, standing.spent_credit_msat) == (960, 40)
@@ -266,7 +266,7 @@ class BooksWrites:
         """A guard could not stand on a row that is not there."""
         account = chart.address_budget("192.0.2.1", DAY)
         hold = Hold(hold_id="h", debit=account, credit=chart.EXPOSURE_PUSD, amount=1)
-        with pytest.raises(LedgerUnbalanced):
+        with pytest.raises(LedgerContradicted):
             await books.apply(journal("unopened", *hold.pend()))
 
     async def test_the_books_answer_a_ping(self, books: Books) -> None:

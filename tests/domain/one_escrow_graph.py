@@ -120,8 +120,12 @@ class Move:
 class EscrowGraph:
     """All nodes that an escrow of one shape reaches, found on demand."""
 
-    def __init__(self, shape: Shape) -> None:
-        """`told` counts the events told, each of them also lost once and repeated once."""
+    def __init__(self, shape: Shape, *, quarantine: bool = False) -> None:
+        """`told` counts the events told, each of them also lost once and repeated once.
+
+        With `quarantine` it may be parked at any time, and the operator lets it go on or ends it.
+        """
+        self._offered = with_quarantine if quarantine else offered
         escrow = opened(shape)
         self.opening = opening_of(escrow)
         self.nodes: dict[Identity, Node] = {}
@@ -131,7 +135,7 @@ class EscrowGraph:
         while frontier:
             node = frontier.pop()
             known = len(self.nodes)
-            node.moves = [self._told(node, event, truth) for event, truth in offered(node)]
+            node.moves = [self._told(node, event, truth) for event, truth in self._offered(node)]
             frontier += list(self.nodes.values())[known:]
 
     def attributed(self, node: Node, share: int) -> Node:
@@ -139,7 +143,7 @@ class EscrowGraph:
         known = len(self.nodes)
         target = self._told(node, on.CostAttributed(cost_pusd=share), node.truth).target
         for new in list(self.nodes.values())[known:]:
-            new.moves = [self._told(new, event, truth) for event, truth in offered(new)]
+            new.moves = [self._told(new, event, truth) for event, truth in self._offered(new)]
         return target
 
     def _told(self, node: Node, event: on.EscrowEvent, truth: int) -> Move:
@@ -189,6 +193,28 @@ def offered(node: Node) -> Iterator[tuple[on.EscrowEvent, int]]:
         yield on.CostGivenUp(), node.truth
 
 
+def with_quarantine(node: Node) -> Iterator[tuple[on.EscrowEvent, int]]:
+    """The same with the operator's words: facts of others come in quarantine, timers do not."""
+    yield from offered(node)
+    row = node.row
+    if row.quarantine is None:
+        yield on.Quarantined(event="anything", reason="it cannot be booked"), node.truth
+        return
+    yield on.QuarantineLifted(), node.truth
+    yield on.WrittenOff(reason="looked at"), node.truth
+    if row.state in {S.INVOICED, S.EXPIRED} and not row.paid_msat:
+        for paid in _payments(row):
+            yield (
+                on.WrittenOff(
+                    reason="paid",
+                    paid_msat=paid.paid_msat,
+                    settle_index=paid.settle_index,
+                    node_alias=paid.node_alias,
+                ),
+                node.truth,
+            )
+
+
 def _of_the_upstream(row: Escrow) -> Iterator[tuple[on.EscrowEvent, int]]:
     named = row.generation_id is not None
     if not named:
@@ -219,7 +245,7 @@ def _dropped(row: Escrow) -> tuple[on.EscrowEvent, ...]:
     return (on.BodiesShredded(),) if row.keep_until_ms else ()
 
 
-def _payments(row: Escrow) -> tuple[on.EscrowEvent, on.EscrowEvent]:
+def _payments(row: Escrow) -> tuple[on.InvoiceSettled, on.InvoiceSettled]:
     assert row.invoice is not None
     return settled(row), settled(row, row.invoice.amount_msat + OVERPAID)
 

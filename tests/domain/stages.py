@@ -59,6 +59,14 @@ STAGES: Mapping[EscrowState, Callable[[], Walk]] = {
 }
 
 
+PARKED = on.Quarantined(event="cost_confirmed", reason="it is too large")
+
+
+def parked(state: EscrowState) -> Walk:
+    """An escrow in this state and in quarantine."""
+    return STAGES[state]().tell(PARKED)
+
+
 def covered() -> Walk:
     """A costed escrow whose price reserved credit covers."""
     walk = Walk(Shape(credit=9_000)).tell(on.UpstreamRequested(), received())
@@ -95,4 +103,7 @@ EVENTS: Mapping[type[on.EscrowEvent], Callable[[Escrow], on.EscrowEvent]] = {
     on.CompletionLost: lambda _: on.CompletionLost(),
     on.ClaimLapsed: lambda _: on.ClaimLapsed(kept_msat=1),
     on.BodiesShredded: lambda _: on.BodiesShredded(),
+    on.Quarantined: lambda _: PARKED,
+    on.QuarantineLifted: lambda _: on.QuarantineLifted(),
+    on.WrittenOff: lambda _: on.WrittenOff(reason="looked at"),
 }

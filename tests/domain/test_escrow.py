@@ -13,7 +13,7 @@ from service.domain.errors import IllegalTransition
 from service.domain.escrow import TRANSITIONS, advance, is_repeated
 from service.domain.escrow_record import LIVE, Escrow, EscrowState, IssuedInvoice
 from tests.domain.samples import NOW_MS, RETENTION, Shape, cost_of, settled
-from tests.domain.stages import EVENTS, STAGES, covered, paid_late
+from tests.domain.stages import EVENTS, STAGES, covered, paid_late, parked
 from tests.domain.walks import invoiced
 
 S = EscrowState
@@ -49,6 +49,16 @@ DRAWN: Mapping[EscrowState, Mapping[type[on.EscrowEvent], EscrowState]] = {
     S.FAILED: {on.CostAttributed: S.FAILED, on.CostGivenUp: S.FAILED},
     S.REFUNDED: {},
 }
+# Where the operator ends what cannot be booked.
+WRITTEN_OFF = {
+    S.OPENED: S.FAILED,
+    S.REQUESTED: S.FAILED,
+    S.GENERATED: S.FAILED,
+    S.COSTED: S.FAILED,
+    S.INVOICED: S.EXPIRED,
+    S.SETTLED: S.REFUNDED,
+    **{state: state for state in ENDED},
+}
 NOT_YET_COSTED = {S.OPENED, S.REQUESTED, S.GENERATED}
 
 
@@ -58,6 +68,10 @@ def expected(state: EscrowState, event: type[on.EscrowEvent]) -> EscrowState | N
         return None if state in NOT_YET_COSTED else state
     if event is on.CostLookupMissed:
         return None if state in {S.OPENED, S.REQUESTED} else state
+    if event in {on.Quarantined, on.QuarantineLifted}:
+        return state
+    if event is on.WrittenOff:
+        return WRITTEN_OFF[state]
     return DRAWN[state].get(event)
 
 
@@ -67,6 +81,8 @@ def escrow_for(state: EscrowState, event: type[on.EscrowEvent]) -> Escrow:
         return covered().escrow
     if (state, event) == (S.EXPIRED, on.LatePurchase):
         return paid_late().escrow
+    if event in {on.QuarantineLifted, on.WrittenOff}:
+        return parked(state).escrow
     return STAGES[state]().escrow
 
 

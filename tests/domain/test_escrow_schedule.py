@@ -17,7 +17,7 @@ from service.domain.retention import (
     lookup_due_ms,
 )
 from tests.domain.samples import NOW_MS, RETENTION, cost_of, settled
-from tests.domain.stages import STAGES
+from tests.domain.stages import STAGES, parked
 from tests.domain.walks import invoiced
 
 S = EscrowState
@@ -40,6 +40,15 @@ DUE = {
 def test_every_state_has_its_timer(state: EscrowState) -> None:
     """The times of the design, from the row alone."""
     assert due_at_ms(STAGES[state]().escrow, RETENTION) == DUE[state]
+
+
+@pytest.mark.parametrize("state", list(S))
+def test_nothing_in_quarantine_has_a_timer(state: EscrowState) -> None:
+    """It waits for the operator, and has its timer again when he lets it go on."""
+    walk = parked(state)
+    assert due_at_ms(walk.escrow, RETENTION) is None
+    walk.tell(on.QuarantineLifted())
+    assert due_at_ms(walk.escrow, RETENTION) == DUE[state]
 
 
 @pytest.mark.parametrize("state", [S.INVOICED, S.SETTLED, S.RELEASED, S.EXPIRED])

@@ -39,6 +39,9 @@ EVENTS: tuple[on.EscrowEvent, ...] = (
         payment_hash="ab" * 32, paid_msat=1, settle_index=2, node_alias="dev", node_pubkey="02"
     ),
     on.ClaimLapsed(kept_msat=0),
+    on.Quarantined(event="invoice_settled", reason="it is too large"),
+    on.QuarantineLifted(),
+    on.WrittenOff(reason="looked at", paid_msat=1, settle_index=2, node_alias="dev"),
 )
 
 

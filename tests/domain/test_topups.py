@@ -30,8 +30,11 @@ EVENTS: dict[str, Callable[[Topup], Topup]] = {
     "lost": lambda topup: topup.lost(payment_hash="h1"),
     "credited": lambda topup: topup.credited(paid_msat=1_000, settle_index=1),
     "lapsed": lambda topup: topup.lapsed(),
+    "quarantined": lambda topup: topup.quarantined("topup_credited: it is too large"),
+    "lifted": lambda topup: topup.lifted(),
+    "written off": lambda topup: topup.written_off(),
 }
-LEADS_TO = {
+LEADS_TO: dict[tuple[TopupState, str], TopupState] = {
     (S.OPENED, "issued"): S.INVOICED,
     (S.OPENED, "lost"): S.OPENED,
     (S.OPENED, "credited"): S.CREDITED,
@@ -39,6 +42,9 @@ LEADS_TO = {
     (S.LAPSED, "credited"): S.CREDITED,
     (S.OPENED, "lapsed"): S.LAPSED,
     (S.INVOICED, "lapsed"): S.LAPSED,
+    **{(state, event): state for state in S for event in ("quarantined", "lifted")},
+    **{(state, "written off"): S.LAPSED for state in S if state is not S.CREDITED},
+    (S.CREDITED, "written off"): S.CREDITED,
 }
 
 

@@ -21,8 +21,15 @@ from service.domain.ledger import StoredBodies, Transition
 from service.domain.node_adoption import AdoptedNode
 from service.domain.retention import Retention
 from service.domain.topups import Topup, TopupState
-from service.domain.transitions import BASELINE_KEY
-from service.ports.books import Applied, OpenInvoice, Quiet
+from service.domain.transitions import BASELINE_KEY, RELEASES
+from service.ports.books import (
+    FIRST_TIMER,
+    Applied,
+    DueTimer,
+    OpenInvoice,
+    Quiet,
+    Releases,
+)
 from tests.fakes.books_reports import FakeReports, standing_of
 from tests.fakes.books_rows import BooksRows
 
@@ -46,6 +53,10 @@ class Crash:
 
     moment: Moment
     commits: int = 0
+
+
+def _goes_on(subject: Escrow | Topup) -> bool:
+    return subject.quarantine is None
 
 
 class FakeBooks(FakeReports):
@@ -141,19 +152,22 @@ class FakeBooks(FakeReports):
             limit,
         )
 
-    async def due(self, now_ms: int, *, limit: int) -> tuple[str, ...]:
+    async def due(
+        self, now_ms: int, *, limit: int, after: DueTimer = FIRST_TIMER
+    ) -> tuple[DueTimer, ...]:
         timers = [
             (timer_ms, escrow.escrow_id)
             for escrow in self.rows.escrows.values()
             if (timer_ms := due_at_ms(escrow, self._retention)) is not None and timer_ms <= now_ms
         ]
-        return tuple(escrow_id for _, escrow_id in sorted(timers)[:limit])
+        beyond = [timer for timer in sorted(timers) if timer > (after.at_ms, after.escrow_id)]
+        return tuple(DueTimer(at_ms=at_ms, escrow_id=name) for at_ms, name in beyond[:limit])
 
     async def unfinished(self, *, after: str, limit: int) -> tuple[str, ...]:
         ids = (
             escrow.escrow_id
             for escrow in self.rows.escrows.values()
-            if escrow.state in UNFINISHED and escrow.escrow_id > after
+            if escrow.state in UNFINISHED and _goes_on(escrow) and escrow.escrow_id > after
         )
         return tuple(sorted(ids)[:limit])
 
@@ -162,12 +176,12 @@ class FakeBooks(FakeReports):
             **{
                 escrow.escrow_id: escrow.payment_hash
                 for escrow in self.rows.escrows.values()
-                if escrow.state is EscrowState.INVOICED
+                if escrow.state is EscrowState.INVOICED and _goes_on(escrow)
             },
             **{
                 topup.topup_id: topup.payment_hash
                 for topup in self.rows.topups.values()
-                if topup.state is TopupState.INVOICED
+                if topup.state is TopupState.INVOICED and _goes_on(topup)
             },
         }
         return tuple(
@@ -183,7 +197,7 @@ class FakeBooks(FakeReports):
         return self.rows.node
 
     async def quiet(self) -> Quiet:
-        escrows = self.rows.escrows.values()
+        escrows = list(filter(_goes_on, self.rows.escrows.values()))
         baseline = self.rows.journal.get(BASELINE_KEY)
         entries = self.rows.journal.values()
         return Quiet(
@@ -201,6 +215,7 @@ class FakeBooks(FakeReports):
                 escrow.state is EscrowState.FAILED
                 and escrow.budget_held_pusd > 0
                 and escrow.lookup_at_ms is None
+                and _goes_on(escrow)
             ),
             limit,
         )
@@ -211,6 +226,19 @@ class FakeBooks(FakeReports):
             for entry in self.rows.journal.values()
             if entry.kind == "caller_changed" and entry.caller_id == caller_id
         )
+
+    async def quarantined(self, *, after: str, limit: int) -> tuple[Escrow | Topup, ...]:
+        subjects: dict[str, Escrow | Topup] = {**self.rows.escrows, **self.rows.topups}
+        waiting = (name for name, one in subjects.items() if not _goes_on(one) and name > after)
+        return tuple(subjects[name] for name in sorted(waiting)[:limit])
+
+    async def releases(self) -> Releases:
+        words = [one for one in self.rows.journal.values() if one.subject_id == RELEASES]
+        reason = str(words[-1].facts["reason"]) if words else ""
+        return Releases(words=len(words), reason=reason)
+
+    async def latest_at_ms(self) -> int:
+        return max((one.at_ms for one in list(self.rows.journal.values())[-1:]), default=0)
 
     async def ping(self) -> None:
         self._be_busy()

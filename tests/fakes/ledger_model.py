@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from service.domain.accounts import Account
-from service.domain.errors import ExposureExceeded, LedgerUnbalanced
+from service.domain.errors import ExposureExceeded, LedgerContradicted
 from service.domain.ledger import Guard, Transfer, TransferKind
 
 
@@ -56,7 +56,7 @@ class Ledger:
     def after(self, accounts: Iterable[Account], transfers: Iterable[Transfer]) -> Ledger:
         """The ledger with `accounts` opened and all `transfers` booked, in their order.
 
-        Raises ExposureExceeded when a guard refuses, LedgerUnbalanced for what no ledger may
+        Raises ExposureExceeded when a guard refuses, LedgerContradicted for what no ledger may
         book: a hold that is taken or resolved twice, resolved at other accounts or for another
         amount than reserved, or an exact account that nobody opened.
         """
@@ -142,4 +142,4 @@ class _Draft:
 
 def _demand(sound: bool, message: str) -> None:  # noqa: FBT001 - reads as an assertion
     if not sound:
-        raise LedgerUnbalanced(message)
+        raise LedgerContradicted(message)

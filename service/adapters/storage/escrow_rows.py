@@ -108,7 +108,7 @@ _INVOICE = {
 _FAILURE = {"failure_code": "code", "failure_message": "message", "failure_status": "status"}
 
 _FALLBACK = {"asked_model": "asked_model", "fallback_reason": "reason", "continues": "continues"}
-_WHO = ("requested_by", "continued_as")
+_WHO = ("requested_by", "continued_as", "quarantine")
 
 FIXED_COLUMNS = (*_FIXED, *_FALLBACK, "least_pusd")
 _MOVING = (*_STATE, *_RUN, *_COST, *_INVOICE, *_FAILURE)
@@ -144,7 +144,7 @@ def moving_values(escrow: Escrow, retention: Retention) -> Row:
     for name, fields, absent in _PARTS:
         part = getattr(escrow, name)
         values += absent if part is None else fields(part)
-    values += (escrow.requested_by, escrow.continued_as)
+    values += (escrow.requested_by, escrow.continued_as, escrow.quarantine)
     values += (int(escrow.occupies_ask), due_at_ms(escrow, retention))
     return values
 
@@ -155,7 +155,7 @@ def escrow_from_row(row: Row) -> Escrow:
     stream, state, changed_at_ms, version, lookups, lookup_at_ms = row[27:33]
     priced_pusd, price_msat, credit_used_msat, budget_hold, budget_held_pusd = row[33:38]
     attempt, paid_msat, settle_index, settled_at_ms, keep_until_ms = row[38:43]
-    generation_id, payment_hash, requested_by, continued_as = row[60:64]
+    generation_id, payment_hash, requested_by, continued_as, quarantine = row[60:65]
     return Escrow(
         escrow_id=escrow_id,
         caller_id=caller_id,
@@ -185,8 +185,9 @@ def escrow_from_row(row: Row) -> Escrow:
         failure=_failure(row[57:60]),
         keep_until_ms=keep_until_ms,
         requested_by=requested_by,
-        fallback=_fallback_of(row[64:67]),
+        fallback=_fallback_of(row[65:68]),
         continued_as=continued_as,
+        quarantine=quarantine,
     )
 
 

@@ -1,11 +1,11 @@
-"""What a refused guard tells the caller: which bound, how much is open, and what to do.
+"""What a refusal of the database means: a guard's bound, one transition's own trouble, or worse.
 
 Must not know: how the guard was tested.
 """
 
 from __future__ import annotations
 
-from service.domain.errors import ExposureExceeded
+from service.domain.errors import ExposureExceeded, LedgerContradicted, LedgerUnbalanced
 from service.domain.money import sat_of, usd_text
 
 _SENTENCES = {
@@ -26,6 +26,9 @@ _SENTENCES = {
         "top up credit."
     ),
 }
+# A hold reserved or resolved a second time, and credit spent below zero: no value of one sale
+# does that, only books whose rows and transfers tell different stories.
+_CONTRADICTIONS = ("transfer.hold_id", "uq_transfer_re", "account_spendable")
 _OTHER = "The guard {guard} stands at {open} of {limit}, and {asked} more was asked for."
 
 
@@ -41,6 +44,14 @@ def refusal(guard: str, *, open_amount: int, limit: int, asked: int) -> Exposure
         available=shown(max(limit - open_amount, 0)),
     )
     return ExposureExceeded(message, guard=guard, open_amount=open_amount, limit=limit, asked=asked)
+
+
+def unbookable(key: str, says: str) -> LedgerUnbalanced:
+    """The error of a transition that a constraint refused, in the database's own words."""
+    message = f"{key} cannot be booked: {says}"
+    if any(name in says for name in _CONTRADICTIONS):
+        return LedgerContradicted(message)
+    return LedgerUnbalanced(message)
 
 
 def _sat(msat: int) -> str:

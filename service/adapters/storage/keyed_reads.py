@@ -26,8 +26,8 @@ from service.domain.escrow_record import Escrow
 from service.domain.ledger import StoredBodies
 from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup
-from service.domain.transitions import BASELINE_KEY
-from service.ports.books import OpenInvoice, Quiet
+from service.domain.transitions import BASELINE_KEY, RELEASES
+from service.ports.books import FIRST_TIMER, DueTimer, OpenInvoice, Quiet, Releases
 
 COMPARISONS = "upstream/usage_compared"
 
@@ -101,9 +101,13 @@ class KeyedReads(abc.ABC):
         rows = await self._rows(self._statements.open_escrows, caller_id, limit)
         return tuple(made_of(map(escrow_from_row, rows)))
 
-    async def due(self, now_ms: int, *, limit: int) -> tuple[str, ...]:
-        """Ids, longest overdue first."""
-        return tuple(row[0] for row in await self._rows(self._statements.due, now_ms, limit))
+    async def due(
+        self, now_ms: int, *, limit: int, after: DueTimer = FIRST_TIMER
+    ) -> tuple[DueTimer, ...]:
+        """Longest overdue first."""
+        statement = self._statements.due
+        rows = await self._rows(statement, now_ms, after.at_ms, after.escrow_id, limit)
+        return tuple(DueTimer(at_ms=at_ms, escrow_id=escrow_id) for at_ms, escrow_id in rows)
 
     async def unfinished(self, *, after: str, limit: int) -> tuple[str, ...]:
         """Ids, in order."""
@@ -156,6 +160,27 @@ class KeyedReads(abc.ABC):
     async def caller_changes(self, caller_id: str) -> int:
         """How often the operator spoke of this caller."""
         return await self._number(self._statements.tally, f"{caller_id}/caller_changed")
+
+    async def quarantined(self, *, after: str, limit: int) -> tuple[Escrow | Topup, ...]:
+        """Escrows and top-ups, in the order of their ids."""
+        escrows = await self._rows(self._statements.quarantined_escrows, after, limit)
+        topups = await self._rows(self._statements.quarantined_topups, after, limit)
+        found: dict[str, Escrow | Topup] = {row[0]: escrow_from_row(row) for row in escrows}
+        found |= {row[0]: topup_from_row(row) for row in topups}
+        return tuple(found[subject_id] for subject_id in sorted(found)[:limit])
+
+    async def releases(self) -> Releases:
+        """Every second word opens again what the one before it stopped."""
+        words = await self._number(self._statements.tally, RELEASES)
+        if not words:
+            return Releases()
+        row = await self._row(self._statements.facts, f"{RELEASES}/{words - 1}")
+        reason = orjson.loads(row[0])["reason"] if row else ""
+        return Releases(words=words, reason=reason)
+
+    async def latest_at_ms(self) -> int:
+        """0 in an empty journal."""
+        return await self._number(self._statements.latest_entry)
 
     async def _escrow(self, statement: Statement, *values: str) -> Escrow | None:
         rows = await self._rows(statement, *values)

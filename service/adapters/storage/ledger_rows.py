@@ -20,6 +20,7 @@ from service.domain.errors import BooksDamaged
 from service.domain.ledger import Transfer, Transition
 from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup, TopupState
+from service.domain.transitions import RELEASES_OPENED, RELEASES_STOPPED
 from service.ports.ledger_reports import Balance, JournalEntry, JournalTransfer
 
 _NUL_ESCAPED = b"\\u0000"
@@ -35,6 +36,7 @@ TOPUP_MOVING = (
     "expires_at_s",
     "paid_msat",
     "settle_index",
+    "quarantine",
 )
 TOPUP_COLUMNS = (*TOPUP_FIXED, *TOPUP_MOVING)
 TRANSFER_COLUMNS = ("kind", "debit", "credit", "commodity", "amount", "hold_id", "held")
@@ -45,7 +47,7 @@ ENTRY_COLUMNS = ("sequence", *JOURNAL_COLUMNS)
 # A counter in two parts, so that a database can add up a billion of each without an overflow.
 HALF = 10**9
 # The kinds that flows number, by how many of one name there are: `{name}/{number}` is their key.
-NUMBERED_KINDS = frozenset({"usage_compared", "caller_changed"})
+NUMBERED_KINDS = frozenset({"usage_compared", "caller_changed", RELEASES_STOPPED, RELEASES_OPENED})
 
 topup_fixed_values = attrgetter(*TOPUP_FIXED)
 node_values = attrgetter(*NODE_COLUMNS)

@@ -18,7 +18,7 @@ from service.adapters.storage.escrow_rows import (
     moving_values,
     named_values,
 )
-from service.adapters.storage.guard_refusals import refusal
+from service.adapters.storage.guard_refusals import refusal, unbookable
 from service.adapters.storage.ledger_rows import (
     JOURNAL_COLUMNS,
     NODE_COLUMNS,
@@ -34,7 +34,7 @@ from service.adapters.storage.ledger_rows import (
     transfer_values,
 )
 from service.domain.callers import LAPSED_WEIGHT, SETTLED_SHARE
-from service.domain.errors import CobotMeterError, LedgerUnbalanced, StaleEscrow
+from service.domain.errors import CobotMeterError, LedgerContradicted, LedgerUnbalanced, StaleEscrow
 from service.domain.escrow_record import Escrow
 from service.domain.ledger import Guard, StoredBodies, Transition
 from service.domain.retention import Retention
@@ -193,7 +193,7 @@ def refused(transition: Transition, outcome: Document) -> CobotMeterError:
         case code if code == STALE:
             return StaleEscrow(f"{says} has moved on, or the same ask is open already")
         case code if code == UNBALANCED:
-            return LedgerUnbalanced(says)
+            return LedgerContradicted(says)
         case code if code == EXCEEDED:
             found = orjson.loads(says)
             return refusal(
@@ -203,4 +203,4 @@ def refused(transition: Transition, outcome: Document) -> CobotMeterError:
                 asked=found["asked"],
             )
         case _:
-            return LedgerUnbalanced(f"{transition.key} cannot be booked: {says}")
+            return unbookable(transition.key, says)

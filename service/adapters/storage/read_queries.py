@@ -7,6 +7,7 @@ reads of reports are in `report_queries.py`. Must not know: connections, threads
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
+    tuple_,
 )
 
 from service.adapters.storage.compiled import Statement, compiled, dialect_of, with_legs
@@ -35,12 +37,14 @@ from service.adapters.storage.tables import (
     CALLER,
     COUNTERS,
     ESCROW,
+    GOES_ON,
     IN_FLIGHT,
     INVOICED,
     JOURNAL,
     KEYED,
     NODE_ADOPTION,
     OCCUPIED_NAMELESS,
+    QUARANTINED,
     SETTLE_CURSOR,
     TALLY,
     TOPUP,
@@ -78,6 +82,10 @@ class ReadStatements:
     quiet: Statement
     unexplained: Statement
     tally: Statement
+    quarantined_escrows: Statement
+    quarantined_topups: Statement
+    facts: Statement
+    latest_entry: Statement
 
 
 @functools.cache
@@ -103,10 +111,14 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
         ),
         due=sql(
             _limited(
-                select(columns.escrow_id).where(columns.due_at_ms <= bindparam("now_ms")),
+                select(columns.due_at_ms, columns.escrow_id).where(
+                    columns.due_at_ms <= bindparam("now_ms"),
+                    tuple_(columns.due_at_ms, columns.escrow_id)
+                    > tuple_(bindparam("after_ms"), bindparam("after")),
+                ),
                 columns.due_at_ms, columns.escrow_id,
             ),
-            "now_ms", *limited,
+            "now_ms", "after_ms", "after", *limited,
         ),
         unfinished=sql(
             _limited(_above(ESCROW, UNFINISHED, "escrow_id"), columns.escrow_id), "after", *limited
@@ -122,11 +134,13 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
         quiet=with_legs(sql(_quiet(), "credits", "carried", "comparisons", "baseline"), database),
         unexplained=sql(
             _limited(
-                _escrows(text(UNEXPLAINED), columns.opened_sequence > _ZERO),
+                _escrows(text(UNEXPLAINED), text(GOES_ON), columns.opened_sequence > _ZERO),
                 columns.opened_sequence,
             ),
             *limited,
         ),
+        quarantined_escrows=sql(_quarantined(ESCROW, ESCROW_COLUMNS), "after", *limited),
+        quarantined_topups=sql(_quarantined(TOPUP, TOPUP_COLUMNS), "after", *limited),
     )  # fmt: skip
 
 
@@ -161,6 +175,15 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
         ),
         "node": (_first(nodes.order_by(number.desc()).where(number > _ZERO)), ()),
         "tally": (select(TALLY.c.entries).where(_is(TALLY.c.name)), ("name",)),
+        "facts": (select(JOURNAL.c.facts).where(_is(JOURNAL.c.key)), ("key",)),
+        "latest_entry": (
+            _first(
+                select(JOURNAL.c.at_ms)
+                .where(JOURNAL.c.sequence > _ZERO)
+                .order_by(JOURNAL.c.sequence.desc())
+            ),
+            (),
+        ),
     }  # fmt: skip
 
 
@@ -181,9 +204,10 @@ def _quiet() -> Select[Any]:
     posted = ACCOUNT.c.credits_posted - ACCOUNT.c.debits_posted
     carried = ACCOUNT.c.credits_posted_carried - ACCOUNT.c.debits_posted_carried
     code = ACCOUNT.c.code
+    one: Select[Any] = select(literal_column("1"))
     return select(
-        exists(select(literal_column("1")).select_from(ESCROW).where(text(IN_FLIGHT))),
-        exists(select(literal_column("1")).where(ESCROW.c.lookup_at_ms > _ZERO)),
+        exists(one.select_from(ESCROW).where(text(IN_FLIGHT), text(GOES_ON))),
+        exists(one.where(ESCROW.c.lookup_at_ms > _ZERO, text(GOES_ON))),
         func.coalesce(select(func.max(JOURNAL.c.sequence)).scalar_subquery(), _ZERO),
         func.coalesce(select(posted).where(code == bindparam("credits")).scalar_subquery(), _ZERO),
         func.coalesce(select(carried).where(code == bindparam("carried")).scalar_subquery(), _ZERO),
@@ -200,9 +224,16 @@ def _escrows(*conditions: ColumnElement[bool] | TextClause) -> Select[Any]:
     return select(*(ESCROW.c[name] for name in ESCROW_COLUMNS)).where(*conditions)
 
 
+def _quarantined(table: Table, names: Sequence[str]) -> Select[Any]:
+    key = table.primary_key.columns[0]
+    rows = select(*(table.c[name] for name in names))
+    return _limited(rows.where(text(QUARANTINED), key > bindparam("after")), key)
+
+
 def _above(table: Table, condition: str, key: str, *others: str) -> Select[Any]:
     columns = (table.c[name] for name in (key, *others))
-    return select(*columns).where(text(condition), table.c[key] > bindparam("after"))
+    above = table.c[key] > bindparam("after")
+    return select(*columns).where(text(condition), text(GOES_ON), above)
 
 
 def _is(column: ColumnElement[Any]) -> ColumnElement[bool]:

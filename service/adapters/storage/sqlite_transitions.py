@@ -33,7 +33,7 @@ from service.adapters.storage.ledger_rows import (
 )
 from service.adapters.storage.sqlite_statements import ROWS_MAX, WriteStatements
 from service.domain.accounts import Account
-from service.domain.errors import LedgerUnbalanced, StaleEscrow
+from service.domain.errors import LedgerContradicted, StaleEscrow
 from service.domain.escrow_record import Escrow
 from service.domain.ledger import Guard, StoredBodies, Transfer, TransferKind, Transition
 from service.domain.retention import Retention
@@ -175,7 +175,7 @@ class TransitionWriter:
                 found = reserved.get(transfer.hold_id)
                 if found != told:
                     message = f"{transfer.hold_id} was reserved as {found}, not as {told}"
-                    raise LedgerUnbalanced(message)
+                    raise LedgerContradicted(message)
 
     def _move_money(self, transfers: Sequence[Transfer], operator_legs: list[Leg]) -> None:
         steps, legs = steps_of(transfers)
@@ -190,7 +190,7 @@ class TransitionWriter:
         self._run(self._statements.move, (*counters, account.code))
         if not self._cursor.rowcount:
             message = f"{account.code} was never opened"
-            raise LedgerUnbalanced(message)
+            raise LedgerContradicted(message)
 
     def _move_guarded(self, transfer: Transfer, guard: Guard, counters: Counters) -> None:
         code, asked = transfer.debit.code, transfer.amount
@@ -209,7 +209,7 @@ class TransitionWriter:
         row = self._cursor.fetchone()
         if row is None:
             message = f"{code} was never opened"
-            raise LedgerUnbalanced(message)
+            raise LedgerContradicted(message)
         raise refusal(guard.name, open_amount=row[0], limit=limit, asked=asked)
 
     def _write_bodies(self, transition: Transition) -> None:

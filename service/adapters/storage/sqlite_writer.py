@@ -28,11 +28,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from service.adapters.storage.account_moves import Leg
+from service.adapters.storage.guard_refusals import unbookable
 from service.adapters.storage.outage import Outage
 from service.adapters.storage.sqlite_faults import UNBOOKABLE, fault_of, may_pass
 from service.adapters.storage.sqlite_files import BooksFiles
 from service.adapters.storage.sqlite_transitions import TransitionWriter
-from service.domain.errors import BooksBusy, Broken, CobotMeterError, LedgerUnbalanced
+from service.domain.errors import BooksBusy, Broken, CobotMeterError
 from service.domain.ledger import Transition
 from service.ports.books import Applied
 
@@ -245,7 +246,7 @@ class SqliteWriter:
         except CobotMeterError as refused:
             fault = refused
         except UNBOOKABLE as error:
-            fault = LedgerUnbalanced(f"{transition.key} cannot be booked: {error}")
+            fault = unbookable(transition.key, str(error))
         else:
             self._cursor.execute("RELEASE transition")
             self._shredded = self._shredded or transition.shred

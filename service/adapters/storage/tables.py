@@ -56,6 +56,9 @@ INVOICED = "state = 'invoiced'"
 KEYED = "idempotency_key IS NOT NULL"
 UNEXPLAINED = "state = 'failed' AND budget_held_pusd > 0 AND lookup_at_ms IS NULL"
 TOPUP_OPEN = "state IN ('invoiced', 'opened')"
+# What waits for the operator, and what therefore no sweep may find.
+QUARANTINED = "quarantine IS NOT NULL"
+GOES_ON = "quarantine IS NULL"
 
 
 def _number(name: str) -> Column[int]:
@@ -186,6 +189,7 @@ ESCROW = Table(
     _maybe_number("failure_status"),
     _maybe_words("requested_by"),
     _maybe_words("continued_as"),
+    _maybe_words("quarantine"),
     _flag("occupies_ask"),
     _maybe_number("due_at_ms"),
     *map(_maybe_words, ("generation_id", "payment_hash")),
@@ -205,6 +209,7 @@ ESCROW = Table(
     _index("ix_escrow_unexplained", "opened_sequence", where=UNEXPLAINED),
     _index("ix_escrow_invoiced", "escrow_id", "payment_hash", where=INVOICED),
     _index("ix_escrow_open_of_caller", "caller_id", "opened_sequence", where=INVOICED),
+    _index("ix_escrow_quarantined", "escrow_id", where=QUARANTINED),
 )
 
 TOPUP = Table(
@@ -216,11 +221,14 @@ TOPUP = Table(
     _words("state"),
     *map(_number, ("version", "attempt")),
     *map(_words, ("payment_hash", "payment_request")),
-    *map(_number, ("expires_at_s", "paid_msat", "settle_index", "opened_sequence")),
+    *map(_number, ("expires_at_s", "paid_msat", "settle_index")),
+    _maybe_words("quarantine"),
+    _number("opened_sequence"),
     _index("uq_topup_opened", "opened_sequence", unique=True),
     _index("uq_topup_address_open", "address_key", unique=True, where=TOPUP_OPEN),
     _index("uq_topup_payment", "payment_hash", unique=True),
     _index("ix_topup_invoiced", "topup_id", "payment_hash", where=INVOICED),
+    _index("ix_topup_quarantined", "topup_id", where=QUARANTINED),
 )
 
 BODY = Table(
