@@ -160,7 +160,7 @@ def escrow_from_row(row: Row) -> Escrow:
         escrow_id=escrow_id,
         caller_id=caller_id,
         ask=_ask(row[3:9]),
-        quote=_quote((*row[9:27], row[67])),
+        quote=_quote((*row[9:27], row[68])),
         stream=bool(stream),
         opened_at_ms=opened_at_ms,
         changed_at_ms=changed_at_ms,
