@@ -24,6 +24,7 @@ from service.domain.money import btc_usd_text
 from service.wiring.databases import BOOKS_FILE, open_reports
 from service.wiring.nodes import NODE_FILE, examined, open_node_to_look
 from service.wiring.operator_doors import SOCKET_FILE
+from service.wiring.parts import KEY_FILE, look_at_secret
 from service.wiring.rates import look_at_rates
 from service.wiring.settings import Settings
 from service.wiring.upstreams import missing_local_models, open_upstream
@@ -78,6 +79,7 @@ async def examine(settings: Settings) -> list[Check]:
     """Every check, one after the other."""
     looks: tuple[tuple[str, Look], ...] = (
         ("data directory", _data_dir),
+        ("secret key", _secret),
         ("books", _books),
         ("service", _service),
         (NODE, _node),
@@ -118,6 +120,12 @@ async def _data_dir(settings: Settings) -> tuple[bool | None, str]:
     if path.stat().st_mode & OPEN_TO_OTHERS:
         return False, f"{path} is open to others; run: chmod 700 {path}"
     return True, str(path.absolute())
+
+
+async def _secret(settings: Settings) -> tuple[bool | None, str]:
+    if await look_at_secret(settings) is None:
+        return None, f"{KEY_FILE} is made by the first `cobot-meter serve`"
+    return True, f"{KEY_FILE} is there; keep a copy of it apart from the books"
 
 
 async def _books(settings: Settings) -> tuple[bool | None, str]:

@@ -16,6 +16,7 @@ from service.ports.ledger_reports import Balance, JournalEntry
 from service.wiring.databases import open_reports
 from service.wiring.nodes import open_node_to_look
 from service.wiring.operator_doors import build_audit
+from service.wiring.parts import look_at_secret
 from service.wiring.upstreams import open_upstream
 
 ENTRIES = 50
@@ -69,6 +70,7 @@ def audit(context: typer.Context, as_json: AsJson = False) -> None:
         terminal.out.print(audit_report(report))
     if not report.sound:
         raise typer.Exit(FAILED)
+    run(look_at_secret(terminal.settings()))
     if report.unchecked:
         raise typer.Exit(UNCHECKED)
 

@@ -6,14 +6,17 @@ service memory. Must not know: flows, or who reads and writes.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from service.adapters.process_file import process_file
 from service.adapters.sole_process import SoleProcess
+from service.adapters.storage.secret_marks import SecretProof, keep_mark, known_mark
 from service.adapters.storage.sqlite_books import open_sqlite_books
 from service.adapters.storage.sqlite_reports import open_sqlite_reports
 from service.background.wake_hub import WakeHub
@@ -56,11 +59,11 @@ class Database:
 
 @contextlib.asynccontextmanager
 async def open_database(
-    settings: Settings, *, own_id: str, secret_mark: str, clock: Clock, retention: Retention
+    settings: Settings, *, own_id: str, proof: SecretProof, clock: Clock, retention: Retention
 ) -> AsyncIterator[Database]:
     """The books for writing, begun when there are none. Raises SettingInvalid.
 
-    `own_id` is this process in this run, `secret_mark` what tells its secret from another one.
+    `own_id` is this process in this run, `proof` what tells its secret from another one.
     """
     if settings.database.url:
         with process_file(settings.data_dir / PROCESS_FILE, own_id) as gone:
@@ -68,7 +71,7 @@ async def open_database(
                 settings.database.url.reveal(),
                 own_id=own_id,
                 gone=gone,
-                secret_mark=secret_mark,
+                proof=proof,
                 clock=clock,
                 retention=retention,
             )
@@ -80,6 +83,7 @@ async def open_database(
         open_sqlite_books(path, retention=retention) as books,
         open_sqlite_reports(path) as reports,
     ):
+        await asyncio.to_thread(keep_mark, path, proof)
         yield Database(
             books=books,
             reports=reports,
@@ -90,6 +94,28 @@ async def open_database(
             upkeep=(("books", books.look),),
             vital=(("ledger writer", books.died),),
         )
+
+
+async def have_begun(settings: Settings) -> bool:
+    """Whether there are books already, which know their secret. Raises SettingInvalid."""
+    if settings.database.url:
+        url = settings.database.url.reveal()
+        return await _storage("postgres_session").known_mark(url) is not None
+    path = settings.data_dir / BOOKS_FILE
+    return path.exists() and path.stat().st_size > 0
+
+
+async def mark_of_books(settings: Settings) -> str | None:
+    """What the books know of their secret; None when they know nothing. Raises SettingInvalid."""
+    if settings.database.url:
+        mark: str | None = await _storage("postgres_session").known_mark(
+            settings.database.url.reveal()
+        )
+        return mark
+    try:
+        return await asyncio.to_thread(known_mark, settings.data_dir / BOOKS_FILE)
+    except sqlite3.Error:
+        return None  # what is wrong with the file is said where it is read
 
 
 @contextlib.asynccontextmanager
@@ -121,7 +147,7 @@ async def _open_postgres(
     *,
     own_id: str,
     gone: frozenset[str],
-    secret_mark: str,
+    proof: SecretProof,
     clock: Clock,
     retention: Retention,
 ) -> AsyncIterator[Database]:
@@ -135,7 +161,7 @@ async def _open_postgres(
         _storage("postgres_reports").open_postgres_reports(url) as reports,
         session.open_postgres_session(url, own_id=own_id, clock=clock, gone=gone) as alive,
     ):
-        await session.refuse_another_secret(url, secret_mark)
+        await session.refuse_another_secret(url, proof)
         wakes = _storage("postgres_wakes").PostgresWakes(url, inside=WakeHub(), clock=clock)
         yield Database(
             books=books,
