@@ -18,6 +18,8 @@ from service.adapters.process_file import process_file
 from service.adapters.sole_process import SoleProcess
 from service.adapters.storage.secret_marks import SecretProof, keep_mark, known_mark
 from service.adapters.storage.sqlite_books import open_sqlite_books
+from service.adapters.storage.sqlite_connections import were_begun
+from service.adapters.storage.sqlite_integrity import refuse_damage, refuse_read_only
 from service.adapters.storage.sqlite_reports import open_sqlite_reports
 from service.background.wake_hub import WakeHub
 from service.domain.errors import SettingInvalid
@@ -33,6 +35,8 @@ from service.wiring.settings import Settings
 BOOKS_FILE = "books.sqlite3"
 PROCESS_FILE = "process.lock"
 UPKEEP_S = 1.0
+# For so long a reading command looks at the pages of the file before it reads.
+CHECKED_S = 2.0
 STORAGE = "service.adapters.storage"
 
 Upkeep = tuple[str, Callable[[], Awaitable[None]]]
@@ -101,8 +105,7 @@ async def have_begun(settings: Settings) -> bool:
     if settings.database.url:
         url = settings.database.url.reveal()
         return await _storage("postgres_session").known_mark(url) is not None
-    path = settings.data_dir / BOOKS_FILE
-    return path.exists() and path.stat().st_size > 0
+    return were_begun(settings.data_dir / BOOKS_FILE)
 
 
 async def mark_of_books(settings: Settings) -> str | None:
@@ -127,8 +130,22 @@ async def open_reports(settings: Settings) -> AsyncIterator[LedgerReports]:
             yield reports
         return
     refuse_no_books(settings)
-    async with open_sqlite_reports(settings.data_dir / BOOKS_FILE) as reports:
+    path = settings.data_dir / BOOKS_FILE
+    async with open_sqlite_reports(path, checked_s=CHECKED_S) as reports:
         yield reports
+
+
+async def look_at_file(settings: Settings, *, within_s: float) -> str:
+    """What to say of the pages of the file, which must be writable too.
+
+    Raises BooksDamaged, BooksBusy.
+    """
+    path = settings.data_dir / BOOKS_FILE
+    looked = await asyncio.to_thread(refuse_damage, path, within_s=within_s)
+    await asyncio.to_thread(refuse_read_only, path)
+    if looked.whole:
+        return " and writable, every page is sound"
+    return " and writable (it is large: `cobot-meter db check` looks at every page)"
 
 
 def refuse_no_books(settings: Settings) -> None:
