@@ -39,9 +39,18 @@ def derived_keys(secret: bytes) -> DerivedKeys:
     )
 
 
-def read_key_file(path: Path) -> DerivedKeys:
-    """Read the secret, or make it at the first start. Raises SettingInvalid."""
+def read_key_file(path: Path, *, begun: bool = False) -> DerivedKeys:
+    """Read the secret, or make it at the first start. Raises SettingInvalid.
+
+    Where books have `begun` a secret of today would open nothing of theirs: none is made.
+    """
     if not path.exists():
+        if begun:
+            message = (
+                f"{path} is missing, and the books were begun with it: restore it from its backup "
+                "(docs/operating.md, \u201cThe lost key\u201d)"
+            )
+            raise SettingInvalid(message)
         _create(path)
     if path.stat().st_mode & _OPEN_TO_OTHERS:
         message = f"{path} is readable by others; run: chmod 600 {path}"

@@ -1,17 +1,21 @@
-"""`db upgrade`, `db check` and `db copy`: the tables of the books, and their way to PostgreSQL."""
+"""`db upgrade`, `check`, `backup` and `copy`: the tables of the books, and their copies."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from service.adapters.storage.migrate import other_schema
 from service.cli.balance_tables import plain_table
 from service.cli.ledger_commands import AsJson
 from service.cli.terminal import FAILED, Terminal, run, terminal_of
 from service.wiring.database_doors import (
     Copied,
     DatabaseState,
+    back_up_database,
     check_database,
     copy_database,
     upgrade_database,
@@ -39,6 +43,20 @@ def check(context: typer.Context, as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
+def backup(
+    context: typer.Context,
+    target: Annotated[Path, typer.Argument(help="The file to make; it must not be there yet.")],
+) -> None:
+    """Copy the SQLite books to a file that only you can read, also while a service runs."""
+    terminal = terminal_of(context)
+    size = run(back_up_database(terminal.settings(), target))
+    terminal.out.print(
+        f"{target}: {size:,} bytes, checked. Keep secret.key apart from it: the books are of no "
+        "use without that key, and with it whoever has both reads what is stored.",
+        soft_wrap=True,
+    )
+
+
 def copy(context: typer.Context, as_json: AsJson = False) -> None:
     """Copy the SQLite file into the empty database of COBOT_METER_DATABASE_URL, and prove it."""
     terminal = terminal_of(context)
@@ -53,10 +71,7 @@ def _said(state: DatabaseState) -> str:
     if state.schema is None:
         return f"{state.where} holds no books yet: `cobot-meter serve` begins them"
     if state.schema != state.wanted:
-        return (
-            f"{state.where} has schema {state.schema} and this version reads {state.wanted}: "
-            "stop the services on it and run `cobot-meter db upgrade`"
-        )
+        return other_schema(state.where, state.schema).message
     balance = "they add up" if state.balanced else "they do NOT add up"
     return f"{state.where}: schema {state.schema}, {state.entries:,} entries, {balance}"
 

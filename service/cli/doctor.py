@@ -14,21 +14,27 @@ import httpx
 import typer
 from rich.text import Text
 
+from service.adapters.storage.sqlite_files import free_bytes
 from service.cli.account_words import account_words
 from service.cli.balance_tables import plain_table
 from service.cli.ledger_commands import AsJson
 from service.cli.operator_client import ask_service
-from service.cli.terminal import FAILED, WRONG_SETTING, CommandFailed, run, terminal_of
-from service.domain.errors import CobotMeterError, SettingInvalid
+from service.cli.terminal import BROKEN, FAILED, WRONG_SETTING, CommandFailed, run, terminal_of
+from service.domain.errors import Broken, CobotMeterError, SettingInvalid
 from service.domain.money import btc_usd_text
-from service.wiring.databases import BOOKS_FILE, open_reports
+from service.wiring.databases import BOOKS_FILE, look_at_file, open_reports
 from service.wiring.nodes import NODE_FILE, examined, open_node_to_look
 from service.wiring.operator_doors import SOCKET_FILE
+from service.wiring.parts import KEY_FILE, look_at_secret
 from service.wiring.rates import look_at_rates
 from service.wiring.settings import Settings
 from service.wiring.upstreams import missing_local_models, open_upstream
 
 LOOK_S = 10.0
+# Of those, for the pages of the books' file.
+PAGES_S = 6.0
+MIB = 1_048_576
+FREE_LEAST = 100 * MIB
 NODE = "node"
 CREDIT = "upstream credit"
 RATE = "exchange rate"
@@ -39,11 +45,15 @@ MARKS = {True: Text("✓", style="green"), False: Text("✗", style="bold red"),
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One look: `well` None when there is nothing to look at yet."""
+    """One look: `well` None when there is nothing to look at yet.
+
+    `broken`: not a part outside or a setting, but the books themselves.
+    """
 
     name: str
     well: bool | None
     detail: str
+    broken: bool = False
 
 
 Look = Callable[[Settings], Awaitable[tuple[bool | None, str]]]
@@ -60,6 +70,7 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     else:
         checks = run(examine(settings))
         code = FAILED if any(check.well is False for check in checks) else 0
+        code = BROKEN if any(check.broken for check in checks) else code
     if as_json:
         terminal.write_json([asdict(check) for check in checks])
     else:
@@ -78,6 +89,8 @@ async def examine(settings: Settings) -> list[Check]:
     """Every check, one after the other."""
     looks: tuple[tuple[str, Look], ...] = (
         ("data directory", _data_dir),
+        ("disk", _disk),
+        ("secret key", _secret),
         ("books", _books),
         ("service", _service),
         ("metrics", _metrics),
@@ -94,8 +107,7 @@ async def examine(settings: Settings) -> list[Check]:
         ),
     ]
     for name, look in looks:
-        well, detail = await _looked(look, settings)
-        checks.append(Check(name=name, well=well, detail=detail))
+        checks.append(await _looked(name, look, settings))
         if name == NODE and settings.node.lnd is not None:
             checks += [
                 Check(name=f"node: {one.name}", well=one.well, detail=one.detail)
@@ -104,18 +116,21 @@ async def examine(settings: Settings) -> list[Check]:
     return checks + await _rates(settings)
 
 
-async def _looked(look: Look, settings: Settings) -> tuple[bool | None, str]:
+async def _looked(name: str, look: Look, settings: Settings) -> Check:
+    broken = False
+    well: bool | None = False
     try:
         async with asyncio.timeout(LOOK_S):
-            return await look(settings)
+            well, detail = await look(settings)
     except TimeoutError:
-        return False, "does not answer"
+        detail = "does not answer"
     except CobotMeterError as fault:
-        return False, fault.message
+        broken, detail = isinstance(fault, Broken), fault.message
     except CommandFailed as fault:
-        return False, str(fault)
+        detail = str(fault)
     except OSError as fault:
-        return False, f"{fault.strerror or fault}"
+        detail = f"{fault.strerror or fault}"
+    return Check(name=name, well=well, detail=detail, broken=broken)
 
 
 async def _data_dir(settings: Settings) -> tuple[bool | None, str]:
@@ -127,14 +142,31 @@ async def _data_dir(settings: Settings) -> tuple[bool | None, str]:
     return True, str(path.absolute())
 
 
+async def _secret(settings: Settings) -> tuple[bool | None, str]:
+    if await look_at_secret(settings) is None:
+        return None, f"{KEY_FILE} is made by the first `cobot-meter serve`"
+    return True, f"{KEY_FILE} is there; keep a copy of it apart from the books"
+
+
 async def _books(settings: Settings) -> tuple[bool | None, str]:
     path = settings.data_dir / BOOKS_FILE
     if not settings.database.url and not path.exists():
         return None, "none yet; `cobot-meter serve` begins them"
+    pages = "" if settings.database.url else await look_at_file(settings, within_s=PAGES_S)
     async with open_reports(settings) as reports:
         accounts = len(await reports.trial_balance())
     where = settings.database.shown or path.name
-    return True, f"{where} is readable, {accounts} lines in the trial balance"
+    return True, f"{where} is readable{pages}, {accounts} lines in the trial balance"
+
+
+async def _disk(settings: Settings) -> tuple[bool | None, str]:
+    free = free_bytes(settings.data_dir)
+    if free < 0:
+        return None, f"what is free at {settings.data_dir} cannot be said"
+    said = f"{free / MIB:,.0f} MiB free at {settings.data_dir}"
+    if free < FREE_LEAST:
+        return False, f"{said}: make room before it is full; sales stop then, and go on afterwards"
+    return True, said
 
 
 async def _service(settings: Settings) -> tuple[bool | None, str]:

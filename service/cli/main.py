@@ -91,9 +91,10 @@ def _callers() -> typer.Typer:
 
 
 def _database() -> typer.Typer:
-    app = typer.Typer(help="Update, check and copy the books' tables.", no_args_is_help=True)
+    app = typer.Typer(help="Update, check, back up and copy the books.", no_args_is_help=True)
     app.command("upgrade")(told(database_commands.upgrade))
     app.command("check")(told(database_commands.check))
+    app.command("backup")(told(database_commands.backup))
     app.command("copy")(told(database_commands.copy))
     return app
 

@@ -18,12 +18,13 @@ import typer
 from rich.console import Console
 
 from service.client.errors import L402Error
-from service.domain.errors import CobotMeterError, SettingInvalid
+from service.domain.errors import Broken, CobotMeterError, SettingInvalid
 from service.wiring.settings import Settings, read_settings
 
 FAILED = 1
 WRONG_SETTING = 2
 UNCHECKED = 3
+BROKEN = 4
 WIDTH_PIPED = 100
 JSON_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
@@ -126,6 +127,8 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 def _told(fault: BaseException) -> tuple[str, int]:
     if isinstance(fault, CobotMeterError):
+        if isinstance(fault, Broken):
+            return fault.message, BROKEN
         return fault.message, WRONG_SETTING if isinstance(fault, SettingInvalid) else FAILED
     if isinstance(fault, OSError):
         where = f"{fault.filename}: " if fault.filename else ""

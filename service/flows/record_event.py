@@ -13,12 +13,16 @@ from service.domain.escrow_record import Escrow
 from service.domain.ledger import StoredBodies, Transition
 from service.domain.retention import Retention
 from service.domain.transitions import escrow_transition
+from service.flows.held_facts import HeldFacts
 from service.ports.books import Applied, Books
 from service.ports.clock import Clock
 from service.ports.wakes import Wakes
 
 Observer = Callable[[Transition], None]
-BUSY_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+# Whoever asks hears of busy books within a second; a commit whose answer was lost is found so.
+BUSY_DELAYS_S = (0.1, 0.2, 0.5)
+# A finished run waits for the books for a quarter of an hour.
+HELD_EVERY_S, HELD_TRIES = 1.0, 900
 
 
 class ReleaseGate:
@@ -48,7 +52,8 @@ class EventRecorder:
         gate: ReleaseGate,
         observe: Observer,
     ) -> None:
-        """`observe` is told every transition that was new; the recorder holds no state."""
+        """`observe` is told every transition that was new; only `held` is state."""
+        self.held = HeldFacts()
         self._books = books
         self._wakes = wakes
         self._clock = clock
@@ -57,14 +62,20 @@ class EventRecorder:
         self._observe = observe
 
     async def record(
-        self, escrow: Escrow, event: EscrowEvent, *, bodies: StoredBodies | None = None
+        self,
+        escrow: Escrow,
+        event: EscrowEvent,
+        *,
+        bodies: StoredBodies | None = None,
+        lasting: bool = False,
     ) -> Escrow:
         """The escrow after `event`, durably; the stored row when it was recorded before.
 
+        What is `lasting` nobody will tell again: it waits for the books, for many minutes.
         Raises StaleEscrow when the row moved on, IllegalTransition when the event cannot happen,
         ExposureExceeded when a guarded event was refused.
         """
-        applied = await self.apply(self._transition(escrow, event, bodies))
+        applied = await self.apply(self._transition(escrow, event, bodies), lasting=lasting)
         if applied.escrow is None:
             message = f"{escrow.escrow_id} is not in the books"
             raise StaleEscrow(message)
@@ -82,20 +93,33 @@ class EventRecorder:
             self._gate.closed_by = broken
             raise
 
-    async def apply(self, transition: Transition) -> Applied:
+    async def apply(self, transition: Transition, *, lasting: bool = False) -> Applied:
         """Apply any transition, patiently while the books are busy, and wake its waiters."""
-        applied = await self._patiently(transition)
+        if transition.escrow is not None and transition.escrow.version == 1:
+            self.held.refuse_more()
+        applied = await self._patiently(transition, lasting=lasting)
         if not applied.repeated:
             self._observe(transition)
         self._wakes.wake(transition.subject_id)
         return applied
 
-    async def _patiently(self, transition: Transition) -> Applied:
+    async def _patiently(self, transition: Transition, *, lasting: bool) -> Applied:
         for delay_s in BUSY_DELAYS_S:
             try:
                 return await self._once(transition)
             except BooksBusy:
                 await self._clock.sleep(delay_s)
+        if lasting:
+            with self.held.holding(transition):
+                return await self._at_last(transition)
+        return await self._once(transition)
+
+    async def _at_last(self, transition: Transition) -> Applied:
+        for _ in range(HELD_TRIES):
+            try:
+                return await self._once(transition)
+            except BooksBusy:
+                await self._clock.sleep(HELD_EVERY_S)
         return await self._once(transition)
 
     async def _once(self, transition: Transition) -> Applied:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from service.domain.completions import CompletionRequest, Model, UpstreamCompletion
 from service.domain.errors import (
+    BooksBusy,
     Broken,
     DependencyFault,
     OutcomeUnknown,
@@ -169,17 +170,21 @@ class RunCompletion:
             return None
 
     async def _send(self, escrow: Escrow, opened: JustOpened) -> Attempted:
-        current = escrow
+        current, unsaid = escrow, None
 
         async def started(generation_id: str) -> None:
-            nonlocal current
-            current = await self._recorder.record(
-                current, GenerationStarted(generation_id=generation_id)
-            )
+            nonlocal current, unsaid
+            event = GenerationStarted(generation_id=generation_id)
+            try:
+                current = await self._recorder.record(current, event)
+            except BooksBusy:
+                unsaid = event  # the answer comes all the same, and says it once more
 
         try:
             completion = await self._completed(escrow, opened, started)
         except DependencyFault as fault:
+            if unsaid is not None:
+                current = await self._recorder.record(current, unsaid, lasting=True)
             return await self._failed(current, opened, fault)
         sealed = self._sealer.seal(
             opened.wrapped_key, completion.body, label=completion_label(escrow.escrow_id)
@@ -188,6 +193,7 @@ class RunCompletion:
             current,
             _received(completion, self._clock.now_ms()),
             bodies=StoredBodies(completion=sealed, drop_request=True),
+            lasting=True,
         )
         return Attempted(received)
 
@@ -224,15 +230,16 @@ class RunCompletion:
     ) -> Attempted:
         """Book the failure, and with it where the chain goes on, if it does."""
         left = chain_after(fault, opened.chain)
-        if not left or self._left_ms(opened) < ATTEMPT_MIN_MS:
-            return Attempted(await self._recorder.record(current, _failure_event(current, fault)))
-        stored = await self._stored_if_well(current)
+        stored = None
+        if left and self._left_ms(opened) >= ATTEMPT_MIN_MS:
+            stored = await self._stored_if_well(current)
         if stored is None:
-            return Attempted(await self._recorder.record(current, _failure_event(current, fault)))
+            event = _failure_event(current, fault)
+            return Attempted(await self._recorder.record(current, event, lasting=True))
         opened.request.body = stored.request.body
         next_id = self._identifiers.escrow_id()
         event = _failure_event(current, fault, continued_as=next_id)
-        failed = await self._recorder.record(current, event)
+        failed = await self._recorder.record(current, event, lasting=True)
         return Attempted(failed, left if failed.continued_as else ())
 
     def _left_ms(self, opened: JustOpened) -> int:

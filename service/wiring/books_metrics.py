@@ -7,6 +7,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Gauge
 
 from service.adapters.storage.sqlite_files import free_bytes
+from service.flows.held_facts import HeldFacts
 from service.wiring.settings import Settings
 
 
@@ -26,3 +27,13 @@ def watch_books(
         registry=registry,
     )
     free.set_function(lambda: free_bytes(settings.data_dir))
+
+
+def watch_held(registry: CollectorRegistry, held: HeldFacts) -> None:
+    """How many finished answers wait for the books."""
+    waiting = Gauge(
+        "cobot_meter_held_answers",
+        "Finished runs that wait in memory until the books take writes",
+        registry=registry,
+    )
+    waiting.set_function(lambda: held.count)

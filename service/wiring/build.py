@@ -28,6 +28,7 @@ from service.flows.top_up import TopUp
 from service.flows.watch_account import WatchAccount
 from service.http_api.completion_view import is_readable
 from service.wiring.account_metrics import watch_account
+from service.wiring.books_metrics import watch_held
 from service.wiring.parts import Parts
 from service.wiring.sales import Sales
 from service.wiring.settings import Settings
@@ -92,6 +93,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     )
     parts.metrics.active_runs.set_function(lambda: runner.active)
     watch_account(parts.metrics.registry, account)
+    watch_held(parts.metrics.registry, recorder.held)
     parts.metrics.watch_rate(parts.rates.standing, parts.clock.now_ms)
     recover = Recover(books=parts.books, runs=runner, settlements=settlements)
     return Service(

@@ -10,10 +10,18 @@ import contextlib
 import importlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.adapters.storage.migrate import HEAD, engine_for, found_revision, upgrade
+from service.adapters.storage.migrate import (
+    HEAD,
+    engine_for,
+    found_revision,
+    upgrade,
+)
+from service.adapters.storage.sqlite_backup import back_up
 from service.adapters.storage.sqlite_connections import WriterLock
+from service.adapters.storage.sqlite_integrity import refuse_damage
 from service.adapters.storage.sqlite_reports import open_sqlite_reports
 from service.domain.accounts import Commodity
 from service.domain.errors import Broken, SettingInvalid
@@ -60,7 +68,10 @@ async def upgrade_database(settings: Settings) -> DatabaseState:
 
 
 async def check_database(settings: Settings) -> DatabaseState:
-    """Look, and change nothing. Raises SettingInvalid when it cannot be reached."""
+    """Look, and change nothing; of a file at every page, however long it takes.
+
+    Raises SettingInvalid when it cannot be reached, BooksDamaged when it cannot be read.
+    """
     if settings.database.url:
         where = settings.database.shown
         schema = await _postgres("postgres_schema").found_schema(settings.database.url.reveal())
@@ -68,6 +79,7 @@ async def check_database(settings: Settings) -> DatabaseState:
         refuse_no_books(settings)
         path = settings.data_dir / BOOKS_FILE
         where = str(path)
+        await asyncio.to_thread(refuse_damage, path)
         schema = await asyncio.to_thread(lambda: found_revision(engine_for(path)))
     state = DatabaseState(where=where, schema=schema, wanted=HEAD)
     if schema != HEAD:
@@ -80,6 +92,29 @@ async def check_database(settings: Settings) -> DatabaseState:
     return DatabaseState(
         where=where, schema=schema, wanted=HEAD, entries=entries, balanced=not any(sums.values())
     )
+
+
+async def back_up_database(settings: Settings, target: Path) -> int:
+    """Copy the file's books to a new file for its owner alone, beside whoever writes; its bytes.
+
+    Raises SettingInvalid for books elsewhere and for a target that is there already.
+    """
+    if settings.database.url:
+        message = (
+            "the books are in PostgreSQL: back them up with pg_dump or base backups "
+            "(docs/postgresql.md)"
+        )
+        raise SettingInvalid(message)
+    refuse_no_books(settings)
+    return await asyncio.to_thread(_backed_up, settings.data_dir / BOOKS_FILE, target)
+
+
+def _backed_up(books: Path, target: Path) -> int:
+    if target.exists():
+        message = f"{target} is there already: name a file that is not, or move that one away"
+        raise SettingInvalid(message)
+    back_up(books, target)
+    return target.stat().st_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

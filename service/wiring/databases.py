@@ -6,15 +6,20 @@ service memory. Must not know: flows, or who reads and writes.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from service.adapters.process_file import process_file
 from service.adapters.sole_process import SoleProcess
+from service.adapters.storage.secret_marks import SecretProof, keep_mark, known_mark
 from service.adapters.storage.sqlite_books import open_sqlite_books
+from service.adapters.storage.sqlite_connections import were_begun
+from service.adapters.storage.sqlite_integrity import refuse_damage, refuse_read_only
 from service.adapters.storage.sqlite_reports import open_sqlite_reports
 from service.background.wake_hub import WakeHub
 from service.domain.errors import SettingInvalid
@@ -30,6 +35,8 @@ from service.wiring.settings import Settings
 BOOKS_FILE = "books.sqlite3"
 PROCESS_FILE = "process.lock"
 UPKEEP_S = 1.0
+# For so long a reading command looks at the pages of the file before it reads.
+CHECKED_S = 2.0
 STORAGE = "service.adapters.storage"
 
 Upkeep = tuple[str, Callable[[], Awaitable[None]]]
@@ -56,11 +63,11 @@ class Database:
 
 @contextlib.asynccontextmanager
 async def open_database(
-    settings: Settings, *, own_id: str, secret_mark: str, clock: Clock, retention: Retention
+    settings: Settings, *, own_id: str, proof: SecretProof, clock: Clock, retention: Retention
 ) -> AsyncIterator[Database]:
     """The books for writing, begun when there are none. Raises SettingInvalid.
 
-    `own_id` is this process in this run, `secret_mark` what tells its secret from another one.
+    `own_id` is this process in this run, `proof` what tells its secret from another one.
     """
     if settings.database.url:
         with process_file(settings.data_dir / PROCESS_FILE, own_id) as gone:
@@ -68,7 +75,7 @@ async def open_database(
                 settings.database.url.reveal(),
                 own_id=own_id,
                 gone=gone,
-                secret_mark=secret_mark,
+                proof=proof,
                 clock=clock,
                 retention=retention,
             )
@@ -80,6 +87,7 @@ async def open_database(
         open_sqlite_books(path, retention=retention) as books,
         open_sqlite_reports(path) as reports,
     ):
+        await asyncio.to_thread(keep_mark, path, proof)
         yield Database(
             books=books,
             reports=reports,
@@ -92,6 +100,27 @@ async def open_database(
         )
 
 
+async def have_begun(settings: Settings) -> bool:
+    """Whether there are books already, which know their secret. Raises SettingInvalid."""
+    if settings.database.url:
+        url = settings.database.url.reveal()
+        return await _storage("postgres_session").known_mark(url) is not None
+    return were_begun(settings.data_dir / BOOKS_FILE)
+
+
+async def mark_of_books(settings: Settings) -> str | None:
+    """What the books know of their secret; None when they know nothing. Raises SettingInvalid."""
+    if settings.database.url:
+        mark: str | None = await _storage("postgres_session").known_mark(
+            settings.database.url.reveal()
+        )
+        return mark
+    try:
+        return await asyncio.to_thread(known_mark, settings.data_dir / BOOKS_FILE)
+    except sqlite3.Error:
+        return None  # what is wrong with the file is said where it is read
+
+
 @contextlib.asynccontextmanager
 async def open_reports(settings: Settings) -> AsyncIterator[LedgerReports]:
     """The books for reading, beside whoever writes them. Raises SettingInvalid."""
@@ -101,8 +130,22 @@ async def open_reports(settings: Settings) -> AsyncIterator[LedgerReports]:
             yield reports
         return
     refuse_no_books(settings)
-    async with open_sqlite_reports(settings.data_dir / BOOKS_FILE) as reports:
+    path = settings.data_dir / BOOKS_FILE
+    async with open_sqlite_reports(path, checked_s=CHECKED_S) as reports:
         yield reports
+
+
+async def look_at_file(settings: Settings, *, within_s: float) -> str:
+    """What to say of the pages of the file, which must be writable too.
+
+    Raises BooksDamaged, BooksBusy.
+    """
+    path = settings.data_dir / BOOKS_FILE
+    looked = await asyncio.to_thread(refuse_damage, path, within_s=within_s)
+    await asyncio.to_thread(refuse_read_only, path)
+    if looked.whole:
+        return " and writable, every page is sound"
+    return " and writable (it is large: `cobot-meter db check` looks at every page)"
 
 
 def refuse_no_books(settings: Settings) -> None:
@@ -121,7 +164,7 @@ async def _open_postgres(
     *,
     own_id: str,
     gone: frozenset[str],
-    secret_mark: str,
+    proof: SecretProof,
     clock: Clock,
     retention: Retention,
 ) -> AsyncIterator[Database]:
@@ -135,7 +178,7 @@ async def _open_postgres(
         _storage("postgres_reports").open_postgres_reports(url) as reports,
         session.open_postgres_session(url, own_id=own_id, clock=clock, gone=gone) as alive,
     ):
-        await session.refuse_another_secret(url, secret_mark)
+        await session.refuse_another_secret(url, proof)
         wakes = _storage("postgres_wakes").PostgresWakes(url, inside=WakeHub(), clock=clock)
         yield Database(
             books=books,

@@ -8,15 +8,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from service.adapters.key_file import DerivedKeys, read_key_file
 from service.adapters.random_identifiers import KeyedIdentifiers
 from service.adapters.sealed_bodies import AesSealer
+from service.adapters.storage.secret_marks import ANOTHER, SecretProof
 from service.adapters.system_clock import SystemClock
 from service.domain.errors import NodeUnavailable, SettingInvalid
 from service.domain.invoices import NodeIdentity
 from service.domain.retention import Retention
+from service.flows.find_cost import payment_hash
 from service.flows.our_node import OurNode
 from service.ports.books import Books
 from service.ports.clock import Clock
@@ -28,7 +31,7 @@ from service.ports.replicas import Replicas
 from service.ports.upstream import Upstream
 from service.ports.wakes import Wakes
 from service.wiring.books_metrics import watch_books
-from service.wiring.databases import Upkeep, Vital, open_database
+from service.wiring.databases import Upkeep, Vital, have_begun, mark_of_books, open_database
 from service.wiring.metrics import Metrics
 from service.wiring.rates import build_rates
 from service.wiring.settings import Settings
@@ -60,6 +63,20 @@ class Parts:
     vital: tuple[Vital, ...] = ()
 
 
+async def look_at_secret(settings: Settings) -> DerivedKeys | None:
+    """The secret beside the books, None while there is neither; nothing is made.
+
+    Raises SettingInvalid when it is missing, cannot be read, or is another one than theirs.
+    """
+    path = settings.data_dir / KEY_FILE
+    if not await have_begun(settings) and not path.exists():
+        return None
+    keys = read_key_file(path, begun=True)
+    if await mark_of_books(settings) not in {None, keys.mark}:
+        raise SettingInvalid(ANOTHER)
+    return keys
+
+
 def prepare_data_dir(data_dir: Path) -> None:
     """Make the data directory, readable by its owner only. Raises SettingInvalid."""
     try:
@@ -72,13 +89,14 @@ def prepare_data_dir(data_dir: Path) -> None:
 @contextlib.asynccontextmanager
 async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[Parts]:
     """Every part, opened in order and closed in the opposite one. Raises SettingInvalid."""
-    keys = read_key_file(settings.data_dir / KEY_FILE)
+    keys = read_key_file(settings.data_dir / KEY_FILE, begun=await have_begun(settings))
     clock, retention = SystemClock(), Retention()
     identifiers = KeyedIdentifiers(preimage_key=keys.preimage, clock=clock)
+    proof = SecretProof(mark=keys.mark, payment_hash=partial(payment_hash, identifiers))
     database = open_database(
         settings,
         own_id=identifiers.replica_id(),
-        secret_mark=keys.mark,
+        proof=proof,
         clock=clock,
         retention=retention,
     )

@@ -66,9 +66,9 @@ def test_a_file_that_is_no_database_is_refused(
     folder.mkdir(mode=0o700)
     (folder / "books.sqlite3").write_text("these are no books" * 100)
     refused = nothing.run(*words)
-    assert refused.exit_code == 2
+    assert refused.exit_code == 4
     assert "books.sqlite3" in one_line(refused.stderr)
-    assert nothing.run("doctor").exit_code == 1
+    assert nothing.run("doctor").exit_code == 4
 
 
 @pytest.mark.parametrize(

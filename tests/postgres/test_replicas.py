@@ -15,6 +15,7 @@ from service.adapters.storage.postgres_session import (
     refuse_another_secret,
 )
 from service.adapters.storage.postgres_wakes import BATCH, PostgresWakes
+from service.adapters.storage.secret_marks import SecretProof
 from service.adapters.system_clock import SystemClock
 from service.background.wake_hub import WakeHub
 from service.domain.errors import BooksBusy, SettingInvalid
@@ -150,9 +151,14 @@ async def test_a_cut_connection_ends_the_talk(cluster: Cluster) -> None:
             again.cancel()
 
 
+def secret(mark: str) -> SecretProof:
+    """A secret of this mark."""
+    return SecretProof(mark=mark, payment_hash=lambda subject_id, attempt: f"{subject_id}{attempt}")
+
+
 async def test_books_know_the_secret_they_were_begun_with(database: str) -> None:
     """The first secret is theirs; another one is refused with what to do."""
-    await refuse_another_secret(database, "a mark")
-    await refuse_another_secret(database, "a mark")
+    await refuse_another_secret(database, secret("a mark"))
+    await refuse_another_secret(database, secret("a mark"))
     with pytest.raises(SettingInvalid, match="copy secret"):
-        await refuse_another_secret(database, "another mark")
+        await refuse_another_secret(database, secret("another mark"))

@@ -17,7 +17,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import Table
 
-from service.adapters.storage.migrate import HEAD
+from service.adapters.storage.migrate import HEAD, other_schema
 from service.adapters.storage.postgres_connections import (
     CONNECT_S,
     WRONG,
@@ -94,11 +94,7 @@ def _opened(source: Path) -> sqlite3.Connection:
         raise SettingInvalid(message) from None
     if found != (HEAD,):
         books.close()
-        message = (
-            f"the books at {source} have schema {found and found[0]} and this version reads "
-            f"{HEAD}: start the service on them once, or `cobot-meter db upgrade` them"
-        )
-        raise SettingInvalid(message)
+        raise other_schema(source, found and found[0])
     return books
 
 

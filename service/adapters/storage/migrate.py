@@ -7,6 +7,7 @@ second. Must not know: what is in a revision.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from pathlib import Path
 
@@ -15,8 +16,11 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DatabaseError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
+from service.adapters.storage.sqlite_faults import damaged, is_damage
 from service.domain.errors import SettingInvalid
 
+LOG = logging.getLogger(__name__)
+VERSION_TABLE = "alembic_version"
 # The newest revision in migrations/versions/.
 HEAD = "0009"
 
@@ -30,11 +34,43 @@ def upgrade(database: Path | str) -> None:
         os.close(os.open(database, os.O_CREAT | os.O_WRONLY, 0o600))
     engine = engine_for(database)
     try:
-        if found_revision(engine) != HEAD:
+        found = found_revision(engine)
+        if found != HEAD:
+            _keep_a_copy(database, found)
             run = importlib.import_module("service.adapters.storage.migration_run")
             run.run_upgrade(engine, HEAD)
     finally:
         engine.dispose()
+
+
+def other_schema(where: object, found: str | None) -> SettingInvalid:
+    """Why books of another schema cannot be read, and what to do: one rule for every command."""
+    if found is not None and found > HEAD:
+        return SettingInvalid(
+            f"the books at {where} were written by a newer version of this service (they have "
+            f"schema {found}, and this one knows up to {HEAD}): run that version, or restore a "
+            "backup from before it"
+        )
+    return SettingInvalid(
+        f"the books at {where} have schema {found} and this version reads {HEAD}: stop the "
+        "services on them and run `cobot-meter db upgrade`"
+    )
+
+
+def _keep_a_copy(database: Path | str, found: str | None) -> None:
+    """Older books in a file are copied before they are changed, and that is said.
+
+    Raises SettingInvalid for newer ones, and when there is no room for the copy.
+    """
+    if found is not None and found > HEAD:
+        raise other_schema(database, found)
+    if found is None or not isinstance(database, Path):
+        return
+    copy = database.with_name(f"{database.name}.before-{HEAD}")
+    importlib.import_module("service.adapters.storage.sqlite_backup").back_up(database, copy)
+    LOG.warning(
+        "%s goes from schema %s to %s; as it was it is kept in %s", database, found, HEAD, copy.name
+    )
 
 
 def found_revision(engine: Engine) -> str | None:
@@ -49,6 +85,8 @@ def found_revision(engine: Engine) -> str | None:
         no_table = isinstance(error, ProgrammingError) or "no such table" in str(error.orig)
         if no_table:
             return None
+        if error.orig is not None and is_damage(error.orig):
+            raise damaged(engine.url.database, error.orig) from error
         message = f"{engine.url.database} cannot be opened as books: {error.orig}"
         raise SettingInvalid(message) from error
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from service.adapters.storage.migrate import HEAD
+from service.adapters.storage.migrate import HEAD, other_schema
 from service.adapters.storage.postgres_connections import (
     CALL_S,
     CONNECT_S,
@@ -22,13 +22,21 @@ from service.adapters.storage.postgres_connections import (
     shown,
     unreachable,
 )
-from service.domain.errors import SettingInvalid
+from service.adapters.storage.tables import METADATA
+from service.domain.errors import BooksDamaged, SettingInvalid
+
+MISSING = "SELECT name FROM unnest($1::TEXT[]) AS name WHERE to_regclass(name) IS NULL LIMIT 1"
+# What PostgreSQL alone has.
+OWN_TABLES = ("operator_leg", "journal_leg")
 
 
 async def upgrade_postgres(url: str, revision: str = HEAD) -> None:
     """Make or update the tables. Raises SettingInvalid for a database that cannot be used."""
-    if await found_schema(url) == revision:
+    found = await found_schema(url)
+    if found == revision:
         return
+    if found is not None and found > HEAD:
+        raise other_schema(shown(url), found)
 
     def migrate(connection: Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADING})")
@@ -55,11 +63,26 @@ async def check_schema(url: str) -> None:
         message = f"{shown(url)} holds no books yet: `cobot-meter db upgrade` makes them"
         raise SettingInvalid(message)
     if found != HEAD:
+        raise other_schema(shown(url), found)
+    await _refuse_missing_tables(url)
+
+
+async def _refuse_missing_tables(url: str) -> None:
+    """Raises BooksDamaged when a table of this version is not there."""
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_S, command_timeout=CALL_S)
+    except WRONG as fault:
+        raise unreachable(url, fault) from None
+    try:
+        missing = await connection.fetchval(MISSING, [*METADATA.tables, *OWN_TABLES])
+    finally:
+        await connection.close()
+    if missing is not None:
         message = (
-            f"the books in {shown(url)} have schema {found} and this version reads {HEAD}: "
-            "`cobot-meter db upgrade` brings them up to date"
+            f"the books in {shown(url)} are damaged (there is no table {missing}): stop the "
+            "service and restore a backup (docs/operating.md, \u201cThe damaged file\u201d)"
         )
-        raise SettingInvalid(message)
+        raise BooksDamaged(message)
 
 
 async def found_schema(url: str) -> str | None:

@@ -23,7 +23,8 @@ from service.adapters.storage.postgres_connections import (
     unreachable,
 )
 from service.adapters.storage.postgres_faults import CAUGHT
-from service.domain.errors import BooksBusy, SettingInvalid
+from service.adapters.storage.secret_marks import KNOWN, NEWEST, SecretProof
+from service.domain.errors import BooksBusy
 from service.ports.clock import Clock
 
 LOG = logging.getLogger(__name__)
@@ -69,8 +70,24 @@ async def open_postgres_session(
         session.let_go()
 
 
-async def refuse_another_secret(url: str, mark: str) -> None:
-    """Raises SettingInvalid when these books were begun with another secret than `mark` is of.
+async def known_mark(url: str) -> str | None:
+    """What the database knows of its secret; None when it knows nothing, or holds no books."""
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_S, command_timeout=CALL_S)
+    except WRONG as fault:
+        raise unreachable(url, fault) from None
+    try:
+        mark: str | None = await connection.fetchval(KNOWN)
+    except asyncpg.UndefinedTableError:
+        return None
+    else:
+        return mark
+    finally:
+        await connection.close()
+
+
+async def refuse_another_secret(url: str, proof: SecretProof) -> None:
+    """Raises SettingInvalid when these books were begun with another secret than `proof` is of.
 
     What one secret seals no other opens, and its preimages are not the other's.
     """
@@ -79,16 +96,12 @@ async def refuse_another_secret(url: str, mark: str) -> None:
     except WRONG as fault:
         raise unreachable(url, fault) from None
     try:
-        await connection.execute(KEEP_MARK, mark)
-        known = await connection.fetchval("SELECT mark FROM secret_mark")
+        newest = [tuple(row) for query in NEWEST for row in await connection.fetch(query)]
+        proof.refuse_another(await connection.fetchval(KNOWN), newest)
+        await connection.execute(KEEP_MARK, proof.mark)
+        proof.refuse_another(await connection.fetchval(KNOWN), ())
     finally:
         await connection.close()
-    if known != mark:
-        message = (
-            "these books were begun with another secret: copy secret.key into the data directory "
-            "from where the service ran before, or from another replica"
-        )
-        raise SettingInvalid(message)
 
 
 class PostgresSession:

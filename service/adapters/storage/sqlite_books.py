@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,18 +22,23 @@ from service.adapters.storage.sqlite_connections import (
     WriterLock,
     connect_reader,
     connect_writer,
+    lock_of,
 )
 from service.adapters.storage.sqlite_faults import damaged, is_damage
 from service.adapters.storage.sqlite_files import BooksFiles
+from service.adapters.storage.sqlite_integrity import refuse_damage, refuse_missing_tables
 from service.adapters.storage.sqlite_reads import SqliteReads
 from service.adapters.storage.sqlite_statements import write_statements
 from service.adapters.storage.sqlite_transitions import TransitionWriter
 from service.adapters.storage.sqlite_writer import SqliteWriter
-from service.domain.errors import BooksBusy, CobotMeterError, SettingInvalid
+from service.domain.errors import BooksBusy, BooksDamaged, CobotMeterError, SettingInvalid
 from service.domain.ledger import Transition
 from service.domain.retention import Retention
 from service.ports.books import Applied
 
+LOG = logging.getLogger(__name__)
+# The pages of the file are looked at before anything is written, for at most so long.
+CHECKED_S = 5.0
 # Another program may hold the file this long before writes are refused.
 BUSY_TIMEOUT_S = 10.0
 # Reads never wait for a writer; only a rare clean-up of the log can hold one up.
@@ -50,7 +56,7 @@ async def open_sqlite_books(
     """
     lock = await asyncio.to_thread(WriterLock, path)
     try:
-        await asyncio.to_thread(upgrade, path)
+        await asyncio.to_thread(_begun, path, lock)
         books = SqliteBooks(path, retention=retention, busy_timeout_s=busy_timeout_s)
         try:
             yield books
@@ -104,6 +110,23 @@ class SqliteBooks(SqliteReads):
         """Write what waits and let go of the file."""
         self.close_reads()
         await self._writer.aclose()
+
+
+def _begun(path: Path, lock: WriterLock) -> None:
+    """The file as it should be, made when there was none. Raises SettingInvalid, BooksDamaged."""
+    there = path.exists() and path.stat().st_size > 0
+    if lock.begun and not there:
+        message = (
+            f"{path} is gone or empty, though books were kept there: restore a backup "
+            "(docs/operating.md, \u201cThe lost database\u201d); to begin new books on purpose, "
+            f"remove {lock_of(path).name} there first"
+        )
+        raise BooksDamaged(message)
+    if there and not refuse_damage(path, within_s=CHECKED_S).whole:
+        LOG.warning("the books are large: their first %.0f s were checked", CHECKED_S)
+    upgrade(path)
+    refuse_missing_tables(path)
+    lock.note_begun()
 
 
 def _connected(files: BooksFiles, *, busy_timeout_s: float) -> sqlite3.Connection:

@@ -18,6 +18,8 @@ STATEMENTS_CACHED = 256
 # Pages kept in memory by the writer and by each reader, in KiB.
 WRITER_CACHE_KIB = 4_096
 READER_CACHE_KIB = 1_024
+LOCK_BYTES = 64
+BEGUN = b"begun\n"
 # The write-ahead log is folded into the file after so many pages of 4 KiB.
 CHECKPOINT_PAGES = 4_000
 
@@ -79,6 +81,19 @@ def _as_it_is(value: None) -> None:
     return value
 
 
+def lock_of(path: Path) -> Path:
+    """The file that says who writes the books at `path`, and that there are some."""
+    return path.with_name(f"{path.name}.lock")
+
+
+def were_begun(path: Path) -> bool:
+    """Whether there are, or were, books at `path`."""
+    if path.exists() and path.stat().st_size:
+        return True
+    lock = lock_of(path)
+    return lock.exists() and BEGUN in lock.read_bytes()[:LOCK_BYTES]
+
+
 class WriterLock:
     """Held by the one process that writes; the kernel lets go of it however that process ends."""
 
@@ -87,24 +102,33 @@ class WriterLock:
 
         Raises SettingInvalid when it is taken, or when nothing can be written there.
         """
-        lock = path.with_name(f"{path.name}.lock")
         try:
-            self._file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+            self._file = os.open(lock_of(path), os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             message = f"the books cannot be kept at {path}: {error.strerror}"
             raise SettingInvalid(message) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.read(self._file, 20).decode("ascii", "replace").strip() or "unknown"
+            said = os.pread(self._file, LOCK_BYTES, 0).decode("ascii", "replace")
+            holder = said.partition("\n")[0].strip() or "unknown"
             os.close(self._file)
             message = (
                 f"{path} is in use by another process (pid {holder}): stop it, or give this one "
                 "a data directory of its own"
             )
             raise SettingInvalid(message) from error
+        self.begun = BEGUN in os.pread(self._file, LOCK_BYTES, 0)
+        self._note()
+
+    def note_begun(self) -> None:
+        """There are books from here on: should they be gone one day, that is no fresh start."""
+        self.begun = True
+        self._note()
+
+    def _note(self) -> None:
         os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode("ascii"), 0)
+        os.pwrite(self._file, b"%d\n%b" % (os.getpid(), BEGUN if self.begun else b""), 0)
 
     def release(self) -> None:
         """Let another process write."""

@@ -11,17 +11,27 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
-from service.adapters.storage.migrate import HEAD
+from service.adapters.storage.migrate import HEAD, VERSION_TABLE, other_schema
 from service.adapters.storage.report_sessions import ReportSessions
 from service.adapters.storage.sqlite_connections import connect_reader
+from service.adapters.storage.sqlite_faults import damaged, is_damage
+from service.adapters.storage.sqlite_integrity import refuse_damage, refuse_missing_tables
 from service.adapters.storage.stored_reports import StoredReports
 from service.domain.errors import SettingInvalid
 
 
 @asynccontextmanager
-async def open_sqlite_reports(path: Path) -> AsyncIterator[StoredReports]:
-    """Open the books at `path` for reading. Raises SettingInvalid when there are none to read."""
+async def open_sqlite_reports(
+    path: Path, *, checked_s: float = 0.0
+) -> AsyncIterator[StoredReports]:
+    """Open the books at `path` for reading; their pages are looked at first, for so long.
+
+    Raises SettingInvalid when there are none to read, BooksDamaged when they cannot be read.
+    """
     await asyncio.to_thread(_check_readable, path)
+    if checked_s:
+        await asyncio.to_thread(refuse_damage, path, within_s=checked_s)
+        await asyncio.to_thread(refuse_missing_tables, path)
     sessions = ReportSessions(path)
     try:
         yield StoredReports(sessions.session, database="sqlite")
@@ -37,9 +47,8 @@ def _check_readable(path: Path) -> None:
         with closing(connect_reader(path, busy_timeout_s=1.0)) as connection:
             found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.DatabaseError as error:
+        if is_damage(error) and VERSION_TABLE not in str(error):
+            raise damaged(path, error) from error
         raise SettingInvalid(f"{path} holds no books of this service: {error}") from error
     if found != (HEAD,):
-        raise SettingInvalid(
-            f"the books at {path} have schema {found and found[0]} and this version reads {HEAD}: "
-            "start the service once to bring them up to date"
-        )
+        raise other_schema(path, found and found[0])

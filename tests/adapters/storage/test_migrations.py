@@ -18,7 +18,7 @@ from service.adapters.storage.migration_run import configured, run_downgrade, ru
 from service.adapters.storage.sqlite_books import open_sqlite_books
 from service.adapters.storage.sqlite_reports import open_sqlite_reports
 from service.adapters.storage.tables import METADATA
-from service.domain.errors import SettingInvalid
+from service.domain.errors import BooksDamaged, SettingInvalid
 from service.ports.ledger_reports import Balance
 from tests.adapters.storage.book_files import balances_of, schema_of
 from tests.contracts.books_samples import RETENTION, Sale, ask_key, opened
@@ -121,7 +121,7 @@ def test_books_of_a_newer_version_are_refused(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
-    with pytest.raises(SettingInvalid, match="another version"):
+    with pytest.raises(SettingInvalid, match="newer version of this service"):
         upgrade(path)
 
 
@@ -129,7 +129,7 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     """A file of something else is left alone."""
     path = tmp_path / "books.sqlite3"
     path.write_text("these are not the books you are looking for\n" * 100, encoding="utf-8")
-    with pytest.raises(SettingInvalid, match="not a database"):
+    with pytest.raises(BooksDamaged, match="not a database"):
         upgrade(path)
 
 

@@ -1,0 +1,84 @@
+"""A finished run waits in memory for books that are away, and nobody else does."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from service.domain.errors import BooksBusy
+from service.domain.escrow_record import EscrowState
+from service.flows.held_facts import HeldFacts
+from service.flows.record_event import HELD_EVERY_S
+from tests.contracts.books_samples import Sale, opened
+from tests.fakes.books import FakeBooks
+from tests.fakes.upstream_outcomes import Completes, Failed, Outcome, Unknown
+from tests.flows.stories import ask
+from tests.flows.test_crash_points import staged
+
+FAIL_OVER_S = 120
+FOR_EVER = 10**9
+ENDS = {
+    "an answer": (Completes(), EscrowState.INVOICED),
+    "a failure with its cost": (Failed(cost="0.00001", says_cost=True), EscrowState.FAILED),
+    "a cut stream": (Unknown(), EscrowState.FAILED),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+async def test_no_finished_run_is_lost_in_a_fail_over(tmp_path: Path, name: str) -> None:
+    """Books that are away while the upstream answers, for two minutes: one run, booked whole."""
+    outcome, state = ENDS[name]
+    assert isinstance(outcome, Outcome)
+    async with staged(tmp_path / "node") as stage:
+        upstream = stage.lasting.upstream
+        upstream.then(outcome)
+        upstream.open.clear()
+        async with asyncio.TaskGroup() as tasks:
+            asking = tasks.create_task(ask(stage))
+            await upstream.reached.wait()
+            stage.books.busy = int(FAIL_OVER_S / HELD_EVERY_S)
+            upstream.open.set()
+            await asking
+        assert stage.books.busy == 0
+        assert stage.escrow.state is state
+        assert stage.escrow.generation_id == upstream.runs[0].generation_id
+        await ask(stage)
+        assert (len(stage.books.rows.escrows), upstream.posts) == (1, 1)
+        assert stage.process.recorder.held.count == stage.process.recorder.held.bytes == 0
+
+
+async def test_who_asks_meanwhile_hears_at_once_and_nothing_is_spent(tmp_path: Path) -> None:
+    """No new run begins while the books are away, and nobody waits for them in a request."""
+    async with staged(tmp_path / "node") as stage:
+        began_ms = stage.lasting.clock.now_ms()
+        stage.books.busy = FOR_EVER
+        await ask(stage)
+        assert isinstance(stage.fault, BooksBusy)
+        assert stage.lasting.clock.now_ms() - began_ms <= 1_000
+        assert stage.lasting.upstream.posts == 0
+
+
+async def test_at_the_bound_nothing_new_is_sold(tmp_path: Path) -> None:
+    """While as much is kept as may be, a new ask is refused before it costs anything."""
+    async with staged(tmp_path / "node") as stage:
+        held = stage.process.recorder.held = HeldFacts(at_most=1)
+        sale = Sale(FakeBooks(), opened("esc_other"))
+        await sale.open()
+        with held.holding(sale.transitions[0]):
+            await ask(stage)
+            assert isinstance(stage.fault, BooksBusy)
+            assert "1 finished answers" in stage.fault.message
+            assert stage.lasting.upstream.posts == 0
+        await ask(stage)
+        assert stage.fault is None
+
+
+def test_bytes_are_a_bound_of_their_own() -> None:
+    """Few large answers are as much as many small ones."""
+    held = HeldFacts(bytes_max=10)
+    held.refuse_more()
+    held.bytes = 10
+    with pytest.raises(BooksBusy):
+        held.refuse_more()
