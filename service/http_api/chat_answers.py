@@ -19,10 +19,6 @@ from service.http_api.plain_answers import NO_STORE, Header, PlainAnswer, json_a
 OK = 200
 ACCEPTED = 202
 PRIVATE: Header = (b"cache-control", b"private, no-store")
-_EXPOSED: Header = (
-    b"access-control-expose-headers",
-    b"Location, Preference-Applied, X-Escrow-Id, X-Generation-Id",
-)
 _EVENTS: Header = (b"content-type", b"text/event-stream")
 
 
@@ -31,7 +27,7 @@ def completion_answer(
 ) -> PlainAnswer:
     """200 with the completion, as one JSON object or replayed as an event stream."""
     document = completion_document(escrow, body)
-    headers = [PRIVATE, _EXPOSED, _escrow_header(escrow)]
+    headers = [PRIVATE, _escrow_header(escrow)]
     if escrow.generation_id:
         headers.append((b"x-generation-id", escrow.generation_id.encode("ascii", "replace")))
     if not stream:
@@ -50,7 +46,6 @@ def accepted_answer(escrow: Escrow, *, public_url: str) -> PlainAnswer:
         (b"preference-applied", b"respond-async"),
         (b"retry-after", b"1"),
         _escrow_header(escrow),
-        _EXPOSED,
     )
     return json_answer(ACCEPTED, document, headers)
 
