@@ -2,7 +2,7 @@
 # The environments are rebuilt only when their lock or pyproject.toml changes.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check fast nodes postgres regtest demo-lnd kill-storm bench lock clean
+.PHONY: help demo serve test check fast nodes postgres nginx regtest demo-lnd kill-storm bench lock clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -32,7 +32,7 @@ demo: $(RUNTIME) ## watch three completions being bought, paid and booked
 serve: $(RUNTIME) ## sell completions at http://127.0.0.1:8402, everything embedded
 	@$(BIN)/cobot-meter serve
 
-test: $(DEV) $(FOREIGN) nodes postgres ## prove everything this machine can prove
+test: $(DEV) $(FOREIGN) nodes postgres nginx ## prove everything this machine can prove
 	$(say) 'all tests, the long proofs and foreign clients among them'
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
@@ -56,6 +56,9 @@ nodes: $(DEV) ## build the real nodes once, for the tests (about 5 minutes; need
 
 postgres: $(DEV) ## see that there is a PostgreSQL to test with (installs it as root on Debian)
 	@$(BIN)/python -m tests.postgres
+
+nginx: $(DEV) ## see that there is an nginx to test with (installs it as root on Debian)
+	@$(BIN)/python -m tests.nginx
 
 demo-lnd: $(DEV) ## the demonstration on real nodes, whose balances are compared with both books
 	@$(BIN)/python -m deploy.regtest.demo

@@ -26,6 +26,7 @@ class Size:
     invoices: int
     payments: int
     fallback_asks: int
+    slow_connections: int
 
 
 FULL = Size(
@@ -43,6 +44,7 @@ FULL = Size(
     invoices=400,
     payments=60,
     fallback_asks=2_000,
+    slow_connections=1_000,
 )
 SMOKE = Size(
     rounds=1,
@@ -59,4 +61,5 @@ SMOKE = Size(
     invoices=8,
     payments=2,
     fallback_asks=8,
+    slow_connections=20,
 )

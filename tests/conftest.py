@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["tests.stuck", "tests.postgres.fixtures", "tests.regtest.fixtures"]
+pytest_plugins = [
+    "tests.stuck",
+    "tests.postgres.fixtures",
+    "tests.regtest.fixtures",
+    "tests.nginx.fixtures",
+]
 
 COUNTED = "counted"
 

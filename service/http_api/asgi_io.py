@@ -22,6 +22,8 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 QUERY_FIELDS_MAX = 16
 _LENGTH_DIGITS_MAX = 12
+# Set in the scope of a HEAD, which is a GET behind the edge.
+HEAD_ONLY = "cobot_meter.head_only"
 
 
 class CallerGone(Exception):
@@ -53,7 +55,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """A request as it came: header names in lower case, `peer` the host that connected."""
+    """A request as it came: header names in lower case, `peer` the host that connected.
+
+    `head_only` says that nothing but the answer's head is sent, so nothing may be handed over.
+    """
 
     method: str
     path: str
@@ -61,6 +66,7 @@ class HttpRequest:
     headers: Sequence[tuple[bytes, bytes]]
     peer: str | None
     body: Body
+    head_only: bool = False
 
     def lines(self, name: bytes) -> list[bytes]:
         """Every value of a header, in order."""
@@ -92,6 +98,7 @@ def request_of(scope: Scope, content: bytes = b"") -> HttpRequest:
         headers=scope["headers"],
         peer=client[0] if client else None,
         body=Body(content),
+        head_only=HEAD_ONLY in scope,
     )
 
 

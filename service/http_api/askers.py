@@ -5,10 +5,9 @@ Must not know: what is asked for.
 
 from __future__ import annotations
 
-import contextlib
 from hashlib import sha256
 
-from service.domain.errors import NodeUnavailable
+from service.domain.errors import CredentialInvalid
 from service.domain.topups import Topup, TopupState
 from service.http_api.addresses import address_of
 from service.http_api.asgi_io import HttpRequest
@@ -19,6 +18,11 @@ from service.http_api.face_parts import FaceParts
 from service.http_api.plain_answers import PlainAnswer
 
 SECOND_MS = 1_000
+_NAMELESS = (
+    "This shows what a caller has, and no caller is named. Send Authorization: L402 "
+    "<macaroon>:<preimage>, of anything you paid for here; POST an empty body to "
+    "/v1/chat/completions, and a top-up of 1 sat is offered that gives you one."
+)
 
 
 class Askers:
@@ -45,13 +49,16 @@ class Askers:
             trusted_proxies=self._parts.trusted_proxies,
         )
 
-    async def caller(self, request: HttpRequest) -> str | None:
-        """Whom the request's credential names; a payment that was just made is booked first."""
+    def caller(self, request: HttpRequest) -> str:
+        """Whom the request's credential names. Raises CredentialInvalid for nobody.
+
+        Reading writes nothing: neither is a top-up made here for whoever has none, nor is a payment
+        booked that the node has not told yet. Sending the credential with a POST does that.
+        """
         proof = self.proof(request)
-        if proof is not None and proof.topup_id is not None:
-            with contextlib.suppress(NodeUnavailable):
-                await self.booked_topup(proof.topup_id)
-        return proof.caller_id if proof else None
+        if proof is None:
+            raise CredentialInvalid(_NAMELESS)
+        return proof.caller_id
 
     async def booked_topup(self, topup_id: str) -> Topup | None:
         """The top-up of a proof; the node is asked while the books do not say credited.

@@ -1,8 +1,8 @@
 """What a caller reads of its own: one generation, its key, credit and statement.
 
 A credential names the caller, also one that has expired or was used; without one the answer is
-402 with a top-up, never 401. Amounts of USD are exact numbers, amounts in statements texts. Must
-not know: other callers.
+402, never 401, and says how to get one: reading makes no invoice. Amounts of USD are exact numbers,
+amounts in statements texts. Must not know: other callers.
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ class CallerRoutes:
 
     async def generation(self, request: HttpRequest) -> PlainAnswer:
         """OpenRouter's record of one generation; `total_cost` is the price charged."""
-        caller_id = await self._askers.caller(request)
-        if caller_id is None:
-            return await self._askers.top_up_first(request, caller_id=None)
+        caller_id = self._askers.caller(request)
         generation_id = request.query_field("id")
         if not generation_id or len(generation_id) > GENERATION_ID_MAX:
             message = "id must be the generation id of a completion of yours."
@@ -64,9 +62,7 @@ class CallerRoutes:
 
     async def key(self, request: HttpRequest) -> PlainAnswer:
         """What OpenRouter says of a key, said of the caller: limit, usage, usage by period."""
-        caller_id = await self._askers.caller(request)
-        if caller_id is None:
-            return await self._askers.top_up_first(request, caller_id=None)
+        caller_id = self._askers.caller(request)
         standing = await self._parts.books.standing(caller_id)
         used = await self._parts.usage.of(caller_id)
         rate = self._parts.rates.shown()
@@ -75,9 +71,7 @@ class CallerRoutes:
 
     async def credits(self, request: HttpRequest) -> PlainAnswer:
         """OpenRouter's totals in USD at the last known rate, and the ledger's figures in msat."""
-        caller_id = await self._askers.caller(request)
-        if caller_id is None:
-            return await self._askers.top_up_first(request, caller_id=None)
+        caller_id = self._askers.caller(request)
         standing = await self._parts.books.standing(caller_id)
         rate = self._parts.rates.shown()
         usage_msat = standing.spent_credit_msat + standing.settled_msat
@@ -105,9 +99,7 @@ class CallerRoutes:
 
     async def ledger(self, request: HttpRequest) -> PlainAnswer:
         """The statement, newest first: `before` a sequence, at most `limit` entries."""
-        caller_id = await self._askers.caller(request)
-        if caller_id is None:
-            return await self._askers.top_up_first(request, caller_id=None)
+        caller_id = self._askers.caller(request)
         limit = _integer(request, "limit", STATEMENT_ROWS, STATEMENT_ROWS_MAX)
         before = _integer(request, "before", None, None)
         entries = await self._parts.reports.statement(caller_id, before=before, limit=limit or 0)

@@ -24,10 +24,6 @@ CONFLICT = 409
 TOKEN_LIFETIME_S = 62 * 24 * 3_600
 
 _PROBLEM = "https://paymentauth.org/problems/payment-required"
-_EXPOSED: Header = (
-    b"access-control-expose-headers",
-    b"WWW-Authenticate, Location, X-Escrow-Id, X-Should-Retry",
-)
 _METHODS = (
     {
         "scheme": "L402",
@@ -124,7 +120,7 @@ class Challenges:
             "escrow": escrow_document(escrow, public_url=self._public_url),
         }
         escrow_id = (b"x-escrow-id", escrow.escrow_id.encode("ascii"))
-        return json_answer(CONFLICT, document, (NO_STORE, NO_RETRY, _EXPOSED, escrow_id))
+        return json_answer(CONFLICT, document, (NO_STORE, NO_RETRY, escrow_id))
 
     def _escrow_token(self, escrow: Escrow, caller_id: str) -> str:
         return self._tokens.mint(
@@ -157,7 +153,6 @@ def _challenge_headers(macaroon: str, payment_request: str) -> tuple[Header, ...
     return (
         NO_STORE,
         *((b"www-authenticate", line) for line in _challenge_lines(macaroon, payment_request)),
-        _EXPOSED,
         NO_RETRY,
     )
 

@@ -20,10 +20,6 @@ from service.http_api.plain_answers import NO_STORE, Header, PlainAnswer, json_a
 OK = 200
 ACCEPTED = 202
 PRIVATE: Header = (b"cache-control", b"private, no-store")
-_EXPOSED: Header = (
-    b"access-control-expose-headers",
-    b"Location, Preference-Applied, X-Escrow-Id, X-Generation-Id",
-)
 _EVENTS: Header = (b"content-type", b"text/event-stream")
 
 
@@ -32,7 +28,7 @@ def completion_answer(
 ) -> PlainAnswer:
     """200 with the completion, as one JSON object or replayed as an event stream."""
     document = completion_document(escrow, body)
-    headers = [PRIVATE, _EXPOSED, _escrow_header(escrow)]
+    headers = [PRIVATE, _escrow_header(escrow)]
     generation_id = outside.identifier(escrow.generation_id)  # older books may hold anything
     if generation_id:
         headers.append((b"x-generation-id", generation_id.encode("ascii")))
@@ -52,7 +48,6 @@ def accepted_answer(escrow: Escrow, *, public_url: str) -> PlainAnswer:
         (b"preference-applied", b"respond-async"),
         (b"retry-after", b"1"),
         _escrow_header(escrow),
-        _EXPOSED,
     )
     return json_answer(ACCEPTED, document, headers)
 

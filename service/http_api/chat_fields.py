@@ -188,11 +188,27 @@ NOT_OFFERED = frozenset(
 )
 
 
+# Of a field that takes a list or an object an empty one says nothing, and is not passed on: the
+# upstream would look for a provider who understands it.
+_CONTAINERS = frozenset({"cache_control", "logit_bias", "metadata", "modalities", "stop"})
+# What these say is what happens anyway; so they are neither refused nor passed on.
+_SAYS_NOTHING: Mapping[str, Check] = {
+    "function_call": one_of("none"),
+    "plugins": lambda value: isinstance(value, list) and all(map(_is_switched_off, value)),
+    "route": one_of("fallback"),
+    "transforms": lambda value: isinstance(value, list) and all(map(one_of("middle-out"), value)),
+}
+
+
+def _is_switched_off(plugin: object) -> bool:
+    return isinstance(plugin, dict) and plugin.get("enabled") is False
+
+
 def check_fields(document: Mapping[str, Any]) -> dict[str, Any]:
     """The fields to forward. Raises RequestInvalid; fields nobody knows are passed over."""
     forwarded: dict[str, Any] = {}
     for name, value in document.items():
-        if value is None:
+        if value is None or (value in ([], {}) and name in _CONTAINERS):
             continue
         field = FIELDS.get(name)
         if field is not None:
@@ -201,7 +217,9 @@ def check_fields(document: Mapping[str, Any]) -> dict[str, Any]:
             if field.forwarded:
                 forwarded[name] = value
         elif name in NOT_OFFERED and value not in ([], {}, "", False):
-            raise not_offered(name)
+            says_nothing = _SAYS_NOTHING.get(name)
+            if says_nothing is None or not says_nothing(value):
+                raise not_offered(name)
     return forwarded
 
 

@@ -18,13 +18,16 @@ URL_CHARS_MAX = 2_048
 _DETAILS = ("auto", "low", "high")
 _DATA = "data:"
 _DATA_URL = re.compile(r"data:image/(?:png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
+# How clients write the same kinds; a parameter between kind and `base64` says nothing of an image.
+_SPELT = re.compile(r"data:image/([a-z-]{1,8})(?:;[a-z0-9=.-]{1,40}){0,3};base64,", re.IGNORECASE)
+_KINDS = {"jpg": "jpeg", "pjpeg": "jpeg", "x-png": "png"}
 _WEB_URL = re.compile(r"https?://[\x21-\x7e]+")
 
 
 def check_image(path: str, part: dict[str, Any]) -> dict[str, Any]:
     """The part to forward. Raises RequestInvalid with the path of what is wrong."""
     image = part.get(IMAGE_TYPE)
-    url = image.get("url") if isinstance(image, dict) else None
+    url = _respelt(image.get("url")) if isinstance(image, dict) else None
     if not isinstance(image, dict) or not isinstance(url, str) or not _fits(url):
         message = (
             f"{path}.image_url.url must be data:image/png;base64,... (or jpeg, webp, gif), or an "
@@ -57,6 +60,15 @@ def _urls(messages: Sequence[dict[str, Any]]) -> Iterator[str]:
         for part in content if isinstance(content, list) else ():
             if part["type"] == IMAGE_TYPE:
                 yield part[IMAGE_TYPE]["url"]
+
+
+def _respelt(url: object) -> object:
+    """Data with its kind as the standard writes it: `image/jpg` and `image/JPEG` are jpeg."""
+    spelt = _SPELT.match(url) if isinstance(url, str) else None
+    if spelt is None:
+        return url
+    kind = spelt[1].lower()
+    return f"{_DATA}image/{_KINDS.get(kind, kind)};base64,{spelt.string[spelt.end() :]}"
 
 
 def _fits(url: str) -> bool:

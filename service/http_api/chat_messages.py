@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.domain.errors import RequestInvalid
-from service.http_api.chat_fields import refuse
+from service.http_api.chat_fields import refuse, shown
 from service.http_api.chat_images import IMAGE_TYPE, check_image
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -29,6 +29,10 @@ _PLAIN = frozenset({"role", "content"})
 _TEXTS = ("name", "refusal", "reasoning", "tool_call_id")
 _LISTS = ("tool_calls", "reasoning_details")
 _TEXT_PART = frozenset({"type", "text"})
+# Parts that are text under another name: what an assistant refused, and the Responses API's words.
+_TEXTS_OF_PARTS = {"refusal": "refusal", "input_text": "text", "output_text": "text"}
+# Whose message may say nothing at all; a user's is most likely a mistake.
+_MAY_BE_EMPTY = frozenset({"assistant", "developer", "system", "tool"})
 
 
 def check_messages(value: object) -> list[dict[str, Any]]:
@@ -51,11 +55,19 @@ def _message(at: int, message: object) -> dict[str, Any]:
     if isinstance(content, str):
         if message.keys() == _PLAIN:
             return message
-    elif isinstance(content, list):
+    elif content and isinstance(content, list):
         content = _parts(at, content)
-    elif content is not None or role != "assistant":
+    elif content in (None, []) and role in _MAY_BE_EMPTY:
+        content = _nothing(role, message)
+    else:
         raise refuse(f"messages[{at}].content", "a text, or a list of text parts", content)
     return _with_extras(at, message, content)
+
+
+def _nothing(role: str, message: dict[str, Any]) -> str | None:
+    """No text, as the upstream takes it: null beside an assistant's calls, else an empty text."""
+    is_null = role == "assistant" and (message.get("content") is None or message.get("tool_calls"))
+    return None if is_null else ""
 
 
 def _with_extras(at: int, message: dict[str, Any], content: object) -> dict[str, Any]:
@@ -67,19 +79,17 @@ def _with_extras(at: int, message: dict[str, Any], content: object) -> dict[str,
         if not isinstance(message.get(name), list | None):
             raise refuse(f"messages[{at}].{name}", "a list", message[name])
     if message.get("audio") is not None:
-        raise _text_only(f"messages[{at}].audio")
+        raise _not_offered(f"messages[{at}].audio", "audio")
     kept = {
         name: value
         for name, value in message.items()
-        if value is not None and name in _KNOWN and name != "content"
+        if value is not None and value != [] and name in _KNOWN and name != "content"
     }
     kept["content"] = content
     return kept
 
 
 def _parts(at: int, parts: list[object]) -> list[dict[str, Any]]:
-    if not parts:
-        raise refuse(f"messages[{at}].content", "a text, or a list of text parts", parts)
     return [_part(f"messages[{at}].content[{number}]", part) for number, part in enumerate(parts)]
 
 
@@ -88,10 +98,7 @@ def _part(path: str, part: object) -> dict[str, Any]:
         raise refuse(path, 'an object {"type": "text", "text": "..."}', part)
     if part.get("type") == IMAGE_TYPE:
         return check_image(path, part)
-    if part.get("type") != "text":
-        if isinstance(part.get("type"), str):
-            raise _text_only(f"{path}.type")
-        raise refuse(f"{path}.type", '"text"', part.get("type"))
+    part = _as_text(path, part)
     if not isinstance(part.get("text"), str):
         raise refuse(f"{path}.text", "a text", part.get("text"))
     if part.keys() == _TEXT_PART:
@@ -103,6 +110,21 @@ def _part(path: str, part: object) -> dict[str, Any]:
     return kept
 
 
-def _text_only(path: str) -> RequestInvalid:
-    message = f"{path}: audio, video and files are not offered yet; remove them and send text."
+def _as_text(path: str, part: dict[str, Any]) -> dict[str, Any]:
+    """A part of any kind that is text. Raises RequestInvalid, and says which kind is none."""
+    kind = part.get("type")
+    if kind == "text":
+        return part
+    if not isinstance(kind, str):
+        raise refuse(f"{path}.type", '"text" or "image_url"', kind)
+    if kind not in _TEXTS_OF_PARTS:
+        raise _not_offered(f"{path}.type", kind)
+    return {**part, "type": "text", "text": part.get(_TEXTS_OF_PARTS[kind])}
+
+
+def _not_offered(path: str, kind: str) -> RequestInvalid:
+    message = (
+        f"{path}: {shown(kind)} is not offered yet, since its price is not known before it runs; "
+        "remove it, and send text or image_url."
+    )
     return RequestInvalid(message, param=path)

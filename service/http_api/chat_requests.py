@@ -65,13 +65,15 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     messages = orjson.dumps(checked)
     prompt_bytes = len(messages) - image_bytes
     response_format = document.get("response_format")
-    if response_format is not None:
+    if response_format not in (None, {}, {"type": "text"}):
         fields["response_format"] = _response_format(response_format)
         prompt_bytes += len(orjson.dumps(fields["response_format"]))
     tools = check_tools(document)
     if tools:
         fields.update(tools)
         prompt_bytes += len(orjson.dumps(tools))
+    else:
+        fields.pop("parallel_tool_calls", None)  # says nothing, and few providers know it
     max_tokens = _max_tokens(document)
     reasoning = _reasoning(document, max_tokens or DEFAULT_MAX_TOKENS)
     if reasoning:

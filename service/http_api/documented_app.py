@@ -16,7 +16,9 @@ from starlette.exceptions import HTTPException
 from service import __version__
 from service.domain.errors import Broken
 from service.http_api.asgi_io import request_of
-from service.http_api.edge import Handler, answered, refused_route
+from service.http_api.edge import NOT_FOUND, Handler, answered, refused_route
+from service.http_api.known_paths import KnownPaths
+from service.http_api.metrics_app import METRICS_PATH, refused_metrics
 from service.http_api.plain_answers import PlainAnswer
 from service.http_api.route_documents import RouteDocument
 
@@ -38,7 +40,12 @@ class Route(NamedTuple):
     document: RouteDocument
 
 
-def documented_app(routes: tuple[Route, ...]) -> FastAPI:
+def known_paths(routes: tuple[Route, ...]) -> KnownPaths:
+    """The paths of these routes, and that of their description."""
+    return KnownPaths([*((route.method, route.path) for route in routes), ("GET", OPENAPI_PATH)])
+
+
+def documented_app(routes: tuple[Route, ...], known: KnownPaths) -> FastAPI:
     """An application of these routes, and its own description."""
     app = FastAPI(
         title="cobot-meter",
@@ -63,7 +70,7 @@ def documented_app(routes: tuple[Route, ...]) -> FastAPI:
             openapi_extra=dict(route.document.extra),
         )
     app.add_api_route(OPENAPI_PATH, _description(app), include_in_schema=False)
-    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(HTTPException, _refusing(known))
     return app
 
 
@@ -85,11 +92,18 @@ def _description(app: FastAPI) -> Endpoint:
     return openapi
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    headers: Mapping[str, str] = (isinstance(error, HTTPException) and error.headers) or {}
-    line = f"{request.method} {request.scope['path']}"
-    return _response(refused_route(status, line, headers))
+def _refusing(known: KnownPaths) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def refused(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        headers: Mapping[str, str] = (isinstance(error, HTTPException) and error.headers) or {}
+        path: str = request.scope["path"]
+        if path == METRICS_PATH:
+            return _response(refused_metrics())
+        meant = known.meant(path) if status == NOT_FOUND else None
+        line = f"{request.method} {path}"
+        return _response(refused_route(status, line, headers, meant=meant))
+
+    return refused
 
 
 def _response(answer: PlainAnswer) -> Response:

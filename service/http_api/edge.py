@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from service.domain.errors import Broken, CobotMeterError
 from service.http_api.asgi_io import (
+    HEAD_ONLY,
     AsgiApp,
     BodyLimits,
     CallerGone,
@@ -25,7 +26,9 @@ from service.http_api.asgi_io import (
     send_answer,
     while_connected,
 )
+from service.http_api.cross_origin import CORS, preflight_answer
 from service.http_api.error_table import BROKEN_MESSAGE, error_response
+from service.http_api.known_paths import KnownPaths
 from service.http_api.plain_answers import NO_STORE, Header, PlainAnswer, json_answer
 
 Handler = Callable[[HttpRequest], Awaitable[PlainAnswer]]
@@ -34,6 +37,8 @@ LOG = logging.getLogger(__name__)
 NOT_FOUND = 404
 NOT_ALLOWED = 405
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_ALL = "*"
+_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 
 
 async def serve(
@@ -67,11 +72,17 @@ async def answered(handler: Handler, request: HttpRequest) -> PlainAnswer:
 
 
 class Edge:
-    """Wraps an ASGI application: HEAD is GET without its body, and no exception passes."""
+    """Wraps an ASGI application: HEAD is GET without its body, and no exception passes.
 
-    def __init__(self, app: AsgiApp) -> None:
+    With `public` paths, pages of any origin may read what is answered, and OPTIONS is answered
+    here for all of them.
+    """
+
+    def __init__(self, app: AsgiApp, *, public: KnownPaths | None = None) -> None:
         """`app` is everything behind the edge."""
         self._app = app
+        self._public = public
+        self._cors = CORS if public is not None else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection, of any type that ASGI has."""
@@ -84,27 +95,43 @@ class Edge:
         async def send_on(message: Message) -> None:
             nonlocal started
             started = True
-            if head_only and message["type"] == "http.response.body":
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *self._cors]}
+            elif head_only and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
 
         if head_only:
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", HEAD_ONLY: True}
         try:
-            await self._app(scope, receive, send_on)
+            await self._called(scope, receive, send_on)
         except Exception as error:
             _log_unforeseen(error)
             if not started:
                 await send_answer(send_on, error_response(Broken(BROKEN_MESSAGE)))
 
+    def _called(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["method"] == "OPTIONS" and self._public is not None:
+            every = scope["path"] == _ALL
+            methods = _METHODS if every else self._public.methods(scope["path"])
+            if methods:
+                return send_answer(send, preflight_answer(methods, scope["headers"]))
+        return self._app(scope, receive, send)
 
-def refused_route(status: int, request_line: str, headers: Mapping[str, str]) -> PlainAnswer:
-    """404 for an unknown path and 405 for a wrong method, in OpenAI's shape."""
+
+def refused_route(
+    status: int, request_line: str, headers: Mapping[str, str], *, meant: str | None = None
+) -> PlainAnswer:
+    """404 for an unknown path and 405 for a wrong method, in OpenAI's shape.
+
+    `meant` is the path that there is instead.
+    """
     unknown = status == NOT_FOUND
     what = "has no such path" if unknown else "takes another method there"
+    hint = f"It is {meant} here" if meant else "See GET /openapi.json"
     document = {
         "error": {
-            "message": f"This service {what}: {request_line[:200]}. See GET /openapi.json.",
+            "message": f"This service {what}: {request_line[:200]}. {hint}.",
             "type": "invalid_request_error",
             "param": None,
             "code": "unknown_url" if unknown else "method_not_allowed",

@@ -25,9 +25,14 @@ def event_stream(document: Mapping[str, Any], *, include_usage: bool) -> bytes:
     otherwise they stand in the last chunk, as OpenRouter writes it: a reader that did not ask for
     them may expect a choice in every chunk.
     """
-    head = {name: value for name, value in document.items() if name not in _NOT_OF_A_CHUNK}
+    # No nulls: OpenRouter's TypeScript SDK refuses a chunk whose `system_fingerprint` is one.
+    head = {
+        name: value
+        for name, value in document.items()
+        if name not in _NOT_OF_A_CHUNK and value is not None
+    }
     head["object"] = "chat.completion.chunk"
-    tail = {"usage": document.get("usage"), "cobot": document.get("cobot")}
+    tail = {name: document[name] for name in ("usage", "cobot") if document.get(name) is not None}
     choice = _choice(document)
     said = choice.get("message")
     message = said if isinstance(said, dict) else {}
@@ -39,8 +44,9 @@ def event_stream(document: Mapping[str, Any], *, include_usage: bool) -> bytes:
         "delta": {},
         "logprobs": choice.get("logprobs"),
         "finish_reason": choice.get("finish_reason"),
-        "native_finish_reason": choice.get("native_finish_reason"),
     }
+    if choice.get("native_finish_reason") is not None:
+        finish["native_finish_reason"] = choice["native_finish_reason"]
     last = {**head, "choices": [finish]}
     if include_usage:
         events += [_event(last), _event({**head, "choices": [], **tail})]

@@ -16,7 +16,7 @@ from service.http_api.askers import Askers
 from service.http_api.caller_routes import CallerRoutes
 from service.http_api.challenges import Challenges
 from service.http_api.chat_route import CHAT_PATH, ChatRoute
-from service.http_api.documented_app import Route, documented_app
+from service.http_api.documented_app import Route, documented_app, known_paths
 from service.http_api.edge import Edge, Handler, serve
 from service.http_api.escrow_documents import ESCROWS_PATH, completion_path, escrow_path
 from service.http_api.escrow_routes import EscrowRoutes
@@ -34,6 +34,8 @@ def build_face(parts: FaceParts) -> AsgiApp:
     challenges = Challenges(tokens=parts.tokens, public_url=parts.public_url)
     askers = Askers(parts=parts, challenges=challenges)
     escrows = EscrowRoutes(parts=parts, askers=askers, challenges=challenges)
+    routes = _routes(parts, askers)
+    known = known_paths(routes)
     hot = HotRoutes(
         chat=ChatRoute(
             parts=parts, askers=askers, challenges=challenges, outcomes=_outcomes(parts)
@@ -42,9 +44,9 @@ def build_face(parts: FaceParts) -> AsgiApp:
         completion=escrows.completion,
         quote=QuoteRoutes(parts=parts).quote,
         limits=parts.limits.body,
-        rest=documented_app(_routes(parts, askers)),
+        rest=documented_app(routes, known),
     )
-    return Edge(hot)
+    return Edge(hot, public=known)
 
 
 class HotRoutes:
@@ -105,6 +107,9 @@ def _routes(parts: FaceParts, askers: Askers) -> tuple[Route, ...]:
         Route("GET", escrow_path("{escrow_id}"), None, document.STATUS),
         Route("GET", completion_path("{escrow_id}"), None, document.COMPLETION),
         Route("GET", model_routes.MODELS_PATH, models.models, document.MODELS),
+        Route("GET", model_routes.COUNT_PATH, models.count, document.MODEL_COUNT),
+        Route("GET", model_routes.SHORT_MODEL_PATH, models.listed_model, document.SHORT_MODEL),
+        Route("GET", model_routes.LISTED_MODEL_PATH, models.listed_model, document.LISTED_MODEL),
         Route("GET", model_routes.MODEL_PATH, models.model, document.MODEL),
         Route("GET", model_routes.ENDPOINTS_PATH, models.endpoints, document.ENDPOINTS),
         Route("GET", caller_routes.GENERATION_PATH, callers.generation, document.GENERATION),

@@ -35,3 +35,9 @@ def metrics_app(registry: CollectorRegistry) -> AsgiApp:
             await serve(metrics, scope, receive, send, BodyLimits())
 
     return Edge(app)
+
+
+def refused_metrics() -> PlainAnswer:
+    """404 where callers come: where the operator reads them."""
+    where = "for the operator alone, where COBOT_METER_METRICS_LISTEN says (127.0.0.1:8405), not"
+    return refused_route(NOT_FOUND, f"GET {METRICS_PATH}", {}, meant=where)

@@ -5,6 +5,8 @@ The list is written once per catalogue and rate, and sent as it lies. Must not k
 
 from __future__ import annotations
 
+from typing import Any
+
 from service.domain.completions import Model
 from service.domain.errors import DependencyFault
 from service.domain.money import ExchangeRate, btc_usd_text
@@ -15,6 +17,9 @@ from service.http_api.plain_answers import Header, PlainAnswer, json_answer
 
 MODELS_PATH = "/v1/models"
 MODEL_PATH = "/v1/model/{author}/{slug}"
+COUNT_PATH = "/v1/models/count"
+SHORT_MODEL_PATH = "/v1/models/{model}"
+LISTED_MODEL_PATH = "/v1/models/{author}/{slug}"
 ENDPOINTS_PATH = "/v1/models/{author}/{slug}/endpoints"
 OK = 200
 _CACHED: Header = (b"cache-control", b"public, max-age=60")
@@ -36,6 +41,18 @@ class ModelRoutes:
         row = model_document(model, rate, self._parts.price_terms)
         return json_answer(OK, {"data": row}, (_CACHED,))
 
+    async def listed_model(self, request: HttpRequest) -> PlainAnswer:
+        """The same where OpenAI has it, its members at the top and OpenRouter's under `data`."""
+        model, rate = self._named(request.path, before=f"{MODELS_PATH}/", after="")
+        row = model_document(model, rate, self._parts.price_terms)
+        return json_answer(OK, {**_openai_members(row), "data": row}, (_CACHED,))
+
+    async def count(self, _request: HttpRequest) -> PlainAnswer:
+        """How many models are on offer. Raises DependencyFault before the first list."""
+        self._refreshed_at_ms()
+        count = len(self._parts.catalogue.models())
+        return json_answer(OK, {"data": {"count": count}}, (_CACHED,))
+
     async def endpoints(self, request: HttpRequest) -> PlainAnswer:
         """Who may serve one model, at our prices. Raises as `model`."""
         model, rate = self._named(request.path, before="/v1/models/", after="/endpoints")
@@ -51,16 +68,20 @@ class ModelRoutes:
 
     async def models(self, _request: HttpRequest) -> PlainAnswer:
         """Everything on offer. Raises DependencyFault before the first list, RateStale."""
-        refreshed_at_ms = self._parts.catalogue.refreshed_at_ms
-        if refreshed_at_ms is None:
-            message = "The upstream's price list is not here yet; try again in a moment."
-            raise DependencyFault(message, retry_after_s=5)
+        refreshed_at_ms = self._refreshed_at_ms()
         rate = self._parts.rates.shown()
         key = (refreshed_at_ms, rate.usd_micro_per_btc, rate.source)
         if self._answer is None or key != self._key:
             self._answer = self._written(rate)
             self._key = key
         return self._answer
+
+    def _refreshed_at_ms(self) -> int:
+        refreshed_at_ms = self._parts.catalogue.refreshed_at_ms
+        if refreshed_at_ms is None:
+            message = "The upstream's price list is not here yet; try again in a moment."
+            raise DependencyFault(message, retry_after_s=5)
+        return refreshed_at_ms
 
     def _written(self, rate: ExchangeRate) -> PlainAnswer:
         terms = self._parts.price_terms
@@ -77,3 +98,12 @@ class ModelRoutes:
             },
         }
         return json_answer(OK, document, (_CACHED,))
+
+
+def _openai_members(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "object": "model",
+        "created": row.get("created") or 0,
+        "owned_by": str(row["id"]).partition("/")[0],
+    }

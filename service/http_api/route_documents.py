@@ -239,6 +239,24 @@ MODEL = RouteDocument(
     },
     extra=_MODEL_NAME,
 )
+LISTED_MODEL = RouteDocument(
+    summary="One model on offer, where OpenAI has it.",
+    responses={
+        200: _answered("OpenAI's model; OpenRouter's, with our prices, under `data`."),
+        404: _failed("No such model."),
+        **_BROKEN,
+    },
+    extra=_MODEL_NAME,
+)
+SHORT_MODEL = RouteDocument(
+    summary="The same for an id without an author.",
+    responses=LISTED_MODEL.responses,
+    extra={"parameters": [_parameter("model", "path", "The model id.")]},
+)
+MODEL_COUNT = RouteDocument(
+    summary="How many models are on offer.",
+    responses={200: _answered("OpenRouter's `data.count`."), **_BROKEN},
+)
 ENDPOINTS = RouteDocument(
     summary="What may serve a model: our own offer, as one endpoint.",
     responses={
@@ -248,11 +266,12 @@ ENDPOINTS = RouteDocument(
     },
     extra=_MODEL_NAME,
 )
+_NAMELESS = "No caller is named; an empty POST to /v1/chat/completions offers a top-up."
 KEY = RouteDocument(
     summary="The caller's own limit and usage, as OpenRouter says it of a key.",
     responses={
         200: _answered("Amounts in USD; `cobot` has them in msat. Days are UTC."),
-        402: _CHALLENGE,
+        402: _failed(_NAMELESS),
         **_BROKEN,
     },
 )
@@ -260,18 +279,18 @@ GENERATION = RouteDocument(
     summary="One generation of the caller's own; total_cost is the price charged.",
     responses={
         200: _answered("OpenRouter's record."),
-        402: _CHALLENGE,
+        402: _failed(_NAMELESS),
         404: _failed("Not yours, or not known yet."),
     },
     extra={"parameters": [_parameter("id", "query", "The generation id.")]},
 )
 CREDITS = RouteDocument(
     summary="The caller's credit.",
-    responses={200: _answered("Totals in USD; `cobot` has them in msat."), 402: _CHALLENGE},
+    responses={200: _answered("Totals in USD; `cobot` has them in msat."), 402: _failed(_NAMELESS)},
 )
 LEDGER = RouteDocument(
     summary="The caller's own statement, newest first.",
-    responses={200: _answered("Journal entries with their transfers."), 402: _CHALLENGE},
+    responses={200: _answered("Journal entries with their transfers."), 402: _failed(_NAMELESS)},
     extra={
         "parameters": [
             _parameter("before", "query", "Entries below this sequence.", type="integer"),

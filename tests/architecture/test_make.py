@@ -22,6 +22,7 @@ TARGETS = [
     "lock",
     "nodes",
     "postgres",
+    "nginx",
     "regtest",
     "serve",
     "test",

@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from service.adapters.lightning.dev_node_faults import NodeFaults
 from service.domain.escrow_record import EscrowState
 from service.domain.retention import DAY_MS
 from tests.fakes.upstream_outcomes import NEVER, Completes
 from tests.http_api.asgi_caller import Reply
-from tests.http_api.face_rig import RATE_USD_MICRO, FaceRig, ask_of, challenge_of, open_face
+from tests.http_api.face_rig import RATE_USD_MICRO, FaceRig, ask_of, open_face
 
 
 def exact(reply: Reply) -> dict[str, Any]:
@@ -34,24 +33,28 @@ async def statement(rig: FaceRig, token: str, query: str = "") -> dict[str, Any]
 @pytest.mark.parametrize(
     "target", ["/v1/key", "/v1/credits", "/v1/ledger", "/v1/generation?id=gen-1"]
 )
-async def test_without_a_credential_it_is_402_with_a_top_up(tmp_path: Path, target: str) -> None:
-    """Never 401: paying 1 sat gives a name, and then it answers."""
+async def test_without_a_credential_it_is_402_and_no_invoice_is_made(
+    tmp_path: Path, target: str
+) -> None:
+    """Never 401; the sentence says which POST offers a name for 1 sat, and then it answers."""
     async with open_face(tmp_path) as rig:
         asked = await rig.get(target)
-        assert (asked.status, asked.json()["price_sats"]) == (402, 1)
-        token = await rig.pay(asked)
+        assert (asked.status, asked.error["code"]) == (402, "invalid_credential")
+        assert asked.all("www-authenticate") == []
+        assert "POST an empty body to /v1/chat/completions" in asked.error["message"]
+        assert rig.books.rows.topups == {}
+        token = await rig.top_up()
         assert (await rig.get(target, token=token)).status in {200, 404}
-        assert len({challenge_of(await rig.get(target))[1] for _ in range(3)}) == 1
 
 
-async def test_a_payment_just_made_is_in_the_credit(tmp_path: Path) -> None:
-    """The node is asked about a top-up the books do not have yet; while it is down, they count."""
+async def test_a_payment_just_made_is_booked_by_a_post_and_not_by_reading(tmp_path: Path) -> None:
+    """Reading changes nothing: the credit is there once the node has told, or a POST has asked."""
     async with open_face(tmp_path) as rig:
-        token = await rig.pay(await rig.get("/v1/credits"))
-        rig.node.set_faults(NodeFaults(down=True))
-        down = (await rig.get("/v1/credits", token=token)).json()
-        assert down["cobot"]["available_msat"] == 0
-        rig.node.set_faults(NodeFaults())
+        token = await rig.pay(await rig.ask(b""))
+        for _ in range(2):
+            read = (await rig.get("/v1/credits", token=token)).json()
+            assert read["cobot"]["available_msat"] == 0
+        assert (await rig.ask(b"", token=token)).status == 200
         booked = (await rig.get("/v1/credits", token=token)).json()
         assert booked["cobot"]["available_msat"] == 1_000
 

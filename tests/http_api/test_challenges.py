@@ -97,13 +97,12 @@ def test_the_challenge_header_is_in_the_order_libraries_need() -> None:
 
 
 def test_the_other_headers() -> None:
-    """JSON, not stored, not retried, readable by a browser, and saying where the escrow is."""
+    """JSON, not stored, not retried, and saying where the escrow is."""
     answer = CHALLENGES.for_escrow(invoiced_escrow(), caller_id=CALLER)
     assert header(answer, b"content-type") == "application/json"
     assert header(answer, b"content-length") == str(len(answer.body))
     assert header(answer, b"cache-control") == "no-store"
     assert header(answer, b"x-should-retry") == "false"
-    assert "WWW-Authenticate" in header(answer, b"access-control-expose-headers")
     assert header(answer, b"location") == f"/v1/escrows/{ESCROW}"
     assert header(answer, b"x-escrow-id") == ESCROW
 

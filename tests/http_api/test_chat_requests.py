@@ -234,8 +234,10 @@ def test_a_wrong_value_is_named(fields: dict[str, Any], param: str | None) -> No
         ("functions", [{"name": "f"}]),
         ("function_call", "auto"),
         ("plugins", [{"id": "web"}]),
-        ("route", "fallback"),
-        ("transforms", ["middle-out"]),
+        ("plugins", [{"id": "web", "enabled": True}]),
+        ("plugins", [{"id": "web", "enabled": False}, {"id": "file-parser"}]),
+        ("route", "sort"),
+        ("transforms", ["summarise"]),
         ("preset", "mine"),
         ("web_search_options", {"search_context_size": "low"}),
         ("audio", {"voice": "alloy"}),
@@ -264,6 +266,7 @@ def test_only_text_and_images_are_offered(part: dict[str, Any]) -> None:
     )
     assert error.param == "messages[0].content[1].type"
     assert "not offered yet" in error.message
+    assert part["type"] in error.message
 
 
 def test_include_usage_is_read() -> None:

@@ -82,3 +82,14 @@ def test_an_empty_answer_is_a_stream_too() -> None:
     """No text at all: the role, the end and the usage."""
     assert len(chunks(whole({"content": ""}))) == 2
     assert len(chunks({**HEAD, "choices": [], **USAGE})) == 2
+
+
+def test_no_chunk_holds_a_null_beside_its_choices() -> None:
+    """OpenRouter's TypeScript SDK refuses a `system_fingerprint` that is null, and every chunk."""
+    document = {**whole({"content": "Hi"}), "system_fingerprint": None, "service_tier": None}
+    for include_usage in (True, False):
+        for chunk in chunks({**document, "usage": None}, include_usage=include_usage):
+            assert None not in chunk.values()
+            assert "system_fingerprint" not in chunk
+    kept = chunks({**document, "system_fingerprint": "fp_1"})
+    assert {chunk["system_fingerprint"] for chunk in kept} == {"fp_1"}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from service.domain.escrow_record import EscrowState
 from service.http_api.asgi_io import BodyLimits, HttpRequest, Message, Receive, Scope, Send
 from service.http_api.edge import Edge
 from service.http_api.face import HotRoutes
@@ -18,6 +19,9 @@ from tests.http_api.face_rig import CHAT, FaceRig, open_face
 CANARY = "canary-in-a-prompt"
 GETS = (
     "/v1/models",
+    "/v1/models/count",
+    "/v1/models/some",
+    "/v1/models/openai/some",
     "/v1/model/openai/some",
     "/v1/models/openai/some/endpoints",
     "/v1/key",
@@ -40,6 +44,126 @@ async def test_an_unknown_path_is_404_in_openais_shape(tmp_path: Path, target: s
         assert (reply.status, reply.error["code"]) == (404, "unknown_url")
         assert reply.error["type"] == "invalid_request_error"
         assert reply.header("content-type") == "application/json"
+
+
+WRONG = {
+    "/chat/completions": CHAT,
+    "/api/v1/chat/completions": CHAT,
+    "/v1/v1/chat/completions": CHAT,
+    "/v1/chat/completions/": CHAT,
+    "//v1//chat/completions": CHAT,
+    "/openai/v1/chat/completions": CHAT,
+    "/V1/Chat/Completions": CHAT,
+    "/v2/chat/completions": CHAT,
+    "/api/v1/models": "/v1/models",
+    "/models": "/v1/models",
+    "/api/v1/models/openai/gpt-5/endpoints": "/v1/models/openai/gpt-5/endpoints",
+    "/v1/healthz": "/healthz",
+    "/api/v1/key/": "/v1/key",
+    "/quotes": "/v1/quotes",
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("target", WRONG)
+async def test_a_wrong_base_path_is_told_the_right_one(
+    tmp_path: Path, target: str, method: str
+) -> None:
+    """404 in OpenAI's shape, whose sentence names the path that was meant."""
+    async with open_face(tmp_path) as rig:
+        reply = await rig.caller.send(method, target, body=b"{}")
+        assert reply.status == 404
+        if method != "HEAD":
+            assert f"It is {WRONG[target]} here" in reply.error["message"]
+
+
+@pytest.mark.parametrize("target", ["/", "/v1", "/v1/nope", "/favicon.ico", "/a" * 500, "/v1/%s"])
+async def test_a_path_that_means_nothing_is_told_where_the_routes_are(
+    tmp_path: Path, target: str
+) -> None:
+    """No path is guessed at."""
+    async with open_face(tmp_path) as rig:
+        assert "GET /openapi.json" in (await rig.get(target)).error["message"]
+
+
+async def test_metrics_are_not_for_callers(tmp_path: Path) -> None:
+    """404 whatever the method, and the sentence says where the operator reads them."""
+    async with open_face(tmp_path) as rig:
+        for method in ("GET", "HEAD", "POST"):
+            reply = await rig.caller.send(method, "/metrics")
+            assert reply.status == 404
+        got = await rig.caller.send("GET", "/metrics")
+        assert "COBOT_METER_METRICS_LISTEN" in got.error["message"]
+        assert (await rig.get("/metrics")).status == 200
+        assert (await rig.operator.send("GET", "/")).status == 404
+        assert (await rig.operator.send("POST", "/metrics")).status == 405
+
+
+@pytest.mark.parametrize("target", [*GETS, CHAT, "/v1/quotes", "*"])
+async def test_a_page_of_another_origin_may_ask_and_read(tmp_path: Path, target: str) -> None:
+    """The preflight is 204 for every public route, with the headers that the page wants to send."""
+    wanted = "authorization,content-type,x-stainless-lang"
+    async with open_face(tmp_path) as rig:
+        asked = {
+            "Origin": "https://wallet.example",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": wanted,
+        }
+        reply = await rig.caller.send("OPTIONS", target, headers=asked)
+        assert (reply.status, reply.body) == (204, b"")
+        assert reply.header("access-control-allow-origin") == "*"
+        assert reply.header("access-control-allow-headers") == wanted
+        method = "POST" if target in {CHAT, "/v1/quotes"} else "GET"
+        assert method in str(reply.header("access-control-allow-methods")).split(", ")
+        assert reply.header("access-control-allow-credentials") is None
+
+
+async def test_every_answer_can_be_read_by_a_page(tmp_path: Path) -> None:
+    """Challenges, completions and refusals: open to any origin, with our headers exposed."""
+    async with open_face(tmp_path) as rig:
+        challenge = await rig.ask()
+        bought, token = await rig.buy()
+        replies = [
+            challenge,
+            bought,
+            await rig.get("/v1/credits", token=token),
+            await rig.get("/v1/credits"),
+            await rig.get("/nope"),
+            await rig.ask(b"no JSON"),
+            await rig.ask(headers={"Origin": "null"}),
+        ]
+        for reply in replies:
+            assert reply.header("access-control-allow-origin") == "*"
+            exposed = str(reply.header("access-control-expose-headers")).lower().split(", ")
+            ours = {name.decode() for name, _ in reply.headers if name.startswith(b"x-")}
+            assert {"www-authenticate", "location", "retry-after", *ours} <= set(exposed)
+            assert reply.header("access-control-allow-credentials") is None
+
+
+@pytest.mark.parametrize("asked", ["", "a\r\nb: c", "é", "x" * 3_000])
+async def test_a_preflight_echoes_nothing_that_is_no_list_of_names(
+    tmp_path: Path, asked: str
+) -> None:
+    """Anything else gets the headers that clients usually send."""
+    async with open_face(tmp_path) as rig:
+        headers = {"Access-Control-Request-Headers": asked}
+        reply = await rig.caller.send("OPTIONS", CHAT, headers=headers)
+        assert str(reply.header("access-control-allow-headers")).startswith("Authorization, ")
+
+
+async def test_head_of_a_completion_hands_nothing_over(tmp_path: Path) -> None:
+    """The row stays settled: it is released when somebody reads it."""
+    async with open_face(tmp_path) as rig:
+        token = await rig.pay(await rig.ask())
+        settled = await rig.settle(rig.last)
+        states = [settled.state]
+        target = f"/v1/escrows/{settled.escrow_id}/completion"
+        head = await rig.caller.send("HEAD", target, headers={"Authorization": token})
+        assert (head.status, head.body) == (200, b"")
+        states.append(rig.last.state)
+        assert (await rig.get(target, token=token)).status == 200
+        states.append(rig.last.state)
+        assert states == [EscrowState.SETTLED, EscrowState.SETTLED, EscrowState.RELEASED]
 
 
 async def test_a_nonsensical_host_is_not_our_fault(tmp_path: Path) -> None:
@@ -81,7 +205,7 @@ async def test_the_description_lists_every_route(tmp_path: Path) -> None:
         assert chat["x-payment-info"]["offers"][0]["method"] == "lightning"
         assert "WWW-Authenticate" in chat["responses"]["402"]["headers"]
         assert chat["requestBody"]["content"]["application/json"]["schema"]["required"]
-        filled = {"escrow_id": "esc_1", "author": "openai", "slug": "some"}
+        filled = {"escrow_id": "esc_1", "author": "openai", "slug": "some", "model": "some"}
         described = {path.format(**filled) for path in document["paths"]}
         assert described == {*GETS, CHAT, "/v1/quotes"} - {"/openapi.json"}
         operations = [

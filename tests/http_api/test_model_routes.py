@@ -7,7 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from openai import AsyncOpenAI
+
 from service.domain.pricing import ModelPrice
+from tests.fakes.serving import serving
 from tests.fakes.upstream_outcomes import FREE_MODEL, PRICED_MODEL, fake_model
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import MODEL, RATE_USD_MICRO, open_face
@@ -76,3 +79,41 @@ async def test_before_the_first_list_it_is_503(tmp_path: Path) -> None:
         rig.service.catalogue.refreshed_at_ms = None
         reply = await rig.get("/v1/models")
         assert (reply.status, reply.header("retry-after")) == (503, "5")
+
+
+async def test_one_model_where_openai_and_where_openrouter_have_it(tmp_path: Path) -> None:
+    """OpenAI's members at the top, OpenRouter's model under `data`; the slash raw or escaped."""
+    async with open_face(tmp_path) as rig:
+        listed = rows(await rig.get("/v1/models"))[MODEL]
+        reply = await rig.get(f"/v1/models/{MODEL}")
+        document = json.loads(reply.body, parse_float=Decimal)
+        assert {**document, "data": None} == {
+            "id": MODEL,
+            "object": "model",
+            "created": listed.get("created", 0),
+            "owned_by": MODEL.split("/")[0],
+            "data": None,
+        }
+        assert document["data"] == listed
+        for unknown in ("/v1/models/nobody/nothing", "/v1/models/nothing"):
+            missing = await rig.get(unknown)
+            assert (missing.status, missing.error["code"]) == (404, "model_not_found")
+
+
+async def test_the_sdk_retrieves_a_model_with_its_slash_escaped(tmp_path: Path) -> None:
+    """`%2F` is a slash in a path, as OpenAI's SDK writes it."""
+    async with (
+        open_face(tmp_path) as rig,
+        serving(rig.app) as url,
+        AsyncOpenAI(base_url=f"{url}/v1", api_key="none") as client,
+    ):
+        assert (await client.models.retrieve(MODEL)).id == MODEL
+
+
+async def test_how_many_models_there_are(tmp_path: Path) -> None:
+    """As OpenRouter counts them."""
+    async with open_face(tmp_path) as rig:
+        count = len(rows(await rig.get("/v1/models")))
+        assert (await rig.get("/v1/models/count")).json() == {"data": {"count": count}}
+        rig.service.catalogue.refreshed_at_ms = None
+        assert (await rig.get("/v1/models/count")).status == 503

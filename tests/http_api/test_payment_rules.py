@@ -23,9 +23,7 @@ async def unpaid_routes(rig: FaceRig) -> list[Reply]:
         asked,
         await rig.ask(b""),
         await rig.get(f"/v1/escrows/{escrow_id}/completion"),
-        await rig.get("/v1/credits"),
-        await rig.get("/v1/ledger"),
-        await rig.get("/v1/generation?id=gen-1"),
+        await rig.get(f"/v1/escrows/{escrow_id}/completion", token="Bearer any"),
     ]
 
 
@@ -34,6 +32,8 @@ async def test_rule_1_the_status_is_402_and_never_401(tmp_path: Path) -> None:
     async with open_face(tmp_path) as rig:
         for reply in await unpaid_routes(rig):
             assert reply.status == 402
+        for target in ("/v1/credits", "/v1/ledger", "/v1/key", "/v1/generation?id=gen-1"):
+            assert (await rig.get(target)).status == 402
         for token in ("L402 nonsense:00", "Bearer sk-1", "Basic YTpi", f"L402 AAAA:{'0' * 64}"):
             assert (await rig.ask(token=token)).status == 402
             assert (await rig.get("/v1/credits", token=token)).status == 402

@@ -89,7 +89,9 @@ class _Exchange(RequestResponseCycle):
     """One request and its answer; an answer before the end of the body is the last one."""
 
     async def send(self, message: Any) -> None:  # noqa: ANN401 - ASGI's own shape
-        """As uvicorn sends it."""
+        """As uvicorn sends it, and nothing to a connection that is being closed."""
+        if self.transport.is_closing():
+            self.disconnected = True
         if self.more_body and not self.response_started:
             self.keep_alive = False
         await super().send(message)
@@ -126,6 +128,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._encoding: bytes | None = None
         self._refusal: Refusal | None = None
         self._ignoring = False
+        self._begun: RequestResponseCycle | None = None
 
     # --- the connection ---------------------------------------------------------------------------
 
@@ -144,8 +147,13 @@ class BoundedProtocol(HttpToolsProtocol):
         wire.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Whoever works for it hears that it is gone."""
+        """Whoever works for it hears that it is gone; uvicorn tells the newest request alone."""
         self._register.remove(self)
+        for exchange in (self._begun, *(queued for queued, _ in self.pipeline)):
+            if exchange is not None and not exchange.response_complete:
+                exchange.disconnected = True
+                exchange.message_event.set()
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def end(self) -> None:
@@ -305,7 +313,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if waits:
             self._queue(self.cycle, self.app)
         else:
-            self._start_asgi_task(self.cycle, self.app)
+            self._begin(self.cycle, self.app)
 
     def on_chunk_header(self) -> None:
         """Something was heard: a chunk begins, or the trailers do."""
@@ -364,6 +372,10 @@ class BoundedProtocol(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
 
+    def _begin(self, exchange: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - ASGI's own shape
+        self._begun = exchange
+        self._start_asgi_task(exchange, app)
+
     def _queue(self, exchange: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - ASGI's own shape
         self.flow.pause_reading()
         self.flow.held = True
@@ -379,13 +391,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """One answer is written: the next request's turn, or its caller's."""
         self.server_state.total_requests += 1
-        if self._ending_since is not None:
+        if self._ending_since is not None or self.transport.is_closing():
             return
         if self.pipeline:
             exchange, app = self.pipeline.pop()
             self.flow.held = bool(self.pipeline)
             self.flow.resume_reading()
-            self._start_asgi_task(exchange, app)
+            self._begin(exchange, app)
             return
         self.flow.resume_reading()
         self._register.quiet(self)

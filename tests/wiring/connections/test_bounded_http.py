@@ -229,3 +229,17 @@ async def test_a_whole_body_that_nobody_read_keeps_the_connection() -> None:
         line.send(b"POST /unread HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello")
         assert "connection" not in (await line.answer())[1]
         assert await line.is_open()
+
+
+async def test_nothing_is_written_to_a_lost_connection(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever works for one of its requests hears that it is gone, and no line is logged of it."""
+    async with wire() as running:
+        for _ in range(20):
+            line = await running.line()
+            line.send(b"GET /wait HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\nPOST /c HTTP/1.1\r\n")
+        await running.asked(20)
+        for line in running.lines:
+            line.writer.transport.abort()
+        running.app.go_on.set()
+        await running.until(0)
+    assert caplog.records == []

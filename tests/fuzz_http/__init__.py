@@ -1,0 +1,1 @@
+"""Mutated requests against a whole running service."""
