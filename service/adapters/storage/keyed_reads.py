@@ -6,6 +6,7 @@ Must not know: connections, the writer, or anything that walks the history.
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -18,16 +19,14 @@ from service.adapters.storage.ledger_rows import (
     topup_from_row,
 )
 from service.adapters.storage.read_queries import ReadStatements
-from service.domain.accounts import UPSTREAM_CREDITS, caller_accounts
+from service.domain.accounts import COST_UNATTRIBUTED, UPSTREAM_CREDITS, caller_accounts
 from service.domain.callers import CallerStanding
 from service.domain.escrow_record import Escrow
 from service.domain.ledger import StoredBodies
 from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup
-from service.domain.transitions import BASELINE_KEY
+from service.domain.transitions import BASELINE_KEY, COMPARED
 from service.ports.books import OpenInvoice, Quiet
-
-COMPARISONS = "upstream/usage_compared"
 
 
 class KeyedReads(abc.ABC):
@@ -125,9 +124,14 @@ class KeyedReads(abc.ABC):
     async def quiet(self) -> Quiet:
         """One statement, so one instant."""
         row = await self._row(
-            self._statements.quiet, UPSTREAM_CREDITS.code, COMPARISONS, BASELINE_KEY
+            self._statements.quiet,
+            UPSTREAM_CREDITS.code,
+            COMPARED,
+            BASELINE_KEY,
+            COST_UNATTRIBUTED.code,
         )
-        in_flight, awaited, mark, booked_pusd, comparisons, facts = row or (0, 0, 0, 0, 0, None)
+        found: Row = row or (0,) * 8
+        in_flight, awaited, mark, booked_pusd, comparisons, facts, *rest = found
         return Quiet(
             in_flight=bool(in_flight),
             awaited=bool(awaited),
@@ -135,7 +139,18 @@ class KeyedReads(abc.ABC):
             booked_pusd=booked_pusd,
             comparisons=comparisons,
             baseline_pusd=orjson.loads(facts)["usage_pusd"] if facts else None,
+            unattributed_pusd=rest[0],
+            unconfirmed_pusd=rest[1],
         )
+
+    async def entry_facts(self, key: str) -> Mapping[str, str | int | None] | None:
+        """By the journal's own index."""
+        row = await self._row(self._statements.entry_facts, key)
+        return None if row is None else orjson.loads(row[0])
+
+    async def numbered(self, name: str) -> int:
+        """From the tally, which counts them as they are written."""
+        return await self._number(self._statements.tally, name)
 
     async def unexplained(self, *, limit: int) -> tuple[Escrow, ...]:
         """In opening order."""

@@ -16,6 +16,7 @@ from service.domain.callers import CallerStanding
 from service.domain.ledger import Transfer, Transition
 from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup, TopupState
+from service.domain.transitions import NUMBERED_KINDS
 from service.ports.ledger_reports import Balance, JournalEntry, JournalTransfer
 
 TOPUP_FIXED = ("topup_id", "caller_id", "address_key", "amount_msat", "opened_at_ms")
@@ -34,9 +35,6 @@ TRANSFER_COLUMNS = ("kind", "debit", "credit", "commodity", "amount", "hold_id",
 JOURNAL_COLUMNS = ("key", "kind", "subject_id", "caller_id", "at_ms", "facts")
 NODE_COLUMNS = ("number", "pubkey", "network", "alias")
 ENTRY_COLUMNS = ("sequence", *JOURNAL_COLUMNS)
-
-# The kinds that flows number, by how many of one name there are: `{name}/{number}` is their key.
-NUMBERED_KINDS = frozenset({"usage_compared", "caller_changed"})
 
 topup_fixed_values = attrgetter(*TOPUP_FIXED)
 node_values = attrgetter(*NODE_COLUMNS)
@@ -115,8 +113,9 @@ def _entry(row: Row, transfers: list[JournalTransfer]) -> JournalEntry:
 
 
 def balance_from_row(row: Row) -> Balance:
-    """A balance from code, commodity, nature and the four counters."""
-    account, commodity, nature, debits_posted, credits_posted, debits_pending, credits_pending = row
+    """A balance from code, commodity, nature, the four counters, and perhaps `exact`."""
+    account, commodity, nature, debits_posted, credits_posted, debits_pending = row[:6]
+    credits_pending, *exact = row[6:]
     return Balance(
         account=account,
         commodity=commodity,
@@ -125,6 +124,7 @@ def balance_from_row(row: Row) -> Balance:
         credits_posted=credits_posted,
         debits_pending=debits_pending,
         credits_pending=credits_pending,
+        exact=bool(exact[0]) if exact else None,
     )
 
 

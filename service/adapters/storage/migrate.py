@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 from service.domain.errors import SettingInvalid
 
 # The newest revision in migrations/versions/.
-HEAD = "0005"
+HEAD = "0008"
 
 
 def upgrade(database: Path | str) -> None:

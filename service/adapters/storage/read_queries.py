@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ClauseElement,
     ColumnElement,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     TextClause,
     and_,
     bindparam,
+    cast,
     exists,
     func,
     literal_column,
@@ -44,6 +46,7 @@ from service.adapters.storage.tables import (
     TALLY,
     TOPUP,
     TOPUP_OPEN,
+    UNCONFIRMED,
     UNEXPLAINED,
     UNFINISHED,
 )
@@ -76,6 +79,7 @@ class ReadStatements:
     quiet: Statement
     unexplained: Statement
     tally: Statement
+    entry_facts: Statement
 
 
 @functools.cache
@@ -113,7 +117,9 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
             _limited(_above(TOPUP, INVOICED, "topup_id", "payment_hash"), TOPUP.c.topup_id),
             "after", *limited,
         ),
-        quiet=with_legs(sql(_quiet(), "credits", "comparisons", "baseline"), database),
+        quiet=with_legs(
+            sql(_quiet(), "credits", "comparisons", "baseline", "unattributed"), database
+        ),
         unexplained=sql(
             _limited(
                 _escrows(text(UNEXPLAINED), columns.opened_sequence > _ZERO),
@@ -155,6 +161,7 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
         ),
         "node": (_first(nodes.order_by(number.desc()).where(number > _ZERO)), ()),
         "tally": (select(TALLY.c.entries).where(_is(TALLY.c.name)), ("name",)),
+        "entry_facts": (select(JOURNAL.c.facts).where(_is(JOURNAL.c.key)), ("key",)),
     }  # fmt: skip
 
 
@@ -171,8 +178,9 @@ def _standing() -> Select[Any]:
 
 
 def _quiet() -> Select[Any]:
-    """One row, and so one instant: in flight, awaited, mark, booked, comparisons, baseline."""
+    """One row, and so one instant, in the order of `Quiet`."""
     booked = select(ACCOUNT.c.credits_posted - ACCOUNT.c.debits_posted)
+    unattributed = select(ACCOUNT.c.debits_posted - ACCOUNT.c.credits_posted)
     return select(
         exists(select(literal_column("1")).select_from(ESCROW).where(text(IN_FLIGHT))),
         exists(select(literal_column("1")).where(ESCROW.c.lookup_at_ms > _ZERO)),
@@ -186,6 +194,16 @@ def _quiet() -> Select[Any]:
             _ZERO,
         ),
         select(JOURNAL.c.facts).where(JOURNAL.c.key == bindparam("baseline")).scalar_subquery(),
+        func.coalesce(
+            unattributed.where(ACCOUNT.c.code == bindparam("unattributed")).scalar_subquery(),
+            _ZERO,
+        ),
+        func.coalesce(
+            select(cast(func.sum(ESCROW.c.cost_pusd), BigInteger))
+            .where(text(UNCONFIRMED), ESCROW.c.cost_pusd > _ZERO)
+            .scalar_subquery(),
+            _ZERO,
+        ),
     )  # fmt: skip
 
 
