@@ -12,15 +12,20 @@ from service.domain.errors import RequestInvalid
 from service.domain.money import AMOUNT_MAX
 from service.flows.adopt_node import AdoptNode
 from service.flows.operate import CancelInvoice, SetCaller
+from service.flows.rebase_usage import RebaseUsage
 
 Document = Mapping[str, object]
 Command = Callable[[Document], Awaitable[Document]]
 
 
 def operator_commands(
-    *, cancellations: CancelInvoice, callers: SetCaller, adoption: AdoptNode
+    *,
+    cancellations: CancelInvoice,
+    callers: SetCaller,
+    adoption: AdoptNode,
+    rebasing: RebaseUsage,
 ) -> Mapping[str, Command]:
-    """Every command by name: `cancel_invoice`, `set_caller`, `adopt_node` and `ping`.
+    """Every command by name: `cancel_invoice`, `set_caller`, `adopt_node`, `rebase_usage`, `ping`.
 
     Each takes the request's JSON object, answers one, and raises CobotMeterError.
     """
@@ -53,6 +58,15 @@ def operator_commands(
             "invoices_anew": adopted.invoices_anew,
         }
 
+    async def rebase_usage(request: Document) -> Document:
+        baseline = await rebasing.rebase(_text(request, "reason"))
+        return {
+            "number": baseline.number,
+            "usage_pusd": baseline.usage_pusd,
+            "booked_pusd": baseline.booked_pusd,
+            "key": baseline.key,
+        }
+
     async def ping(_request: Document) -> Document:
         return {"pong": True}
 
@@ -60,6 +74,7 @@ def operator_commands(
         "cancel_invoice": cancel_invoice,
         "set_caller": set_caller,
         "adopt_node": adopt_node,
+        "rebase_usage": rebase_usage,
         "ping": ping,
     }
 

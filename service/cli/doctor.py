@@ -22,6 +22,8 @@ from service.cli.operator_client import ask_service
 from service.cli.terminal import BROKEN, FAILED, WRONG_SETTING, CommandFailed, run, terminal_of
 from service.domain.errors import Broken, CobotMeterError, SettingInvalid
 from service.domain.money import btc_usd_text
+from service.domain.upstream_usage import key_mark, usage_alarm
+from service.flows.usage_baseline import current_baseline
 from service.wiring.databases import BOOKS_FILE, look_at_file, open_reports
 from service.wiring.nodes import NODE_FILE, examined, open_node_to_look
 from service.wiring.operator_doors import SOCKET_FILE
@@ -37,6 +39,7 @@ MIB = 1_048_576
 FREE_LEAST = 100 * MIB
 NODE = "node"
 CREDIT = "upstream credit"
+USAGE = "upstream usage"
 RATE = "exchange rate"
 LOCAL = "ollama"
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -97,6 +100,7 @@ async def examine(settings: Settings) -> list[Check]:
         (NODE, _node),
         ("upstream", _upstream),
         (CREDIT, _credit),
+        (USAGE, _usage),
         *(((LOCAL, _local),) if settings.upstream.local.models else ()),
     )
     checks = [
@@ -236,6 +240,23 @@ async def _local(settings: Settings) -> tuple[bool | None, str]:
     if missing:
         return False, f"{url} lacks {', '.join(missing)}; there, run: ollama pull {missing[0]}"
     return True, f"{url} answers and has our models ({len(settings.upstream.local.models)})"
+
+
+async def _usage(settings: Settings) -> tuple[bool | None, str]:
+    """Whether our costs can be held against the key's usage; the service rings for it too."""
+    if not settings.database.url and not (settings.data_dir / BOOKS_FILE).exists():
+        return None, "no books yet"
+    async with open_reports(settings) as reports:
+        baseline = await current_baseline(reports)
+    if baseline is None:
+        return None, "no run has been sold yet, so nothing is compared"
+    async with open_upstream(settings) as upstream:
+        usage_pusd = await upstream.usage_pusd()
+    mark = key_mark(settings.upstream.api_key.reveal())
+    alarm = usage_alarm(baseline, key=mark, usage_pusd=usage_pusd)
+    if alarm is not None:
+        return False, alarm.message
+    return True, f"grows since baseline {baseline.number}, counted for the key {mark}"
 
 
 async def _rates(settings: Settings) -> list[Check]:

@@ -97,7 +97,9 @@ async def _audit(terminal: Terminal) -> AuditReport:
         upstream = await stack.enter_async_context(open_upstream(settings))
         node = await stack.enter_async_context(open_node_to_look(settings))
         with terminal.out.status("reading the journal"):
-            return await build_audit(reports, node=node, upstream=upstream).audit()
+            return await build_audit(
+                reports, node=node, upstream=upstream, settings=settings
+            ).audit()
 
 
 def _balance_document(row: Balance) -> dict[str, object]:

@@ -21,6 +21,7 @@ from service.cli.lnd_commands import adopt, bake
 from service.cli.market_commands import models, pay
 from service.cli.serving_commands import serve, simulator
 from service.cli.terminal import open_terminal, told
+from service.cli.upstream_commands import rebase
 
 GRPC_SAYS = "GRPC_VERBOSITY"  # read once, when gRPC is loaded; who sets it sees gRPC's own words
 
@@ -58,6 +59,7 @@ def command_line() -> typer.Typer:
     app.add_typer(_invoices(), name="invoices")
     app.add_typer(_callers(), name="callers")
     app.add_typer(_lnd(), name="lnd")
+    app.add_typer(_upstream(), name="upstream")
     app.add_typer(_database(), name="db")
     return app
 
@@ -105,6 +107,17 @@ def _lnd() -> typer.Typer:
     app.command("bake")(told(bake))
     app.command("adopt")(told(adopt))
     return app
+
+
+def _upstream() -> typer.Typer:
+    app = typer.Typer(help="Say which usage upstream costs count against.", no_args_is_help=True)
+    app.callback()(_upstream_is_a_group)
+    app.command("rebase")(told(rebase))
+    return app
+
+
+def _upstream_is_a_group() -> None:
+    """Say which usage upstream costs count against."""
 
 
 def _lnd_is_a_group() -> None:

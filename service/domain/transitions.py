@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from service.domain import escrow_events as on
 from service.domain.accounts import caller_accounts
@@ -28,9 +28,11 @@ from service.domain.ledger import (
 from service.domain.money import usd_text
 from service.domain.node_adoption import AdoptedNode
 from service.domain.retention import Retention
+from service.domain.row_digests import ROW, opened_digest, sealed_facts, topup_digest
 from service.domain.topups import Topup
 
 Facts = Mapping[str, str | int | None]
+Book = Callable[[Escrow, on.EscrowEvent, Escrow], tuple[Transfer, ...]]
 
 SHREDDING = (
     on.Abandoned,
@@ -44,7 +46,6 @@ SHREDDING = (
     on.WrittenOff,
 )
 BASELINE_KEY = "upstream/baseline"
-NODE_ADOPTED = "node_adopted"
 TOPUP_QUARANTINED = "topup_quarantined"
 TOPUP_LIFTED = "topup_lifted"
 TOPUP_WRITTEN_OFF = "topup_written_off"
@@ -52,6 +53,25 @@ TOPUP_QUARANTINE = frozenset({TOPUP_QUARANTINED, TOPUP_LIFTED, TOPUP_WRITTEN_OFF
 RELEASES = "releases"
 RELEASES_STOPPED = "releases_stopped"
 RELEASES_OPENED = "releases_opened"
+# Names under which entries are numbered or written once.
+COMPARED = "upstream/usage_compared"
+REBASED = "upstream/usage_rebased"
+FELL = "upstream/usage_fell"
+KEY_NAMED = "upstream/key_named"
+NODE_ADOPTED, NODE_SWEPT = "node_adopted", "node_swept"
+PAYMENT_FOUND, PAYMENT_SET_ASIDE = "payment_found", "payment_set_aside"
+SWEPT = f"node/{NODE_SWEPT}"
+# The kinds that are numbered by how many of one name there are: `{name}/{number}` is their key.
+NUMBERED_KINDS = frozenset(
+    {
+        "usage_compared",
+        "usage_rebased",
+        "caller_changed",
+        NODE_SWEPT,
+        RELEASES_STOPPED,
+        RELEASES_OPENED,
+    }
+)
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -89,6 +109,8 @@ def open_escrow(
             **least,
             **requested,
             **{f"fallback.{name}": part for name, part in fallback.items()},
+            ROW: opened_digest(escrow),
+            **sealed_facts(bodies),
         },
     )
 
@@ -100,10 +122,11 @@ def escrow_transition(
     at_ms: int,
     retention: Retention,
     bodies: StoredBodies | None = None,
+    book: Book = bookings,
 ) -> Transition:
     """What `event` makes true of `before`. Raises IllegalTransition.
 
-    The row after the event is the transition's `escrow`.
+    The row after the event is the transition's `escrow`; `book` says which transfers it books.
     """
     after = advance(before, event, at_ms=at_ms, retention=retention)
     return Transition(
@@ -113,11 +136,11 @@ def escrow_transition(
         caller_id=before.caller_id,
         at_ms=at_ms,
         escrow=after,
-        transfers=bookings(before, event, after),
+        transfers=book(before, event, after),
         bodies=bodies,
         shred=isinstance(event, SHREDDING),
         cursor=_cursor(event),
-        facts=facts_of(event),
+        facts=facts_of(event) | sealed_facts(bodies),
     )
 
 
@@ -144,7 +167,10 @@ def topup_transition(
         accounts=caller_accounts(topup.caller_id) if topup.version == 1 else (),
         transfers=transfers,
         cursor=_cursor(settled) if settled else None,
-        facts=facts_of(settled) if settled else _topup_facts(topup, kind),
+        facts={
+            **(facts_of(settled) if settled else _topup_facts(topup, kind)),
+            ROW: topup_digest(topup),
+        },
     )
 
 
@@ -194,28 +220,133 @@ def node_adopted(adopted: AdoptedNode, *, at_ms: int) -> Transition:
     )
 
 
-def usage_compared(*, sequence: int, cost_pusd: int, usage_pusd: int, at_ms: int) -> Transition:
-    """A13's remainder: upstream spend that no open reservation explains."""
+def node_swept(
+    *, number: int, pubkey: str, through_s: int, counted: Mapping[str, int], at_ms: int
+) -> Transition:
+    """All that the node made before `through_s` has ended, and the books know what was paid."""
     return Transition(
-        key=f"upstream/usage_compared/{sequence}",
+        key=f"{SWEPT}/{number}",
+        kind=NODE_SWEPT,
+        subject_id="node",
+        caller_id=None,
+        at_ms=at_ms,
+        facts={"pubkey": pubkey, "through_s": through_s, **counted},
+    )
+
+
+def payment_found(caller_id: str, settled: on.InvoiceSettled, *, at_ms: int) -> Transition:
+    """B1 for a payment that these books had no invoice for: all of it is its payer's credit.
+
+    The key is that of any settlement of this hash, so that none is ever booked twice.
+    """
+    return Transition(
+        key=f"ln/{settled.payment_hash}",
+        kind=PAYMENT_FOUND,
+        subject_id="node",
+        caller_id=caller_id,
+        at_ms=at_ms,
+        accounts=caller_accounts(caller_id),
+        transfers=topup_credited(
+            caller_id=caller_id, node_alias=settled.node_alias, paid_msat=settled.paid_msat
+        ),
+        cursor=_cursor(settled),
+        facts=facts_of(settled),
+    )
+
+
+def payment_set_aside(
+    payment_hash: str, *, paid_msat: int, settle_index: int, reason: str, at_ms: int
+) -> Transition:
+    """The operator's word: a payment at the node that these books have no business with."""
+    return Transition(
+        key=f"node/{PAYMENT_SET_ASIDE}/{payment_hash}",
+        kind=PAYMENT_SET_ASIDE,
+        subject_id="node",
+        caller_id=None,
+        at_ms=at_ms,
+        facts={
+            "payment_hash": payment_hash,
+            "paid_msat": paid_msat,
+            "index": settle_index,
+            "reason": reason,
+        },
+    )
+
+
+def usage_compared(
+    *,
+    sequence: int,
+    cost_pusd: int,
+    usage_pusd: int,
+    at_ms: int,
+    baseline: int = 0,
+    upstream_key: str | None = None,
+) -> Transition:
+    """A13's remainder: upstream spend that no open reservation explains, 0 too.
+
+    Every comparison that concludes anything takes its number first, so that two processes at a
+    hand-over never conclude the same twice. `baseline` is the number of the one it counts from.
+    """
+    return Transition(
+        key=f"{COMPARED}/{sequence}",
         kind="usage_compared",
         subject_id="upstream",
         caller_id=None,
         at_ms=at_ms,
         transfers=unattributed(cost_pusd),
-        facts={"usage_usd": usd_text(usage_pusd), "unattributed_usd": usd_text(cost_pusd)},
+        facts={
+            "usage_usd": usd_text(usage_pusd),
+            "unattributed_usd": usd_text(cost_pusd),
+            "usage_pusd": usage_pusd,
+            "baseline": baseline,
+            "upstream_key": upstream_key,
+        },
     )
 
 
-def upstream_baseline(*, usage_pusd: int, at_ms: int) -> Transition:
+def upstream_baseline(
+    *, usage_pusd: int, at_ms: int, upstream_key: str | None = None
+) -> Transition:
     """What the upstream's key had spent before these books were opened; written once."""
+    return _told_of_upstream(
+        BASELINE_KEY,
+        "upstream_baseline",
+        at_ms,
+        {"usage_pusd": usage_pusd, "upstream_key": upstream_key},
+    )
+
+
+def upstream_key_named(upstream_key: str, *, at_ms: int) -> Transition:
+    """Books from before keys had marks: this is the key they have been counting against."""
+    return _told_of_upstream(KEY_NAMED, "upstream_key_named", at_ms, {"upstream_key": upstream_key})
+
+
+def usage_fell(*, baseline: int, usage_pusd: int, highest_pusd: int, at_ms: int) -> Transition:
+    """The key's usage fell, seen twice: nothing is compared until there is another baseline."""
+    facts: Facts = {"usage_pusd": usage_pusd, "highest_pusd": highest_pusd}
+    return _told_of_upstream(f"{FELL}/{baseline}", "usage_fell", at_ms, facts)
+
+
+def usage_rebased(
+    *, number: int, usage_pusd: int, booked_pusd: int, upstream_key: str, reason: str, at_ms: int
+) -> Transition:
+    """The operator's word: from here on costs count against this figure of this key."""
+    return _told_of_upstream(
+        f"{REBASED}/{number}",
+        "usage_rebased",
+        at_ms,
+        {
+            "usage_pusd": usage_pusd,
+            "booked_pusd": booked_pusd,
+            "upstream_key": upstream_key,
+            "reason": reason,
+        },
+    )
+
+
+def _told_of_upstream(key: str, kind: str, at_ms: int, facts: Facts) -> Transition:
     return Transition(
-        key=BASELINE_KEY,
-        kind="upstream_baseline",
-        subject_id="upstream",
-        caller_id=None,
-        at_ms=at_ms,
-        facts={"usage_pusd": usage_pusd},
+        key=key, kind=kind, subject_id="upstream", caller_id=None, at_ms=at_ms, facts=facts
     )
 
 
@@ -256,7 +387,7 @@ def _cursor(event: on.EscrowEvent) -> SettleCursor | None:
     return None
 
 
-def facts_of(event: on.EscrowEvent) -> Facts:
+def facts_of(event: on.EscrowEvent) -> dict[str, str | int | None]:
     """What the journal keeps of an event: its fields, those of its parts as `part.field`."""
     facts: dict[str, str | int | None] = {}
     for field in dataclasses.fields(event):

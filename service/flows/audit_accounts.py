@@ -161,12 +161,14 @@ class AccountReplay:
 
     def _compare_row(self, row: Balance) -> None:
         account = account_of(row.account)
-        labels = (account.commodity, account.nature) if account else None
+        labels = (account.commodity, account.nature, account.exact) if account else None
+        exact = account.exact if account and row.exact is None else row.exact
         self._findings.demand(
             "account_unknown",
             row.account,
-            f"the chart of accounts has no such account in {row.commodity} as {row.nature}",
-            sound=labels == (row.commodity, row.nature),
+            f"the chart of accounts has no such account in {row.commodity} as {row.nature}, "
+            f"{'guarded' if exact else 'rolled up'}",
+            sound=labels == (row.commodity, row.nature, exact),
         )
         counted = self.counters.get(row.account, Counters())
         wrong = [

@@ -8,7 +8,10 @@ bounded by the number of escrows: about 2 KB for each.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Mapping
 
+from service.domain.bookings import bookings
 from service.domain.callers import CallerStanding, CapTerms, ExposureTerms
 from service.domain.errors import IllegalTransition, LedgerUnbalanced
 from service.domain.escrow_events import ClaimLapsed, CostAttributed, CostKnown, EscrowEvent
@@ -18,24 +21,29 @@ from service.domain.ledger import StoredBodies, Transfer, Transition
 from service.domain.money import msat_from_pusd
 from service.domain.pricing import kept_when_lapsed_msat, price_for
 from service.domain.retention import Retention
-from service.domain.transitions import escrow_transition, open_escrow
+from service.domain.row_digests import ROW
+from service.domain.transitions import Book, escrow_transition, open_escrow
+from service.flows.audit_exposure import ExposureReplay
 from service.flows.audit_findings import Findings
 from service.ports.ledger_reports import JournalEntry, JournalTransfer
 
 OPENED = "opened"
-# Set by the operator's retention at the time, not by the journal.
-UNTOLD = frozenset({"keep_until_ms"})
 _TERMS = ExposureTerms(cap=CapTerms())
 
 
 class EscrowReplay:
-    """`lives` holds every escrow as its journal leaves it; `kept_msat` what lapsed claims left."""
+    """`lives` holds every escrow as its journal leaves it.
 
-    def __init__(self, findings: Findings, *, retention: Retention) -> None:
-        """No escrow yet."""
+    `kept_msat` is what lapsed claims left us, by caller; `exposure` counts the days' budgets.
+    """
+
+    def __init__(self, findings: Findings, *, retention: Retention, book: Book = bookings) -> None:
+        """No escrow yet; `book` is what the service books with."""
         self.lives: dict[str, Escrow] = {}
-        self.kept_msat = 0
+        self.kept_msat: Counter[str] = Counter()
         self.attributed_pusd = 0
+        self.exposure = ExposureReplay()
+        self._book = book
         self._findings = findings
         self._retention = retention
         self._waiting: dict[str, Escrow] = {}
@@ -79,16 +87,20 @@ class EscrowReplay:
         self._findings.demand(
             "quote_differs",
             escrow.escrow_id,
-            "the row's model, ceiling, rate, fees or request are not those of the opening entry",
-            sound=dict(entry.facts) == dict(told.facts)
+            "the row's ask, quote, prices or time are not those of the opening entry",
+            sound=_opening_facts(entry.facts) == _opening_facts(told.facts, like=entry.facts)
+            and entry.at_ms == escrow.opened_at_ms
             and quote.ceiling_msat == msat_from_pusd(quote.ceiling_pusd, quote.rate, *surcharges),
         )
         return told
 
     def _event(self, life: Escrow, entry: JournalEntry) -> Transition:
         event = event_of(entry.kind, entry.facts)
-        told = escrow_transition(life, event, at_ms=entry.at_ms, retention=self._retention)
+        told = escrow_transition(
+            life, event, at_ms=entry.at_ms, retention=self._retention, book=self._book
+        )
         self._check_figures(life, event)
+        self.exposure.told(life, event)
         return told
 
     def _check_figures(self, life: Escrow, event: EscrowEvent) -> None:
@@ -108,7 +120,7 @@ class EscrowReplay:
                     sound=event.price_msat == priced.price_msat,
                 )
             case ClaimLapsed():
-                self.kept_msat += event.kept_msat
+                self.kept_msat[life.caller_id] += event.kept_msat
                 kept_msat = kept_when_lapsed_msat(
                     life.cost_pusd,
                     price_msat=life.price_msat,
@@ -152,7 +164,7 @@ class EscrowReplay:
         wrong = [
             f"{field.name} {getattr(row, field.name)!r} instead of {getattr(life, field.name)!r}"
             for field in dataclasses.fields(row)
-            if field.name not in UNTOLD and getattr(row, field.name) != getattr(life, field.name)
+            if getattr(row, field.name) != getattr(life, field.name)
         ]
         code = "state_differs" if row.state is not life.state else "row_differs"
         message = f"the row says {', '.join(wrong)}, which is how its journal ends"
@@ -162,6 +174,18 @@ class EscrowReplay:
         """After the journal's end: rows that it never mentioned."""
         for escrow_id in sorted(self._waiting):
             self._findings.add("row_orphan", escrow_id, "the row has no entry in the journal")
+
+
+def _opening_facts(
+    facts: Mapping[str, object], *, like: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """Without the sealed bodies, and without a digest where a version did not keep one."""
+    digest_told = like is None or ROW in like
+    return {
+        name: fact
+        for name, fact in facts.items()
+        if not name.startswith("sealed.") and (digest_told or name != ROW)
+    }
 
 
 def as_opened(row: Escrow) -> Escrow:

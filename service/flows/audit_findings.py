@@ -42,7 +42,8 @@ class AuditFigures:
     """What was looked at. `cost_pusd` is all that the books say was spent upstream.
 
     `settlements_elsewhere` were made on nodes adopted before, which cannot be asked any more.
-    `baseline_pusd` is the upstream's usage when the books were opened, `usage_pusd` its usage
+    `baseline_pusd` is the upstream's usage when the books were opened, or when the operator set
+    another baseline, at which `booked_at_baseline_pusd` had been booked; `usage_pusd` is its usage
     now; each None when it was never recorded or could not be asked.
     """
 
@@ -60,6 +61,7 @@ class AuditFigures:
     cost_pusd: int
     baseline_pusd: int | None
     usage_pusd: int | None
+    booked_at_baseline_pusd: int = 0
 
     @property
     def unexplained_pusd(self) -> int | None:
@@ -69,7 +71,8 @@ class AuditFigures:
         """
         if self.usage_pusd is None or self.baseline_pusd is None:
             return None
-        return self.usage_pusd - self.baseline_pusd - self.cost_pusd
+        booked_pusd = self.cost_pusd - self.booked_at_baseline_pusd
+        return self.usage_pusd - self.baseline_pusd - booked_pusd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

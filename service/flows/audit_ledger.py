@@ -1,98 +1,37 @@
 """Audit the books: one walk over the journal, held against every row, the node and the upstream.
 
-The parts: `audit_accounts` adds up, `audit_escrows`, `audit_topups` and `audit_operations` live
-every subject again, `audit_totals` counts a second time, `audit_settlements` asks the node.
-Everything of the books is read from one snapshot, so an audit may run beside the service. Must
-not know: how findings are shown.
+`audit_walk` reads the books, and its parts live every subject again and count a second time;
+`audit_settlements` asks the node. Everything of the books is read from one snapshot, so an audit
+may run beside the service. What is recomputed from what, column by column: docs/audit.md. Must not
+know: how findings are shown.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from typing import Protocol
 
 from service.domain.accounts import UPSTREAM_CREDITS
+from service.domain.bookings import bookings
 from service.domain.errors import DependencyFault, NodeUnavailable
 from service.domain.retention import Retention
-from service.flows.audit_accounts import AccountReplay
-from service.flows.audit_escrows import EscrowReplay
-from service.flows.audit_findings import (
-    AuditFigures,
-    AuditReport,
-    CommodityTotals,
-    Finding,
-    Findings,
-)
-from service.flows.audit_operations import NODE, OPERATOR, UPSTREAM, OperationsReplay
-from service.flows.audit_settlements import (
-    NodeWord,
-    Settlement,
-    check_identity,
-    check_settlements,
-)
-from service.flows.audit_topups import TOPUP_STATES, TopupReplay
-from service.flows.audit_totals import Totals, check_holds, count_all
-from service.ports.ledger_reports import JournalEntry, LedgerReports
+from service.domain.transitions import Book
+from service.flows.audit_findings import AuditFigures, AuditReport, Finding
+from service.flows.audit_settlements import NodeWord, check_identity, check_settlements
+from service.flows.audit_upstream import UPSTREAM
+from service.flows.audit_walk import AuditWalk
+from service.ports.ledger_reports import LedgerReports
 from service.ports.lightning_node import LightningNode
-from service.ports.upstream import Upstream
 
-CALLERS_PAGE = 500
 UPSTREAM_TIMEOUT_S = 10.0
 
 
-@dataclass(slots=True)
-class _Walk:
-    """Everything that one walk adds up."""
+class UsageTeller(Protocol):
+    """Whoever says what our key has used."""
 
-    findings: Findings
-    accounts: AccountReplay
-    escrows: EscrowReplay
-    topups: TopupReplay
-    operations: OperationsReplay
-    totals: tuple[CommodityTotals, ...] = ()
-    account_rows: int = 0
-    callers: int = 0
-    settled_by: dict[str, str] = field(default_factory=dict)
-
-    def told(self, entry: JournalEntry) -> None:
-        """Each entry is added up, and is lived by whoever it is of."""
-        self.accounts.told(entry)
-        if entry.facts.get("node_pubkey"):
-            pubkey = sys.intern(str(entry.facts["node_pubkey"]))
-            self.settled_by[str(entry.facts.get("payment_hash"))] = pubkey
-        if entry.facts.get("adoption") is not None:
-            self.operations.closed(entry)
-        if entry.kind in TOPUP_STATES:
-            self.topups.told(entry)
-        elif entry.subject_id in {OPERATOR, UPSTREAM, NODE}:
-            self.operations.told(entry)
-        else:
-            self.escrows.told(entry)
-
-    def settlements(self) -> Iterator[Settlement]:
-        """Whatever the journal says was paid over Lightning."""
-        for escrow in self.escrows.lives.values():
-            if escrow.paid_msat:
-                yield self._settlement(escrow.escrow_id, escrow.payment_hash, escrow.paid_msat)
-        for topup in self.topups.rows.values():
-            if topup.paid_msat:
-                yield self._settlement(topup.topup_id, topup.payment_hash, topup.paid_msat)
-
-    def own_settlements(self) -> Iterator[Settlement]:
-        """Those that the node of these books can be asked about: not those of one it left."""
-        ours = self.operations.node_pubkey
-        return (one for one in self.settlements() if ours is None or one.node_pubkey == ours)
-
-    def _settlement(self, subject_id: str, payment_hash: str | None, paid_msat: int) -> Settlement:
-        payment_hash = payment_hash or ""
-        return Settlement(
-            subject_id=subject_id,
-            payment_hash=payment_hash,
-            paid_msat=paid_msat,
-            node_pubkey=self.settled_by.get(payment_hash),
-        )
+    async def usage_pusd(self) -> int:
+        """As `ports.upstream.Upstream` has it."""
 
 
 class AuditLedger:
@@ -103,67 +42,40 @@ class AuditLedger:
         *,
         reports: LedgerReports,
         node: Callable[[], LightningNode],
-        upstream: Upstream | None,
+        upstream: UsageTeller | None,
         retention: Retention,
+        upstream_key: str | None = None,
+        book: Book = bookings,
     ) -> None:
-        """`upstream` None leaves its usage unknown.
+        """`upstream` None leaves its usage unknown, `upstream_key` None which key it is of.
 
         `node` is called after the books were read: what looks at a copy of the node's state must
-        not see an older one than theirs. It may raise NodeUnavailable.
+        not see an older one than theirs. It may raise NodeUnavailable. `book` is what the service
+        books with: the second opinion is of another hand.
         """
         self._reports = reports
         self._node = node
         self._upstream = upstream
         self._retention = retention
+        self._upstream_key = upstream_key
+        self._book = book
 
     async def audit(self) -> AuditReport:
         """The whole audit. Raises nothing of its own: what fails outside is unchecked."""
-        findings = Findings()
-        walk = _Walk(
-            findings=findings,
-            accounts=AccountReplay(findings),
-            escrows=EscrowReplay(findings, retention=self._retention),
-            topups=TopupReplay(findings),
-            operations=OperationsReplay(findings),
-        )
+        walk = AuditWalk(retention=self._retention, book=self._book)
         async with self._reports.snapshot() as reports:
-            await self._walk(walk, reports)
-        _second_opinion(walk)
+            await walk.over(reports)
         word = await self._node_word(walk)
         usage_pusd, silent = await self._usage_pusd()
+        walk.upstream.compare(key=self._upstream_key, usage_pusd=usage_pusd)
         return AuditReport(
-            findings=tuple(findings.kept),
-            left_out=findings.left_out,
+            findings=tuple(walk.findings.kept),
+            left_out=walk.findings.left_out,
             unchecked=(*word.unchecked, *silent),
             figures=_figures(walk, word, usage_pusd),
         )
 
-    async def _walk(self, walk: _Walk, reports: LedgerReports) -> None:
-        async for escrow in reports.escrows():
-            walk.escrows.expect(escrow)
-        async for topup in reports.topups():
-            walk.topups.expect(topup)
-        async for entry in reports.journal():
-            walk.told(entry)
-        rows = await reports.balances()
-        walk.account_rows = len(rows)
-        walk.totals = walk.accounts.compare(rows)
-        async for escrow in reports.escrows():
-            walk.escrows.compare(escrow)
-        walk.escrows.finish()
-        walk.topups.finish()
-        await self._callers(walk, reports)
-
-    async def _callers(self, walk: _Walk, reports: LedgerReports) -> None:
-        after = ""
-        while page := await reports.callers(after=after, limit=CALLERS_PAGE):
-            for standing in page:
-                walk.operations.compare(standing)
-            walk.callers += len(page)
-            after = page[-1].caller_id
-        walk.operations.finish()
-
-    async def _node_word(self, walk: _Walk) -> NodeWord:
+    async def _node_word(self, walk: AuditWalk) -> NodeWord:
         try:
             node = self._node()
         except NodeUnavailable as fault:
@@ -190,19 +102,8 @@ class AuditLedger:
         return None, (Finding(code="upstream_unreachable", subject=UPSTREAM, message=message),)
 
 
-def _second_opinion(walk: _Walk) -> None:
-    """Sums and open reservations, from the escrows' states alone."""
-    totals = Totals(walk.findings)
-    count_all(totals, walk.escrows.lives.values())
-    totals.claims_lapsed(walk.escrows.kept_msat)
-    totals.unattributed(walk.escrows.attributed_pusd + walk.operations.compared_pusd)
-    for topup in walk.topups.rows.values():
-        totals.received(topup.paid_msat)
-    totals.compare(walk.accounts)
-    check_holds(walk.findings, walk.accounts.holds, walk.escrows.lives)
-
-
-def _figures(walk: _Walk, word: NodeWord, usage_pusd: int | None) -> AuditFigures:
+def _figures(walk: AuditWalk, word: NodeWord, usage_pusd: int | None) -> AuditFigures:
+    baseline = walk.upstream.baseline
     return AuditFigures(
         entries=walk.accounts.entries,
         transfers=walk.accounts.transfers,
@@ -217,6 +118,7 @@ def _figures(walk: _Walk, word: NodeWord, usage_pusd: int | None) -> AuditFigure
         settlements_confirmed=word.confirmed,
         totals=walk.totals,
         cost_pusd=-walk.accounts.net(UPSTREAM_CREDITS.code),
-        baseline_pusd=walk.operations.baseline_pusd,
+        baseline_pusd=baseline.usage_pusd if baseline else None,
+        booked_at_baseline_pusd=baseline.booked_pusd if baseline else 0,
         usage_pusd=usage_pusd,
     )

@@ -24,9 +24,11 @@ class Settlement:
     """What the books say was paid."""
 
     subject_id: str
+    caller_id: str
     payment_hash: str
     paid_msat: int
     node_pubkey: str | None
+    settle_index: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,12 @@ def _problem(settlement: Settlement, invoice: Invoice | None) -> tuple[str, str,
             f"the books have {settlement.paid_msat} msat paid, the node {invoice.amount_paid_msat}"
         )
         return "settlement_amount", where, message
+    if settlement.settle_index and invoice.settle_index != settlement.settle_index:
+        message = (
+            f"the books have it settled as number {settlement.settle_index}, the node as "
+            f"{invoice.settle_index}"
+        )
+        return "settlement_index", where, message
     return None
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from service.domain.bookings import topup_credited
+from service.domain.row_digests import ROW, topup_digest
 from service.domain.topups import Topup, TopupState
-from service.flows.audit_escrows import expected
 from service.flows.audit_findings import Findings
-from service.ports.ledger_reports import JournalEntry
+from service.ports.ledger_reports import JournalEntry, JournalTransfer
 
 TOPUP_STATES: Mapping[str, tuple[TopupState, frozenset[TopupState | None]]] = {
     "topup_opened": (TopupState.OPENED, frozenset({None})),
@@ -31,6 +30,8 @@ class _Life:
     state: TopupState | None = None
     entries: int = 0
     paid_msat: int = 0
+    settle_index: int = 0
+    digest: str | None = None
 
 
 class TopupReplay:
@@ -63,22 +64,36 @@ class TopupReplay:
         )
         life.state = state
         life.entries += 1
+        digest = entry.facts.get(ROW)
+        life.digest = digest if isinstance(digest, str) else None
         if state is TopupState.CREDITED:
-            paid_msat = entry.facts.get("paid_msat")
-            life.paid_msat = paid_msat if isinstance(paid_msat, int) else 0
+            life.paid_msat = _number(entry, "paid_msat")
+            life.settle_index = _number(entry, "settle_index")
+        self._compare_label(entry, row)
         self._compare_postings(entry, row, life)
 
+    def _compare_label(self, entry: JournalEntry, row: Topup) -> None:
+        credited = entry.kind == "topup_credited"
+        wanted = f"ln/{row.payment_hash}" if credited else f"{row.topup_id}/{entry.kind}/"
+        sound = entry.key == wanted if credited else entry.key.startswith(wanted)
+        if credited:
+            sound = sound and entry.facts.get("payment_hash") == row.payment_hash
+        if entry.kind == "topup_opened":
+            sound = sound and entry.at_ms == row.opened_at_ms
+        message = f"it should be {wanted}, of this hash and, when it opens, at {row.opened_at_ms}"
+        self._findings.demand("entry_mislabelled", entry.key, message, sound=sound)
+
     def _compare_postings(self, entry: JournalEntry, row: Topup, life: _Life) -> None:
-        wanted = topup_credited(
-            caller_id=row.caller_id,
-            node_alias=str(entry.facts.get("node_alias")),
-            paid_msat=life.paid_msat if life.state is TopupState.CREDITED else 0,
-        )
+        """All that was paid is credit: said here without the booking that said so then."""
+        wanted: tuple[JournalTransfer, ...] = ()
+        if life.state is TopupState.CREDITED and life.paid_msat:
+            node_alias = str(entry.facts.get("node_alias"))
+            wanted = (credit(row.caller_id, node_alias=node_alias, paid_msat=life.paid_msat),)
         self._findings.demand(
             "postings_differ",
             entry.key,
             f"{entry.kind} books something else than what was paid to {row.caller_id}",
-            sound=expected(wanted) == entry.transfers and entry.caller_id == row.caller_id,
+            sound=wanted == entry.transfers and entry.caller_id == row.caller_id,
         )
 
     def finish(self) -> None:
@@ -88,16 +103,40 @@ class TopupReplay:
             if life is None:
                 self._findings.add("row_orphan", topup_id, "the row has no entry in the journal")
                 continue
-            stands = (row.state, row.version, row.paid_msat)
-            lived = (life.state, life.entries, life.paid_msat)
+            stands = (row.state, row.version, row.paid_msat, row.settle_index)
+            lived = (life.state, life.entries, life.paid_msat, life.settle_index)
             self._findings.demand(
                 "state_differs" if row.state is not life.state else "row_differs",
                 topup_id,
-                f"the row says state, version and paid msat {_shown(stands)}, its journal "
-                f"{_shown(lived)}",
+                f"the row says state, version, paid msat and settle index {_shown(stands)}, its "
+                f"journal {_shown(lived)}",
                 sound=stands == lived,
+            )
+            self._findings.demand(
+                "row_differs",
+                topup_id,
+                "the row is not what its last entry left: the digest that the entry keeps differs",
+                sound=life.digest in {None, topup_digest(row)},
             )
 
 
-def _shown(parts: tuple[TopupState | None, int, int]) -> str:
-    return f"{parts[0]}, {parts[1]}, {parts[2]}"
+def credit(caller_id: str, *, node_alias: str, paid_msat: int) -> JournalTransfer:
+    """What the node received, as a caller's credit."""
+    return JournalTransfer(
+        kind="posted",
+        debit=f"ln/node/{node_alias}",
+        credit=f"caller/{caller_id}/available",
+        commodity="msat",
+        amount=paid_msat,
+        hold_id=None,
+        held=0,
+    )
+
+
+def _number(entry: JournalEntry, name: str) -> int:
+    value = entry.facts.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _shown(parts: tuple[TopupState | None, int, int, int]) -> str:
+    return ", ".join(map(str, parts))

@@ -27,6 +27,7 @@ from service.ports.ledger_reports import LedgerReports
 from service.ports.wakes import Wakes
 
 Ping = Callable[[], Awaitable[object]]
+Notice = Callable[[], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +44,10 @@ class FaceLimits:
 class FaceParts:
     """Everything the routes call.
 
-    `pings` are asked by `/readyz`, each by the name it is shown under. `public_url` is our own
-    address as callers reach it, without a final slash. `registry` gets the face's own counters, so
-    it belongs to one face.
+    `pings` are asked by `/readyz`, each by the name it is shown under. `notices` are what rings and
+    stops nothing: a stable code each while it rings. `public_url` is our own address as callers
+    reach it, without a final slash. `registry` gets the face's own counters, so it belongs to one
+    face.
     """
 
     books: Books
@@ -70,3 +72,4 @@ class FaceParts:
     registry: CollectorRegistry
     is_draining: Callable[[], bool]
     limits: FaceLimits = field(default_factory=FaceLimits)
+    notices: Mapping[str, Notice] = field(default_factory=dict)

@@ -36,12 +36,14 @@ class HealthRoutes:
     async def ready(self, _request: HttpRequest) -> PlainAnswer:
         """200 when every part answers and nothing is draining, else 503."""
         faults = await self._fresh_faults()
-        draining = self._parts.is_draining()
+        draining, notices = self._parts.is_draining(), self._parts.notices
         well = not draining and not any(faults.values())
         document = {
             "status": "ready" if well else "not_ready",
             "draining": draining,
             "parts": {name: {"ok": fault is None, "code": fault} for name, fault in faults.items()},
+            # What the operator has to look at, and what stops nothing.
+            "notices": {name: code for name, told in notices.items() if (code := told())},
         }
         return json_answer(OK if well else UNAVAILABLE, document, (NO_STORE,))
 

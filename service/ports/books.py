@@ -14,6 +14,7 @@ from service.domain.escrow_record import Escrow
 from service.domain.ledger import StoredBodies, Transition
 from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup
+from service.ports.ledger_reports import JournalKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,8 @@ class Quiet:
     `mark` grows with every journal row; equal marks mean that nothing happened in between.
     `booked_pusd` is what the books say was spent upstream since they were opened;
     `comparisons` counts the comparisons booked so far; `baseline_pusd` is the upstream's usage
-    when the books were opened (None: not yet recorded).
+    when the books were opened (None: not yet recorded). `unattributed_pusd` is what was booked
+    that no generation explains, `unconfirmed_pusd` all costs that no record has confirmed.
     """
 
     in_flight: bool
@@ -52,6 +54,8 @@ class Quiet:
     booked_pusd: int
     comparisons: int
     baseline_pusd: int | None
+    unattributed_pusd: int = 0
+    unconfirmed_pusd: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,7 @@ class Releases:
         return self.words % 2 == 1
 
 
-class Books(Protocol):
+class Books(JournalKeys, Protocol):
     """The ledger and the rows that move with it."""
 
     async def apply(self, transition: Transition) -> Applied:

@@ -12,6 +12,8 @@ from typing import Protocol
 
 from service.domain.callers import CallerStanding
 from service.domain.escrow_record import Escrow
+from service.domain.ledger import SettleCursor
+from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup
 
 
@@ -43,8 +45,60 @@ class JournalEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowMark:
+    """What a row of an escrow or a top-up keeps beside its value, so that indexes can stand on it.
+
+    The last two are an escrow's own.
+    """
+
+    subject_id: str
+    opened_sequence: int
+    occupies_ask: bool = False
+    due_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyDigests:
+    """SHA-256 of what is stored of one escrow's sealed bodies; None for what is not there."""
+
+    escrow_id: str
+    wrapped_key: str
+    request: str | None
+    completion: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerWord:
+    """What stands of an operator's word on one caller."""
+
+    caller_id: str
+    blocked: bool
+    cap_msat: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmallRows:
+    """The tables that hold a few rows each, as they stand.
+
+    `entries` is how many entries the journal has by the count that is kept beside it, None where
+    its own numbers have no gaps; `strays` are numbers of entries whose transfers are not the lines
+    0, 1, 2... of an entry that is there.
+    """
+
+    cursors: tuple[SettleCursor, ...]
+    words: tuple[CallerWord, ...]
+    adoptions: tuple[AdoptedNode, ...]
+    tallies: Mapping[str, int]
+    entries: int | None
+    strays: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """One account's four counters, as the account rows (the cache) have them."""
+    """One account's four counters, as the account rows (the cache) have them.
+
+    `exact` says whether guards stand on it; None where several accounts are summed.
+    """
 
     account: str
     commodity: str
@@ -53,6 +107,7 @@ class Balance:
     credits_posted: int
     debits_pending: int
     credits_pending: int
+    exact: bool | None = None
 
     @property
     def net(self) -> int:
@@ -60,7 +115,17 @@ class Balance:
         return self.debits_posted - self.credits_posted
 
 
-class LedgerReports(Protocol):
+class JournalKeys(Protocol):
+    """What the journal keeps under a key: found by an index, whatever the history holds."""
+
+    async def entry_facts(self, key: str) -> Mapping[str, str | int | None] | None:
+        """The facts of the entry of this key; None without one."""
+
+    async def numbered(self, name: str) -> int:
+        """How many entries `{name}/{number}` are booked, counted from 0."""
+
+
+class LedgerReports(JournalKeys, Protocol):
     """Reads over the whole history. Every list is bounded or streamed."""
 
     def snapshot(self) -> AbstractAsyncContextManager[LedgerReports]:
@@ -91,3 +156,15 @@ class LedgerReports(Protocol):
 
     async def callers(self, *, after: str, limit: int) -> tuple[CallerStanding, ...]:
         """Callers in id order."""
+
+    def escrow_marks(self) -> AsyncIterator[RowMark]:
+        """Every escrow row's."""
+
+    def topup_marks(self) -> AsyncIterator[RowMark]:
+        """Every top-up row's."""
+
+    def body_digests(self) -> AsyncIterator[BodyDigests]:
+        """Of every row of sealed bodies."""
+
+    async def small_rows(self) -> SmallRows:
+        """The small tables."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Gauge
 
 from service.domain.upstream_accounts import UpstreamAccount
+from service.flows.compare_costs import CompareCosts
 from service.flows.watch_account import WatchAccount
 
 UNKNOWN = -1
@@ -27,6 +28,12 @@ def watch_account(registry: CollectorRegistry, account: WatchAccount) -> None:
     in_flight.set_function(lambda: account.in_flight_pusd)
     low = _gauge(registry, "credit_low", "1 while asks are refused for want of credit")
     low.set_function(lambda: account.low)
+
+
+def watch_usage(registry: CollectorRegistry, costs: CompareCosts) -> None:
+    """1 while the usage that the upstream tells cannot be compared with our books."""
+    alarm = _gauge(registry, "usage_alarm", "1 while its usage figure cannot be compared")
+    alarm.set_function(lambda: costs.alarm is not None)
 
 
 def _reader(account: WatchAccount, read: Read) -> Callable[[], int]:

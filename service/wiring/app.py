@@ -161,7 +161,13 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
         await service.adoption.begin()
         door = OperatorSocket(
             path=settings.data_dir / SOCKET_FILE,
-            commands=build_commands(parts, service.recorder, service.settlements, service.adoption),
+            commands=build_commands(
+                parts,
+                service.recorder,
+                service.settlements,
+                service.adoption,
+                service.rebasing,
+            ),
             tasks=tasks,
             supervisor=service.supervisor,
         )

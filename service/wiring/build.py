@@ -13,6 +13,7 @@ from service.background.invoice_watcher import InvoiceWatcher
 from service.background.node_watch import NodeWatch
 from service.background.supervise import Supervisor
 from service.domain.ledger import Transition
+from service.domain.upstream_usage import key_mark
 from service.flows.adopt_node import AdoptNode
 from service.flows.ask_completion import AskCompletion
 from service.flows.choose_model import ChooseModel
@@ -21,13 +22,14 @@ from service.flows.deliver_completion import DeliverCompletion
 from service.flows.node_gate import NodeGate
 from service.flows.offer_models import ModelCatalogue
 from service.flows.quote_request import QuoteRequest
+from service.flows.rebase_usage import RebaseUsage
 from service.flows.record_event import EventRecorder, Observer, ReleaseGate
 from service.flows.recover import Recover
 from service.flows.settle_invoice import SettleInvoice
 from service.flows.top_up import TopUp
 from service.flows.watch_account import WatchAccount
 from service.http_api.completion_view import is_readable
-from service.wiring.account_metrics import watch_account
+from service.wiring.account_metrics import watch_account, watch_usage
 from service.wiring.books_metrics import watch_held
 from service.wiring.parts import Parts
 from service.wiring.sales import Sales
@@ -50,6 +52,7 @@ class Service:
     adoption: AdoptNode
     deliveries: DeliverCompletion
     costs: CompareCosts
+    rebasing: RebaseUsage
     runner: EscrowRunner
     recover: Recover
     watcher: InvoiceWatcher
@@ -108,7 +111,8 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         settlements=settlements,
         adoption=build_adoption(parts, recorder),
         deliveries=deliveries,
-        costs=_comparison(parts, recorder),
+        costs=_comparison(settings, parts, recorder),
+        rebasing=build_rebasing(settings, parts, recorder),
         runner=runner,
         recover=recover,
         watcher=InvoiceWatcher(
@@ -155,9 +159,26 @@ def build_settlements(parts: Parts, recorder: EventRecorder) -> SettleInvoice:
     )
 
 
-def _comparison(parts: Parts, recorder: EventRecorder) -> CompareCosts:
-    return CompareCosts(
-        books=parts.books, recorder=recorder, upstream=parts.upstream, clock=parts.clock
+def _comparison(settings: Settings, parts: Parts, recorder: EventRecorder) -> CompareCosts:
+    costs = CompareCosts(
+        books=parts.books,
+        recorder=recorder,
+        upstream=parts.upstream,
+        key=key_mark(settings.upstream.api_key.reveal()),
+        clock=parts.clock,
+    )
+    watch_usage(parts.metrics.registry, costs)
+    return costs
+
+
+def build_rebasing(settings: Settings, parts: Parts, recorder: EventRecorder) -> RebaseUsage:
+    """What takes the operator's word on a new key."""
+    return RebaseUsage(
+        books=parts.books,
+        recorder=recorder,
+        upstream=parts.upstream,
+        key=key_mark(settings.upstream.api_key.reveal()),
+        clock=parts.clock,
     )
 
 

@@ -61,6 +61,9 @@ def build_service_face(service: Service, *, is_draining: Callable[[], bool]) -> 
                 "models": service.catalogue.ping,
                 "releases": service.gate.ping,
             },
+            notices={
+                "upstream_usage": lambda: service.costs.alarm.code if service.costs.alarm else None
+            },
             registry=parts.metrics.registry,
             is_draining=is_draining,
             limits=FaceLimits(body=BodyLimits(bytes_max=face.body_bytes_max)),

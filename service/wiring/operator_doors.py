@@ -11,15 +11,17 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from service.adapters.system_clock import SystemClock
 from service.background.operator_commands import Command, operator_commands
 from service.domain.retention import Retention
+from service.domain.upstream_usage import key_mark
 from service.flows.adopt_node import AdoptNode
 from service.flows.audit_ledger import AuditLedger
 from service.flows.operate import CancelInvoice, SetCaller
+from service.flows.rebase_usage import RebaseUsage
 from service.flows.record_event import EventRecorder, ReleaseGate
 from service.flows.settle_invoice import SettleInvoice
 from service.ports.ledger_reports import LedgerReports
 from service.ports.lightning_node import LightningNode
 from service.ports.upstream import Upstream
-from service.wiring.build import build_adoption, build_settlements
+from service.wiring.build import build_adoption, build_rebasing, build_settlements
 from service.wiring.databases import refuse_no_books
 from service.wiring.nodes import open_node
 from service.wiring.parts import Parts, open_parts
@@ -29,20 +31,38 @@ SOCKET_FILE = "operator.sock"
 
 
 def build_audit(
-    reports: LedgerReports, *, node: Callable[[], LightningNode], upstream: Upstream | None
+    reports: LedgerReports,
+    *,
+    node: Callable[[], LightningNode],
+    upstream: Upstream | None,
+    settings: Settings | None = None,
 ) -> AuditLedger:
-    """The audit over these books; `node` is that of `open_node_to_look`."""
-    return AuditLedger(reports=reports, node=node, upstream=upstream, retention=Retention())
+    """The audit over these books; `node` is that of `open_node_to_look`.
+
+    Without `settings` it does not know which key of ours the upstream speaks of.
+    """
+    return AuditLedger(
+        reports=reports,
+        node=node,
+        upstream=upstream,
+        retention=Retention(),
+        upstream_key=key_mark(settings.upstream.api_key.reveal()) if settings else None,
+    )
 
 
 def build_commands(
-    parts: Parts, recorder: EventRecorder, settlements: SettleInvoice, adoption: AdoptNode
+    parts: Parts,
+    recorder: EventRecorder,
+    settlements: SettleInvoice,
+    adoption: AdoptNode,
+    rebasing: RebaseUsage,
 ) -> Mapping[str, Command]:
     """The operator's commands over these parts."""
     return operator_commands(
         cancellations=CancelInvoice(books=parts.books, node=parts.node, settlements=settlements),
         callers=SetCaller(books=parts.books, recorder=recorder, clock=parts.clock),
         adoption=adoption,
+        rebasing=rebasing,
     )
 
 
@@ -66,4 +86,10 @@ async def open_commands(settings: Settings) -> AsyncIterator[Mapping[str, Comman
             observe=parts.metrics.observe,
         )
         settlements = build_settlements(parts, recorder)
-        yield build_commands(parts, recorder, settlements, build_adoption(parts, recorder))
+        yield build_commands(
+            parts,
+            recorder,
+            settlements,
+            build_adoption(parts, recorder),
+            build_rebasing(settings, parts, recorder),
+        )

@@ -33,6 +33,7 @@ class Door:
             cancellations=self.rig.cancellations,
             callers=self.rig.callers,
             adoption=self.rig.adoption,
+            rebasing=self.rig.rebasing,
         )
 
         async def explode(_request: Mapping[str, object]) -> Mapping[str, object]:

@@ -12,10 +12,10 @@ import enum
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from service.domain.accounts import UPSTREAM_CREDITS
+from service.domain.accounts import COST_UNATTRIBUTED, UPSTREAM_CREDITS
 from service.domain.callers import CallerStanding
 from service.domain.errors import BooksBusy
-from service.domain.escrow_record import IN_FLIGHT, Escrow, EscrowState
+from service.domain.escrow_record import IN_FLIGHT, CostStanding, Escrow, EscrowState
 from service.domain.escrow_schedule import due_at_ms
 from service.domain.ledger import StoredBodies, Transition
 from service.domain.node_adoption import AdoptedNode
@@ -207,6 +207,12 @@ class FakeBooks(FakeReports):
             booked_pusd=-self.rows.ledger.of(UPSTREAM_CREDITS).net,
             comparisons=sum(1 for entry in entries if entry.kind == "usage_compared"),
             baseline_pusd=int(baseline.facts["usage_pusd"] or 0) if baseline else None,
+            unattributed_pusd=self.rows.ledger.of(COST_UNATTRIBUTED).net,
+            unconfirmed_pusd=sum(
+                escrow.cost.cost_pusd
+                for escrow in escrows
+                if escrow.cost and escrow.cost.standing is CostStanding.PROVISIONAL
+            ),
         )
 
     async def unexplained(self, *, limit: int) -> tuple[Escrow, ...]:

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 from service.domain.accounts import Account, available, lapsed, receivable, settled
 from service.domain.callers import CallerStanding
 from service.domain.escrow_record import Escrow
+from service.domain.escrow_schedule import due_at_ms
+from service.domain.ledger import SettleCursor
+from service.domain.retention import Retention
+from service.domain.row_digests import sealed_digest
 from service.domain.topups import Topup
-from service.ports.ledger_reports import Balance, JournalEntry
+from service.domain.transitions import NUMBERED_KINDS
+from service.ports.ledger_reports import (
+    Balance,
+    BodyDigests,
+    CallerWord,
+    JournalEntry,
+    RowMark,
+    SmallRows,
+)
 from tests.fakes.books_rows import UNCHANGED, BooksRows
 from tests.fakes.ledger_model import Counters, Ledger
 
@@ -47,6 +60,14 @@ class FakeReports:
             if entry.sequence > after:
                 yield entry
 
+    async def entry_facts(self, key: str) -> Mapping[str, str | int | None] | None:
+        entry = self.rows.journal.get(key)
+        return None if entry is None else entry.facts
+
+    async def numbered(self, name: str) -> int:
+        keys = (key.rpartition("/") for key in self.rows.journal)
+        return sum(1 for before, _, number in keys if before == name and number.isdigit())
+
     async def balances(self) -> tuple[Balance, ...]:
         return balances(self.rows.ledger)
 
@@ -67,6 +88,54 @@ class FakeReports:
         known = {parts[1] for parts in codes if parts[0] == "caller"}
         chosen = sorted(caller_id for caller_id in known if caller_id > after)[:limit]
         return tuple(standing_of(self.rows, caller_id) for caller_id in chosen)
+
+    async def escrow_marks(self) -> AsyncIterator[RowMark]:
+        for escrow in self.rows.escrows.values():
+            yield RowMark(
+                subject_id=escrow.escrow_id,
+                opened_sequence=self.rows.opened(escrow.escrow_id),
+                occupies_ask=escrow.occupies_ask,
+                due_at_ms=due_at_ms(escrow, Retention()),
+            )
+
+    async def topup_marks(self) -> AsyncIterator[RowMark]:
+        for topup_id in self.rows.topups:
+            opened_sequence = self.rows.opened(topup_id)
+            yield RowMark(subject_id=topup_id, opened_sequence=opened_sequence)
+
+    async def body_digests(self) -> AsyncIterator[BodyDigests]:
+        for escrow_id, kept in self.rows.bodies.items():
+            yield BodyDigests(
+                escrow_id=escrow_id,
+                wrapped_key=_digest(kept.wrapped_key) or "",
+                request=_digest(kept.request),
+                completion=_digest(kept.completion),
+            )
+
+    async def small_rows(self) -> SmallRows:
+        numbered = (
+            key.rpartition("/")
+            for key, entry in self.rows.journal.items()
+            if entry.kind in NUMBERED_KINDS
+        )
+        return SmallRows(
+            cursors=tuple(
+                SettleCursor(node_pubkey=pubkey, settle_index=index)
+                for pubkey, index in self.rows.cursors.items()
+            ),
+            words=tuple(
+                CallerWord(caller_id=caller_id, blocked=word.blocked, cap_msat=word.cap_msat)
+                for caller_id, word in self.rows.callers.items()
+            ),
+            adoptions=self.rows.nodes,
+            tallies=Counter(name for name, _, _ in numbered),
+            entries=None,
+            strays=(),
+        )
+
+
+def _digest(stored: bytes | None) -> str | None:
+    return None if stored is None else sealed_digest(stored)
 
 
 def standing_of(rows: BooksRows, caller_id: str) -> CallerStanding:
@@ -125,4 +194,5 @@ def _balance(code: str, account: Account, counters: Counters) -> Balance:
         commodity=account.commodity.value,
         nature=account.nature.value,
         **counters._asdict(),
+        exact=account.exact,
     )

@@ -30,7 +30,19 @@ class BooksRows:
     bodies: Mapping[str, StoredBodies] = field(default_factory=dict)
     cursors: Mapping[str, int] = field(default_factory=dict)
     callers: Mapping[str, CallerChange] = field(default_factory=dict)
-    node: AdoptedNode | None = None
+    nodes: tuple[AdoptedNode, ...] = ()
+
+    @property
+    def node(self) -> AdoptedNode | None:
+        """The one that was adopted last."""
+        return self.nodes[-1] if self.nodes else None
+
+    def opened(self, subject_id: str) -> int:
+        """The number of the entry that opened an escrow or a top-up; 0 when it is gone."""
+        for kind in ("opened", "topup_opened/0"):
+            if entry := self.journal.get(f"{subject_id}/{kind}"):
+                return entry.sequence
+        return 0
 
     def after(self, transition: Transition) -> BooksRows:
         """The rows with `transition` in them. Its key must be new.
@@ -56,7 +68,8 @@ class BooksRows:
         if transition.caller is not None and transition.caller_id is not None:
             change = {transition.caller_id: transition.caller}
             rows = replace(rows, callers={**rows.callers, **change})
-        rows = replace(rows, node=transition.node or rows.node)
+        if transition.node is not None:
+            rows = replace(rows, nodes=(*rows.nodes, transition.node))
         return replace(rows, bodies=_bodies_after(self.bodies, transition))
 
     def _check_escrow(self, escrow: Escrow | None) -> None:

@@ -134,7 +134,7 @@ async def full_books() -> FakeBooks:
     await _on_credit(teller)
     word = CallerChange(blocked=True, cap_msat=5_000)
     await books.apply(caller_transition("c_mallory", word, sequence=0, at_ms=NOW_MS))
-    await books.apply(usage_compared(sequence=0, cost_pusd=77, usage_pusd=99, at_ms=NOW_MS))
+    await books.apply(usage_compared(sequence=0, cost_pusd=77, usage_pusd=5_099, at_ms=NOW_MS))
     return books
 
 

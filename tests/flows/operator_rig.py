@@ -12,12 +12,14 @@ from service.domain.ledger import Transition
 from service.flows.adopt_node import AdoptNode
 from service.flows.operate import CancelInvoice, SetCaller
 from service.flows.our_node import OurNode
+from service.flows.rebase_usage import RebaseUsage
 from service.flows.record_event import EventRecorder, ReleaseGate
 from service.flows.settle_invoice import SettleInvoice
 from tests.domain.samples import NODE, PUBKEY, RETENTION
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
 from tests.fakes.identifiers import FakeIdentifiers
+from tests.fakes.upstream import FakeUpstream
 from tests.flows.audit_rig import Teller, ToldNode
 
 
@@ -65,6 +67,10 @@ class OperatorRig:
         )
         self.cancellations = CancelInvoice(
             books=self.books, node=self.node, settlements=settlements
+        )
+        self.upstream = FakeUpstream()
+        self.rebasing = RebaseUsage(
+            books=self.books, recorder=recorder, upstream=self.upstream, key="key", clock=clock
         )
         self.adoption = AdoptNode(
             books=self.books,

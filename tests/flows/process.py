@@ -32,6 +32,7 @@ from service.flows.offer_models import ModelCatalogue
 from service.flows.open_escrow import OpenEscrow
 from service.flows.our_node import OurNode
 from service.flows.quote_request import QuoteRequest
+from service.flows.rebase_usage import RebaseUsage
 from service.flows.record_event import EventRecorder, ReleaseGate
 from service.flows.recover import Recover
 from service.flows.run_completion import RunCompletion
@@ -71,6 +72,7 @@ class Lasting:
     node: LightningNode
     identity: NodeIdentity
     upstream: FakeUpstream = field(default_factory=FakeUpstream)
+    upstream_key: str = "key one"
     clock: FakeClock = field(default_factory=lambda: FakeClock(leaping=True))
     identifiers: Identifiers = field(default_factory=FakeIdentifiers)
     sealer: FakeSealer = field(default_factory=FakeSealer)
@@ -146,6 +148,7 @@ class Process:
             books=self.books,
             recorder=self.recorder,
             upstream=lasting.upstream,
+            key=lasting.upstream_key,
             clock=lasting.clock,
         )
         self.topups = TopUp(
@@ -168,6 +171,17 @@ class Process:
         self.opening = self._opening(exposure)
         self.runs.driver = self._driver()
         self.asks = self._asks()
+
+    @property
+    def rebasing(self) -> RebaseUsage:
+        """What takes the operator's word on a new key."""
+        return RebaseUsage(
+            books=self.books,
+            recorder=self.recorder,
+            upstream=self.lasting.upstream,
+            key=self.lasting.upstream_key,
+            clock=self.lasting.clock,
+        )
 
     async def start(self) -> None:
         """What a start does: prices, baseline, and everything unfinished back to the driver."""

@@ -104,7 +104,9 @@ async def test_the_upstreams_usage_is_a_figure() -> None:
     upstream = FakeUpstream()
     node = node_of(books)
     audit = AuditLedger(reports=books, node=lambda: node, upstream=upstream, retention=RETENTION)
-    figures = (await audit.audit()).figures
+    report = await audit.audit()
+    assert codes(report) == {("upstream_usage_fell", "upstream")}
+    figures = report.figures
     assert figures.baseline_pusd == BASELINE_PUSD
     assert figures.unexplained_pusd == -BASELINE_PUSD - figures.cost_pusd
     upstream.spent_pusd = BASELINE_PUSD + figures.cost_pusd

@@ -36,6 +36,8 @@ NEXT_NUMBER = """
 SELECT setval(pg_get_serial_sequence('journal', 'sequence'),
   greatest((SELECT max(sequence) FROM journal), 1), EXISTS (SELECT 1 FROM journal))
 """
+# PostgreSQL counts its entries beside the journal, whose numbers have honest gaps there.
+COUNT_ENTRIES = "INSERT INTO tally SELECT 'journal', count(*) FROM journal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,9 @@ async def _copied(books: sqlite3.Connection, target: Connection) -> tuple[Copied
                     table.name, records=books.execute(_select(table)), columns=names
                 )
             await target.execute(NEXT_NUMBER)
-            return tuple([await _proven(books, target, table) for table in METADATA.sorted_tables])
+            proven = [await _proven(books, target, table) for table in METADATA.sorted_tables]
+            await target.execute(COUNT_ENTRIES)
+            return tuple(proven)
 
 
 @contextmanager

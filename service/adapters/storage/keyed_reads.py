@@ -6,6 +6,7 @@ Must not know: connections, the writer, or anything that walks the history.
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -20,16 +21,14 @@ from service.adapters.storage.ledger_rows import (
 )
 from service.adapters.storage.read_queries import ReadStatements
 from service.adapters.storage.tables import CARRY
-from service.domain.accounts import UPSTREAM_CREDITS, caller_accounts
+from service.domain.accounts import COST_UNATTRIBUTED, UPSTREAM_CREDITS, caller_accounts
 from service.domain.callers import CallerStanding
 from service.domain.escrow_record import Escrow
 from service.domain.ledger import StoredBodies
 from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup
-from service.domain.transitions import BASELINE_KEY, RELEASES
+from service.domain.transitions import BASELINE_KEY, COMPARED, RELEASES
 from service.ports.books import FIRST_TIMER, DueTimer, OpenInvoice, Quiet, Releases
-
-COMPARISONS = "upstream/usage_compared"
 
 
 class KeyedReads(abc.ABC):
@@ -139,10 +138,13 @@ class KeyedReads(abc.ABC):
             self._statements.quiet,
             UPSTREAM_CREDITS.code,
             UPSTREAM_CREDITS.code,
-            COMPARISONS,
+            COMPARED,
             BASELINE_KEY,
+            COST_UNATTRIBUTED.code,
+            COST_UNATTRIBUTED.code,
         )
-        in_flight, awaited, mark, booked, carried, comparisons, facts = row or (*[0] * 6, None)
+        found: Row = row or (0,) * 10
+        in_flight, awaited, mark, booked, carried, comparisons, facts, *rest = found
         return Quiet(
             in_flight=bool(in_flight),
             awaited=bool(awaited),
@@ -150,7 +152,18 @@ class KeyedReads(abc.ABC):
             booked_pusd=booked + CARRY * carried,
             comparisons=comparisons,
             baseline_pusd=orjson.loads(facts)["usage_pusd"] if facts else None,
+            unattributed_pusd=-(rest[0] + CARRY * rest[1]),
+            unconfirmed_pusd=rest[2],
         )
+
+    async def entry_facts(self, key: str) -> Mapping[str, str | int | None] | None:
+        """By the journal's own index."""
+        row = await self._row(self._statements.entry_facts, key)
+        return None if row is None else orjson.loads(row[0])
+
+    async def numbered(self, name: str) -> int:
+        """From the tally, which counts them as they are written."""
+        return await self._number(self._statements.tally, name)
 
     async def unexplained(self, *, limit: int) -> tuple[Escrow, ...]:
         """In opening order."""
@@ -174,7 +187,7 @@ class KeyedReads(abc.ABC):
         words = await self._number(self._statements.tally, RELEASES)
         if not words:
             return Releases()
-        row = await self._row(self._statements.facts, f"{RELEASES}/{words - 1}")
+        row = await self._row(self._statements.entry_facts, f"{RELEASES}/{words - 1}")
         reason = orjson.loads(row[0])["reason"] if row else ""
         return Releases(words=words, reason=reason)
 

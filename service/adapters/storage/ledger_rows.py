@@ -20,7 +20,7 @@ from service.domain.errors import BooksDamaged
 from service.domain.ledger import Transfer, Transition
 from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup, TopupState
-from service.domain.transitions import RELEASES_OPENED, RELEASES_STOPPED
+from service.domain.transitions import NUMBERED_KINDS
 from service.ports.ledger_reports import Balance, JournalEntry, JournalTransfer
 
 _NUL_ESCAPED = b"\\u0000"
@@ -46,8 +46,6 @@ ENTRY_COLUMNS = ("sequence", *JOURNAL_COLUMNS)
 
 # A counter in two parts, so that a database can add up a billion of each without an overflow.
 HALF = 10**9
-# The kinds that flows number, by how many of one name there are: `{name}/{number}` is their key.
-NUMBERED_KINDS = frozenset({"usage_compared", "caller_changed", RELEASES_STOPPED, RELEASES_OPENED})
 
 topup_fixed_values = attrgetter(*TOPUP_FIXED)
 node_values = attrgetter(*NODE_COLUMNS)
@@ -157,10 +155,10 @@ def made_of(values: Iterable[Value]) -> Iterator[Value]:
 
 
 def balance_from_row(row: Row) -> Balance:
-    """A balance from code, commodity, nature, the four counters and what they carried over."""
-    left, carried = row[3:7], row[7:11]
+    """A balance from code, commodity, nature, the four counters, their carries, `exact`."""
+    left, carried, exact = row[3:7], row[7:11], row[11:]
     counters = (some + CARRY * over for some, over in zip(left, carried, strict=True))
-    return _balance(row, *counters)
+    return _balance(row, *counters, exact=bool(exact[0]) if exact else None)
 
 
 def sum_from_row(row: Row) -> Balance:
@@ -173,7 +171,7 @@ def sum_from_row(row: Row) -> Balance:
     return _balance(row, *counters)
 
 
-def _balance(row: Row, *counters: int) -> Balance:
+def _balance(row: Row, *counters: int, exact: bool | None = None) -> Balance:
     """Python's integers have no end: sums are made here and not by a database."""
     debits_posted, credits_posted, debits_pending, credits_pending = counters
     return Balance(
@@ -184,6 +182,7 @@ def _balance(row: Row, *counters: int) -> Balance:
         credits_posted=credits_posted,
         debits_pending=debits_pending,
         credits_pending=credits_pending,
+        exact=exact,
     )
 
 

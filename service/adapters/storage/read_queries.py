@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ClauseElement,
     ColumnElement,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     TextClause,
     and_,
     bindparam,
+    cast,
     exists,
     func,
     literal_column,
@@ -49,6 +51,7 @@ from service.adapters.storage.tables import (
     TALLY,
     TOPUP,
     TOPUP_OPEN,
+    UNCONFIRMED,
     UNEXPLAINED,
     UNFINISHED,
 )
@@ -84,7 +87,7 @@ class ReadStatements:
     tally: Statement
     quarantined_escrows: Statement
     quarantined_topups: Statement
-    facts: Statement
+    entry_facts: Statement
     latest_entry: Statement
 
 
@@ -131,7 +134,14 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
             _limited(_above(TOPUP, INVOICED, "topup_id", "payment_hash"), TOPUP.c.topup_id),
             "after", *limited,
         ),
-        quiet=with_legs(sql(_quiet(), "credits", "carried", "comparisons", "baseline"), database),
+        quiet=with_legs(
+            sql(
+                _quiet(),
+                *("credits", "carried", "comparisons", "baseline"),
+                *("unattributed", "unattributed_carried"),
+            ),
+            database,
+        ),
         unexplained=sql(
             _limited(
                 _escrows(text(UNEXPLAINED), text(GOES_ON), columns.opened_sequence > _ZERO),
@@ -175,7 +185,7 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
         ),
         "node": (_first(nodes.order_by(number.desc()).where(number > _ZERO)), ()),
         "tally": (select(TALLY.c.entries).where(_is(TALLY.c.name)), ("name",)),
-        "facts": (select(JOURNAL.c.facts).where(_is(JOURNAL.c.key)), ("key",)),
+        "entry_facts": (select(JOURNAL.c.facts).where(_is(JOURNAL.c.key)), ("key",)),
         "latest_entry": (
             _first(
                 select(JOURNAL.c.at_ms)
@@ -203,21 +213,34 @@ def _quiet() -> Select[Any]:
     """One row, and so one instant, in the order in which `KeyedReads.quiet` takes it apart."""
     posted = ACCOUNT.c.credits_posted - ACCOUNT.c.debits_posted
     carried = ACCOUNT.c.credits_posted_carried - ACCOUNT.c.debits_posted_carried
-    code = ACCOUNT.c.code
     one: Select[Any] = select(literal_column("1"))
     return select(
         exists(one.select_from(ESCROW).where(text(IN_FLIGHT), text(GOES_ON))),
         exists(one.where(ESCROW.c.lookup_at_ms > _ZERO, text(GOES_ON))),
         func.coalesce(select(func.max(JOURNAL.c.sequence)).scalar_subquery(), _ZERO),
-        func.coalesce(select(posted).where(code == bindparam("credits")).scalar_subquery(), _ZERO),
-        func.coalesce(select(carried).where(code == bindparam("carried")).scalar_subquery(), _ZERO),
+        _of(posted, "credits"),
+        _of(carried, "carried"),
         func.coalesce(
             select(TALLY.c.entries).where(TALLY.c.name == bindparam("comparisons"))
             .scalar_subquery(),
             _ZERO,
         ),
         select(JOURNAL.c.facts).where(JOURNAL.c.key == bindparam("baseline")).scalar_subquery(),
+        _of(posted, "unattributed"),
+        _of(carried, "unattributed_carried"),
+        func.coalesce(
+            select(cast(func.sum(ESCROW.c.cost_pusd), BigInteger))
+            .where(text(UNCONFIRMED), ESCROW.c.cost_pusd > _ZERO)
+            .scalar_subquery(),
+            _ZERO,
+        ),
     )  # fmt: skip
+
+
+def _of(counted: ColumnElement[int], account: str) -> ColumnElement[int]:
+    """What stands in the account whose code is passed as `account`; 0 when it has no row."""
+    found = select(counted).where(ACCOUNT.c.code == bindparam(account)).scalar_subquery()
+    return func.coalesce(found, _ZERO)
 
 
 def _escrows(*conditions: ColumnElement[bool] | TextClause) -> Select[Any]:

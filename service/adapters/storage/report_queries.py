@@ -117,7 +117,7 @@ def _with_transfers(entries: FromClause) -> Select[Any]:
 
 def _balances() -> Select[Any]:
     columns = (ACCOUNT.c[name] for name in ("code", "commodity", "nature", *COUNTERS, *CARRIED))
-    return select(*columns).order_by(ACCOUNT.c.code)
+    return select(*columns, ACCOUNT.c.exact).order_by(ACCOUNT.c.code)
 
 
 def _trial_balance() -> Select[Any]:

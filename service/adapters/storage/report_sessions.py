@@ -7,6 +7,7 @@ it began. Must not know: which reads there are.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from service.adapters.storage.audit_queries import SHA256_HEX
 from service.adapters.storage.compiled import Statement
 from service.adapters.storage.ledger_rows import made_of
 from service.adapters.storage.outage import Outage
@@ -43,6 +45,7 @@ class ReportSession:
         self._path = path
         self._outage = Outage(what="reports of the books cannot be read")
         self._connection = connect_reader(path, busy_timeout_s=READ_TIMEOUT_S)
+        self._connection.create_function(SHA256_HEX, 1, _sha256_hex, deterministic=True)
         self._thread = ThreadPoolExecutor(1, "ledger report")
 
     async def run(
@@ -140,6 +143,10 @@ class ReportSessions:
             raise fault_of(error, where=self._path, outage=outage) from error
         self._open.append(session)
         return session
+
+
+def _sha256_hex(stored: bytes | None) -> str | None:
+    return None if stored is None else hashlib.sha256(stored).hexdigest()
 
 
 def _chunk(values: Iterator[Value]) -> list[Value]:

@@ -5,15 +5,26 @@ Must not know: which database it is, or how its sessions are made.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from typing import Any, Protocol
 
+import orjson
+
+from service.adapters.storage.audit_queries import (
+    AuditStatements,
+    audit_statements,
+    bodies_from_rows,
+    escrow_marks_from_rows,
+    topup_marks_from_rows,
+    words_from_rows,
+)
 from service.adapters.storage.compiled import Statement
 from service.adapters.storage.escrow_rows import escrow_from_row
 from service.adapters.storage.ledger_rows import (
     balance_from_row,
     entries_from_rows,
+    node_from_row,
     standing_from_rows,
     sum_from_row,
     topup_from_row,
@@ -23,8 +34,16 @@ from service.adapters.storage.report_queries import ReportStatements, report_sta
 from service.domain.accounts import available, caller_accounts
 from service.domain.callers import CallerStanding
 from service.domain.escrow_record import Escrow
+from service.domain.ledger import SettleCursor
 from service.domain.topups import Topup
-from service.ports.ledger_reports import Balance, JournalEntry, LedgerReports
+from service.ports.ledger_reports import (
+    Balance,
+    BodyDigests,
+    JournalEntry,
+    LedgerReports,
+    RowMark,
+    SmallRows,
+)
 
 _SEQUENCE_MAX = 2**63 - 1
 _CALLERS_END = "caller0"  # the first code after every code that begins with `caller/`
@@ -61,7 +80,11 @@ class StoredReports:
         self._session = session
         self._database = database
         self._statements: ReportStatements = report_statements(database)
-        self._standing: Statement = read_statements(database).standing
+        self._audit: AuditStatements = audit_statements(database)
+        keyed = read_statements(database)
+        self._standing: Statement = keyed.standing
+        self._entry_facts: Statement = keyed.entry_facts
+        self._tally: Statement = keyed.tally
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[LedgerReports]:
@@ -113,6 +136,47 @@ class StoredReports:
         async with self._session() as session:
             found = await session.all(tuple, self._statements.callers, *bounds, limit)
             return tuple([await self._caller(session, code.split("/")[1]) for (code,) in found])
+
+    async def entry_facts(self, key: str) -> Mapping[str, str | int | None] | None:
+        """By the journal's own index."""
+        async with self._session() as session:
+            rows = await session.all(tuple, self._entry_facts, key)
+        return orjson.loads(rows[0][0]) if rows else None
+
+    async def numbered(self, name: str) -> int:
+        """From the tally."""
+        async with self._session() as session:
+            rows = await session.all(tuple, self._tally, name)
+        return rows[0][0] if rows else 0
+
+    def escrow_marks(self) -> AsyncIterator[RowMark]:
+        """See the port."""
+        return self._stream(escrow_marks_from_rows, self._audit.escrow_marks)
+
+    def topup_marks(self) -> AsyncIterator[RowMark]:
+        """See the port."""
+        return self._stream(topup_marks_from_rows, self._audit.topup_marks)
+
+    def body_digests(self) -> AsyncIterator[BodyDigests]:
+        """See the port; what is sealed never leaves the database."""
+        return self._stream(bodies_from_rows, self._audit.bodies)
+
+    async def small_rows(self) -> SmallRows:
+        """See the port."""
+        audit = self._audit
+        async with self._session() as session:
+            counted = await session.all(tuple, audit.entries) if audit.entries else ()
+            return SmallRows(
+                cursors=tuple(
+                    SettleCursor(node_pubkey=pubkey, settle_index=index)
+                    for pubkey, index in await session.all(tuple, audit.cursors)
+                ),
+                words=await session.all(words_from_rows, audit.words),
+                adoptions=await session.all(_each(node_from_row), audit.adoptions),
+                tallies=dict(await session.all(tuple, audit.tallies)),
+                entries=counted[0][0] if counted else None,
+                strays=tuple(row[0] for row in await session.all(tuple, audit.strays)),
+            )
 
     async def _caller(self, session: Session, caller_id: str) -> CallerStanding:
         codes = (account.code for account in caller_accounts(caller_id))

@@ -55,6 +55,7 @@ UNFINISHED = "state IN ('costed', 'generated', 'opened', 'requested')"
 INVOICED = "state = 'invoiced'"
 KEYED = "idempotency_key IS NOT NULL"
 UNEXPLAINED = "state = 'failed' AND budget_held_pusd > 0 AND lookup_at_ms IS NULL"
+UNCONFIRMED = "cost_standing = 'provisional'"
 TOPUP_OPEN = "state IN ('invoiced', 'opened')"
 # What waits for the operator, and what therefore no sweep may find.
 QUARANTINED = "quarantine IS NOT NULL"
@@ -207,6 +208,7 @@ ESCROW = Table(
     _index("ix_escrow_in_flight", "state", where=IN_FLIGHT),
     _index("ix_escrow_awaited", "lookup_at_ms", where="lookup_at_ms IS NOT NULL"),
     _index("ix_escrow_unexplained", "opened_sequence", where=UNEXPLAINED),
+    _index("ix_escrow_unconfirmed", "cost_pusd", where=UNCONFIRMED),
     _index("ix_escrow_invoiced", "escrow_id", "payment_hash", where=INVOICED),
     _index("ix_escrow_open_of_caller", "caller_id", "opened_sequence", where=INVOICED),
     _index("ix_escrow_quarantined", "escrow_id", where=QUARANTINED),
