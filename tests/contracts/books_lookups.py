@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from service.domain import escrow_events as on
-from service.domain.escrow_record import Cost, CostStanding
+from service.domain.escrow_record import Cost, CostStanding, Escrow
 from service.domain.escrow_schedule import due_at_ms
 from service.domain.node_adoption import AdoptedNode
 from service.domain.transitions import (
@@ -86,7 +86,7 @@ class BooksLookups:
         nameless = ask_key("ask", caller_id="c_zero", nameless=True)
         hidden = Sale(books, opened("esc_0", caller_id="c_zero", ask=nameless))
         await hidden.open()
-        newer = []
+        newer: list[Escrow] = []
         for number in range(3):
             named = ask_key("ask", caller_id=f"c_{number}")
             sale = Sale(books, opened(f"esc_1{number}", caller_id=f"c_{number}", ask=named))

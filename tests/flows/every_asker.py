@@ -83,7 +83,7 @@ class Scene:
     @property
     def rows(self) -> list[Escrow]:
         """Every escrow, the newest first."""
-        return list(reversed(self.shop.books.rows.escrows.values()))
+        return list(self.shop.books.rows.escrows.values())[::-1]
 
     def got(self, asker: Asker, *, later: bool = False) -> str:
         """What it is answered: `402 <escrow>`, `200 <escrow>`, or the code of a fault."""
@@ -278,25 +278,22 @@ def _first(scene: Scene, rows: list[Escrow], asker: Asker) -> set[str]:
 def _told(scene: Scene, row: Escrow, asker: Asker) -> set[str]:
     own_credit = not row.invoice and asker.caller_id == row.caller_id
     keyed = asker.key is not None
+    kept = row.state is S.SETTLED or (row.state is S.RELEASED and row.keep_until_ms is not None)
+    told = {"completion_gone"} if keyed else set()
     match row.state:
         case state if state in IN_FLIGHT:
-            return {"cost_pending", f"202 {row.escrow_id}"}
+            told = {"cost_pending", f"202 {row.escrow_id}"}
         case S.INVOICED:
-            return {f"402 {row.escrow_id}"}
-        case S.SETTLED if row.invoice:
-            return {f"already_paid {row.escrow_id}"}
-        case S.RELEASED if row.invoice and keyed:
-            return {f"already_paid {row.escrow_id}"}
-        case S.SETTLED if own_credit:
-            return {f"200 {row.escrow_id}"}
-        case S.RELEASED if own_credit and row.keep_until_ms is not None:
-            return {f"200 {row.escrow_id}"}
+            told = {f"402 {row.escrow_id}"}
+        case S.SETTLED | S.RELEASED if row.invoice and (keyed or row.state is S.SETTLED):
+            told = {f"already_paid {row.escrow_id}"}
+        case S.SETTLED | S.RELEASED if own_credit and kept:
+            told = {f"200 {row.escrow_id}"}
         case S.FAILED:
             age_ms = scene.shop.lasting.clock.now_ms() - row.changed_at_ms
             repeated = keyed or age_ms <= RETENTION.failure_repeated_ms
-            return {"upstream_failed"} if repeated else set()
-        case _:
-            return {"completion_gone"} if keyed else set()
+            told = {"upstream_failed"} if repeated else set()
+    return told
 
 
 def _key_of(scene: Scene, row: Escrow) -> str | None:

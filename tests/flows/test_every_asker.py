@@ -1,4 +1,4 @@
-"""Whoever asks the same body, whatever became of it before: one answer of the table, and no loop."""
+"""Whoever asks the same body, whatever became of it before: an answer of the table, no loop."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def check(scene: Scene, name: str, asker: Asker, past: object) -> None:
 def play(shop: Shop, past: Past) -> int:
     """Live through the past, then let everybody ask twice, in both orders of the askers."""
     scene = Scene(shop)
-    for asker, fate in past:
-        FATES[fate](scene, ASKERS[asker])
+    for who, fate in past:
+        FATES[fate](scene, ASKERS[who])
     count = 0
     for name, asker in list(finals(scene)):
         for _ in range(2):
