@@ -16,7 +16,7 @@ from service.cli.terminal import CommandFailed
 from service.client.budget import Budget
 from service.client.errors import PaymentFailed
 from service.client.l402_auth import L402Auth
-from service.client.wallet import Payment, Wallet
+from service.client.wallet import Payment, Wallet, charges_fees
 
 TIMEOUT_S = 30.0
 BUDGET_MSAT = 1_000_000
@@ -65,6 +65,7 @@ class WatchedWallet:
         self.willing = True
         self.payment: Payment | None = None
         self.took_ms = 0
+        self.charges_fees = charges_fees(wallet)
         self._wallet = wallet
 
     async def pay(self, payment_request: str, *, max_fee_msat: int) -> Payment:

@@ -5,6 +5,7 @@ from service.client.dev_wallet import DevWallet
 from service.client.errors import (
     BudgetExceeded,
     ChallengeRefused,
+    EventLoopUnsupported,
     L402Error,
     PaymentFailed,
     PaymentUnknown,
@@ -19,6 +20,7 @@ __all__ = [
     "BudgetExceeded",
     "ChallengeRefused",
     "DevWallet",
+    "EventLoopUnsupported",
     "L402Auth",
     "L402Error",
     "L402Flow",

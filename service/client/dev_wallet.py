@@ -10,13 +10,17 @@ import json
 import httpx
 
 from service.client.errors import PaymentFailed, PaymentUnknown
+from service.client.invoice_terms import plain_invoice
 from service.client.wallet import Payment
 
 _REFUSED = range(400, 500)
+_UNKNOWN_HASH = 404
 
 
 class DevWallet:
-    """Pays invoices of the development node, which charges no routing fee."""
+    """Pays invoices of the development node, which charges no routing fee and none twice."""
+
+    charges_fees = False
 
     def __init__(self, url: str = "http://127.0.0.1:8404", *, timeout_s: float = 30.0) -> None:
         """`url` is the node's own HTTP face; `timeout_s` bounds each step of one payment."""
@@ -25,15 +29,32 @@ class DevWallet:
 
     async def pay(self, payment_request: str, *, max_fee_msat: int) -> Payment:  # noqa: ARG002 - no fee
         """Raises PaymentFailed when the node refused, PaymentUnknown when its answer is missing."""
+        request = {"payment_request": plain_invoice(payment_request)}
         try:
             async with httpx.AsyncClient(timeout=self._timeout_s, trust_env=False) as http:
-                answer = await http.post(self._url, json={"payment_request": payment_request})
+                answer = await http.post(self._url, json=request)
         except (httpx.ConnectError, httpx.ConnectTimeout) as fault:
             raise PaymentFailed(f"no development node answers at {self._url}") from fault
         except httpx.TransportError as fault:
             raise PaymentUnknown("the development node's answer did not arrive") from fault
         if answer.status_code in _REFUSED:
             raise PaymentFailed(f"the development node refused to pay: {answer.text[:200]}")
+        return _read_payment(answer)
+
+    async def outcome(self, payment_hash: str) -> Payment | None:
+        """What became of a payment: None when nothing was paid. For `L402Auth.resolve`.
+
+        Raises PaymentUnknown while the node cannot say.
+        """
+        url = f"{self._url.removesuffix('/pay')}/payments/{payment_hash}"
+        try:
+            async with httpx.AsyncClient(timeout=self._timeout_s, trust_env=False) as http:
+                answer = await http.get(url)
+        except httpx.TransportError as fault:
+            message = f"the development node does not say what became of {payment_hash}"
+            raise PaymentUnknown(message, payment_hash=payment_hash) from fault
+        if answer.status_code == _UNKNOWN_HASH:
+            return None
         return _read_payment(answer)
 
 

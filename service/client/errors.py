@@ -3,6 +3,7 @@
 L402Error
 ├── ChallengeRefused   nothing was paid: the challenge is not what it says, or not payable
 ├── BudgetExceeded     nothing was paid: it would pass a limit
+├── EventLoopUnsupported  nothing was paid: the client does not run on asyncio
 ├── PaymentFailed      nothing was paid: the wallet is certain
 ├── PaymentUnknown     it may have been paid: the amount stays reserved
 └── ProofRefused       it was paid, and the seller does not honour it
@@ -11,6 +12,8 @@ Must not know: HTTP libraries.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 
 class L402Error(Exception):
@@ -21,21 +24,52 @@ class ChallengeRefused(L402Error):
     """The invoice cannot be read, names no amount, or differs from what the answer announced."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """How one limit of a budget stands, in msat; what is in flight includes fees."""
+
+    limit: str
+    limit_msat: int
+    spent_msat: int
+    in_flight_msat: int
+
+    @property
+    def left_msat(self) -> int:
+        """What may still be committed; below 0 when more was paid than was set aside."""
+        return self.limit_msat - self.spent_msat - self.in_flight_msat
+
+
 class BudgetExceeded(L402Error):
-    """Paying would pass `limit` (`per_request`, `total` or `window`); all amounts in msat."""
+    """Paying would pass `limit` (`per_request`, `total` or `window`); all amounts in msat.
+
+    `asked_msat` is the invoice with the least fee that was wanted for it, `committed_msat` what
+    was spent and is in flight already under this limit. `waiting_helps` says that it would fit
+    once payments in flight are made for less than the fees that are kept for them.
+    """
 
     def __init__(
-        self, *, limit: str, limit_msat: int, committed_msat: int, asked_msat: int
+        self, committed: Committed, *, invoice_msat: int, fee_msat: int, waiting_helps: bool = False
     ) -> None:
-        """`committed_msat` is what was spent and is reserved already, under this limit."""
+        """`committed` is how the limit stands."""
+        fees = f" and up to {fee_msat:,} msat of fees" if fee_msat else ""
         super().__init__(
-            f"{asked_msat} msat on top of {committed_msat} msat would pass the {limit} limit of "
-            f"{limit_msat} msat"
+            f"the invoice asks for {invoice_msat:,} msat{fees}; of the {committed.limit} limit of "
+            f"{committed.limit_msat:,} msat {committed.spent_msat:,} are spent and "
+            f"{committed.in_flight_msat:,} in flight, so {max(committed.left_msat, 0):,} are left"
         )
-        self.limit = limit
-        self.limit_msat = limit_msat
-        self.committed_msat = committed_msat
-        self.asked_msat = asked_msat
+        self.limit = committed.limit
+        self.limit_msat = committed.limit_msat
+        self.spent_msat = committed.spent_msat
+        self.in_flight_msat = committed.in_flight_msat
+        self.committed_msat = committed.spent_msat + committed.in_flight_msat
+        self.invoice_msat = invoice_msat
+        self.fee_msat = fee_msat
+        self.asked_msat = invoice_msat + fee_msat
+        self.waiting_helps = waiting_helps
+
+
+class EventLoopUnsupported(L402Error):
+    """The asynchronous client does not run on asyncio; nothing was sent or paid."""
 
 
 class PaymentFailed(L402Error):

@@ -29,8 +29,12 @@ class HttpRequest(Protocol):
     """A request whose body can be read and sent again."""
 
     @property
+    def method(self) -> str:
+        """In capitals."""
+
+    @property
     def url(self) -> HttpUrl:
-        """Where it goes."""
+        """Where it goes; as a text, the whole address."""
 
     @property
     def headers(self) -> MutableMapping[str, str]:

@@ -18,6 +18,7 @@ _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 _PREFIX = re.compile(r"ln[a-z]+?(?:([1-9][0-9]{0,19})([munp]?))?")
 _PICO_BTC_OF = {"": 10**12, "m": 10**9, "u": 10**6, "n": 10**3, "p": 1}
 _PICO_BTC_PER_MSAT = 10
+_LINK = re.compile(r"\Alightning:(?://)?", re.IGNORECASE)
 _CHECKSUM_WORDS = 6
 _TIMESTAMP_WORDS = 7
 _SIGNATURE_WORDS = 104
@@ -34,11 +35,18 @@ class InvoiceTerms:
     payment_hash: str
 
 
+def plain_invoice(payment_request: str) -> str:
+    """The invoice alone: without blanks, `lightning:` or the capitals of a QR code."""
+    bare = _LINK.sub("", payment_request.strip())
+    return bare.lower() if bare.isupper() else bare
+
+
 def read_invoice(payment_request: str) -> InvoiceTerms:
     """Raises ChallengeRefused for what is no invoice, or leaves the amount open."""
+    payment_request = plain_invoice(payment_request)
     text = payment_request.lower()
     prefix, separator, letters = text.rpartition("1")
-    mixed = payment_request not in {text, payment_request.upper()}
+    mixed = payment_request != text
     if mixed or not separator or len(text) > INVOICE_CHARACTERS_MAX:
         raise ChallengeRefused("the invoice is not written as BOLT11")
     if any(letter not in _VALUE_OF for letter in letters) or not prefix.isascii():

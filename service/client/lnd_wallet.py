@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 
 from service.client.errors import ChallengeRefused, PaymentFailed, PaymentUnknown
-from service.client.invoice_terms import read_invoice
+from service.client.invoice_terms import plain_invoice, read_invoice
 from service.client.lnd_stubs import lnd_stubs
 from service.client.wallet import Payment
 
@@ -91,6 +91,7 @@ class LndWallet:
         Raises PaymentFailed when LND says so, or was never reached; PaymentUnknown when LND does
         not say in time what became of it.
         """
+        payment_request = plain_invoice(payment_request)
         try:
             terms = read_invoice(payment_request)
         except ChallengeRefused as fault:

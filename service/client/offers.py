@@ -8,21 +8,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from service.client.challenge_lines import read_challenges
 from service.client.errors import ChallengeRefused
-from service.client.invoice_terms import InvoiceTerms, read_invoice
+from service.client.invoice_terms import InvoiceTerms, plain_invoice, read_invoice
 
-LINE_CHARACTERS_MAX = 16_384
 MSAT_PER_SAT = 1_000
 
-_PARAMETER = r'([a-z0-9_-]{1,32})\s{0,4}=\s{0,4}"([^"]*)"'
-_SCHEME = re.compile(rf"\b(?:l402|lsat)\s+((?:{_PARAMETER}\s{{0,4}},?\s{{0,4}})+)", re.IGNORECASE)
-_ONE_PARAMETER = re.compile(_PARAMETER, re.IGNORECASE)
-_TOKEN = re.compile(r"[A-Za-z0-9+/_=-]+")
+_SCHEMES = frozenset({"l402", "lsat"})
+_TOKEN = re.compile(r"[A-Za-z0-9+/_=.-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """One payable challenge: the macaroon as it is sent back, the invoice and what it says."""
+    """One payable challenge: the macaroon as it is sent back, the bare invoice and its terms."""
 
     macaroon: str
     payment_request: str
@@ -30,21 +28,27 @@ class Offer:
 
 
 def read_offer(lines: Iterable[str], body: bytes) -> Offer | None:
-    """The first L402 (or LSAT) challenge in the `WWW-Authenticate` lines; None without any.
+    """The first L402 (or LSAT) challenge in the `WWW-Authenticate` lines that can be paid.
 
-    Raises ChallengeRefused when its invoice cannot be read, or is not for the price or the
-    payment hash that the body announces.
+    None without any. Raises ChallengeRefused when the invoice of each cannot be read, or is not
+    for the price or the payment hash that the body announces.
     """
-    for line in lines:
-        for match in _SCHEME.finditer(line[:LINE_CHARACTERS_MAX]):
-            found = _ONE_PARAMETER.findall(match[1])
-            parameters = {name.lower(): value for name, value in found}
-            macaroon = parameters.get("macaroon") or parameters.get("token") or ""
-            payment_request = parameters.get("invoice")
-            if payment_request and _TOKEN.fullmatch(macaroon):
-                terms = read_invoice(payment_request)
-                _check_announced(terms, read_document(body))
-                return Offer(macaroon=macaroon, payment_request=payment_request, terms=terms)
+    refused: ChallengeRefused | None = None
+    for challenge in read_challenges(lines):
+        parameters = challenge.parameters
+        macaroon = parameters.get("macaroon") or parameters.get("token") or ""
+        invoice = plain_invoice(parameters.get("invoice", ""))
+        if challenge.scheme not in _SCHEMES or not invoice or not _TOKEN.fullmatch(macaroon):
+            continue
+        try:
+            terms = read_invoice(invoice)
+            _check_announced(terms, read_document(body))
+        except ChallengeRefused as fault:
+            refused = refused or fault
+            continue
+        return Offer(macaroon=macaroon, payment_request=invoice, terms=terms)
+    if refused is not None:
+        raise refused
     return None
 
 

@@ -1,7 +1,9 @@
 """One purchase, step by step, without doing any of them: whoever drives it sends, pays and waits.
 
-At most one invoice is paid for one request. An invoice that was paid is never paid again: its
-proof is shown again. A payment of unknown outcome keeps its money reserved and is never repeated.
+Without a token of an origin a request that may cost something goes alone, and others wait for the
+token that it buys. At most one invoice is paid for one request. An invoice that was paid is never
+paid again: its proof is shown again. A payment of unknown outcome keeps its money reserved and is
+never repeated.
 Must not know: an event loop, a thread or a particular HTTP library.
 """
 
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
-from service.client.budget import Budget
+from service.client.budget import Budget, Reservation
 from service.client.errors import (
     BudgetExceeded,
     ChallengeRefused,
@@ -25,12 +27,15 @@ from service.client.offers import Offer, error_code, read_document, read_offer
 from service.client.proofs import Attempt, Proof, Proofs, Standing
 from service.client.wallet import Payment
 
+_GOOD = range(200, 300)
 PAYMENT_REQUIRED, CONFLICT, GONE, UNAVAILABLE = 402, 409, 410, 503
 READ_STATUSES = frozenset({PAYMENT_REQUIRED, CONFLICT, GONE, UNAVAILABLE})
 HEADER = "Authorization"
 
 _BEFORE_PAYING = frozenset({"cost_pending"})
 _ONCE_PAID = frozenset({"cost_pending", "node_unavailable", "books_busy"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_BPS = 10_000
 _PREIMAGE_BYTES = 32
 _GONE_MAX = 3
 
@@ -69,15 +74,26 @@ class PurchaseTerms:
     """How long a purchase is followed, and what a payment may cost on top.
 
     `patience_s` bounds all waiting before a completion is there; `proof_waits_s` are the waits
-    between showings of a proof that the seller's node has not seen settled yet.
+    between showings of a proof that the seller's node has not seen settled yet. A fee may be a
+    share of its invoice, at least the floor, and less where the budget leaves no more; with
+    `max_fee_msat` it is exactly that, and nothing is paid unless all of it fits.
     """
 
-    max_fee_msat: int = 10_000
+    max_fee_msat: int | None = None
+    fee_share_bps: int = 500
+    fee_floor_msat: int = 5_000
     patience_s: float = 120.0
     wait_s_min: float = 0.05
     wait_s_max: float = 10.0
     in_flight_wait_s: float = 0.1
     proof_waits_s: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 4.0)
+
+    def fee_msat(self, invoice_msat: int) -> int:
+        """What paying such an invoice may cost on top."""
+        if self.max_fee_msat is not None:
+            return self.max_fee_msat
+        share_msat = -(-invoice_msat * self.fee_share_bps // _BPS)
+        return max(share_msat, self.fee_floor_msat)
 
 
 class Purchase(Generic[RequestT, ResponseT]):
@@ -90,16 +106,22 @@ class Purchase(Generic[RequestT, ResponseT]):
         budget: Budget,
         proofs: Proofs,
         terms: PurchaseTerms,
+        fees: bool,
         now_s: Callable[[], float],
     ) -> None:
-        """`now_s` never goes back; the request's body must have been read."""
+        """`fees` says whether the wallet charges any; `now_s` never goes back.
+
+        The request's body must have been read.
+        """
+        self._fees = fees
         self._request = request
         self._budget = budget
         self._proofs = proofs
         self._terms = terms
         self._now_s = now_s
         self._origin = origin_of(request.url)
-        self._authorization = proofs.of_origin(self._origin)
+        self._digest = _digest(request)
+        self._authorization = proofs.of_request(self._digest) or proofs.of_origin(self._origin)
         self._without_us = request.headers.get(HEADER)
         self._deadline_s = now_s() + terms.patience_s
         self._proof_waits_s: Iterator[float] = iter(terms.proof_waits_s)
@@ -108,12 +130,33 @@ class Purchase(Generic[RequestT, ResponseT]):
 
     def steps(self) -> Generator[Send[RequestT] | Pay | Wait, Any, None]:
         """Ends when the last response is the caller's answer. Raises every L402Error."""
+        alone = yield from self._turn()
+        try:
+            yield from self._course()
+        finally:
+            if alone:
+                self._proofs.back(self._origin)
+
+    def _turn(self) -> Generator[Wait, Any, bool]:
+        """Whether this is the first purchase here; before, wait for the token of another one."""
+        if self._request.method.upper() in _SAFE_METHODS or self._proofs.is_free(self._origin):
+            return False
+        while self._authorization is None and self._now_s() < self._deadline_s:
+            if self._proofs.go_alone(self._origin):
+                return True
+            yield Wait(self._terms.in_flight_wait_s)
+            self._authorization = self._proofs.of_origin(self._origin)
+        self._deadline_s = self._now_s() + self._terms.patience_s
+        return False
+
+    def _course(self) -> Generator[Send[RequestT] | Pay | Wait, Any, None]:
         again = True
         while again:
             self._dress()
             response: ResponseT = yield Send(self._request)
             if origin_of(response.url) != self._origin:
                 return  # a redirect led elsewhere: nobody there is paid or shown a token
+            self._learn(response)
             match response.status_code:
                 case 402:
                     again = yield from self._challenged(response)
@@ -125,6 +168,14 @@ class Purchase(Generic[RequestT, ResponseT]):
                     again = yield from self._pending(response)
                 case _:
                     again = False
+
+    def _learn(self, response: ResponseT) -> None:
+        if response.status_code in _GOOD:
+            self._proofs.claimed(self._digest)
+        if self._authorization is None and self._request.method.upper() not in _SAFE_METHODS:
+            asked = response.status_code == PAYMENT_REQUIRED
+            if asked or response.status_code in _GOOD:
+                self._proofs.asked_payment(self._origin, asked=asked)
 
     def _dress(self) -> None:
         worn = self._authorization or self._without_us
@@ -172,23 +223,44 @@ class Purchase(Generic[RequestT, ResponseT]):
             raise ProofRefused(message, payment_hash=payment_hash)
         yield Wait(wait_s)
 
-    def _pay(self, offer: Offer) -> Generator[Pay, Any, None]:
+    def _reserved(self, offer: Offer) -> Generator[Wait, Any, Reservation]:
+        """What is set aside for it, once payments in flight have given back what they do not need.
+
+        Raises BudgetExceeded.
+        """
+        amount_msat = offer.terms.amount_msat
+        fee_msat = self._terms.fee_msat(amount_msat) if self._fees else 0
+        fee_msat_min = 0 if self._terms.max_fee_msat is None else fee_msat
+        while True:
+            try:
+                return self._budget.reserve(
+                    amount_msat, fee_msat=fee_msat, fee_msat_min=fee_msat_min
+                )
+            except BudgetExceeded as refused:
+                wait_s = self._terms.in_flight_wait_s
+                if not refused.waiting_helps or self._now_s() + wait_s > self._deadline_s:
+                    raise
+                yield Wait(wait_s)
+
+    def _pay(self, offer: Offer) -> Generator[Pay | Wait, Any, None]:
         payment_hash = offer.terms.payment_hash
+        reservation: Reservation | None = None
         try:
-            reservation = self._budget.reserve(offer.terms.amount_msat + self._terms.max_fee_msat)
-        except BudgetExceeded:
-            self._proofs.unpaid(payment_hash)
-            raise
+            reservation = yield from self._reserved(offer)
+        finally:
+            if reservation is None:
+                self._proofs.unpaid(payment_hash)
         attempt = Attempt(
             payment_hash=payment_hash,
             origin=self._origin,
             macaroon=offer.macaroon,
             reservation=reservation,
+            request=self._digest,
         )
         # Whatever stops us from here on without an outcome leaves it unknown: also being cancelled.
         outcome: PaymentOutcome = _unknown("was interrupted while being paid", payment_hash)
         try:
-            outcome = yield Pay(offer.payment_request, self._terms.max_fee_msat)
+            outcome = yield Pay(offer.payment_request, reservation.fee_msat)
         finally:
             outcome = settle(attempt, outcome, budget=self._budget, proofs=self._proofs)
         if not isinstance(outcome, Payment):
@@ -251,8 +323,15 @@ def settle(
             budget.release(attempt.reservation)
             proofs.unpaid(attempt.payment_hash)
         case PaymentUnknown():
+            budget.doubt(attempt.reservation)
             proofs.unknown(attempt)
     return outcome
+
+
+def _digest(request: HttpRequest) -> str:
+    """What tells this request from others."""
+    head = f"{request.method} {request.url}\n".encode()
+    return sha256(head + request.read()).hexdigest()
 
 
 def _opens(preimage: str, payment_hash: str) -> bool:

@@ -15,11 +15,17 @@ class Payment:
     fee_msat: int
 
 
+def charges_fees(wallet: Wallet) -> bool:
+    """Whether a payment can cost more than its invoice: not where `charges_fees` is False."""
+    return bool(getattr(wallet, "charges_fees", True))
+
+
 class Wallet(Protocol):
     """Pays Lightning invoices.
 
-    Used from a synchronous HTTP client, `pay` runs in an event loop of its own: keep nothing that
-    belongs to another loop.
+    One that never charges a fee says so with an attribute `charges_fees = False`, and nothing is
+    kept aside for it. Used from a synchronous HTTP client, `pay` runs in an event loop of its own:
+    keep nothing that belongs to another loop.
     """
 
     async def pay(self, payment_request: str, *, max_fee_msat: int) -> Payment:

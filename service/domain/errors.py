@@ -118,6 +118,17 @@ class ExposureExceeded(CallerFault):
         self.asked = asked
 
 
+class TopupsOpen(CallerFault):
+    """Strangers of this address have as many unpaid top-ups as there may be."""
+
+    code = "topups_open"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        """`retry_after_s` is when the first of them ends."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class IdempotencyConflict(CallerFault):
     """The same Idempotency-Key came with another body."""
 

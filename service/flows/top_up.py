@@ -5,7 +5,9 @@ Must not know: HTTP, or how a payment is noticed (`settle_invoice.py` does).
 
 from __future__ import annotations
 
-from service.domain.errors import NodeUnavailable, StaleEscrow
+from hashlib import sha256
+
+from service.domain.errors import NodeUnavailable, StaleEscrow, TopupsOpen
 from service.domain.invoices import InvoiceOrder, InvoiceState
 from service.domain.retention import SECOND_MS
 from service.domain.topups import PROBE_AMOUNT_MSAT, Topup, TopupState
@@ -19,10 +21,13 @@ from service.ports.lightning_node import LightningNode
 
 MEMO = "cobot-meter top-up"
 TRIES = 3
+# How many of one address wait for payment at a time. Each stranger is given a top-up of its own,
+# for whoever pays one is its caller from then on; what nobody pays ends with its invoice.
+STRANGERS_MAX = 8
 
 
 class TopUp:
-    """One open top-up per address (or named caller) at a time, so that probing costs nothing."""
+    """One open top-up per named caller, and a few per address, so that probing costs little."""
 
     def __init__(
         self,
@@ -43,20 +48,54 @@ class TopUp:
         self._expiry_s = expiry_s
 
     async def offer(self, *, address_key: str, caller_id: str | None) -> Topup:
-        """The open top-up of this address, or a fresh one. Raises NodeUnavailable."""
+        """The caller's open top-up, or a fresh one; without a name always a fresh one.
+
+        Raises NodeUnavailable, and TopupsOpen when strangers of this address have too many open.
+        """
+        if caller_id is None:
+            return await self._of_a_stranger(address_key)
         for _ in range(TRIES):
-            topup = await self._books.open_topup(address_key)
-            if topup is not None and self._over(topup):
-                await self._cancel(topup)
-                topup = None
+            topup = await self._still_open(address_key)
             try:
                 if topup is None:
                     topup = await self._opened(address_key, caller_id)
-                return await self._issued(topup)
+                return (await self._issued(topup))[0]
             except StaleEscrow:
                 continue
         message = "The top-up could not be made just now; ask again."
         raise NodeUnavailable(message, retry_after_s=1)
+
+    async def _of_a_stranger(self, address_key: str) -> Topup:
+        """One that nobody else was told: its macaroon is half of what names its caller."""
+        open_until_s: list[int] = []
+        for number in range(STRANGERS_MAX):
+            key = _place(address_key, number)
+            topup = await self._still_open(key)
+            if topup is not None and topup.state is TopupState.INVOICED:
+                open_until_s.append(topup.expires_at_s)
+                continue
+            try:
+                issued, ours = await self._issued(topup or await self._opened(key, None))
+            except StaleEscrow:
+                continue
+            if ours:
+                return issued
+            open_until_s.append(issued.expires_at_s)
+        now_s = self._clock.now_ms() // SECOND_MS
+        wait_s = max(min(open_until_s, default=now_s) - now_s, 1)
+        message = (
+            f"{STRANGERS_MAX} top-ups of your address wait to be paid. Pay one of them, or ask "
+            f"again in {wait_s} seconds, when the first of them ends."
+        )
+        raise TopupsOpen(message, retry_after_s=wait_s)
+
+    async def _still_open(self, address_key: str) -> Topup | None:
+        """The open one, unless its time is over."""
+        topup = await self._books.open_topup(address_key)
+        if topup is not None and self._over(topup):
+            await self._cancel(topup)
+            return None
+        return topup
 
     def _over(self, topup: Topup) -> bool:
         return topup.state is TopupState.INVOICED and (
@@ -87,9 +126,10 @@ class TopUp:
         transition = topup_transition(topup, "topup_opened", at_ms=topup.opened_at_ms)
         return (await self._recorder.apply(transition)).topup or topup
 
-    async def _issued(self, topup: Topup) -> Topup:
+    async def _issued(self, topup: Topup) -> tuple[Topup, bool]:
+        """The top-up with its invoice, and whether it was us who wrote that down."""
         if topup.state is not TopupState.OPENED:
-            return topup
+            return topup, False
         invoice = await self._node.add_invoice(
             InvoiceOrder(
                 preimage=self._identifiers.preimage(topup.topup_id, topup.attempt),
@@ -103,12 +143,18 @@ class TopUp:
             lost = topup.lost(
                 payment_hash=payment_hash(self._identifiers, topup.topup_id, topup.attempt + 1)
             )
-            return await self._issued(await self._write(lost, "topup_invoice_lost"))
+            return await self._issued((await self._write(lost, "topup_invoice_lost"))[0])
         moved = topup.issued(
             payment_request=invoice.payment_request, expires_at_s=invoice.expires_at_s
         )
         return await self._write(moved, "topup_invoiced")
 
-    async def _write(self, topup: Topup, kind: str) -> Topup:
+    async def _write(self, topup: Topup, kind: str) -> tuple[Topup, bool]:
         transition = topup_transition(topup, kind, at_ms=self._clock.now_ms())
-        return (await self._recorder.apply(transition)).topup or topup
+        applied = await self._recorder.apply(transition)
+        return applied.topup or topup, not applied.repeated
+
+
+def _place(address_key: str, number: int) -> str:
+    """The key of one of the places that an address has."""
+    return sha256(f"{address_key}\n{number}".encode()).hexdigest()

@@ -72,7 +72,10 @@ class Askers:
         return await self._parts.books.topup(topup_id)
 
     async def top_up_first(self, request: HttpRequest, *, caller_id: str | None) -> PlainAnswer:
-        """402 with the 1-sat top-up of this caller, or of this address."""
+        """402 with the 1-sat top-up of this caller, or one of its own for a stranger.
+
+        Raises TopupsOpen.
+        """
         scope = caller_id or self.address(request)
         topup = await self._parts.topups.offer(
             address_key=sha256(f"topup\n{scope}".encode()).hexdigest(), caller_id=caller_id

@@ -1,8 +1,10 @@
 """Who is asking: tokens are minted here for a 402, and proved when they come back with a preimage.
 
 A pair proves something only as a whole: the macaroon must be ours, every caveat must be known and
-hold, and the preimage must be that of the payment hash in its identifier. Whether the invoice is
-settled is the ledger's matter, not ours. Nothing here tells a caller why a pair proved nothing.
+hold, and the preimage must be that of the payment hash in its identifier. What a caveat forbids it
+forbids for everything: a pair that has expired names nobody and spends nothing, and one with a
+caveat that cannot be read is no pair at all. Whether the invoice is settled is the ledger's matter,
+not ours. Nothing here tells a caller why a pair proved nothing.
 Must not know: HTTP, the books, or what the caller wants.
 """
 
@@ -41,8 +43,7 @@ class TokenKind(enum.StrEnum):
 class Proof:
     """What a valid pair proves. Hashes are 64 lower-case hex digits.
 
-    Exactly one of `escrow_id` and `topup_id` is set. An `expired` token still names its caller
-    and opens nothing.
+    Exactly one of `escrow_id` and `topup_id` is set.
     """
 
     caller_id: str
@@ -50,8 +51,6 @@ class Proof:
     topup_id: str | None
     payment_hash: str
     request_sha256: str
-    valid_until_s: int
-    expired: bool
 
 
 class Tokens:
@@ -98,17 +97,12 @@ class Tokens:
         return base64.b64encode(macaroons.encode(macaroon)).decode("ascii")
 
     def prove(self, credentials: Credentials, *, now_s: int) -> Proof | None:
-        """What the first valid pair proves, one that has not expired before one that has.
+        """What the first valid pair proves; None when none does.
 
-        None when no pair proves anything. Never raises, whatever the pairs hold.
+        Never raises, whatever the pairs hold.
         """
-        expired: Proof | None = None
-        for pair in credentials.pairs:
-            proof = self._proof(pair, now_s)
-            if proof is not None and not proof.expired:
-                return proof
-            expired = expired or proof
-        return expired
+        proofs = (self._proof(pair, now_s) for pair in credentials.pairs)
+        return next((proof for proof in proofs if proof is not None), None)
 
     def _proof(self, pair: Credential, now_s: int) -> Proof | None:
         try:
@@ -119,7 +113,7 @@ class Tokens:
         ours = macaroons.verify(macaroon, root_key=self._root_key_of(macaroon.identifier))
         paid = hmac.compare_digest(sha256(pair.preimage).digest(), payment_hash)
         caveats = _read_caveats(macaroon)
-        if not (ours and paid) or caveats is None:
+        if not (ours and paid) or caveats is None or now_s >= int(caveats[_VALID_UNTIL]):
             return None
         if caveats.get("preimage", pair.preimage.hex()).lower() != pair.preimage.hex():
             return None
@@ -129,8 +123,6 @@ class Tokens:
             topup_id=caveats.get(TokenKind.TOPUP),
             payment_hash=payment_hash.hex(),
             request_sha256=caveats["request_sha256"],
-            valid_until_s=int(caveats[_VALID_UNTIL]),
-            expired=now_s >= int(caveats[_VALID_UNTIL]),
         )
 
     def _root_key_of(self, identifier: bytes) -> bytes:

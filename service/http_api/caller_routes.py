@@ -1,6 +1,6 @@
 """What a caller reads of its own: one generation, its key, credit and statement.
 
-A credential names the caller, also one that has expired or was used; without one the answer is
+A credential names the caller, also one that was used before; without one the answer is
 402, never 401, and says how to get one: reading makes no invoice. Amounts of USD are exact numbers,
 amounts in statements texts. Must not know: other callers.
 """

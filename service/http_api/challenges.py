@@ -20,8 +20,9 @@ from service.http_api.plain_answers import NO_RETRY, NO_STORE, Header, PlainAnsw
 PAYMENT_REQUIRED = 402
 CONFLICT = 409
 
-# From the invoice's end: 30 days to claim, one to read again, and as long to come back by name.
-TOKEN_LIFETIME_S = 62 * 24 * 3_600
+# From the invoice's end. An expired token spends nothing, and the credit of its caller has no other
+# way back: it lives for ten years, long after what it bought was erased.
+TOKEN_LIFETIME_S = 10 * 365 * 24 * 3_600
 
 _PROBLEM = "https://paymentauth.org/problems/payment-required"
 _METHODS = (
@@ -45,18 +46,22 @@ class Challenges:
     def for_escrow(self, escrow: Escrow, *, caller_id: str) -> PlainAnswer:
         """402 for an invoiced escrow; the token names `caller_id`.
 
-        Raises Broken without an invoice.
+        What is paid beyond the price is credit of the escrow's own caller, whoever pays it: to
+        nobody else is it promised. Raises Broken without an invoice.
         """
         invoice = _invoice_of(escrow)
         price_sats = sat_of(invoice.amount_msat)
         macaroon = self._escrow_token(escrow, caller_id)
+        credit_msat = invoice.amount_msat - escrow.due_msat if caller_id == escrow.caller_id else 0
         message = (
             f"Payment required: {_sats(price_sats)} for this completion. Pay the invoice, then "
-            "repeat the same request with Authorization: L402 <macaroon>:<preimage>."
+            "repeat the same request with Authorization: L402 <macaroon>:<preimage>. "
+            f"{_what_is_left(credit_msat)}"
         )
         metadata = {
             "escrow_id": escrow.escrow_id,
             "price_sats": price_sats,
+            "credit_msat": credit_msat,
             "invoice": invoice.payment_request,
             "expires_at": invoice.expires_at_s,
         }
@@ -191,6 +196,14 @@ def _flat(
         "price_sats": price_sats,
         "payment_hash": payment_hash,
     }
+
+
+def _what_is_left(credit_msat: int) -> str:
+    """What to do with the token afterwards: clients that drop it lose their credit with it."""
+    keep = "Keep that Authorization and send it with every later request, whatever you ask:"
+    if not credit_msat:
+        return f"{keep} it says who you are."
+    return f"{keep} {credit_msat} msat of the invoice are more than the price and stay its credit."
 
 
 def _sats(count: int) -> str:

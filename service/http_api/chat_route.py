@@ -101,7 +101,7 @@ class ChatRoute:
             path=CHAT_PATH,
             address=self._askers.address(request),
             caller_id=proof.caller_id if proof else None,
-            proven_escrow_id=proof.escrow_id if proof and not proof.expired else None,
+            proven_escrow_id=proof.escrow_id if proof else None,
             idempotency_key=idempotency_key(request),
             respond_async=prefers_async(request),
         )

@@ -46,6 +46,7 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     errors.CredentialInvalid: Row(status=402, type=_PAYMENT, may_retry=False),
     errors.CallerBlocked: Row(status=403, type=_PERMISSION),
     errors.ExposureExceeded: Row(status=429, type=_LIMIT, may_retry=False),
+    errors.TopupsOpen: Row(status=429, type=_LIMIT, may_retry=False),
     errors.IdempotencyConflict: Row(status=422, type=_INVALID),
     errors.AlreadyPaid: Row(status=409, type=_INVALID, may_retry=False),
     errors.EscrowNotFound: Row(status=404, type=_INVALID),
@@ -75,7 +76,8 @@ def row_of(error: errors.CobotMeterError) -> Row:
     row = next(ERROR_TABLE[kind] for kind in type(error).__mro__ if kind in ERROR_TABLE)
     if isinstance(error, errors.UpstreamRefused) and error.status == UPSTREAM_RATE_LIMITED:
         row = Row(status=503, type=_UNAVAILABLE, retry_after_s=5)
-    if isinstance(error, errors.DependencyFault) and error.retry_after_s is not None:
+    timed = (errors.DependencyFault, errors.TopupsOpen)
+    if isinstance(error, timed) and error.retry_after_s is not None:
         row = replace(row, retry_after_s=error.retry_after_s)
     return row
 

@@ -1,7 +1,8 @@
 """GET /v1/escrows/{id} and its completion: follow a run, then claim what it made.
 
-The id is a capability of 256 bits that shows state and invoice; what was bought takes that
-escrow's macaroon and preimage, or the credential that named its caller when credit paid for it.
+The id is a capability of 256 bits that shows state and invoice, and nothing else: no macaroon is
+told for it, because every node that forwards a payment learns the preimage. What was bought takes
+that escrow's macaroon and preimage, or the credential that named its caller when credit paid.
 Must not know: ASGI, or how a completion is stored.
 """
 
@@ -11,9 +12,11 @@ import asyncio
 import re
 
 from service.domain.errors import (
+    AlreadyPaid,
     CompletionGone,
     CredentialInvalid,
     EscrowNotFound,
+    InvoiceUnpaid,
     RequestInvalid,
 )
 from service.domain.escrow_record import IN_FLIGHT, Escrow, EscrowState
@@ -33,6 +36,11 @@ _STATUS_PATH = re.compile(rf"{ESCROWS_PATH}/([A-Za-z0-9_-]{{1,80}})(/completion)
 _WAIT = re.compile(r"[0-9]{1,2}")
 _RUNNING = IN_FLIGHT | {EscrowState.COSTED}
 _AWAITED = _RUNNING | {EscrowState.INVOICED}
+_UNPAID = (
+    "This completion is not paid for yet. Repeat the request that it answers: its 402 has the "
+    "macaroon and the invoice. Once that is paid, read it here or there with Authorization: L402 "
+    "<macaroon>:<preimage>."
+)
 _ALREADY_PAID = (
     "This completion is paid for. Read it with Authorization: L402 <macaroon>:<preimage> of the "
     "invoice you paid."
@@ -99,14 +107,12 @@ class EscrowRoutes:
         """What somebody gets who holds the id and no proof that opens it."""
         if proof is not None and proof.caller_id != escrow.caller_id:
             raise _not_found()
-        caller_id = proof.caller_id if proof else self._parts.identifiers.caller_id()
+        caller_id = proof.caller_id if proof else None
         match escrow.state:
             case EscrowState.INVOICED:
-                return self._challenges.for_escrow(escrow, caller_id=caller_id)
+                return self._unpaid(escrow, caller_id)
             case EscrowState.SETTLED | EscrowState.RELEASED if escrow.paid_by_invoice:
-                return self._challenges.already_paid(
-                    escrow, message=_ALREADY_PAID, caller_id=caller_id
-                )
+                return self._paid(escrow, caller_id)
             case EscrowState.SETTLED | EscrowState.RELEASED:
                 raise CredentialInvalid(_OF_CREDIT)
             case EscrowState.FAILED:
@@ -115,6 +121,16 @@ class EscrowRoutes:
                 raise CompletionGone(_GONE)
             case _:
                 raise waiting_fault(escrow)
+
+    def _unpaid(self, escrow: Escrow, caller_id: str | None) -> PlainAnswer:
+        if caller_id is None:
+            raise InvoiceUnpaid(_UNPAID, escrow_id=escrow.escrow_id)
+        return self._challenges.for_escrow(escrow, caller_id=caller_id)
+
+    def _paid(self, escrow: Escrow, caller_id: str | None) -> PlainAnswer:
+        if caller_id is None:
+            raise AlreadyPaid(_ALREADY_PAID, escrow_id=escrow.escrow_id)
+        return self._challenges.already_paid(escrow, message=_ALREADY_PAID, caller_id=caller_id)
 
 
 def wait_of(request: HttpRequest) -> int:
@@ -138,7 +154,7 @@ def wants_events(request: HttpRequest, *, otherwise: bool) -> bool:
 
 def _may_read(escrow: Escrow, proof: Proof) -> bool:
     if escrow.paid_by_invoice:
-        return proof.escrow_id == escrow.escrow_id and not proof.expired
+        return proof.escrow_id == escrow.escrow_id
     return proof.caller_id == escrow.caller_id
 
 

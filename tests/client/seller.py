@@ -130,6 +130,8 @@ class SellersWallet:
 
     def __init__(self, seller: Seller) -> None:
         self._seller = seller
+        self.charges_fees = True
+        self.fee_limits: list[int] = []  # that each payment was allowed
         self.paid: list[str] = []
         self.refuses = False
         self.lie = ""  # told in place of the preimage
@@ -141,6 +143,7 @@ class SellersWallet:
         if self.refuses:
             raise PaymentFailed("no route")
         self.paid.append(payment_request)
+        self.fee_limits.append(max_fee_msat)
         self.started.set()
         preimage = self._seller.preimages[payment_request]
         payment_hash = sha256(preimage).hexdigest()

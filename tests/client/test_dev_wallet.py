@@ -70,9 +70,11 @@ async def test_it_pays_the_development_node(tmp_path: Path) -> None:
         assert read_invoice(invoice.payment_request).payment_hash == ORDER.payment_hash
         async with serving(dev_node_face(node)) as address:
             wallet = DevWallet(address)
+            assert await wallet.outcome(ORDER.payment_hash) is None
             payment = await wallet.pay(invoice.payment_request, max_fee_msat=0)
-            with pytest.raises(PaymentFailed, match="already"):
-                await wallet.pay(invoice.payment_request, max_fee_msat=0)
+            link = f"lightning:{invoice.payment_request.upper()}"
+            assert await wallet.pay(link, max_fee_msat=0) == payment
+            assert await wallet.outcome(ORDER.payment_hash) == payment
     finally:
         node.close()
     assert payment.preimage == PREIMAGE.hex()
@@ -80,9 +82,12 @@ async def test_it_pays_the_development_node(tmp_path: Path) -> None:
 
 
 async def test_nobody_there_is_certainly_unpaid() -> None:
-    """A refused connection means that no byte reached the node."""
-    with refused_address() as address, pytest.raises(PaymentFailed, match=re.escape(address)):
-        await DevWallet(address).pay("lnbc1", max_fee_msat=0)
+    """A refused connection means that no byte reached the node; it says nothing of the past."""
+    with refused_address() as address:
+        with pytest.raises(PaymentFailed, match=re.escape(address)):
+            await DevWallet(address).pay("lnbc1", max_fee_msat=0)
+        with pytest.raises(PaymentUnknown, match="ab"):
+            await DevWallet(address).outcome("ab" * 32)
 
 
 async def test_a_refusal_is_certainly_unpaid(answering: Callable[[Response], str]) -> None:

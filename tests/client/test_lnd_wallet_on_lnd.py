@@ -149,8 +149,9 @@ async def test_the_budget_counts_what_is_under_way(
 ) -> None:
     """While a payment is held its amount and its fee limit are spent: the next one is refused."""
     preimage = os.urandom(32)
-    terms = PurchaseTerms(max_fee_msat=2_000)
-    budget = Budget(total_msat=2 * PRICE_MSAT + terms.max_fee_msat)
+    fee_limit_msat = 2_000
+    terms = PurchaseTerms(max_fee_msat=fee_limit_msat, patience_s=1.0)
+    budget = Budget(total_msat=2 * PRICE_MSAT + fee_limit_msat)
     auth = L402Auth(wallet=wallet, budget=budget, terms=terms)
     first, second = seller(await hold(preimage)), seller(await nodes.bob.add_invoice(PRICE_MSAT))
     async with (
@@ -160,7 +161,7 @@ async def test_the_budget_counts_what_is_under_way(
     ):
         buying = group.create_task(held_http.post(URL))
         await until_held(nodes, preimage)
-        assert budget.reserved_msat == PRICE_MSAT + terms.max_fee_msat
+        assert budget.reserved_msat == PRICE_MSAT + fee_limit_msat
         with pytest.raises(BudgetExceeded):
             await http.post(URL)
         await settle(nodes, preimage)

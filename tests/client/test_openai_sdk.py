@@ -11,17 +11,13 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionUserMessageParam
 
-from service.client import Budget, BudgetExceeded, L402Auth, L402Flow
+from service.client import Budget, BudgetExceeded, L402Auth
 from service.http_api.plain_answers import NO_RETRY, json_answer
 from tests.client.seller import Seller, SellersWallet, cost_pending
 from tests.client.shop import AT_ONCE
 from tests.fakes.serving import serving
 
 HELLO: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": "hello"}]
-
-
-class Httpx2Auth(L402Flow[httpx2.Request, httpx2.Response], httpx2.Auth):
-    """All that a user of httpx2 has to write."""
 
 
 @pytest.fixture
@@ -59,9 +55,9 @@ async def test_the_sdk_buys_with_httpx(seller: Seller, url: str) -> None:
 
 
 async def test_the_sdk_buys_with_httpx2(seller: Seller, url: str) -> None:
-    """The same flow under httpx's successor, with a class of two lines."""
+    """The same object under httpx's successor, which the SDK brings."""
     wallet, budget = SellersWallet(seller), Budget(total_msat=100_000)
-    auth = Httpx2Auth(wallet=wallet, budget=budget, terms=AT_ONCE)
+    auth = L402Auth(wallet=wallet, budget=budget, terms=AT_ONCE)
     assert await asyncio.to_thread(buy, httpx2.Client(auth=auth), url) == "You said: hello"
     assert len(wallet.paid) == 1
 
@@ -74,7 +70,7 @@ async def test_the_async_sdk_buys_and_streams(seller: Seller, url: str, library:
     if library == "httpx":
         http = httpx.AsyncClient(auth=L402Auth(wallet=wallet, budget=budget, terms=AT_ONCE))
     else:
-        http = httpx2.AsyncClient(auth=Httpx2Auth(wallet=wallet, budget=budget, terms=AT_ONCE))
+        http = httpx2.AsyncClient(auth=L402Auth(wallet=wallet, budget=budget, terms=AT_ONCE))
     said = ""
     async with openai.AsyncOpenAI(base_url=url, api_key="none", http_client=http) as sdk:  # type: ignore[arg-type]
         async for chunk in await sdk.chat.completions.create(

@@ -53,6 +53,7 @@ RATE_USD_MICRO = 1_000_000_000  # 1,000 USD per bitcoin: a run costs some thousa
 RUN_MS = 300_000
 EXPIRY_S = 600
 RETENTION = Retention()
+WAITS = Waits(first_s=60, identical_s=60)
 # A few ceilings each, so that guards refuse after some histories.
 EXPOSURE = ExposureTerms(
     cap=CapTerms(newcomer_msat=50_000, max_msat=200_000),
@@ -113,9 +114,12 @@ class MortalBooks:
 class Process:
     """The flows, wired by hand. Dies where its `mortal` books say so."""
 
-    def __init__(self, lasting: Lasting, *, exposure: ExposureTerms = EXPOSURE) -> None:
+    def __init__(
+        self, lasting: Lasting, *, exposure: ExposureTerms = EXPOSURE, waits: Waits = WAITS
+    ) -> None:
         """Nothing runs yet; see `start`."""
         self.lasting = lasting
+        self.waits = waits
         self.mortal = MortalBooks(lasting.books)
         self.books = cast("Books", self.mortal)
         self.gate = ReleaseGate()
@@ -287,5 +291,5 @@ class Process:
             clock=lasting.clock,
             wakes=lasting.wakes,
             retention=RETENTION,
-            waits=Waits(first_s=60, identical_s=60),
+            waits=self.waits,
         )

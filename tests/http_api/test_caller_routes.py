@@ -14,7 +14,7 @@ from service.domain.escrow_record import EscrowState
 from service.domain.retention import DAY_MS
 from tests.fakes.upstream_outcomes import NEVER, Completes
 from tests.http_api.asgi_caller import Reply
-from tests.http_api.face_rig import RATE_USD_MICRO, FaceRig, ask_of, open_face
+from tests.http_api.face_rig import RATE_USD_MICRO, FaceRig, ask_of, narrowed, open_face
 
 
 def exact(reply: Reply) -> dict[str, Any]:
@@ -59,12 +59,19 @@ async def test_a_payment_just_made_is_booked_by_a_post_and_not_by_reading(tmp_pa
         assert booked["cobot"]["available_msat"] == 1_000
 
 
-async def test_an_expired_token_still_names_its_caller(tmp_path: Path) -> None:
-    """Old credentials open nothing and read everything of their caller's books."""
+async def test_a_token_lives_for_years_and_an_expired_one_is_none(tmp_path: Path) -> None:
+    """Credit stays within reach; whoever shortens a token has shortened it for everything."""
     async with open_face(tmp_path) as rig:
-        _, token = await rig.buy()
-        await rig.later(63 * DAY_MS)
-        assert (await statement(rig, token))["caller_id"] == rig.last.caller_id
+        token = await rig.top_up(50)
+        caller_id = (await statement(rig, token))["caller_id"]
+        await rig.later(2_000 * DAY_MS)
+        assert (await statement(rig, token))["caller_id"] == caller_id
+        for caveat in ("chat_valid_until=1", "valid_until=99999999999", "chat_capabilities=read"):
+            shortened = narrowed(token, caveat)
+            assert (await rig.get("/v1/ledger", token=shortened)).status == 402
+            spent = await rig.ask(token=shortened)
+            assert (spent.status, rig.last.caller_id != caller_id) == (402, True)
+        assert (await rig.books.standing(caller_id)).available_msat == 50_000
 
 
 async def test_ledger_equals_generation_total_cost(tmp_path: Path) -> None:

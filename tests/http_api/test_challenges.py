@@ -78,7 +78,6 @@ def proved(macaroon: str) -> tuple[str, str | None, str | None]:
     credentials = parse_credentials([f"L402 {macaroon}:{PREIMAGE.hex()}".encode()])
     proof = TOKENS.prove(credentials, now_s=EXPIRES_AT_S + TOKEN_LIFETIME_S - 1)
     assert proof is not None
-    assert not proof.expired
     return proof.caller_id, proof.escrow_id, proof.topup_id
 
 
@@ -114,13 +113,16 @@ def test_the_body_of_an_escrow() -> None:
     assert document == {
         "error": {
             "message": "Payment required: 1 sat for this completion. Pay the invoice, then repeat "
-            "the same request with Authorization: L402 <macaroon>:<preimage>.",
+            "the same request with Authorization: L402 <macaroon>:<preimage>. Keep that "
+            "Authorization and send it with every later request, whatever you ask: 671 msat of "
+            "the invoice are more than the price and stay its credit.",
             "type": "payment_required",
             "param": None,
             "code": "payment_required",
             "metadata": {
                 "escrow_id": ESCROW,
                 "price_sats": 1,
+                "credit_msat": 671,
                 "invoice": PAYMENT_REQUEST,
                 "expires_at": EXPIRES_AT_S,
             },
@@ -168,8 +170,11 @@ def test_the_same_challenge_is_repeated_byte_for_byte() -> None:
 def test_a_nameless_ask_is_challenged_as_somebody_new() -> None:
     """Same escrow and invoice, but a token that names the fresh caller and not the first one."""
     answer = CHALLENGES.for_escrow(invoiced_escrow(), caller_id="c_fresh")
-    assert proved(read(answer)["macaroon"]) == ("c_fresh", ESCROW, None)
+    document = read(answer)
+    assert proved(document["macaroon"]) == ("c_fresh", ESCROW, None)
     assert CALLER not in answer.body.decode()
+    assert document["error"]["metadata"]["credit_msat"] == 0
+    assert document["error"]["message"].endswith("whatever you ask: it says who you are.")
 
 
 @pytest.mark.parametrize("hints", [0, 300])

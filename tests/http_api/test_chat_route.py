@@ -159,7 +159,7 @@ async def test_two_keys_are_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefer", ["respond-async", "wait=5, Respond-Async", "respond-async;x"])
 async def test_prefer_respond_async_answers_at_once(tmp_path: Path, prefer: str) -> None:
-    """202 with where to look, while the run goes on; its 402 is read there."""
+    """202 with where to look, while the run goes on; the same request then has its 402."""
     async with open_face(tmp_path) as rig:
         gate = asyncio.Event()
         rig.upstream.then(Completes(gate=gate))
@@ -174,7 +174,7 @@ async def test_prefer_respond_async_answers_at_once(tmp_path: Path, prefer: str)
         gate.set()
         await rig.until(EscrowState.INVOICED)
         assert (await rig.get(location)).json()["state"] == "invoiced"
-        token = await rig.pay(await rig.get(f"{location}/completion"))
+        token = await rig.pay(await rig.ask(headers={"Prefer": prefer}))
         assert (await rig.get(f"{location}/completion", token=token)).status == 200
         assert rig.upstream.posts == 1
 

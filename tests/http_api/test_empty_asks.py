@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from service.adapters.lightning.dev_node_faults import NodeFaults
 from service.domain.topups import TopupState
+from service.flows.top_up import STRANGERS_MAX
 from tests.fakes.upstream_outcomes import Completes
 from tests.http_api.face_rig import ask_of, challenge_of, open_face
 
@@ -27,18 +29,48 @@ async def test_an_empty_ask_is_402_with_one_sat_and_runs_nothing(
         assert rig.upstream.posts == len(rig.escrows) == 0
 
 
-async def test_probing_again_makes_no_second_invoice(tmp_path: Path) -> None:
-    """One open top-up for each address, until it is paid or lapsed."""
+async def test_everybody_at_an_address_is_offered_a_top_up_of_its_own(tmp_path: Path) -> None:
+    """No two strangers get the same macaroon or the same caller, also at the same moment."""
     async with open_face(tmp_path) as rig:
-        first, again = await rig.ask(b""), await rig.ask(b"{}")
-        assert first.body == again.body
-        elsewhere = await rig.ask(b"", peer=ELSEWHERE)
-        assert challenge_of(elsewhere)[1] != challenge_of(first)[1]
+        asked = await asyncio.gather(*(rig.ask(b"") for _ in range(STRANGERS_MAX)))
+        assert len({challenge_of(reply) for reply in asked}) == STRANGERS_MAX
+        tokens = [await rig.pay(reply) for reply in asked]
+        credits_of = [(await rig.get("/v1/credits", token=token)).json() for token in tokens]
+        assert len({document["cobot"]["caller_id"] for document in credits_of}) == STRANGERS_MAX
+        assert {document["cobot"]["available_msat"] for document in credits_of} == {1_000}
+
+
+async def test_an_address_has_a_few_open_top_ups_and_no_more(tmp_path: Path) -> None:
+    """429 with when the first of them ends; a paid or lapsed one makes room, others have theirs."""
+    async with open_face(tmp_path) as rig:
+        first = await rig.ask(b"")
+        rig.clock.advance(100)
+        for _ in range(STRANGERS_MAX - 1):
+            assert (await rig.ask(b"{}")).status == 402
+        full = await rig.ask(b"")
+        assert (full.status, full.error["code"]) == (429, "topups_open")
+        assert full.header("retry-after") == "500"
+        assert "ask again in 500 seconds" in full.error["message"]
+        assert (await rig.ask(b"", peer=ELSEWHERE)).status == 402
+        await rig.ask(b"", token=await rig.pay(first))
+        assert (await rig.ask(b"")).status == 402
+        assert (await rig.ask(b"")).status == 429
         rig.clock.advance(700)
-        later = await rig.ask(b"")
-        assert challenge_of(later)[1] != challenge_of(first)[1]
+        assert (await rig.ask(b"")).status == 402
         states = [topup.state for topup in rig.books.rows.topups.values()]
         assert states.count(TopupState.LAPSED) == 1
+        assert len(states) == STRANGERS_MAX + 3
+
+
+async def test_an_invoice_that_could_not_be_made_is_made_for_the_next(tmp_path: Path) -> None:
+    """Nobody was told of it while the node was down, so it uses up no place."""
+    async with open_face(tmp_path) as rig:
+        rig.node.set_faults(NodeFaults(down=True))
+        for _ in range(STRANGERS_MAX + 1):
+            assert (await rig.ask(b"")).status == 503
+        rig.node.set_faults(NodeFaults())
+        assert (await rig.ask(b"")).status == 402
+        assert len(rig.books.rows.topups) == 1
 
 
 async def test_a_paid_top_up_is_credited_and_says_what_to_do(tmp_path: Path) -> None:
@@ -87,7 +119,8 @@ async def test_an_unpaid_top_up_opens_nothing(tmp_path: Path) -> None:
         asked = await rig.ask(b"")
         macaroon, _ = challenge_of(asked)
         forged = await rig.ask(b"", token=f"L402 {macaroon}:{'0' * 64}")
-        assert forged.body == asked.body
+        assert forged.status == 402
+        assert challenge_of(forged)[0] != macaroon
 
 
 async def test_a_preimage_that_nobody_paid_for_credits_nothing(tmp_path: Path) -> None:

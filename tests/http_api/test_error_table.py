@@ -22,6 +22,7 @@ FURTHER: dict[type[errors.CobotMeterError], dict[str, Any]] = {
     errors.AlreadyPaid: {"escrow_id": ESCROW},
     errors.InvoiceUnpaid: {"escrow_id": ESCROW},
     errors.UpstreamRefused: {"status": 400},
+    errors.TopupsOpen: {"retry_after_s": 60},
 }
 
 
@@ -93,6 +94,7 @@ def test_what_must_not_be_repeated_says_so(kind: type[errors.CobotMeterError]) -
         (errors.CredentialInvalid, 402),
         (errors.CallerBlocked, 403),
         (errors.ExposureExceeded, 429),
+        (errors.TopupsOpen, 429),
         (errors.IdempotencyConflict, 422),
         (errors.AlreadyPaid, 409),
         (errors.EscrowNotFound, 404),

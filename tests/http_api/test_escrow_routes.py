@@ -124,17 +124,40 @@ async def test_its_own_pair_opens_it(tmp_path: Path) -> None:
         assert again.body == reply.body
 
 
-async def test_unpaid_is_402_with_a_challenge_that_can_be_paid(tmp_path: Path) -> None:
-    """Who holds the id and nothing else may pay there, under a fresh name of its own."""
+@pytest.mark.parametrize("paid", [False, True])
+async def test_the_id_alone_is_told_no_macaroon(tmp_path: Path, *, paid: bool) -> None:
+    """Every hop knows the preimage of what it forwarded, so an id is not told the other half."""
     async with open_face(tmp_path) as rig:
-        await rig.ask()
-        reply = await rig.get(f"{path_of(rig)}/completion")
-        assert reply.status == 402
-        assert hides(reply)
-        token = await rig.pay(reply)
-        assert (await rig.get(f"{path_of(rig)}/completion", token=token)).status == 200
-        spent = await rig.get("/v1/credits", token=token)
-        assert spent.json()["cobot"]["credited_msat"] == 0
+        asked = await rig.ask()
+        if paid:
+            await rig.pay(asked)
+            await rig.settle(rig.last)
+        shown = await rig.get(path_of(rig), peer="198.51.100.9")
+        reply = await rig.get(f"{path_of(rig)}/completion", peer="198.51.100.9")
+        for told in (shown, reply):
+            assert told.all("www-authenticate") == []
+            assert b'macaroon"' not in told.body
+            assert rig.last.caller_id.encode() not in told.body
+            assert hides(told)
+        assert (reply.status, reply.error["code"]) == (
+            (409, "already_paid") if paid else (402, "payment_required")
+        )
+        assert reply.error["metadata"]["escrow_id"] == rig.last.escrow_id
+
+
+async def test_its_caller_is_challenged_there_again(tmp_path: Path) -> None:
+    """Another token of the very caller whose escrow it is: the same macaroon and invoice."""
+    async with open_face(tmp_path) as rig:
+        _, token = await rig.buy()
+        rig.upstream.then(Completes(cost="0.0007"))
+        asked = await rig.ask(ask_of("Dearer"), token=token)
+        reply = await rig.get(f"{path_of(rig)}/completion", token=token)
+        assert (reply.status, challenge_of(reply)) == (402, challenge_of(asked))
+        own = await rig.pay(reply)
+        await rig.settle(rig.last)
+        again = await rig.get(f"{path_of(rig)}/completion", token=token)
+        assert (again.status, again.json()["macaroon"]) == (409, challenge_of(asked)[0])
+        assert (await rig.get(f"{path_of(rig)}/completion", token=own)).status == 200
 
 
 async def test_nothing_leaks_to_half_a_proof(tmp_path: Path) -> None:
@@ -167,16 +190,15 @@ async def test_nothing_leaks_to_half_a_proof(tmp_path: Path) -> None:
 
 
 async def test_an_expired_pair_opens_nothing(tmp_path: Path) -> None:
-    """A holder may narrow a token's life, and then it only names its caller."""
+    """A holder may narrow a token's life, and then it neither opens nor names anything."""
     async with open_face(tmp_path) as rig:
         token = narrowed(await rig.pay(await rig.ask()), "chat_valid_until=1")
         await rig.settle(rig.last)
         reply = await rig.get(f"{path_of(rig)}/completion", token=token)
         assert reply.status == 409
         assert hides(reply)
-        other = await rig.ask(token=token)
-        assert other.header("x-escrow-id") != rig.escrows[0].escrow_id
-        assert rig.escrows[0].state is EscrowState.SETTLED
+        assert (await rig.ask(token=token)).error["code"] == "already_paid"
+        assert rig.last.state is EscrowState.SETTLED
 
 
 async def test_what_was_released_takes_the_pair_too(tmp_path: Path) -> None:

@@ -19,8 +19,12 @@ from service.adapters.lightning.dev_node_payments import (
     PaymentFault,
     PaymentRefused,
     amount_to_pay,
+    bare,
+    own,
     payable,
+    payment_of,
     read_payment_hash,
+    receipt,
 )
 from service.adapters.lightning.dev_node_signing import NETWORK, sign_order, spoil
 from service.adapters.lightning.dev_node_state import DevNodeState
@@ -121,27 +125,32 @@ class DevNode:
     async def pay(self, payment_request: str, *, amount_msat: int | None = None) -> Payment:
         """Pay it, at once and without a fee; `amount_msat` may offer more than asked.
 
-        Raises PaymentRefused. A held payment of the invoice is completed by this.
+        What was paid before is not paid again: the same preimage comes back, as from any wallet
+        that remembers. Raises PaymentRefused. A held payment of the invoice is completed by this.
         """
-        entry = self._payable(payment_request)
+        entry = self._own(payment_request)
+        before = payment_of(entry)
+        if before is not None:
+            return before
+        entry = payable(entry)
         settled = Settled(
             payment_hash=entry.invoice.payment_hash,
             amount_paid_msat=amount_to_pay(entry, amount_msat),
             settle_index=self._state.invoices.last_settle_index + 1 + self._faults.settle_index_gap,
         )
-        invoice = self._state.record(settled).invoice
+        entry = self._state.record(settled)
         self._faults = replace(self._faults, settle_index_gap=0)
-        self._publish(invoice)
-        return Payment(
-            preimage=entry.preimage,
-            payment_hash=invoice.payment_hash,
-            amount_msat=invoice.amount_paid_msat,
-            fee_msat=0,
-        )
+        self._publish(entry.invoice)
+        return receipt(entry)
+
+    async def payment(self, payment_hash: str) -> Payment | None:
+        """What the wallet paid for this hash; None when nothing was. Raises PaymentRefused."""
+        self._require_reachable()
+        return payment_of(self._current(payment_hash))
 
     async def hold_payment(self, payment_request: str) -> Invoice:
         """Let a payment arrive and go no further: ACCEPTED, until paid, given back or 120 s on."""
-        entry = self._payable(payment_request)
+        entry = payable(self._own(payment_request))
         if entry.invoice.state is InvoiceState.OPEN:
             accepted = Accepted(payment_hash=entry.invoice.payment_hash, at_ms=self._clock.now_ms())
             entry = self._state.record(accepted)
@@ -216,10 +225,14 @@ class DevNode:
             )
         )
 
-    def _payable(self, payment_request: str) -> DevInvoice:
+    def _own(self, payment_request: str) -> DevInvoice:
+        self._require_reachable()
+        request = bare(payment_request)
+        return own(self._current(read_payment_hash(request)), request)
+
+    def _require_reachable(self) -> None:
         if self._faults.down:
             raise PaymentRefused(PaymentFault.NODE_UNREACHABLE, "the node is down, as told")
-        return payable(self._current(read_payment_hash(payment_request)), payment_request)
 
     def _publish(self, invoice: Invoice) -> None:
         if self._faults.silent_streams:

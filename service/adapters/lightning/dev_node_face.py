@@ -1,7 +1,8 @@
 """The development node's own HTTP face: the payer's wallet, and the switchboard of faults.
 
 Must not know: the service, its callers or its books. It is a wallet's side of the payment, so it
-hands out a preimage only in return for one. For this machine only, unless told otherwise.
+hands out a preimage only of what was paid, as often as it is asked. For this machine only, unless
+told otherwise.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from starlette.routing import Route
 
 from service.adapters.lightning.dev_node import DevNode
 from service.adapters.lightning.dev_node_faults import NO_FAULTS, change_faults
-from service.adapters.lightning.dev_node_payments import PaymentFault, PaymentRefused
+from service.adapters.lightning.dev_node_payments import Payment, PaymentFault, PaymentRefused
 from service.domain.errors import NodeUnavailable
 from service.domain.invoices import Invoice
 
@@ -45,6 +46,7 @@ def dev_node_face(node: DevNode, *, loopback_only: bool = True) -> Starlette:
     face = _Face(node)
     routes = (
         ("/pay", "POST", face.pay),
+        ("/payments/{payment_hash}", "GET", face.payment),
         ("/info", "GET", face.info),
         ("/invoices/{payment_hash}", "GET", face.invoice),
         ("/control/faults", "GET", face.faults),
@@ -74,14 +76,13 @@ class _Face:
         payment = await self._node.pay(
             _text(body, "payment_request"), amount_msat=_amount(body, "amount_msat")
         )
-        return _json(
-            {
-                "payment_preimage": payment.preimage,
-                "payment_hash": payment.payment_hash,
-                "amount_msat": payment.amount_msat,
-                "fee_msat": payment.fee_msat,
-            }
-        )
+        return _payment(payment)
+
+    async def payment(self, request: Request) -> Response:
+        payment = await self._node.payment(request.path_params["payment_hash"])
+        if payment is None:
+            return _error(404, "payment_unknown", "nothing was paid for this hash")
+        return _payment(payment)
 
     async def info(self, _request: Request) -> Response:
         return _json(asdict(await self._node.identity()))
@@ -118,6 +119,17 @@ class _Face:
     async def give_back_payment(self, request: Request) -> Response:
         body = await _body(request)
         return _invoice(await self._node.give_back_payment(_text(body, "payment_hash")))
+
+
+def _payment(payment: Payment) -> Response:
+    return _json(
+        {
+            "payment_preimage": payment.preimage,
+            "payment_hash": payment.payment_hash,
+            "amount_msat": payment.amount_msat,
+            "fee_msat": payment.fee_msat,
+        }
+    )
 
 
 _Answer = Callable[[Request], Awaitable[Response]]

@@ -13,6 +13,8 @@ from service.adapters.lightning.bolt11_reading import decode_bolt11
 from service.adapters.lightning.dev_node_invoices import DevInvoice
 from service.domain.invoices import InvoiceState
 
+_LINK = "lightning:"
+
 
 class PaymentFault(enum.StrEnum):
     """Why a payment did not happen; no money has moved in any of them."""
@@ -54,12 +56,40 @@ def read_payment_hash(payment_request: str) -> str:
         raise PaymentRefused(PaymentFault.INVOICE_INVALID, str(fault)) from fault
 
 
-def payable(entry: DevInvoice | None, payment_request: str) -> DevInvoice:
-    """The entry, when it is for this very request and can still be paid. Raises PaymentRefused."""
+def bare(payment_request: str) -> str:
+    """The invoice alone, without blanks or the `lightning:` of a link."""
+    text = payment_request.strip()
+    return text[len(_LINK) :].removeprefix("//") if text[: len(_LINK)].lower() == _LINK else text
+
+
+def payment_of(entry: DevInvoice | None) -> Payment | None:
+    """What the wallet has in hand of a paid invoice, however often it is asked; else None."""
+    if entry is None or entry.invoice.state is not InvoiceState.SETTLED:
+        return None
+    return receipt(entry)
+
+
+def receipt(entry: DevInvoice) -> Payment:
+    """The payment of an invoice that is settled."""
+    return Payment(
+        preimage=entry.preimage,
+        payment_hash=entry.invoice.payment_hash,
+        amount_msat=entry.invoice.amount_paid_msat,
+        fee_msat=0,
+    )
+
+
+def own(entry: DevInvoice | None, payment_request: str) -> DevInvoice:
+    """The entry, when it is for this very request. Raises PaymentRefused."""
     if entry is None or entry.invoice.payment_request != payment_request.lower():
         raise PaymentRefused(
             PaymentFault.INVOICE_UNKNOWN, "this invoice is not the development node's"
         )
+    return entry
+
+
+def payable(entry: DevInvoice) -> DevInvoice:
+    """The entry, when it can still be paid. Raises PaymentRefused."""
     if entry.invoice.state is InvoiceState.SETTLED:
         raise PaymentRefused(PaymentFault.INVOICE_ALREADY_PAID, "the invoice is already paid")
     if entry.invoice.state is InvoiceState.CANCELED:

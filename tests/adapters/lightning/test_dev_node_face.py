@@ -70,10 +70,34 @@ async def test_paying_more_than_asked(wallet: httpx.AsyncClient, invoice: Invoic
     assert (shown["amount_msat"], shown["amount_paid_msat"]) == (21_000, 30_000)
 
 
+async def test_a_paid_invoice_is_answered_with_its_payment_again(
+    rig: DevNodeRig, wallet: httpx.AsyncClient, invoice: Invoice
+) -> None:
+    """Paid once however it is asked and written, and looked up by its hash; unpaid is 404."""
+    looked_up = f"/payments/{invoice.payment_hash}"
+    assert _code(await wallet.get(looked_up)) == (404, "payment_unknown")
+    first = await wallet.post("/pay", json={**_request(invoice), "amount_msat": 30_000})
+    for written in (
+        invoice.payment_request,
+        invoice.payment_request.upper(),
+        f" lightning:{invoice.payment_request}\n",
+        f"LIGHTNING:{invoice.payment_request.upper()}",
+    ):
+        again = await wallet.post("/pay", json={"payment_request": written})
+        assert (again.status_code, again.json()) == (200, first.json())
+    assert (await wallet.get(looked_up)).json() == first.json()
+    assert first.json()["amount_msat"] == 30_000
+    shown = await rig.node.look_up(invoice.payment_hash)
+    assert shown is not None
+    assert (shown.amount_paid_msat, shown.settle_index) == (30_000, 1)
+    await rig.take_down()
+    assert _code(await wallet.get(looked_up)) == (503, "node_unreachable")
+
+
 async def test_every_refusal_has_its_status(
     rig: DevNodeRig, wallet: httpx.AsyncClient, invoice: Invoice
 ) -> None:
-    """Underpaid 422, already paid 409, expired 410, unknown 404, not an invoice 400, down 503."""
+    """Underpaid 422, expired 410, unknown 404, not an invoice 400, down 503; paid is no refusal."""
 
     async def pay(payment_request: str, **more: object) -> tuple[int, str]:
         body = {"payment_request": payment_request, **more}
@@ -83,7 +107,8 @@ async def test_every_refusal_has_its_status(
     assert await pay(invoice.payment_request, amount_msat=0) == (400, "amount_invalid")
     assert await pay(invoice.payment_request[:-1]) == (400, "invoice_invalid")
     await wallet.post("/pay", json={"payment_request": invoice.payment_request})
-    assert await pay(invoice.payment_request) == (409, "invoice_already_paid")
+    held = await wallet.post("/control/hold-payment", json=_request(invoice))
+    assert _code(held) == (409, "invoice_already_paid")
     expiring = await rig.node.add_invoice(new_order(expiry_s=60))
     rig.clock.advance(60)
     assert await pay(expiring.payment_request) == (410, "invoice_canceled")
@@ -120,7 +145,7 @@ async def test_bad_bodies_are_400(wallet: httpx.AsyncClient, content: bytes) -> 
 async def test_the_preimage_is_shown_to_nobody_else(
     wallet: httpx.AsyncClient, order: InvoiceOrder, invoice: Invoice
 ) -> None:
-    """No other route and no refusal ever contains it, before the payment or after."""
+    """No refusal and no route that tells of invoices contains it, before the payment or after."""
     secret = order.preimage.hex()
     shown = [
         await wallet.get(f"/invoices/{invoice.payment_hash}"),
@@ -130,10 +155,7 @@ async def test_the_preimage_is_shown_to_nobody_else(
         ),
     ]
     await wallet.post("/pay", json={"payment_request": invoice.payment_request})
-    shown += [
-        await wallet.get(f"/invoices/{invoice.payment_hash}"),
-        await wallet.post("/pay", json={"payment_request": invoice.payment_request}),
-    ]
+    shown.append(await wallet.get(f"/invoices/{invoice.payment_hash}"))
     assert all(secret not in answer.text for answer in shown)
 
 
@@ -212,3 +234,8 @@ async def test_only_this_machine_is_answered(node: DevNode, peer: str, status: i
     transport = httpx.ASGITransport(app=app, client=(peer, 50_000))
     async with httpx.AsyncClient(transport=transport, base_url="http://wallet") as client:
         assert (await client.get("/info")).status_code == 200
+
+
+def _request(invoice: Invoice) -> dict[str, object]:
+    """What a wallet posts to pay it."""
+    return {"payment_request": invoice.payment_request}
