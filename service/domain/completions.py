@@ -26,7 +26,7 @@ class CompletionRequest:
     escrow opens. `caller_tag` is a stable hash that names the caller upstream. `fallback_models`
     are asked one after the other when `model` fails. `max_cost` is the caller's own cap, `quoted`
     what it was told before. `image_count` images are in the messages. `providers` is None unless
-    the caller names some.
+    the caller names some; `own_terms` says that it chose among them in any way, by price or policy.
     """
 
     body: bytes
@@ -41,6 +41,7 @@ class CompletionRequest:
     quoted: QuotedTerms | None = None
     image_count: int = 0
     providers: ProviderChoice | None = None
+    own_terms: bool = False
 
     @property
     def model_chain(self) -> tuple[str, ...]:

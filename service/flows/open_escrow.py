@@ -134,7 +134,9 @@ class OpenEscrow:
         )
         opened = await self._apply(escrow, request.body, standing, chain[0].upstream)
         request.take_body()
-        return replace(opened, chain=chain, began_ms=escrow.opened_at_ms)
+        return replace(
+            opened, chain=chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
+        )
 
     async def next(self, before: JustOpened, failed: Escrow) -> JustOpened:
         """What is left of the chain in an escrow of its own, on the terms of the same quote.
@@ -167,7 +169,7 @@ class OpenEscrow:
         )
         body = before.request.take_body()
         opened = await self._apply(escrow, body, standing, chain[0].upstream)
-        return replace(opened, chain=chain, began_ms=before.began_ms)
+        return replace(opened, chain=chain, began_ms=before.began_ms, own_terms=before.own_terms)
 
     def _escrow(
         self,

@@ -94,6 +94,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
             fallback_models=tuple(others),
             image_count=image_count,
             providers=providers,
+            own_terms=bool(fields.get("provider")),
         ),
         include_usage=_include_usage(document.get("stream_options")),
     )

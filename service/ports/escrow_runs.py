@@ -16,6 +16,8 @@ class JustOpened:
 
     `request` is what will be sent, `wrapped_key` what its bodies are sealed with. `chain` is its
     model and those that may be asked after it, within the time that began at `began_ms`.
+    `own_terms` says that the caller chose its providers or their prices, or that nobody knows any
+    more: then a failure tells nothing of the model.
     """
 
     escrow: Escrow
@@ -23,6 +25,7 @@ class JustOpened:
     wrapped_key: bytes
     chain: tuple[Model, ...] = ()
     began_ms: int = 0
+    own_terms: bool = True
 
 
 class Opening(Protocol):

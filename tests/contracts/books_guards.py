@@ -7,17 +7,21 @@ import dataclasses
 
 import pytest
 
+from service.background.wake_hub import WakeHub
 from service.domain import accounts as chart
 from service.domain import escrow_events as on
 from service.domain.callers import CapTerms, ExposureTerms
 from service.domain.errors import ExposureExceeded, StaleEscrow
 from service.domain.ledger import CallerChange, Guard, Hold, Transition
 from service.domain.transitions import caller_transition
+from service.flows.operate import SetCaller
+from service.flows.record_event import EventRecorder, ReleaseGate
 from service.ports.books import Applied, Books
 from tests.contracts.books_samples import (
     CEILING_MSAT,
     CEILING_PUSD,
     PRICE_MSAT,
+    RETENTION,
     START_MS,
     TERMS,
     Sale,
@@ -26,6 +30,7 @@ from tests.contracts.books_samples import (
     opened,
     opening,
 )
+from tests.fakes.clock import FakeClock
 
 WIDE = ExposureTerms(
     cap=CapTerms(newcomer_msat=10**12, max_msat=10**12),
@@ -168,6 +173,29 @@ class BooksGuards:
                     await Sale(books, opened("esc_1")).open(standing=standing)
         await Sale(books, opened("esc_1")).open(standing=await books.standing("c_one"))
         assert await books.caller_changes("c_two") == 0
+
+    async def test_words_said_at_the_same_moment_are_all_kept(self, books: Books) -> None:
+        """Of a block and caps at once none is lost, in whatever order they are written (K4.16)."""
+        clock = FakeClock()
+        recorder = EventRecorder(
+            books=books,
+            wakes=WakeHub(),
+            clock=clock,
+            retention=RETENTION,
+            gate=ReleaseGate(),
+            observe=lambda _: None,
+        )
+        callers = SetCaller(books=books, recorder=recorder, clock=clock)
+        for number in range(10):
+            caller_id = f"c_{number}"
+            await asyncio.gather(
+                callers.block(caller_id, blocked=True),
+                *(callers.cap(caller_id, 100 * number + each) for each in range(1, 5)),
+            )
+            standing = await books.standing(caller_id)
+            assert standing.blocked
+            assert standing.cap_override_msat in range(100 * number + 1, 100 * number + 5)
+            assert await books.caller_changes(caller_id) == 5
 
     async def test_a_fact_is_never_refused(self, books: Books) -> None:
         """However little a caller may open by now, what it owes is still booked."""
