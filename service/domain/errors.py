@@ -98,7 +98,8 @@ class CallerBlocked(CallerFault):
 class ExposureExceeded(CallerFault):
     """Opening this escrow would pass a cap.
 
-    `guard` is `caller`, `address`, `budget` (amounts in pico-USD) or `available` (else in msat).
+    `guard` is `address` or `budget` (amounts in pico-USD), `caller` or `available` (in msat). Its
+    sentence is made in `refusals.py`. `at_ms` is when it was refused.
     """
 
     code = "exposure_exceeded"
@@ -112,6 +113,7 @@ class ExposureExceeded(CallerFault):
         self.open_amount = open_amount
         self.limit = limit
         self.asked = asked
+        self.at_ms: int | None = None
 
 
 class IdempotencyConflict(CallerFault):

@@ -209,8 +209,12 @@ class OpenEscrow:
             terms=self._exposure,
             bodies=StoredBodies(wrapped_key=wrapped_key, request=sealed),
         )
-        with self._account.room(escrow, upstream):
-            await self._recorder.apply(opening)
+        try:
+            with self._account.room(escrow, upstream):
+                await self._recorder.apply(opening)
+        except ExposureExceeded as exceeded:
+            exceeded.at_ms = escrow.opened_at_ms
+            raise
         return JustOpened(escrow=escrow, request=run_request(escrow, body), wrapped_key=wrapped_key)
 
     async def _standing(self, ask: AskKey, caller_id: str) -> CallerStanding:

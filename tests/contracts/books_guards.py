@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 
+import orjson
 import pytest
 
 from service.background.wake_hub import WakeHub
@@ -13,9 +14,11 @@ from service.domain import escrow_events as on
 from service.domain.callers import CapTerms, ExposureTerms
 from service.domain.errors import ExposureExceeded, StaleEscrow
 from service.domain.ledger import CallerChange, Guard, Hold, Transition
+from service.domain.money import sat_text, usd_text
 from service.domain.transitions import caller_transition
 from service.flows.operate import SetCaller
 from service.flows.record_event import EventRecorder, ReleaseGate
+from service.http_api.error_table import error_response
 from service.ports.books import Applied, Books
 from tests.contracts.books_samples import (
     CEILING_MSAT,
@@ -31,6 +34,7 @@ from tests.contracts.books_samples import (
     opening,
 )
 from tests.fakes.clock import FakeClock
+from tests.http_api.samples import invoiced_escrow
 
 WIDE = ExposureTerms(
     cap=CapTerms(newcomer_msat=10**12, max_msat=10**12),
@@ -101,7 +105,7 @@ class BooksGuards:
         error = refused.value
         figures = (error.guard, error.limit, error.open_amount, error.asked)
         assert figures == (guard, limit, open_amount, asked)
-        assert error.message
+        _told(error)
         assert (await books.quiet(), await books.standing("c_one")) == before
         assert await books.escrow("esc_3") is None
         assert await books.bodies("esc_3") is None
@@ -290,3 +294,25 @@ class BooksGuards:
         applied = await books.apply(second)
         assert applied.repeated
         assert applied.escrow == first.escrow == await books.escrow("esc_1")
+
+
+def _told(error: ExposureExceeded) -> None:
+    """A caller hears the guard's own figures, once and in one unit, and what it can do (K4.5)."""
+    day = error.guard in {"address", "budget"}
+    unit, shown = ("USD", usd_text) if day else ("sat", sat_text)
+    for to_pay in ([], [invoiced_escrow()]):
+        error.at_ms = START_MS
+        answer = error_response(error, to_pay=to_pay)
+        message = orjson.loads(answer.body)["error"]["message"]
+        for amount in (error.open_amount, error.limit, error.asked):
+            assert f"{shown(amount)} {unit}" in message
+        assert ("sat" in message, "USD" in message) == (not day, day)
+        assert ("to_pay" in message) is bool(to_pay)
+        assert ("midnight" in message) is day
+        assert "msat" not in message
+        assert "top up" not in message
+        assert ". " not in message
+        assert message.endswith(".")
+        retry_after = dict(answer.headers).get(b"retry-after")
+        midnight = b"%d" % (86_400 - START_MS // 1_000 % 86_400)
+        assert retry_after == (midnight if day else None if to_pay else b"5")

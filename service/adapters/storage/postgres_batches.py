@@ -18,7 +18,6 @@ from service.adapters.storage.escrow_rows import (
     moving_values,
     named_values,
 )
-from service.adapters.storage.guard_refusals import refusal
 from service.adapters.storage.ledger_rows import (
     JOURNAL_COLUMNS,
     NODE_COLUMNS,
@@ -36,6 +35,7 @@ from service.domain.callers import LAPSED_WEIGHT, SETTLED_SHARE
 from service.domain.errors import CobotMeterError, LedgerUnbalanced, StaleEscrow
 from service.domain.escrow_record import Escrow
 from service.domain.ledger import Guard, StoredBodies, Transition
+from service.domain.refusals import exposure_exceeded
 from service.domain.retention import Retention
 from service.domain.topups import Topup
 
@@ -209,7 +209,7 @@ def refused(transition: Transition, outcome: Document) -> CobotMeterError:
             return LedgerUnbalanced(says)
         case code if code == EXCEEDED:
             found = orjson.loads(says)
-            return refusal(
+            return exposure_exceeded(
                 found["guard"],
                 open_amount=found["open"],
                 limit=found["limit"],
