@@ -9,6 +9,7 @@ CobotMeterError
 │   ├── CredentialInvalid      a credential that proves nothing here
 │   ├── CallerBlocked          the operator has blocked this caller
 │   ├── ExposureExceeded       too much is open and unpaid (caller, address or the day's budget)
+│   ├── AddressBusy            too much of this address is under way at once
 │   ├── IdempotencyConflict    the same Idempotency-Key with another body
 │   ├── AlreadyPaid            settled; repeat with the proof instead of paying again
 │   └── EscrowNotFound, InvoiceUnpaid, CompletionGone
@@ -25,6 +26,7 @@ CobotMeterError
 │   ├── RateStale              no exchange rate fresh enough
 │   ├── RateJumped             the rate has just jumped: what credit does not cover has to wait
 │   ├── BooksBusy              the ledger cannot take writes now
+│   ├── ServiceBusy            too much is under way at once
 │   └── Draining               this process is stopping
 ├── SettingInvalid         the operator must change a setting (stops the start)
 └── Broken                 we are wrong; nothing is released until somebody looks
@@ -114,6 +116,17 @@ class ExposureExceeded(CallerFault):
         self.limit = limit
         self.asked = asked
         self.at_ms: int | None = None
+
+
+class AddressBusy(CallerFault):
+    """Too much of one network address is under way at once; nothing of this ask was kept."""
+
+    code = "too_many_at_once"
+
+    def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
+        """`retry_after_s` is when some of it may have ended."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class IdempotencyConflict(CallerFault):
@@ -258,6 +271,12 @@ class BooksBusy(DependencyFault):
     """The ledger cannot take the write now; nothing was booked."""
 
     code = "books_busy"
+
+
+class ServiceBusy(DependencyFault):
+    """Too much is under way at once; nothing of this ask was kept."""
+
+    code = "service_busy"
 
 
 class Draining(DependencyFault):

@@ -47,6 +47,7 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     errors.CredentialInvalid: Row(status=402, type=_PAYMENT, may_retry=False),
     errors.CallerBlocked: Row(status=403, type=_PERMISSION),
     errors.ExposureExceeded: Row(status=429, type=_LIMIT, may_retry=False),
+    errors.AddressBusy: Row(status=429, type=_LIMIT, retry_after_s=2),
     errors.IdempotencyConflict: Row(status=422, type=_INVALID),
     errors.AlreadyPaid: Row(status=409, type=_INVALID, may_retry=False),
     errors.EscrowNotFound: Row(status=404, type=_INVALID),
@@ -66,6 +67,7 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     errors.RateStale: Row(status=503, type=_UNAVAILABLE, retry_after_s=30),
     errors.RateJumped: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
     errors.BooksBusy: Row(status=503, type=_UNAVAILABLE, retry_after_s=1),
+    errors.ServiceBusy: Row(status=503, type=_UNAVAILABLE, retry_after_s=2),
     errors.Draining: Row(status=503, type=_UNAVAILABLE, retry_after_s=5),
     errors.Broken: Row(status=500, type=_SERVER, may_retry=False),
 }
@@ -76,7 +78,10 @@ def row_of(error: errors.CobotMeterError) -> Row:
     row = next(ERROR_TABLE[kind] for kind in type(error).__mro__ if kind in ERROR_TABLE)
     if isinstance(error, errors.UpstreamRefused) and error.status == UPSTREAM_RATE_LIMITED:
         row = Row(status=503, type=_UNAVAILABLE, retry_after_s=5)
-    if isinstance(error, errors.DependencyFault) and error.retry_after_s is not None:
+    if (
+        isinstance(error, errors.DependencyFault | errors.AddressBusy)
+        and error.retry_after_s is not None
+    ):
         row = replace(row, retry_after_s=error.retry_after_s)
     return row
 

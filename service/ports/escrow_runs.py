@@ -28,11 +28,22 @@ class JustOpened:
     own_terms: bool = True
 
 
+class TakeTurn(Protocol):
+    """Takes a place for the run of an escrow that is about to be opened."""
+
+    def __call__(self, *, pays: bool, address: str) -> bool:
+        """Whether the run begins at once; else it waits for its turn.
+
+        `pays` says that credit covers the run, or that its caller has paid for others before.
+        Raises AddressBusy and ServiceBusy when no more may wait.
+        """
+
+
 class Opening(Protocol):
     """Opens one escrow."""
 
-    async def __call__(self, *, at_once: bool) -> JustOpened:
-        """Told whether its run begins at once or waits for its turn. Raises what refuses it."""
+    async def __call__(self, *, at_once: TakeTurn) -> JustOpened:
+        """Takes a place for its run, and opens it accordingly. Raises what refuses it."""
 
 
 class EscrowRuns(Protocol):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from service.background.run_turns import RunBounds
 from service.domain.callers import (
     ADDRESS_BPS_MAX,
     NEWCOMERS_BPS_MAX,
@@ -67,7 +68,7 @@ class RunSettings:
 
     log_level: str
     drain_s: float
-    runs_max: int
+    bounds: RunBounds
     due_interval_s: float
     sweep_interval_s: float
     compare_interval_s: float
@@ -190,7 +191,12 @@ def _run(values: Values) -> RunSettings:
     return RunSettings(
         log_level=values.choice("LOG_LEVEL", "info", levels),
         drain_s=values.seconds("DRAIN_S", "30"),
-        runs_max=values.integer("RUNS_MAX", 1_024, at_least=1, at_most=100_000),
+        bounds=RunBounds(
+            runs_max=values.integer("RUNS_MAX", 1_024, at_least=1, at_most=100_000),
+            kept_bps=values.integer("RUNS_KEPT_BPS", 2_500, at_most=9_000),
+            address_max=values.integer("ADDRESS_RUNS_MAX", 256, at_least=1, at_most=100_000),
+            waiting_max=values.integer("RUNS_WAITING_MAX", 1_024, at_most=100_000),
+        ),
         due_interval_s=values.seconds("DUE_INTERVAL_S", "1"),
         sweep_interval_s=values.seconds("SWEEP_INTERVAL_S", "30"),
         compare_interval_s=values.seconds("COMPARE_INTERVAL_S", "60"),

@@ -77,10 +77,10 @@ def test_the_answer_has_openais_shape(kind: type[errors.CobotMeterError]) -> Non
 
 @pytest.mark.parametrize("kind", REACHING)
 def test_what_must_not_be_repeated_says_so(kind: type[errors.CobotMeterError]) -> None:
-    """402, 409 and 429, and every fault that is not retryable, carry x-should-retry: false."""
+    """402, 409, 429 of money, and all faults that are not retryable: x-should-retry: false."""
     answer = error_response(made(kind))
     stops = headers(answer).get(b"x-should-retry") == b"false"
-    if answer.status in {402, 409, 429, 500}:
+    if answer.status in {402, 409, 429, 500} and kind is not errors.AddressBusy:
         assert stops
     if issubclass(kind, errors.DependencyFault):
         assert stops is not kind.retryable
@@ -95,6 +95,8 @@ def test_what_must_not_be_repeated_says_so(kind: type[errors.CobotMeterError]) -
         (errors.CredentialInvalid, 402),
         (errors.CallerBlocked, 403),
         (errors.ExposureExceeded, 429),
+        (errors.AddressBusy, 429),
+        (errors.ServiceBusy, 503),
         (errors.IdempotencyConflict, 422),
         (errors.AlreadyPaid, 409),
         (errors.EscrowNotFound, 404),
