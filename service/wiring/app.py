@@ -25,6 +25,7 @@ from service.wiring.build import Service, build_service
 from service.wiring.face import build_service_face
 from service.wiring.listening import AsgiApp, listening
 from service.wiring.loops import Loops
+from service.wiring.memory import give_back_large_blocks
 from service.wiring.nodes import OpenNode, open_node
 from service.wiring.operator_doors import SOCKET_FILE, build_commands
 from service.wiring.parts import SIMULATOR_FILE, open_parts, prepare_data_dir
@@ -89,6 +90,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Running]:
 async def serve(settings: Settings, *, started: Callable[[Running], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return. `started` is told once all is up."""
     stop = _stop_signal()
+    give_back_large_blocks()
     async with running_service(settings) as running:
         _spare_the_collector()
         started(running)

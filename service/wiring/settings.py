@@ -19,6 +19,7 @@ from service.domain.callers import (
 )
 from service.domain.errors import SettingInvalid
 from service.domain.pricing import PriceTerms
+from service.http_api.body_room import BYTES_MAX
 from service.wiring.addresses import Address, read_address
 from service.wiring.database_settings import DatabaseSettings, read_database
 from service.wiring.local_settings import LocalSettings, read_local
@@ -39,6 +40,7 @@ class FaceSettings:
     listen: Address
     public_url: str
     body_bytes_max: int
+    bodies_bytes_max: int
     trusted_proxies: tuple[str, ...]
     first_wait_s: float
     identical_wait_s: float
@@ -135,6 +137,7 @@ def _face(values: Values) -> FaceSettings:
         listen=listen,
         public_url=values.text("PUBLIC_URL", listen.url).rstrip("/"),
         body_bytes_max=values.integer("BODY_BYTES_MAX", 1_048_576, at_least=1_024),
+        bodies_bytes_max=values.integer("BODIES_BYTES_MAX", BYTES_MAX, at_least=1_024),
         trusted_proxies=values.networks("TRUSTED_PROXIES"),
         first_wait_s=values.seconds("FIRST_WAIT_S", "600"),
         identical_wait_s=values.seconds("IDENTICAL_WAIT_S", "20"),
