@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from service.background.run_turns import Lane, RunBounds, RunTurns, Turn
 from service.background.supervise import Supervisor
 from service.domain.errors import Broken, CobotMeterError, Draining
 from service.domain.escrow_record import Escrow
@@ -24,13 +25,13 @@ class EscrowRunner:
         driver: EscrowDriver,
         tasks: asyncio.TaskGroup,
         supervisor: Supervisor,
-        runs_max: int,
+        bounds: RunBounds,
     ) -> None:
-        """At most `runs_max` runs act at once; the others wait their turn."""
+        """`bounds` says how many runs act at once; the others wait their turn, or are refused."""
         self._driver = driver
         self._tasks = tasks
         self._supervisor = supervisor
-        self._slots = asyncio.Semaphore(runs_max)
+        self._turns = RunTurns(bounds)
         self._runs: dict[str, asyncio.Future[Escrow]] = {}
         self._openings: dict[str, Opening] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -102,29 +103,34 @@ class EscrowRunner:
             names.append(next_id)
             self._runs[next_id] = run
 
-        just_opened = None
+        turn = self._turns.turn()
         try:
-            if self._slots.locked():
-                just_opened = await self._opened(escrow_id, at_once=False)
-            async with self._slots:
-                just_opened = just_opened or await self._opened(escrow_id, at_once=True)
-                escrow = await self._driver.drive(
-                    escrow_id,
-                    just_opened=just_opened,
-                    continued=continued,
-                )
-                run.set_result(escrow)
+            just_opened = await self._opened(escrow_id, turn)
+            await turn.wait()
+            escrow = await self._driver.drive(
+                escrow_id,
+                just_opened=just_opened,
+                continued=continued,
+            )
+            run.set_result(escrow)
         except _OpeningRefused as refused:
             run.set_exception(refused.why)
         except CobotMeterError as error:
             run.set_exception(error)
             raise
+        finally:
+            turn.give_back()
 
-    async def _opened(self, escrow_id: str, *, at_once: bool) -> JustOpened | None:
+    async def _opened(self, escrow_id: str, turn: Turn) -> JustOpened | None:
         """What was opened now; None where it was opened before. Raises _OpeningRefused."""
         opening = self._openings.pop(escrow_id, None)
         if opening is None:
+            turn.take(Lane.OURS)
             return None
+
+        def at_once(*, pays: bool, address: str) -> bool:
+            return turn.take(Lane.PAYING if pays else Lane.UNPAID, address)
+
         try:
             return await opening(at_once=at_once)
         except CobotMeterError as error:

@@ -27,8 +27,9 @@ class CompletionRequest:
     escrow opens. `caller_tag` is a stable hash that names the caller upstream. `fallback_models`
     are asked one after the other when `model` fails. `max_cost` is the caller's own cap, `quoted`
     what it was told before. `image_count` images are in the messages. `providers` is None unless
-    the caller names some. `demands` are the parameters without which the answer would not be what
-    was asked for; all others are wishes.
+    the caller names some; `own_terms` says that it chose among them in any way, by price or policy.
+    `demands` are the parameters without which the answer would not be what was asked for; all
+    others are wishes.
     """
 
     body: bytes
@@ -44,6 +45,7 @@ class CompletionRequest:
     image_count: int = 0
     providers: ProviderChoice | None = None
     demands: frozenset[str] = frozenset()
+    own_terms: bool = False
 
     @property
     def model_chain(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ CobotMeterError
 │   ├── CredentialInvalid      a credential that proves nothing here
 │   ├── CallerBlocked          the operator has blocked this caller
 │   ├── ExposureExceeded       too much is open and unpaid (caller, address or the day's budget)
+│   ├── AddressBusy            too much of this address is under way at once
 │   ├── IdempotencyConflict    the same Idempotency-Key with another body
 │   ├── AlreadyPaid            settled; repeat with the proof instead of paying again
 │   └── EscrowNotFound, InvoiceUnpaid, CompletionGone
@@ -27,6 +28,7 @@ CobotMeterError
 │   ├── BooksBusy              the ledger cannot take writes now
 │   ├── Quarantined            this one sale cannot be booked, and waits for the operator
 │   ├── ReleasesStopped        the books contradict themselves: nothing is sold or released
+│   ├── ServiceBusy            too much is under way at once
 │   └── Draining               this process is stopping
 ├── SettingInvalid         the operator must change a setting (stops the start)
 └── Broken                 we are wrong
@@ -102,7 +104,8 @@ class CallerBlocked(CallerFault):
 class ExposureExceeded(CallerFault):
     """Opening this escrow would pass a cap.
 
-    `guard` is `caller`, `address`, `budget` (amounts in pico-USD) or `available` (else in msat).
+    `guard` is `address` or `budget` (amounts in pico-USD), `caller` or `available` (in msat). Its
+    sentence is made in `refusals.py`. `at_ms` is when it was refused.
     """
 
     code = "exposure_exceeded"
@@ -116,6 +119,18 @@ class ExposureExceeded(CallerFault):
         self.open_amount = open_amount
         self.limit = limit
         self.asked = asked
+        self.at_ms: int | None = None
+
+
+class AddressBusy(CallerFault):
+    """Too much of one network address is under way at once; nothing of this ask was kept."""
+
+    code = "too_many_at_once"
+
+    def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
+        """`retry_after_s` is when some of it may have ended."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class TopupsOpen(CallerFault):
@@ -284,6 +299,12 @@ class ReleasesStopped(DependencyFault):
     """Nothing is sold or released before the operator has looked at the books."""
 
     code = "releases_stopped"
+
+
+class ServiceBusy(DependencyFault):
+    """Too much is under way at once; nothing of this ask was kept."""
+
+    code = "service_busy"
 
 
 class Draining(DependencyFault):

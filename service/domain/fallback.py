@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from service.domain.completions import Model
 from service.domain.errors import (
@@ -24,6 +25,8 @@ K = UpstreamFaultKind
 # A longer wait than this is no reason to stay with a model.
 WAIT_MAX_S = 2
 BACKOFF_MAX_MS = 400
+# A model that says nothing for so long has failed, whatever else was to be done.
+SILENCE_MS = 60_000
 
 
 class Step(enum.StrEnum):
@@ -42,11 +45,13 @@ _REFUSED: Mapping[UpstreamFaultKind, Step] = {
     K.PAYMENT: Step.ELSEWHERE,
     K.MODERATION: Step.RETURN,
     K.RATE_LIMITED: Step.NEXT,
+    K.ACCOUNT_LIMITED: Step.NEXT,
     K.OVERLOADED: Step.AGAIN,
     K.TIMEOUT: Step.NEXT,
     K.SERVER: Step.AGAIN,
     K.NOT_FOUND: Step.NEXT,
 }
+_OF_THE_MODEL = frozenset({K.RATE_LIMITED, K.OVERLOADED, K.TIMEOUT, K.SERVER})
 _BY_STATUS: Mapping[int, UpstreamFaultKind] = {
     400: K.BAD_REQUEST,
     401: K.AUTH,
@@ -103,8 +108,44 @@ def chain_after(fault: DependencyFault, chain: tuple[Model, ...]) -> tuple[Model
     )
 
 
-def is_models_own(fault: DependencyFault) -> bool:
-    """Whether the fault says something of the model's health, and not of the request or our key."""
-    if isinstance(fault, UpstreamRefused):
-        return kind_of(fault) in {K.RATE_LIMITED, K.OVERLOADED, K.TIMEOUT, K.SERVER, K.NOT_FOUND}
-    return isinstance(fault, UpstreamUnreachable | UpstreamFailed | OutcomeUnknown)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What an attempt ran under, as far as it decides who brought its failure about.
+
+    `own_terms` says that the caller chose providers or their prices. `started` that the upstream
+    had begun to answer. It took `waited_ms`, of at most `limit_ms`.
+    """
+
+    own_terms: bool = False
+    started: bool = False
+    waited_ms: int = 0
+    limit_ms: int | None = None
+
+    @property
+    def cut_by_us(self) -> bool:
+        """Whether our own deadline ended it, and not a silence that is the model's.
+
+        What was answering was only longer than the time we gave it, and what got little time
+        because others had used it up was given no chance.
+        """
+        if self.limit_ms is None or self.waited_ms < self.limit_ms:
+            return False
+        return self.started or self.limit_ms < SILENCE_MS
+
+
+_ANY = Circumstances()
+
+
+def is_models_own(fault: DependencyFault, under: Circumstances = _ANY) -> bool:
+    """Whether a failure says something of the model's health.
+
+    It does not where the request, the caller's own terms, our account, or our deadline is what
+    failed. That nobody serves the model is no word on its health either: it is said as well of
+    parameters, prices and policies that no provider meets.
+    """
+    if under.own_terms or under.cut_by_us:
+        return False
+    if isinstance(fault, UpstreamUnreachable):
+        return True
+    known = isinstance(fault, UpstreamRefused | UpstreamFailed | OutcomeUnknown)
+    return known and kind_of(fault) in _OF_THE_MODEL

@@ -127,6 +127,14 @@ def whole_sat_up(msat: int) -> int:
     return ceil_div(msat, MSAT_PER_SAT) * MSAT_PER_SAT
 
 
+def sat_text(msat: int) -> str:
+    """An amount of msat as an exact decimal text in satoshis (`20.6`): for showing."""
+    sign = "-" if msat < 0 else ""
+    whole, rest = divmod(abs(msat), MSAT_PER_SAT)
+    digits = f"{rest:03d}".rstrip("0")
+    return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
+
+
 def sat_of(msat: int) -> int:
     """An amount in whole satoshis, rounded up."""
     return ceil_div(msat, MSAT_PER_SAT)

@@ -9,7 +9,10 @@ import enum
 
 
 class UpstreamFaultKind(enum.StrEnum):
-    """`unclassified` where only the fault's own class says something."""
+    """`unclassified` where only the fault's own class says something.
+
+    `rate_limited` is a model's provider, `account_limited` our own account there.
+    """
 
     BAD_REQUEST = "bad_request"
     CONTEXT_LENGTH = "context_length"
@@ -17,6 +20,7 @@ class UpstreamFaultKind(enum.StrEnum):
     PAYMENT = "payment"
     MODERATION = "moderation"
     RATE_LIMITED = "rate_limited"
+    ACCOUNT_LIMITED = "account_limited"
     OVERLOADED = "overloaded"
     TIMEOUT = "timeout"
     SERVER = "server"

@@ -23,7 +23,7 @@ from service.flows.open_escrow import OpenEscrow
 from service.flows.settle_invoice import SettleInvoice
 from service.ports.books import Books
 from service.ports.clock import Clock
-from service.ports.escrow_runs import EscrowRuns, JustOpened
+from service.ports.escrow_runs import EscrowRuns, JustOpened, TakeTurn
 from service.ports.identifiers import Identifiers
 from service.ports.wakes import Wakes
 
@@ -242,7 +242,7 @@ class AskCompletion:
     ) -> asyncio.Future[Escrow]:
         """The run that opens this escrow; `stored` is told when it is in the books."""
 
-        async def opening(*, at_once: bool) -> JustOpened:
+        async def opening(*, at_once: TakeTurn) -> JustOpened:
             opened = await self._opening.open(
                 ask.request, escrow_id=escrow_id, ask=key, caller_id=caller_id, at_once=at_once
             )

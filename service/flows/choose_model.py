@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from service.domain.circuit import Circuit
 from service.domain.completions import Model
 from service.domain.errors import DependencyFault
-from service.domain.fallback import is_models_own
+from service.domain.fallback import Circumstances, is_models_own
 from service.ports.clock import Clock
 
 CIRCUITS_MAX = 1_000
@@ -44,9 +44,9 @@ class ChooseModel:
         if circuit is not None:
             self._keep(model_id, circuit, circuit.succeeded())
 
-    def failed(self, model_id: str, fault: DependencyFault) -> None:
+    def failed(self, model_id: str, fault: DependencyFault, under: Circumstances) -> None:
         """It failed; what is not the model's own fault says nothing of it."""
-        if not is_models_own(fault):
+        if not is_models_own(fault, under):
             return
         circuit = self._circuits.get(model_id)
         if circuit is None:

@@ -61,7 +61,7 @@ class MedianRates:
         if self._watch.paused_at_ms is not None:
             message = (
                 "The exchange rate has just jumped; until it has settled only asks that are "
-                "wholly covered by credit are taken. Top up, or try again soon."
+                "wholly covered by credit are taken. Ask again when it has settled."
             )
             raise RateJumped(message, retry_after_s=max(1, self._terms.settle_ms // 1_000))
 

@@ -27,7 +27,7 @@ from service.flows.run_completion import request_label, run_request
 from service.flows.watch_account import WatchAccount
 from service.ports.books import Books
 from service.ports.clock import Clock
-from service.ports.escrow_runs import JustOpened
+from service.ports.escrow_runs import JustOpened, TakeTurn
 from service.ports.identifiers import Identifiers, Sealer
 from service.ports.replicas import Replicas
 
@@ -78,17 +78,17 @@ class OpenEscrow:
         escrow_id: str,
         ask: AskKey,
         caller_id: str,
-        at_once: bool,
+        at_once: TakeTurn,
     ) -> JustOpened:
         """The opened escrow, with what it will run.
 
-        `at_once` says that its request is sent next: then it is opened and requested in one
-        commit.
+        `at_once` takes a place for its run; where that may begin now, it is opened and requested in
+        one commit.
 
         Raises NodeUnavailable, UpstreamCreditLow, ModelNotOffered, RequestInvalid (more tokens
         than the model has), RateStale, RateJumped (when credit does not cover it wholly),
-        CallerBlocked, ExposureExceeded (nothing was spent), and StaleEscrow when the same ask was
-        opened by somebody else meanwhile.
+        CallerBlocked, ExposureExceeded, AddressBusy, ServiceBusy (nothing was spent), and
+        StaleEscrow when the same ask was opened by somebody else meanwhile.
         """
         self._node_gate.check()
         for _ in range(TRIES - 1):
@@ -106,7 +106,7 @@ class OpenEscrow:
         ask: AskKey,
         caller_id: str,
         *,
-        at_once: bool,
+        at_once: TakeTurn,
     ) -> JustOpened:
         standing = await self._standing(ask, caller_id)
         if standing.blocked:
@@ -130,11 +130,13 @@ class OpenEscrow:
             quote=_of_model(quote, chain[0]),
             stream=request.stream,
             fallback=fallback,
-            at_once=at_once,
+            at_once=at_once(pays=_pays(quote), address=ask.address),
         )
         opened = await self._apply(escrow, request.body, standing, chain[0].upstream)
         request.take_body()
-        return replace(opened, chain=chain, began_ms=escrow.opened_at_ms)
+        return replace(
+            opened, chain=chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
+        )
 
     async def next(self, before: JustOpened, failed: Escrow) -> JustOpened:
         """What is left of the chain in an escrow of its own, on the terms of the same quote.
@@ -167,7 +169,7 @@ class OpenEscrow:
         )
         body = before.request.take_body()
         opened = await self._apply(escrow, body, standing, chain[0].upstream)
-        return replace(opened, chain=chain, began_ms=before.began_ms)
+        return replace(opened, chain=chain, began_ms=before.began_ms, own_terms=before.own_terms)
 
     def _escrow(
         self,
@@ -207,14 +209,24 @@ class OpenEscrow:
             terms=self._exposure,
             bodies=StoredBodies(wrapped_key=wrapped_key, request=sealed),
         )
-        with self._account.room(escrow, upstream):
-            await self._recorder.apply(opening)
+        try:
+            with self._account.room(escrow, upstream):
+                await self._recorder.apply(opening)
+        except ExposureExceeded as exceeded:
+            exceeded.at_ms = escrow.opened_at_ms
+            raise
         return JustOpened(escrow=escrow, request=run_request(escrow, body), wrapped_key=wrapped_key)
 
     async def _standing(self, ask: AskKey, caller_id: str) -> CallerStanding:
         if ask.nameless:
             return CallerStanding(caller_id=caller_id)  # named a moment ago: nobody's yet
         return await self._books.standing(caller_id)
+
+
+def _pays(quote: Quote) -> bool:
+    """Whether credit covers what this may cost, or its caller has paid for others before."""
+    covered = quote.credit_reserved_msat == quote.ceiling_msat
+    return quote.ceiling_msat > 0 and (covered or not quote.newcomer)
 
 
 def _of_model(quote: Quote, model: Model) -> Quote:

@@ -6,6 +6,7 @@ itself. The node is asked first, and only what it answers is booked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from service.domain.callers import CallerStanding
@@ -21,8 +22,11 @@ from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.lightning_node import LightningNode
 
-TRIES = 4
+TRIES = 16
 OPEN = frozenset({EscrowState.INVOICED, TopupState.INVOICED})
+
+
+Changed = Callable[[CallerChange], CallerChange]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,26 +89,27 @@ class SetCaller:
 
     async def block(self, caller_id: str, *, blocked: bool) -> CallerStanding:
         """Refuse this caller from now on, or serve it again; its standing afterwards."""
-        change = await self._stands(caller_id)
-        return await self._say(caller_id, replace(change, blocked=blocked))
+        return await self._say(caller_id, lambda stands: replace(stands, blocked=blocked))
 
     async def cap(self, caller_id: str, cap_msat: int | None) -> CallerStanding:
         """Fix what this caller may have open and unpaid; None returns to the formula."""
-        change = await self._stands(caller_id)
-        return await self._say(caller_id, replace(change, cap_msat=cap_msat))
+        return await self._say(caller_id, lambda stands: replace(stands, cap_msat=cap_msat))
 
-    async def _stands(self, caller_id: str) -> CallerChange:
+    async def _say(self, caller_id: str, changed: Changed) -> CallerStanding:
+        """Change what stands, and look again whenever somebody else's word came between.
+
+        A word is numbered before what stands is read, so one that is not seen there takes the
+        number, and none is lost: neither a block to a cap said at the same moment, nor a cap to it.
+        """
         if not caller_id.startswith("c_"):
             message = f"{caller_id[:80]!r} is no caller: their ids begin with c_"
             raise RequestInvalid(message)
-        standing = await self._books.standing(caller_id)
-        return CallerChange(blocked=standing.blocked, cap_msat=standing.cap_override_msat)
-
-    async def _say(self, caller_id: str, change: CallerChange) -> CallerStanding:
         for _ in range(TRIES):
             sequence = await self._books.caller_changes(caller_id)
+            standing = await self._books.standing(caller_id)
+            stands = CallerChange(blocked=standing.blocked, cap_msat=standing.cap_override_msat)
             transition = caller_transition(
-                caller_id, change, sequence=sequence, at_ms=self._clock.now_ms()
+                caller_id, changed(stands), sequence=sequence, at_ms=self._clock.now_ms()
             )
             applied = await self._recorder.apply(transition)
             if not applied.repeated:

@@ -38,7 +38,7 @@ from service.domain.escrow_record import (
     Quote,
     Run,
 )
-from service.domain.fallback import BACKOFF_MAX_MS, Step, chain_after, step_after
+from service.domain.fallback import BACKOFF_MAX_MS, Circumstances, Step, chain_after, step_after
 from service.domain.ledger import StoredBodies
 from service.domain.money import pusd_from_text
 from service.domain.retention import Retention
@@ -202,17 +202,31 @@ class RunCompletion:
     ) -> UpstreamCompletion:
         """One attempt, and one more where the first was certainly never run."""
         model, request = escrow.quote.model, opened.request
+        begun = False
+
+        async def noticed(generation_id: str) -> None:
+            nonlocal begun
+            begun = True
+            await started(generation_id)
+
         for first in (True, False):
             self._choice.tried(model)
+            began_ms, within_ms = self._clock.now_ms(), self._within_ms(opened)
             try:
                 completion = await self._upstream.complete(
                     request,
                     price_cap=escrow.quote.prices,
-                    on_started=started,
-                    within_ms=self._within_ms(opened),
+                    on_started=noticed,
+                    within_ms=within_ms,
                 )
             except DependencyFault as fault:
-                self._choice.failed(model, fault)
+                under = Circumstances(
+                    own_terms=opened.own_terms,
+                    started=begun,
+                    waited_ms=self._clock.now_ms() - began_ms,
+                    limit_ms=self._timeout_ms if within_ms is None else within_ms,
+                )
+                self._choice.failed(model, fault, under)
                 if not first or step_after(fault) is not Step.AGAIN:
                     raise
                 await self._clock.sleep(_pause_s(fault, escrow.escrow_id))

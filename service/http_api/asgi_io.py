@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
 from service.domain.errors import RequestInvalid, RequestTooLarge
+from service.http_api.addresses import TrustedProxies, address_of
+from service.http_api.body_room import BodyHold, BodyRoom
 from service.http_api.plain_answers import PlainAnswer
 
 Message = MutableMapping[str, Any]
@@ -32,10 +34,24 @@ class CallerGone(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyLimits:
-    """How large a body may be, and how long it may take to arrive."""
+    """How large a body may be, how long it may take to arrive, and the room for all of them.
+
+    An address is told as behind `trusted_proxies`.
+    """
 
     bytes_max: int = 1_048_576
     timeout_s: float = 30.0
+    room: BodyRoom = field(default_factory=BodyRoom)
+    trusted_proxies: TrustedProxies = ()
+
+    def address_of(self, scope: Scope) -> str:
+        """The address that a connection's bodies count against."""
+        client = scope.get("client")
+        return address_of(
+            peer=client[0] if client else None,
+            forwarded_for=[value for name, value in scope["headers"] if name == b"x-forwarded-for"],
+            trusted_proxies=self.trusted_proxies,
+        )
 
 
 class Body:
@@ -102,14 +118,18 @@ def request_of(scope: Scope, content: bytes = b"") -> HttpRequest:
     )
 
 
-async def read_body(scope: Scope, receive: Receive, limits: BodyLimits) -> bytes:
-    """The whole body. Raises RequestTooLarge as soon as it is, RequestInvalid, CallerGone."""
+async def read_body(scope: Scope, receive: Receive, limits: BodyLimits, hold: BodyHold) -> bytes:
+    """The whole body, which `hold` grows with.
+
+    Raises RequestTooLarge as soon as it is, AddressBusy and ServiceBusy as soon as there is no room
+    for it, RequestInvalid, CallerGone.
+    """
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
             _check_length(value, limits.bytes_max)
     try:
         async with asyncio.timeout(limits.timeout_s):
-            return await _read(receive, limits.bytes_max)
+            return await _read(receive, limits.bytes_max, hold)
     except TimeoutError:
         message = f"The body did not arrive within {limits.timeout_s:g} s; send it again."
         raise RequestInvalid(message) from None
@@ -145,7 +165,7 @@ async def _until_gone(receive: Receive) -> None:
     raise CallerGone
 
 
-async def _read(receive: Receive, bytes_max: int) -> bytes:
+async def _read(receive: Receive, bytes_max: int, hold: BodyHold) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -156,6 +176,7 @@ async def _read(receive: Receive, bytes_max: int) -> bytes:
         size += len(chunk)
         if size > bytes_max:
             raise RequestTooLarge(_too_large(bytes_max))
+        hold.grow(len(chunk))
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks) if len(chunks) > 1 else chunk

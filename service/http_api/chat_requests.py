@@ -98,6 +98,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
             image_count=image_count,
             providers=providers,
             demands=_demands(fields),
+            own_terms=bool(fields.get("provider")),
         ),
         include_usage=_include_usage(document.get("stream_options")),
     )

@@ -26,6 +26,7 @@ from service.http_api.asgi_io import (
     send_answer,
     while_connected,
 )
+from service.http_api.body_room import BodyHold
 from service.http_api.cross_origin import CORS, preflight_answer
 from service.http_api.error_table import BROKEN_MESSAGE, error_response
 from service.http_api.known_paths import KnownPaths
@@ -45,14 +46,29 @@ async def serve(
     handler: Handler, scope: Scope, receive: Receive, send: Send, limits: BodyLimits
 ) -> None:
     """One exchange with a handler; nothing is sent to a caller who hung up."""
-    try:
-        has_body = scope["method"] in _WITH_BODY
-        request = request_of(scope, await read_body(scope, receive, limits) if has_body else b"")
-    except CallerGone:
+    if scope["method"] not in _WITH_BODY:
+        await _exchange(handler, request_of(scope), receive, send)
         return
+    with limits.room.held_by(limits.address_of(scope)) as hold:
+        request = await _with_body(scope, receive, send, limits, hold)
+        if request is not None:
+            await _exchange(handler, request, receive, send)
+
+
+async def _with_body(
+    scope: Scope, receive: Receive, send: Send, limits: BodyLimits, hold: BodyHold
+) -> HttpRequest | None:
+    """The request; None when it was refused, or nobody is there any more."""
+    try:
+        return request_of(scope, await read_body(scope, receive, limits, hold))
+    except CallerGone:
+        return None
     except CobotMeterError as fault:
         await send_answer(send, error_response(fault))
-        return
+        return None
+
+
+async def _exchange(handler: Handler, request: HttpRequest, receive: Receive, send: Send) -> None:
     answer = await while_connected(receive, answered(handler, request))
     if answer is not None:
         await send_answer(send, answer)

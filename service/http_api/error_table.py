@@ -13,6 +13,7 @@ from typing import Any
 from service.domain import errors
 from service.domain.escrow_record import Escrow
 from service.domain.money import sat_of, usd_text
+from service.domain.refusals import OF_A_DAY, retry_after_s, sentence
 from service.http_api.plain_answers import NO_RETRY, NO_STORE, Header, PlainAnswer, json_answer
 
 UPSTREAM_RATE_LIMITED = 429
@@ -47,6 +48,7 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     errors.CallerBlocked: Row(status=403, type=_PERMISSION),
     errors.ExposureExceeded: Row(status=429, type=_LIMIT, may_retry=False),
     errors.TopupsOpen: Row(status=429, type=_LIMIT, may_retry=False),
+    errors.AddressBusy: Row(status=429, type=_LIMIT, retry_after_s=2),
     errors.IdempotencyConflict: Row(status=422, type=_INVALID),
     errors.AlreadyPaid: Row(status=409, type=_INVALID, may_retry=False),
     errors.EscrowNotFound: Row(status=404, type=_INVALID),
@@ -66,6 +68,7 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     errors.RateStale: Row(status=503, type=_UNAVAILABLE, retry_after_s=30),
     errors.RateJumped: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
     errors.BooksBusy: Row(status=503, type=_UNAVAILABLE, retry_after_s=1),
+    errors.ServiceBusy: Row(status=503, type=_UNAVAILABLE, retry_after_s=2),
     errors.Draining: Row(status=503, type=_UNAVAILABLE, retry_after_s=5),
     errors.Broken: Row(status=500, type=_SERVER, may_retry=False),
 }
@@ -76,7 +79,7 @@ def row_of(error: errors.CobotMeterError) -> Row:
     row = next(ERROR_TABLE[kind] for kind in type(error).__mro__ if kind in ERROR_TABLE)
     if isinstance(error, errors.UpstreamRefused) and error.status == UPSTREAM_RATE_LIMITED:
         row = Row(status=503, type=_UNAVAILABLE, retry_after_s=5)
-    timed = (errors.DependencyFault, errors.TopupsOpen)
+    timed = (errors.DependencyFault, errors.TopupsOpen, errors.AddressBusy)
     if isinstance(error, timed) and error.retry_after_s is not None:
         row = replace(row, retry_after_s=error.retry_after_s)
     return row
@@ -90,6 +93,9 @@ def error_response(error: errors.CobotMeterError, *, to_pay: Sequence[Escrow] = 
     if isinstance(error, errors.SettingInvalid):
         error = errors.Broken(error.message)
     row = row_of(error)
+    if isinstance(error, errors.ExposureExceeded) and error.at_ms is not None:
+        after_s = retry_after_s(error, now_ms=error.at_ms, to_pay=_payable(to_pay))
+        row = replace(row, retry_after_s=after_s)
     broken = isinstance(error, errors.Broken)
     document: dict[str, Any] = {
         "message": BROKEN_MESSAGE if broken else _message(error, to_pay),
@@ -119,14 +125,13 @@ def _param(error: errors.CobotMeterError) -> str | None:
 
 
 def _message(error: errors.CobotMeterError, to_pay: Sequence[Escrow]) -> str:
-    if not isinstance(error, errors.ExposureExceeded):
-        return error.message
-    unit, shown = ("USD", usd_text) if error.guard == "budget" else ("msat", str)
-    amounts = [shown(amount) for amount in (error.open_amount, error.asked, error.limit)]
-    now = "{} {unit} are open and unpaid, this could add {} {unit}, and the cap is {} {unit}."
-    pay = "Pay what is open (see metadata.to_pay), or ask" if to_pay else "Ask later, or"
-    advice = f"{pay} for less with a lower max_tokens."
-    return f"{error.message} {now.format(*amounts, unit=unit)} {advice}"
+    if isinstance(error, errors.ExposureExceeded):
+        return sentence(error, to_pay=_payable(to_pay))
+    return error.message
+
+
+def _payable(to_pay: Sequence[Escrow]) -> bool:
+    return any(escrow.invoice is not None for escrow in to_pay)
 
 
 def _metadata(error: errors.CobotMeterError, to_pay: Sequence[Escrow]) -> dict[str, Any]:
@@ -143,7 +148,7 @@ def _exposure(error: errors.ExposureExceeded) -> dict[str, Any]:
     """What is open, what may be, what was asked and what is too much, in the guard's own unit."""
     over = error.open_amount + error.asked - error.limit
     amounts = {"open": error.open_amount, "limit": error.limit, "asked": error.asked, "over": over}
-    if error.guard == "budget":
+    if error.guard in OF_A_DAY:
         shown = {f"{name}_usd": usd_text(amount) for name, amount in amounts.items()}
         return {"guard": error.guard, **shown}
     return {"guard": error.guard, **{f"{name}_msat": amount for name, amount in amounts.items()}}

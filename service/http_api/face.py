@@ -6,6 +6,7 @@ Must not know: adapters, settings, or who listens.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from dataclasses import replace
 
 from prometheus_client import Counter
 
@@ -43,7 +44,7 @@ def build_face(parts: FaceParts) -> AsgiApp:
         status=escrows.status,
         completion=escrows.completion,
         quote=QuoteRoutes(parts=parts).quote,
-        limits=parts.limits.body,
+        limits=replace(parts.limits.body, trusted_proxies=parts.trusted_proxies),
         rest=documented_app(routes, known),
     )
     return Edge(hot, public=known)

@@ -16,6 +16,8 @@ class JustOpened:
 
     `request` is what will be sent, `wrapped_key` what its bodies are sealed with. `chain` is its
     model and those that may be asked after it, within the time that began at `began_ms`.
+    `own_terms` says that the caller chose its providers or their prices, or that nobody knows any
+    more: then a failure tells nothing of the model.
     """
 
     escrow: Escrow
@@ -23,13 +25,25 @@ class JustOpened:
     wrapped_key: bytes
     chain: tuple[Model, ...] = ()
     began_ms: int = 0
+    own_terms: bool = True
+
+
+class TakeTurn(Protocol):
+    """Takes a place for the run of an escrow that is about to be opened."""
+
+    def __call__(self, *, pays: bool, address: str) -> bool:
+        """Whether the run begins at once; else it waits for its turn.
+
+        `pays` says that credit covers the run, or that its caller has paid for others before.
+        Raises AddressBusy and ServiceBusy when no more may wait.
+        """
 
 
 class Opening(Protocol):
     """Opens one escrow."""
 
-    async def __call__(self, *, at_once: bool) -> JustOpened:
-        """Told whether its run begins at once or waits for its turn. Raises what refuses it."""
+    async def __call__(self, *, at_once: TakeTurn) -> JustOpened:
+        """Takes a place for its run, and opens it accordingly. Raises what refuses it."""
 
 
 class EscrowRuns(Protocol):

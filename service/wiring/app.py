@@ -29,6 +29,7 @@ from service.wiring.connections.limits import allow_open_files
 from service.wiring.face import build_service_face, face_limits
 from service.wiring.listening import listening
 from service.wiring.loops import Loops
+from service.wiring.memory import give_back_large_blocks
 from service.wiring.nodes import OpenNode, open_node
 from service.wiring.operator_doors import SOCKET_FILE, build_commands
 from service.wiring.parts import open_parts, prepare_data_dir
@@ -121,6 +122,7 @@ async def serve(settings: Settings, *, started: Callable[[Running], None]) -> No
     """Serve until SIGTERM or SIGINT, then drain and return. `started` is told once all is up."""
     allow_open_files()
     stop = _stop_signal()
+    give_back_large_blocks()
     async with running_service(settings) as running:
         _spare_the_collector()
         started(running)

@@ -92,7 +92,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         driver=sales.driver(opening, settlements, deliveries),
         tasks=tasks,
         supervisor=supervisor,
-        runs_max=settings.run.runs_max,
+        bounds=settings.run.bounds,
     )
     parts.metrics.active_runs.set_function(lambda: runner.active)
     watch_account(parts.metrics.registry, account)

@@ -8,6 +8,7 @@ from service.flows.caller_usage import CallerUsage
 from service.http_api.addresses import trusted_networks
 from service.http_api.asgi_io import AsgiApp, BodyLimits
 from service.http_api.authentication import Tokens
+from service.http_api.body_room import BodyRoom
 from service.http_api.face import build_face
 from service.http_api.face_parts import FaceLimits, FaceParts
 from service.http_api.quote_tokens import QuoteTokens
@@ -66,6 +67,13 @@ def build_service_face(service: Service, *, is_draining: Callable[[], bool]) -> 
             },
             registry=parts.metrics.registry,
             is_draining=is_draining,
-            limits=FaceLimits(body=BodyLimits(bytes_max=face.body_bytes_max)),
+            limits=FaceLimits(
+                body=BodyLimits(
+                    bytes_max=face.body_bytes_max,
+                    room=BodyRoom(
+                        bytes_max=face.bodies_bytes_max, body_bytes_max=face.body_bytes_max
+                    ),
+                )
+            ),
         )
     )

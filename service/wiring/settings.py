@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from service.background.run_turns import RunBounds
 from service.domain.callers import (
     ADDRESS_BPS_MAX,
     NEWCOMERS_BPS_MAX,
@@ -18,6 +19,7 @@ from service.domain.callers import (
 )
 from service.domain.errors import SettingInvalid
 from service.domain.pricing import PriceTerms
+from service.http_api.body_room import BYTES_MAX
 from service.wiring.addresses import Address, read_address, read_address_or_off
 from service.wiring.database_settings import DatabaseSettings, read_database
 from service.wiring.local_settings import LocalSettings, read_local
@@ -40,6 +42,7 @@ class FaceSettings:
     listen: Address
     public_url: str
     body_bytes_max: int
+    bodies_bytes_max: int
     trusted_proxies: tuple[str, ...]
     connections_max: int
     address_connections_max: int
@@ -71,7 +74,7 @@ class RunSettings:
 
     log_level: str
     drain_s: float
-    runs_max: int
+    bounds: RunBounds
     due_interval_s: float
     sweep_interval_s: float
     compare_interval_s: float
@@ -176,6 +179,7 @@ def _face(values: Values) -> FaceSettings:
         listen=listen,
         public_url=values.url("PUBLIC_URL", listen.url),
         body_bytes_max=values.integer("BODY_BYTES_MAX", 1_048_576, at_least=1_024),
+        bodies_bytes_max=values.integer("BODIES_BYTES_MAX", BYTES_MAX, at_least=1_024),
         trusted_proxies=values.networks("TRUSTED_PROXIES"),
         connections_max=values.integer("CONNECTIONS_MAX", 2_048, at_least=16, at_most=100_000),
         address_connections_max=values.integer(
@@ -236,7 +240,12 @@ def _run(values: Values) -> RunSettings:
     return RunSettings(
         log_level=values.choice("LOG_LEVEL", "info", levels),
         drain_s=values.seconds("DRAIN_S", "30"),
-        runs_max=values.integer("RUNS_MAX", 1_024, at_least=1, at_most=100_000),
+        bounds=RunBounds(
+            runs_max=values.integer("RUNS_MAX", 1_024, at_least=1, at_most=100_000),
+            kept_bps=values.integer("RUNS_KEPT_BPS", 2_500, at_most=9_000),
+            address_max=values.integer("ADDRESS_RUNS_MAX", 256, at_least=1, at_most=100_000),
+            waiting_max=values.integer("RUNS_WAITING_MAX", 1_024, at_most=100_000),
+        ),
         due_interval_s=values.seconds("DUE_INTERVAL_S", "1", at_least=EVERY_S),
         sweep_interval_s=values.seconds("SWEEP_INTERVAL_S", "30", at_least=EVERY_S),
         compare_interval_s=values.seconds("COMPARE_INTERVAL_S", "60", at_least=EVERY_S),

@@ -9,11 +9,12 @@ from typing import cast
 import pytest
 
 from service.background.escrow_runner import EscrowRunner
+from service.background.run_turns import RunBounds
 from service.background.supervise import Supervisor
 from service.domain.errors import Broken, CallerBlocked, Draining, NodeUnavailable
 from service.domain.escrow_record import Escrow
 from service.flows.drive_escrow import EscrowDriver
-from service.ports.escrow_runs import JustOpened
+from service.ports.escrow_runs import JustOpened, TakeTurn
 from tests.fakes.clock import FakeClock
 
 
@@ -48,7 +49,7 @@ def runner_of(driver: ScriptedDriver, tasks: asyncio.TaskGroup, faults: list[str
         driver=cast("EscrowDriver", driver),
         tasks=tasks,
         supervisor=Supervisor(clock=FakeClock(), report=faults.append),
-        runs_max=4,
+        bounds=RunBounds(runs_max=4),
     )
 
 
@@ -134,8 +135,8 @@ async def test_what_is_opened_is_driven_by_the_same_run() -> None:
     told: list[bool] = []
     driver.gate.set()
 
-    async def opening(*, at_once: bool) -> JustOpened:
-        told.append(at_once)
+    async def opening(*, at_once: TakeTurn) -> JustOpened:
+        told.append(at_once(pays=True, address="a"))
         await gate.wait()
         return just_opened("esc_1")
 
@@ -155,8 +156,8 @@ async def test_without_a_free_turn_it_is_opened_and_waits() -> None:
     driver = ScriptedDriver()
     told: list[bool] = []
 
-    async def opening(*, at_once: bool) -> JustOpened:
-        told.append(at_once)
+    async def opening(*, at_once: TakeTurn) -> JustOpened:
+        told.append(at_once(pays=True, address="a"))
         return just_opened("esc_x")
 
     async with asyncio.TaskGroup() as tasks:
@@ -178,8 +179,8 @@ async def test_a_refused_opening_is_its_callers_to_hear(busy: int) -> None:
     driver = ScriptedDriver()
     faults: list[str] = []
 
-    async def opening(*, at_once: bool) -> JustOpened:
-        assert at_once is (busy == 0)
+    async def opening(*, at_once: TakeTurn) -> JustOpened:
+        assert at_once(pays=True, address="a") is (busy == 0)
         raise CallerBlocked("blocked")
 
     async with asyncio.TaskGroup() as tasks:

@@ -227,3 +227,14 @@ async def test_leaving_ends_every_conversation(tmp_path: Path) -> None:
         await door.ask(command="ping")
     assert await reader.read() == b""
     writer.close()
+
+
+async def test_a_block_and_a_cap_at_the_same_moment_both_stand(tmp_path: Path) -> None:
+    """Two operators over the socket at once: neither takes back what the other said (K4.16)."""
+    async with opened(tmp_path / "operator.sock") as door:
+        await asyncio.gather(
+            door.ask(command="set_caller", caller_id="c_1", blocked=True),
+            door.ask(command="set_caller", caller_id="c_1", cap_msat=5_000),
+        )
+        standing = await door.rig.books.standing("c_1")
+        assert (standing.blocked, standing.cap_override_msat) == (True, 5_000)

@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 
+import orjson
 import pytest
 
+from service.background.wake_hub import WakeHub
 from service.domain import accounts as chart
 from service.domain import escrow_events as on
 from service.domain.callers import CapTerms, ExposureTerms
 from service.domain.errors import ExposureExceeded, StaleEscrow
 from service.domain.ledger import CallerChange, Guard, Hold, Transition
+from service.domain.money import sat_text, usd_text
 from service.domain.transitions import caller_transition
+from service.flows.operate import SetCaller
+from service.flows.record_event import EventRecorder, ReleaseGate
+from service.http_api.error_table import error_response
 from service.ports.books import Applied, Books
 from tests.contracts.books_samples import (
     CEILING_MSAT,
     CEILING_PUSD,
     PRICE_MSAT,
+    RETENTION,
     START_MS,
     TERMS,
     Sale,
@@ -26,6 +33,8 @@ from tests.contracts.books_samples import (
     opened,
     opening,
 )
+from tests.fakes.clock import FakeClock
+from tests.http_api.samples import invoiced_escrow
 
 WIDE = ExposureTerms(
     cap=CapTerms(newcomer_msat=10**12, max_msat=10**12),
@@ -96,7 +105,7 @@ class BooksGuards:
         error = refused.value
         figures = (error.guard, error.limit, error.open_amount, error.asked)
         assert figures == (guard, limit, open_amount, asked)
-        assert error.message
+        _told(error)
         assert (await books.quiet(), await books.standing("c_one")) == before
         assert await books.escrow("esc_3") is None
         assert await books.bodies("esc_3") is None
@@ -168,6 +177,29 @@ class BooksGuards:
                     await Sale(books, opened("esc_1")).open(standing=standing)
         await Sale(books, opened("esc_1")).open(standing=await books.standing("c_one"))
         assert await books.caller_changes("c_two") == 0
+
+    async def test_words_said_at_the_same_moment_are_all_kept(self, books: Books) -> None:
+        """Of a block and caps at once none is lost, in whatever order they are written (K4.16)."""
+        clock = FakeClock()
+        recorder = EventRecorder(
+            books=books,
+            wakes=WakeHub(),
+            clock=clock,
+            retention=RETENTION,
+            gate=ReleaseGate(),
+            observe=lambda _: None,
+        )
+        callers = SetCaller(books=books, recorder=recorder, clock=clock)
+        for number in range(10):
+            caller_id = f"c_{number}"
+            await asyncio.gather(
+                callers.block(caller_id, blocked=True),
+                *(callers.cap(caller_id, 100 * number + each) for each in range(1, 5)),
+            )
+            standing = await books.standing(caller_id)
+            assert standing.blocked
+            assert standing.cap_override_msat in range(100 * number + 1, 100 * number + 5)
+            assert await books.caller_changes(caller_id) == 5
 
     async def test_a_fact_is_never_refused(self, books: Books) -> None:
         """However little a caller may open by now, what it owes is still booked."""
@@ -262,3 +294,25 @@ class BooksGuards:
         applied = await books.apply(second)
         assert applied.repeated
         assert applied.escrow == first.escrow == await books.escrow("esc_1")
+
+
+def _told(error: ExposureExceeded) -> None:
+    """A caller hears the guard's own figures, once and in one unit, and what it can do (K4.5)."""
+    day = error.guard in {"address", "budget"}
+    unit, shown = ("USD", usd_text) if day else ("sat", sat_text)
+    for to_pay in ([], [invoiced_escrow()]):
+        error.at_ms = START_MS
+        answer = error_response(error, to_pay=to_pay)
+        message = orjson.loads(answer.body)["error"]["message"]
+        for amount in (error.open_amount, error.limit, error.asked):
+            assert f"{shown(amount)} {unit}" in message
+        assert ("sat" in message, "USD" in message) == (not day, day)
+        assert ("to_pay" in message) is bool(to_pay)
+        assert ("midnight" in message) is day
+        assert "msat" not in message
+        assert "top up" not in message
+        assert ". " not in message
+        assert message.endswith(".")
+        retry_after = dict(answer.headers).get(b"retry-after")
+        midnight = b"%d" % (86_400 - START_MS // 1_000 % 86_400)
+        assert retry_after == (midnight if day else None if to_pay else b"5")

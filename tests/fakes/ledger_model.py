@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from service.domain.accounts import Account
-from service.domain.errors import ExposureExceeded, LedgerContradicted
+from service.domain.errors import LedgerContradicted
 from service.domain.ledger import Guard, Transfer, TransferKind
+from service.domain.refusals import exposure_exceeded
 
 
 class Counters(NamedTuple):
@@ -118,9 +119,8 @@ class _Draft:
             )
         claimed = self.counters[transfer.debit.code].claimed
         if claimed + transfer.amount > limit:
-            message = f"{transfer.amount} more would pass the guard {guard.name!r} at {limit}"
-            raise ExposureExceeded(
-                message, guard=guard.name, open_amount=claimed, limit=limit, asked=transfer.amount
+            raise exposure_exceeded(
+                guard.name, open_amount=claimed, limit=limit, asked=transfer.amount
             )
 
     def _net(self, account: Account | None) -> int:

@@ -40,7 +40,7 @@ class Runs:
     async def _opened_and_driven(self, escrow_id: str, opening: Opening) -> Escrow:
         assert self.driver is not None
         try:
-            just_opened = await opening(at_once=self._turns_free())
+            just_opened = await opening(at_once=self._at_once)
         except CobotMeterError:
             del self._tasks[escrow_id]  # its caller hears of it, and nobody else
             raise
@@ -50,6 +50,10 @@ class Runs:
             just_opened=just_opened,
             continued=lambda next_id: self._tasks.update({next_id: task}),
         )
+
+    def _at_once(self, *, pays: bool, address: str) -> bool:
+        del pays, address
+        return self._turns_free()
 
     async def finish(self) -> None:
         """Wait for every run. Raises Killed, and whatever a run should not have raised."""

@@ -26,7 +26,7 @@ HERE, ELSEWHERE = "203.0.113.7", "198.51.100.9"
 LOOSE = ExposureTerms(
     cap=CapTerms(newcomer_msat=10**9, max_msat=10**9),
     newcomer_until_msat=10**9,
-    address_day_msat=10**10,
+    address_day_pusd=10**15,
     newcomers_day_pusd=10**15,
     proven_day_pusd=10**15,
 )

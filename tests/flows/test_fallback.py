@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -227,7 +228,7 @@ async def test_all_attempts_share_one_deadline(stage: Stage) -> None:
 
 async def test_a_model_that_keeps_failing_comes_last(stage: Stage) -> None:
     """After five failures an ask begins with the second, and says so, until the first is well."""
-    come_to(stage, first=Refused(status=404))
+    come_to(stage, first=Refused(status=429))
     for number in range(5):
         await stage.process.asks.answer(anew(number, SECOND))
     posts = stage.lasting.upstream.posts
@@ -240,6 +241,33 @@ async def test_a_model_that_keeps_failing_comes_last(stage: Stage) -> None:
     again = await stage.process.asks.answer(anew(105, SECOND))
     assert again.escrow.quote.model == FIRST.model_id
     assert again.escrow.fallback is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "own_terms"),
+    [
+        (Refused(status=404), False),  # parameters, prices or policies that nobody meets
+        (Refused(status=400), False),
+        (Refused(status=402), False),
+        (Refused(status=401), False),
+        (Refused(status=429), True),
+        (Refused(status=503), True),
+    ],
+)
+async def test_what_the_model_did_not_bring_about_leaves_its_circuit_closed(
+    stage: Stage, *, outcome: Outcome, own_terms: bool
+) -> None:
+    """Six asks that fail by their own terms or ours, and the next still begins with it (K4.7)."""
+    come_to(stage, first=outcome)
+    for number in range(6):
+        asked = anew(number, SECOND)
+        asked = replace(asked, request=replace(asked.request, own_terms=own_terms))
+        with contextlib.suppress(CobotMeterError):
+            await stage.process.asks.answer(asked)
+    come_to(stage)
+    answer = await stage.process.asks.answer(anew(104, SECOND))
+    assert answer.escrow.quote.model == FIRST.model_id
+    assert answer.escrow.fallback is None
 
 
 async def test_the_same_ask_finds_whatever_it_went_on_as(stage: Stage) -> None:

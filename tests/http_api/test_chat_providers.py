@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from service.domain.endpoints import ProviderChoice
 from service.http_api.chat_providers import provider_choice
+from service.http_api.chat_requests import parse_chat_request
+from tests.http_api.face_rig import ASK
 from tests.http_api.test_chat_requests import forwarded, refused_field
 
 
@@ -111,3 +114,24 @@ def test_what_makes_no_sense_is_refused(provider: dict[str, Any], param: str) ->
 def test_whom_preferences_name(provider: dict[str, Any], choice: ProviderChoice | None) -> None:
     """Those who alone may serve, and those who are asked first; nobody named is no choice."""
     assert provider_choice(provider) == choice
+
+
+@pytest.mark.parametrize(
+    ("provider", "own_terms"),
+    [
+        (None, False),
+        ({}, False),
+        ({"max_price": {"prompt": 0}}, True),
+        ({"only": ["acme"]}, True),
+        ({"order": ["acme"]}, True),
+        ({"data_collection": "deny"}, True),
+        ({"zdr": True}, True),
+        ({"quantizations": ["fp8"]}, True),
+    ],
+)
+def test_any_choice_among_providers_is_a_term_of_the_callers_own(
+    provider: dict[str, object] | None, own_terms: object
+) -> None:
+    """By name, price or policy: what fails under it tells nothing of the model (K4.7)."""
+    asked = {**ASK, "provider": provider}
+    assert parse_chat_request(orjson.dumps(asked)).completion.own_terms is own_terms

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from service.domain import errors
+from service.domain.refusals import exposure_exceeded
 from service.http_api.error_table import ERROR_TABLE, error_response, row_of
 from service.http_api.plain_answers import PlainAnswer
 from tests.http_api.samples import ESCROW, PAYMENT_HASH, PAYMENT_REQUEST, invoiced_escrow
@@ -71,15 +72,16 @@ def test_the_answer_has_openais_shape(kind: type[errors.CobotMeterError]) -> Non
     assert headers(answer)[b"content-length"] == b"%d" % len(answer.body)
     if not issubclass(kind, errors.Broken):
         assert error["code"] == kind.code
-        assert error["message"].startswith("A sentence.")
+    if not issubclass(kind, errors.Broken | errors.ExposureExceeded):  # made of its figures
+        assert error["message"] == "A sentence."
 
 
 @pytest.mark.parametrize("kind", REACHING)
 def test_what_must_not_be_repeated_says_so(kind: type[errors.CobotMeterError]) -> None:
-    """402, 409 and 429, and every fault that is not retryable, carry x-should-retry: false."""
+    """402, 409, 429 of money, and all faults that are not retryable: x-should-retry: false."""
     answer = error_response(made(kind))
     stops = headers(answer).get(b"x-should-retry") == b"false"
-    if answer.status in {402, 409, 429, 500}:
+    if answer.status in {402, 409, 429, 500} and kind is not errors.AddressBusy:
         assert stops
     if issubclass(kind, errors.DependencyFault):
         assert stops is not kind.retryable
@@ -95,6 +97,8 @@ def test_what_must_not_be_repeated_says_so(kind: type[errors.CobotMeterError]) -
         (errors.CallerBlocked, 403),
         (errors.ExposureExceeded, 429),
         (errors.TopupsOpen, 429),
+        (errors.AddressBusy, 429),
+        (errors.ServiceBusy, 503),
         (errors.IdempotencyConflict, 422),
         (errors.AlreadyPaid, 409),
         (errors.EscrowNotFound, 404),
@@ -151,15 +155,12 @@ def test_a_pending_cost_names_its_time() -> None:
 
 
 def test_exposure_says_how_much_is_open_and_what_to_pay() -> None:
-    """Open, cap, asked and excess in msat, and the caller's own open invoices to pay."""
-    error = errors.ExposureExceeded(
-        "Too much is unpaid.", guard="caller", open_amount=210_000, limit=200_000, asked=40_000
-    )
+    """One sentence in one unit; the exact figures and the caller's open invoices beside it."""
+    error = exposure_exceeded("caller", open_amount=210_000, limit=200_000, asked=40_000)
     told = shown(error_response(error, to_pay=[invoiced_escrow()]))
     assert told["message"] == (
-        "Too much is unpaid. 210000 msat are open and unpaid, this could add 40000 msat, and the "
-        "cap is 200000 msat. Pay what is open (see metadata.to_pay), or ask for less with a lower "
-        "max_tokens."
+        "This caller has 210 sat open and unpaid of at most 200 sat, and this request may cost up "
+        "to 40 sat more: pay what is open (see metadata.to_pay)."
     )
     assert told["metadata"] == {
         "guard": "caller",
@@ -180,11 +181,12 @@ def test_exposure_says_how_much_is_open_and_what_to_pay() -> None:
 
 
 def test_the_days_budget_is_told_in_dollars() -> None:
-    """The budget counts pico-USD and is shown as exact text; nothing to pay is advised."""
-    error = errors.ExposureExceeded(
-        "The day is sold out.", guard="budget", open_amount=10**12, limit=10**12, asked=5 * 10**9
-    )
-    told = shown(error_response(error))
+    """The budget counts pico-USD, and comes back at midnight UTC; nothing to pay is advised."""
+    error = exposure_exceeded("budget", open_amount=10**12, limit=10**12, asked=5 * 10**9)
+    error.at_ms = 3 * 86_400_000 - 61_001
+    answer = error_response(error)
+    assert headers(answer)[b"retry-after"] == b"62"
+    told = shown(answer)
     assert told["metadata"] == {
         "guard": "budget",
         "open_usd": "1",
@@ -193,7 +195,10 @@ def test_the_days_budget_is_told_in_dollars() -> None:
         "over_usd": "0.005",
         "to_pay": [],
     }
-    assert told["message"].endswith("Ask later, or for less with a lower max_tokens.")
+    assert told["message"] == (
+        "Unpaid runs of callers like this one have taken 1 USD of the 1 USD that they may take a "
+        "day, and this request may cost up to 0.005 USD more: ask again after midnight UTC."
+    )
 
 
 def test_an_escrow_without_an_invoice_is_only_named() -> None:

@@ -18,7 +18,7 @@ from service.adapters.storage.escrow_rows import (
     moving_values,
     named_values,
 )
-from service.adapters.storage.guard_refusals import refusal, unbookable
+from service.adapters.storage.guard_refusals import unbookable
 from service.adapters.storage.ledger_rows import (
     JOURNAL_COLUMNS,
     NODE_COLUMNS,
@@ -37,6 +37,7 @@ from service.domain.callers import LAPSED_WEIGHT, SETTLED_SHARE
 from service.domain.errors import CobotMeterError, LedgerContradicted, LedgerUnbalanced, StaleEscrow
 from service.domain.escrow_record import Escrow
 from service.domain.ledger import Guard, StoredBodies, Transition
+from service.domain.refusals import exposure_exceeded
 from service.domain.retention import Retention
 from service.domain.topups import Topup
 
@@ -196,7 +197,7 @@ def refused(transition: Transition, outcome: Document) -> CobotMeterError:
             return LedgerContradicted(says)
         case code if code == EXCEEDED:
             found = orjson.loads(says)
-            return refusal(
+            return exposure_exceeded(
                 found["guard"],
                 open_amount=found["open"],
                 limit=found["limit"],

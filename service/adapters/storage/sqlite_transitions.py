@@ -20,7 +20,6 @@ from service.adapters.storage.escrow_rows import (
     moving_values,
     named_values,
 )
-from service.adapters.storage.guard_refusals import refusal
 from service.adapters.storage.ledger_rows import (
     journal_values,
     mended,
@@ -36,6 +35,7 @@ from service.domain.accounts import Account
 from service.domain.errors import LedgerContradicted, StaleEscrow
 from service.domain.escrow_record import Escrow
 from service.domain.ledger import Guard, StoredBodies, Transfer, TransferKind, Transition
+from service.domain.refusals import exposure_exceeded
 from service.domain.retention import Retention
 from service.domain.topups import Topup
 from service.ports.books import Applied
@@ -210,7 +210,7 @@ class TransitionWriter:
         if row is None:
             message = f"{code} was never opened"
             raise LedgerContradicted(message)
-        raise refusal(guard.name, open_amount=row[0], limit=limit, asked=asked)
+        raise exposure_exceeded(guard.name, open_amount=row[0], limit=limit, asked=asked)
 
     def _write_bodies(self, transition: Transition) -> None:
         if transition.escrow is None:

@@ -127,10 +127,25 @@ def kind_of_error(error: Mapping[str, object], status: int | None = None) -> Ups
     if metadata.get("reasons") or metadata.get("patterns"):
         return K.MODERATION
     kind = _kind_by_type_or_status(error, _code(error) if status is None else status)
+    if kind is K.RATE_LIMITED and _is_accounts_own(error, metadata):
+        return K.ACCOUNT_LIMITED
     if kind in _VAGUE:
         words = _text(error.get("message"))
         return next((said for pattern, said in _KIND_BY_WORDS if pattern.search(words)), kind)
     return kind
+
+
+def _is_accounts_own(error: Mapping[str, object], metadata: Mapping[str, object]) -> bool:
+    """Whether a 429 is OpenRouter's own to our account, and no word of a provider.
+
+    Its own carry the X-RateLimit headers, or name the source.
+    """
+    limits = _object(metadata.get("headers"))
+    return (
+        _text(metadata.get("limit_source")).startswith("openrouter")
+        or any(name.lower().startswith("x-ratelimit") for name in limits)
+        or "free-models-per-" in _text(error.get("message"))
+    )
 
 
 def may_have_run(error: Mapping[str, object], status: int) -> bool:

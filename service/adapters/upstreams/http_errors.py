@@ -53,6 +53,7 @@ _OWN_WORDS = {
     K.AUTH: "the upstream does not permit this to our key",
     K.PAYMENT: "the upstream account cannot pay for this now",
     K.RATE_LIMITED: "the upstream is rate-limited",
+    K.ACCOUNT_LIMITED: "the upstream is rate-limited",
     K.MODERATION: "the upstream's moderation refused the prompt",
 }
 _OWN_WORDS_BY_STATUS = {401: "the upstream does not accept our key"}

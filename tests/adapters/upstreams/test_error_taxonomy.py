@@ -87,7 +87,7 @@ RECORDED: list[tuple[int, dict[str, object], K]] = [
                 "headers": {"X-RateLimit-Reset": str(DAILY_RESET_MS)},
             },
         },
-        K.RATE_LIMITED,
+        K.ACCOUNT_LIMITED,
     ),
     (401, {"message": "User not found."}, K.AUTH),
     (401, {"message": "No cookie auth credentials found"}, K.AUTH),
