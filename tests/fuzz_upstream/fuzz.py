@@ -10,6 +10,7 @@ import logging
 import time
 import traceback
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from tests.fuzz_upstream.rig import MODEL, RawRig, json_reply, model_row, models
 
 CREDIT_MSAT = 10**10
 # Memory is measured from here on: what is loaded once is loaded by then.
-WARM_AFTER = 400
+WARM_AFTER = 1_000
 PAGE_BYTES = 4_096
 DAY_S = 86_400
 LISTS_EACH = 7
@@ -65,7 +66,18 @@ class _Errors(logging.Handler):
             self._wrong.append(f"logged: {record.getMessage()}")
 
 
-async def fuzz(path: Path, *, seed: int, inputs_max: int, until_s: float) -> FuzzReport:
+async def _nothing(_number: int) -> None:
+    """What is done before each input."""
+
+
+async def fuzz(
+    path: Path,
+    *,
+    seed: int,
+    inputs_max: int,
+    until_s: float,
+    before_each: Callable[[int], Awaitable[None]] = _nothing,
+) -> FuzzReport:
     """At most so many inputs, or until that moment of the monotonic clock; then the reckoning."""
     report = FuzzReport()
     errors = _Errors(report.wrong)
@@ -75,7 +87,7 @@ async def fuzz(path: Path, *, seed: int, inputs_max: int, until_s: float) -> Fuz
             await rig.top_up(CREDIT_MSAT)
             inputs = Inputs(seed)
             while report.sent < inputs_max and time.monotonic() < until_s and not report.wrong:
-                await _once(rig, inputs, report)
+                await _once(rig, inputs, report, before_each)
                 if report.sent == WARM_AFTER:
                     report.warm_bytes = _resident_bytes()
             if report.warm_bytes:
@@ -86,10 +98,16 @@ async def fuzz(path: Path, *, seed: int, inputs_max: int, until_s: float) -> Fuz
     return report
 
 
-async def _once(rig: RawRig, inputs: Inputs, report: FuzzReport) -> None:
+async def _once(
+    rig: RawRig,
+    inputs: Inputs,
+    report: FuzzReport,
+    before_each: Callable[[int], Awaitable[None]],
+) -> None:
     report.sent += 1
     rig.upstream.run, rig.upstream.record = inputs.run(), inputs.record()
     try:
+        await before_each(report.sent)
         report.outcomes[await _sold(rig, report.sent)] += 1
         if report.sent % LISTS_EACH == 0:
             await _listed(rig, inputs, report)

@@ -6,6 +6,7 @@ who reads it.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 
@@ -59,6 +60,34 @@ NASTY = (
     b'"choices":null,',
     b'"finish_reason":"stop"',
 )
+PLANTS: tuple[object, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    7,
+    10**18,
+    10**30,
+    1.00,
+    9_100_000,
+    1e-300,
+    "",
+    "\ud83d",
+    "\ude00\0",
+    "x" * 5_000,
+    "error",
+    "stop",
+    "gen\r\nx: y",
+    [],
+    [None, 7, "\ud83d"],
+    {},
+    {"message": "bad \ud83d\0", "code": "502", "metadata": {"error_type": 7}},
+    {"name": "f", "arguments": {"a": "\ud83d"}},
+    [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}] * 2,
+    [{"type": "reasoning.text", "text": "\ud83d", "index": 0}],
+)
+NAMES = ("error", "usage", "id", "finish_reason", "tool_calls", "reasoning_details", "total_cost")
+_STOPS = 0.3
 TYPES: tuple[bytes, ...] = (
     b"text/event-stream",
     b"Text/Event-Stream; charset=utf-8",
@@ -150,7 +179,12 @@ class Inputs:
         return Reply(headers=(JSON,), pieces=(self.mutated(body),))
 
     def mutated(self, body: bytes) -> bytes:
-        """The same with a few bytes changed, lost, doubled, cut off or put in between."""
+        """The same with a few bytes changed, lost, doubled, cut off or put in between.
+
+        Half of them are still JSON that says something else: what cannot be read tests little.
+        """
+        if self.chance(2):
+            return _replanted(body, self._random)
         for _ in range(self._random.randint(1, MUTATIONS_MAX)):
             body = self._random.choice(_MUTATIONS)(body, self._random)
         return body
@@ -213,6 +247,35 @@ class Inputs:
                 "usage": usage,
             }
         )
+
+
+def _replanted(body: bytes, pick: random.Random) -> bytes:
+    """Values and names anywhere in the JSON of one line, or of the whole, are others."""
+    lines = body.split(b"\n")
+    at = pick.choice([n for n, line in enumerate(lines) if b"{" in line] or [0])
+    before, brace, rest = lines[at].partition(b"{")
+    try:
+        document = json.loads(brace + rest)
+    except ValueError:
+        return body
+    for _ in range(pick.randint(1, 3)):
+        _plant(document, pick)
+    lines[at] = before + json.dumps(document).encode()
+    return b"\n".join(lines)
+
+
+def _plant(document: object, pick: random.Random) -> None:
+    """Walk down at random and leave something there."""
+    while isinstance(document, dict | list) and document:
+        names = list(document) if isinstance(document, dict) else list(range(len(document)))
+        name = pick.choice(names)
+        inner = document[name]
+        if not isinstance(inner, dict | list) or not inner or pick.random() < _STOPS:
+            document[name] = pick.choice(PLANTS)
+            if isinstance(document, dict) and pick.random() < _STOPS:
+                document[pick.choice(NAMES)] = pick.choice(PLANTS)
+            return
+        document = inner
 
 
 def _flipped(body: bytes, pick: random.Random) -> bytes:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -15,6 +16,8 @@ from typing import cast
 import orjson
 
 from service.adapters.lightning.dev_node import DevNode
+from service.adapters.storage.postgres_books import open_postgres_books
+from service.adapters.storage.postgres_reports import open_postgres_reports
 from service.adapters.storage.sqlite_books import open_sqlite_books
 from service.adapters.storage.sqlite_reports import open_sqlite_reports
 from service.adapters.upstreams.http_session import HttpLimits, http_session
@@ -26,6 +29,7 @@ from service.domain.invoices import InvoiceState
 from service.flows.ask_completion import Answer, AnswerKind, Ask
 from service.flows.audit_ledger import AuditLedger
 from service.ports.books import Books
+from service.ports.ledger_reports import LedgerReports
 from tests.fakes.clock import FakeClock
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.process import RETENTION, Lasting, Process
@@ -85,7 +89,7 @@ class RawRig:
     process: Process
     node: DevNode
     books: Books
-    path: Path
+    open_reports: Callable[[], AbstractAsyncContextManager[LedgerReports]]
     asked: int = 0
 
     def ask(self, *, caller_id: str | None = CALLER) -> Ask:
@@ -147,7 +151,7 @@ class RawRig:
 
     async def escrow(self, state: EscrowState | None = None) -> Escrow:
         """The newest escrow, in this state."""
-        async with open_sqlite_reports(self.path / BOOKS) as reports:
+        async with self.open_reports() as reports:
             found = [row async for row in reports.escrows()]
         newest = max(found, key=lambda row: row.opened_at_ms)
         assert state in (None, newest.state)
@@ -155,7 +159,7 @@ class RawRig:
 
     async def findings(self) -> list[str]:
         """What an audit holds against the books."""
-        async with open_sqlite_reports(self.path / BOOKS) as reports:
+        async with self.open_reports() as reports:
             audit = AuditLedger(
                 reports=reports, node=lambda: self.node, upstream=None, retention=RETENTION
             )
@@ -170,8 +174,8 @@ class RawRig:
 
 
 @contextlib.asynccontextmanager
-async def open_raw_rig(path: Path) -> AsyncIterator[RawRig]:
-    """A service with one model, its caller in credit, and nothing asked yet."""
+async def open_raw_rig(path: Path, *, database: str | None = None) -> AsyncIterator[RawRig]:
+    """A service with one model and nothing asked yet; its books are a file, or this database."""
     async with contextlib.AsyncExitStack() as stack:
         upstream, address = await stack.enter_async_context(raw_upstream())
         upstream.models = json_reply(models_of(model_row()))
@@ -179,9 +183,7 @@ async def open_raw_rig(path: Path) -> AsyncIterator[RawRig]:
         upstream.record = json_reply(record_of())
         client = await stack.enter_async_context(http_session(HttpLimits()))
         clock = FakeClock(leaping=True)
-        books = await stack.enter_async_context(
-            open_sqlite_books(path / BOOKS, retention=RETENTION)
-        )
+        books = await stack.enter_async_context(_books(path, database))
         node = stack.enter_context(
             contextlib.closing(
                 DevNode(path=path / "node", network="regtest", alias="dev", clock=clock)
@@ -197,5 +199,22 @@ async def open_raw_rig(path: Path) -> AsyncIterator[RawRig]:
         )
         process = Process(lasting, exposure=WIDE)
         await process.start()
-        rig = RawRig(upstream=upstream, process=process, node=node, books=books, path=path)
-        yield rig
+        yield RawRig(
+            upstream=upstream,
+            process=process,
+            node=node,
+            books=books,
+            open_reports=lambda: _reports(path, database),
+        )
+
+
+def _books(path: Path, database: str | None) -> AbstractAsyncContextManager[Books]:
+    if database is not None:
+        return open_postgres_books(database, retention=RETENTION)
+    return open_sqlite_books(path / BOOKS, retention=RETENTION)
+
+
+def _reports(path: Path, database: str | None) -> AbstractAsyncContextManager[LedgerReports]:
+    if database is not None:
+        return open_postgres_reports(database)
+    return open_sqlite_reports(path / BOOKS)
