@@ -118,9 +118,9 @@ def test_no_text_is_an_empty_one() -> None:
     assert maybe_text("x" * 300) == "x" * NAME_MAX
 
 
-@pytest.mark.parametrize("said", [2**64, -(2**63) - 1, float("inf"), float("nan")])
-def test_numbers_that_readers_read_differently_are_none(said: float) -> None:
-    """Over 64 bits and no number at all; a flag is one."""
+@pytest.mark.parametrize("said", [2**64, -(2**63) - 1, 10**400])
+def test_numbers_that_readers_read_differently_are_none(said: int) -> None:
+    """Over 64 bits; a flag stays one."""
     assert value([said, True]) == [None, True]
 
 

@@ -6,6 +6,7 @@ who reads it.
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Callable
@@ -271,9 +272,9 @@ def _plant(document: object, pick: random.Random) -> None:
         name = pick.choice(names)
         inner = document[name]
         if not isinstance(inner, dict | list) or not inner or pick.random() < _STOPS:
-            document[name] = pick.choice(PLANTS)
+            document[name] = copy.deepcopy(pick.choice(PLANTS))
             if isinstance(document, dict) and pick.random() < _STOPS:
-                document[pick.choice(NAMES)] = pick.choice(PLANTS)
+                document[pick.choice(NAMES)] = copy.deepcopy(pick.choice(PLANTS))
             return
         document = inner
 
