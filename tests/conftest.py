@@ -1,8 +1,16 @@
-"""For the whole run: what proofs counted is said at its end."""
+"""For the whole run: searches that are the same each time; what proofs counted is said at the end.
+
+A search that finds something on one run and nothing on the next proves nothing about a change:
+here every search has its own fixed seed. `--hypothesis-profile=default` searches anew.
+"""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("fixed", derandomize=True, print_blob=True)
+settings.load_profile("fixed")
 
 pytest_plugins = [
     "tests.stuck",

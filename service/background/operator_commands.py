@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from service.domain import outside
 from service.domain.callers import CallerStanding
 from service.domain.errors import RequestInvalid
 from service.domain.money import AMOUNT_MAX
@@ -31,7 +32,7 @@ def operator_commands(
     """
 
     async def cancel_invoice(request: Document) -> Document:
-        outcome = await cancellations.cancel(_text(request, "name"))
+        outcome = await cancellations.cancel(_identifier(request, "name"))
         return {
             "subject_id": outcome.subject_id,
             "payment_hash": outcome.payment_hash,
@@ -40,7 +41,7 @@ def operator_commands(
         }
 
     async def set_caller(request: Document) -> Document:
-        caller_id = _text(request, "caller_id")
+        caller_id = _identifier(request, "caller_id")
         if "blocked" in request:
             return _standing(await callers.block(caller_id, blocked=_flag(request, "blocked")))
         return _standing(await callers.cap(caller_id, _cap_msat(request)))
@@ -91,10 +92,11 @@ def _standing(standing: CallerStanding) -> Document:
     }
 
 
-def _text(request: Document, name: str) -> str:
-    value = request.get(name)
-    if not isinstance(value, str) or not value:
-        message = f"{name} must be a text"
+def _identifier(request: Document, name: str) -> str:
+    """An id: whatever else is written there names nothing, and the books could not look for it."""
+    value = outside.identifier(request.get(name))
+    if value is None:
+        message = f"{name} must be an id: 1 to {outside.NAME_MAX} visible ASCII characters"
         raise RequestInvalid(message, param=name)
     return value
 

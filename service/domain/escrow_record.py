@@ -16,6 +16,7 @@ from service.domain.pricing import BELIEVED_CEILINGS, ModelPrice, Price, PriceTe
 
 # How a failure's sentence says when to come again. The books need no column of their own for it.
 _ASK_AGAIN = "; ask again in {:d} s"
+_WAIT_MAX_S = 86_400
 _ASKED_AGAIN = re.compile(r"; ask again in ([0-9]{1,5}) s$", re.ASCII)
 
 
@@ -178,13 +179,13 @@ class Failure:
 
     def __post_init__(self) -> None:
         """A sentence that could not be written would stop more than this escrow."""
-        _mend(self, "message", most=SENTENCE_MAX + len(_ASK_AGAIN))
+        _mend(self, "message", most=SENTENCE_MAX + len(_ASK_AGAIN.format(_WAIT_MAX_S)))
 
     def asking_to_wait(self, seconds: int | None) -> Failure:
         """The same with how long the upstream asks to wait: every repeat of the ask reads it."""
         if seconds is None:
             return self
-        message = self.message[:SENTENCE_MAX] + _ASK_AGAIN.format(seconds)
+        message = self.message[:SENTENCE_MAX] + _ASK_AGAIN.format(min(seconds, _WAIT_MAX_S))
         return Failure(code=self.code, message=message, status=self.status)
 
     @property

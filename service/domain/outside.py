@@ -11,7 +11,6 @@ means there.
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 
@@ -53,7 +52,7 @@ def maybe_text(said: object, *, most: int = NAME_MAX) -> str:
 def value(said: object, *, depth: int = DEPTH_MAX) -> object:
     """A JSON value as every reader and writer of JSON takes it: texts and members' names mended.
 
-    Numbers that no reader agrees on (over 64 bits, infinite) and what lies deeper than `depth` are
+    Numbers that no two readers read alike (over 64 bits) and what lies deeper than `depth` are
     None. Other types are left as they are: they are whoever's who put them there.
     """
     match said:
@@ -66,14 +65,10 @@ def value(said: object, *, depth: int = DEPTH_MAX) -> object:
             return [value(member, depth=depth - 1) for member in said]
         case dict() | list():
             return None
+        case int():
+            return said if _INT_MIN <= said <= _INT_MAX else None
         case _:
-            return None if _unreadable(said) else said
-
-
-def _unreadable(number: object) -> bool:
-    if isinstance(number, float):
-        return not math.isfinite(number)
-    return isinstance(number, int) and not _INT_MIN <= number <= _INT_MAX
+            return said
 
 
 def identifier(said: object) -> str | None:

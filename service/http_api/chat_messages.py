@@ -18,6 +18,7 @@ _KNOWN = frozenset(
         "content",
         "name",
         "reasoning",
+        "reasoning_content",
         "reasoning_details",
         "refusal",
         "role",
@@ -26,7 +27,7 @@ _KNOWN = frozenset(
     }
 )
 _PLAIN = frozenset({"role", "content"})
-_TEXTS = ("name", "refusal", "reasoning", "tool_call_id")
+_TEXTS = ("name", "refusal", "reasoning", "reasoning_content", "tool_call_id")
 _LISTS = ("tool_calls", "reasoning_details")
 _TEXT_PART = frozenset({"type", "text"})
 # Parts that are text under another name: what an assistant refused, and the Responses API's words.
@@ -86,6 +87,8 @@ def _with_extras(at: int, message: dict[str, Any], content: object) -> dict[str,
         if value is not None and value != [] and name in _KNOWN and name != "content"
     }
     kept["content"] = content
+    if kept.get("reasoning_content") == kept.get("reasoning"):
+        kept.pop("reasoning_content", None)  # one thought under two names is one prompt
     return kept
 
 

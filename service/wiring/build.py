@@ -75,13 +75,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     )
     supervisor = Supervisor(clock=parts.clock, report=parts.metrics.fault)
     settlements = build_settlements(parts, recorder)
-    deliveries = DeliverCompletion(
-        books=parts.books,
-        recorder=recorder,
-        sealer=parts.sealer,
-        gate=gate,
-        readable=is_readable,
-    )
+    deliveries = _deliveries(parts, recorder, gate)
     catalogue = ModelCatalogue(
         upstream=parts.upstream, clock=parts.clock, allowed=settings.upstream.models
     )
@@ -125,6 +119,16 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         node_watch=NodeWatch(node=parts.node, gate=node_gate),
         account=account,
         supervisor=supervisor,
+    )
+
+
+def _deliveries(parts: Parts, recorder: EventRecorder, gate: ReleaseGate) -> DeliverCompletion:
+    return DeliverCompletion(
+        books=parts.books,
+        recorder=recorder,
+        sealer=parts.sealer,
+        gate=gate,
+        readable=is_readable,
     )
 
 

@@ -17,7 +17,7 @@ from service.background.operator_commands import operator_commands
 from service.background.operator_socket import OperatorSocket
 from service.background.socket_names import fitting
 from service.background.supervise import Supervisor
-from service.domain.errors import SettingInvalid
+from service.domain.errors import RequestInvalid, SettingInvalid
 from tests.fakes.clock import FakeClock
 from tests.flows.operator_rig import OperatorRig
 
@@ -238,3 +238,18 @@ async def test_a_block_and_a_cap_at_the_same_moment_both_stand(tmp_path: Path) -
         )
         standing = await door.rig.books.standing("c_1")
         assert (standing.blocked, standing.cap_override_msat) == (True, 5_000)
+
+
+@pytest.mark.parametrize("said", ["c_a\0b", "c_\n", "c_\u00e9", "c_" + "x" * 300, "", 7, None])
+async def test_a_name_that_no_book_holds_is_refused(said: object) -> None:
+    """With what an id is, before any database is asked for it."""
+    rig = OperatorRig()
+    commands = operator_commands(
+        cancellations=rig.cancellations, callers=rig.callers, adoption=rig.adoption
+    )
+    for name, request in (
+        ("set_caller", {"caller_id": said, "blocked": True}),
+        ("cancel_invoice", {"name": said}),
+    ):
+        with pytest.raises(RequestInvalid, match="must be an id: 1 to 200"):
+            await commands[name](request)

@@ -7,11 +7,23 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.domain import escrow_events as on
 from service.domain.errors import IllegalTransition
 from service.domain.escrow import TRANSITIONS, advance, is_repeated
-from service.domain.escrow_record import LIVE, Escrow, EscrowState, IssuedInvoice
+from service.domain.escrow_record import (
+    LIVE,
+    Cost,
+    CostStanding,
+    Escrow,
+    EscrowState,
+    Failure,
+    IssuedInvoice,
+    Run,
+)
+from service.domain.outside import NAME_MAX, SENTENCE_MAX
 from tests.domain.samples import NOW_MS, RETENTION, Shape, cost_of, settled
 from tests.domain.stages import EVENTS, STAGES, covered, paid_late, parked
 from tests.domain.walks import invoiced
@@ -246,3 +258,36 @@ def test_the_price_can_be_taken_apart_again() -> None:
     assert walk.escrow.price.price_msat == walk.escrow.price_msat == 7_000
     free = invoiced(7_000, Shape(newcomer=False)).escrow
     assert free.due_msat == free.price_msat
+
+
+ANYTHING = st.text(alphabet=st.characters(codec=None, exclude_categories=()))
+
+
+@given(ANYTHING, st.none() | st.integers(min_value=0, max_value=86_400))
+def test_any_sentence_of_a_failure_can_be_kept(said: str, wait_s: int | None) -> None:
+    """However it got there it encodes, is bounded, holds no NUL, and says how long to wait."""
+    failure = Failure(code="upstream_failed", message=said * 40).asking_to_wait(wait_s)
+    failure.message.encode()
+    assert "\0" not in failure.message
+    assert len(failure.message) <= 2 * SENTENCE_MAX
+    assert wait_s is None or failure.retry_after_s == wait_s
+    assert Failure(code=failure.code, message=failure.message) == replace(failure)
+
+
+@given(ANYTHING)
+def test_any_name_in_a_cost_or_run_can_be_kept(said: str) -> None:
+    """As a failure's sentence: the gate stands once more where facts are made."""
+    cost = Cost(
+        cost_pusd=1, text="1", standing=CostStanding.CONFIRMED, provider=said, model=said * 99
+    )
+    run = Run(
+        completed_at_ms=1,
+        inline_cost=None,
+        finish_reason=said,
+        prompt_tokens=0,
+        completion_tokens=0,
+    )
+    for kept in (cost.provider, cost.model, run.finish_reason):
+        kept.encode()
+        assert "\0" not in kept
+        assert len(kept) <= NAME_MAX

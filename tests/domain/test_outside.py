@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from service.domain.outside import (
     COUNT_MAX,
+    DEPTH_MAX,
     NAME_MAX,
     REPLACEMENT,
     TIME_MAX_MS,
@@ -115,3 +116,20 @@ def test_no_text_is_an_empty_one() -> None:
     """Other types where a name was expected are no name."""
     assert maybe_text(7) == ""
     assert maybe_text("x" * 300) == "x" * NAME_MAX
+
+
+@pytest.mark.parametrize("said", [2**64, -(2**63) - 1, 10**400])
+def test_numbers_that_readers_read_differently_are_none(said: int) -> None:
+    """Over 64 bits; a flag stays one."""
+    assert value([said, True]) == [None, True]
+
+
+def test_what_is_nested_deeper_than_anything_is_cut_off() -> None:
+    """Every writer and reader can go as deep as what is left."""
+    said: object = []
+    for _ in range(5_000):
+        said = [said]
+    depth, mended = 0, value(said)
+    while isinstance(mended, list) and mended:
+        depth, mended = depth + 1, mended[0]
+    assert (depth, mended) == (DEPTH_MAX, None)

@@ -281,3 +281,37 @@ def test_include_usage_is_read() -> None:
 def test_one_word_of_reasoning_becomes_openrouters_object() -> None:
     """OpenAI's `reasoning_effort` is forwarded as `reasoning`."""
     assert forwarded(reasoning_effort="minimal")["reasoning"] == {"effort": "minimal"}
+
+
+TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "demands"),
+    [
+        ({"temperature": 0.1, "min_p": 0.1, "seed": 1, "reasoning": {"effort": "low"}}, set()),
+        ({"tools": [TOOL], "tool_choice": "auto"}, {"tools"}),
+        ({"tools": [TOOL], "tool_choice": "none"}, {"tools"}),
+        ({"tools": [TOOL], "tool_choice": "required"}, {"tools", "tool_choice"}),
+        ({"tools": [], "tool_choice": "auto"}, set()),
+        ({"response_format": {"type": "text"}}, set()),
+        ({"response_format": {"type": "json_object"}}, {"response_format"}),
+        ({"logprobs": True, "top_logprobs": 2}, {"logprobs", "top_logprobs"}),
+        ({"logprobs": False}, set()),
+    ],
+)
+def test_what_an_ask_demands(fields: dict[str, object], demands: set[str]) -> None:
+    """Without these the answer is not what was asked for; everything else is a wish."""
+    assert parsed({**ASK, **fields}).demands == demands
+
+
+def test_a_thought_is_carried_under_either_name() -> None:
+    """`reasoning_content` of an assistant's message goes upstream; said twice, it goes once."""
+    said = {"role": "assistant", "content": "so", "reasoning_content": "hm"}
+    assert forwarded(messages=[said])["messages"] == [said]
+    twice = {**said, "reasoning": "hm"}
+    assert forwarded(messages=[twice])["messages"] == [
+        {"role": "assistant", "content": "so", "reasoning": "hm"}
+    ]
+    wrong = refused_field(messages=[{**said, "reasoning_content": 7}])
+    assert wrong.param == "messages[0].reasoning_content"

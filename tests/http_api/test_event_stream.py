@@ -93,3 +93,18 @@ def test_no_chunk_holds_a_null_beside_its_choices() -> None:
             assert "system_fingerprint" not in chunk
     kept = chunks({**document, "system_fingerprint": "fp_1"})
     assert {chunk["system_fingerprint"] for chunk in kept} == {"fp_1"}
+
+
+def test_calls_say_their_place_and_thoughts_come_in_pieces() -> None:
+    """A whole answer's calls have an index in its stream, and the ids they were stored with."""
+    calls = [{"id": "c1", "function": {"name": "f"}}, {"index": 1, "id": "c2", "function": {}}]
+    *_, rest, _ = deltas(whole({"content": None, "reasoning_content": "hm", "tool_calls": calls}))
+    assert [(call["index"], call["id"]) for call in rest["tool_calls"]] == [(0, "c1"), (1, "c2")]
+    said = deltas(whole({"reasoning_content": "x" * (CHUNK_CHARS + 1)}))
+    assert [len(delta.get("reasoning_content", "")) for delta in said[1:-1]] == [512, 1]
+
+
+def test_a_message_that_is_none_is_an_empty_answer() -> None:
+    """What older books hold is written as far as it says anything."""
+    document = {**HEAD, "choices": [{"message": "odd", "finish_reason": "stop"}], **USAGE}
+    assert deltas(document)[-1] == {}

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import orjson
 
+from service.domain import outside
 from service.domain.errors import NodeUnavailable, SettingInvalid
+from service.domain.money import AMOUNT_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +99,18 @@ def _parse(path: Path, content: bytes) -> Iterator[Fact]:
             raise SettingInvalid(
                 f"the development node's state {path} is damaged in line {number}: move it away"
             ) from fault
-        if any(type(getattr(fact, f.name)).__name__ != f.type for f in fields(fact)):
+        if not all(_sound(getattr(fact, f.name), f.type) for f in fields(fact)):
             raise SettingInvalid(f"the development node's state {path} is odd in line {number}")
         yield fact
+
+
+def _sound(said: object, kind: object) -> bool:
+    """Whether the node can have written this: of its type, and something that books can hold."""
+    if type(said).__name__ != kind:
+        return False
+    if isinstance(said, str):
+        return outside.text(said) == said
+    return outside.count(said, most=AMOUNT_MAX) is not None
 
 
 class DevNodeLog:

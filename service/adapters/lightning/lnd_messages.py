@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from service.adapters.lightning.lnd_stubs import lnrpc
+from service.domain import outside
+from service.domain.errors import NodeUnavailable
 from service.domain.invoices import HeldInvoice, Invoice, InvoiceState, NodeIdentity
+from service.domain.money import AMOUNT_MAX
 
 STATES = {
     lnrpc.Invoice.OPEN: InvoiceState.OPEN,
@@ -13,23 +16,42 @@ STATES = {
     lnrpc.Invoice.CANCELED: InvoiceState.CANCELED,
     lnrpc.Invoice.ACCEPTED: InvoiceState.ACCEPTED,
 }
+TIME_MAX_S = outside.TIME_MAX_MS // 1_000
 Message = Any  # protobuf's messages ship no types
 
 
 def invoice_of(said: Message) -> Invoice:
-    """The invoice in lnrpc.Invoice. Parts that wait for the others leave it OPEN."""
-    state = STATES[said.state]
+    """The invoice in lnrpc.Invoice. Parts that wait for the others leave it OPEN.
+
+    Raises NodeUnavailable for one that says what cannot be: nothing of it can be booked.
+    """
+    state = STATES.get(said.state)
+    if state is None:
+        message = (
+            f"the node says a state of an invoice that this service does not know: {said.state}"
+        )
+        raise NodeUnavailable(message)
     is_settled = state is InvoiceState.SETTLED
+    created_at_s = _count("creation_date", said.creation_date, most=TIME_MAX_S)
+    expiry_s = _count("expiry", said.expiry, most=TIME_MAX_S)
     return Invoice(
         payment_hash=said.r_hash.hex(),
-        payment_request=said.payment_request,
-        amount_msat=said.value_msat,
+        payment_request=outside.text(said.payment_request),
+        amount_msat=_count("value_msat", said.value_msat),
         state=state,
-        created_at_s=said.creation_date,
-        expires_at_s=said.creation_date + said.expiry,
-        amount_paid_msat=said.amt_paid_msat if is_settled else 0,
-        settle_index=said.settle_index if is_settled else 0,
+        created_at_s=created_at_s,
+        expires_at_s=min(created_at_s + expiry_s, TIME_MAX_S),
+        amount_paid_msat=_count("amt_paid_msat", said.amt_paid_msat) if is_settled else 0,
+        settle_index=_count("settle_index", said.settle_index) if is_settled else 0,
     )
+
+
+def _count(name: str, said: int, *, most: int = AMOUNT_MAX) -> int:
+    let_in = outside.count(said, most=most)
+    if let_in is None:
+        message = f"the node says a {name} of {said}, which is not from 0 to {most}"
+        raise NodeUnavailable(message)
+    return let_in
 
 
 def held_invoice_of(said: Message) -> HeldInvoice:
@@ -40,7 +62,7 @@ def held_invoice_of(said: Message) -> HeldInvoice:
         return HeldInvoice(invoice=invoice)
     return HeldInvoice(
         invoice=invoice,
-        held_msat=sum(part.amt_msat for part in parts),
+        held_msat=_count("amt_msat", sum(part.amt_msat for part in parts)),
         held_until_height=min(part.expiry_height for part in parts),
     )
 
@@ -48,4 +70,8 @@ def held_invoice_of(said: Message) -> HeldInvoice:
 def identity_of(info: Message) -> NodeIdentity:
     """Who lnrpc.GetInfoResponse says it is; a network of `` when it names no chain."""
     network = info.chains[0].network if info.chains else ""
-    return NodeIdentity(pubkey=info.identity_pubkey, network=network, alias=info.alias)
+    return NodeIdentity(
+        pubkey=outside.maybe_text(info.identity_pubkey),
+        network=outside.maybe_text(network),
+        alias=outside.maybe_text(info.alias),
+    )

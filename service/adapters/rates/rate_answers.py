@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
+from service.domain import outside
 from service.domain.money import usd_micro_from_text
 
-_TIME_DIGITS_MAX = 11
 _PRICE_TEXT_MAX = 40
 _MS = 1_000
 
@@ -122,10 +122,7 @@ def _price(value: object) -> int:
 
 
 def _time_ms(value: object) -> int:
-    if (
-        not isinstance(value, str)
-        or not (value.isascii() and value.isdigit())
-        or len(value) > _TIME_DIGITS_MAX
-    ):
+    said_at_ms = outside.time_ms(value, unit_ms=_MS)
+    if said_at_ms is None:
         raise ValueError("gives no time")
-    return int(value) * _MS
+    return said_at_ms

@@ -36,12 +36,18 @@ def _digits(text: str) -> NumberText | None:
     return NumberText(text) if readable else None
 
 
-def _integer(text: str) -> int | float:
+def _double(text: str) -> float | None:
+    """None for one beyond every double: nobody could write it down again."""
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _integer(text: str) -> int | float | None:
     """As orjson reads it: what is too long for 64 bits is a double."""
-    return int(text) if len(text) <= _INTEGER_DIGITS_MAX else float(text)
+    return int(text) if len(text) <= _INTEGER_DIGITS_MAX else _double(text)
 
 
-_PLAIN = json.JSONDecoder(parse_int=_integer, parse_constant=_refuse)
+_PLAIN = json.JSONDecoder(parse_float=_double, parse_int=_integer, parse_constant=_refuse)
 _EXACT = json.JSONDecoder(parse_float=_digits, parse_int=_digits, parse_constant=_refuse)
 
 

@@ -12,10 +12,12 @@ from hashlib import sha256
 
 import orjson
 
+from service.domain import outside
 from service.domain.completions import GenerationCost
-from service.domain.money import usd_text
+from service.domain.money import AMOUNT_MAX, TOTAL_MAX, usd_text
 
 _END = b"\n"
+_DAMAGE = "not a line of a meter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,21 +57,23 @@ class MeterBook:
         """Add one line, without its end. Raises ValueError when it is none of ours."""
         document = orjson.loads(line)
         match document:
-            case {"folded_pusd": int(folded_pusd)} if folded_pusd >= 0:
+            case {"folded_pusd": folded}:
+                folded_pusd = _let_in(folded, most=TOTAL_MAX)
                 self.folded_pusd += folded_pusd
                 self.total_pusd += folded_pusd
-            case {"started": str(generation_id), "model": str(model), "at_ms": int(at_ms)}:
+            case {"started": str(generation_id), "model": str(model), "at_ms": at_ms}:
                 self._keep(_run(generation_id, model, at_ms, line))
             case {
                 "ended": str(generation_id),
                 "model": str(model),
-                "at_ms": int(at_ms),
-                "cost_pusd": int(cost_pusd),
-            } if cost_pusd >= 0:
+                "at_ms": at_ms,
+                "cost_pusd": cost,
+            }:
+                cost_pusd = _let_in(cost, most=AMOUNT_MAX)
                 self._keep(replace(_run(generation_id, model, at_ms, line), cost_pusd=cost_pusd))
                 self.total_pusd += cost_pusd
             case _:
-                raise ValueError("not a line of a meter")
+                raise ValueError(_DAMAGE)
 
     def _keep(self, run: MeteredRun) -> None:
         known = self.runs.get(run.generation_id)
@@ -141,10 +145,23 @@ def _generation_of(line: bytes) -> str | None:
     return named if isinstance(named, str) else None
 
 
-def _run(generation_id: str, model: str, at_ms: int, line: bytes) -> MeteredRun:
+def _run(generation_id: str, model: str, at_ms: object, line: bytes) -> MeteredRun:
+    if outside.identifier(generation_id) is None:
+        raise ValueError(_DAMAGE)
     return MeteredRun(
-        generation_id=generation_id, model=model, at_ms=at_ms, sha256=sha256(line).hexdigest()
+        generation_id=generation_id,
+        model=outside.maybe_text(model),
+        at_ms=_let_in(at_ms, most=outside.TIME_MAX_MS),
+        sha256=sha256(line).hexdigest(),
     )
+
+
+def _let_in(said: object, *, most: int) -> int:
+    """A number that a meter of ours can have written. Raises ValueError."""
+    let_in = outside.count(said, most=most) if isinstance(said, int) else None
+    if let_in is None:
+        raise ValueError(_DAMAGE)
+    return let_in
 
 
 def _line(document: dict[str, object]) -> bytes:

@@ -225,3 +225,42 @@ def test_a_look_up_over_the_keys_limit_is_asked_again() -> None:
 def test_any_body_is_read(body: bytes) -> None:
     """What is no error object says nothing, and breaks nothing."""
     assert error_of(body) == {}
+
+
+ANSWERED = "Wed, 24 Jun 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("90", 90),
+        (" 90 ", 90),
+        ("1.5", 2),
+        ("0", 0),
+        ("Wed, 24 Jun 2026 12:01:30 GMT", 90),
+        ("Wednesday, 24-Jun-26 12:01:30 GMT", 90),
+        ("Wed, 24 Jun 2026 12:01:30 -0000", 90),
+        ("Wed, 24 Jun 2026 11:00:00 GMT", 0),
+        ("Wed, 24 Jun 2036 11:00:00 GMT", 86_400),
+        ("999999999", 86_400),
+        ("9" * 400, None),
+        ("-1", None),
+        ("soon", None),
+        ("Wed, 99 Jun 2026 12:01:30 GMT", None),
+        ("\u0663", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_both_forms_of_retry_after(header: str | None, seconds: int | None) -> None:
+    """Seconds, and a date measured from the answer's own; at most a day, nonsense is nothing."""
+    assert retry_after_s({}, header=header, date=ANSWERED) == seconds
+
+
+def test_an_error_that_is_only_a_text_is_repeated() -> None:
+    """Gateways write `{"error": "..."}`; what no terminal shows is not repeated as it is."""
+    fault = fault_of_run(
+        HttpAnswer(status=400, body=b'{"error":"bad \\ud83d token\\u0000\\u001b[2J"}')
+    )
+    assert isinstance(fault, UpstreamRefused)
+    assert fault.message.endswith("bad \ufffd token\ufffd\ufffd[2J")

@@ -88,3 +88,25 @@ def test_a_run_ends_once() -> None:
     for twice in (started + started, started + ended + ended, ended + started):
         with pytest.raises(ValueError, match="there twice"):
             read_book(twice)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"folded_pusd":-1}',
+        b'{"folded_pusd":true}',
+        b'{"folded_pusd":"1"}',
+        b'{"folded_pusd":9223372036854775807}',
+        b'{"started":"","model":"m","at_ms":1}',
+        b'{"started":"a b","model":"m","at_ms":1}',
+        b'{"started":"a\\u0000","model":"m","at_ms":1}',
+        b'{"started":"a","model":"m","at_ms":-1}',
+        b'{"started":"a","model":"m","at_ms":99999999999999}',
+        b'{"ended":"a","model":"m","at_ms":1,"cost_pusd":10000000000000001}',
+        b'{"ended":"a","model":"m","at_ms":1,"cost_pusd":false}',
+    ],
+)
+def test_a_number_or_id_that_no_meter_writes_is_damage(line: bytes) -> None:
+    """A file that is read back passes the gate like everything from outside."""
+    with pytest.raises(ValueError, match="line 1 is damaged"):
+        read_book(line + b"\n")

@@ -244,3 +244,43 @@ async def test_missing_models_are_named(rig: OllamaRig) -> None:
     names = ("llama3.2:3b", "qwen3", "mistral:7b")
     models = tuple(replace(MODEL, model_id=f"ollama/{name}") for name in names)
     assert await rig.adapter(models=models).missing() == ("mistral:7b",)
+
+
+async def test_the_dialect_of_ollama(rig: OllamaRig) -> None:
+    """A developer's words are a system's; no thinking is said as Ollama reads it; degrees fit."""
+    asked: list[tuple[dict[str, object], dict[str, object]]] = [
+        ({"reasoning": {"enabled": False}}, {"reasoning_effort": "none"}),
+        ({"reasoning": {"effort": "none"}}, {"reasoning_effort": "none"}),
+        ({"reasoning": {"enabled": True}}, {}),
+        ({"reasoning": {"effort": "xhigh"}}, {"reasoning": {"effort": "high"}}),
+        ({"reasoning": {"effort": "minimal"}}, {"reasoning": {"effort": "low"}}),
+    ]
+    messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "?"}]
+    for fields, _ in asked:
+        await rig.adapter().complete(
+            question(messages=messages, **fields), price_cap=TARIFF, on_started=rig.heard
+        )
+    for sent, (_, thinking) in zip(rig.other_side.requests, asked, strict=True):
+        assert [message["role"] for message in sent["messages"]] == ["system", "user"]
+        names = ("reasoning", "reasoning_effort")
+        assert {name: sent[name] for name in names if name in sent} == thinking
+
+
+async def test_which_tools_are_chosen_is_for_the_model(rig: OllamaRig) -> None:
+    """`none` sends no tools, `auto` is what it does; others are refused before anything is sent."""
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    for choice in ("none", "auto"):
+        await rig.adapter().complete(
+            question(tools=tools, tool_choice=choice), price_cap=TARIFF, on_started=rig.heard
+        )
+    first, second = rig.other_side.requests
+    assert "tools" not in first
+    assert second["tools"] == tools
+    assert "tool_choice" not in first | second
+    with pytest.raises(UpstreamRefused, match="does not take tool_choice"):
+        await rig.adapter().complete(
+            question(tools=tools, tool_choice="required"), price_cap=TARIFF, on_started=rig.heard
+        )
+    assert len(rig.other_side.requests) == 2
+    assert not MODEL.takes("tool_choice")
+    assert "tool_choice" not in orjson.loads(MODEL.document)["supported_parameters"]

@@ -223,3 +223,21 @@ def test_an_unreadable_list_of_endpoints_is_unreachable(body: bytes) -> None:
 def test_an_endless_list_of_endpoints_is_cut() -> None:
     """No upstream makes us keep more than there can be."""
     assert len(endpoints_from(served(*[endpoint()] * 1_000))) == 200
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        (["temperature", "tools", 7], frozenset({"temperature", "tools"})),
+        ([], None),
+        (None, None),
+        ("temperature", None),
+    ],
+)
+def test_the_parameters_that_a_model_lists(said: object, taken: frozenset[str] | None) -> None:
+    """Texts of a list; where nothing is said nothing is known to be missing."""
+    listed = orjson.dumps({"data": [row(supported_parameters=said)]})
+    (model,) = models_from(listed)
+    assert model.parameters == taken
+    assert isinstance(orjson.loads(model.document)["supported_parameters"], list)
+    assert model.takes("min_p") is (taken is None)

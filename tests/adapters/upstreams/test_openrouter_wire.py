@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +22,7 @@ from service.adapters.upstreams.openrouter_wire import (
 )
 from service.domain.completions import CompletionRequest
 from service.domain.errors import CostNotYetKnown, RequestInvalid, UpstreamUnreachable
-from service.domain.money import pusd_from_text
+from service.domain.money import AMOUNT_MAX, TOTAL_MAX, pusd_from_text
 from service.domain.pricing import ModelPrice
 from service.domain.upstream_accounts import UpstreamAccount
 
@@ -281,3 +283,95 @@ def test_a_limit_that_is_no_amount_bounds_nothing(value: object) -> None:
     """What cannot be read is not known; below zero nothing is left."""
     assert account(limit_remaining=value).left_pusd is None
     assert account(limit_remaining=-0.25).left_pusd == 0
+
+
+LISTED = frozenset({"max_completion_tokens", "temperature", "tools"})
+
+
+def body_for(parameters: frozenset[str] | None, **fields: object) -> Any:  # noqa: ANN401
+    """What goes upstream for a model that lists these parameters."""
+    request = CompletionRequest(body=orjson.dumps(fields), model="a/b", max_tokens=256)
+    return orjson.loads(
+        request_body(request, price_cap=CAP, deny_training=False, parameters=parameters)
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        (LISTED, "max_completion_tokens"),
+        (LISTED | {"max_tokens"}, "max_tokens"),
+        (frozenset({"max_tokens"}), "max_tokens"),
+        (frozenset({"temperature"}), "max_tokens"),
+        (None, "max_tokens"),
+    ],
+)
+def test_the_limit_has_the_name_that_the_model_lists(
+    parameters: frozenset[str] | None, name: str
+) -> None:
+    """One name, and always one: it is what bounds the cost."""
+    body = body_for(parameters, messages=[], max_tokens=9, max_completion_tokens=9)
+    names = {"max_tokens", "max_completion_tokens"} & body.keys()
+    assert names == {name}
+    assert body[name] == 256
+
+
+def test_wishes_that_the_model_does_not_take_are_left_out() -> None:
+    """As OpenRouter passes over them; what is required of the provider is what is left."""
+    fields = {"temperature": 0.5, "min_p": 0.1, "logit_bias": {"1": 2}, "reasoning": {}}
+    body = body_for(LISTED, messages=[], session_id="s", **fields)
+    assert body["temperature"] == 0.5
+    assert body["session_id"] == "s"
+    assert not {"min_p", "logit_bias", "reasoning"} & body.keys()
+    assert body["provider"]["require_parameters"] is True
+    assert fields.keys() <= body_for(None, messages=[], **fields).keys()
+
+
+def test_no_tool_choice_where_none_is_taken() -> None:
+    """`none` means no tools; `auto` is what happens anyway."""
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    assert "tools" not in body_for(LISTED, tools=tools, tool_choice="none")
+    body = body_for(LISTED, tools=tools, tool_choice="auto")
+    assert body["tools"] == tools
+    assert "tool_choice" not in body
+
+
+@given(st.text(alphabet=st.characters(codec=None, exclude_categories=())))
+def test_any_name_in_a_record_can_be_kept(said: str) -> None:
+    """Provider and model of any Unicode encode, hold no NUL, and are bounded."""
+    data = {"id": GENERATION, "total_cost": 0.1, "provider_name": said, "model": said * 3}
+    cost = generation_cost_from(json.dumps({"data": data}).encode(), GENERATION)
+    for name in (cost.provider, cost.model):
+        name.encode()
+        assert "\0" not in name
+        assert len(name) <= 200
+
+
+@given(st.text("0123456789+-.eE", max_size=80) | st.floats().map(str) | st.integers().map(str))
+def test_any_number_in_a_record_is_an_amount_or_unknown(number: str) -> None:
+    """Nothing but the taxonomy leaves, and what is read is within the bound."""
+    for byok in (b"false", b"true"):
+        body = (
+            b'{"data":{"id":"'
+            + GENERATION.encode()
+            + b'","total_cost":'
+            + number.encode()
+            + b',"upstream_inference_cost":'
+            + number.encode()
+            + b',"is_byok":'
+            + byok
+            + b"}}"
+        )
+        with contextlib.suppress(CostNotYetKnown):
+            assert 0 <= generation_cost_from(body, GENERATION).cost_pusd <= AMOUNT_MAX
+        with contextlib.suppress(UpstreamUnreachable):
+            told = b'{"data":{"usage":' + number.encode() + b"}}"
+            assert 0 <= key_usage_pusd(told) <= TOTAL_MAX
+
+
+def test_two_halves_of_a_bill_are_bounded_together() -> None:
+    """Each at the bound, the sum is over it: no cost, and no fault of ours."""
+    with pytest.raises(CostNotYetKnown):
+        generation_cost_from(
+            record(is_byok=True, total_cost=9_999, upstream_inference_cost=9_999), GENERATION
+        )
