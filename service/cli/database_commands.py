@@ -7,8 +7,9 @@ from dataclasses import asdict
 import typer
 
 from service.cli.balance_tables import plain_table
+from service.cli.exit_codes import ExitCode
 from service.cli.ledger_commands import AsJson
-from service.cli.terminal import FAILED, Terminal, run, terminal_of
+from service.cli.terminal import Terminal, run, terminal_of
 from service.wiring.database_doors import (
     Copied,
     DatabaseState,
@@ -36,7 +37,7 @@ def check(context: typer.Context, as_json: AsJson = False) -> None:
     else:
         terminal.out.print(_said(state), soft_wrap=True)
     if not state.well:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.FINDING)
 
 
 def copy(context: typer.Context, as_json: AsJson = False) -> None:

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 
 import httpx
 import typer
-from rich.text import Text
 
 from service.cli.account_words import account_words
 from service.cli.balance_tables import plain_table
+from service.cli.exit_codes import ExitCode
 from service.cli.ledger_commands import AsJson
 from service.cli.operator_client import ask_service
-from service.cli.terminal import FAILED, WRONG_SETTING, CommandFailed, run, terminal_of
+from service.cli.terminal import CommandFailed, Terminal, code_of, run, terminal_of
 from service.domain.errors import CobotMeterError, SettingInvalid
 from service.domain.money import btc_usd_text
 from service.wiring.databases import BOOKS_FILE, open_reports
@@ -34,44 +34,65 @@ CREDIT = "upstream credit"
 RATE = "exchange rate"
 LOCAL = "ollama"
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-MARKS = {True: Text("✓", style="green"), False: Text("✗", style="bold red"), None: Text("–")}
+MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("–", "")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One look: `well` None when there is nothing to look at yet."""
+    """One look: `well` None when there is nothing to look at yet.
+
+    `away` says that it is not well because nobody answered: what was asked about is not known.
+    """
 
     name: str
     well: bool | None
     detail: str
+    away: bool = False
 
 
 Look = Callable[[Settings], Awaitable[tuple[bool | None, str]]]
 
 
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
-    """Look at settings, data, books, node, upstream and rate; exit 0 when nothing is wrong."""
+    """Look at settings, data, books, node, upstream and rate; exit 0 when nothing is wrong.
+
+    Exit codes: 0 nothing is wrong, 1 a finding, 2 usage or settings, 3 a part does not answer, 4
+    broken.
+    """
     terminal = terminal_of(context)
     try:
         settings = terminal.settings()
     except SettingInvalid as wrong:
         checks = [Check(name="settings", well=False, detail=wrong.message)]
-        code = WRONG_SETTING
+        code = ExitCode.USAGE
     else:
         checks = run(examine(settings))
-        code = FAILED if any(check.well is False for check in checks) else 0
+        code = exit_code(checks)
     if as_json:
         terminal.write_json([asdict(check) for check in checks])
     else:
-        table = plain_table()
-        table.add_column("")
-        table.add_column("part", no_wrap=True)
-        table.add_column("what was found", overflow="fold")
-        for check in checks:
-            table.add_row(MARKS[check.well], check.name, check.detail)
-        terminal.out.print(table)
+        _show(terminal, checks)
     if code:
         raise typer.Exit(code)
+
+
+def exit_code(checks: list[Check]) -> ExitCode:
+    """A finding says more than a part that did not answer."""
+    wrong = [check for check in checks if check.well is False]
+    if any(not check.away for check in wrong):
+        return ExitCode.FINDING
+    return ExitCode.COULD_NOT_LOOK if wrong else ExitCode.RIGHT
+
+
+def _show(terminal: Terminal, checks: list[Check]) -> None:
+    table = plain_table()
+    table.add_column("")
+    table.add_column("part", no_wrap=True)
+    table.add_column("what was found", overflow="fold")
+    for check in checks:
+        sign, style = MARKS[check.well]
+        table.add_row(terminal.mark(sign, style=style), check.name, check.detail)
+    terminal.out.print(table)
 
 
 async def examine(settings: Settings) -> list[Check]:
@@ -93,8 +114,7 @@ async def examine(settings: Settings) -> list[Check]:
         ),
     ]
     for name, look in looks:
-        well, detail = await _looked(look, settings)
-        checks.append(Check(name=name, well=well, detail=detail))
+        checks.append(await _looked(name, look, settings))
         if name == NODE and settings.node.lnd is not None:
             checks += [
                 Check(name=f"node: {one.name}", well=one.well, detail=one.detail)
@@ -103,18 +123,21 @@ async def examine(settings: Settings) -> list[Check]:
     return checks + await _rates(settings)
 
 
-async def _looked(look: Look, settings: Settings) -> tuple[bool | None, str]:
+async def _looked(name: str, look: Look, settings: Settings) -> Check:
     try:
         async with asyncio.timeout(LOOK_S):
-            return await look(settings)
+            well, detail = await look(settings)
     except TimeoutError:
-        return False, "does not answer"
+        return Check(name=name, well=False, detail="does not answer", away=True)
     except CobotMeterError as fault:
-        return False, fault.message
+        away = code_of(fault) is ExitCode.COULD_NOT_LOOK
+        return Check(name=name, well=False, detail=fault.message, away=away)
     except CommandFailed as fault:
-        return False, str(fault)
+        away = fault.code is ExitCode.COULD_NOT_LOOK
+        return Check(name=name, well=False, detail=str(fault), away=away)
     except OSError as fault:
-        return False, f"{fault.strerror or fault}"
+        return Check(name=name, well=False, detail=f"{fault.strerror or fault}", away=True)
+    return Check(name=name, well=well, detail=detail)
 
 
 async def _data_dir(settings: Settings) -> tuple[bool | None, str]:

@@ -9,8 +9,9 @@ import typer
 
 from service.cli.audit_table import audit_document, audit_report
 from service.cli.balance_tables import standing_line, statement, trial_balance
+from service.cli.exit_codes import ExitCode
 from service.cli.found import find_caller
-from service.cli.terminal import FAILED, UNCHECKED, Terminal, run, terminal_of
+from service.cli.terminal import Terminal, run, terminal_of
 from service.flows.audit_findings import AuditReport
 from service.ports.ledger_reports import Balance, JournalEntry
 from service.wiring.databases import open_reports
@@ -68,9 +69,9 @@ def audit(context: typer.Context, as_json: AsJson = False) -> None:
     else:
         terminal.out.print(audit_report(report))
     if not report.sound:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.FINDING)
     if report.unchecked:
-        raise typer.Exit(UNCHECKED)
+        raise typer.Exit(ExitCode.COULD_NOT_LOOK)
 
 
 async def _audit(terminal: Terminal) -> AuditReport:
