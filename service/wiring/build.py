@@ -27,6 +27,8 @@ from service.flows.settle_invoice import SettleInvoice
 from service.flows.top_up import TopUp
 from service.flows.watch_account import WatchAccount
 from service.wiring.account_metrics import watch_account
+from service.wiring.event_log import EventLog
+from service.wiring.logs import event_logger
 from service.wiring.parts import Parts
 from service.wiring.sales import Sales
 from service.wiring.settings import Settings
@@ -118,7 +120,10 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
 
 
 def _observer(parts: Parts, account: WatchAccount) -> Observer:
+    log = EventLog(event_logger())
+
     def observe(transition: Transition) -> None:
+        log.observe(transition)
         parts.metrics.observe(transition)
         account.observe(transition)
 

@@ -63,6 +63,7 @@ class RunSettings:
     """Bounds of the process itself."""
 
     log_level: str
+    log_format: str
     drain_s: float
     runs_max: int
     due_interval_s: float
@@ -202,6 +203,7 @@ def _run(values: Values) -> RunSettings:
     levels = ("debug", "info", "warning", "error")
     return RunSettings(
         log_level=values.choice("LOG_LEVEL", "info", levels),
+        log_format=values.choice("LOG_FORMAT", "auto", ("auto", "json", "plain")),
         drain_s=values.seconds("DRAIN_S", "30"),
         runs_max=values.integer("RUNS_MAX", 1_024, at_least=1, at_most=100_000),
         due_interval_s=values.seconds("DUE_INTERVAL_S", "1", at_least=EVERY_S),
