@@ -6,6 +6,7 @@ It changes nothing, and each look has a time limit. Must not know: how a part is
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -101,6 +102,7 @@ async def examine(settings: Settings) -> list[Check]:
         ("data directory", _data_dir),
         ("books", _books),
         ("service", _service),
+        *((("macaroon file", _macaroon_file),) if settings.node.lnd else ()),
         (NODE, _node),
         ("upstream", _upstream),
         (CREDIT, _credit),
@@ -144,9 +146,22 @@ async def _data_dir(settings: Settings) -> tuple[bool | None, str]:
     path = settings.data_dir
     if not path.exists():
         return None, f"{path} is not there yet; `cobot-meter serve` makes it"
+    if not path.is_dir():
+        return False, f"{path} is no directory: COBOT_METER_DATA_DIR must name one"
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return False, f"{path} cannot be written by this user (its number is {os.geteuid()})"
     if path.stat().st_mode & OPEN_TO_OTHERS:
         return False, f"{path} is open to others; run: chmod 700 {path}"
     return True, str(path.absolute())
+
+
+async def _macaroon_file(settings: Settings) -> tuple[bool | None, str]:
+    lnd = settings.node.lnd
+    if lnd is None:
+        return None, "there is none with the development node"
+    if lnd.macaroon_path.stat().st_mode & stat.S_IRWXO:
+        return None, f"warning: {lnd.macaroon_path} is open to others; run: chmod 600 on it"
+    return True, f"{lnd.macaroon_path} is closed to others"
 
 
 async def _books(settings: Settings) -> tuple[bool | None, str]:

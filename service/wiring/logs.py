@@ -105,7 +105,7 @@ def _shown(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 def _in_order(_logger: object, _method: str, event: EventDict) -> EventDict:
     """When, how bad and what stand first, so that a line can be read without a tool."""
-    return {name: event[name] for name in FIRST} | event
+    return {**{name: event[name] for name in FIRST}, **event}
 
 
 def _json_line(_logger: object, _method: str, event: EventDict) -> bytes:
