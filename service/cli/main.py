@@ -56,5 +56,9 @@ def _surroundings(
         typer.Option("--version", help="Say the version and exit.", callback=_say, is_eager=True),
     ] = False,
 ) -> None:
-    """Sell LLM completions to other agents over Lightning, and keep books that balance."""
+    """Sell LLM completions to other agents over Lightning, and keep books that balance.
+
+    Exit codes of every command: 0 right, 1 a finding, 2 usage or settings, 3 could not look, 4
+    broken.
+    """
     context.obj = os.environ

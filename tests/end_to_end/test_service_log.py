@@ -45,7 +45,7 @@ async def printed(live: Live, words: str) -> None:
 
 async def test_the_table_is_there_once_it_sells(tmp_path: Path) -> None:
     """Without an upstream it says what it waits for; right after the table an ask is sold."""
-    live = Live(tmp_path)
+    live = Live(tmp_path, settings={"PYTHONIOENCODING": "ascii"})
     try:
         live.service.start()
         await printed(live, "not selling yet, waiting for: ")
