@@ -40,7 +40,7 @@ PREFIX = "COBOT_METER_"
 def main() -> int:
     """Build the nodes if need be, and trade; 0 when all figures agree."""
     try:
-        agrees = run(demo_lnd(open_terminal(os.environ).out, build(cache_folder())))
+        agrees = run(demo_lnd(open_terminal(os.environ).told_narrow(), build(cache_folder())))
     except (NodesLeftOut, BuildFailed, NodeFault) as fault:
         print(fault, file=sys.stderr)
         return 1

@@ -60,7 +60,7 @@ def operator_commands(
         }
 
     async def rebase_usage(request: Document) -> Document:
-        baseline = await rebasing.rebase(_text(request, "reason"))
+        baseline = await rebasing.rebase(_sentence(request, "reason"))
         return {
             "number": baseline.number,
             "usage_pusd": baseline.usage_pusd,
@@ -99,6 +99,16 @@ def _identifier(request: Document, name: str) -> str:
         message = f"{name} must be an id: 1 to {outside.NAME_MAX} visible ASCII characters"
         raise RequestInvalid(message, param=name)
     return value
+
+
+def _sentence(request: Document, name: str) -> str:
+    """What the operator says, as the books can hold it."""
+    value = request.get(name)
+    said = outside.text(value, most=outside.SENTENCE_MAX).strip() if isinstance(value, str) else ""
+    if not said:
+        message = f"{name} must be a text that says something"
+        raise RequestInvalid(message, param=name)
+    return said
 
 
 def _flag(request: Document, name: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
+from service.background.outages import Outages
 from service.domain.errors import BooksBusy, CobotMeterError, DependencyFault
 from service.ports.clock import Clock
 
@@ -28,6 +29,7 @@ class Supervisor:
         """`report` is told `name` at every fault."""
         self._clock = clock
         self._report = report
+        self._outages = Outages(clock=clock)
 
     async def once(self, name: str, action: Action) -> bool:
         """Run it; whether it ended well. Never raises, except when cancelled."""
@@ -37,15 +39,32 @@ class Supervisor:
             # Where the books are kept an outage has its one line; here it would be one a turn.
             LOG.debug("%s: %s", name, fault.message)
         except DependencyFault as fault:
-            LOG.warning("%s: %s", name, fault.message)
+            self._say(logging.WARNING, name, fault.message)
         except CobotMeterError as error:
-            LOG.error("%s: %s: %s", name, error.code, error.message)  # noqa: TRY400 - expected
-        except Exception:
-            LOG.exception("%s failed in a way nobody foresaw", name)
+            self._say(logging.ERROR, name, f"{error.code}: {error.message}")
+        except Exception as error:
+            said = f"failed in a way nobody foresaw: {type(error).__name__}"
+            self._say(logging.ERROR, name, said, traceback_of=error)
         else:
+            self._say_end(name)
             return True
         self._report(name)
         return False
+
+    def _say(
+        self, level: int, name: str, fault: str, *, traceback_of: Exception | None = None
+    ) -> None:
+        """The same again and again is one line in a while, with a count."""
+        unsaid = self._outages.failed(name, fault)
+        if unsaid is not None:
+            more = f" (and {unsaid} more since the last line)" if unsaid else ""
+            LOG.log(level, "%s: %s%s", name, fault, more, exc_info=traceback_of)
+
+    def _say_end(self, name: str) -> None:
+        outage = self._outages.well(name)
+        if outage is not None:
+            length_s = outage.length_ms / 1_000
+            LOG.warning("%s: well again after %d faults in %.1f s", name, outage.faults, length_s)
 
     async def every(self, name: str, interval_s: float, action: Action) -> None:
         """Run it for ever, `interval_s` apart; after faults sooner, then further apart again."""

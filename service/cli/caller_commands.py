@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from service.adapters.system_clock import SystemClock
 from service.background.operator_commands import Document
 from service.cli.balance_tables import plain_table
 from service.cli.found import every_caller, find_caller
 from service.cli.ledger_commands import AsJson
 from service.cli.operator_client import operate
-from service.cli.terminal import CommandFailed, run, terminal_of
-from service.cli.wording import msat, name
+from service.cli.terminal import Misused, run, terminal_of
+from service.cli.wording import age, begun_ms, msat, name
 from service.domain.callers import CallerStanding, CapTerms
 from service.domain.money import MSAT_PER_SAT
 from service.wiring.databases import open_reports
@@ -25,43 +29,96 @@ CAP_MAX_SAT = 2_100_000_000_000_000
 
 Caller = Annotated[str, typer.Argument(help="Caller id, or its end.")]
 Standings = list[CallerStanding]
+SORTED: dict[str, Callable[[CallerStanding], int]] = {
+    "newest": lambda one: begun_ms(one.caller_id),
+    "oldest": lambda one: -begun_ms(one.caller_id),
+    "credit": lambda one: one.available_msat,
+    "open": lambda one: one.open_msat,
+    "settled": lambda one: one.settled_msat,
+    "lapsed": lambda one: one.lapsed_msat,
+}
+SORTS = ", ".join(SORTED)
+
+
+@dataclass(slots=True)
+class Totals:
+    """Of every caller there is, listed or not; all amounts in msat."""
+
+    callers: int = 0
+    available_msat: int = 0
+    open_msat: int = 0
+    settled_msat: int = 0
+    lapsed_msat: int = 0
+
+    def add(self, one: CallerStanding) -> None:
+        """One more."""
+        self.callers += 1
+        self.available_msat += one.available_msat
+        self.open_msat += one.open_msat
+        self.settled_msat += one.settled_msat
+        self.lapsed_msat += one.lapsed_msat
 
 
 def list_callers(
     context: typer.Context,
     limit: Annotated[int, typer.Option(min=1, max=LISTED_MAX, help="How many.")] = LISTED,
+    sort: Annotated[str, typer.Option(help=f"Which come first: {SORTS}.")] = "newest",
     as_json: AsJson = False,
 ) -> None:
-    """List callers with their credit, what they owe and their cap, all in msat."""
+    """List callers with their credit, what they owe and their cap, newest first.
+
+    All amounts are msat. The last line adds up every caller, listed or not.
+    """
     terminal = terminal_of(context)
     settings = terminal.settings()
-    standings = run(_standings(settings, limit))
+    if sort not in SORTED:
+        message = f"--sort {sort} means nothing: say one of {SORTS}"
+        raise Misused(message)
+    standings, totals = run(_standings(settings, limit, SORTED[sort]))
     if as_json:
         terminal.write_json(standings)
     else:
-        terminal.out.print(_table(standings, settings.exposure.cap))
+        now_ms = SystemClock().now_ms()
+        terminal.out.print(_table(standings, totals, settings.exposure.cap, now_ms))
 
 
-async def _standings(settings: Settings, limit: int) -> Standings:
-    standings: Standings = []
+async def _standings(
+    settings: Settings, limit: int, key: Callable[[CallerStanding], int]
+) -> tuple[Standings, Totals]:
+    """The first `limit` in that order, with no more of them in memory at once."""
+    best: list[tuple[int, str, CallerStanding]] = []
+    totals = Totals()
     async with open_reports(settings) as books, books.snapshot() as reports:
         async for standing in every_caller(reports):
-            standings.append(standing)
-            if len(standings) == limit:
-                break
-    return standings
+            totals.add(standing)
+            row = (key(standing), standing.caller_id, standing)
+            if len(best) < limit:
+                heapq.heappush(best, row)
+            else:
+                heapq.heappushpop(best, row)
+    return [standing for _, _, standing in sorted(best, reverse=True)], totals
 
 
-def _table(standings: Standings, terms: CapTerms) -> Table:
-    table = plain_table()
-    table.add_column("caller", no_wrap=True)
-    for header in ("credit", "open", "settled", "lapsed", "cap"):
-        table.add_column(header, justify="right", no_wrap=True)
+def _table(standings: Standings, totals: Totals, terms: CapTerms, now_ms: int) -> Table:
+    table = plain_table(foot=True)
+    listed, callers = len(standings), totals.callers
+    footer = f"{callers:,} callers" if listed == callers else f"{listed:,} of {callers:,} callers"
+    table.add_column("caller", footer=footer, no_wrap=True)
+    table.add_column("age", justify="right", no_wrap=True)
+    for header, total in (
+        ("credit", totals.available_msat),
+        ("open", totals.open_msat),
+        ("settled", totals.settled_msat),
+        ("lapsed", totals.lapsed_msat),
+    ):
+        table.add_column(header, footer=msat(total), justify="right", no_wrap=True)
+    table.add_column("cap", justify="right", no_wrap=True)
     table.add_column("word", no_wrap=True)
     for one in standings:
         words = ["blocked"] * one.blocked + ["cap fixed"] * (one.cap_override_msat is not None)
         table.add_row(
             name(one.caller_id),
+            age(begun_ms(one.caller_id), now_ms),
             msat(one.available_msat),
             msat(one.open_msat),
             msat(one.settled_msat),
@@ -85,7 +142,7 @@ def cap_caller(
     """Fix what a caller may have open and unpaid, or go back to the formula."""
     if (sat is None) != formula:
         message = "say the cap in satoshi, or --formula"
-        raise CommandFailed(message)
+        raise Misused(message)
     cap_msat = None if sat is None else sat * MSAT_PER_SAT
     _set(context, caller, cap_msat=cap_msat)
 

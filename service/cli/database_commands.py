@@ -10,8 +10,9 @@ import typer
 
 from service.adapters.storage.migrate import other_schema
 from service.cli.balance_tables import plain_table
+from service.cli.exit_codes import ExitCode
 from service.cli.ledger_commands import AsJson
-from service.cli.terminal import FAILED, Terminal, run, terminal_of
+from service.cli.terminal import Terminal, run, terminal_of
 from service.wiring.database_doors import (
     Copied,
     DatabaseState,
@@ -40,7 +41,7 @@ def check(context: typer.Context, as_json: AsJson = False) -> None:
     else:
         terminal.out.print(_said(state), soft_wrap=True)
     if not state.well:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.FINDING)
 
 
 def backup(

@@ -26,8 +26,9 @@ from service.cli.demo_story import (
     tell_lapse,
     tell_purchase,
 )
+from service.cli.exit_codes import ExitCode
 from service.cli.found import find_caller
-from service.cli.terminal import FAILED, run, terminal_of
+from service.cli.terminal import run, terminal_of
 from service.client.dev_wallet import DevWallet
 from service.domain.money import pusd_from_text
 from service.wiring.addresses import Address
@@ -74,7 +75,7 @@ UNPAID = Order(
 
 def demo(context: typer.Context) -> None:
     """Watch an agent buy two completions and let a third lapse; exit 0 when the books balance."""
-    out = terminal_of(context).out
+    out = terminal_of(context).told_narrow()
     with tempfile.TemporaryDirectory(prefix="cobot-meter-") as folder:
         settings = demo_settings(Path(folder))
         set_up_logs(settings.run.log_level)
@@ -84,7 +85,7 @@ def demo(context: typer.Context) -> None:
             raise typer.Exit(TERMINATED) from None
     tell_books(out, books)
     if not books.balanced:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.FINDING)
 
 
 async def _play(out: Console, settings: Settings) -> BooksShown:

@@ -6,20 +6,21 @@ It changes nothing, and each look has a time limit. Must not know: how a part is
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 
 import httpx
 import typer
-from rich.text import Text
 
 from service.adapters.storage.sqlite_files import free_bytes
 from service.cli.account_words import account_words
 from service.cli.balance_tables import plain_table
+from service.cli.exit_codes import ExitCode
 from service.cli.ledger_commands import AsJson
 from service.cli.operator_client import ask_service
-from service.cli.terminal import BROKEN, FAILED, WRONG_SETTING, CommandFailed, run, terminal_of
+from service.cli.terminal import CommandFailed, Terminal, code_of, run, terminal_of
 from service.domain.errors import Broken, CobotMeterError, SettingInvalid
 from service.domain.money import btc_usd_text
 from service.domain.upstream_usage import key_mark, usage_alarm
@@ -43,19 +44,21 @@ USAGE = "upstream usage"
 RATE = "exchange rate"
 LOCAL = "ollama"
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-MARKS = {True: Text("✓", style="green"), False: Text("✗", style="bold red"), None: Text("–")}
+MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("–", "")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One look: `well` None when there is nothing to look at yet.
 
+    `away` says that it is not well because nobody answered: what was asked about is not known.
     `broken`: not a part outside or a setting, but the books themselves.
     """
 
     name: str
     well: bool | None
     detail: str
+    away: bool = False
     broken: bool = False
 
 
@@ -63,29 +66,47 @@ Look = Callable[[Settings], Awaitable[tuple[bool | None, str]]]
 
 
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
-    """Look at settings, data, books, node, upstream and rate; exit 0 when nothing is wrong."""
+    """Look at settings, data, books, node, upstream and rate; exit 0 when nothing is wrong.
+
+    Exit codes: 0 nothing is wrong, 1 a finding, 2 usage or settings, 3 a part does not answer, 4
+    broken.
+    """
     terminal = terminal_of(context)
     try:
         settings = terminal.settings()
     except SettingInvalid as wrong:
         checks = [Check(name="settings", well=False, detail=wrong.message)]
-        code = WRONG_SETTING
+        code = ExitCode.USAGE
     else:
         checks = run(examine(settings))
-        code = FAILED if any(check.well is False for check in checks) else 0
-        code = BROKEN if any(check.broken for check in checks) else code
+        code = exit_code(checks)
     if as_json:
         terminal.write_json([asdict(check) for check in checks])
     else:
-        table = plain_table()
-        table.add_column("")
-        table.add_column("part", no_wrap=True)
-        table.add_column("what was found", overflow="fold")
-        for check in checks:
-            table.add_row(MARKS[check.well], check.name, check.detail)
-        terminal.out.print(table)
+        _show(terminal, checks)
     if code:
         raise typer.Exit(code)
+
+
+def exit_code(checks: list[Check]) -> ExitCode:
+    """A finding says more than a part that did not answer, and broken books more than both."""
+    wrong = [check for check in checks if check.well is False]
+    if any(check.broken for check in wrong):
+        return ExitCode.BROKEN
+    if any(not check.away for check in wrong):
+        return ExitCode.FINDING
+    return ExitCode.COULD_NOT_LOOK if wrong else ExitCode.RIGHT
+
+
+def _show(terminal: Terminal, checks: list[Check]) -> None:
+    table = plain_table()
+    table.add_column("")
+    table.add_column("part", no_wrap=True)
+    table.add_column("what was found", overflow="fold")
+    for check in checks:
+        sign, style = MARKS[check.well]
+        table.add_row(terminal.mark(sign, style=style), check.name, check.detail)
+    terminal.out.print(table)
 
 
 async def examine(settings: Settings) -> list[Check]:
@@ -97,6 +118,7 @@ async def examine(settings: Settings) -> list[Check]:
         ("books", _books),
         ("service", _service),
         ("metrics", _metrics),
+        *((("macaroon file", _macaroon_file),) if settings.node.lnd else ()),
         (NODE, _node),
         ("upstream", _upstream),
         (CREDIT, _credit),
@@ -121,26 +143,31 @@ async def examine(settings: Settings) -> list[Check]:
 
 
 async def _looked(name: str, look: Look, settings: Settings) -> Check:
-    broken = False
-    well: bool | None = False
     try:
         async with asyncio.timeout(LOOK_S):
             well, detail = await look(settings)
     except TimeoutError:
-        detail = "does not answer"
+        return Check(name=name, well=False, detail="does not answer", away=True)
     except CobotMeterError as fault:
-        broken, detail = isinstance(fault, Broken), fault.message
+        away = code_of(fault) is ExitCode.COULD_NOT_LOOK
+        broken = isinstance(fault, Broken)
+        return Check(name=name, well=False, detail=fault.message, away=away, broken=broken)
     except CommandFailed as fault:
-        detail = str(fault)
+        away = fault.code is ExitCode.COULD_NOT_LOOK
+        return Check(name=name, well=False, detail=str(fault), away=away)
     except OSError as fault:
-        detail = f"{fault.strerror or fault}"
-    return Check(name=name, well=well, detail=detail, broken=broken)
+        return Check(name=name, well=False, detail=f"{fault.strerror or fault}", away=True)
+    return Check(name=name, well=well, detail=detail)
 
 
 async def _data_dir(settings: Settings) -> tuple[bool | None, str]:
     path = settings.data_dir
     if not path.exists():
         return None, f"{path} is not there yet; `cobot-meter serve` makes it"
+    if not path.is_dir():
+        return False, f"{path} is no directory: COBOT_METER_DATA_DIR must name one"
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return False, f"{path} cannot be written by this user (its number is {os.geteuid()})"
     if path.stat().st_mode & OPEN_TO_OTHERS:
         return False, f"{path} is open to others; run: chmod 700 {path}"
     return True, str(path.absolute())
@@ -150,6 +177,15 @@ async def _secret(settings: Settings) -> tuple[bool | None, str]:
     if await look_at_secret(settings) is None:
         return None, f"{KEY_FILE} is made by the first `cobot-meter serve`"
     return True, f"{KEY_FILE} is there; keep a copy of it apart from the books"
+
+
+async def _macaroon_file(settings: Settings) -> tuple[bool | None, str]:
+    lnd = settings.node.lnd
+    if lnd is None:
+        return None, "there is none with the development node"
+    if lnd.macaroon_path.stat().st_mode & stat.S_IRWXO:
+        return None, f"warning: {lnd.macaroon_path} is open to others; run: chmod 600 on it"
+    return True, f"{lnd.macaroon_path} is closed to others"
 
 
 async def _books(settings: Settings) -> tuple[bool | None, str]:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from service.cli.terminal import CommandFailed
-from service.cli.wording import names
+from service.cli.terminal import CommandFailed, Misused
+from service.cli.wording import NAME_GIVEN_MIN, name_parts, names
 from service.domain.callers import CallerStanding
 from service.domain.escrow_record import Escrow
 from service.domain.topups import Topup
 from service.ports.ledger_reports import LedgerReports
 
 PAGE = 500
+CANDIDATES = 5
 
 
 async def every_caller(reports: LedgerReports) -> AsyncIterator[CallerStanding]:
@@ -28,15 +29,15 @@ async def every_caller(reports: LedgerReports) -> AsyncIterator[CallerStanding]:
 
 async def find_caller(reports: LedgerReports, given: str) -> CallerStanding:
     """The one caller that is meant. Raises CommandFailed."""
+    refuse_short(given)
     found = [one async for one in every_caller(reports) if names(given, one.caller_id)]
-    if len(found) != 1:
-        message = f"{given}: {_problem(len(found))} caller"
-        raise CommandFailed(message)
+    refuse_unless_one(given, [one.caller_id for one in found], what="caller")
     return found[0]
 
 
 async def find_invoice(reports: LedgerReports, given: str) -> Escrow | Topup:
     """The escrow or top-up of this id or payment hash. Raises CommandFailed."""
+    refuse_short(given)
     found: list[Escrow | Topup] = [
         one
         async for one in reports.escrows()
@@ -47,11 +48,25 @@ async def find_invoice(reports: LedgerReports, given: str) -> Escrow | Topup:
         async for one in reports.topups()
         if names(given, one.topup_id) or names(given, one.payment_hash)
     ]
-    if len(found) != 1:
-        message = f"{given}: {_problem(len(found))} escrow, top-up or payment hash"
-        raise CommandFailed(message)
+    ids = [one.escrow_id if isinstance(one, Escrow) else one.topup_id for one in found]
+    refuse_unless_one(given, ids, what="escrow, top-up or payment hash")
     return found[0]
 
 
-def _problem(count: int) -> str:
-    return "there is no such" if count == 0 else f"{count} of them end so, give more of the"
+def refuse_short(given: str) -> None:
+    """Raises Misused for an end that could be anybody's."""
+    if len(name_parts(given)[1]) < NAME_GIVEN_MIN:
+        message = f"{given}: give the whole id, or at least {NAME_GIVEN_MIN} characters of its end"
+        raise Misused(message)
+
+
+def refuse_unless_one(given: str, found: list[str], *, what: str) -> None:
+    """Raises CommandFailed when there is none, and Misused, with the candidates, for several."""
+    if not found:
+        message = f"{given}: there is no such {what}"
+        raise CommandFailed(message)
+    if len(found) > 1:
+        more = f" and {len(found) - CANDIDATES} more" if len(found) > CANDIDATES else ""
+        candidates = ", ".join(found[:CANDIDATES])
+        message = f"{given}: {len(found)} of them end so: {candidates}{more}; give more of it"
+        raise Misused(message)

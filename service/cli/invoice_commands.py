@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import heapq
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from service.adapters.system_clock import SystemClock
 from service.cli.balance_tables import plain_table
 from service.cli.found import find_invoice
 from service.cli.ledger_commands import AsJson
 from service.cli.operator_client import operate
-from service.cli.terminal import CommandFailed, Terminal, run, terminal_of
-from service.cli.wording import account, event, moment, msat, name, sat, unit_amount, usd
+from service.cli.terminal import CommandFailed, Misused, Terminal, run, terminal_of
+from service.cli.wording import account, age, event, moment, msat, name, sat, unit_amount, usd
 from service.domain.errors import NodeUnavailable
-from service.domain.escrow_record import Escrow
+from service.domain.escrow_record import Escrow, EscrowState
 from service.domain.money import btc_usd_text
-from service.domain.topups import Topup
+from service.domain.topups import Topup, TopupState
 from service.ports.ledger_reports import JournalEntry, JournalTransfer, LedgerReports
 from service.wiring.databases import open_reports
 from service.wiring.nodes import open_node_to_look
@@ -29,52 +32,96 @@ LISTED_MAX = 100_000
 ENTRIES_MAX = 10_000
 
 Invoiced = Escrow | Topup
+NEWEST = "newest"
+
+
+def _asked_msat(row: Invoiced) -> int:
+    if isinstance(row, Topup):
+        return row.amount_msat
+    return row.invoice.amount_msat if row.invoice else 0
+
+
+SORTED: dict[str, Callable[[Invoiced], int]] = {
+    NEWEST: lambda row: row.opened_at_ms,
+    "oldest": lambda row: -row.opened_at_ms,
+    "amount": _asked_msat,
+    "paid": lambda row: row.paid_msat,
+}
+SORTS = ", ".join(SORTED)
+STATES = tuple(sorted({*(one.value for one in EscrowState), *(one.value for one in TopupState)}))
 
 
 def list_invoices(
     context: typer.Context,
     state: Annotated[str, typer.Option(help="Only those in this state, e.g. invoiced.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=LISTED_MAX, help="How many.")] = LISTED,
+    sort: Annotated[str, typer.Option(help=f"Which come first: {SORTS}.")] = NEWEST,
     as_json: AsJson = False,
 ) -> None:
-    """List escrows and top-ups that have an invoice, newest first."""
+    """List escrows and top-ups that have an invoice, newest first.
+
+    The last line adds up what is listed.
+    """
     terminal = terminal_of(context)
-    rows = run(_listed(terminal.settings(), state=state, limit=limit))
+    settings = terminal.settings()
+    _refuse_unless("--sort", sort, tuple(SORTED))
+    _refuse_unless("--state", state, ("", *STATES))
+    rows = run(_listed(settings, state=state, limit=limit, sort=sort))
     if as_json:
         terminal.write_json([document(row) for row in rows])
     else:
-        terminal.out.print(_list_table(rows))
+        terminal.out.print(_list_table(rows, SystemClock().now_ms()))
 
 
-async def _listed(settings: Settings, *, state: str, limit: int) -> list[Invoiced]:
-    rows: list[Invoiced] = []
+def _refuse_unless(option: str, given: str, words: tuple[str, ...]) -> None:
+    if given not in words:
+        message = f"{option} {given} means nothing: say one of {', '.join(filter(None, words))}"
+        raise Misused(message)
+
+
+async def _listed(settings: Settings, *, state: str, limit: int, sort: str) -> list[Invoiced]:
+    """The first `limit` in that order; only the newest are found without reading all of them."""
     async with open_reports(settings) as books, books.snapshot() as reports:
-        async for escrow in reports.escrows(state=state or None):
-            if escrow.invoice is not None:
-                rows.append(escrow)
-                if len(rows) == limit:
+        best: list[Invoiced] = []
+        for rows in (_escrows(reports, state), _topups(reports, state)):
+            taken = 0
+            async for row in rows:
+                best.append(row)
+                taken += 1
+                if taken == limit and sort == NEWEST:
                     break
-        topups = 0
-        async for topup in reports.topups():
-            if topup.payment_request and state in {"", topup.state}:
-                rows.append(topup)
-                topups += 1
-                if topups == limit:
-                    break
-    rows.sort(key=lambda row: row.opened_at_ms, reverse=True)
-    return rows[:limit]
+                if len(best) > 2 * limit:
+                    best = heapq.nlargest(limit, best, key=SORTED[sort])
+    return heapq.nlargest(limit, best, key=SORTED[sort])
 
 
-def _list_table(rows: list[Invoiced]) -> Table:
-    table = plain_table()
-    for header in ("opened (UTC)", "for", "state", "caller"):
+async def _escrows(reports: LedgerReports, state: str) -> AsyncIterator[Invoiced]:
+    async for escrow in reports.escrows(state=state or None):
+        if escrow.invoice is not None:
+            yield escrow
+
+
+async def _topups(reports: LedgerReports, state: str) -> AsyncIterator[Invoiced]:
+    async for topup in reports.topups():
+        if topup.payment_request and state in {"", topup.state}:
+            yield topup
+
+
+def _list_table(rows: list[Invoiced], now_ms: int) -> Table:
+    table = plain_table(foot=True)
+    table.add_column("opened (UTC)", footer=f"{len(rows):,} listed", no_wrap=True)
+    table.add_column("age", justify="right", no_wrap=True)
+    for header in ("for", "state", "caller"):
         table.add_column(header, no_wrap=True)
-    table.add_column("invoice", justify="right", no_wrap=True)
-    table.add_column("paid", justify="right", no_wrap=True)
+    asked_msat = sum(_asked_msat(row) for row in rows)
+    paid_msat = sum(row.paid_msat for row in rows)
+    table.add_column("invoice", footer=sat(asked_msat), justify="right", no_wrap=True)
+    table.add_column("paid", footer=sat(paid_msat), justify="right", no_wrap=True)
     table.add_column("payment hash", no_wrap=True)
     for row in rows:
         table.add_row(
             moment(row.opened_at_ms),
+            age(row.opened_at_ms, now_ms),
             name(_id_of(row)),
             row.state,
             name(row.caller_id),
@@ -213,12 +260,6 @@ def document(row: Invoiced) -> dict[str, object]:
 
 def _id_of(row: Invoiced) -> str:
     return row.escrow_id if isinstance(row, Escrow) else row.topup_id
-
-
-def _asked_msat(row: Invoiced) -> int:
-    if isinstance(row, Topup):
-        return row.amount_msat
-    return row.invoice.amount_msat if row.invoice else 0
 
 
 def _payment_request(row: Invoiced) -> str:

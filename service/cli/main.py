@@ -6,61 +6,46 @@ The one place that reads the process's environment. Must not know: what any comm
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 import service
-from service.cli import database_commands
-from service.cli.caller_commands import block_caller, cap_caller, list_callers, unblock_caller
-from service.cli.demo import demo
-from service.cli.doctor import doctor
-from service.cli.invoice_commands import cancel_invoice, list_invoices, show_invoice
-from service.cli.ledger_commands import audit, ledger
-from service.cli.lnd_commands import adopt, bake
-from service.cli.market_commands import models, pay
-from service.cli.serving_commands import serve, simulator
-from service.cli.terminal import open_terminal, told
-from service.cli.upstream_commands import rebase
+from service.cli.command_groups import RootGroup
+from service.cli.streams import prepare_streams
+from service.cli.unforeseen import end_unforeseen
 
+NAME = "cobot-meter"
 GRPC_SAYS = "GRPC_VERBOSITY"  # read once, when gRPC is loaded; who sets it sees gRPC's own words
 
 
 def main() -> None:
     """Run the command that was typed, and exit with its code."""
     os.environ.setdefault(GRPC_SAYS, "NONE")  # else gRPC writes beside our one sentence
-    command_line()()
+    sys.excepthook = end_unforeseen
+    prepare_streams()
+    get_command(command_line())(prog_name=NAME)
 
 
 def _say(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"cobot-meter {service.__version__}")
+        typer.echo(f"{NAME} {service.__version__}")
         raise typer.Exit
 
 
 def command_line() -> typer.Typer:
     """Every command by its name."""
     app = typer.Typer(
-        name="cobot-meter",
+        name=NAME,
+        cls=RootGroup,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_surroundings)
-    app.command("serve")(told(serve))
-    app.command("demo")(told(demo))
-    app.command("pay")(told(pay))
-    app.command("models")(told(models))
-    app.command("ledger")(told(ledger))
-    app.command("audit")(told(audit))
-    app.command("doctor")(told(doctor))
-    app.command("simulator")(told(simulator))
-    app.add_typer(_invoices(), name="invoices")
-    app.add_typer(_callers(), name="callers")
-    app.add_typer(_lnd(), name="lnd")
-    app.add_typer(_upstream(), name="upstream")
-    app.add_typer(_database(), name="db")
     return app
 
 
@@ -71,54 +56,9 @@ def _surroundings(
         typer.Option("--version", help="Say the version and exit.", callback=_say, is_eager=True),
     ] = False,
 ) -> None:
-    """Sell LLM completions to other agents over Lightning, and keep books that balance."""
-    context.obj = open_terminal(os.environ)
+    """Sell LLM completions to other agents over Lightning, and keep books that balance.
 
-
-def _invoices() -> typer.Typer:
-    app = typer.Typer(help="List, show and cancel invoices.", no_args_is_help=True)
-    app.command("list")(told(list_invoices))
-    app.command("show")(told(show_invoice))
-    app.command("cancel")(told(cancel_invoice))
-    return app
-
-
-def _callers() -> typer.Typer:
-    app = typer.Typer(help="List callers, fix their caps, block them.", no_args_is_help=True)
-    app.command("list")(told(list_callers))
-    app.command("cap")(told(cap_caller))
-    app.command("block")(told(block_caller))
-    app.command("unblock")(told(unblock_caller))
-    return app
-
-
-def _database() -> typer.Typer:
-    app = typer.Typer(help="Update, check, back up and copy the books.", no_args_is_help=True)
-    app.command("upgrade")(told(database_commands.upgrade))
-    app.command("check")(told(database_commands.check))
-    app.command("backup")(told(database_commands.backup))
-    app.command("copy")(told(database_commands.copy))
-    return app
-
-
-def _lnd() -> typer.Typer:
-    app = typer.Typer(help="Connect a real lnd.", no_args_is_help=True)
-    app.callback()(_lnd_is_a_group)
-    app.command("bake")(told(bake))
-    app.command("adopt")(told(adopt))
-    return app
-
-
-def _upstream() -> typer.Typer:
-    app = typer.Typer(help="Say which usage upstream costs count against.", no_args_is_help=True)
-    app.callback()(_upstream_is_a_group)
-    app.command("rebase")(told(rebase))
-    return app
-
-
-def _upstream_is_a_group() -> None:
-    """Say which usage upstream costs count against."""
-
-
-def _lnd_is_a_group() -> None:
-    """Connect a real lnd."""
+    Exit codes of every command: 0 right, 1 a finding, 2 usage or settings, 3 could not look, 4
+    broken.
+    """
+    context.obj = os.environ

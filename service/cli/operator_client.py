@@ -13,11 +13,13 @@ import orjson
 from service.background.operator_commands import Document
 from service.background.operator_socket import LINE_BYTES_MAX
 from service.background.socket_names import fitting
-from service.cli.terminal import CommandFailed
+from service.cli.terminal import CommandFailed, CouldNotLook
+from service.domain.errors import Broken, DependencyFault, SettingInvalid
 from service.wiring.operator_doors import SOCKET_FILE, open_commands
 from service.wiring.settings import Settings
 
 ANSWER_S = 60.0
+_AWAY = frozenset({"timeout", *(kind.code for kind in DependencyFault.__subclasses__())})
 
 
 async def operate(settings: Settings, command: str, **request: object) -> Document:
@@ -32,9 +34,22 @@ async def operate(settings: Settings, command: str, **request: object) -> Docume
         async with open_commands(settings) as commands:
             return await commands[command](request)
     if answer.get("ok") is not True or not isinstance(answer.get("result"), dict):
-        raise CommandFailed(str(answer.get("message", "the service gave no answer")))
+        raise _refused(answer)
     result: Document = answer["result"]  # type: ignore[assignment]
     return result
+
+
+def _refused(answer: Document) -> Exception:
+    """The service's own words, as whoever has to act would be told here."""
+    said, code = answer.get("message"), answer.get("code")
+    if said is None:
+        return CouldNotLook("the service gave no answer")
+    message = str(said)
+    if code == SettingInvalid.code:
+        return SettingInvalid(message)
+    if code in _AWAY:
+        return CouldNotLook(message)
+    return Broken(message) if code == Broken.code else CommandFailed(message)
 
 
 async def ask_service(socket_path: Path, request: Document) -> Document:
@@ -51,7 +66,7 @@ async def ask_service(socket_path: Path, request: Document) -> Document:
             answer = orjson.loads(await reader.readline())
     except TimeoutError:
         message = "the service did not answer in time; look at the books before repeating this"
-        raise CommandFailed(message) from None
+        raise CouldNotLook(message) from None
     except (ConnectionError, ValueError):
         return {}
     finally:

@@ -25,19 +25,23 @@ def serve(context: typer.Context) -> None:
     """Sell completions until SIGTERM or Ctrl-C, then finish what runs and stop."""
     terminal = terminal_of(context)
     settings = terminal.settings()
-    set_up_logs(settings.run.log_level)
+    set_up_logs(settings.run.log_level, settings.run.log_format)
 
     def started(running: Running) -> None:
         _say_where(terminal.out, settings, running)
 
-    run(serve_until_stopped(settings, started=started))
+    def waits(parts: tuple[str, ...]) -> None:
+        terminal.out.print(f"not selling yet, waiting for: {', '.join(parts)}", soft_wrap=True)
+        terminal.out.file.flush()
+
+    run(serve_until_stopped(settings, started=started, waits=waits))
 
 
 def simulator(context: typer.Context) -> None:
     """Run the simulated OpenRouter alone, for a service that is told to use it."""
     terminal = terminal_of(context)
     settings = terminal.settings()
-    set_up_logs(settings.run.log_level)
+    set_up_logs(settings.run.log_level, settings.run.log_format)
 
     def started(address: Address) -> None:
         terminal.out.print(f"the simulated OpenRouter listens at {address.url}/api/v1")
@@ -51,8 +55,9 @@ def _say_where(out: Console, settings: Settings, running: Running) -> None:
     table = plain_table()
     table.add_column("what", no_wrap=True)
     table.add_column("where", overflow="fold")
-    table.add_row("completions", f"{running.face.url}/v1/chat/completions")
-    table.add_row("prices", f"{running.face.url}/v1/models")
+    url = settings.face.public_url if settings.face.listen.port else running.face.url
+    table.add_row("completions", f"{url}/v1/chat/completions")
+    table.add_row("prices", f"{url}/v1/models")
     if running.simulator:
         table.add_row("upstream", f"{running.simulator.url}/api/v1 (simulated)")
     else:
@@ -66,5 +71,5 @@ def _say_where(out: Console, settings: Settings, running: Running) -> None:
     table.add_row("data", str(settings.data_dir))
     out.print(table)
     out.print("Ask, and get an invoice (Ctrl-C stops the service):", style="dim")
-    out.print(ASK.format(url=running.face.url), soft_wrap=True)
+    out.print(ASK.format(url=url), soft_wrap=True)
     out.file.flush()

@@ -8,7 +8,11 @@ from service.domain.accounts import Commodity
 from service.domain.money import MSAT_PER_SAT, usd_text
 
 NAME_TAIL = 8
+TIME_DIGITS = 11  # of milliseconds in hexadecimal, in every id of ours
 NAME_GIVEN_MIN = 6
+# How `name` shortens, as this and other terminals show it.
+SHORTENED = ("…", "...", "~")
+_AGES = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def msat(amount: int) -> str:
@@ -62,10 +66,34 @@ def names(given: str, full: str) -> bool:
     """Whether what was typed means this id: all of it, as shown by `name`, or its end."""
     if given == full:
         return True
-    if "…" in given:
-        head, _, tail = given.partition("…")
-        return full.startswith(head) and full.endswith(tail) and len(tail) >= NAME_GIVEN_MIN
-    return len(given) >= NAME_GIVEN_MIN and full.endswith(given)
+    head, tail = name_parts(given)
+    return len(tail) >= NAME_GIVEN_MIN and full.startswith(head) and full.endswith(tail)
+
+
+def name_parts(given: str) -> tuple[str, str]:
+    """The beginning and the end that were typed; the beginning is empty for an end alone."""
+    for mark in SHORTENED:
+        if mark in given:
+            head, _, tail = given.partition(mark)
+            return head, tail
+    return "", given
+
+
+def age(then_ms: int, now_ms: int) -> str:
+    """`3 min`, `5 h`, `12 d`: how long ago, in one unit."""
+    seconds = max(now_ms - then_ms, 0) // 1_000
+    for unit_s, unit in _AGES:
+        if seconds >= unit_s:
+            return f"{seconds // unit_s} {unit}"
+    return f"{seconds} s"
+
+
+def begun_ms(subject_id: str) -> int:
+    """When an id was made, which it begins with; 0 when it does not."""
+    try:
+        return int(subject_id.partition("_")[2][:TIME_DIGITS], 16)
+    except ValueError:
+        return 0
 
 
 def event(kind: str) -> str:

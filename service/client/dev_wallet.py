@@ -38,7 +38,7 @@ class DevWallet:
         except httpx.TransportError as fault:
             raise PaymentUnknown("the development node's answer did not arrive") from fault
         if answer.status_code in _REFUSED:
-            raise PaymentFailed(f"the development node refused to pay: {answer.text[:200]}")
+            raise PaymentFailed(f"the development node refused to pay: {_why(answer)}")
         return _read_payment(answer)
 
     async def outcome(self, payment_hash: str) -> Payment | None:
@@ -56,6 +56,14 @@ class DevWallet:
         if answer.status_code == _UNKNOWN_HASH:
             return None
         return _read_payment(answer)
+
+
+def _why(answer: httpx.Response) -> str:
+    """Its own words, out of its JSON."""
+    try:
+        return str(json.loads(answer.content)["error"]["message"])[:200]
+    except (ValueError, KeyError, TypeError):
+        return f"it answered {answer.status_code}"
 
 
 def _read_payment(answer: httpx.Response) -> Payment:

@@ -26,13 +26,16 @@ from service.simulator.app import build_simulator
 from service.wiring.addresses import Address
 from service.wiring.build import Service, build_service
 from service.wiring.connections.limits import allow_open_files
+from service.wiring.event_log import start_fields
 from service.wiring.face import build_service_face, face_limits
 from service.wiring.listening import listening
+from service.wiring.logs import event_logger
 from service.wiring.loops import Loops
 from service.wiring.memory import give_back_large_blocks
 from service.wiring.nodes import OpenNode, open_node
 from service.wiring.operator_doors import SOCKET_FILE, build_commands
 from service.wiring.parts import open_parts, prepare_data_dir
+from service.wiring.readiness import Waits, until_selling
 from service.wiring.settings import MetricsSettings, Settings
 from service.wiring.upstreams import SIMULATOR_FILE
 
@@ -118,15 +121,32 @@ async def _metrics(settings: MetricsSettings, service: Service) -> AsyncIterator
         yield address
 
 
-async def serve(settings: Settings, *, started: Callable[[Running], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and return. `started` is told once all is up."""
+async def serve(
+    settings: Settings, *, started: Callable[[Running], None], waits: Waits = lambda _: None
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and return.
+
+    `started` is told once it sells, and before that `waits` what it waits for.
+    """
     allow_open_files()
-    stop = _stop_signal()
+    stop, log, clock = _stop_signal(), event_logger(), SystemClock()
+    began_ms = clock.now_ms()
     give_back_large_blocks()
-    async with running_service(settings) as running:
-        _spare_the_collector()
+
+    async def tell(running: Running) -> None:
+        await until_selling(running.service, running.face, waits=waits)
+        log.info("selling", after_ms=clock.now_ms() - began_ms)
         started(running)
+
+    async with running_service(settings) as running, asyncio.TaskGroup() as tasks:
+        _spare_the_collector()
+        node = running.service.parts.ours.identity
+        log.info("started", **start_fields(running.service.settings, node, running.face))
+        telling = tasks.create_task(tell(running), name="until it sells")
         await stop.wait()
+        log.info("stopping", running=running.service.runner.active)
+        telling.cancel()
+    log.info("stopped", after_s=(clock.now_ms() - began_ms) // 1_000)
 
 
 async def serve_simulator(settings: Settings, *, started: Callable[[Address], None]) -> None:
@@ -178,7 +198,9 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
         ]
         loops += [tasks.create_task(vital(), name=name) for name, vital in parts.vital]
         try:
-            await service.recover.unfinished()
+            recovered = await service.recover.unfinished()
+            if recovered:
+                event_logger().info("recovered", escrows=recovered)
             async with door.answering():
                 yield service
         finally:

@@ -31,6 +31,8 @@ from service.flows.watch_account import WatchAccount
 from service.http_api.completion_view import is_readable
 from service.wiring.account_metrics import watch_account, watch_usage
 from service.wiring.books_metrics import watch_held
+from service.wiring.event_log import EventLog
+from service.wiring.logs import event_logger
 from service.wiring.parts import Parts
 from service.wiring.sales import Sales
 from service.wiring.settings import Settings
@@ -133,7 +135,10 @@ def _deliveries(parts: Parts, recorder: EventRecorder, gate: ReleaseGate) -> Del
 
 
 def _observer(parts: Parts, account: WatchAccount) -> Observer:
+    log = EventLog(event_logger())
+
     def observe(transition: Transition) -> None:
+        log.observe(transition)
         parts.metrics.observe(transition)
         account.observe(transition)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 from service.adapters.lightning.dev_node import DevNode
 from service.adapters.lightning.dev_node_snapshot import DevNodeSnapshot
 from service.adapters.lightning.lnd_access import LndAccess
+from service.adapters.system_clock import SystemClock
 from service.domain.errors import NodeUnavailable, SettingInvalid
 from service.ports.clock import Clock
 from service.ports.lightning_node import LightningNode
@@ -82,7 +83,9 @@ async def open_node_to_look(settings: Settings) -> AsyncIterator[Callable[[], Li
 async def examined(access: LndAccess) -> tuple[NodeCheck, ...]:
     """Every check of the node that can be made. Raises nothing."""
     checks = importlib.import_module("service.adapters.lightning.lnd_checks")
-    return cast("tuple[NodeCheck, ...]", await checks.examine(access))
+    return cast(
+        "tuple[NodeCheck, ...]", await checks.examine(access, now_ms=SystemClock().now_ms())
+    )
 
 
 async def refuse_unfit(access: LndAccess) -> None:

@@ -73,6 +73,7 @@ class RunSettings:
     """Bounds of the process itself."""
 
     log_level: str
+    log_format: str
     drain_s: float
     bounds: RunBounds
     due_interval_s: float
@@ -239,6 +240,7 @@ def _run(values: Values) -> RunSettings:
     levels = ("debug", "info", "warning", "error")
     return RunSettings(
         log_level=values.choice("LOG_LEVEL", "info", levels),
+        log_format=values.choice("LOG_FORMAT", "auto", ("auto", "json", "plain")),
         drain_s=values.seconds("DRAIN_S", "30"),
         bounds=RunBounds(
             runs_max=values.integer("RUNS_MAX", 1_024, at_least=1, at_most=100_000),

@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 
 from service.domain.errors import SettingInvalid
-from service.wiring.settings import read_settings
+from service.wiring.settings import read_settings, setting_names
 from tests.architecture.source_tree import ROOT, source
 
 CONTAINERFILE = "deploy/Containerfile"
 UNIT = "deploy/cobot-meter.service"
+AUDIT = "deploy/cobot-meter-audit.service"
+DROP_IN = "deploy/cobot-meter-lnd.conf"
 DATA = "/var/lib/cobot-meter"
 EXPOSURE_MAX = "15"  # systemd's own scale, in tenths: 0 is sealed, 100 is open
 WRONG_SETTING = "2"
+UPSTREAM_KEYS = ("OPENROUTER_API_KEY", "OPENROUTER_API_KEY_FILE")
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
@@ -93,12 +96,16 @@ def test_the_service_starts_with_the_settings_that_are_given(name: str) -> None:
         assert (settings.face.listen.host, settings.face.listen.port) == ("0.0.0.0", 8402)  # noqa: S104
 
 
-@pytest.fixture
-def unit(tmp_path: Path) -> Path:
-    """The unit with a command that exists here, since the installed one does not."""
-    copy = tmp_path / "cobot-meter.service"
-    text = source(UNIT).replace("/opt/cobot-meter/bin/cobot-meter", sys.executable)
+@pytest.fixture(params=[UNIT, AUDIT])
+def unit(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A unit with a command that exists here, since the installed one does not, and the drop-in."""
+    name: str = request.param
+    copy = tmp_path / Path(name).name
+    text = source(name).replace("/opt/cobot-meter/bin/cobot-meter", sys.executable)
     copy.write_text(text, encoding="utf-8")
+    drop_in = tmp_path / f"{copy.name}.d" / "lnd.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(source(DROP_IN), encoding="utf-8")
     return copy
 
 
@@ -131,3 +138,40 @@ def test_the_unit_waits_for_the_drain_and_leaves_wrong_settings_alone() -> None:
     assert "TimeoutStopSec=90" in lines
     assert f"RestartPreventExitStatus={WRONG_SETTING}" in lines
     assert "DynamicUser=yes" in lines
+
+
+def test_the_drop_in_hands_over_what_the_service_reads(tmp_path: Path) -> None:
+    """Every file that a setting names is a credential of that name, and together they can start."""
+    handed = dict(re.findall(r"LoadCredential=(\S+?):(\S+)", source(DROP_IN)))
+    for name in handed:
+        (tmp_path / name).write_text("sk-or-v1-handed-over\n")
+    given = {
+        name: value.replace("%d", str(tmp_path))
+        for name, value in re.findall(r"Environment=(\w+)=(\S+)", source(DROP_IN))
+    }
+    used = {Path(value).name for value in given.values() if value.startswith(str(tmp_path))}
+    assert used == handed.keys()
+    settings = read_settings(given)
+    assert settings.upstream.api_key.reveal() == "sk-or-v1-handed-over"
+    assert settings.node.lnd is not None
+    assert settings.risks == ()
+
+
+def test_both_units_are_one_user_with_one_directory() -> None:
+    """The audit reads what the service writes, with the same rights and no more."""
+    for line in ("User=cobot-meter", "DynamicUser=yes", "StateDirectory=cobot-meter"):
+        assert line in source(UNIT).splitlines()
+        assert line in source(AUDIT).splitlines()
+    for line in source(AUDIT).splitlines():
+        if line.startswith(("Protect", "Restrict", "SystemCall", "Capability", "Environment")):
+            assert line in source(UNIT).splitlines()
+
+
+def test_the_guide_names_files_that_are_there() -> None:
+    """Every file of deploy/ that its README tells to copy exists, and so does each setting."""
+    guide = source("deploy/README.md")
+    for name in re.findall(r"deploy/([\w./-]+\.(?:service|conf))", guide):
+        assert (ROOT / "deploy" / name).exists(), name
+    known = {*setting_names(), *UPSTREAM_KEYS}
+    told = set(re.findall(r"\b(?:COBOT_METER|OPENROUTER)_[A-Z_]+[A-Z]", guide))
+    assert told <= known

@@ -245,7 +245,10 @@ async def test_a_name_that_no_book_holds_is_refused(said: object) -> None:
     """With what an id is, before any database is asked for it."""
     rig = OperatorRig()
     commands = operator_commands(
-        cancellations=rig.cancellations, callers=rig.callers, adoption=rig.adoption
+        cancellations=rig.cancellations,
+        callers=rig.callers,
+        adoption=rig.adoption,
+        rebasing=rig.rebasing,
     )
     for name, request in (
         ("set_caller", {"caller_id": said, "blocked": True}),

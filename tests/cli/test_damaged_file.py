@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.terminal import BROKEN
+from service.cli.exit_codes import ExitCode
 from service.wiring.databases import BOOKS_FILE
 from tests.cli.shop import CommandLine
 from tests.cli.test_refusals import one_line
@@ -76,10 +76,10 @@ def test_every_command_says_that_the_file_is_damaged(shop: CommandLine, name: st
     DAMAGES[name](books_of(shop))
     for words in READING:
         refused = shop.run(*words)
-        assert refused.exit_code == BROKEN, (words, refused.stdout, refused.stderr)
+        assert refused.exit_code == ExitCode.BROKEN, (words, refused.stdout, refused.stderr)
         assert BOOKS_FILE in one_line(refused.stderr)
     doctor = shop.run("doctor", "--json")
-    assert doctor.exit_code == BROKEN
+    assert doctor.exit_code == ExitCode.BROKEN
     assert "damaged" in doctor.stdout
 
 
@@ -89,7 +89,7 @@ def test_nothing_is_sold_from_a_damaged_file(shop: CommandLine, name: str) -> No
     DAMAGES[name](books_of(shop))
     before = books_of(shop).read_bytes()
     refused = shop.spawn("serve")
-    assert refused.returncode == BROKEN, refused.stderr
+    assert refused.returncode == ExitCode.BROKEN, refused.stderr
     assert "Traceback" not in refused.stderr
     assert BOOKS_FILE in one_line(refused.stderr)
     assert books_of(shop).read_bytes() == before
@@ -103,7 +103,7 @@ def test_books_that_are_gone_are_not_begun_anew(shop: CommandLine, left: bytes |
     if left is not None:
         books.write_bytes(left)
     refused = shop.spawn("serve")
-    assert refused.returncode == BROKEN, refused.stderr
+    assert refused.returncode == ExitCode.BROKEN, refused.stderr
     assert "restore a backup" in one_line(refused.stderr)
     assert (books.read_bytes() if books.exists() else None) == left
 
@@ -114,7 +114,7 @@ def test_a_row_that_nobody_wrote_is_one_sentence(shop: CommandLine) -> None:
         connection.execute("UPDATE escrow SET state = 'sold twice'")
     connection.close()
     refused = shop.run("invoices", "list")
-    assert refused.exit_code == BROKEN
+    assert refused.exit_code == ExitCode.BROKEN
     assert "a row that this version cannot read" in one_line(refused.stderr)
 
 
@@ -129,6 +129,6 @@ def test_a_table_that_is_gone_from_postgresql(
     cluster.sql(f"DROP TABLE {table} CASCADE", database=url.rpartition("/")[2])
     for words in (*READING, ("callers", "block", "c_x")):
         refused = there.run(*words)
-        assert refused.exit_code == BROKEN, (words, refused.stderr)
+        assert refused.exit_code == ExitCode.BROKEN, (words, refused.stderr)
         assert table in one_line(refused.stderr)
-    assert there.run("doctor").exit_code == BROKEN
+    assert there.run("doctor").exit_code == ExitCode.BROKEN

@@ -116,11 +116,14 @@ def environ_in(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_the_demonstration_runs_with_no_settings_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("encoding", "mark"), [("utf-8", "✓"), ("ascii", "+")])
+def test_the_demonstration_runs_with_no_settings_and_leaves_nothing(
+    tmp_path: Path, encoding: str, mark: str
+) -> None:
     """Three asks, two payments, one lapse; the books balance, exit 0, and no file is left."""
     shown = subprocess.run(
         [sys.executable, "-m", "service", "demo"],
-        env=environ_in(tmp_path),
+        env={**environ_in(tmp_path), "PYTHONIOENCODING": encoding},
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -130,7 +133,7 @@ def test_the_demonstration_runs_with_no_settings_and_leaves_nothing(tmp_path: Pa
     assert shown.stderr == ""
     assert shown.returncode == 0
     lines = shown.stdout.rstrip().splitlines()
-    assert lines[-1] == "✓ the books balance"
+    assert lines[-1] == f"{mark} the books balance"
     assert sum(line.startswith("402 ") for line in lines) == 3
     assert sum(line.startswith("release ") for line in lines) == 2
     assert sum(line.startswith("lapse      expired") for line in lines) == 1

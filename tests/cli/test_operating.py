@@ -141,5 +141,5 @@ async def test_an_answer_that_is_none_is_not_taken_for_success(
     caller_id = (await asyncio.to_thread(shop.read, "callers", "list"))[0]["caller_id"]
     async with await asyncio.start_unix_server(answer, path=str(path)):
         refused = await beside(shop, "callers", "block", caller_id)
-    assert refused.exit_code == 1
+    assert refused.exit_code == 3
     assert refused.stderr == "cobot-meter: the service gave no answer\n"

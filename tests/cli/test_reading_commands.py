@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from service import __version__
+from service.cli.wording import name
 from tests.cli.shop import CommandLine
-
-READING = (("ledger",), ("audit",), ("invoices", "list"), ("callers", "list"), ("doctor",))
 
 
 def test_the_trial_balance_is_shown_in_both_commodities(sold: CommandLine) -> None:
@@ -93,19 +94,68 @@ def test_the_doctor_finds_nothing_wrong_with_a_closed_shop(sold: CommandLine) ->
     assert "✗" not in shown.stdout
 
 
-@pytest.mark.parametrize("words", READING, ids=" ".join)
-def test_tables_fit_into_a_hundred_columns(sold: CommandLine, words: tuple[str, ...]) -> None:
-    """Nothing is wider than 100 characters, so that a pipe and a small window can show it."""
-    assert max(len(line) for line in sold.run(*words).stdout.splitlines()) <= 100
-
-
-def test_a_pipe_gets_plain_text(sold: CommandLine) -> None:
-    """In a process of its own and without a terminal there is no colour, and it is as wide."""
-    piped = sold.spawn("invoices", "list")
+def test_a_pipe_gets_plain_text_and_a_line_for_each_row(sold: CommandLine) -> None:
+    """In a process of its own and without a terminal nothing is coloured, cut or wrapped."""
+    piped = sold.spawn("invoices", "list", COLUMNS="40")
     assert piped.returncode == 0
     assert "\x1b" not in piped.stdout
-    assert "released" in piped.stdout
-    assert max(len(line) for line in piped.stdout.splitlines()) <= 100
+    rows = [line for line in piped.stdout.splitlines() if "esc_" in line]
+    assert [("released" in row, "invoiced" in row) for row in rows] == [
+        (False, True),
+        (True, False),
+    ]
+    assert all(row.count("…") == 3 for row in rows)
+    assert "2 listed" in piped.stdout.splitlines()[-2]
+
+
+def test_a_callers_row_has_age_and_the_last_line_adds_up(sold: CommandLine) -> None:
+    """One caller: its figures are also the totals."""
+    (caller,) = sold.read("callers", "list")
+    lines = sold.run("callers", "list").stdout.splitlines()
+    (row,) = (line for line in lines if name(caller["caller_id"]) in line)
+    (footer,) = (line for line in lines if "1 callers" in line)
+    assert re.search(r" \d+ (s|min|h) ", row)
+    assert f"{caller['settled_msat']:,}" in footer
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("invoices", "list", "--state", "paid"),
+        ("invoices", "list", "--sort", "size"),
+        ("callers", "list", "--sort", "name"),
+    ],
+    ids=" ".join,
+)
+def test_a_word_that_means_nothing_is_refused_with_those_that_do(
+    sold: CommandLine, words: tuple[str, ...]
+) -> None:
+    """An empty table would be believed."""
+    refused = sold.run(*words)
+    assert refused.exit_code == 2
+    assert f"{words[2]} {words[3]} means nothing: say one of " in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert ("released" in refused.stderr) == (words[2] == "--state")
+
+
+def test_lists_are_sorted_as_asked(sold: CommandLine) -> None:
+    """By time both ways, and by amount."""
+    times = [row["opened_at_ms"] for row in sold.read("invoices", "list", "--sort", "oldest")]
+    assert times == sorted(times)
+    amounts = [
+        row["invoice"]["amount_msat"] for row in sold.read("invoices", "list", "--sort", "amount")
+    ]
+    assert amounts == sorted(amounts, reverse=True)
+    assert len(sold.read("invoices", "list", "--sort", "paid", "--limit", "1")) == 1
+
+
+@pytest.mark.parametrize("given", ["a", "…a", "abcde"])
+def test_an_end_that_could_be_anybodys_is_refused(sold: CommandLine, given: str) -> None:
+    """Too short: the least that is needed is said, and nothing is looked for."""
+    for words in (("invoices", "show", given), ("callers", "block", given)):
+        refused = sold.run(*words)
+        assert refused.exit_code == 2
+        assert "at least 6 characters of its end" in refused.stderr
 
 
 def test_the_version_is_said(nothing: CommandLine) -> None:

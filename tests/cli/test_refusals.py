@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.terminal import CommandFailed, told
-from service.client.errors import PaymentFailed
-from service.domain.errors import NodeUnavailable, SettingInvalid
+from service.cli.terminal import CommandFailed, CouldNotLook, Misused, told
+from service.client.errors import PaymentFailed, PaymentUnknown
+from service.domain.errors import (
+    BooksBusy,
+    LedgerUnbalanced,
+    NodeUnavailable,
+    RequestInvalid,
+    SettingInvalid,
+)
 from tests.cli.shop import CommandLine
 
 NEEDS_BOOKS = (
@@ -79,15 +85,21 @@ def test_a_file_that_is_no_database_is_refused(
         ("invoices", "cancel", "esc_nobody99"),
         ("callers", "block", "c_nobody99"),
         ("callers", "cap", "c_nobody99"),
-        ("pay", "lnbcrt1"),
-        ("models",),
     ],
     ids=" ".join,
 )
 def test_what_cannot_be_done_is_one_line(sold: CommandLine, words: tuple[str, ...]) -> None:
-    """An unknown name, and a part that does not answer, exit 1 without a traceback."""
+    """An unknown name exits 1 without a traceback; half a command exits 2."""
     refused = sold.run(*words)
-    assert refused.exit_code == 1
+    assert refused.exit_code == (2 if words[1] == "cap" else 1)
+    one_line(refused.stderr)
+
+
+@pytest.mark.parametrize("words", [("pay", "lnbcrt1"), ("models",)], ids=" ".join)
+def test_who_does_not_answer_is_no_finding(sold: CommandLine, words: tuple[str, ...]) -> None:
+    """The wallet or the upstream is away: one line, and exit 3."""
+    refused = sold.run(*words)
+    assert refused.exit_code == 3
     one_line(refused.stderr)
 
 
@@ -111,10 +123,16 @@ def test_no_command_prints_a_traceback(nothing: CommandLine) -> None:
     ("fault", "code"),
     [
         (SettingInvalid("set it"), 2),
-        (NodeUnavailable("it is down"), 1),
+        (NodeUnavailable("it is down"), 3),
+        (BooksBusy("later"), 3),
         (CommandFailed("no"), 1),
+        (Misused("no such word"), 2),
+        (CouldNotLook("silence"), 3),
+        (RequestInvalid("no such command"), 1),
         (PaymentFailed("no"), 1),
-        (PermissionError(13, "Permission denied", "books"), 1),
+        (PaymentUnknown("who knows"), 3),
+        (PermissionError(13, "Permission denied", "books"), 3),
+        (LedgerUnbalanced("damage"), 4),
         (ExceptionGroup("several", [ExceptionGroup("tasks", [SettingInvalid("set it")])]), 2),
     ],
     ids=lambda value: type(value).__name__,

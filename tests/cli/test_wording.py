@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from service.cli.wording import account, amount, event, moment, name, names, sat, usd
+from service.cli.wording import (
+    account,
+    age,
+    amount,
+    begun_ms,
+    event,
+    moment,
+    name,
+    names,
+    sat,
+    usd,
+)
 
 ESCROW = "esc_1a206af1508879je4jipH2pTxsQMMnHtNgN0dvkgLKYc31iAVXWB4k"
 
@@ -35,7 +46,9 @@ def test_names_are_shortened_to_what_tells_them_apart() -> None:
     assert account("exposure/contra/msat") == "exposure/contra/msat"
 
 
-@pytest.mark.parametrize("given", [ESCROW, "esc_…iAVXWB4k", "iAVXWB4k"])
+@pytest.mark.parametrize(
+    "given", [ESCROW, "esc_…iAVXWB4k", "iAVXWB4k", "esc_...iAVXWB4k", "esc_~iAVXWB4k"]
+)
 def test_a_shown_name_finds_what_it_names(given: str) -> None:
     """The whole, what a table shows, and its end: all mean the same."""
     assert names(given, ESCROW)
@@ -45,6 +58,21 @@ def test_a_shown_name_finds_what_it_names(given: str) -> None:
 def test_too_little_or_another_name_finds_nothing(given: str) -> None:
     """An end of fewer than six characters could be anybody's."""
     assert not names(given, ESCROW)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0 s"), (59, "59 s"), (60, "1 min"), (7_199, "1 h"), (86_400 * 400, "400 d"), (-5, "0 s")],
+)
+def test_an_age_is_told_in_one_unit(seconds: int, shown: str) -> None:
+    """What lies ahead, by a clock that was set back, is no time ago."""
+    assert age(0, seconds * 1_000) == shown
+
+
+def test_an_id_tells_when_it_was_made() -> None:
+    """The eleven digits after its kind; a foreign name tells nothing."""
+    assert begun_ms(ESCROW) == 1_795_408_467_208
+    assert begun_ms("operator") == begun_ms("") == 0
 
 
 def test_times_and_events_read_as_words() -> None:

@@ -23,7 +23,9 @@ class TlsPair:
     key: bytes
 
 
-def make_tls_pair(*, address: str = "127.0.0.1") -> TlsPair:
+def make_tls_pair(
+    *, address: str = "127.0.0.1", born: dt.datetime = BORN, life: dt.timedelta = LIFE
+) -> TlsPair:
     """A fresh self-signed pair for `localhost` and the address."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -34,8 +36,8 @@ def make_tls_pair(*, address: str = "127.0.0.1") -> TlsPair:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(BORN)
-        .not_valid_after(BORN + LIFE)
+        .not_valid_before(born)
+        .not_valid_after(born + life)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

@@ -40,7 +40,7 @@ CALLER = "c_alice"
 GENERATION = "gen-1786465029-CAkqUciXgQW34RmFaTck"
 WIDE = ExposureTerms(
     cap=CapTerms(newcomer_msat=10**10, max_msat=10**11),
-    address_day_msat=10**12,
+    address_day_pusd=10**12,
     newcomers_day_pusd=10**15,
     proven_day_pusd=10**15,
 )

@@ -217,3 +217,12 @@ def test_whatever_a_setting_is_given_it_is_read_or_refused_in_one_line(
             said(refused)
         else:
             assert isinstance(read, Settings)
+
+
+@settings(max_examples=100, derandomize=True)
+@given(rest=st.text(max_size=200))
+def test_a_name_that_is_no_setting_is_refused_in_one_line(rest: str) -> None:
+    """Whatever stands behind the prefix, long or unreadable."""
+    if f"COBOT_METER_{rest}" not in NAMES:
+        line = refusal({f"COBOT_METER_{rest}": "1"})
+        assert "is not a setting of this version" in line

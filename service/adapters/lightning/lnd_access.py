@@ -5,10 +5,11 @@ Must not know: gRPC, or what is asked of the node.
 
 from __future__ import annotations
 
-import ssl
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.adapters.lightning.lnd_files import certificate_fault, macaroon_fault
 from service.domain.errors import SettingInvalid
 
 MAX_FILE_OCTETS = 65_536
@@ -52,18 +53,12 @@ class LndSecrets:
 def read_secrets(access: LndAccess) -> LndSecrets:
     """The certificate (PEM) and the macaroon (binary). Raises SettingInvalid in one sentence."""
     certificate = _read(access.tls_cert_path, "TLS certificate")
-    try:
-        # Of the libraries that are loaded anyway: cryptography's x509 takes 7 MiB of every process.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
-            cadata=certificate.decode("ascii")
-        )
-    except (ssl.SSLError, ValueError) as fault:
-        raise SettingInvalid(
-            f"{access.tls_cert_path} is not a certificate in PEM: give lnd's tls.cert"
-        ) from fault
     macaroon = _read(access.macaroon_path, "macaroon")
-    if not macaroon:
-        raise SettingInvalid(f"{access.macaroon_path} is empty: bake the macaroon anew")
+    fault = certificate_fault(access.tls_cert_path, certificate) or macaroon_fault(
+        access.macaroon_path, macaroon
+    )
+    if fault is not None:
+        raise SettingInvalid(fault)
     return LndSecrets(certificate, macaroon)
 
 
@@ -71,5 +66,10 @@ def _read(path: Path, what: str) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(MAX_FILE_OCTETS)
+    except PermissionError as fault:
+        raise SettingInvalid(
+            f"cannot read lnd's {what} at {path}: {fault.strerror}: give the file to the user that "
+            f"runs this service (its number is {os.geteuid()}), or let systemd hand it over"
+        ) from fault
     except OSError as fault:
         raise SettingInvalid(f"cannot read lnd's {what} at {path}: {fault.strerror}") from fault

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from service.adapters.lightning.lnd_access import LndAccess, LndTimeouts
 from service.adapters.lightning.lnd_connection import LndConnection
 from service.adapters.lightning.lnd_errors import LndFault, LndVerdict
+from service.adapters.lightning.lnd_files import validity_of
 from service.adapters.lightning.lnd_macaroon import (
     MacaroonUnreadable,
     rights_of,
@@ -30,6 +31,8 @@ from service.domain.errors import SettingInvalid
 
 DEFAULT_TIMEOUTS = LndTimeouts()
 PLAY_NETWORK = "regtest"
+WARNING = "warning: "
+SOON_MS = 14 * 86_400 * 1_000
 LEAST_VERSION = (0, 21, 0)
 BAKE = "bake one with `cobot-meter lnd bake`"
 WALLET_STATES = {
@@ -53,7 +56,7 @@ class NodeCheck:
 
 
 async def examine(
-    access: LndAccess, *, timeouts: LndTimeouts = DEFAULT_TIMEOUTS
+    access: LndAccess, *, now_ms: int, timeouts: LndTimeouts = DEFAULT_TIMEOUTS
 ) -> tuple[NodeCheck, ...]:
     """Every check, in the order in which to put things right, less those that a failed one bars.
 
@@ -64,18 +67,20 @@ async def examine(
     except SettingInvalid as fault:
         return (NodeCheck(name="reachable", well=False, detail=fault.message),)
     try:
-        return tuple([check async for check in _checks(connection)])
+        return tuple([check async for check in _checks(connection, now_ms)])
     finally:
         await connection.close()
 
 
-async def _checks(connection: LndConnection) -> AsyncIterator[NodeCheck]:
+async def _checks(connection: LndConnection, now_ms: int) -> AsyncIterator[NodeCheck]:
     try:
         state = await connection.call("State.GetState", staterpc.GetStateRequest())
     except LndFault as fault:
-        yield NodeCheck(name="reachable", well=False, detail=_unreachable(connection, fault))
+        detail = _dated(connection, now_ms) or _unreachable(connection, fault)
+        yield NodeCheck(name="reachable", well=False, detail=detail)
         return
-    yield NodeCheck(name="reachable", well=True, detail=f"{connection.access.address} answers")
+    detail = _soon_over(connection, now_ms) or f"{connection.access.address} answers"
+    yield NodeCheck(name="reachable", well=True, detail=detail)
     if state.state != staterpc.SERVER_ACTIVE:
         detail = WALLET_STATES.get(state.state, f"lnd is in the unknown state {state.state}")
         yield NodeCheck(name="wallet", well=False, detail=detail)
@@ -93,6 +98,32 @@ async def _checks(connection: LndConnection) -> AsyncIterator[NodeCheck]:
         yield await _inbound(connection, info)
     yield await _rights(connection)
     yield await _spending(connection)
+
+
+def _dated(connection: LndConnection, now_ms: int) -> str | None:
+    """Whether the certificate's own dates are why the node cannot be reached."""
+    validity, path = validity_of(connection.secrets.certificate), connection.access.tls_cert_path
+    if validity is None or validity.from_ms <= now_ms <= validity.until_ms:
+        return None
+    if now_ms < validity.from_ms:
+        return (
+            f"the certificate {path} is valid from {validity.begins} on, which is ahead of this "
+            "machine's clock: set the clock"
+        )
+    return (
+        f"the certificate {path} expired on {validity.ends}: copy lnd's tls.cert anew; when that "
+        "is the same one, remove tls.cert and tls.key beside lnd and restart it, which makes others"
+    )
+
+
+def _soon_over(connection: LndConnection, now_ms: int) -> str | None:
+    validity, path = validity_of(connection.secrets.certificate), connection.access.tls_cert_path
+    if validity is None or validity.until_ms - now_ms > SOON_MS:
+        return None
+    return (
+        f"{WARNING}the certificate {path} expires on {validity.ends}: remove tls.cert and tls.key "
+        "beside lnd, restart it, and copy the new tls.cert"
+    )
 
 
 def _unreachable(connection: LndConnection, fault: LndFault) -> str:
@@ -207,7 +238,7 @@ async def _spending(connection: LndConnection) -> NodeCheck:
     detail = f"the macaroon can spend ({', '.join(sorted(found))}): {BAKE}"
     is_play = connection.access.network == PLAY_NETWORK
     if is_play:
-        detail = f"warning: {detail}; {PLAY_NETWORK} alone allows this"
+        detail = f"{WARNING}{detail}; {PLAY_NETWORK} alone allows this"
     return NodeCheck(name="spending", well=is_play, detail=detail)
 
 

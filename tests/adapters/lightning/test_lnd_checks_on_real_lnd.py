@@ -8,6 +8,7 @@ from pathlib import Path
 from deploy.regtest.network import Network
 from service.adapters.lightning.lnd_access import LndAccess
 from service.adapters.lightning.lnd_checks import NodeCheck, examine
+from service.adapters.system_clock import SystemClock
 from tests.adapters.lightning.lnd_rig import baked_access
 
 ALL = (
@@ -24,17 +25,25 @@ ALL = (
 
 
 async def _wrong(access: LndAccess) -> dict[str, str]:
-    return {check.name: check.detail for check in await examine(access) if not check.well}
+    return {
+        check.name: check.detail
+        for check in await examine(access, now_ms=SystemClock().now_ms())
+        if not check.well
+    }
 
 
 async def _spending(access: LndAccess) -> NodeCheck:
-    (check,) = [check for check in await examine(access) if check.name == "spending"]
+    (check,) = [
+        check
+        for check in await examine(access, now_ms=SystemClock().now_ms())
+        if check.name == "spending"
+    ]
     return check
 
 
 async def test_a_node_that_is_fit(nodes: Network, tmp_path: Path) -> None:
     """With the least macaroon every check is made, and every one is well."""
-    checks = await examine(await baked_access(nodes.bob, tmp_path))
+    checks = await examine(await baked_access(nodes.bob, tmp_path), now_ms=SystemClock().now_ms())
     assert tuple(check.name for check in checks) == ALL
     assert [check for check in checks if not check.well] == []
     assert not [check for check in checks if check.detail.startswith("warning")]

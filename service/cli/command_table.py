@@ -1,0 +1,131 @@
+"""Every command: its name, where it is, and one sentence about it.
+
+A command is loaded when it is called and not before: all of them together take a second of CPU,
+`--help` and `--version` a fifth of that. Must not know: what any command does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """`where` is `module:function`, or empty for a group, which has entries of its own."""
+
+    help: str
+    where: str = ""
+    commands: Mapping[str, Entry] = field(default_factory=dict)
+
+
+INVOICES = {
+    "list": Entry(
+        where="service.cli.invoice_commands:list_invoices",
+        help="List escrows and top-ups that have an invoice, newest first.",
+    ),
+    "show": Entry(
+        where="service.cli.invoice_commands:show_invoice",
+        help="Show one invoice: what it is for, its price taken apart, the node's word and its "
+        "entries.",
+    ),
+    "cancel": Entry(
+        where="service.cli.invoice_commands:cancel_invoice",
+        help="Cancel an unpaid invoice at the node; what the node answers is booked.",
+    ),
+}
+CALLERS = {
+    "list": Entry(
+        where="service.cli.caller_commands:list_callers",
+        help="List callers with their credit, what they owe and their cap, newest first.",
+    ),
+    "cap": Entry(
+        where="service.cli.caller_commands:cap_caller",
+        help="Fix what a caller may have open and unpaid, or go back to the formula.",
+    ),
+    "block": Entry(
+        where="service.cli.caller_commands:block_caller",
+        help="Refuse new asks of this caller; what it has paid for is still delivered.",
+    ),
+    "unblock": Entry(
+        where="service.cli.caller_commands:unblock_caller",
+        help="Take new asks of this caller again.",
+    ),
+}
+LND = {
+    "bake": Entry(
+        where="service.cli.lnd_commands:bake",
+        help="Print the lncli line that makes the least macaroon, and what to do with it.",
+    ),
+    "adopt": Entry(
+        where="service.cli.lnd_commands:adopt",
+        help="Go on with the node that is there now; what was open on the one before is closed.",
+    ),
+}
+DATABASE = {
+    "upgrade": Entry(
+        where="service.cli.database_commands:upgrade",
+        help="Give the books the tables of this version; stop the services that use them first.",
+    ),
+    "check": Entry(
+        where="service.cli.database_commands:check",
+        help="Say which schema the books have and whether they add up; exit 0 when all is well.",
+    ),
+    "backup": Entry(
+        where="service.cli.database_commands:backup",
+        help="Copy the books of SQLite into another file, while a service runs or not.",
+    ),
+    "copy": Entry(
+        where="service.cli.database_commands:copy",
+        help="Copy the SQLite file into the empty database of COBOT_METER_DATABASE_URL, and "
+        "prove it.",
+    ),
+}
+UPSTREAM = {
+    "rebase": Entry(
+        where="service.cli.upstream_commands:rebase",
+        help="Count costs from the key's usage of now on: after another key, or a counter begun "
+        "anew.",
+    ),
+}
+COMMANDS = {
+    "serve": Entry(
+        where="service.cli.serving_commands:serve",
+        help="Sell completions until SIGTERM or Ctrl-C, then finish what runs and stop.",
+    ),
+    "demo": Entry(
+        where="service.cli.demo:demo",
+        help="Watch an agent buy two completions and let a third lapse; exit 0 when the books "
+        "balance.",
+    ),
+    "pay": Entry(
+        where="service.cli.market_commands:pay",
+        help="Pay an invoice with the development wallet (play money) and print the preimage.",
+    ),
+    "models": Entry(
+        where="service.cli.market_commands:models",
+        help="Show every model on offer with the upstream's price and ours, for a million tokens.",
+    ),
+    "ledger": Entry(
+        where="service.cli.ledger_commands:ledger",
+        help="Show the trial balance in msat and USD, and with --caller a caller's statement.",
+    ),
+    "audit": Entry(
+        where="service.cli.ledger_commands:audit",
+        help="Check the books: exit 0 when they are right, 1 when not, 3 when not all was checked.",
+    ),
+    "doctor": Entry(
+        where="service.cli.doctor:doctor",
+        help="Look at settings, data, books, node, upstream and rate; exit 0 when nothing is "
+        "wrong.",
+    ),
+    "simulator": Entry(
+        where="service.cli.serving_commands:simulator",
+        help="Run the simulated OpenRouter alone, for a service that is told to use it.",
+    ),
+    "invoices": Entry(help="List, show and cancel invoices.", commands=INVOICES),
+    "callers": Entry(help="List callers, fix their caps, block them.", commands=CALLERS),
+    "lnd": Entry(help="Connect a real lnd.", commands=LND),
+    "upstream": Entry(help="Say which usage upstream costs count against.", commands=UPSTREAM),
+    "db": Entry(help="Update, check, back up and copy the books.", commands=DATABASE),
+}
