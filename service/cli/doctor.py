@@ -21,6 +21,9 @@ from service.cli.operator_client import ask_service
 from service.cli.terminal import FAILED, WRONG_SETTING, CommandFailed, run, terminal_of
 from service.domain.errors import CobotMeterError, SettingInvalid
 from service.domain.money import btc_usd_text
+from service.domain.outside import shown
+from service.flows.quarantine import LISTED_MAX
+from service.ports.ledger_reports import Standing
 from service.wiring.databases import BOOKS_FILE, open_reports
 from service.wiring.nodes import NODE_FILE, examined, open_node_to_look
 from service.wiring.operator_doors import SOCKET_FILE
@@ -79,6 +82,8 @@ async def examine(settings: Settings) -> list[Check]:
     looks: tuple[tuple[str, Look], ...] = (
         ("data directory", _data_dir),
         ("books", _books),
+        ("releases", _releases),
+        ("quarantine", _quarantine),
         ("service", _service),
         (NODE, _node),
         ("upstream", _upstream),
@@ -128,6 +133,35 @@ async def _books(settings: Settings) -> tuple[bool | None, str]:
         accounts = len(await reports.trial_balance())
     where = settings.database.shown or path.name
     return True, f"{where} is readable, {accounts} lines in the trial balance"
+
+
+async def _releases(settings: Settings) -> tuple[bool | None, str]:
+    standing = await _stands(settings)
+    if standing is None:
+        return None, "no books yet"
+    if standing.releases.stopped:
+        return False, (
+            f"nothing is sold or released: {shown(standing.releases.reason)}; look with "
+            "`cobot-meter audit`, then `cobot-meter releases open --reason …`"
+        )
+    return True, "completions are sold and released"
+
+
+async def _quarantine(settings: Settings) -> tuple[bool | None, str]:
+    standing = await _stands(settings)
+    if standing is None:
+        return None, "no books yet"
+    if standing.quarantined:
+        count = len(standing.quarantined)
+        return False, f"{count} cannot be booked: `cobot-meter quarantine list` says which and why"
+    return True, "everything could be booked"
+
+
+async def _stands(settings: Settings) -> Standing | None:
+    if not settings.database.url and not (settings.data_dir / BOOKS_FILE).exists():
+        return None
+    async with open_reports(settings) as reports:
+        return await reports.alarms(limit=LISTED_MAX)
 
 
 async def _service(settings: Settings) -> tuple[bool | None, str]:

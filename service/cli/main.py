@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import service
-from service.cli import database_commands
+from service.cli import database_commands, quarantine_commands
 from service.cli.caller_commands import block_caller, cap_caller, list_callers, unblock_caller
 from service.cli.demo import demo
 from service.cli.doctor import doctor
@@ -57,6 +57,8 @@ def command_line() -> typer.Typer:
     app.command("simulator")(told(simulator))
     app.add_typer(_invoices(), name="invoices")
     app.add_typer(_callers(), name="callers")
+    app.add_typer(_quarantine(), name="quarantine")
+    app.add_typer(_releases(), name="releases")
     app.add_typer(_lnd(), name="lnd")
     app.add_typer(_database(), name="db")
     return app
@@ -87,6 +89,22 @@ def _callers() -> typer.Typer:
     app.command("cap")(told(cap_caller))
     app.command("block")(told(block_caller))
     app.command("unblock")(told(unblock_caller))
+    return app
+
+
+def _quarantine() -> typer.Typer:
+    app = typer.Typer(help="What could not be booked, and waits for you.", no_args_is_help=True)
+    app.command("list")(told(quarantine_commands.list_quarantine))
+    app.command("show")(told(quarantine_commands.show_quarantine))
+    app.command("retry")(told(quarantine_commands.retry_quarantine))
+    app.command("write-off")(told(quarantine_commands.write_off_quarantine))
+    return app
+
+
+def _releases() -> typer.Typer:
+    app = typer.Typer(help="Say whether anything is sold; sell again.", no_args_is_help=True)
+    app.command("show")(told(quarantine_commands.show_releases))
+    app.command("open")(told(quarantine_commands.open_releases))
     return app
 
 

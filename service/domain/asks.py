@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import enum
 
-from service.domain.escrow_record import Escrow, EscrowState
+from service.domain.escrow_record import IN_FLIGHT, Escrow, EscrowState
 from service.domain.retention import Retention
 
 S = EscrowState
+# Paid for, it is delivered all the same if it can be; ended, it is nobody's trouble any more.
+_HELD_UP = IN_FLIGHT | {S.COSTED, S.INVOICED}
 
 
 class Verdict(enum.StrEnum):
@@ -24,6 +26,7 @@ class Verdict(enum.StrEnum):
     SAME_FAILURE = "same_failure"
     GONE = "gone"
     OPEN_ANEW = "open_anew"
+    QUARANTINED = "quarantined"
 
 
 def verdict(
@@ -33,6 +36,8 @@ def verdict(
 
     `keyed` asks brought the same Idempotency-Key and never open anew.
     """
+    if escrow.quarantine is not None and escrow.state in _HELD_UP:
+        return Verdict.QUARANTINED
     match escrow.state:
         case S.OPENED | S.REQUESTED | S.GENERATED | S.COSTED:
             return Verdict.WAIT
@@ -60,6 +65,8 @@ def _paid(escrow: Escrow, *, asker: str | None, keyed: bool) -> Verdict:
 
 def own_verdict(escrow: Escrow) -> Verdict:
     """For an ask that brings this escrow's own macaroon and preimage."""
+    if escrow.quarantine is not None and escrow.state in _HELD_UP:
+        return Verdict.QUARANTINED
     match escrow.state:
         case S.INVOICED:
             return Verdict.CHALLENGE

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from service.domain.accounts import UPSTREAM_CREDITS
 from service.domain.errors import DependencyFault, NodeUnavailable
 from service.domain.retention import Retention
+from service.domain.transitions import RELEASES
 from service.flows.audit_accounts import AccountReplay
 from service.flows.audit_escrows import EscrowReplay
 from service.flows.audit_findings import (
@@ -26,13 +27,14 @@ from service.flows.audit_findings import (
     Findings,
 )
 from service.flows.audit_operations import NODE, OPERATOR, UPSTREAM, OperationsReplay
+from service.flows.audit_quarantine import ReleasesReplay, check_quarantine
 from service.flows.audit_settlements import (
     NodeWord,
     Settlement,
     check_identity,
     check_settlements,
 )
-from service.flows.audit_topups import TOPUP_STATES, TopupReplay
+from service.flows.audit_topups import TOPUP_KINDS, TopupReplay
 from service.flows.audit_totals import Totals, check_holds, count_all
 from service.ports.ledger_reports import JournalEntry, LedgerReports
 from service.ports.lightning_node import LightningNode
@@ -51,6 +53,7 @@ class _Walk:
     escrows: EscrowReplay
     topups: TopupReplay
     operations: OperationsReplay
+    releases: ReleasesReplay
     totals: tuple[CommodityTotals, ...] = ()
     account_rows: int = 0
     callers: int = 0
@@ -64,8 +67,10 @@ class _Walk:
             self.settled_by[str(entry.facts.get("payment_hash"))] = pubkey
         if entry.facts.get("adoption") is not None:
             self.operations.closed(entry)
-        if entry.kind in TOPUP_STATES:
+        if entry.kind in TOPUP_KINDS:
             self.topups.told(entry)
+        elif entry.subject_id == RELEASES:
+            self.releases.told(entry)
         elif entry.subject_id in {OPERATOR, UPSTREAM, NODE}:
             self.operations.told(entry)
         else:
@@ -125,6 +130,7 @@ class AuditLedger:
             escrows=EscrowReplay(findings, retention=self._retention),
             topups=TopupReplay(findings),
             operations=OperationsReplay(findings),
+            releases=ReleasesReplay(findings),
         )
         async with self._reports.snapshot() as reports:
             await self._walk(walk, reports)
@@ -140,8 +146,10 @@ class AuditLedger:
     async def _walk(self, walk: _Walk, reports: LedgerReports) -> None:
         async for escrow in reports.escrows():
             walk.escrows.expect(escrow)
+            check_quarantine(walk.findings, escrow)
         async for topup in reports.topups():
             walk.topups.expect(topup)
+            check_quarantine(walk.findings, topup)
         async for entry in reports.journal():
             walk.told(entry)
         rows = await reports.balances()
@@ -151,6 +159,7 @@ class AuditLedger:
             walk.escrows.compare(escrow)
         walk.escrows.finish()
         walk.topups.finish()
+        walk.releases.finish()
         await self._callers(walk, reports)
 
     async def _callers(self, walk: _Walk, reports: LedgerReports) -> None:

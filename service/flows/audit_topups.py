@@ -10,20 +10,27 @@ from dataclasses import dataclass
 
 from service.domain.bookings import topup_credited
 from service.domain.topups import Topup, TopupState
+from service.domain.transitions import TOPUP_LIFTED, TOPUP_QUARANTINED, TOPUP_WRITTEN_OFF
 from service.flows.audit_escrows import expected
 from service.flows.audit_findings import Findings
 from service.ports.ledger_reports import JournalEntry
 
+CREDITED = "topup_credited"
 TOPUP_STATES: Mapping[str, tuple[TopupState, frozenset[TopupState | None]]] = {
     "topup_opened": (TopupState.OPENED, frozenset({None})),
     "topup_invoice_lost": (TopupState.OPENED, frozenset({TopupState.OPENED})),
     "topup_invoiced": (TopupState.INVOICED, frozenset({TopupState.OPENED})),
     "topup_lapsed": (TopupState.LAPSED, frozenset({TopupState.OPENED, TopupState.INVOICED})),
-    "topup_credited": (
+    CREDITED: (
         TopupState.CREDITED,
         frozenset({TopupState.OPENED, TopupState.INVOICED, TopupState.LAPSED}),
     ),
 }
+
+# The operator's words: the state stays, but for what he writes off before it was credited.
+_KEPT = frozenset({TOPUP_QUARANTINED, TOPUP_LIFTED})
+_ANY = frozenset(TopupState)
+TOPUP_KINDS = frozenset(TOPUP_STATES) | _KEPT | {TOPUP_WRITTEN_OFF}
 
 
 @dataclass(slots=True)
@@ -31,6 +38,7 @@ class _Life:
     state: TopupState | None = None
     entries: int = 0
     paid_msat: int = 0
+    quarantine: str | None = None
 
 
 class TopupReplay:
@@ -54,7 +62,7 @@ class TopupReplay:
             self._findings.add("journal_orphan", entry.subject_id, message)
             return
         life = self._lives.setdefault(entry.subject_id, _Life())
-        state, before = TOPUP_STATES[entry.kind]
+        state, before = _leads(entry.kind, life.state)
         self._findings.demand(
             "event_impossible",
             entry.subject_id,
@@ -63,7 +71,8 @@ class TopupReplay:
         )
         life.state = state
         life.entries += 1
-        if state is TopupState.CREDITED:
+        life.quarantine = _quarantine(entry, life.quarantine)
+        if state is TopupState.CREDITED and entry.kind in TOPUP_STATES:
             paid_msat = entry.facts.get("paid_msat")
             life.paid_msat = paid_msat if isinstance(paid_msat, int) else 0
         self._compare_postings(entry, row, life)
@@ -72,7 +81,7 @@ class TopupReplay:
         wanted = topup_credited(
             caller_id=row.caller_id,
             node_alias=str(entry.facts.get("node_alias")),
-            paid_msat=life.paid_msat if life.state is TopupState.CREDITED else 0,
+            paid_msat=life.paid_msat if entry.kind == CREDITED else 0,
         )
         self._findings.demand(
             "postings_differ",
@@ -88,16 +97,32 @@ class TopupReplay:
             if life is None:
                 self._findings.add("row_orphan", topup_id, "the row has no entry in the journal")
                 continue
-            stands = (row.state, row.version, row.paid_msat)
-            lived = (life.state, life.entries, life.paid_msat)
+            stands = (row.state, row.version, row.paid_msat, row.quarantine)
+            lived = (life.state, life.entries, life.paid_msat, life.quarantine)
             self._findings.demand(
                 "state_differs" if row.state is not life.state else "row_differs",
                 topup_id,
-                f"the row says state, version and paid msat {_shown(stands)}, its journal "
-                f"{_shown(lived)}",
+                f"the row says state, version, paid msat and quarantine {_shown(stands)}, its "
+                f"journal {_shown(lived)}",
                 sound=stands == lived,
             )
 
 
-def _shown(parts: tuple[TopupState | None, int, int]) -> str:
-    return f"{parts[0]}, {parts[1]}, {parts[2]}"
+def _leads(
+    kind: str, state: TopupState | None
+) -> tuple[TopupState | None, frozenset[TopupState | None]]:
+    if kind in TOPUP_STATES:
+        return TOPUP_STATES[kind]
+    if kind in _KEPT or state is TopupState.CREDITED:
+        return state, _ANY
+    return TopupState.LAPSED, _ANY
+
+
+def _quarantine(entry: JournalEntry, before: str | None) -> str | None:
+    if entry.kind == TOPUP_QUARANTINED:
+        return str(entry.facts.get("reason"))
+    return None if entry.kind in {TOPUP_LIFTED, TOPUP_WRITTEN_OFF} else before
+
+
+def _shown(parts: tuple[object, ...]) -> str:
+    return ", ".join(map(str, parts))

@@ -27,6 +27,7 @@ from service.domain.pricing import Ceiling, PriceTerms, ceiling_for
 from service.domain.quotes import MaxCost, QuotedTerms, refuse_over_cap
 from service.domain.upstream_accounts import OPENROUTER
 from service.flows.offer_models import ModelCatalogue
+from service.flows.release_gate import ReleaseGate
 from service.ports.exchange_rate import ExchangeRates
 
 
@@ -51,8 +52,10 @@ class QuoteRequest:
         price_terms: PriceTerms,
         exposure: ExposureTerms,
         fallback_models: tuple[str, ...] = (),
+        releases: ReleaseGate | None = None,
     ) -> None:
-        """The last three are the operator's settings."""
+        """Terms, exposure and fallbacks are settings; nothing is quoted past closed `releases`."""
+        self._releases = releases or ReleaseGate()
         self._fallback_models = fallback_models
         self._catalogue = catalogue
         self._rates = rates
@@ -82,8 +85,9 @@ class QuoteRequest:
         """The ceiling over every model that may answer, or the terms the caller was quoted.
 
         Raises ModelNotOffered, RequestInvalid (more tokens than a model has, or than its
-        context takes), RateStale and CeilingOverCap.
+        context takes), RateStale, CeilingOverCap, and ReleasesStopped.
         """
+        self._releases.check()
         models = self.models(request)
         if request.quoted is not None:
             return _as_quoted(request.quoted, models, request.max_cost)

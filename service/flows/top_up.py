@@ -10,8 +10,10 @@ from service.domain.invoices import InvoiceOrder, InvoiceState
 from service.domain.retention import SECOND_MS
 from service.domain.topups import PROBE_AMOUNT_MSAT, Topup, TopupState
 from service.domain.transitions import topup_transition
+from service.flows.escrow_faults import quarantined_fault
 from service.flows.find_cost import payment_hash
 from service.flows.record_event import EventRecorder
+from service.flows.release_gate import ReleaseGate
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.identifiers import Identifiers
@@ -33,8 +35,10 @@ class TopUp:
         identifiers: Identifiers,
         clock: Clock,
         expiry_s: int,
+        releases: ReleaseGate | None = None,
     ) -> None:
-        """`expiry_s` is how long an invoice lives."""
+        """`expiry_s` is how long an invoice lives; no credit is sold past closed `releases`."""
+        self._releases = releases or ReleaseGate()
         self._books = books
         self._recorder = recorder
         self._node = node
@@ -43,9 +47,15 @@ class TopUp:
         self._expiry_s = expiry_s
 
     async def offer(self, *, address_key: str, caller_id: str | None) -> Topup:
-        """The open top-up of this address, or a fresh one. Raises NodeUnavailable."""
+        """The open top-up of this address, or a fresh one.
+
+        Raises NodeUnavailable, ReleasesStopped, and Quarantined when the open one cannot be booked.
+        """
+        self._releases.check()
         for _ in range(TRIES):
             topup = await self._books.open_topup(address_key)
+            if topup is not None and topup.quarantine is not None:
+                raise quarantined_fault(topup.topup_id, why=topup.quarantine)
             if topup is not None and self._over(topup):
                 await self._cancel(topup)
                 topup = None

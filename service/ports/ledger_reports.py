@@ -13,6 +13,7 @@ from typing import Protocol
 from service.domain.callers import CallerStanding
 from service.domain.escrow_record import Escrow
 from service.domain.topups import Topup
+from service.ports.books import Releases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,14 @@ class Balance:
         return self.debits_posted - self.credits_posted
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What waits for the operator: whether releases are stopped, and ids in quarantine."""
+
+    releases: Releases
+    quarantined: tuple[str, ...]
+
+
 class LedgerReports(Protocol):
     """Reads over the whole history. Every list is bounded or streamed."""
 
@@ -88,6 +97,9 @@ class LedgerReports(Protocol):
 
     def topups(self) -> AsyncIterator[Topup]:
         """Every top-up, newest first."""
+
+    async def alarms(self, *, limit: int) -> Standing:
+        """What waits for the operator, at most `limit` ids of it."""
 
     async def callers(self, *, after: str, limit: int) -> tuple[CallerStanding, ...]:
         """Callers in id order."""

@@ -21,7 +21,7 @@ from service.domain.errors import SettingInvalid
 from service.ports.clock import Clock
 from service.simulator.app import build_simulator
 from service.wiring.addresses import Address
-from service.wiring.build import Service, build_service
+from service.wiring.build import Service, build_quarantine, build_service
 from service.wiring.face import build_service_face
 from service.wiring.listening import AsgiApp, listening
 from service.wiring.loops import Loops
@@ -126,15 +126,23 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
     async with open_parts(settings, node.node) as parts, asyncio.TaskGroup() as tasks:
         service = build_service(settings, parts, tasks)
         await service.adoption.begin()
+        await service.alarms.look()  # before the first ask: what was stopped stays stopped
         door = OperatorSocket(
             path=settings.data_dir / SOCKET_FILE,
-            commands=build_commands(parts, service.recorder, service.settlements, service.adoption),
+            commands=build_commands(
+                parts,
+                service.recorder,
+                service.settlements,
+                service.adoption,
+                build_quarantine(parts, service.recorder, service.settlements, service.runner),
+            ),
             tasks=tasks,
             supervisor=service.supervisor,
         )
         loops = [
             tasks.create_task(loop, name=name) for name, loop in Loops(service).named(node.embedded)
         ]
+        loops.append(tasks.create_task(service.gate.end(), name="books that are lost"))
         try:
             await service.recover.unfinished()
             async with door.answering():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from service.background.alarms import Alarms
 from service.background.escrow_runner import EscrowRunner
 from service.background.invoice_watcher import InvoiceWatcher
 from service.background.node_watch import NodeWatch
@@ -20,12 +21,15 @@ from service.flows.compare_costs import CompareCosts
 from service.flows.deliver_completion import DeliverCompletion
 from service.flows.node_gate import NodeGate
 from service.flows.offer_models import ModelCatalogue
+from service.flows.quarantine import Quarantine
 from service.flows.quote_request import QuoteRequest
-from service.flows.record_event import EventRecorder, Observer, ReleaseGate
+from service.flows.record_event import EventRecorder, Observer
 from service.flows.recover import Recover
+from service.flows.release_gate import ReleaseGate
 from service.flows.settle_invoice import SettleInvoice
 from service.flows.top_up import TopUp
 from service.flows.watch_account import WatchAccount
+from service.ports.escrow_runs import EscrowRuns
 from service.wiring.account_metrics import watch_account
 from service.wiring.parts import Parts
 from service.wiring.sales import Sales
@@ -54,11 +58,13 @@ class Service:
     node_watch: NodeWatch
     account: WatchAccount
     supervisor: Supervisor
+    alarms: Alarms
 
 
 def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) -> Service:
     """All flows, and a runner whose runs live in `tasks`."""
-    gate, node_gate = ReleaseGate(), NodeGate()
+    gate = ReleaseGate()
+    node_gate = NodeGate(releases=gate)
     account = WatchAccount(upstream=parts.upstream, reserve_pusd=settings.upstream.reserve_pusd)
     recorder = EventRecorder(
         books=parts.books,
@@ -77,7 +83,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         upstream=parts.upstream, clock=parts.clock, allowed=settings.upstream.models
     )
     choice = ChooseModel(clock=parts.clock, report=parts.metrics.circuit)
-    sales = Sales(settings, parts, recorder, node_gate, choice, account)
+    sales = Sales(settings, parts, recorder, node_gate, choice, account, gate)
     opening = sales.opening(quoting := sales.quoting(catalogue))
     runner = EscrowRunner(
         driver=sales.driver(opening, settlements, deliveries),
@@ -97,7 +103,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         catalogue=catalogue,
         quoting=quoting,
         asks=sales.asks(opening, runner, settlements, deliveries),
-        topups=_topups(settings, parts, recorder),
+        topups=_topups(settings, parts, recorder, gate),
         settlements=settlements,
         adoption=build_adoption(parts, recorder),
         deliveries=deliveries,
@@ -114,6 +120,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         node_watch=NodeWatch(node=parts.node, gate=node_gate),
         account=account,
         supervisor=supervisor,
+        alarms=_alarms(parts, recorder, gate),
     )
 
 
@@ -154,7 +161,31 @@ def _comparison(parts: Parts, recorder: EventRecorder) -> CompareCosts:
     )
 
 
-def _topups(settings: Settings, parts: Parts, recorder: EventRecorder) -> TopUp:
+def _alarms(parts: Parts, recorder: EventRecorder, gate: ReleaseGate) -> Alarms:
+    alarms = Alarms(books=parts.books, releases=recorder.releases)
+    parts.metrics.watch_alarms(lambda: gate.closed_by is not None, lambda: alarms.quarantined)
+    return alarms
+
+
+def build_quarantine(
+    parts: Parts,
+    recorder: EventRecorder,
+    settlements: SettleInvoice,
+    runs: EscrowRuns | None = None,
+) -> Quarantine:
+    """The operator's hand on what cannot be booked; `runs` of a service that is up."""
+    return Quarantine(
+        books=parts.books,
+        recorder=recorder,
+        node=parts.node,
+        ours=parts.ours,
+        settlements=settlements,
+        clock=parts.clock,
+        runs=runs,
+    )
+
+
+def _topups(settings: Settings, parts: Parts, recorder: EventRecorder, gate: ReleaseGate) -> TopUp:
     return TopUp(
         books=parts.books,
         recorder=recorder,
@@ -162,4 +193,5 @@ def _topups(settings: Settings, parts: Parts, recorder: EventRecorder) -> TopUp:
         identifiers=parts.identifiers,
         clock=parts.clock,
         expiry_s=settings.node.invoice_expiry_s,
+        releases=gate,
     )

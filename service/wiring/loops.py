@@ -18,6 +18,8 @@ SWEEP_PAUSE_S = 0.1
 ACCOUNT_PAUSE_S = 5.0
 # How soon what another process left unfinished is looked at.
 TAKE_OVER_S = 5.0
+# How soon a word that stops releases reaches the other processes.
+ALARMS_S = 2.0
 # Of several processes on one database one has each of these duties.
 TIMERS, INVOICES, COSTS = "timers", "invoices", "costs"
 
@@ -47,6 +49,7 @@ class Loops:
             ("cost comparison", run.compare_interval_s, self.compare),
             ("upstream account", ACCOUNT_PAUSE_S, self.account),
             ("node", self._service.settings.node.ping_interval_s, self.node),
+            ("alarms", ALARMS_S, self.alarms),
         ]
         turns += [(name, UPKEEP_S, action) for name, action in self._service.parts.upkeep]
         if embedded is not None:
@@ -89,6 +92,10 @@ class Loops:
     async def account(self) -> None:
         """What is left upstream; each process counts what it runs itself."""
         await self._service.account.look_soon(self._service.settings.upstream.account_interval_s)
+
+    async def alarms(self) -> None:
+        """Whether releases are stopped, and what is in quarantine."""
+        await self._service.alarms.look()
 
     async def node(self) -> None:
         """Which node it is, and how it is."""

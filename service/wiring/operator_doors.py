@@ -14,12 +14,14 @@ from service.domain.retention import Retention
 from service.flows.adopt_node import AdoptNode
 from service.flows.audit_ledger import AuditLedger
 from service.flows.operate import CancelInvoice, SetCaller
-from service.flows.record_event import EventRecorder, ReleaseGate
+from service.flows.quarantine import Quarantine
+from service.flows.record_event import EventRecorder
+from service.flows.release_gate import ReleaseGate
 from service.flows.settle_invoice import SettleInvoice
 from service.ports.ledger_reports import LedgerReports
 from service.ports.lightning_node import LightningNode
 from service.ports.upstream import Upstream
-from service.wiring.build import build_adoption, build_settlements
+from service.wiring.build import build_adoption, build_quarantine, build_settlements
 from service.wiring.databases import refuse_no_books
 from service.wiring.nodes import open_node
 from service.wiring.parts import Parts, open_parts
@@ -36,13 +38,19 @@ def build_audit(
 
 
 def build_commands(
-    parts: Parts, recorder: EventRecorder, settlements: SettleInvoice, adoption: AdoptNode
+    parts: Parts,
+    recorder: EventRecorder,
+    settlements: SettleInvoice,
+    adoption: AdoptNode,
+    quarantine: Quarantine,
 ) -> Mapping[str, Command]:
     """The operator's commands over these parts."""
     return operator_commands(
         cancellations=CancelInvoice(books=parts.books, node=parts.node, settlements=settlements),
         callers=SetCaller(books=parts.books, recorder=recorder, clock=parts.clock),
         adoption=adoption,
+        quarantine=quarantine,
+        releases=recorder.releases,
     )
 
 
@@ -66,4 +74,10 @@ async def open_commands(settings: Settings) -> AsyncIterator[Mapping[str, Comman
             observe=parts.metrics.observe,
         )
         settlements = build_settlements(parts, recorder)
-        yield build_commands(parts, recorder, settlements, build_adoption(parts, recorder))
+        yield build_commands(
+            parts,
+            recorder,
+            settlements,
+            build_adoption(parts, recorder),
+            build_quarantine(parts, recorder, settlements),
+        )

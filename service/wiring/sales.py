@@ -16,6 +16,7 @@ from service.flows.offer_models import ModelCatalogue
 from service.flows.open_escrow import OpenEscrow
 from service.flows.quote_request import QuoteRequest
 from service.flows.record_event import EventRecorder
+from service.flows.release_gate import ReleaseGate
 from service.flows.run_completion import RunCompletion
 from service.flows.settle_invoice import SettleInvoice
 from service.flows.watch_account import WatchAccount
@@ -35,6 +36,7 @@ class Sales:
     node_gate: NodeGate
     choice: ChooseModel
     account: WatchAccount
+    releases: ReleaseGate
 
     def quoting(self, catalogue: ModelCatalogue) -> QuoteRequest:
         """Prices from this catalogue."""
@@ -45,6 +47,7 @@ class Sales:
             price_terms=settings.prices,
             exposure=settings.exposure,
             fallback_models=settings.upstream.fallback_models,
+            releases=self.releases,
         )
 
     def opening(self, quoting: QuoteRequest) -> OpenEscrow:

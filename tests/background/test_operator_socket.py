@@ -33,6 +33,8 @@ class Door:
             cancellations=self.rig.cancellations,
             callers=self.rig.callers,
             adoption=self.rig.adoption,
+            quarantine=self.rig.quarantine,
+            releases=self.rig.recorder.releases,
         )
 
         async def explode(_request: Mapping[str, object]) -> Mapping[str, object]:

@@ -34,7 +34,7 @@ EVENTS: dict[str, Callable[[Topup], Topup]] = {
     "lifted": lambda topup: topup.lifted(),
     "written off": lambda topup: topup.written_off(),
 }
-LEADS_TO = {
+LEADS_TO: dict[tuple[TopupState, str], TopupState] = {
     (S.OPENED, "issued"): S.INVOICED,
     (S.OPENED, "lost"): S.OPENED,
     (S.OPENED, "credited"): S.CREDITED,

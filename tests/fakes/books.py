@@ -225,7 +225,7 @@ class FakeBooks(FakeReports):
         )
 
     async def quarantined(self, *, after: str, limit: int) -> tuple[Escrow | Topup, ...]:
-        subjects = {**self.rows.escrows, **self.rows.topups}
+        subjects: dict[str, Escrow | Topup] = {**self.rows.escrows, **self.rows.topups}
         waiting = (name for name, one in subjects.items() if not _goes_on(one) and name > after)
         return tuple(subjects[name] for name in sorted(waiting)[:limit])
 

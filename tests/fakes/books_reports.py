@@ -10,7 +10,9 @@ from service.domain.accounts import Account, available, lapsed, receivable, sett
 from service.domain.callers import CallerStanding
 from service.domain.escrow_record import Escrow
 from service.domain.topups import Topup
-from service.ports.ledger_reports import Balance, JournalEntry
+from service.domain.transitions import RELEASES
+from service.ports.books import Releases
+from service.ports.ledger_reports import Balance, JournalEntry, Standing
 from tests.fakes.books_rows import UNCHANGED, BooksRows
 from tests.fakes.ledger_model import Counters, Ledger
 
@@ -46,6 +48,16 @@ class FakeReports:
         for entry in tuple(self.rows.journal.values()):
             if entry.sequence > after:
                 yield entry
+
+    async def alarms(self, *, limit: int) -> Standing:
+        words = [one for one in self.rows.journal.values() if one.subject_id == RELEASES]
+        subjects: dict[str, Escrow | Topup] = {**self.rows.escrows, **self.rows.topups}
+        waiting = (name for name, one in subjects.items() if one.quarantine is not None)
+        reason = str(words[-1].facts["reason"]) if words else ""
+        return Standing(
+            releases=Releases(words=len(words), reason=reason),
+            quarantined=tuple(sorted(waiting)[:limit]),
+        )
 
     async def balances(self) -> tuple[Balance, ...]:
         return balances(self.rows.ledger)

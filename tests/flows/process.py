@@ -32,8 +32,9 @@ from service.flows.offer_models import ModelCatalogue
 from service.flows.open_escrow import OpenEscrow
 from service.flows.our_node import OurNode
 from service.flows.quote_request import QuoteRequest
-from service.flows.record_event import EventRecorder, ReleaseGate
+from service.flows.record_event import EventRecorder
 from service.flows.recover import Recover
+from service.flows.release_gate import ReleaseGate
 from service.flows.run_completion import RunCompletion
 from service.flows.settle_invoice import SettleInvoice
 from service.flows.top_up import TopUp
@@ -154,6 +155,7 @@ class Process:
             identifiers=lasting.identifiers,
             clock=lasting.clock,
             expiry_s=EXPIRY_S,
+            releases=self.gate,
         )
         self.adoption = AdoptNode(
             books=self.books,
@@ -171,6 +173,7 @@ class Process:
     async def start(self) -> None:
         """What a start does: prices, baseline, and everything unfinished back to the driver."""
         await self.adoption.begin()
+        await self.recorder.releases.follow()
         with contextlib.suppress(DependencyFault):  # asked again by the background
             await self.catalogue.refresh()
         await self.costs.baseline()
@@ -230,7 +233,7 @@ class Process:
                 clock=lasting.clock,
                 retention=RETENTION,
                 expiry_s=EXPIRY_S,
-                node_gate=NodeGate(),
+                node_gate=NodeGate(releases=self.gate),
             ),
             settlements=self.settlements,
             deliveries=self.deliveries,
@@ -249,12 +252,13 @@ class Process:
                 rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=lasting.clock),
                 price_terms=PriceTerms(),
                 exposure=exposure,
+                releases=self.gate,
             ),
             identifiers=lasting.identifiers,
             sealer=lasting.sealer,
             clock=lasting.clock,
             exposure=exposure,
-            node_gate=NodeGate(),
+            node_gate=NodeGate(releases=self.gate),
             replicas=self.replicas,
             choice=self.choice,
             account=WatchAccount(upstream=lasting.upstream, reserve_pusd=0),

@@ -196,7 +196,7 @@ def _standing() -> Select[Any]:
 def _quiet() -> Select[Any]:
     """One row, and so one instant: in flight, awaited, mark, booked, comparisons, baseline."""
     booked = select(ACCOUNT.c.credits_posted - ACCOUNT.c.debits_posted)
-    one = select(literal_column("1"))
+    one: Select[Any] = select(literal_column("1"))
     return select(
         exists(one.select_from(ESCROW).where(text(IN_FLIGHT), text(GOES_ON))),
         exists(one.where(ESCROW.c.lookup_at_ms > _ZERO, text(GOES_ON))),

@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from typing import Any, Protocol
 
+import orjson
+
 from service.adapters.storage.compiled import Statement
 from service.adapters.storage.escrow_rows import escrow_from_row
 from service.adapters.storage.ledger_rows import (
@@ -23,7 +25,9 @@ from service.domain.accounts import available, caller_accounts
 from service.domain.callers import CallerStanding
 from service.domain.escrow_record import Escrow
 from service.domain.topups import Topup
-from service.ports.ledger_reports import Balance, JournalEntry, LedgerReports
+from service.domain.transitions import RELEASES
+from service.ports.books import Releases
+from service.ports.ledger_reports import Balance, JournalEntry, LedgerReports, Standing
 
 _SEQUENCE_MAX = 2**63 - 1
 _CALLERS_END = "caller0"  # the first code after every code that begins with `caller/`
@@ -60,7 +64,8 @@ class StoredReports:
         self._session = session
         self._database = database
         self._statements: ReportStatements = report_statements(database)
-        self._standing: Statement = read_statements(database).standing
+        self._keyed = read_statements(database)
+        self._standing: Statement = self._keyed.standing
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[LedgerReports]:
@@ -105,6 +110,21 @@ class StoredReports:
     def topups(self) -> AsyncIterator[Topup]:
         """See the port."""
         return self._stream(_each(topup_from_row), self._statements.topups)
+
+    async def alarms(self, *, limit: int) -> Standing:
+        """Found by small indexes; see the port."""
+        keyed = self._keyed
+        async with self._session() as session:
+            tally = await session.all(tuple, keyed.tally, RELEASES)
+            words = tally[0][0] if tally else 0
+            facts = await session.all(tuple, keyed.facts, f"{RELEASES}/{words - 1}")
+            escrows = await session.all(tuple, keyed.quarantined_escrows, "", limit)
+            topups = await session.all(tuple, keyed.quarantined_topups, "", limit)
+        reason = orjson.loads(facts[0][0])["reason"] if facts else ""
+        return Standing(
+            releases=Releases(words=words, reason=reason),
+            quarantined=tuple(sorted(row[0] for row in (*escrows, *topups))[:limit]),
+        )
 
     async def callers(self, *, after: str, limit: int) -> tuple[CallerStanding, ...]:
         """In the order of their accounts' codes, which for ids of one length is that of the ids."""
