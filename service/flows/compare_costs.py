@@ -6,7 +6,7 @@ comparisons in a row see the same: the upstream's figure may lag. Must not know:
 
 from __future__ import annotations
 
-from service.domain.errors import StaleEscrow
+from service.domain.errors import Quarantined, StaleEscrow
 from service.domain.escrow_events import CostAttributed
 from service.domain.transitions import upstream_baseline, usage_compared
 from service.flows.record_event import EventRecorder
@@ -21,9 +21,16 @@ class CompareCosts:
     """Finds spend that no generation explains and books it as unattributed."""
 
     def __init__(
-        self, *, books: Books, recorder: EventRecorder, upstream: Upstream, clock: Clock
+        self,
+        *,
+        books: Books,
+        recorder: EventRecorder,
+        upstream: Upstream,
+        clock: Clock,
+        unexplained_max: int = UNEXPLAINED_MAX,
     ) -> None:
-        """Remembers one earlier reading, nothing else."""
+        """Remembers one earlier reading; `unexplained_max` escrows are read at a time."""
+        self._unexplained_max = unexplained_max
         self._books = books
         self._recorder = recorder
         self._upstream = upstream
@@ -59,10 +66,14 @@ class CompareCosts:
 
     async def _book(self, difference: int, usage_pusd: int, sequence: int) -> None:
         rest = difference
-        for escrow in await self._books.unexplained(limit=UNEXPLAINED_MAX):
-            share = min(max(rest, 0), escrow.budget_held_pusd)
-            await self._recorder.record(escrow, CostAttributed(cost_pusd=share))
-            rest -= share
+        while page := await self._books.unexplained(limit=self._unexplained_max):
+            for escrow in page:
+                share = min(max(rest, 0), escrow.budget_held_pusd)
+                try:
+                    await self._recorder.record(escrow, CostAttributed(cost_pusd=share))
+                except Quarantined:
+                    continue  # its own trouble: it is in no such list any more
+                rest -= share
         if rest:
             await self._recorder.apply(
                 usage_compared(

@@ -94,7 +94,14 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     parts.metrics.active_runs.set_function(lambda: runner.active)
     watch_account(parts.metrics.registry, account)
     parts.metrics.watch_rate(parts.rates.standing, parts.clock.now_ms)
-    recover = Recover(books=parts.books, runs=runner, settlements=settlements)
+    recover = Recover(
+        books=parts.books,
+        runs=runner,
+        settlements=settlements,
+        clock=parts.clock,
+        retention=parts.retention,
+        once=supervisor.once,
+    )
     return Service(
         settings=settings,
         parts=parts,
@@ -110,17 +117,24 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         costs=_comparison(parts, recorder),
         runner=runner,
         recover=recover,
-        watcher=InvoiceWatcher(
-            books=parts.books,
-            node=parts.node,
-            ours=parts.ours,
-            settlements=settlements,
-            recover=recover,
-        ),
+        watcher=_watcher(parts, settlements, recover, supervisor),
         node_watch=NodeWatch(node=parts.node, gate=node_gate),
         account=account,
         supervisor=supervisor,
         alarms=_alarms(parts, recorder, gate),
+    )
+
+
+def _watcher(
+    parts: Parts, settlements: SettleInvoice, recover: Recover, supervisor: Supervisor
+) -> InvoiceWatcher:
+    return InvoiceWatcher(
+        books=parts.books,
+        node=parts.node,
+        ours=parts.ours,
+        settlements=settlements,
+        recover=recover,
+        supervisor=supervisor,
     )
 
 

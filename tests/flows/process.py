@@ -141,7 +141,13 @@ class Process:
         self.deliveries = DeliverCompletion(
             books=self.books, recorder=self.recorder, sealer=lasting.sealer, gate=self.gate
         )
-        self.recover = Recover(books=self.books, runs=self.runs, settlements=self.settlements)
+        self.recover = Recover(
+            books=self.books,
+            runs=self.runs,
+            settlements=self.settlements,
+            clock=lasting.clock,
+            retention=RETENTION,
+        )
         self.costs = CompareCosts(
             books=self.books,
             recorder=self.recorder,
