@@ -161,4 +161,6 @@ class Recover:
 
     def _still_due(self, escrow: Escrow, until_ms: int | None) -> bool:
         timer_ms = due_at_ms(escrow, self._retention)
-        return until_ms is not None and timer_ms is not None and timer_ms <= until_ms
+        if until_ms is None or timer_ms is None:
+            return False
+        return timer_ms <= min(until_ms, self._clock.now_ms())

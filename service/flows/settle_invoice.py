@@ -17,6 +17,7 @@ from service.domain.topups import Topup, TopupState
 from service.domain.transitions import topup_transition
 from service.flows.our_node import OurNode
 from service.flows.record_event import EventRecorder
+from service.flows.steady_clock import SteadyClock
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.lightning_node import LightningNode
@@ -38,8 +39,10 @@ class SettleInvoice:
         node: LightningNode,
         ours: OurNode,
         clock: Clock,
+        steady: SteadyClock | None = None,
     ) -> None:
-        """`ours` is the node whose word is taken."""
+        """`ours` is the node whose word is taken; by `steady` an invoice has expired."""
+        self._steady = steady or SteadyClock(clock=clock)
         self._books = books
         self._recorder = recorder
         self._node = node
@@ -59,7 +62,7 @@ class SettleInvoice:
                 await self.told(invoice)
             return invoice
         expired_ms = invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS
-        if invoice.state is InvoiceState.OPEN and self._clock.now_ms() >= expired_ms:
+        if invoice.state is InvoiceState.OPEN and self._steady.ending_ms() >= expired_ms:
             invoice = await self._node.cancel_invoice(payment_hash)
         await self.told(invoice)
         return invoice
@@ -74,7 +77,7 @@ class SettleInvoice:
                 expires_at_s, amount_msat = topup.expires_at_s, topup.amount_msat
             case _:
                 return None
-        if self._clock.now_ms() < expires_at_s * 1_000 + FORGOTTEN_AFTER_MS:
+        if self._steady.ending_ms() < expires_at_s * 1_000 + FORGOTTEN_AFTER_MS:
             return None
         if (await self._node.identity()).pubkey != self._ours.identity.pubkey:
             return None

@@ -126,6 +126,7 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
     async with open_parts(settings, node.node) as parts, asyncio.TaskGroup() as tasks:
         service = build_service(settings, parts, tasks)
         await service.adoption.begin()
+        service.steady.begin(await parts.books.latest_at_ms())
         await service.alarms.look()  # before the first ask: what was stopped stays stopped
         door = OperatorSocket(
             path=settings.data_dir / SOCKET_FILE,

@@ -27,6 +27,7 @@ from service.flows.record_event import EventRecorder, Observer
 from service.flows.recover import Recover
 from service.flows.release_gate import ReleaseGate
 from service.flows.settle_invoice import SettleInvoice
+from service.flows.steady_clock import SteadyClock
 from service.flows.top_up import TopUp
 from service.flows.watch_account import WatchAccount
 from service.ports.escrow_runs import EscrowRuns
@@ -34,6 +35,9 @@ from service.wiring.account_metrics import watch_account
 from service.wiring.parts import Parts
 from service.wiring.sales import Sales
 from service.wiring.settings import Settings
+
+# An ask that finds the price list too old waits so long for a fresh one.
+PRICES_WAIT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +63,12 @@ class Service:
     account: WatchAccount
     supervisor: Supervisor
     alarms: Alarms
+    steady: SteadyClock
 
 
 def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) -> Service:
     """All flows, and a runner whose runs live in `tasks`."""
-    gate = ReleaseGate()
+    gate, steady = ReleaseGate(), SteadyClock(clock=parts.clock)
     node_gate = NodeGate(releases=gate)
     account = WatchAccount(upstream=parts.upstream, reserve_pusd=settings.upstream.reserve_pusd)
     recorder = EventRecorder(
@@ -75,15 +80,18 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         observe=_observer(parts, account),
     )
     supervisor = Supervisor(clock=parts.clock, report=parts.metrics.fault)
-    settlements = build_settlements(parts, recorder)
+    settlements = build_settlements(parts, recorder, steady)
     deliveries = DeliverCompletion(
         books=parts.books, recorder=recorder, sealer=parts.sealer, gate=gate
     )
     catalogue = ModelCatalogue(
-        upstream=parts.upstream, clock=parts.clock, allowed=settings.upstream.models
+        upstream=parts.upstream,
+        clock=parts.clock,
+        allowed=settings.upstream.models,
+        wait_s=PRICES_WAIT_S,
     )
     choice = ChooseModel(clock=parts.clock, report=parts.metrics.circuit)
-    sales = Sales(settings, parts, recorder, node_gate, choice, account, gate)
+    sales = Sales(settings, parts, recorder, node_gate, choice, account, gate, steady)
     opening = sales.opening(quoting := sales.quoting(catalogue))
     runner = EscrowRunner(
         driver=sales.driver(opening, settlements, deliveries),
@@ -94,14 +102,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     parts.metrics.active_runs.set_function(lambda: runner.active)
     watch_account(parts.metrics.registry, account)
     parts.metrics.watch_rate(parts.rates.standing, parts.clock.now_ms)
-    recover = Recover(
-        books=parts.books,
-        runs=runner,
-        settlements=settlements,
-        clock=parts.clock,
-        retention=parts.retention,
-        once=supervisor.once,
-    )
+    recover = _recovery(parts, runner, settlements, supervisor)
     return Service(
         settings=settings,
         parts=parts,
@@ -121,7 +122,21 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         node_watch=NodeWatch(node=parts.node, gate=node_gate),
         account=account,
         supervisor=supervisor,
-        alarms=_alarms(parts, recorder, gate),
+        alarms=_alarms(parts, recorder, gate, steady),
+        steady=steady,
+    )
+
+
+def _recovery(
+    parts: Parts, runs: EscrowRuns, settlements: SettleInvoice, supervisor: Supervisor
+) -> Recover:
+    return Recover(
+        books=parts.books,
+        runs=runs,
+        settlements=settlements,
+        clock=parts.clock,
+        retention=parts.retention,
+        once=supervisor.once,
     )
 
 
@@ -158,7 +173,9 @@ def build_adoption(parts: Parts, recorder: EventRecorder) -> AdoptNode:
     )
 
 
-def build_settlements(parts: Parts, recorder: EventRecorder) -> SettleInvoice:
+def build_settlements(
+    parts: Parts, recorder: EventRecorder, steady: SteadyClock | None = None
+) -> SettleInvoice:
     """What takes the node's word."""
     return SettleInvoice(
         books=parts.books,
@@ -166,6 +183,7 @@ def build_settlements(parts: Parts, recorder: EventRecorder) -> SettleInvoice:
         node=parts.node,
         ours=parts.ours,
         clock=parts.clock,
+        steady=steady,
     )
 
 
@@ -175,9 +193,15 @@ def _comparison(parts: Parts, recorder: EventRecorder) -> CompareCosts:
     )
 
 
-def _alarms(parts: Parts, recorder: EventRecorder, gate: ReleaseGate) -> Alarms:
+def _alarms(
+    parts: Parts, recorder: EventRecorder, gate: ReleaseGate, steady: SteadyClock
+) -> Alarms:
     alarms = Alarms(books=parts.books, releases=recorder.releases)
-    parts.metrics.watch_alarms(lambda: gate.closed_by is not None, lambda: alarms.quarantined)
+    parts.metrics.watch_alarms(
+        stopped=lambda: gate.closed_by is not None,
+        quarantined=lambda: alarms.quarantined,
+        parted=lambda: steady.parted,
+    )
     return alarms
 
 

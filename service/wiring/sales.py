@@ -19,6 +19,7 @@ from service.flows.record_event import EventRecorder
 from service.flows.release_gate import ReleaseGate
 from service.flows.run_completion import RunCompletion
 from service.flows.settle_invoice import SettleInvoice
+from service.flows.steady_clock import SteadyClock
 from service.flows.watch_account import WatchAccount
 from service.wiring.parts import Parts
 from service.wiring.settings import Settings
@@ -37,6 +38,7 @@ class Sales:
     choice: ChooseModel
     account: WatchAccount
     releases: ReleaseGate
+    steady: SteadyClock
 
     def quoting(self, catalogue: ModelCatalogue) -> QuoteRequest:
         """Prices from this catalogue."""
@@ -48,6 +50,7 @@ class Sales:
             exposure=settings.exposure,
             fallback_models=settings.upstream.fallback_models,
             releases=self.releases,
+            steady=self.steady,
         )
 
     def opening(self, quoting: QuoteRequest) -> OpenEscrow:
@@ -86,6 +89,7 @@ class Sales:
                 clock=parts.clock,
                 retention=parts.retention,
                 timeout_ms=int(settings.upstream.timeout_s * SECOND_MS),
+                steady=self.steady,
             ),
             costs=FindCost(
                 recorder=recorder,
@@ -93,6 +97,7 @@ class Sales:
                 identifiers=parts.identifiers,
                 clock=parts.clock,
                 retention=parts.retention,
+                steady=self.steady,
             ),
             invoices=IssueInvoice(
                 recorder=recorder,
@@ -102,12 +107,14 @@ class Sales:
                 retention=parts.retention,
                 expiry_s=settings.node.invoice_expiry_s,
                 node_gate=self.node_gate,
+                steady=self.steady,
             ),
             settlements=settlements,
             deliveries=deliveries,
             openings=opening,
             clock=parts.clock,
             retention=parts.retention,
+            steady=self.steady,
         )
 
     def asks(

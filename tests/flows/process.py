@@ -37,6 +37,7 @@ from service.flows.recover import Recover
 from service.flows.release_gate import ReleaseGate
 from service.flows.run_completion import RunCompletion
 from service.flows.settle_invoice import SettleInvoice
+from service.flows.steady_clock import SteadyClock
 from service.flows.top_up import TopUp
 from service.flows.watch_account import WatchAccount
 from service.ports.books import Applied, Books
@@ -117,6 +118,7 @@ class Process:
         self.mortal = MortalBooks(lasting.books)
         self.books = cast("Books", self.mortal)
         self.gate = ReleaseGate()
+        self.steady = SteadyClock(clock=lasting.clock)
         self.runs = Runs(turns_free=lambda: lasting.turns_free)
         self.replicas = FakeReplicas(lasting.crowd)
         self.recorder = EventRecorder(
@@ -137,6 +139,7 @@ class Process:
             node=lasting.node,
             ours=self.ours,
             clock=lasting.clock,
+            steady=self.steady,
         )
         self.deliveries = DeliverCompletion(
             books=self.books, recorder=self.recorder, sealer=lasting.sealer, gate=self.gate
@@ -154,6 +157,15 @@ class Process:
             upstream=lasting.upstream,
             clock=lasting.clock,
         )
+        self._build_doors()
+        self.choice = ChooseModel(clock=lasting.clock, report=lambda *_: None)
+        self.opening = self._opening(exposure)
+        self.runs.driver = self._driver()
+        self.asks = self._asks()
+
+    def _build_doors(self) -> None:
+        """What sells credit, and what binds the books to the node."""
+        lasting = self.lasting
         self.topups = TopUp(
             books=self.books,
             recorder=self.recorder,
@@ -171,10 +183,6 @@ class Process:
             identifiers=lasting.identifiers,
             clock=lasting.clock,
         )
-        self.choice = ChooseModel(clock=lasting.clock, report=lambda *_: None)
-        self.opening = self._opening(exposure)
-        self.runs.driver = self._driver()
-        self.asks = self._asks()
 
     async def start(self) -> None:
         """What a start does: prices, baseline, and everything unfinished back to the driver."""
@@ -189,7 +197,7 @@ class Process:
     async def tick(self) -> None:
         """One turn of the background: what is unfinished, and timers."""
         await self.recover.unfinished()
-        await self.recover.due(self.lasting.clock.now_ms())
+        await self.recover.due(self.steady.timers_ms())
         await self.runs.finish()
 
     async def hear(self, *invoices: Invoice) -> None:
@@ -224,6 +232,7 @@ class Process:
                 clock=lasting.clock,
                 retention=RETENTION,
                 timeout_ms=RUN_MS,
+                steady=self.steady,
             ),
             costs=FindCost(
                 recorder=self.recorder,
@@ -231,6 +240,7 @@ class Process:
                 identifiers=lasting.identifiers,
                 clock=lasting.clock,
                 retention=RETENTION,
+                steady=self.steady,
             ),
             invoices=IssueInvoice(
                 recorder=self.recorder,
@@ -240,12 +250,14 @@ class Process:
                 retention=RETENTION,
                 expiry_s=EXPIRY_S,
                 node_gate=NodeGate(releases=self.gate),
+                steady=self.steady,
             ),
             settlements=self.settlements,
             deliveries=self.deliveries,
             openings=self.opening,
             clock=lasting.clock,
             retention=RETENTION,
+            steady=self.steady,
         )
 
     def _opening(self, exposure: ExposureTerms) -> OpenEscrow:
@@ -259,6 +271,7 @@ class Process:
                 price_terms=PriceTerms(),
                 exposure=exposure,
                 releases=self.gate,
+                steady=self.steady,
             ),
             identifiers=lasting.identifiers,
             sealer=lasting.sealer,
