@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import asyncio
 
+from service.background.supervise import Supervisor
+from service.domain.errors import BooksBusy
+from service.domain.invoices import Invoice
 from service.flows.our_node import OurNode
 from service.flows.recover import Recover
 from service.flows.settle_invoice import SettleInvoice
@@ -28,6 +31,7 @@ class InvoiceWatcher:
         ours: OurNode,
         settlements: SettleInvoice,
         recover: Recover,
+        supervisor: Supervisor,
     ) -> None:
         """`ours` binds the cursor: another node's indexes mean nothing here."""
         self._books = books
@@ -35,6 +39,7 @@ class InvoiceWatcher:
         self._ours = ours
         self._settlements = settlements
         self._recover = recover
+        self._supervisor = supervisor
         self._connected = asyncio.Event()
 
     async def listen(self) -> None:
@@ -44,7 +49,22 @@ class InvoiceWatcher:
         stream = self._node.settled_invoices(since)
         self._connected.set()
         async for invoice in stream:
-            await self._settlements.told(invoice)
+            await self._heard(invoice)
+
+    async def _heard(self, invoice: Invoice) -> None:
+        """One that cannot be booked does not end the stream. Raises BooksBusy."""
+        busy: BooksBusy | None = None
+
+        async def hear() -> None:
+            nonlocal busy
+            try:
+                await self._settlements.told(invoice)
+            except BooksBusy as fault:
+                busy = fault
+
+        await self._supervisor.once("settlement", hear)
+        if busy is not None:
+            raise busy
 
     async def sweep(self) -> None:
         """Ask about every open invoice. Raises NodeUnavailable."""

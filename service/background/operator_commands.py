@@ -9,11 +9,15 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from service.domain import outside
 from service.domain.callers import CallerStanding
-from service.domain.errors import RequestInvalid
+from service.domain.errors import Quarantined, RequestInvalid
+from service.domain.escrow_record import Escrow
 from service.domain.money import AMOUNT_MAX
+from service.domain.topups import Topup
 from service.flows.adopt_node import AdoptNode
 from service.flows.operate import CancelInvoice, SetCaller
+from service.flows.quarantine import Quarantine
 from service.flows.rebase_usage import RebaseUsage
+from service.flows.release_gate import KeepReleases
 
 Document = Mapping[str, object]
 Command = Callable[[Document], Awaitable[Document]]
@@ -25,10 +29,14 @@ def operator_commands(
     callers: SetCaller,
     adoption: AdoptNode,
     rebasing: RebaseUsage,
+    quarantine: Quarantine,
+    releases: KeepReleases,
 ) -> Mapping[str, Command]:
     """Every command by name: `cancel_invoice`, `set_caller`, `adopt_node`, `rebase_usage`, `ping`.
 
-    Each takes the request's JSON object, answers one, and raises CobotMeterError.
+    Those of quarantine are `quarantine_list`, `_show`, `_retry` and `_write_off`; `releases_show`
+    and `releases_open` are about all sales. Each takes the request's JSON object, answers one, and
+    raises CobotMeterError.
     """
 
     async def cancel_invoice(request: Document) -> Document:
@@ -77,6 +85,75 @@ def operator_commands(
         "adopt_node": adopt_node,
         "rebase_usage": rebase_usage,
         "ping": ping,
+        **_quarantine_commands(quarantine),
+        **_releases_commands(releases),
+    }
+
+
+def _quarantine_commands(quarantine: Quarantine) -> Mapping[str, Command]:
+    async def listed(_request: Document) -> Document:
+        return {"waiting": [_subject(one) for one in await quarantine.listed()]}
+
+    async def show(request: Document) -> Document:
+        return _subject(await quarantine.show(_identifier(request, "name")))
+
+    async def retry(request: Document) -> Document:
+        retried = await quarantine.retry(_identifier(request, "name"))
+        return {**_subject(retried.subject), "quarantine": retried.again}
+
+    async def write_off(request: Document) -> Document:
+        name, reason = _identifier(request, "name"), _sentence(request, "reason")
+        try:
+            return _subject(await quarantine.write_off(name, reason))
+        except Quarantined as fault:
+            message = f"{name} cannot be written off either: {fault.why}"
+            raise RequestInvalid(message) from fault
+
+    return {
+        "quarantine_list": listed,
+        "quarantine_show": show,
+        "quarantine_retry": retry,
+        "quarantine_write_off": write_off,
+    }
+
+
+def _releases_commands(releases: KeepReleases) -> Mapping[str, Command]:
+    async def show(_request: Document) -> Document:
+        standing = await releases.show()
+        return {"stopped": standing.stopped, "reason": standing.reason, "words": standing.words}
+
+    async def open_again(request: Document) -> Document:
+        standing = await releases.open(_sentence(request, "reason"))
+        return {"stopped": standing.stopped, "reason": standing.reason, "words": standing.words}
+
+    return {"releases_show": show, "releases_open": open_again}
+
+
+def _subject(subject: Escrow | Topup) -> Document:
+    if isinstance(subject, Escrow):
+        own = {
+            "id": subject.escrow_id,
+            "kind": "escrow",
+            "changed_at_ms": subject.changed_at_ms,
+            "price_msat": subject.price_msat,
+            "cost_pusd": subject.cost_pusd,
+        }
+    else:
+        own = {
+            "id": subject.topup_id,
+            "kind": "topup",
+            "changed_at_ms": None,
+            "price_msat": subject.amount_msat,
+            "cost_pusd": 0,
+        }
+    return {
+        **own,
+        "state": subject.state.value,
+        "caller_id": subject.caller_id,
+        "opened_at_ms": subject.opened_at_ms,
+        "quarantine": subject.quarantine,
+        "payment_hash": subject.payment_hash,
+        "paid_msat": subject.paid_msat,
     }
 
 

@@ -81,6 +81,34 @@ DATABASE = {
         "prove it.",
     ),
 }
+QUARANTINE = {
+    "list": Entry(
+        where="service.cli.quarantine_commands:list_quarantine",
+        help="List the escrows and top-ups of which something could not be booked.",
+    ),
+    "show": Entry(
+        where="service.cli.quarantine_commands:show_quarantine",
+        help="Show one of them: what could not be booked, and what it is about.",
+    ),
+    "retry": Entry(
+        where="service.cli.quarantine_commands:retry_quarantine",
+        help="Let it go on where it was, after its cause is gone.",
+    ),
+    "write-off": Entry(
+        where="service.cli.quarantine_commands:write_off_quarantine",
+        help="Close it: what was paid becomes the caller's credit, its cost stays an expense.",
+    ),
+}
+RELEASES = {
+    "show": Entry(
+        where="service.cli.quarantine_commands:show_releases",
+        help="Say whether completions are sold and released, and why not.",
+    ),
+    "open": Entry(
+        where="service.cli.quarantine_commands:open_releases",
+        help="Sell and release again, once you have looked at the books.",
+    ),
+}
 UPSTREAM = {
     "rebase": Entry(
         where="service.cli.upstream_commands:rebase",
@@ -125,6 +153,8 @@ COMMANDS = {
     ),
     "invoices": Entry(help="List, show and cancel invoices.", commands=INVOICES),
     "callers": Entry(help="List callers, fix their caps, block them.", commands=CALLERS),
+    "quarantine": Entry(help="What could not be booked, and waits for you.", commands=QUARANTINE),
+    "releases": Entry(help="Say whether anything is sold; sell again.", commands=RELEASES),
     "lnd": Entry(help="Connect a real lnd.", commands=LND),
     "upstream": Entry(help="Say which usage upstream costs count against.", commands=UPSTREAM),
     "db": Entry(help="Update, check, back up and copy the books.", commands=DATABASE),

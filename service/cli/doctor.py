@@ -23,8 +23,11 @@ from service.cli.operator_client import ask_service
 from service.cli.terminal import CommandFailed, Terminal, code_of, run, terminal_of
 from service.domain.errors import Broken, CobotMeterError, SettingInvalid
 from service.domain.money import btc_usd_text
+from service.domain.outside import shown
 from service.domain.upstream_usage import key_mark, usage_alarm
+from service.flows.quarantine import LISTED_MAX
 from service.flows.usage_baseline import current_baseline
+from service.ports.ledger_reports import Standing
 from service.wiring.databases import BOOKS_FILE, look_at_file, open_reports
 from service.wiring.nodes import NODE_FILE, examined, open_node_to_look
 from service.wiring.operator_doors import SOCKET_FILE
@@ -116,6 +119,8 @@ async def examine(settings: Settings) -> list[Check]:
         ("disk", _disk),
         ("secret key", _secret),
         ("books", _books),
+        ("releases", _releases),
+        ("quarantine", _quarantine),
         ("service", _service),
         ("metrics", _metrics),
         *((("macaroon file", _macaroon_file),) if settings.node.lnd else ()),
@@ -207,6 +212,35 @@ async def _disk(settings: Settings) -> tuple[bool | None, str]:
     if free < FREE_LEAST:
         return False, f"{said}: make room before it is full; sales stop then, and go on afterwards"
     return True, said
+
+
+async def _releases(settings: Settings) -> tuple[bool | None, str]:
+    standing = await _stands(settings)
+    if standing is None:
+        return None, "no books yet"
+    if standing.releases.stopped:
+        return False, (
+            f"nothing is sold or released: {shown(standing.releases.reason)}; look with "
+            "`cobot-meter audit`, then `cobot-meter releases open --reason …`"
+        )
+    return True, "completions are sold and released"
+
+
+async def _quarantine(settings: Settings) -> tuple[bool | None, str]:
+    standing = await _stands(settings)
+    if standing is None:
+        return None, "no books yet"
+    if standing.quarantined:
+        count = len(standing.quarantined)
+        return False, f"{count} cannot be booked: `cobot-meter quarantine list` says which and why"
+    return True, "everything could be booked"
+
+
+async def _stands(settings: Settings) -> Standing | None:
+    if not settings.database.url and not (settings.data_dir / BOOKS_FILE).exists():
+        return None
+    async with open_reports(settings) as reports:
+        return await reports.alarms(limit=LISTED_MAX)
 
 
 async def _service(settings: Settings) -> tuple[bool | None, str]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import enum
 
-from service.domain.escrow_record import Escrow, EscrowState
+from service.domain.escrow_record import IN_FLIGHT, Escrow, EscrowState
 from service.domain.retention import Retention
 
 S = EscrowState
+# Paid for, it is delivered all the same if it can be; ended, it is nobody's trouble any more.
+_HELD_UP = IN_FLIGHT | {S.COSTED, S.INVOICED}
 
 
 class Verdict(enum.StrEnum):
@@ -24,6 +26,7 @@ class Verdict(enum.StrEnum):
     SAME_FAILURE = "same_failure"
     GONE = "gone"
     OPEN_ANEW = "open_anew"
+    QUARANTINED = "quarantined"
 
 
 # What is over: whoever asks the same again asks for a new one.
@@ -39,6 +42,8 @@ def verdict(
     that meet the escrow of a caller with one: a key is its owner's, and that one is not theirs.
     """
     keyed = keyed and (asker is not None or escrow.ask.nameless)
+    if escrow.quarantine is not None and escrow.state in _HELD_UP:
+        return Verdict.QUARANTINED
     match escrow.state:
         case S.OPENED | S.REQUESTED | S.GENERATED | S.COSTED:
             return Verdict.WAIT
@@ -72,6 +77,8 @@ def _kept(escrow: Escrow) -> bool:
 
 def own_verdict(escrow: Escrow) -> Verdict:
     """For whoever brings this escrow's own macaroon and preimage, and wants this very one."""
+    if escrow.quarantine is not None and escrow.state in _HELD_UP:
+        return Verdict.QUARANTINED
     match escrow.state:
         case S.INVOICED:
             return Verdict.CHALLENGE

@@ -263,27 +263,12 @@ def _written_off(before: Escrow, event: on.WrittenOff, after: Escrow) -> Transfe
 
 
 def _invoice_written_off(before: Escrow, event: on.WrittenOff, after: Escrow) -> Transfers:
-    if event.paid_msat:
-        return _paid_and_written_off(before, event)
-    return _canceled(before, event, after)
+    return (*_canceled(before, event, after), *_late_and_written_off(before, event, after))
 
 
 def _late_and_written_off(before: Escrow, event: on.WrittenOff, _after: Escrow) -> Transfers:
     available = chart.available(before.caller_id)
     return posted(chart.node_balance(event.node_alias), available, event.paid_msat)
-
-
-def _paid_and_written_off(before: Escrow, event: on.WrittenOff) -> Transfers:
-    """As a lapse, but that nothing lapsed: all that was paid and used is the caller's credit."""
-    available = chart.available(before.caller_id)
-    return (
-        *posted(chart.node_balance(event.node_alias), available, event.paid_msat),
-        *posted(chart.UNEARNED, chart.receivable(before.caller_id), before.due_msat),
-        *posted(chart.UNEARNED, available, before.credit_used_msat),
-        *posted(chart.COST_UNPAID, chart.COST_UPSTREAM, before.cost_pusd),
-        *old_address_hold(before).void(),
-        *_days_full(before),
-    )
 
 
 _WRITTEN_OFF: Mapping[EscrowState, Callable[..., Transfers]] = {

@@ -294,6 +294,11 @@ class Quarantined(DependencyFault):
     code = "quarantined"
     retryable = False
 
+    def __init__(self, message: str, *, why: str) -> None:
+        """`why` is for the operator: what could not be booked, in the books' own words."""
+        super().__init__(message)
+        self.why = why
+
 
 class ReleasesStopped(DependencyFault):
     """Nothing is sold or released before the operator has looked at the books."""

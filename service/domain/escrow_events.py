@@ -203,9 +203,11 @@ class WrittenOff:
     """
 
     reason: str
+    payment_hash: str = ""
     paid_msat: int = 0
     settle_index: int = 0
     node_alias: str = ""
+    node_pubkey: str = ""
 
 
 EscrowEvent = (

@@ -147,12 +147,14 @@ def watched(
     level = Level(usd_micro_per_btc=rate.usd_micro_per_btc, at_ms=now_ms)
     known = watch.trusted
     if watch.paused_at_ms is None:
-        known = tuple(one for one in known if now_ms - one.at_ms <= terms.jump_window_ms)
+        known = tuple(one for one in known if 0 <= now_ms - one.at_ms <= terms.jump_window_ms)
     usd_micro = rate.usd_micro_per_btc
     if not any(differs(usd_micro, one.usd_micro_per_btc, terms.jump_bps) for one in known):
         return JumpWatch(trusted=_with_level(known, level, terms))
     paused_at_ms = now_ms if watch.paused_at_ms is None else watch.paused_at_ms
     unproven = watch.unproven
+    if unproven is not None and unproven.at_ms > now_ms:
+        unproven = None  # it is from before the clock went back
     if unproven is None or differs(usd_micro, unproven.usd_micro_per_btc, terms.outlier_bps):
         return JumpWatch(trusted=known, unproven=level, paused_at_ms=paused_at_ms)
     if rate.fetched_at_ms - unproven.at_ms >= terms.settle_ms:

@@ -59,6 +59,7 @@ def opened_digest(escrow: Escrow) -> str:
         quote.prices.request_pusd,
         quote.prices.cache_write_pusd,
         quote.prices.reasoning_pusd,
+        *(() if quote.least_pusd is None else (f"least {quote.least_pusd}",)),
         *((fallback.asked_model, fallback.reason, fallback.continues) if fallback else ()),
     )
 

@@ -145,9 +145,17 @@ def escrow_transition(
 
 
 def topup_transition(
-    topup: Topup, kind: str, *, at_ms: int, settled: on.InvoiceSettled | None = None
+    topup: Topup,
+    kind: str,
+    *,
+    at_ms: int,
+    settled: on.InvoiceSettled | None = None,
+    reason: str | None = None,
 ) -> Transition:
-    """A top-up's row after `kind` (`topup_opened`, ...), with B1 when it was paid."""
+    """A top-up's row after `kind` (`topup_opened`, ...), with B1 when it was paid.
+
+    `reason` is the operator's, of what he writes off.
+    """
     number = topup.version if kind in TOPUP_QUARANTINE else topup.attempt
     key = f"ln/{topup.payment_hash}" if settled else f"{topup.topup_id}/{kind}/{number}"
     transfers: tuple[Transfer, ...] = ()
@@ -168,15 +176,16 @@ def topup_transition(
         transfers=transfers,
         cursor=_cursor(settled) if settled else None,
         facts={
-            **(facts_of(settled) if settled else _topup_facts(topup, kind)),
+            **(facts_of(settled) if settled else _topup_facts(topup, kind, reason)),
             ROW: topup_digest(topup),
         },
     )
 
 
-def _topup_facts(topup: Topup, kind: str) -> Facts:
+def _topup_facts(topup: Topup, kind: str, reason: str | None) -> Facts:
     facts: Facts = {"payment_hash": topup.payment_hash}
-    return {**facts, "reason": topup.quarantine} if kind == TOPUP_QUARANTINED else facts
+    why = topup.quarantine if kind == TOPUP_QUARANTINED else reason
+    return facts if why is None else {**facts, "reason": why}
 
 
 def releases_transition(*, sequence: int, stopped: bool, reason: str, at_ms: int) -> Transition:
@@ -382,7 +391,9 @@ def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
 
 
 def _cursor(event: on.EscrowEvent) -> SettleCursor | None:
-    if isinstance(event, on.InvoiceSettled):
+    if isinstance(event, on.WrittenOff) and not event.paid_msat:
+        return None
+    if isinstance(event, on.InvoiceSettled | on.WrittenOff):
         return SettleCursor(node_pubkey=event.node_pubkey, settle_index=event.settle_index)
     return None
 

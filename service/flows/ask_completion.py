@@ -267,7 +267,7 @@ class AskCompletion:
                 released, body = await self._deliveries.deliver(escrow)
                 kind = AnswerKind.COMPLETION
                 return Answer(kind=kind, escrow=released, caller_id=escrow.caller_id, body=body)
-            case Verdict.WAIT:
+            case Verdict.WAIT | Verdict.QUARANTINED:
                 raise waiting_fault(escrow)
             case Verdict.ALREADY_PAID:
                 message = (

@@ -60,7 +60,7 @@ def lapsed_msat(before: Escrow, event: on.EscrowEvent) -> int:
     match event:
         case on.InvoiceCanceled():
             return before.due_msat
-        case on.WrittenOff(paid_msat=0) if before.state is S.INVOICED:
+        case on.WrittenOff() if before.state is S.INVOICED:
             return before.due_msat
         case on.LatePurchase():
             return -before.due_msat

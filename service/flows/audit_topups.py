@@ -10,19 +10,26 @@ from dataclasses import dataclass
 
 from service.domain.row_digests import ROW, topup_digest
 from service.domain.topups import Topup, TopupState
+from service.domain.transitions import TOPUP_LIFTED, TOPUP_QUARANTINED, TOPUP_WRITTEN_OFF
 from service.flows.audit_findings import Findings
 from service.ports.ledger_reports import JournalEntry, JournalTransfer
 
+CREDITED = "topup_credited"
 TOPUP_STATES: Mapping[str, tuple[TopupState, frozenset[TopupState | None]]] = {
     "topup_opened": (TopupState.OPENED, frozenset({None})),
     "topup_invoice_lost": (TopupState.OPENED, frozenset({TopupState.OPENED})),
     "topup_invoiced": (TopupState.INVOICED, frozenset({TopupState.OPENED})),
     "topup_lapsed": (TopupState.LAPSED, frozenset({TopupState.OPENED, TopupState.INVOICED})),
-    "topup_credited": (
+    CREDITED: (
         TopupState.CREDITED,
         frozenset({TopupState.OPENED, TopupState.INVOICED, TopupState.LAPSED}),
     ),
 }
+
+# The operator's words: the state stays, but for what he writes off before it was credited.
+_KEPT = frozenset({TOPUP_QUARANTINED, TOPUP_LIFTED})
+_ANY = frozenset(TopupState)
+TOPUP_KINDS = frozenset(TOPUP_STATES) | _KEPT | {TOPUP_WRITTEN_OFF}
 
 
 @dataclass(slots=True)
@@ -32,6 +39,7 @@ class _Life:
     paid_msat: int = 0
     settle_index: int = 0
     digest: str | None = None
+    quarantine: str | None = None
 
 
 class TopupReplay:
@@ -55,7 +63,7 @@ class TopupReplay:
             self._findings.add("journal_orphan", entry.subject_id, message)
             return
         life = self._lives.setdefault(entry.subject_id, _Life())
-        state, before = TOPUP_STATES[entry.kind]
+        state, before = _leads(entry.kind, life.state)
         self._findings.demand(
             "event_impossible",
             entry.subject_id,
@@ -66,7 +74,8 @@ class TopupReplay:
         life.entries += 1
         digest = entry.facts.get(ROW)
         life.digest = digest if isinstance(digest, str) else None
-        if state is TopupState.CREDITED:
+        life.quarantine = _quarantine(entry, life.quarantine)
+        if state is TopupState.CREDITED and entry.kind in TOPUP_STATES:
             life.paid_msat = _number(entry, "paid_msat")
             life.settle_index = _number(entry, "settle_index")
         self._compare_label(entry, row)
@@ -86,7 +95,7 @@ class TopupReplay:
     def _compare_postings(self, entry: JournalEntry, row: Topup, life: _Life) -> None:
         """All that was paid is credit: said here without the booking that said so then."""
         wanted: tuple[JournalTransfer, ...] = ()
-        if life.state is TopupState.CREDITED and life.paid_msat:
+        if entry.kind == CREDITED and life.paid_msat:
             node_alias = str(entry.facts.get("node_alias"))
             wanted = (credit(row.caller_id, node_alias=node_alias, paid_msat=life.paid_msat),)
         self._findings.demand(
@@ -103,12 +112,19 @@ class TopupReplay:
             if life is None:
                 self._findings.add("row_orphan", topup_id, "the row has no entry in the journal")
                 continue
-            stands = (row.state, row.version, row.paid_msat, row.settle_index)
-            lived = (life.state, life.entries, life.paid_msat, life.settle_index)
+            stands = (row.state, row.version, row.paid_msat, row.settle_index, row.quarantine)
+            lived = (
+                life.state,
+                life.entries,
+                life.paid_msat,
+                life.settle_index,
+                life.quarantine,
+            )
             self._findings.demand(
                 "state_differs" if row.state is not life.state else "row_differs",
                 topup_id,
-                f"the row says state, version, paid msat and settle index {_shown(stands)}, its "
+                "the row says state, version, paid msat, settle index and quarantine "
+                f"{_shown(stands)}, its "
                 f"journal {_shown(lived)}",
                 sound=stands == lived,
             )
@@ -138,5 +154,21 @@ def _number(entry: JournalEntry, name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _shown(parts: tuple[TopupState | None, int, int, int]) -> str:
+def _leads(
+    kind: str, state: TopupState | None
+) -> tuple[TopupState | None, frozenset[TopupState | None]]:
+    if kind in TOPUP_STATES:
+        return TOPUP_STATES[kind]
+    if kind in _KEPT or state is TopupState.CREDITED:
+        return state, _ANY
+    return TopupState.LAPSED, _ANY
+
+
+def _quarantine(entry: JournalEntry, before: str | None) -> str | None:
+    if entry.kind == TOPUP_QUARANTINED:
+        return str(entry.facts.get("reason"))
+    return None if entry.kind in {TOPUP_LIFTED, TOPUP_WRITTEN_OFF} else before
+
+
+def _shown(parts: tuple[object, ...]) -> str:
     return ", ".join(map(str, parts))

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 
 from service.domain.accounts import UPSTREAM_CREDITS
 from service.domain.retention import Retention
-from service.domain.transitions import Book
+from service.domain.transitions import RELEASES, Book
 from service.flows.audit_accounts import AccountReplay
 from service.flows.audit_escrows import EscrowReplay
 from service.flows.audit_findings import CommodityTotals, Findings
 from service.flows.audit_operations import NODE, OPERATOR, OperationsReplay
+from service.flows.audit_quarantine import ReleasesReplay, check_quarantine
 from service.flows.audit_rows import RowsReplay
 from service.flows.audit_settlements import Settlement
-from service.flows.audit_topups import TOPUP_STATES, TopupReplay
+from service.flows.audit_topups import TOPUP_KINDS, TopupReplay
 from service.flows.audit_totals import Totals, check_holds, count_all
 from service.flows.audit_upstream import UPSTREAM, UpstreamReplay
 from service.ports.ledger_reports import JournalEntry, LedgerReports
@@ -36,6 +37,7 @@ class AuditWalk:
         self.topups = TopupReplay(findings)
         self.operations = OperationsReplay(findings)
         self.upstream = UpstreamReplay(findings)
+        self.releases = ReleasesReplay(findings)
         self.rows = RowsReplay(findings, retention=retention)
         self.totals: tuple[CommodityTotals, ...] = ()
         self.account_rows = 0
@@ -47,8 +49,10 @@ class AuditWalk:
         """All of it: journal and tables, then the second opinion."""
         async for escrow in reports.escrows():
             self.escrows.expect(escrow)
+            check_quarantine(self.findings, escrow)
         async for topup in reports.topups():
             self.topups.expect(topup)
+            check_quarantine(self.findings, topup)
         async for entry in reports.journal():
             self._told(entry)
         balances = await reports.balances()
@@ -58,6 +62,7 @@ class AuditWalk:
             self.escrows.compare(escrow)
         self.escrows.finish()
         self.topups.finish()
+        self.releases.finish()
         await self._beside(reports)
         self._second_opinion()
         self._check_nodes()
@@ -74,8 +79,10 @@ class AuditWalk:
             self._settle_indexes[payment_hash] = index
         if entry.facts.get("adoption") is not None:
             self.operations.closed(entry)
-        if entry.kind in TOPUP_STATES:
+        if entry.kind in TOPUP_KINDS:
             self.topups.told(entry)
+        elif entry.subject_id == RELEASES:
+            self.releases.told(entry)
         elif entry.subject_id == UPSTREAM:
             self.upstream.told(entry, booked_pusd=booked_pusd)
         elif entry.subject_id in {OPERATOR, NODE}:

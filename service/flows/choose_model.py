@@ -29,14 +29,14 @@ class ChooseModel:
 
     def order(self, models: Sequence[Model]) -> tuple[Model, ...]:
         """The models in the caller's order, those whose circuits are open at the end."""
-        now_ms = self._clock.now_ms()
+        now_ms = self._clock.monotonic_ms()
         return tuple(sorted(models, key=lambda model: not self._allows(model.model_id, now_ms)))
 
     def tried(self, model_id: str) -> None:
         """An attempt begins."""
         circuit = self._circuits.get(model_id)
         if circuit is not None:
-            self._circuits[model_id] = circuit.tried(self._clock.now_ms())
+            self._circuits[model_id] = circuit.tried(self._clock.monotonic_ms())
 
     def succeeded(self, model_id: str) -> None:
         """It answered."""
@@ -53,7 +53,7 @@ class ChooseModel:
             if len(self._circuits) >= CIRCUITS_MAX:
                 self._circuits.pop(next(iter(self._circuits)))
             circuit = Circuit()
-        self._keep(model_id, circuit, circuit.failed(self._clock.now_ms()))
+        self._keep(model_id, circuit, circuit.failed(self._clock.monotonic_ms()))
 
     def _allows(self, model_id: str, now_ms: int) -> bool:
         circuit = self._circuits.get(model_id)

@@ -7,9 +7,10 @@ or one that fell, would say is not booked: it rings. Must not know: timers.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
-from service.domain.errors import StaleEscrow
+from service.domain.errors import Quarantined, StaleEscrow
 from service.domain.escrow_events import CostAttributed
 from service.domain.escrow_record import Escrow
 from service.domain.transitions import (
@@ -146,7 +147,8 @@ class CompareCosts:
         if applied.repeated:
             return None  # another process has concluded this very thing
         for escrow, share in zip(waiting, shares, strict=True):
-            await self._recorder.record(escrow, CostAttributed(cost_pusd=share))
+            with contextlib.suppress(Quarantined):  # its own trouble: it is in no list any more
+                await self._recorder.record(escrow, CostAttributed(cost_pusd=share))
         return difference
 
 

@@ -17,7 +17,8 @@ from service.domain.escrow_events import (
 )
 from service.domain.escrow_record import Escrow, EscrowState
 from service.domain.pricing import kept_when_lapsed_msat
-from service.flows.record_event import EventRecorder, ReleaseGate
+from service.flows.record_event import EventRecorder
+from service.flows.release_gate import ReleaseGate
 from service.flows.run_completion import completion_label
 from service.ports.books import Books
 from service.ports.identifiers import Sealer

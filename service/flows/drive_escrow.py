@@ -22,6 +22,7 @@ from service.domain.escrow_events import CostGivenUp
 from service.domain.escrow_record import Escrow, EscrowState
 from service.domain.escrow_schedule import EXPIRY_GRACE_MS, gives_up_at_ms
 from service.domain.retention import Retention
+from service.domain.steady_time import TOLERANCE_MS
 from service.flows.deliver_completion import DeliverCompletion
 from service.flows.find_cost import FindCost
 from service.flows.issue_invoice import IssueInvoice
@@ -29,6 +30,7 @@ from service.flows.open_escrow import OpenEscrow
 from service.flows.record_event import EventRecorder
 from service.flows.run_completion import Attempted, RunCompletion
 from service.flows.settle_invoice import SettleInvoice
+from service.flows.steady_clock import SteadyClock
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.escrow_runs import JustOpened
@@ -57,8 +59,10 @@ class EscrowDriver:
         clock: Clock,
         openings: OpenEscrow,
         retention: Retention,
+        steady: SteadyClock | None = None,
     ) -> None:
-        """All by name: each is the flow of one or two states."""
+        """All by name: each is the flow of one or two states. By `steady` things end."""
+        self._steady = steady or SteadyClock(clock=clock)
         self._openings = openings
         self._books = books
         self._recorder = recorder
@@ -125,6 +129,8 @@ class EscrowDriver:
 
     async def _step(self, escrow: Escrow) -> Escrow:
         """One step, or the same escrow when there is nothing to do now."""
+        if escrow.quarantine is not None:
+            return escrow
         match escrow.state:
             case EscrowState.OPENED:
                 return await self._runs.opened(escrow)
@@ -137,11 +143,11 @@ class EscrowDriver:
 
     async def _timers(self, escrow: Escrow) -> Escrow:
         """Whatever is due in a state that otherwise waits: at most one thing at a time."""
-        now_ms = self._clock.now_ms()
-        if escrow.lookup_at_ms is not None and escrow.lookup_at_ms <= now_ms:
+        if self._looks_up(escrow):
             if escrow.state is EscrowState.GENERATED:
                 return await self._costs.generated(escrow)
             return await self._costs.confirm(escrow)
+        now_ms = self._steady.ending_ms()
         match escrow.state:
             case EscrowState.INVOICED:
                 return await self._expire(escrow, now_ms)
@@ -151,6 +157,13 @@ class EscrowDriver:
             case _ if escrow.keep_until_ms is not None and escrow.keep_until_ms <= now_ms:
                 return await self._no_longer_kept(escrow)
         return escrow
+
+    def _looks_up(self, escrow: Escrow) -> bool:
+        """A row that was written later than now has timers of a clock that went back since."""
+        now_ms = self._clock.now_ms()
+        return escrow.lookup_at_ms is not None and (
+            escrow.lookup_at_ms <= now_ms or escrow.changed_at_ms > now_ms + TOLERANCE_MS
+        )
 
     async def _no_longer_kept(self, escrow: Escrow) -> Escrow:
         if escrow.state is EscrowState.SETTLED:

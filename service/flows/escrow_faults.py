@@ -9,8 +9,20 @@ from service.domain import errors
 from service.domain.escrow_record import Escrow, EscrowState, Failure
 
 
+def quarantined_fault(subject_id: str, *, why: str) -> errors.Quarantined:
+    """What can be said of an escrow or a top-up that waits for the operator."""
+    message = (
+        f"{subject_id} could not be booked, and waits for the operator to look at it. Nothing more "
+        "is charged for it, and what was paid is not lost. For another completion send the request "
+        "with a fresh Idempotency-Key."
+    )
+    return errors.Quarantined(message, why=why)
+
+
 def waiting_fault(escrow: Escrow) -> errors.DependencyFault:
     """Why an escrow is not yet payable."""
+    if escrow.quarantine is not None:
+        return quarantined_fault(escrow.escrow_id, why=escrow.quarantine)
     if escrow.state is EscrowState.COSTED:
         message = "The Lightning node does not answer just now; repeat the same request."
         return errors.NodeUnavailable(message, retry_after_s=5)

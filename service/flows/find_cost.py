@@ -16,6 +16,7 @@ from service.domain.escrow_events import CostConfirmed, CostKnown, CostLookupMis
 from service.domain.escrow_record import Cost, CostStanding, Escrow, EscrowState, Failure
 from service.domain.pricing import price_for
 from service.domain.retention import (
+    DAY_MS,
     FREE_FAILURE_MS,
     LOOKUPS_MS,
     Retention,
@@ -24,10 +25,13 @@ from service.domain.retention import (
 )
 from service.flows.record_event import EventRecorder
 from service.flows.run_completion import inline_cost
+from service.flows.steady_clock import SteadyClock
 from service.ports.clock import Clock
 from service.ports.identifiers import Identifiers
 from service.ports.upstream import Upstream
 
+# While it is not certain that a day has passed, and the end may come near faster than time passes.
+MEANWHILE_MS = 300_000
 NOT_FOUND = Failure(
     code="cost_not_found",
     message="The upstream never said what this completion cost, so it cannot be sold. Ask again.",
@@ -54,9 +58,14 @@ class FindCost:
         clock: Clock,
         retention: Retention,
         doubt: Doubt = _nobody_hears,
+        steady: SteadyClock | None = None,
     ) -> None:
-        """Every part is a port or a flow. `doubt` is told of a cost that is not believed."""
+        """Every part is a port or a flow; by `steady` a day of look-ups has passed.
+
+        `doubt` is told of a cost that is not believed.
+        """
         self._doubt = doubt
+        self._steady = steady or SteadyClock(clock=clock)
         self._recorder = recorder
         self._upstream = upstream
         self._identifiers = identifiers
@@ -68,8 +77,7 @@ class FindCost:
         cost = await self._early_lookups(escrow)
         if cost is not None:
             return await self._costed(escrow, cost, lookup_at_ms=None)
-        now_ms = self._clock.now_ms()
-        later_ms = later_lookup_ms(_since_ms(escrow), now_ms=now_ms)
+        later_ms = self._later_ms(escrow)
         inline = escrow.run.inline_cost if escrow.run else None
         provisional = inline_cost(escrow.quote, inline)
         if provisional is not None:
@@ -83,15 +91,28 @@ class FindCost:
         cost = await self._look_up(escrow)
         if cost is not None:
             return await self._recorder.record(escrow, CostConfirmed(cost=cost))
-        later_ms = later_lookup_ms(_since_ms(escrow), now_ms=self._clock.now_ms())
+        later_ms = self._later_ms(escrow)
         return await self._recorder.record(escrow, CostLookupMissed(lookup_at_ms=later_ms))
 
+    def _later_ms(self, escrow: Escrow) -> int | None:
+        """The next rare look-up; None only when a day has passed, whatever the wall clock says.
+
+        An answer that came later than now is from before the clock went back.
+        """
+        now_ms = self._clock.now_ms()
+        since_ms = min(_since_ms(escrow), now_ms)
+        later_ms = later_lookup_ms(since_ms, now_ms=now_ms)
+        if later_ms is None and self._steady.ending_ms() < since_ms + DAY_MS:
+            return now_ms + MEANWHILE_MS
+        return later_ms
+
     async def _early_lookups(self, escrow: Escrow) -> Cost | None:
-        since_ms = _since_ms(escrow)
-        elapsed_ms = self._clock.now_ms() - since_ms
+        """They go by time that has passed: nobody who sets the clock makes an ask wait for it."""
+        elapsed_ms = max(0, self._clock.now_ms() - _since_ms(escrow))
+        since_ms = self._clock.monotonic_ms() - elapsed_ms
         first = sum(1 for due_ms in LOOKUPS_MS[1:] if due_ms <= elapsed_ms)
         for number in range(first, len(LOOKUPS_MS)):
-            wait_ms = lookup_due_ms(since_ms, number) - self._clock.now_ms()
+            wait_ms = lookup_due_ms(since_ms, number) - self._clock.monotonic_ms()
             if wait_ms > 0:
                 await self._clock.sleep(_seconds(wait_ms))
             cost = await self._look_up(escrow, last=number == len(LOOKUPS_MS) - 1)

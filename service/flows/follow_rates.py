@@ -27,6 +27,9 @@ from service.ports.exchange_rate import RateSource, RateStanding
 
 LOG = logging.getLogger(__name__)
 _RETRY_STALE_S = 30
+# An ask waits so long for a look, and no two looks for asks follow each other sooner.
+LOOK_S = 3.0
+LOOK_PAUSE_MS = 5_000
 
 
 class MedianRates:
@@ -42,13 +45,31 @@ class MedianRates:
         self._last: ExchangeRate | None = None
         self._watch = JumpWatch()
         self._told = _Conditions()
+        self._turn = asyncio.Lock()
+        self._looked_ms = 0
 
     async def current(self) -> ExchangeRate:
         """See the port. Judged anew only when what was agreed on has grown too old."""
         found = self._fresh()
         if isinstance(found, NoAgreement):
+            found = await self._found_anew()
+        if isinstance(found, NoAgreement):
             raise _stale(found)
         return found.rate
+
+    async def _found_anew(self) -> AgreedRate | NoAgreement:
+        """What was agreed on has grown too old, or the clock was set: one look for all who ask."""
+        async with self._turn:
+            found = self._fresh()
+            passed_ms = self._clock.monotonic_ms() - self._looked_ms
+            if isinstance(found, NoAgreement) and self._readings and passed_ms >= LOOK_PAUSE_MS:
+                try:
+                    async with asyncio.timeout(LOOK_S):
+                        await self.looked()
+                except TimeoutError:
+                    pass
+                found = self._fresh()
+        return found
 
     def shown(self) -> ExchangeRate:
         """See the port."""
@@ -84,6 +105,7 @@ class MedianRates:
 
     async def looked(self) -> tuple[Reading | NoReading, ...]:
         """As `refresh`, with what each source said, in their order."""
+        self._looked_ms = self._clock.monotonic_ms()
         async with asyncio.TaskGroup() as tasks:
             asked = [tasks.create_task(source.read()) for source in self._sources]
         answers = tuple(task.result() for task in asked)

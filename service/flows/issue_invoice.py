@@ -16,6 +16,7 @@ from service.domain.retention import Retention
 from service.flows.find_cost import payment_hash
 from service.flows.node_gate import NodeGate
 from service.flows.record_event import EventRecorder
+from service.flows.steady_clock import SteadyClock
 from service.ports.clock import Clock
 from service.ports.identifiers import Identifiers
 from service.ports.lightning_node import LightningNode
@@ -40,13 +41,14 @@ class IssueInvoice:
         retention: Retention,
         expiry_s: int,
         node_gate: NodeGate,
+        steady: SteadyClock | None = None,
     ) -> None:
         """`expiry_s` is how long an invoice lives; `node_gate` is shut when none is made."""
+        self._steady = steady or SteadyClock(clock=clock)
         self._node_gate = node_gate
         self._recorder = recorder
         self._node = node
         self._identifiers = identifiers
-        self._clock = clock
         self._retention = retention
         self._expiry_s = expiry_s
 
@@ -54,7 +56,7 @@ class IssueInvoice:
         """The escrow after one try; unchanged while the node does not answer (a timer asks)."""
         if escrow.due_msat == 0:
             return await self._recorder.record(escrow, CoveredByCredit())
-        if self._clock.now_ms() - escrow.opened_at_ms > self._retention.costed_ms:
+        if self._steady.ending_ms() - escrow.opened_at_ms > self._retention.costed_ms:
             return await self._recorder.record(escrow, InvoiceWasRefused(failure=TOO_LATE))
         try:
             invoice = await self._node.add_invoice(self._order(escrow))

@@ -7,6 +7,7 @@ here: it is released whatever the node says. Must not know: the node, or who ask
 from __future__ import annotations
 
 from service.domain.errors import NodeUnavailable
+from service.flows.release_gate import ReleaseGate
 
 RETRY_S = 5
 
@@ -14,9 +15,10 @@ RETRY_S = 5
 class NodeGate:
     """Open until somebody finds the node away."""
 
-    def __init__(self) -> None:
-        """Open: a service starts with a node that answered."""
+    def __init__(self, *, releases: ReleaseGate | None = None) -> None:
+        """Open: a service starts with a node that answered. Nothing passes closed `releases`."""
         self._closed = False
+        self._releases = releases or ReleaseGate()
 
     def open(self) -> None:
         """The node is well."""
@@ -27,7 +29,8 @@ class NodeGate:
         self._closed = True
 
     def check(self) -> None:
-        """Return while the node is well. Raises NodeUnavailable."""
+        """Return while a new sale can be made. Raises NodeUnavailable, ReleasesStopped."""
+        self._releases.check()
         if self._closed:
             message = (
                 "The Lightning node of this service is away just now, and nothing was run. "

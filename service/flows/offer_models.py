@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from service.domain.completions import Model
 from service.domain.errors import DependencyFault, ModelNotOffered
 from service.flows.offer_endpoints import EndpointOffers
@@ -14,8 +16,19 @@ FRESH_MS = 3_600_000
 class ModelCatalogue:
     """The last list the upstream gave; older than an hour it is no longer priced from."""
 
-    def __init__(self, *, upstream: Upstream, clock: Clock, allowed: frozenset[str]) -> None:
-        """`allowed` narrows the offer to these ids; empty offers everything priced."""
+    def __init__(
+        self,
+        *,
+        upstream: Upstream,
+        clock: Clock,
+        allowed: frozenset[str],
+        wait_s: float = 0.0,
+    ) -> None:
+        """`allowed` narrows the offer to these ids; empty offers everything priced.
+
+        Asks wait up to `wait_s` for a list that somebody in the background fetches when `wanted`.
+        """
+        self._wait_s = wait_s
         self._upstream = upstream
         self._clock = clock
         self._allowed = allowed
@@ -23,11 +36,29 @@ class ModelCatalogue:
         self._models: dict[str, Model] = {}
         self._own: dict[str, Model] = {}
         self.refreshed_at_ms: int | None = None
+        self._refreshed_monotonic_ms = 0
+        self.wanted = asyncio.Event()
+        self._came = asyncio.Event()
 
     async def refresh(self) -> None:
         """Ask the upstream for its list. Raises its faults; the old list stays."""
         self._models = {**self._offered(await self._upstream.models()), **self._own}
         self.refreshed_at_ms = self._clock.now_ms()
+        self._refreshed_monotonic_ms = self._clock.monotonic_ms()
+        self.wanted.clear()
+        self._came.set()
+
+    async def freshened(self) -> None:
+        """Where the list is too old, ask for one and wait a moment for it: one for all who ask."""
+        if self._fresh():
+            return
+        self._came.clear()
+        self.wanted.set()
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._came.wait()
+        except TimeoutError:
+            pass  # whoever asks for a model hears that there are no prices
 
     def offer_own(self, models: tuple[Model, ...]) -> None:
         """Offer these from now on: the operator priced them, and no list gets too old for that."""
@@ -68,7 +99,10 @@ class ModelCatalogue:
 
     def _fresh(self) -> bool:
         refreshed_ms = self.refreshed_at_ms
-        return refreshed_ms is not None and self._clock.now_ms() - refreshed_ms <= FRESH_MS
+        if refreshed_ms is None:
+            return False
+        passed_ms = self._clock.monotonic_ms() - self._refreshed_monotonic_ms
+        return max(passed_ms, self._clock.now_ms() - refreshed_ms) <= FRESH_MS
 
     def _require_fresh(self) -> None:
         if not self._fresh():

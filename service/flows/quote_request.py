@@ -28,6 +28,8 @@ from service.domain.pricing import Ceiling, PriceTerms, ceiling_for
 from service.domain.quotes import MaxCost, QuotedTerms, refuse_over_cap
 from service.domain.upstream_accounts import OPENROUTER
 from service.flows.offer_models import ModelCatalogue
+from service.flows.release_gate import ReleaseGate
+from service.flows.steady_clock import SteadyClock
 from service.ports.exchange_rate import ExchangeRates
 
 
@@ -53,8 +55,12 @@ class QuoteRequest:
         price_terms: PriceTerms,
         exposure: ExposureTerms,
         fallback_models: tuple[str, ...] = (),
+        releases: ReleaseGate | None = None,
+        steady: SteadyClock | None = None,
     ) -> None:
-        """The last three are the operator's settings."""
+        """Terms, exposure and fallbacks are settings; nothing is quoted past closed `releases`."""
+        self._releases = releases or ReleaseGate()
+        self._steady = steady
         self._fallback_models = fallback_models
         self._catalogue = catalogue
         self._rates = rates
@@ -84,8 +90,10 @@ class QuoteRequest:
         """The ceiling over every model that may answer, or the terms the caller was quoted.
 
         Raises ModelNotOffered, RequestInvalid (a parameter that a model does not take, more tokens
-        than it has, or than its context takes), RateStale and CeilingOverCap.
+        than it has, or than its context takes), RateStale, CeilingOverCap and ReleasesStopped.
         """
+        self._releases.check()
+        await self._catalogue.freshened()
         models = self.models(request)
         for model in models:
             refuse_unsupported(request, model)
@@ -146,7 +154,7 @@ class QuoteRequest:
             ceiling_msat=offer.ceiling.price_msat,
             credit_reserved_msat=credit_msat,
             newcomer=self._exposure.is_newcomer(standing.settled_msat),
-            day=utc_day(now_ms),
+            day=self._day(now_ms),
             rate=offer.rate,
             terms=offer.terms,
             prices=first.price,
@@ -158,8 +166,12 @@ class QuoteRequest:
             quote,
             credit_reserved_msat=_credit_msat(standing, quote.ceiling_msat),
             newcomer=self._exposure.is_newcomer(standing.settled_msat),
-            day=utc_day(now_ms),
+            day=self._day(now_ms),
         )
+
+    def _day(self, now_ms: int) -> str:
+        """Whose budget it is: a clock that was just set does not begin a day anew."""
+        return utc_day(now_ms if self._steady is None else self._steady.day_ms())
 
 
 def _credit_msat(standing: CallerStanding, ceiling_msat: int) -> int:

@@ -44,6 +44,7 @@ from service.domain.money import pusd_from_text
 from service.domain.retention import Retention
 from service.flows.choose_model import ChooseModel
 from service.flows.record_event import EventRecorder
+from service.flows.steady_clock import SteadyClock
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.escrow_runs import JustOpened
@@ -106,8 +107,10 @@ class RunCompletion:
         clock: Clock,
         retention: Retention,
         timeout_ms: int,
+        steady: SteadyClock | None = None,
     ) -> None:
         """Every part is a port or a flow. `timeout_ms` is shared by all attempts of one ask."""
+        self._steady = steady or SteadyClock(clock=clock)
         self._books = books
         self._recorder = recorder
         self._upstream = upstream
@@ -132,7 +135,7 @@ class RunCompletion:
         escrow = opened.escrow
         if escrow.state is EscrowState.REQUESTED:
             return await self._send(escrow, opened)
-        if self._clock.now_ms() - escrow.opened_at_ms > self._retention.abandoned_ms:
+        if self._steady.ending_ms() - escrow.opened_at_ms > self._retention.abandoned_ms:
             return Attempted(await self._recorder.record(escrow, Abandoned()))
         own_id = self._replicas.own_id
         requested = await self._recorder.record(escrow, UpstreamRequested(requested_by=own_id))
@@ -257,7 +260,7 @@ class RunCompletion:
         return Attempted(failed, left if failed.continued_as else ())
 
     def _left_ms(self, opened: JustOpened) -> int:
-        return opened.began_ms + self._timeout_ms - self._clock.now_ms()
+        return opened.began_ms + self._timeout_ms - self._steady.ending_ms()
 
     def _within_ms(self, opened: JustOpened) -> int | None:
         """Half of what is left while there is somebody else to ask."""

@@ -10,18 +10,21 @@ from __future__ import annotations
 from service.domain.errors import ExposureExceeded, StaleEscrow
 from service.domain.escrow import is_repeated
 from service.domain.escrow_events import InvoiceCanceled, InvoiceSettled, LatePurchase
-from service.domain.escrow_record import Escrow, EscrowState
+from service.domain.escrow_record import Escrow, EscrowState, IssuedInvoice
 from service.domain.escrow_schedule import EXPIRY_GRACE_MS
 from service.domain.invoices import Invoice, InvoiceState
 from service.domain.topups import Topup, TopupState
 from service.domain.transitions import topup_transition
 from service.flows.our_node import OurNode
 from service.flows.record_event import EventRecorder
+from service.flows.steady_clock import SteadyClock
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.lightning_node import LightningNode
 
 TRIES = 3
+# lnd deletes canceled invoices where its settings say so (`gc-canceled-invoices-*`).
+FORGOTTEN_AFTER_MS = 600_000
 SETTLING = frozenset({EscrowState.INVOICED, EscrowState.EXPIRED})
 
 
@@ -36,8 +39,10 @@ class SettleInvoice:
         node: LightningNode,
         ours: OurNode,
         clock: Clock,
+        steady: SteadyClock | None = None,
     ) -> None:
-        """`ours` is the node whose word is taken."""
+        """`ours` is the node whose word is taken; by `steady` an invoice has expired."""
+        self._steady = steady or SteadyClock(clock=clock)
         self._books = books
         self._recorder = recorder
         self._node = node
@@ -47,16 +52,43 @@ class SettleInvoice:
     async def ask_node(self, payment_hash: str) -> Invoice | None:
         """Look one invoice up and book what the node says; cancel it first when it has expired.
 
-        Raises NodeUnavailable; None when the node has never heard of it.
+        Raises NodeUnavailable; None when the node does not know it. One that it once made and has
+        forgotten, long after its expiry, is CANCELED by its word: it can be paid no more.
         """
         invoice = await self._node.look_up(payment_hash)
         if invoice is None:
-            return None
+            invoice = await self._forgotten(payment_hash)
+            if invoice is not None:
+                await self.told(invoice)
+            return invoice
         expired_ms = invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS
-        if invoice.state is InvoiceState.OPEN and self._clock.now_ms() >= expired_ms:
+        if invoice.state is InvoiceState.OPEN and self._steady.ending_ms() >= expired_ms:
             invoice = await self._node.cancel_invoice(payment_hash)
         await self.told(invoice)
         return invoice
+
+    async def _forgotten(self, payment_hash: str) -> Invoice | None:
+        """As canceled, where the books have its invoice and the node is certainly ours."""
+        expires_at_s, amount_msat = 0, 0
+        match await self._books.subject_of_payment(payment_hash):
+            case Escrow(state=EscrowState.INVOICED, invoice=IssuedInvoice() as made):
+                expires_at_s, amount_msat = made.expires_at_s, made.amount_msat
+            case Topup(state=TopupState.INVOICED) as topup:
+                expires_at_s, amount_msat = topup.expires_at_s, topup.amount_msat
+            case _:
+                return None
+        if self._steady.ending_ms() < expires_at_s * 1_000 + FORGOTTEN_AFTER_MS:
+            return None
+        if (await self._node.identity()).pubkey != self._ours.identity.pubkey:
+            return None
+        return Invoice(
+            payment_hash=payment_hash,
+            payment_request="",
+            amount_msat=amount_msat,
+            state=InvoiceState.CANCELED,
+            created_at_s=0,
+            expires_at_s=expires_at_s,
+        )
 
     async def told(self, invoice: Invoice) -> None:
         """Book what the node said. OPEN and ACCEPTED are not settled: nothing happens."""

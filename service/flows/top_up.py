@@ -12,8 +12,10 @@ from service.domain.invoices import InvoiceOrder, InvoiceState
 from service.domain.retention import SECOND_MS
 from service.domain.topups import PROBE_AMOUNT_MSAT, Topup, TopupState
 from service.domain.transitions import topup_transition
+from service.flows.escrow_faults import quarantined_fault
 from service.flows.find_cost import payment_hash
 from service.flows.record_event import EventRecorder
+from service.flows.release_gate import ReleaseGate
 from service.ports.books import Books
 from service.ports.clock import Clock
 from service.ports.identifiers import Identifiers
@@ -38,8 +40,10 @@ class TopUp:
         identifiers: Identifiers,
         clock: Clock,
         expiry_s: int,
+        releases: ReleaseGate | None = None,
     ) -> None:
-        """`expiry_s` is how long an invoice lives."""
+        """`expiry_s` is how long an invoice lives; no credit is sold past closed `releases`."""
+        self._releases = releases or ReleaseGate()
         self._books = books
         self._recorder = recorder
         self._node = node
@@ -50,12 +54,16 @@ class TopUp:
     async def offer(self, *, address_key: str, caller_id: str | None) -> Topup:
         """The caller's open top-up, or a fresh one; without a name always a fresh one.
 
-        Raises NodeUnavailable, and TopupsOpen when strangers of this address have too many open.
+        Raises NodeUnavailable, ReleasesStopped, Quarantined when the open one cannot be booked, and
+        TopupsOpen when strangers of this address have too many open.
         """
+        self._releases.check()
         if caller_id is None:
             return await self._of_a_stranger(address_key)
         for _ in range(TRIES):
             topup = await self._still_open(address_key)
+            if topup is not None and topup.quarantine is not None:
+                raise quarantined_fault(topup.topup_id, why=topup.quarantine)
             try:
                 if topup is None:
                     topup = await self._opened(address_key, caller_id)
@@ -71,6 +79,8 @@ class TopUp:
         for number in range(STRANGERS_MAX):
             key = _place(address_key, number)
             topup = await self._still_open(key)
+            if topup is not None and topup.quarantine is not None:
+                continue  # nobody's to pay: it waits for the operator
             if topup is not None and topup.state is TopupState.INVOICED:
                 open_until_s.append(topup.expires_at_s)
                 continue
@@ -92,7 +102,7 @@ class TopUp:
     async def _still_open(self, address_key: str) -> Topup | None:
         """The open one, unless its time is over."""
         topup = await self._books.open_topup(address_key)
-        if topup is not None and self._over(topup):
+        if topup is not None and topup.quarantine is None and self._over(topup):
             await self._cancel(topup)
             return None
         return topup

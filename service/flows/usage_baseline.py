@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from service.domain.transitions import BASELINE_KEY, COMPARED, FELL, KEY_NAMED, REBASED
 from service.domain.upstream_usage import UsageBaseline, baseline_of
-from service.ports.ledger_reports import JournalKeys
+from service.ports.books import JournalKeys
 
 
 async def current_baseline(journal: JournalKeys) -> UsageBaseline | None:

@@ -69,6 +69,8 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     errors.RateJumped: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
     errors.BooksBusy: Row(status=503, type=_UNAVAILABLE, retry_after_s=1),
     errors.ServiceBusy: Row(status=503, type=_UNAVAILABLE, retry_after_s=2),
+    errors.Quarantined: Row(status=503, type=_UNAVAILABLE, may_retry=False),
+    errors.ReleasesStopped: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
     errors.Draining: Row(status=503, type=_UNAVAILABLE, retry_after_s=5),
     errors.Broken: Row(status=500, type=_SERVER, may_retry=False),
 }

@@ -65,6 +65,8 @@ class EscrowRoutes:
         """Where it stands; with `?wait=` (seconds) once that has changed. Raises EscrowNotFound."""
         wait_s = wait_of(request)
         escrow = await self._known(request)
+        if escrow.quarantine is not None and escrow.state in _AWAITED:
+            raise waiting_fault(escrow)
         if wait_s and escrow.state in _AWAITED:
             escrow = await self._changed(escrow, request, wait_s)
         return status_answer(escrow, public_url=self._parts.public_url)
@@ -107,6 +109,8 @@ class EscrowRoutes:
         """What somebody gets who holds the id and no proof that opens it."""
         if proof is not None and proof.caller_id != escrow.caller_id:
             raise _not_found()
+        if escrow.quarantine is not None and escrow.state in _AWAITED:
+            raise waiting_fault(escrow)
         caller_id = proof.caller_id if proof else None
         match escrow.state:
             case EscrowState.INVOICED:

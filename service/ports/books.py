@@ -6,6 +6,7 @@ touches a bounded number of rows, whatever the history holds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +15,6 @@ from service.domain.escrow_record import Escrow
 from service.domain.ledger import StoredBodies, Transition
 from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup
-from service.ports.ledger_reports import JournalKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +80,16 @@ class Releases:
     def stopped(self) -> bool:
         """The first word stops, the second opens again, and so on."""
         return self.words % 2 == 1
+
+
+class JournalKeys(Protocol):
+    """What the journal keeps under a key: found by an index, whatever the history holds."""
+
+    async def entry_facts(self, key: str) -> Mapping[str, str | int | None] | None:
+        """The facts of the entry of this key; None without one."""
+
+    async def numbered(self, name: str) -> int:
+        """How many entries `{name}/{number}` are booked, counted from 0."""
 
 
 class Books(JournalKeys, Protocol):

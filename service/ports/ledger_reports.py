@@ -15,6 +15,7 @@ from service.domain.escrow_record import Escrow
 from service.domain.ledger import SettleCursor
 from service.domain.node_adoption import AdoptedNode
 from service.domain.topups import Topup
+from service.ports.books import JournalKeys, Releases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,14 +116,12 @@ class Balance:
         return self.debits_posted - self.credits_posted
 
 
-class JournalKeys(Protocol):
-    """What the journal keeps under a key: found by an index, whatever the history holds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What waits for the operator: whether releases are stopped, and ids in quarantine."""
 
-    async def entry_facts(self, key: str) -> Mapping[str, str | int | None] | None:
-        """The facts of the entry of this key; None without one."""
-
-    async def numbered(self, name: str) -> int:
-        """How many entries `{name}/{number}` are booked, counted from 0."""
+    releases: Releases
+    quarantined: tuple[str, ...]
 
 
 class LedgerReports(JournalKeys, Protocol):
@@ -153,6 +152,9 @@ class LedgerReports(JournalKeys, Protocol):
 
     def topups(self) -> AsyncIterator[Topup]:
         """Every top-up, newest first."""
+
+    async def alarms(self, *, limit: int) -> Standing:
+        """What waits for the operator, at most `limit` ids of it."""
 
     async def callers(self, *, after: str, limit: int) -> tuple[CallerStanding, ...]:
         """Callers in id order."""

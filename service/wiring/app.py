@@ -24,7 +24,7 @@ from service.http_api.metrics_app import metrics_app
 from service.ports.clock import Clock
 from service.simulator.app import build_simulator
 from service.wiring.addresses import Address
-from service.wiring.build import Service, build_service
+from service.wiring.build import Service, build_quarantine, build_service
 from service.wiring.connections.limits import allow_open_files
 from service.wiring.event_log import start_fields
 from service.wiring.face import build_service_face, face_limits
@@ -181,6 +181,8 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
     async with open_parts(settings, node.node) as parts, asyncio.TaskGroup() as tasks:
         service = build_service(settings, parts, tasks)
         await service.adoption.begin()
+        service.steady.begin(await parts.books.latest_at_ms())
+        await service.alarms.look()  # before the first ask: what was stopped stays stopped
         door = OperatorSocket(
             path=settings.data_dir / SOCKET_FILE,
             commands=build_commands(
@@ -189,6 +191,7 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
                 service.settlements,
                 service.adoption,
                 service.rebasing,
+                build_quarantine(parts, service.recorder, service.settlements, service.runner),
             ),
             tasks=tasks,
             supervisor=service.supervisor,
@@ -197,6 +200,7 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
             tasks.create_task(loop, name=name) for name, loop in Loops(service).named(node.embedded)
         ]
         loops += [tasks.create_task(vital(), name=name) for name, vital in parts.vital]
+        loops.append(tasks.create_task(service.gate.end(), name="books that are lost"))
         try:
             recovered = await service.recover.unfinished()
             if recovered:

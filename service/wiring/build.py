@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from service.background.alarms import Alarms
 from service.background.escrow_runner import EscrowRunner
 from service.background.invoice_watcher import InvoiceWatcher
 from service.background.node_watch import NodeWatch
@@ -21,14 +22,18 @@ from service.flows.compare_costs import CompareCosts
 from service.flows.deliver_completion import DeliverCompletion
 from service.flows.node_gate import NodeGate
 from service.flows.offer_models import ModelCatalogue
+from service.flows.quarantine import Quarantine
 from service.flows.quote_request import QuoteRequest
 from service.flows.rebase_usage import RebaseUsage
-from service.flows.record_event import EventRecorder, Observer, ReleaseGate
+from service.flows.record_event import EventRecorder, Observer
 from service.flows.recover import Recover
+from service.flows.release_gate import ReleaseGate
 from service.flows.settle_invoice import SettleInvoice
+from service.flows.steady_clock import SteadyClock
 from service.flows.top_up import TopUp
 from service.flows.watch_account import WatchAccount
 from service.http_api.completion_view import is_readable
+from service.ports.escrow_runs import EscrowRuns
 from service.wiring.account_metrics import watch_account, watch_usage
 from service.wiring.books_metrics import watch_held
 from service.wiring.event_log import EventLog
@@ -36,6 +41,9 @@ from service.wiring.logs import event_logger
 from service.wiring.parts import Parts
 from service.wiring.sales import Sales
 from service.wiring.settings import Settings
+
+# An ask that finds the price list too old waits so long for a fresh one.
+PRICES_WAIT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +69,14 @@ class Service:
     node_watch: NodeWatch
     account: WatchAccount
     supervisor: Supervisor
+    alarms: Alarms
+    steady: SteadyClock
 
 
 def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) -> Service:
     """All flows, and a runner whose runs live in `tasks`."""
-    gate, node_gate = ReleaseGate(), NodeGate()
+    gate, steady = ReleaseGate(), SteadyClock(clock=parts.clock)
+    node_gate = NodeGate(releases=gate)
     account = WatchAccount(upstream=parts.upstream, reserve_pusd=settings.upstream.reserve_pusd)
     recorder = EventRecorder(
         books=parts.books,
@@ -76,13 +87,16 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         observe=_observer(parts, account),
     )
     supervisor = Supervisor(clock=parts.clock, report=parts.metrics.fault)
-    settlements = build_settlements(parts, recorder)
+    settlements = build_settlements(parts, recorder, steady)
     deliveries = _deliveries(parts, recorder, gate)
     catalogue = ModelCatalogue(
-        upstream=parts.upstream, clock=parts.clock, allowed=settings.upstream.models
+        upstream=parts.upstream,
+        clock=parts.clock,
+        allowed=settings.upstream.models,
+        wait_s=PRICES_WAIT_S,
     )
     choice = ChooseModel(clock=parts.clock, report=parts.metrics.circuit)
-    sales = Sales(settings, parts, recorder, node_gate, choice, account)
+    sales = Sales(settings, parts, recorder, node_gate, choice, account, gate, steady)
     opening = sales.opening(quoting := sales.quoting(catalogue))
     runner = EscrowRunner(
         driver=sales.driver(opening, settlements, deliveries),
@@ -94,7 +108,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     watch_account(parts.metrics.registry, account)
     watch_held(parts.metrics.registry, recorder.held)
     parts.metrics.watch_rate(parts.rates.standing, parts.clock.now_ms)
-    recover = Recover(books=parts.books, runs=runner, settlements=settlements)
+    recover = _recovery(parts, runner, settlements, supervisor)
     return Service(
         settings=settings,
         parts=parts,
@@ -103,7 +117,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         catalogue=catalogue,
         quoting=quoting,
         asks=sales.asks(opening, runner, settlements, deliveries),
-        topups=_topups(settings, parts, recorder),
+        topups=_topups(settings, parts, recorder, gate),
         settlements=settlements,
         adoption=build_adoption(parts, recorder),
         deliveries=deliveries,
@@ -111,15 +125,37 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         rebasing=build_rebasing(settings, parts, recorder),
         runner=runner,
         recover=recover,
-        watcher=InvoiceWatcher(
-            books=parts.books,
-            node=parts.node,
-            ours=parts.ours,
-            settlements=settlements,
-            recover=recover,
-        ),
+        watcher=_watcher(parts, settlements, recover, supervisor),
         node_watch=NodeWatch(node=parts.node, gate=node_gate),
         account=account,
+        supervisor=supervisor,
+        alarms=_alarms(parts, recorder, gate, steady),
+        steady=steady,
+    )
+
+
+def _recovery(
+    parts: Parts, runs: EscrowRuns, settlements: SettleInvoice, supervisor: Supervisor
+) -> Recover:
+    return Recover(
+        books=parts.books,
+        runs=runs,
+        settlements=settlements,
+        clock=parts.clock,
+        retention=parts.retention,
+        once=supervisor.once,
+    )
+
+
+def _watcher(
+    parts: Parts, settlements: SettleInvoice, recover: Recover, supervisor: Supervisor
+) -> InvoiceWatcher:
+    return InvoiceWatcher(
+        books=parts.books,
+        node=parts.node,
+        ours=parts.ours,
+        settlements=settlements,
+        recover=recover,
         supervisor=supervisor,
     )
 
@@ -157,7 +193,9 @@ def build_adoption(parts: Parts, recorder: EventRecorder) -> AdoptNode:
     )
 
 
-def build_settlements(parts: Parts, recorder: EventRecorder) -> SettleInvoice:
+def build_settlements(
+    parts: Parts, recorder: EventRecorder, steady: SteadyClock | None = None
+) -> SettleInvoice:
     """What takes the node's word."""
     return SettleInvoice(
         books=parts.books,
@@ -165,6 +203,7 @@ def build_settlements(parts: Parts, recorder: EventRecorder) -> SettleInvoice:
         node=parts.node,
         ours=parts.ours,
         clock=parts.clock,
+        steady=steady,
     )
 
 
@@ -191,7 +230,37 @@ def build_rebasing(settings: Settings, parts: Parts, recorder: EventRecorder) ->
     )
 
 
-def _topups(settings: Settings, parts: Parts, recorder: EventRecorder) -> TopUp:
+def _alarms(
+    parts: Parts, recorder: EventRecorder, gate: ReleaseGate, steady: SteadyClock
+) -> Alarms:
+    alarms = Alarms(books=parts.books, releases=recorder.releases)
+    parts.metrics.watch_alarms(
+        stopped=lambda: gate.closed_by is not None,
+        quarantined=lambda: alarms.quarantined,
+        parted=lambda: steady.parted,
+    )
+    return alarms
+
+
+def build_quarantine(
+    parts: Parts,
+    recorder: EventRecorder,
+    settlements: SettleInvoice,
+    runs: EscrowRuns | None = None,
+) -> Quarantine:
+    """The operator's hand on what cannot be booked; `runs` of a service that is up."""
+    return Quarantine(
+        books=parts.books,
+        recorder=recorder,
+        node=parts.node,
+        ours=parts.ours,
+        settlements=settlements,
+        clock=parts.clock,
+        runs=runs,
+    )
+
+
+def _topups(settings: Settings, parts: Parts, recorder: EventRecorder, gate: ReleaseGate) -> TopUp:
     return TopUp(
         books=parts.books,
         recorder=recorder,
@@ -199,4 +268,5 @@ def _topups(settings: Settings, parts: Parts, recorder: EventRecorder) -> TopUp:
         identifiers=parts.identifiers,
         clock=parts.clock,
         expiry_s=settings.node.invoice_expiry_s,
+        releases=gate,
     )

@@ -5,6 +5,7 @@ Must not know: tasks, or how a service starts and stops.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 
 from service.adapters.lightning.dev_node import DevNode
@@ -18,6 +19,10 @@ SWEEP_PAUSE_S = 0.1
 ACCOUNT_PAUSE_S = 5.0
 # How soon what another process left unfinished is looked at.
 TAKE_OVER_S = 5.0
+# How soon a word that stops releases reaches the other processes.
+ALARMS_S = 2.0
+# No two price lists are fetched sooner after each other.
+PRICES_PAUSE_S = 1.0
 # Of several processes on one database one has each of these duties.
 TIMERS, INVOICES, COSTS = "timers", "invoices", "costs"
 
@@ -38,7 +43,7 @@ class Loops:
         """Every loop by name, to be run as a task; `embedded` is the development node."""
         run, every = self._service.settings.run, self._service.supervisor.every
         turns: list[tuple[str, float, Turn]] = [
-            ("catalogue", run.catalogue_interval_s, self.prices),
+            ("catalogue", PRICES_PAUSE_S, self.prices),
             ("exchange rate", self._service.settings.rate.interval_s, self.rate),
             ("settle stream", RECONNECT_S, self.listen),
             ("invoice sweep", SWEEP_PAUSE_S, self.sweep),
@@ -47,6 +52,7 @@ class Loops:
             ("cost comparison", run.compare_interval_s, self.compare),
             ("upstream account", ACCOUNT_PAUSE_S, self.account),
             ("node", self._service.settings.node.ping_interval_s, self.node),
+            ("alarms", ALARMS_S, self.alarms),
         ]
         turns += [(name, UPKEEP_S, action) for name, action in self._service.parts.upkeep]
         if embedded is not None:
@@ -54,7 +60,13 @@ class Loops:
         return [(name, every(name, interval_s, turn)) for name, interval_s, turn in turns]
 
     async def prices(self) -> None:
-        """Fresh prices. Raises the upstream's faults."""
+        """Fresh prices, at once when an ask finds them too old. Raises the upstream's faults."""
+        if self._service.catalogue.refreshed_at_ms is not None:
+            try:
+                async with asyncio.timeout(self._service.settings.run.catalogue_interval_s):
+                    await self._service.catalogue.wanted.wait()
+            except TimeoutError:
+                pass
         await refresh_prices(self._service)
 
     async def rate(self) -> None:
@@ -79,8 +91,8 @@ class Loops:
 
     async def due(self) -> None:
         """Drive what waited for a timer."""
-        recover = self._service.recover
-        await self._duty.do(TIMERS, lambda: recover.due(self._clock.now_ms()))
+        recover, steady = self._service.recover, self._service.steady
+        await self._duty.do(TIMERS, lambda: recover.due(steady.timers_ms()))
 
     async def compare(self) -> None:
         """Our costs against the upstream's usage."""
@@ -89,6 +101,11 @@ class Loops:
     async def account(self) -> None:
         """What is left upstream; each process counts what it runs itself."""
         await self._service.account.look_soon(self._service.settings.upstream.account_interval_s)
+
+    async def alarms(self) -> None:
+        """Whether releases are stopped, what is in quarantine, and how the clocks go."""
+        self._service.steady.ending_ms()
+        await self._service.alarms.look()
 
     async def node(self) -> None:
         """Which node it is, and how it is."""

@@ -76,6 +76,21 @@ class Metrics:
         self._rate_agreeing.set_function(lambda: standing().agreeing)
         self._rate_paused.set_function(lambda: standing().paused_at_ms is not None)
 
+    def watch_alarms(
+        self,
+        *,
+        stopped: Callable[[], bool],
+        quarantined: Callable[[], int],
+        parted: Callable[[], bool],
+    ) -> None:
+        """Read whenever the metrics are; the counters of transitions tell how often."""
+        what = "1 while nothing is sold or released, because the books contradict themselves"
+        self._gauge("releases_stopped", what).set_function(stopped)
+        what = "Escrows and top-ups that cannot be booked, and wait for the operator"
+        self._gauge("quarantined", what).set_function(quarantined)
+        what = "1 while the wall clock was set, and things end later than it says"
+        self._gauge("clock_parted", what).set_function(parted)
+
     def circuit(self, _model_id: str, is_open: bool) -> None:  # noqa: FBT001 - a callback
         """A model has begun to fail, or has answered again."""
         if is_open:

@@ -15,13 +15,20 @@ from service.domain.upstream_usage import key_mark
 from service.flows.adopt_node import AdoptNode
 from service.flows.audit_ledger import AuditLedger
 from service.flows.operate import CancelInvoice, SetCaller
+from service.flows.quarantine import Quarantine
 from service.flows.rebase_usage import RebaseUsage
-from service.flows.record_event import EventRecorder, ReleaseGate
+from service.flows.record_event import EventRecorder
+from service.flows.release_gate import ReleaseGate
 from service.flows.settle_invoice import SettleInvoice
 from service.ports.ledger_reports import LedgerReports
 from service.ports.lightning_node import LightningNode
 from service.ports.upstream import Upstream
-from service.wiring.build import build_adoption, build_rebasing, build_settlements
+from service.wiring.build import (
+    build_adoption,
+    build_quarantine,
+    build_rebasing,
+    build_settlements,
+)
 from service.wiring.databases import refuse_no_books
 from service.wiring.nodes import open_node
 from service.wiring.parts import Parts, open_parts
@@ -56,6 +63,7 @@ def build_commands(
     settlements: SettleInvoice,
     adoption: AdoptNode,
     rebasing: RebaseUsage,
+    quarantine: Quarantine,
 ) -> Mapping[str, Command]:
     """The operator's commands over these parts."""
     return operator_commands(
@@ -63,6 +71,8 @@ def build_commands(
         callers=SetCaller(books=parts.books, recorder=recorder, clock=parts.clock),
         adoption=adoption,
         rebasing=rebasing,
+        quarantine=quarantine,
+        releases=recorder.releases,
     )
 
 
@@ -92,4 +102,5 @@ async def open_commands(settings: Settings) -> AsyncIterator[Mapping[str, Comman
             settlements,
             build_adoption(parts, recorder),
             build_rebasing(settings, parts, recorder),
+            build_quarantine(parts, recorder, settlements),
         )

@@ -16,8 +16,10 @@ from service.flows.offer_models import ModelCatalogue
 from service.flows.open_escrow import OpenEscrow
 from service.flows.quote_request import QuoteRequest
 from service.flows.record_event import EventRecorder
+from service.flows.release_gate import ReleaseGate
 from service.flows.run_completion import RunCompletion
 from service.flows.settle_invoice import SettleInvoice
+from service.flows.steady_clock import SteadyClock
 from service.flows.watch_account import WatchAccount
 from service.wiring.parts import Parts
 from service.wiring.settings import Settings
@@ -35,6 +37,8 @@ class Sales:
     node_gate: NodeGate
     choice: ChooseModel
     account: WatchAccount
+    releases: ReleaseGate
+    steady: SteadyClock
 
     def quoting(self, catalogue: ModelCatalogue) -> QuoteRequest:
         """Prices from this catalogue."""
@@ -45,6 +49,8 @@ class Sales:
             price_terms=settings.prices,
             exposure=settings.exposure,
             fallback_models=settings.upstream.fallback_models,
+            releases=self.releases,
+            steady=self.steady,
         )
 
     def opening(self, quoting: QuoteRequest) -> OpenEscrow:
@@ -83,6 +89,7 @@ class Sales:
                 clock=parts.clock,
                 retention=parts.retention,
                 timeout_ms=int(settings.upstream.timeout_s * SECOND_MS),
+                steady=self.steady,
             ),
             costs=FindCost(
                 recorder=recorder,
@@ -91,6 +98,7 @@ class Sales:
                 clock=parts.clock,
                 retention=parts.retention,
                 doubt=parts.metrics.doubted,
+                steady=self.steady,
             ),
             invoices=IssueInvoice(
                 recorder=recorder,
@@ -100,12 +108,14 @@ class Sales:
                 retention=parts.retention,
                 expiry_s=settings.node.invoice_expiry_s,
                 node_gate=self.node_gate,
+                steady=self.steady,
             ),
             settlements=settlements,
             deliveries=deliveries,
             openings=opening,
             clock=parts.clock,
             retention=parts.retention,
+            steady=self.steady,
         )
 
     def asks(

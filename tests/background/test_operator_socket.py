@@ -34,6 +34,8 @@ class Door:
             callers=self.rig.callers,
             adoption=self.rig.adoption,
             rebasing=self.rig.rebasing,
+            quarantine=self.rig.quarantine,
+            releases=self.rig.recorder.releases,
         )
 
         async def explode(_request: Mapping[str, object]) -> Mapping[str, object]:
@@ -249,6 +251,8 @@ async def test_a_name_that_no_book_holds_is_refused(said: object) -> None:
         callers=rig.callers,
         adoption=rig.adoption,
         rebasing=rig.rebasing,
+        quarantine=rig.quarantine,
+        releases=rig.recorder.releases,
     )
     for name, request in (
         ("set_caller", {"caller_id": said, "blocked": True}),

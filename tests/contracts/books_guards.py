@@ -17,7 +17,8 @@ from service.domain.ledger import CallerChange, Guard, Hold, Transition
 from service.domain.money import sat_text, usd_text
 from service.domain.transitions import caller_transition
 from service.flows.operate import SetCaller
-from service.flows.record_event import EventRecorder, ReleaseGate
+from service.flows.record_event import EventRecorder
+from service.flows.release_gate import ReleaseGate
 from service.http_api.error_table import error_response
 from service.ports.books import Applied, Books
 from tests.contracts.books_samples import (

@@ -14,6 +14,7 @@ from service.domain.transitions import (
     topup_transition,
 )
 from service.ports.books import Books, Releases
+from service.ports.ledger_reports import LedgerReports, Standing
 from tests.contracts.books_lookups import at
 from tests.contracts.books_samples import START_MS, Sale, topup
 
@@ -110,6 +111,18 @@ class BooksQuarantine:
         await books.apply(opened)
         assert await books.releases() == Releases(words=2, reason="looked at")
         assert not (await books.releases()).stopped
+
+    async def test_reports_tell_what_waits(self, books: Books, reports: LedgerReports) -> None:
+        """For whoever only reads: the last word on releases, and the ids in quarantine."""
+        assert await reports.alarms(limit=9) == Standing(releases=Releases(), quarantined=())
+        for name in ("esc_2", "esc_1"):
+            await (await at(books, name, "costed")).record(PARKED)
+        stop = releases_transition(sequence=0, stopped=True, reason="a hold differs", at_ms=1)
+        await books.apply(stop)
+        assert await reports.alarms(limit=9) == Standing(
+            releases=Releases(words=1, reason="a hold differs"), quarantined=("esc_1", "esc_2")
+        )
+        assert (await reports.alarms(limit=1)).quarantined == ("esc_1",)
 
     async def test_the_newest_entry_says_when_it_was_written(self, books: Books) -> None:
         """0 in empty books, then the time of the last entry, whatever the clock did."""

@@ -15,7 +15,8 @@ from service.domain.ledger import SettleCursor
 from service.domain.retention import Retention
 from service.domain.row_digests import sealed_digest
 from service.domain.topups import Topup
-from service.domain.transitions import NUMBERED_KINDS
+from service.domain.transitions import NUMBERED_KINDS, RELEASES
+from service.ports.books import Releases
 from service.ports.ledger_reports import (
     Balance,
     BodyDigests,
@@ -23,6 +24,7 @@ from service.ports.ledger_reports import (
     JournalEntry,
     RowMark,
     SmallRows,
+    Standing,
 )
 from tests.fakes.books_rows import UNCHANGED, BooksRows
 from tests.fakes.ledger_model import Counters, Ledger
@@ -67,6 +69,16 @@ class FakeReports:
     async def numbered(self, name: str) -> int:
         keys = (key.rpartition("/") for key in self.rows.journal)
         return sum(1 for before, _, number in keys if before == name and number.isdigit())
+
+    async def alarms(self, *, limit: int) -> Standing:
+        words = [one for one in self.rows.journal.values() if one.subject_id == RELEASES]
+        subjects: dict[str, Escrow | Topup] = {**self.rows.escrows, **self.rows.topups}
+        waiting = (name for name, one in subjects.items() if one.quarantine is not None)
+        reason = str(words[-1].facts["reason"]) if words else ""
+        return Standing(
+            releases=Releases(words=len(words), reason=reason),
+            quarantined=tuple(sorted(waiting)[:limit]),
+        )
 
     async def balances(self) -> tuple[Balance, ...]:
         return balances(self.rows.ledger)

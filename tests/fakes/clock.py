@@ -22,6 +22,7 @@ class FakeClock:
     def __init__(self, *, now_ms: int = START_MS, leaping: bool = False) -> None:
         """`now_ms` is Unix milliseconds; `leaping` makes `sleep` move the time by itself."""
         self._now_ms = now_ms
+        self._stepped_ms = 0
         self._leaping = leaping
         self._order = itertools.count()
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -29,6 +30,17 @@ class FakeClock:
     def now_ms(self) -> int:
         """Unix time in milliseconds, as last set."""
         return self._now_ms
+
+    def monotonic_ms(self) -> int:
+        """Time that has passed: `set_ms` and `advance` move it, `step` does not."""
+        return self._now_ms - self._stepped_ms
+
+    def step(self, seconds: float) -> None:
+        """Somebody sets the clock (backwards too): no time passes, and whoever sleeps sleeps on."""
+        step_ms = _ms(seconds)
+        self._now_ms += step_ms
+        self._stepped_ms += step_ms
+        self._sleepers = [(at + step_ms, number, woken) for at, number, woken in self._sleepers]
 
     @property
     def sleepers(self) -> int:

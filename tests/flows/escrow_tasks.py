@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from service.domain.errors import CobotMeterError
+from service.domain.errors import CobotMeterError, Quarantined
 from service.domain.escrow_record import Escrow
 from service.flows.drive_escrow import EscrowDriver
 from service.ports.escrow_runs import Opening
@@ -56,12 +56,19 @@ class Runs:
         return self._turns_free()
 
     async def finish(self) -> None:
-        """Wait for every run. Raises Killed, and whatever a run should not have raised."""
+        """Wait for every run. Raises Killed, and whatever a run should not have raised.
+
+        What cannot be booked is its caller's and the operator's to hear.
+        """
         while self._tasks:
             tasks = list(self._tasks.values())
             await asyncio.wait(tasks)
             self._tasks = {name: task for name, task in self._tasks.items() if not task.done()}
-            faults = [fault for task in tasks if (fault := task.exception())]
+            faults = [
+                fault
+                for task in tasks
+                if (fault := task.exception()) and not isinstance(fault, Quarantined)
+            ]
             for fault in sorted(faults, key=lambda one: not isinstance(one, Killed)):
                 raise fault
 

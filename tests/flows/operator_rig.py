@@ -12,8 +12,10 @@ from service.domain.ledger import Transition
 from service.flows.adopt_node import AdoptNode
 from service.flows.operate import CancelInvoice, SetCaller
 from service.flows.our_node import OurNode
+from service.flows.quarantine import Quarantine
 from service.flows.rebase_usage import RebaseUsage
-from service.flows.record_event import EventRecorder, ReleaseGate
+from service.flows.record_event import EventRecorder
+from service.flows.release_gate import ReleaseGate
 from service.flows.settle_invoice import SettleInvoice
 from tests.domain.samples import NODE, PUBKEY, RETENTION
 from tests.fakes.books import FakeBooks
@@ -53,17 +55,26 @@ class OperatorRig:
         self.node = CancelingNode({})
         self.booked: list[Transition] = []
         clock = FakeClock()
-        recorder = EventRecorder(
+        self.gate = ReleaseGate()
+        self.recorder = recorder = EventRecorder(
             books=self.books,
             wakes=WakeHub(),
             clock=clock,
             retention=RETENTION,
-            gate=ReleaseGate(),
+            gate=self.gate,
             observe=self.booked.append,
         )
         ours = OurNode(NodeIdentity(pubkey=PUBKEY, network="regtest", alias=NODE))
         settlements = SettleInvoice(
             books=self.books, recorder=recorder, node=self.node, ours=ours, clock=clock
+        )
+        self.quarantine = Quarantine(
+            books=self.books,
+            recorder=recorder,
+            node=self.node,
+            ours=ours,
+            settlements=settlements,
+            clock=clock,
         )
         self.cancellations = CancelInvoice(
             books=self.books, node=self.node, settlements=settlements

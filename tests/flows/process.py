@@ -33,10 +33,12 @@ from service.flows.open_escrow import OpenEscrow
 from service.flows.our_node import OurNode
 from service.flows.quote_request import QuoteRequest
 from service.flows.rebase_usage import RebaseUsage
-from service.flows.record_event import EventRecorder, ReleaseGate
+from service.flows.record_event import EventRecorder
 from service.flows.recover import Recover
+from service.flows.release_gate import ReleaseGate
 from service.flows.run_completion import RunCompletion
 from service.flows.settle_invoice import SettleInvoice
+from service.flows.steady_clock import SteadyClock
 from service.flows.top_up import TopUp
 from service.flows.watch_account import WatchAccount
 from service.ports.books import Applied, Books
@@ -123,6 +125,7 @@ class Process:
         self.mortal = MortalBooks(lasting.books)
         self.books = cast("Books", self.mortal)
         self.gate = ReleaseGate()
+        self.steady = SteadyClock(clock=lasting.clock)
         self.runs = Runs(turns_free=lambda: lasting.turns_free)
         self.replicas = FakeReplicas(lasting.crowd)
         self.recorder = EventRecorder(
@@ -143,11 +146,18 @@ class Process:
             node=lasting.node,
             ours=self.ours,
             clock=lasting.clock,
+            steady=self.steady,
         )
         self.deliveries = DeliverCompletion(
             books=self.books, recorder=self.recorder, sealer=lasting.sealer, gate=self.gate
         )
-        self.recover = Recover(books=self.books, runs=self.runs, settlements=self.settlements)
+        self.recover = Recover(
+            books=self.books,
+            runs=self.runs,
+            settlements=self.settlements,
+            clock=lasting.clock,
+            retention=RETENTION,
+        )
         self.costs = CompareCosts(
             books=self.books,
             recorder=self.recorder,
@@ -155,6 +165,15 @@ class Process:
             key=lasting.upstream_key,
             clock=lasting.clock,
         )
+        self._build_doors()
+        self.choice = ChooseModel(clock=lasting.clock, report=lambda *_: None)
+        self.opening = self._opening(exposure)
+        self.runs.driver = self._driver()
+        self.asks = self._asks()
+
+    def _build_doors(self) -> None:
+        """What sells credit, and what binds the books to the node."""
+        lasting = self.lasting
         self.topups = TopUp(
             books=self.books,
             recorder=self.recorder,
@@ -162,6 +181,7 @@ class Process:
             identifiers=lasting.identifiers,
             clock=lasting.clock,
             expiry_s=EXPIRY_S,
+            releases=self.gate,
         )
         self.adoption = AdoptNode(
             books=self.books,
@@ -171,10 +191,6 @@ class Process:
             identifiers=lasting.identifiers,
             clock=lasting.clock,
         )
-        self.choice = ChooseModel(clock=lasting.clock, report=lambda *_: None)
-        self.opening = self._opening(exposure)
-        self.runs.driver = self._driver()
-        self.asks = self._asks()
 
     @property
     def rebasing(self) -> RebaseUsage:
@@ -190,6 +206,7 @@ class Process:
     async def start(self) -> None:
         """What a start does: prices, baseline, and everything unfinished back to the driver."""
         await self.adoption.begin()
+        await self.recorder.releases.follow()
         with contextlib.suppress(DependencyFault):  # asked again by the background
             await self.catalogue.refresh()
         await self.costs.baseline()
@@ -199,7 +216,7 @@ class Process:
     async def tick(self) -> None:
         """One turn of the background: what is unfinished, and timers."""
         await self.recover.unfinished()
-        await self.recover.due(self.lasting.clock.now_ms())
+        await self.recover.due(self.steady.timers_ms())
         await self.runs.finish()
 
     async def hear(self, *invoices: Invoice) -> None:
@@ -234,6 +251,7 @@ class Process:
                 clock=lasting.clock,
                 retention=RETENTION,
                 timeout_ms=RUN_MS,
+                steady=self.steady,
             ),
             costs=FindCost(
                 recorder=self.recorder,
@@ -241,6 +259,7 @@ class Process:
                 identifiers=lasting.identifiers,
                 clock=lasting.clock,
                 retention=RETENTION,
+                steady=self.steady,
             ),
             invoices=IssueInvoice(
                 recorder=self.recorder,
@@ -249,13 +268,15 @@ class Process:
                 clock=lasting.clock,
                 retention=RETENTION,
                 expiry_s=EXPIRY_S,
-                node_gate=NodeGate(),
+                node_gate=NodeGate(releases=self.gate),
+                steady=self.steady,
             ),
             settlements=self.settlements,
             deliveries=self.deliveries,
             openings=self.opening,
             clock=lasting.clock,
             retention=RETENTION,
+            steady=self.steady,
         )
 
     def _opening(self, exposure: ExposureTerms) -> OpenEscrow:
@@ -268,12 +289,14 @@ class Process:
                 rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=lasting.clock),
                 price_terms=PriceTerms(),
                 exposure=exposure,
+                releases=self.gate,
+                steady=self.steady,
             ),
             identifiers=lasting.identifiers,
             sealer=lasting.sealer,
             clock=lasting.clock,
             exposure=exposure,
-            node_gate=NodeGate(),
+            node_gate=NodeGate(releases=self.gate),
             replicas=self.replicas,
             choice=self.choice,
             account=WatchAccount(upstream=lasting.upstream, reserve_pusd=0),

@@ -38,15 +38,19 @@ UNCOUNTED = {"cost_lookup_missed", "usage_compared"}
 
 
 @asynccontextmanager
-async def staged(path: Path, *, turns_free: bool = True) -> AsyncIterator[Stage]:
+async def staged(
+    path: Path, *, turns_free: bool = True, node_clock: FakeClock | None = None
+) -> AsyncIterator[Stage]:
     """A stage with a started process, a funded world and empty books.
 
-    Without free turns what is opened is stored first, and requested when its turn comes.
+    The node's machine has our clock unless it is given its own. Without free turns what is opened
+    is stored first, and requested when its turn comes.
     """
     clock = FakeClock(leaping=True)
+    its_clock = node_clock or clock
     async with contextlib.AsyncExitStack() as stack:
         node, other = (
-            stack.enter_context(contextlib.closing(_node(path.with_name(name), clock)))
+            stack.enter_context(contextlib.closing(_node(path.with_name(name), its_clock)))
             for name in (path.name, f"{path.name}-other")
         )
         books, moving = FakeBooks(retention=RETENTION), MovingNode(node)

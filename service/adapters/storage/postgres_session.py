@@ -162,7 +162,7 @@ class PostgresSession:
             return True
         if len(self._suspects) >= SUSPECTS_MAX:
             self._suspects.clear()
-        now_ms = self._clock.now_ms()
+        now_ms = self._clock.monotonic_ms()
         return now_ms - self._suspects.setdefault(replica_id, now_ms) < GONE_AFTER_MS
 
     async def mine(self, name: str) -> bool:

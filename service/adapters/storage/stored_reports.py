@@ -36,6 +36,8 @@ from service.domain.callers import CallerStanding
 from service.domain.escrow_record import Escrow
 from service.domain.ledger import SettleCursor
 from service.domain.topups import Topup
+from service.domain.transitions import RELEASES
+from service.ports.books import Releases
 from service.ports.ledger_reports import (
     Balance,
     BodyDigests,
@@ -43,6 +45,7 @@ from service.ports.ledger_reports import (
     LedgerReports,
     RowMark,
     SmallRows,
+    Standing,
 )
 
 _SEQUENCE_MAX = 2**63 - 1
@@ -81,10 +84,10 @@ class StoredReports:
         self._database = database
         self._statements: ReportStatements = report_statements(database)
         self._audit: AuditStatements = audit_statements(database)
-        keyed = read_statements(database)
-        self._standing: Statement = keyed.standing
-        self._entry_facts: Statement = keyed.entry_facts
-        self._tally: Statement = keyed.tally
+        self._keyed = read_statements(database)
+        self._standing: Statement = self._keyed.standing
+        self._entry_facts: Statement = self._keyed.entry_facts
+        self._tally: Statement = self._keyed.tally
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[LedgerReports]:
@@ -129,6 +132,21 @@ class StoredReports:
     def topups(self) -> AsyncIterator[Topup]:
         """See the port."""
         return self._stream(_each(topup_from_row), self._statements.topups)
+
+    async def alarms(self, *, limit: int) -> Standing:
+        """Found by small indexes; see the port."""
+        keyed = self._keyed
+        async with self._session() as session:
+            tally = await session.all(tuple, keyed.tally, RELEASES)
+            words = tally[0][0] if tally else 0
+            facts = await session.all(tuple, keyed.entry_facts, f"{RELEASES}/{words - 1}")
+            escrows = await session.all(tuple, keyed.quarantined_escrows, "", limit)
+            topups = await session.all(tuple, keyed.quarantined_topups, "", limit)
+        reason = orjson.loads(facts[0][0])["reason"] if facts else ""
+        return Standing(
+            releases=Releases(words=words, reason=reason),
+            quarantined=tuple(sorted(row[0] for row in (*escrows, *topups))[:limit]),
+        )
 
     async def callers(self, *, after: str, limit: int) -> tuple[CallerStanding, ...]:
         """In the order of their accounts' codes, which for ids of one length is that of the ids."""
