@@ -43,12 +43,14 @@ class Check:
     """One look: `well` None when there is nothing to look at yet.
 
     `away` says that it is not well because nobody answered: what was asked about is not known.
+    `broken`: not a part outside or a setting, but the books themselves.
     """
 
     name: str
     well: bool | None
     detail: str
     away: bool = False
+    broken: bool = False
 
 
 Look = Callable[[Settings], Awaitable[tuple[bool | None, str]]]
@@ -78,8 +80,10 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def exit_code(checks: list[Check]) -> ExitCode:
-    """A finding says more than a part that did not answer."""
+    """Damage says more than a finding, and a finding more than a part that did not answer."""
     wrong = [check for check in checks if check.well is False]
+    if any(check.broken for check in wrong):
+        return ExitCode.BROKEN
     if any(not check.away for check in wrong):
         return ExitCode.FINDING
     return ExitCode.COULD_NOT_LOOK if wrong else ExitCode.RIGHT
@@ -132,8 +136,9 @@ async def _looked(name: str, look: Look, settings: Settings) -> Check:
     except TimeoutError:
         return Check(name=name, well=False, detail="does not answer", away=True)
     except CobotMeterError as fault:
-        away = code_of(fault) is ExitCode.COULD_NOT_LOOK
-        return Check(name=name, well=False, detail=fault.message, away=away)
+        code = code_of(fault)
+        away, broken = code is ExitCode.COULD_NOT_LOOK, code is ExitCode.BROKEN
+        return Check(name=name, well=False, detail=fault.message, away=away, broken=broken)
     except CommandFailed as fault:
         away = fault.code is ExitCode.COULD_NOT_LOOK
         return Check(name=name, well=False, detail=str(fault), away=away)
