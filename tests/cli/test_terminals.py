@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -14,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from service.cli.balance_tables import plain_table
 from service.cli.command_groups import loaded
 from service.cli.command_table import COMMANDS, Entry
 from service.cli.exit_codes import ExitCode
 from service.cli.main import command_line
 from service.cli.streams import fitting_text, prepare_streams
-from service.cli.terminal import HUNG_UP
+from service.cli.terminal import HUNG_UP, PlainConsole, Terminal
 from tests.architecture.source_tree import ROOT
 from tests.cli.shop import CommandLine
 
@@ -264,3 +266,16 @@ def test_what_others_wrote_moves_no_cursor(sold: CommandLine) -> None:
     assert refused.exit_code == ExitCode.FINDING
     assert refused.stderr.count("\n") == 1
     assert not {"\x1b", "\x9b", "\u202e"} & set(refused.stderr)
+
+
+def test_a_narrow_terminal_cuts_no_name() -> None:
+    """What is to be typed again stands there whole, however narrow it is."""
+    table = plain_table()
+    table.add_column("for", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_row("esc_" + "a" * 40, "invoiced")
+    shown = io.StringIO()
+    out = PlainConsole(width=20, file=shown, highlight=False, markup=False, emoji=False)
+    Terminal(environ={}, out=out).print_rows(table)
+    assert "esc_" + "a" * 40 in shown.getvalue()
+    assert "invoiced" in shown.getvalue()
