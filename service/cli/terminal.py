@@ -168,7 +168,10 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
         else:
             return
         message, code = _told(fault)
-        typer.echo(f"cobot-meter: {shown(message, most=SENTENCE_MAX)}", err=True)
+        try:
+            typer.echo(f"cobot-meter: {shown(message, most=SENTENCE_MAX)}", err=True)
+        except BrokenPipeError:
+            hang_up()
         raise typer.Exit(code)
 
     return guarded

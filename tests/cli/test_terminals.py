@@ -144,25 +144,44 @@ def test_json_is_json_in_every_encoding() -> None:
         assert "\u202e" not in text
 
 
-@pytest.mark.parametrize("words", [("audit",), ("--help",), ("invoices", "list", "--json")])
-def test_a_pipe_that_is_closed_ends_it_without_a_word(
-    sold: CommandLine, words: tuple[str, ...]
-) -> None:
-    """As `| head -0` does: no traceback, and of a command never the exit code of a finding."""
+def hung_up(commands: CommandLine, *words: str, both: bool = False) -> tuple[int, bytes]:
+    """Exit code and standard error with a closed pipe on standard output, or on both."""
     read_end, write_end = os.pipe()
     os.close(read_end)
     with os.fdopen(write_end, "wb") as closed:
         ended = subprocess.run(
             [sys.executable, "-m", "service", *words],
-            env={**os.environ, **sold.environ},
+            env={**os.environ, **commands.environ},
             cwd=ROOT,
             stdout=closed,
-            stderr=subprocess.PIPE,
+            stderr=closed if both else subprocess.PIPE,
             timeout=60,
             check=False,
         )
-    assert ended.stderr == b""
-    assert ended.returncode == (1 if words == ("--help",) else HUNG_UP)
+    return ended.returncode, ended.stderr or b""
+
+
+@pytest.mark.parametrize("words", [("audit",), ("--help",), ("invoices", "list", "--json")])
+def test_a_pipe_that_is_closed_ends_it_without_a_word(
+    sold: CommandLine, words: tuple[str, ...]
+) -> None:
+    """As `| head -0` does: no traceback, and of a command never the exit code of a finding."""
+    assert hung_up(sold, *words) == (1 if words == ("--help",) else HUNG_UP, b"")
+
+
+def test_a_refusal_keeps_its_exit_code_though_nobody_reads_it(sold: CommandLine) -> None:
+    """As `2>&1 | head -0` does."""
+    assert hung_up(sold, "ledger", "--caller", "c_nobody99", both=True) == (ExitCode.FINDING, b"")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", sorted(EVERY.keys() - LASTING))
+def test_no_command_minds_a_closed_pipe(shop: CommandLine, command: str) -> None:
+    """Each of them: what it says is lost, and no traceback is written instead."""
+    code, said = hung_up(shop, *words_for(shop, command))
+    assert b"Traceback" not in said
+    assert said.count(b"\n") <= 1
+    assert code in {*CODES, HUNG_UP}
 
 
 @settings(derandomize=True)
