@@ -79,7 +79,7 @@ def list_callers(
         terminal.write_json(standings)
     else:
         now_ms = SystemClock().now_ms()
-        terminal.out.print(_table(standings, totals, settings.exposure.cap, now_ms))
+        terminal.print_rows(_table(standings, totals, settings.exposure.cap, now_ms))
 
 
 async def _standings(

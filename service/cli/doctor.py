@@ -21,7 +21,7 @@ from service.cli.exit_codes import ExitCode
 from service.cli.ledger_commands import AsJson
 from service.cli.operator_client import ask_service
 from service.cli.terminal import CommandFailed, Terminal, code_of, run, terminal_of
-from service.domain.errors import Broken, CobotMeterError, SettingInvalid
+from service.domain.errors import CobotMeterError, SettingInvalid
 from service.domain.money import btc_usd_text
 from service.domain.outside import shown
 from service.domain.upstream_usage import key_mark, usage_alarm
@@ -92,7 +92,7 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def exit_code(checks: list[Check]) -> ExitCode:
-    """A finding says more than a part that did not answer, and broken books more than both."""
+    """Damage says more than a finding, and a finding more than a part that did not answer."""
     wrong = [check for check in checks if check.well is False]
     if any(check.broken for check in wrong):
         return ExitCode.BROKEN
@@ -154,8 +154,8 @@ async def _looked(name: str, look: Look, settings: Settings) -> Check:
     except TimeoutError:
         return Check(name=name, well=False, detail="does not answer", away=True)
     except CobotMeterError as fault:
-        away = code_of(fault) is ExitCode.COULD_NOT_LOOK
-        broken = isinstance(fault, Broken)
+        code = code_of(fault)
+        away, broken = code is ExitCode.COULD_NOT_LOOK, code is ExitCode.BROKEN
         return Check(name=name, well=False, detail=fault.message, away=away, broken=broken)
     except CommandFailed as fault:
         away = fault.code is ExitCode.COULD_NOT_LOOK

@@ -70,7 +70,7 @@ def list_invoices(
     if as_json:
         terminal.write_json([document(row) for row in rows])
     else:
-        terminal.out.print(_list_table(rows, SystemClock().now_ms()))
+        terminal.print_rows(_list_table(rows, SystemClock().now_ms()))
 
 
 def _refuse_unless(option: str, given: str, words: tuple[str, ...]) -> None:

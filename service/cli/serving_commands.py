@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 
 import typer
 from rich.console import Console
 
 from service.cli.balance_tables import plain_table
+from service.cli.streams import hang_up
 from service.cli.terminal import run, terminal_of
 from service.wiring.addresses import Address
 from service.wiring.app import Running, serve_simulator
@@ -28,11 +31,13 @@ def serve(context: typer.Context) -> None:
     set_up_logs(settings.run.log_level, settings.run.log_format)
 
     def started(running: Running) -> None:
-        _say_where(terminal.out, settings, running)
+        with _nobody_reads():
+            _say_where(terminal.out, settings, running)
 
     def waits(parts: tuple[str, ...]) -> None:
-        terminal.out.print(f"not selling yet, waiting for: {', '.join(parts)}", soft_wrap=True)
-        terminal.out.file.flush()
+        with _nobody_reads():
+            terminal.out.print(f"not selling yet, waiting for: {', '.join(parts)}", soft_wrap=True)
+            terminal.out.file.flush()
 
     run(serve_until_stopped(settings, started=started, waits=waits))
 
@@ -49,6 +54,15 @@ def simulator(context: typer.Context) -> None:
         sys.stdout.flush()
 
     run(serve_simulator(settings, started=started))
+
+
+@contextlib.contextmanager
+def _nobody_reads() -> Iterator[None]:
+    """Who reads the table may go away; what is sold goes on."""
+    try:
+        yield
+    except OSError:
+        hang_up()
 
 
 def _say_where(out: Console, settings: Settings, running: Running) -> None:

@@ -12,11 +12,12 @@ import re
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import IO, Any, ParamSpec, TypeVar
 
 import orjson
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from service.cli.exit_codes import ExitCode
@@ -94,6 +95,16 @@ class Terminal:
         beyond = _ACTING if is_unicode(self.out.encoding) else _BEYOND_ASCII
         self.out.file.write(beyond.sub(_escape, text))
 
+    def print_rows(self, table: Table) -> None:
+        """A list whose names are to be typed again: no cell of it is ever cut.
+
+        A terminal that is too narrow breaks the line itself.
+        """
+        unbounded = self.out.options.update(max_width=WIDTH_PIPED)
+        needed = self.out.measure(table, options=unbounded).maximum
+        out = self.out if needed <= self.out.width else _console(needed, file=self.out.file)
+        out.print(table)
+
     def mark(self, sign: str, *, style: str = "") -> Text:
         """A sign that this terminal can show."""
         return self.out.render_str(sign, style=style)
@@ -111,8 +122,11 @@ def open_terminal(environ: Mapping[str, str]) -> Terminal:
 
 def open_console(*, width_piped: int) -> Console:
     """Standard output, without markup, emoji or guesses at what a word is."""
-    width = None if sys.stdout.isatty() else width_piped
-    return PlainConsole(width=width, highlight=False, markup=False, emoji=False)
+    return _console(None if sys.stdout.isatty() else width_piped)
+
+
+def _console(width: int | None, *, file: IO[str] | None = None) -> Console:
+    return PlainConsole(width=width, file=file, highlight=False, markup=False, emoji=False)
 
 
 def terminal_of(context: typer.Context) -> Terminal:
@@ -154,7 +168,10 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
         else:
             return
         message, code = _told(fault)
-        typer.echo(f"cobot-meter: {shown(message, most=SENTENCE_MAX)}", err=True)
+        try:
+            typer.echo(f"cobot-meter: {shown(message, most=SENTENCE_MAX)}", err=True)
+        except BrokenPipeError:
+            hang_up()
         raise typer.Exit(code)
 
     return guarded

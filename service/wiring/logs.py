@@ -6,9 +6,10 @@ canaries and looks at every line. Must not know: prompts, answers, secrets.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import Any
+from typing import IO, Any, BinaryIO, TextIO, cast
 
 import orjson
 import structlog
@@ -23,6 +24,28 @@ FIRST = ("at", "level", MESSAGE)
 _LIBRARIES = ("uvicorn", "uvicorn.error", "httpx", "aiohttp", "alembic", "asyncio")
 
 
+class Unfailing:
+    """A stream whose reader may be gone and whose disk may be full.
+
+    Lines are written where sales are booked: one that cannot be written is lost, and nothing else.
+    """
+
+    def __init__(self, stream: IO[Any]) -> None:
+        """`stream` takes text or octets."""
+        self._stream = stream
+
+    def write(self, line: str | bytes) -> int:
+        """Write it if that can be."""
+        with contextlib.suppress(OSError, ValueError):
+            return int(self._stream.write(line))
+        return len(line)
+
+    def flush(self) -> None:
+        """Hand on what is buffered if that can be."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 def set_up_logs(level: str, form: str = AUTO) -> None:
     """Send everything to standard error; libraries only from `warning` on.
 
@@ -33,9 +56,9 @@ def set_up_logs(level: str, form: str = AUTO) -> None:
     structlog.configure(
         processors=[structlog.processors.add_log_level, _stamped(), *_rendered(plain=plain)],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr)
+        logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", Unfailing(sys.stderr)))
         if plain
-        else structlog.BytesLoggerFactory(file=sys.stderr.buffer),
+        else structlog.BytesLoggerFactory(file=cast("BinaryIO", Unfailing(sys.stderr.buffer))),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler()

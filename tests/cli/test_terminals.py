@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -14,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from service.cli.balance_tables import plain_table
 from service.cli.command_groups import loaded
 from service.cli.command_table import COMMANDS, Entry
 from service.cli.exit_codes import ExitCode
 from service.cli.main import command_line
 from service.cli.streams import fitting_text, prepare_streams
-from service.cli.terminal import HUNG_UP
+from service.cli.terminal import HUNG_UP, PlainConsole, Terminal
 from tests.architecture.source_tree import ROOT
 from tests.cli.shop import CommandLine
 
@@ -142,25 +144,44 @@ def test_json_is_json_in_every_encoding() -> None:
         assert "\u202e" not in text
 
 
-@pytest.mark.parametrize("words", [("audit",), ("--help",), ("invoices", "list", "--json")])
-def test_a_pipe_that_is_closed_ends_it_without_a_word(
-    sold: CommandLine, words: tuple[str, ...]
-) -> None:
-    """As `| head -0` does: no traceback, and of a command never the exit code of a finding."""
+def hung_up(commands: CommandLine, *words: str, both: bool = False) -> tuple[int, bytes]:
+    """Exit code and standard error with a closed pipe on standard output, or on both."""
     read_end, write_end = os.pipe()
     os.close(read_end)
     with os.fdopen(write_end, "wb") as closed:
         ended = subprocess.run(
             [sys.executable, "-m", "service", *words],
-            env={**os.environ, **sold.environ},
+            env={**os.environ, **commands.environ},
             cwd=ROOT,
             stdout=closed,
-            stderr=subprocess.PIPE,
+            stderr=closed if both else subprocess.PIPE,
             timeout=60,
             check=False,
         )
-    assert ended.stderr == b""
-    assert ended.returncode == (1 if words == ("--help",) else HUNG_UP)
+    return ended.returncode, ended.stderr or b""
+
+
+@pytest.mark.parametrize("words", [("audit",), ("--help",), ("invoices", "list", "--json")])
+def test_a_pipe_that_is_closed_ends_it_without_a_word(
+    sold: CommandLine, words: tuple[str, ...]
+) -> None:
+    """As `| head -0` does: no traceback, and of a command never the exit code of a finding."""
+    assert hung_up(sold, *words) == (1 if words == ("--help",) else HUNG_UP, b"")
+
+
+def test_a_refusal_keeps_its_exit_code_though_nobody_reads_it(sold: CommandLine) -> None:
+    """As `2>&1 | head -0` does."""
+    assert hung_up(sold, "ledger", "--caller", "c_nobody99", both=True) == (ExitCode.FINDING, b"")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", sorted(EVERY.keys() - LASTING))
+def test_no_command_minds_a_closed_pipe(shop: CommandLine, command: str) -> None:
+    """Each of them: what it says is lost, and no traceback is written instead."""
+    code, said = hung_up(shop, *words_for(shop, command))
+    assert b"Traceback" not in said
+    assert said.count(b"\n") <= 1
+    assert code in {*CODES, HUNG_UP}
 
 
 @settings(derandomize=True)
@@ -264,3 +285,16 @@ def test_what_others_wrote_moves_no_cursor(sold: CommandLine) -> None:
     assert refused.exit_code == ExitCode.FINDING
     assert refused.stderr.count("\n") == 1
     assert not {"\x1b", "\x9b", "\u202e"} & set(refused.stderr)
+
+
+def test_a_narrow_terminal_cuts_no_name() -> None:
+    """What is to be typed again stands there whole, however narrow it is."""
+    table = plain_table()
+    table.add_column("for", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_row("esc_" + "a" * 40, "invoiced")
+    shown = io.StringIO()
+    out = PlainConsole(width=20, file=shown, highlight=False, markup=False, emoji=False)
+    Terminal(environ={}, out=out).print_rows(table)
+    assert "esc_" + "a" * 40 in shown.getvalue()
+    assert "invoiced" in shown.getvalue()

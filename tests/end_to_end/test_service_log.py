@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from service import __version__
-from tests.end_to_end.live import Live, ask_body, proof_of
+from tests.end_to_end.live import Live, LiveProcess, ask_body, proof_of
 
 CANARY = "canary-in-a-prompt"
 KEY = "sk-or-v1-simulated"
@@ -112,5 +115,35 @@ async def test_what_a_killed_process_left_is_said_to_be_recovered(tmp_path: Path
         await asking
         live.service.start()
         assert (await seen(live, "recovered"))["escrows"] >= 1
+    finally:
+        await live.aclose()
+
+
+def unread(service: LiveProcess) -> subprocess.Popen[bytes]:
+    """The service's process, with a pipe that nobody reads in place of its log."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as closed:
+        return subprocess.Popen(
+            [sys.executable, "-m", "service", *service.command],
+            env={**os.environ, **service.environment},
+            stdout=closed,
+            stderr=closed,
+        )
+
+
+async def test_a_service_whose_table_nobody_reads_goes_on_selling(tmp_path: Path) -> None:
+    """Both its streams end in a pipe without a reader: it starts, sells and stops as ever."""
+    live = Live(tmp_path)
+    try:
+        live.simulator.start()
+        live.service.process = unread(live.service)
+        live.service.log.touch()
+        await live.until_ready()
+        body = ask_body("About readers")
+        challenge = await live.ask(body)
+        proof = proof_of(challenge, await live.pay(challenge.json()["invoice"]))
+        assert (await live.ask(body, **proof)).status_code == httpx.codes.OK
+        assert live.service.signal(signal.SIGTERM) == 0
     finally:
         await live.aclose()

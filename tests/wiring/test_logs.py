@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +71,31 @@ def test_without_logs_events_go_nowhere(capsys: pytest.CaptureFixture[str]) -> N
     """A test or a library that set up nothing sees nothing on its streams."""
     event_logger().error("sold", escrow_id="esc_1")
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("form", ["json", "plain"])
+def test_a_line_that_cannot_be_written_is_lost_and_nothing_else(form: str) -> None:
+    """A full disk or a reader that is gone never reaches who books a sale."""
+    program = PROGRAM.format(level="info", form=form) + "print('booked')"
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            timeout=60,
+            check=False,
+        )
+    assert ended.stdout == b"booked\n"
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as closed:
+        ended = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=closed,
+            timeout=60,
+            check=False,
+        )
+    assert ended.stdout == b"booked\n"
