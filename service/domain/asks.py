@@ -29,10 +29,6 @@ class Verdict(enum.StrEnum):
     QUARANTINED = "quarantined"
 
 
-# What is over: whoever asks the same again asks for a new one.
-ENDED = frozenset({S.FAILED, S.RELEASED, S.EXPIRED, S.REFUNDED})
-
-
 def verdict(
     escrow: Escrow, *, asker: str | None, now_ms: int, retention: Retention, keyed: bool
 ) -> Verdict:
@@ -73,6 +69,21 @@ def _paid(escrow: Escrow, *, asker: str | None, keyed: bool) -> Verdict:
 def _kept(escrow: Escrow) -> bool:
     """Whether a released completion can still be read; its key is dropped after a day."""
     return escrow.keep_until_ms is not None
+
+
+def is_over(escrow: Escrow, *, now_ms: int, retention: Retention) -> bool:
+    """Whether even its own macaroon and preimage, with the same request, ask for a new one.
+
+    That is once nobody can be repeating the claim any more: a day after the end, whether it was
+    handed over or became credit. Until then the claim says what became of it and runs nothing.
+    """
+    match escrow.state:
+        case S.RELEASED:
+            return not _kept(escrow)
+        case S.EXPIRED | S.REFUNDED:
+            return now_ms - escrow.changed_at_ms > retention.released_ms
+        case _:
+            return False
 
 
 def own_verdict(escrow: Escrow) -> Verdict:

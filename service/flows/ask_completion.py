@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass
 
 from service.domain import errors
-from service.domain.asks import ENDED, Verdict, own_verdict, verdict
+from service.domain.asks import Verdict, is_over, own_verdict, verdict
 from service.domain.completions import CompletionRequest
 from service.domain.escrow_record import AskKey, Escrow, EscrowState
 from service.domain.retention import Retention
@@ -31,6 +31,7 @@ TRIES = 4
 # How many escrows of one body and address a nameless ask looks at: of callers with a name there
 # may be many, and most of those are nothing to it.
 LOOK_BACK = 8
+HANDED_OVER = frozenset({EscrowState.RELEASED, EscrowState.REFUNDED})
 GONE = "What this request bought is no longer kept; ask with another Idempotency-Key."
 
 
@@ -141,14 +142,13 @@ class AskCompletion:
         """
         keyed = ask.idempotency_key is not None
         fresh = keyed and not _same_key(own, ask)
-        # An expired one may have been paid late all the same: the node is asked first.
-        over = own.state in ENDED and (own.state is not EscrowState.EXPIRED)
-        if own.state is EscrowState.FAILED or (over and fresh):
+        over = is_over(own, now_ms=self._clock.now_ms(), retention=self._retention)
+        if fresh and own.state in HANDED_OVER:
             return None
         try:
             return await self.claim(own, caller_id=caller_id)
         except errors.CompletionGone:
-            if fresh or (own.state in ENDED and not keyed):
+            if fresh or (over and not keyed):
                 return None
             raise
 

@@ -102,17 +102,20 @@ async def test_everything_works_beside_a_running_service(tmp_path: Path) -> None
 
 
 async def test_pay_prints_the_preimage(tmp_path: Path) -> None:
-    """`pay` pays an open invoice once; a second time the wallet says so in one line."""
+    """`pay` pays once, says the same of it again, and refuses what is no invoice in one line."""
     commands = command_line_in(tmp_path / "data")
     async with selling(commands) as (_, agent):
         unpaid = await agent.only_ask(order("Write 200 words on wallets."))
         paid = await beside(commands, "pay", unpaid.challenge["invoice"])
         assert paid.exit_code == 0
         assert "preimage" in paid.stdout
-        again = await beside(commands, "pay", unpaid.challenge["invoice"])
-        assert again.exit_code == 1
-        assert "already" in again.stderr
-        assert again.stderr.count("\n") == 1
+        link = f"lightning:{unpaid.challenge['invoice'].upper()}"
+        again = await beside(commands, "pay", link)
+        assert (again.exit_code, again.stdout) == (0, paid.stdout)
+        refused = await beside(commands, "pay", "lnbcrt1")
+        assert refused.exit_code == 1
+        assert "refused to pay" in refused.stderr
+        assert refused.stderr.count("\n") == 1
 
 
 async def test_a_second_service_is_refused(tmp_path: Path) -> None:

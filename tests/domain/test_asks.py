@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from service.domain import escrow_events as on
-from service.domain.asks import Verdict, own_verdict, verdict
+from service.domain.asks import Verdict, is_over, own_verdict, verdict
 from service.domain.escrow_record import Escrow, EscrowState
 from tests.domain.samples import CALLER, NOW_MS, RETENTION
 from tests.domain.stages import STAGES, covered, paid_late
@@ -71,6 +71,19 @@ def test_without_proof(state: EscrowState, asker: str | None, *, nameless: bool)
 def test_with_its_own_proof(state: EscrowState) -> None:
     """The pair that was paid for reads it, and never opens another."""
     assert own_verdict(STAGES[state]().escrow) is OWN[state]
+
+
+@pytest.mark.parametrize("state", list(S))
+def test_when_its_own_proof_asks_for_a_new_one(state: EscrowState) -> None:
+    """A day after it became credit, once a delivered one is erased, and never before."""
+    walk = STAGES[state]()
+    day_later = NOW_MS + RETENTION.released_ms + 1
+    credit = {S.EXPIRED, S.REFUNDED}
+    assert not is_over(walk.escrow, now_ms=day_later - 1, retention=RETENTION)
+    assert is_over(walk.escrow, now_ms=day_later, retention=RETENTION) is (state in credit)
+    if state is S.RELEASED:
+        walk.tell(on.BodiesShredded())
+        assert is_over(walk.escrow, now_ms=NOW_MS, retention=RETENTION)
 
 
 def test_a_failure_is_repeated_for_a_minute() -> None:

@@ -255,8 +255,10 @@ def _by_pair(scene: Scene, own: Escrow, asker: Asker) -> set[str]:
     )
     if readable or (own.state is S.EXPIRED and own.keep_until_ms is not None):
         return {f"200 {own.escrow_id}"}
-    over = asker.key is not None and not fresh
-    return {"completion_gone"} if over else set()
+    age_ms = scene.shop.lasting.clock.now_ms() - own.changed_at_ms
+    recent = own.state in {S.REFUNDED, S.EXPIRED} and age_ms <= RETENTION.released_ms
+    gone = asker.key is not None or recent
+    return {"completion_gone"} if gone and not fresh else set()
 
 
 def _without_name(scene: Scene, rows: list[Escrow], asker: Asker) -> set[str]:

@@ -54,6 +54,40 @@ async def test_the_same_ask_200_times_at_once_is_one_run(tmp_path: Path) -> None
         assert rig.upstream.posts == len(rig.escrows) == 1
 
 
+async def test_all_kinds_of_askers_of_one_body_at_once(tmp_path: Path) -> None:
+    """Nameless, keyed, with credit and with a token, interleaved: one run for each, no loop."""
+    async with open_face(tmp_path, IDENTICAL_WAIT_S="30", NEWCOMER_CAP_SAT="1000") as rig:
+        rich = await rig.top_up(50)
+        poor = await rig.top_up(1)
+        rig.upstream.usually = Completes(cost="0.0018")
+        ask = ask_of("One body", max_tokens=4_000)
+        keyed = {"Idempotency-Key": "k"}
+        kinds = (
+            ("nameless", None, None),
+            ("rich", rich, None),
+            ("poor", poor, None),
+            ("keyed", None, keyed),
+            ("poor and keyed", poor, keyed),
+        )
+        for _ in range(3):
+            async with asyncio.TaskGroup() as tasks:
+                asked = {
+                    kind: [
+                        tasks.create_task(rig.ask(ask, token=token, headers=headers))
+                        for _ in range(10)
+                    ]
+                    for kind, token, headers in kinds
+                }
+            told = {kind: {one.result().status for one in tasks} for kind, tasks in asked.items()}
+            assert told == {kind: {200 if kind == "rich" else 402} for kind in asked}
+            escrows = {
+                kind: {one.result().header("x-escrow-id") for one in tasks}
+                for kind, tasks in asked.items()
+            }
+            assert {len(ids) for ids in escrows.values()} == {1}
+        assert rig.upstream.posts == len(kinds)
+
+
 async def test_double_present_race(tmp_path: Path) -> None:
     """One token presented many times at once: the same answer for all, one release, one price."""
     async with open_face(tmp_path) as rig:

@@ -174,13 +174,18 @@ async def test_own_pair_a_day_after_it_was_read_is_a_new_ask(tmp_path: Path) -> 
         assert challenge_of(await rig.ask(token=token))[1] == challenge_of(again)[1]
 
 
-async def test_own_pair_of_a_refund_is_a_new_ask_that_uses_it(tmp_path: Path) -> None:
-    """Paid and never read for 30 days: what is left of it goes into the next run of the body."""
+async def test_own_pair_of_a_refund_says_so_for_a_day_and_then_uses_it(tmp_path: Path) -> None:
+    """Paid and not read for 30 days: 410 to whoever comes for it, no silent second run."""
     async with open_face(tmp_path) as rig:
         unclaimed = await rig.pay(await rig.ask())
         settled = await rig.settle(rig.last)
         await rig.later(31 * DAY_MS)
         assert (await rig.drive(settled)).state is EscrowState.REFUNDED
+        for _ in range(2):
+            refunded = await rig.ask(token=unclaimed)
+            assert (refunded.status, refunded.error["code"]) == (410, "completion_gone")
+        assert rig.upstream.posts == 1
+        await rig.later(DAY_MS + 1)
         rig.upstream.then(Completes(cost="0.0007"))
         assert (await rig.ask(token=unclaimed)).status == 402
         assert (rig.last.caller_id, rig.upstream.posts) == (settled.caller_id, 2)
