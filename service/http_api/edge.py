@@ -76,10 +76,22 @@ async def answered(handler: Handler, request: HttpRequest) -> PlainAnswer:
     except CobotMeterError as error:
         if isinstance(error, Broken):
             LOG.error("%s %s: %s", error.code, type(error).__name__, error.message)  # noqa: TRY400
+        _let_go(error)
         return error_response(error)
     except Exception as error:
         _log_unforeseen(error)
         return error_response(Broken(BROKEN_MESSAGE))
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Drop the frames of an error that has been heard.
+
+    A run's error has passed through a frame that holds the run, and the run holds the error: until
+    the collector comes by, which is long after a burst, the whole request stays in memory.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 class Edge:
