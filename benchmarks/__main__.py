@@ -12,12 +12,30 @@ import platform
 import sqlite3
 from collections.abc import Callable, Mapping
 
-from benchmarks import fallback, in_flight, ledger, postgres, pricing, real_node, whole_cycle
+from benchmarks import (
+    fallback,
+    free_asks,
+    in_flight,
+    ledger,
+    postgres,
+    pricing,
+    real_node,
+    whole_cycle,
+)
 from benchmarks.sizes import FULL, SMOKE, Size
 
 BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
     module.NAME: module.measure
-    for module in (whole_cycle, in_flight, ledger, pricing, fallback, postgres, real_node)
+    for module in (
+        whole_cycle,
+        in_flight,
+        free_asks,
+        ledger,
+        pricing,
+        fallback,
+        postgres,
+        real_node,
+    )
 }
 
 

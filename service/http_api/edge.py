@@ -41,19 +41,21 @@ async def serve(
     handler: Handler, scope: Scope, receive: Receive, send: Send, limits: BodyLimits
 ) -> None:
     """One exchange with a handler; nothing is sent to a caller who hung up."""
-    if scope["method"] not in _WITH_BODY:
-        await _exchange(handler, request_of(scope), receive, send)
-        return
     with limits.room.held_by(limits.address_of(scope)) as hold:
-        request = await _with_body(scope, receive, send, limits, hold)
-        if request is not None:
-            await _exchange(handler, request, receive, send)
+        request = await _request(scope, receive, send, limits, hold)
+        if request is None:
+            return
+        answer = await while_connected(receive, answered(handler, request))
+        if answer is not None:
+            await send_answer(send, answer)
 
 
-async def _with_body(
+async def _request(
     scope: Scope, receive: Receive, send: Send, limits: BodyLimits, hold: BodyHold
 ) -> HttpRequest | None:
     """The request; None when it was refused, or nobody is there any more."""
+    if scope["method"] not in _WITH_BODY:
+        return request_of(scope)
     try:
         return request_of(scope, await read_body(scope, receive, limits, hold))
     except CallerGone:
@@ -61,12 +63,6 @@ async def _with_body(
     except CobotMeterError as fault:
         await send_answer(send, error_response(fault))
         return None
-
-
-async def _exchange(handler: Handler, request: HttpRequest, receive: Receive, send: Send) -> None:
-    answer = await while_connected(receive, answered(handler, request))
-    if answer is not None:
-        await send_answer(send, answer)
 
 
 async def answered(handler: Handler, request: HttpRequest) -> PlainAnswer:
