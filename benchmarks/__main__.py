@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 from benchmarks import (
     fallback,
+    free_asks,
     in_flight,
     ledger,
     postgres,
@@ -27,7 +28,7 @@ from benchmarks.sizes import FULL, SMOKE, Size
 BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
     module.NAME: module.measure
     for module in (
-        *(whole_cycle, in_flight, ledger, pricing, fallback),
+        *(whole_cycle, in_flight, free_asks, ledger, pricing, fallback),
         *(slow_connections, postgres, real_node),
     )
 }

@@ -93,7 +93,9 @@ class EscrowRunner:
                 run.set_exception(
                     Broken("The run of this escrow failed; the books have its state.")
                 )
-            run.exception()  # retrieved: a run that nobody waits for is no warning
+            fault = run.exception()  # retrieved: a run that nobody waits for is no warning
+            if fault is not None:
+                fault.__traceback__ = None  # its frames hold the run, and so would never go
 
     async def _take_turn(self, names: list[str], run: asyncio.Future[Escrow]) -> None:
         """`names` gains the escrows in which it goes on: who joins those joins this run."""

@@ -6,9 +6,8 @@ Must not know: what is in a body, or who sends it.
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from typing import Self
 
 from service.domain.errors import AddressBusy, ServiceBusy
 
@@ -32,17 +31,9 @@ class BodyRoom:
         """Bytes that are in memory now."""
         return self._held
 
-    @contextlib.contextmanager
-    def held_by(self, address: str) -> Iterator[BodyHold]:
-        """A hold of nothing yet; what it has grown to is given back in the end."""
-        hold = BodyHold(self, address)
-        try:
-            yield hold
-        finally:
-            self._held -= hold.size
-            self._held_of[address] -= hold.size
-            if not self._held_of[address]:
-                del self._held_of[address]
+    def held_by(self, address: str) -> BodyHold:
+        """A hold of nothing yet; what it has grown to is given back when its block ends."""
+        return BodyHold(self, address)
 
     def take(self, address: str, size: int) -> None:
         """Raises AddressBusy and ServiceBusy, and takes nothing then."""
@@ -62,6 +53,13 @@ class BodyRoom:
         self._held += size
         self._held_of[address] += size
 
+    def give_back(self, address: str, size: int) -> None:
+        """So many bytes are in memory no more."""
+        self._held -= size
+        self._held_of[address] -= size
+        if not self._held_of[address]:
+            del self._held_of[address]
+
 
 class BodyHold:
     """What one request holds."""
@@ -78,3 +76,13 @@ class BodyHold:
         """So many bytes more have come. Raises AddressBusy and ServiceBusy."""
         self._room.take(self._address, size)
         self.size += size
+
+    def __enter__(self) -> Self:
+        """Itself: a waiting caller keeps no frame of a generator beside it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give it all back."""
+        if self.size:
+            self._room.give_back(self._address, self.size)
+            self.size = 0

@@ -46,19 +46,21 @@ async def serve(
     handler: Handler, scope: Scope, receive: Receive, send: Send, limits: BodyLimits
 ) -> None:
     """One exchange with a handler; nothing is sent to a caller who hung up."""
-    if scope["method"] not in _WITH_BODY:
-        await _exchange(handler, request_of(scope), receive, send)
-        return
     with limits.room.held_by(limits.address_of(scope)) as hold:
-        request = await _with_body(scope, receive, send, limits, hold)
-        if request is not None:
-            await _exchange(handler, request, receive, send)
+        request = await _request(scope, receive, send, limits, hold)
+        if request is None:
+            return
+        answer = await while_connected(receive, answered(handler, request))
+        if answer is not None:
+            await send_answer(send, answer)
 
 
-async def _with_body(
+async def _request(
     scope: Scope, receive: Receive, send: Send, limits: BodyLimits, hold: BodyHold
 ) -> HttpRequest | None:
     """The request; None when it was refused, or nobody is there any more."""
+    if scope["method"] not in _WITH_BODY:
+        return request_of(scope)
     try:
         return request_of(scope, await read_body(scope, receive, limits, hold))
     except CallerGone:
@@ -68,12 +70,6 @@ async def _with_body(
         return None
 
 
-async def _exchange(handler: Handler, request: HttpRequest, receive: Receive, send: Send) -> None:
-    answer = await while_connected(receive, answered(handler, request))
-    if answer is not None:
-        await send_answer(send, answer)
-
-
 async def answered(handler: Handler, request: HttpRequest) -> PlainAnswer:
     """The handler's answer, or that of the error table. Raises nothing."""
     try:
@@ -81,10 +77,22 @@ async def answered(handler: Handler, request: HttpRequest) -> PlainAnswer:
     except CobotMeterError as error:
         if isinstance(error, Broken):
             LOG.error("%s %s: %s", error.code, type(error).__name__, error.message)  # noqa: TRY400
+        _let_go(error)
         return error_response(error)
     except Exception as error:
         _log_unforeseen(error)
         return error_response(Broken(BROKEN_MESSAGE))
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Drop the frames of an error that has been heard.
+
+    A run's error has passed through a frame that holds the run, and the run holds the error: until
+    the collector comes by, which is long after a burst, the whole request stays in memory.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 class Edge:

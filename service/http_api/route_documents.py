@@ -178,7 +178,7 @@ CHAT = RouteDocument(
         410: _failed("No longer kept."),
         413: _failed("Too large."),
         422: _failed("This Idempotency-Key was used with another body."),
-        429: _failed("Too much is open and unpaid: see metadata.to_pay."),
+        429: _failed("Too much is open and unpaid (see metadata.to_pay), or under way at once."),
         502: _failed("The upstream failed; nothing is charged."),
         **_BROKEN,
     },

@@ -187,7 +187,10 @@ class Ollama:
         fault = fault_of_answer(await self._posts.refusal(response, deadline))
         if not isinstance(fault, UpstreamRefused):
             await on_started(generation_id)
-        raise fault
+        try:
+            raise fault
+        finally:
+            del fault  # a frame that holds its own fault stays, and the whole body with it
 
     async def _completion(
         self, response: httpx.Response, deadline: float, generation_id: str, model: Model

@@ -120,7 +120,10 @@ class OpenRouter:
             if generation_id and not isinstance(fault, UpstreamRefused):
                 await on_started(generation_id)
             if fault:
-                raise fault
+                try:
+                    raise fault
+                finally:
+                    del fault  # a frame that holds its own fault stays, and the whole body with it
             reading = posts.completion(response, generation_id, deadline, inline_cost_from)
             return await reading.read(on_started)
         finally:
