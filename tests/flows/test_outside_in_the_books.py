@@ -267,7 +267,7 @@ async def test_a_stream_is_one_by_what_it_says(
 async def test_how_long_an_upstream_asks_to_wait_is_kept(
     rig: RawRig, lines: list[tuple[bytes, bytes]], seconds: int | None
 ) -> None:
-    """Both forms of the header, measured from the answer's date or from now; repeats hear it too."""
+    """Both forms of the header, from the answer's date or from now; repeats hear it too."""
     error = b'{"error":{"code":429,"message":"slow down"}}'
     rig.upstream.run = Reply(status=429, headers=(JSON, *lines), pieces=(error,))
     ask = rig.ask()
