@@ -231,6 +231,17 @@ async def test_the_ledger_equals_the_bill(name: str, tmp_path: Path) -> None:
             assert unattributed(stage) == 0
 
 
+@pytest.mark.parametrize("cut", ["cut_stream", "malformed_frame", "reset_mid_stream"])
+async def test_usage_beside_the_words_of_half_an_answer(cut: str, tmp_path: Path) -> None:
+    """Found by the random pairs: a bill that came with a word is no end, and nothing is sold."""
+    async with staged_on_the_simulator(tmp_path) as (stage, account):
+        account.faults.queue([", ".join(combined(("usage_in_content_chunk", cut)))])
+        await sold(stage, asked(1))
+        first = next(iter(stage.books.rows.escrows.values()))
+        assert first.state is EscrowState.FAILED
+        await reckon(stage, account)
+
+
 async def soaked(path: Path, faults: Sequence[str]) -> None:
     """So many asks, each with its faults, against one service; then the reckoning."""
     async with staged_on_the_simulator(path, within_s=SOAKED_WITHIN_S) as (stage, account):

@@ -10,7 +10,13 @@ from pathlib import Path
 import orjson
 import pytest
 
-from service.domain.errors import CobotMeterError, CostPending, OutcomeUnknown, UpstreamFailed
+from service.domain.errors import (
+    CobotMeterError,
+    CostPending,
+    OutcomeUnknown,
+    UpstreamFailed,
+    UpstreamRefused,
+)
 from service.domain.escrow_record import EscrowState
 from service.domain.money import AMOUNT_MAX, usd_text
 from service.flows.ask_completion import AnswerKind
@@ -241,6 +247,35 @@ async def test_a_stream_is_one_by_what_it_says(
     )
     with pytest.raises(UpstreamFailed, match="late"):
         await rig.bought()
+
+
+@pytest.mark.parametrize(
+    ("lines", "seconds"),
+    [
+        ([(b"retry-after", b"90")], 90),
+        (
+            [
+                (b"retry-after", b"Wed, 24 Jun 2026 12:01:30 GMT"),
+                (b"date", b"Wed, 24 Jun 2026 12:00:00 GMT"),
+            ],
+            90,
+        ),
+        ([(b"retry-after", b"Fri, 31 Dec 2100 23:59:59 GMT")], 86_400),
+        ([(b"retry-after", b"\xff\xfe")], None),
+    ],
+)
+async def test_how_long_an_upstream_asks_to_wait_is_kept(
+    rig: RawRig, lines: list[tuple[bytes, bytes]], seconds: int | None
+) -> None:
+    """Both forms of the header, from the answer's date or from now; repeats hear it too."""
+    error = b'{"error":{"code":429,"message":"slow down"}}'
+    rig.upstream.run = Reply(status=429, headers=(JSON, *lines), pieces=(error,))
+    ask = rig.ask()
+    for _ in range(2):
+        with pytest.raises(UpstreamRefused) as refused:
+            await rig.bought(ask)
+        assert refused.value.retry_after_s == seconds
+    await still_sells(rig)
 
 
 async def test_one_bad_row_spoils_no_list(rig: RawRig) -> None:

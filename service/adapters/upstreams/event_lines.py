@@ -8,12 +8,12 @@ data is none. Must not know: what the data say.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 _BOM = b"\xef\xbb\xbf"
 _CR, _LF = b"\r", b"\n"
 _DATA, _EVENT = b"data", b"event"
+_DATA_IS, _AFTER_SPACE = b"data:", 6
 
 
 class Event(NamedTuple):
@@ -36,44 +36,50 @@ class EventLines:
         self._name = b""
         self._data: list[bytes] = []
 
-    def feed(self, chunk: bytes) -> Iterator[Event]:
-        """The events that end in these bytes, which must be read to the end."""
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that end in these bytes."""
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk.removeprefix(_LF)  # the second half of a CR LF
-        self._after_cr = chunk.endswith(_CR) or (self._after_cr and not chunk)
         if _CR in chunk:
+            self._after_cr = chunk.endswith(_CR)
             chunk = chunk.replace(b"\r\n", _LF).replace(_CR, _LF)
-        first, *later = chunk.split(_LF)
-        self._pieces.append(first)
-        if not later:
-            return
-        *lines, rest = later
-        yield from self._line(b"".join(self._pieces))
-        for line in lines:
-            yield from self._line(line)
-        self._pieces = [rest]
+        lines = chunk.split(_LF)
+        if len(lines) == 1:
+            self._pieces.append(chunk)
+            return []
+        if self._pieces:
+            lines[0] = b"".join((*self._pieces, lines[0]))
+        rest = lines.pop()
+        self._pieces = [rest] if rest else []
+        return self._events(lines)
 
-    def end(self) -> Iterator[Event]:
+    def end(self) -> list[Event]:
         """The event that only lacks the ends of its last lines, when there is one."""
-        last = b"".join(self._pieces)
-        self._pieces = []
-        if last:
-            yield from self._line(last)
-        yield from self._line(b"")
+        last, self._pieces = b"".join(self._pieces), []
+        return self._events([last, b""])
 
-    def _line(self, line: bytes) -> Iterator[Event]:
+    def _events(self, lines: list[bytes]) -> list[Event]:
         if not self._begun:
             self._begun = True
-            line = line.removeprefix(_BOM)
-        if not line:
-            name, data = self._name, _LF.join(self._data)
-            self._name, self._data = b"", []
-            if data.strip():
-                yield Event(name, data)
-            return
+            lines[0] = lines[0].removeprefix(_BOM)
+        found: list[Event] = []
+        for line in lines:
+            if line.startswith(_DATA_IS):
+                self._data.append(line[_AFTER_SPACE if line[5:6] == b" " else len(_DATA_IS) :])
+            elif line:
+                self._field(line)
+            elif self._data or self._name:
+                data = self._data[0] if len(self._data) == 1 else _LF.join(self._data)
+                if data.strip():
+                    found.append(Event(self._name, data))
+                self._name, self._data = b"", []
+        return found
+
+    def _field(self, line: bytes) -> None:
+        """A line that is not plainly data; comments and fields that nobody knows say nothing."""
         field, _, value = line.partition(b":")
         if field == _DATA:
-            self._data.append(value.removeprefix(b" "))
+            self._data.append(value)
         elif field == _EVENT:
             self._name = value.removeprefix(b" ")
