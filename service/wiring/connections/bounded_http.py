@@ -58,9 +58,14 @@ class _HeldFlow(FlowControl):
 
     held = False
 
+    def pause_reading(self) -> None:
+        """As usual; a transport that is being closed would raise."""
+        if not self._transport.is_closing():
+            super().pause_reading()
+
     def resume_reading(self) -> None:
-        """As usual, unless it is held."""
-        if not self.held:
+        """As usual, unless it is held or being closed."""
+        if not self.held and not self._transport.is_closing():
             super().resume_reading()
 
 
@@ -95,6 +100,12 @@ class _Exchange(RequestResponseCycle):
         if self.more_body and not self.response_started:
             self.keep_alive = False
         await super().send(message)
+
+    async def receive(self) -> Any:  # noqa: ANN401 - ASGI's own shape
+        """As uvicorn receives it; on a connection that is being closed there is nobody."""
+        if self.transport.is_closing():
+            self.disconnected = True
+        return await super().receive()
 
 
 class BoundedProtocol(HttpToolsProtocol):
