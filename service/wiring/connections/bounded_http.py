@@ -102,9 +102,9 @@ class _Exchange(RequestResponseCycle):
         await super().send(message)
 
     async def receive(self) -> Any:  # noqa: ANN401 - ASGI's own shape
-        """As uvicorn receives it; on a connection that is being closed there is nobody."""
-        if self.transport.is_closing():
-            self.disconnected = True
+        """As uvicorn receives it; nobody on a lost connection is told to go on with a body."""
+        if self.disconnected or self.transport.is_closing():
+            self.disconnected, self.waiting_for_100_continue = True, False
         return await super().receive()
 
 
