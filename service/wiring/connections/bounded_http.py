@@ -207,13 +207,13 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._ending_since is not None:
             if not self._unread_bytes and now_s - self._ending_since > limits.linger_s:
                 self.evict()
-        elif self._idle_since is not None:
-            if now_s - self._idle_since > limits.idle_s:
-                self.transport.close()
-        elif self._body_since is not None and now_s - self._body_since > limits.body_s:
-            self._refuse(BODY_TOO_SLOW)
-        elif self._head_since is not None and now_s - self._head_since > limits.head_s:
-            self._head_is_late()
+        elif now_s - (self._idle_since or now_s) > limits.idle_s:
+            self.transport.close()
+        elif not self._ignoring and not self.flow.held:  # else it waits for us
+            if self._body_since is not None and now_s - self._body_since > limits.body_s:
+                self._refuse(BODY_TOO_SLOW)
+            elif self._head_since is not None and now_s - self._head_since > limits.head_s:
+                self._head_is_late()
 
     def _is_unread(self, now_s: float) -> bool:
         """Whether an answer lies in the buffer and none of it has left for a while."""
@@ -406,6 +406,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self.pipeline:
             exchange, app = self.pipeline.pop()
+            if exchange.more_body:
+                self._body_since = self._clock()  # nothing of it was read while it waited
             self.flow.held = bool(self.pipeline)
             self.flow.resume_reading()
             self._begin(exchange, app)
