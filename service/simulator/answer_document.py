@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from service.simulator.answers import Answer
 from service.simulator.endpoints import endpoints_of
+from service.simulator.forms import ToolCall
 from service.simulator.http_io import dumps
 from service.simulator.runs import Run
 
@@ -67,12 +68,10 @@ def frame(run: Run, choices: list[dict[str, object]] | None, **beside: object) -
 
 
 def choice(
-    content: str, finish_reason: str | None, *, index: int = 0, thought: str = ""
+    content: str, finish_reason: str | None, *, index: int = 0, **beside: object
 ) -> dict[str, object]:
-    """A choice of a frame."""
-    delta: dict[str, object] = {"role": "assistant", "content": content}
-    if thought:
-        delta["reasoning"] = thought
+    """A choice of a frame; `beside` the content its delta has what else is said."""
+    delta: dict[str, object] = {"role": "assistant", "content": content, **beside}
     return {
         "index": index,
         "delta": delta,
@@ -122,8 +121,18 @@ def _whole_choice(run: Run, number: int) -> dict[str, object]:
         "native_finish_reason": answer.finish_reason,
         "message": {
             "role": "assistant",
-            "content": answer.text,
+            "content": answer.text if answer.call is None else None,
             "refusal": None,
             "reasoning": None if hidden else answer.thoughts or None,
+            **({} if answer.call is None else {"tool_calls": [_called(answer.call)]}),
         },
+    }
+
+
+def _called(call: ToolCall) -> dict[str, object]:
+    return {
+        "index": 0,
+        "id": call.call_id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
     }

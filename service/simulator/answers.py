@@ -6,9 +6,10 @@ Must not know: prices, HTTP or faults, but for how much longer an answer is than
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.simulator.asks import BYTES_PER_TOKEN, tokens_of
+from service.simulator.forms import ToolCall
 from service.simulator.plausible_text import plausible_answer
 from service.simulator.routing import Order
 
@@ -20,11 +21,12 @@ _PERCENT = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One choice. `finish_reason` None: it never came to an end."""
+    """One choice: a text or a call. `finish_reason` None: it never came to an end."""
 
     text: str
     finish_reason: str | None
     thoughts: str = ""
+    call: ToolCall | None = None
 
     @property
     def reasoning_tokens(self) -> int:
@@ -33,8 +35,9 @@ class Answer:
 
     @property
     def tokens(self) -> int:
-        """Native tokens of thoughts and text."""
-        return tokens_of(len(self.text.encode())) + self.reasoning_tokens
+        """Native tokens of thoughts, text and call."""
+        called = f"{self.call.name}{self.call.arguments}" if self.call else ""
+        return tokens_of(len(f"{self.text}{called}".encode())) + self.reasoning_tokens
 
 
 def answers_to(order: Order, *, seed: str, faults: frozenset[str]) -> tuple[Answer, ...]:
@@ -67,14 +70,26 @@ def pieces_of(text: str) -> Iterator[str]:
 
 def _answer(order: Order, *, seed: str, overlong: bool) -> Answer:
     thoughts = _thoughts(order, seed=seed)
-    text = plausible_answer(order.ask.prompt, seed=seed)
+    text = order.ask.form.text(order.ask.prompt, seed=seed)
     if overlong:
         wanted = (order.max_tokens + _OVERLONG_TOKENS) * BYTES_PER_TOKEN
         text = (f"{text} " * (wanted // len(text) + 1))[:wanted]
         return Answer(text=text, finish_reason="stop", thoughts=thoughts)
     left = order.max_tokens - tokens_of(len(thoughts.encode()))
+    call = order.ask.form.call(order.ask.prompt, seed=seed)
+    if call is not None:
+        return _calling(call, left, thoughts)
     said, finish_reason = cut_to_tokens(text, left)
     return Answer(text=said, finish_reason=finish_reason, thoughts=thoughts)
+
+
+def _calling(call: ToolCall, left: int, thoughts: str) -> Answer:
+    """The call, its arguments as far as the tokens go."""
+    name_tokens = tokens_of(len(call.name.encode()))
+    arguments, reason = cut_to_tokens(call.arguments, max(0, left - name_tokens))
+    finish_reason = "tool_calls" if reason == "stop" else reason
+    cut = replace(call, arguments=arguments)
+    return Answer(text="", finish_reason=finish_reason, thoughts=thoughts, call=cut)
 
 
 def _thoughts(order: Order, *, seed: str) -> str:

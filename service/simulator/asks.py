@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import orjson
 
 from service.simulator.error_answers import refused
+from service.simulator.forms import TEXT, Form, form_of
 from service.simulator.models import KNOWN_PARAMETERS
 
 BYTES_PER_TOKEN = 4
@@ -48,6 +49,7 @@ class Ask:
     searches: bool
     parameters: frozenset[str]
     service_tier: str
+    form: Form = TEXT
     routing_shown: bool = False
 
     @property
@@ -83,6 +85,7 @@ def ask_from(document: Mapping[str, object], *, routing_shown: bool = False) -> 
         searches=_searches(document),
         parameters=KNOWN_PARAMETERS & document.keys(),
         service_tier=str(document.get("service_tier") or ""),
+        form=form_of(document, prompt=texts[-1]),
         routing_shown=routing_shown,
     )
 

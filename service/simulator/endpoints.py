@@ -111,6 +111,7 @@ class Endpoint:
             "max_prompt_tokens": None,
             "pricing": self.model.pricing(now_ms, factor=self.factor),
             "supported_parameters": sorted(self.parameters),
+            "supports_tool_choice": dict.fromkeys(_CHOICES, "tool_choice" in self.parameters),
             "supports_implicit_caching": self.model.cache_read is not None,
             "status": _DOWN if down else 0,
             "uptime_last_5m": uptime,
@@ -119,6 +120,9 @@ class Endpoint:
             "latency_last_30m": _spread(delay_ms) if measured else None,
             "throughput_last_30m": _spread(pace) if measured else None,
         }
+
+
+_CHOICES = ("auto", "function", "none", "required")
 
 
 def endpoints_of(model: SimulatedModel) -> tuple[Endpoint, ...]:

@@ -8,6 +8,7 @@ what was generated so far.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from service.simulator.answer_document import (
     TOKEN_LIMIT,
@@ -18,6 +19,7 @@ from service.simulator.answer_document import (
 )
 from service.simulator.answers import pieces_of
 from service.simulator.asks import tokens_of
+from service.simulator.forms import ToolCall
 from service.simulator.hostile import dripping, endless, padded
 from service.simulator.runs import Run
 from service.simulator.steps import Head, Reset, Say, Settle, Step, Wait
@@ -29,6 +31,7 @@ DONE = b"data: [DONE]\n\n"
 EVENTS = b"text/event-stream"
 _COMMENTS_FIRST = 2
 _MARKED = "@@more@@"
+_ARGUMENT_CHARS = 16
 
 
 def steps_of(run: Run, timing: Timing) -> Iterator[Step]:
@@ -56,32 +59,46 @@ def _answer(run: Run, timing: Timing) -> Iterator[Step]:
     """Every piece of every choice, thoughts before words."""
     pieces = list(_pieces(run))
     comment = COMMENT if "comments_mid_stream" in run.faults else b""
-    for number, (index, thought, piece, tokens) in enumerate(pieces):
+    for number, (index, said, tokens) in enumerate(pieces):
         last = number == len(pieces) - 1
         if last and "usage_in_content_chunk" in run.faults:
-            told = choice(piece, run.answers[index].finish_reason, index=index, thought=thought)
+            told = choice(finish_reason=run.answers[index].finish_reason, index=index, **said)
             data = frame(run, [told], usage=run.usage(), **routing_shown(run))
         else:
-            data = frame(run, [choice(piece, None, index=index, thought=thought)])
+            data = frame(run, [choice(finish_reason=None, index=index, **said)])
         yield Say(data + comment, tokens)
         if timing.chunk_s:
             yield Wait(timing.chunk_s)
 
 
-def _pieces(run: Run) -> Iterator[tuple[int, str, str, int]]:
-    """Index of the choice, its thought or its words, and the tokens that are out by then."""
+def _pieces(run: Run) -> Iterator[tuple[int, dict[str, Any], int]]:
+    """Index of the choice, what its delta says, and the tokens that are out by then."""
     before = 0
     for index, answer in enumerate(run.answers):
         size_bytes, thought_tokens = 0, answer.reasoning_tokens
         for thought in pieces_of(answer.thoughts) if answer.thoughts else ():
             size_bytes += len(thought.encode())
             if not run.order.ask.thinking_hidden:
-                yield index, thought, "", before + tokens_of(size_bytes)
+                said = {"content": "", "reasoning": thought}
+                yield index, said, before + tokens_of(size_bytes)
         size_bytes = 0
-        for piece in pieces_of(answer.text):
+        for piece in pieces_of(answer.text) if answer.call is None else ():
             size_bytes += len(piece.encode())
-            yield index, "", piece, before + thought_tokens + tokens_of(size_bytes)
+            yield index, {"content": piece}, before + thought_tokens + tokens_of(size_bytes)
+        for delta in _call_deltas(answer.call):
+            yield index, {"content": "", "tool_calls": [delta]}, before + answer.tokens
         before += answer.tokens
+
+
+def _call_deltas(call: ToolCall | None) -> Iterator[dict[str, object]]:
+    """Id and name first, then the arguments bit by bit, as most providers send a call."""
+    if call is None:
+        return
+    named = {"name": call.name, "arguments": ""}
+    yield {"index": 0, "id": call.call_id, "type": "function", "function": named}
+    for at in range(0, len(call.arguments), _ARGUMENT_CHARS):
+        piece = call.arguments[at : at + _ARGUMENT_CHARS]
+        yield {"index": 0, "function": {"arguments": piece}}
 
 
 def _ending(run: Run) -> Iterator[Step]:

@@ -11,15 +11,34 @@ from service.simulator.limits import RESETS, first_day
 _LABEL = "sk-or-v1-sim...ulator"
 
 
+_CREATED_AT = "2026-09-01T00:00:00.000Z"
+# What OpenRouter says of every key beside its money; their SDK demands all of it.
+_OWNED: dict[str, object] = {
+    "creator_user_id": None,
+    "organization_id": None,
+    "workspace_id": "00000000-0000-4000-8000-000000000001",
+    "allowed_data_regions": ["global"],
+    "free_model_daily_requests": {"limit": 0, "remaining": 0, "used": 0},
+}
+
+
 def key_document(account: Account, *, management: bool) -> dict[str, object]:
     """The body of `GET /key`: what this key has spent, and what it may."""
-    return {"data": _key(account) | {"is_management_key": management, "expires_at": None}}
+    own = {"is_management_key": management, "is_provisioning_key": management, "expires_at": None}
+    return {"data": _key(account) | own | _OWNED}
 
 
 def keys_document(account: Account) -> dict[str, object]:
     """The body of `GET /keys`, for management keys: the one key there is."""
-    own = {"hash": "f01d52606dc8f0a8303a7b5cc3fa07109c2e346cec7c0a16b40de462992ce943"}
-    return {"data": [own | _key(account) | {"name": "simulator", "disabled": False}]}
+    own: dict[str, object] = {
+        "hash": "f01d52606dc8f0a8303a7b5cc3fa07109c2e346cec7c0a16b40de462992ce943",
+        "name": "simulator",
+        "disabled": False,
+        "created_at": _CREATED_AT,
+        "updated_at": None,
+        "external_user": None,
+    }
+    return {"data": [_key(account) | own | _OWNED]}
 
 
 def credits_document(account: Account) -> dict[str, object]:
@@ -39,7 +58,7 @@ def _key(account: Account) -> dict[str, object]:
         "limit_reset": limits.reset,
         "include_byok_in_limit": False,
         "is_free_tier": False,
-        "rate_limit": {"requests": -1, "interval": "10s"},
+        "rate_limit": {"requests": -1, "interval": "10s", "note": "Deprecated: no limit is told."},
     }
     data["usage"] = book.spent_usd
     data["byok_usage"] = book.spent_since(0)[1]

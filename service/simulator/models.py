@@ -165,6 +165,7 @@ class SimulatedModel:
             **({"reasoning": self._reasoning()} if self.thinks else {}),
             "per_request_limits": None,
             "supported_parameters": sorted(self.parameters),
+            "supported_voices": None,
             "default_parameters": None,
             "expiration_date": None,
             "links": {"details": f"/api/v1/models/{self.slug}/endpoints"},

@@ -65,6 +65,8 @@ class Reading:
 def read(account: Account, path: str, *, key: str, generation_id: str) -> Reading | None:
     """Answer a path below `/api/v1`; None for an unknown one. Raises OrderRefused."""
     management = key.startswith(MANAGEMENT_KEY)
+    if path == "/models/count":
+        return Reading(document={"data": {"count": len(account.models)}}, cached=True)
     if path.startswith(("/models/", "/model/")):
         return _model(account, path, measured=bool(key))
     if path in _FOR_MANAGEMENT:

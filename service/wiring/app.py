@@ -90,8 +90,10 @@ async def running_service(settings: Settings) -> AsyncIterator[Running]:
         draining = asyncio.Event()
         app = build_service_face(service, is_draining=draining.is_set)
         metrics = await stack.enter_async_context(_metrics(settings.metrics, service))
-        limits = face_limits(settings.face)
-        face = await stack.enter_async_context(listening(app, settings.face.listen, limits=limits))
+        limits, refused = face_limits(settings.face), service.parts.metrics.refused
+        face = await stack.enter_async_context(
+            listening(app, settings.face.listen, limits=limits, report=refused)
+        )
         try:
             yield Running(
                 service=service,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import uvicorn
 
@@ -18,7 +18,7 @@ from service.http_api.asgi_io import AsgiApp
 from service.wiring.addresses import Address
 from service.wiring.connections.bounded_http import BoundedConfig
 from service.wiring.connections.limits import ConnectionLimits
-from service.wiring.connections.register import SWEEP_S, Register
+from service.wiring.connections.register import Register
 
 BACKLOG = 2_048
 STOP_S = 5
@@ -30,15 +30,16 @@ async def listening(
     address: Address,
     *,
     limits: ConnectionLimits | None = None,
-    sweep_s: float = SWEEP_S,
+    report: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Address]:
     """Gives the address that was really bound (port 0 lets the system choose).
 
+    `report` hears why, of each request and connection that never reaches the application.
     Leaving stops accepting, gives running requests a few seconds, then closes. Raises
     SettingInvalid when the address is taken.
     """
     clock = asyncio.get_running_loop().time
-    register = Register((limits or ConnectionLimits()).fitted(), clock=clock)
+    register = Register((limits or ConnectionLimits()).fitted(), clock=clock, report=report)
     config = BoundedConfig(
         app,
         register=register,
@@ -58,7 +59,7 @@ async def listening(
         await server.startup(sockets=[listener])
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.main_loop(), name=f"listening on {port}")
-            watch = tasks.create_task(register.watch(sweep_s), name=f"connections to {port}")
+            watch = tasks.create_task(register.watch(), name=f"connections to {port}")
             try:
                 yield Address(host=host, port=port)
             finally:

@@ -47,6 +47,12 @@ class Metrics:
             "Runs that cost more than their ceiling, or are said to: somebody has to look",
             registry=self.registry,
         )
+        self._refused = Counter(
+            "cobot_meter_refused_before_a_route",
+            "Requests and connections that never reached a route, by why",
+            ["why"],
+            registry=self.registry,
+        )
         self._by_kind: dict[str, Counter] = {}
         self._by_account: dict[tuple[str, str], Counter] = {}
         self._rate = self._gauge("rate_usd_micro_per_btc", "1e-6 USD per bitcoin; 0 without one")
@@ -151,6 +157,10 @@ class Metrics:
             child = self._transfers.labels(account.code, account.commodity, side)
             self._by_account[account.code, side] = child
         return child
+
+    def refused(self, why: str) -> None:
+        """Count one request or connection that was refused at the bytes."""
+        self._refused.labels(why).inc()
 
     def fault(self, name: str) -> None:
         """Count one fault of background work."""

@@ -1,4 +1,8 @@
-"""GET, HEAD and OPTIONS leave the books as they are: on every route, on a real SQLite file."""
+"""GET, HEAD and OPTIONS leave the books as they are: on every route, on a real SQLite file.
+
+One GET does more, and only once: whoever reads a paid completion for the first time, with the proof
+that opens it, has it released. A HEAD of it hands nothing over and releases nothing.
+"""
 
 from __future__ import annotations
 

@@ -58,9 +58,14 @@ class _HeldFlow(FlowControl):
 
     held = False
 
+    def pause_reading(self) -> None:
+        """As usual; a transport that is being closed would raise."""
+        if not self._transport.is_closing():
+            super().pause_reading()
+
     def resume_reading(self) -> None:
-        """As usual, unless it is held."""
-        if not self.held:
+        """As usual, unless it is held or being closed."""
+        if not self.held and not self._transport.is_closing():
             super().resume_reading()
 
 
@@ -95,6 +100,12 @@ class _Exchange(RequestResponseCycle):
         if self.more_body and not self.response_started:
             self.keep_alive = False
         await super().send(message)
+
+    async def receive(self) -> Any:  # noqa: ANN401 - ASGI's own shape
+        """As uvicorn receives it; nobody on a lost connection is told to go on with a body."""
+        if self.disconnected or self.transport.is_closing():
+            self.disconnected, self.waiting_for_100_continue = True, False
+        return await super().receive()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -196,13 +207,13 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._ending_since is not None:
             if not self._unread_bytes and now_s - self._ending_since > limits.linger_s:
                 self.evict()
-        elif self._idle_since is not None:
-            if now_s - self._idle_since > limits.idle_s:
-                self.transport.close()
-        elif self._body_since is not None and now_s - self._body_since > limits.body_s:
-            self._refuse(BODY_TOO_SLOW)
-        elif self._head_since is not None and now_s - self._head_since > limits.head_s:
-            self._head_is_late()
+        elif now_s - (self._idle_since or now_s) > limits.idle_s:
+            self.transport.close()
+        elif not self._ignoring and not self.flow.held:  # else it waits for us
+            if self._body_since is not None and now_s - self._body_since > limits.body_s:
+                self._refuse(BODY_TOO_SLOW)
+            elif self._head_since is not None and now_s - self._head_since > limits.head_s:
+                self._head_is_late()
 
     def _is_unread(self, now_s: float) -> bool:
         """Whether an answer lies in the buffer and none of it has left for a while."""
@@ -395,6 +406,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self.pipeline:
             exchange, app = self.pipeline.pop()
+            if exchange.more_body:
+                self._body_since = self._clock()  # nothing of it was read while it waited
             self.flow.held = bool(self.pipeline)
             self.flow.resume_reading()
             self._begin(exchange, app)

@@ -34,10 +34,17 @@ class Connection(Protocol):
 class Register:
     """The connections of one listener."""
 
-    def __init__(self, limits: ConnectionLimits, *, clock: Callable[[], float]) -> None:
-        """`clock` is the event loop's, in seconds."""
+    def __init__(
+        self,
+        limits: ConnectionLimits,
+        *,
+        clock: Callable[[], float],
+        report: Callable[[str], None] | None = None,
+    ) -> None:
+        """`clock` is the event loop's, in seconds; `report` hears why, of each refusal."""
         self.limits = limits
         self.clock = clock
+        self._report = report
         self._addresses: dict[Connection, str | None] = {}
         self._by_address: Counter[str] = Counter()
         self._quiet: dict[Connection, None] = {}
@@ -86,6 +93,8 @@ class Register:
     def refused(self, why: str) -> None:
         """Count one; a line of log for each would be a way to fill a disk."""
         self._refused[why] += 1
+        if self._report is not None:
+            self._report(why)
 
     async def watch(self, every_s: float = SWEEP_S) -> None:
         """Look at each connection's times again and again, until cancelled."""

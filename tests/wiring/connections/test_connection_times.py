@@ -77,6 +77,21 @@ async def test_a_dripping_body_is_refused_and_its_handler_hears() -> None:
         assert running.app.gone == 1
 
 
+async def test_a_body_that_we_do_not_read_yet_is_not_too_slow() -> None:
+    """Behind a long run nothing more is read; the time of the next body begins at its turn."""
+    async with wire() as running:
+        line = await running.line()
+        line.send(b"GET /wait HTTP/1.1\r\n\r\nPOST /b HTTP/1.1\r\nContent-Length: 4\r\n\r\nab")
+        await running.asked(1)
+        running.pass_s(300.0)
+        running.app.go_on.set()
+        assert (await line.answer())[0] == 200
+        running.pass_s(30.0)
+        line.send(b"cd")
+        assert (await line.answer())[0] == 200
+        assert running.app.seen[-1] == ("POST", "/b", b"abcd")
+
+
 async def test_a_caller_who_waits_for_an_answer_is_left_alone() -> None:
     """Ten minutes of a long run are no silence of the caller's."""
     async with wire() as running:

@@ -118,3 +118,17 @@ def test_subscribers_of_one_network_count_as_one_address() -> None:
     assert not register.admit(_Silent(), "::ffff:192.0.2.1")
     assert register.admit(_Silent(), None)
     assert register.admit(_Silent(), None)
+
+
+def test_each_refusal_is_reported_by_its_name() -> None:
+    """For a metric: the log has one line in a minute, the counter has them all."""
+    why: list[str] = []
+    limits = ConnectionLimits(address_max=1, connections_max=2, many_behind=NOBODY)
+    register = Register(limits, clock=Clock(), report=why.append)
+    busy = [_Silent(), _Silent()]
+    for at, connection in enumerate(busy):
+        assert register.admit(connection, f"192.0.2.{at}")
+        register.busy(connection)
+    assert not register.admit(_Silent(), "192.0.2.0")
+    assert not register.admit(_Silent(), "192.0.2.9")
+    assert why == ["too many connections of one address", "too many connections"]
