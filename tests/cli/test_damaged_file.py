@@ -46,9 +46,12 @@ def overwritten(seed: int) -> Callable[[Path], None]:
 
 def truncated(share: float) -> Callable[[Path], None]:
     """Only the beginning is left."""
-    return lambda books: (
-        books.write_bytes(books.read_bytes()[: int(books.stat().st_size * share)]) and None
-    )
+
+    def damage(books: Path) -> None:
+        content = books.read_bytes()
+        books.write_bytes(content[: int(len(content) * share)])
+
+    return damage
 
 
 def _garbage(books: Path) -> None:
