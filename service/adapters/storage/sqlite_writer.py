@@ -169,6 +169,7 @@ class SqliteWriter:
 
     def _take(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        (self._patience_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
         self._cursor = connection.cursor()
         self._transitions = self._make_transitions(self._cursor)
 
@@ -218,8 +219,15 @@ class SqliteWriter:
             self._cursor.execute("COMMIT")
         except AWAY as error:
             return _all(group, self._undo(error))
-        self._outage.over()
+        if self._outage.lasts_s:
+            self._wait_for_locks(self._patience_ms)
+            self._outage.over()
         return outcomes
+
+    def _wait_for_locks(self, timeout_ms: int) -> None:
+        """A lock that was waited for in vain once is not waited for again until it is free."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute(f"PRAGMA busy_timeout = {timeout_ms}")
 
     def _write_each(self, group: Sequence[Waiting]) -> Outcomes:
         legs: list[Leg] = []
@@ -270,6 +278,7 @@ class SqliteWriter:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error:
             self._stale = True
+        self._wait_for_locks(0)
         return fault
 
     def _clear_log(self) -> None:
