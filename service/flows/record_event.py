@@ -5,6 +5,7 @@ Must not know: why the event happened or what is driven next.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from service.domain.errors import BooksBusy, Broken, DependencyFault, StaleEscrow
@@ -18,6 +19,7 @@ from service.ports.books import Applied, Books
 from service.ports.clock import Clock
 from service.ports.wakes import Wakes
 
+LOG = logging.getLogger(__name__)
 Observer = Callable[[Transition], None]
 # Whoever asks hears of busy books within a second; a commit whose answer was lost is found so.
 BUSY_DELAYS_S = (0.1, 0.2, 0.5)
@@ -120,6 +122,7 @@ class EventRecorder:
                 return await self._once(transition)
             except BooksBusy:
                 await self._clock.sleep(HELD_EVERY_S)
+        LOG.error("%s could not be written for %d s: it is given up", transition.key, HELD_TRIES)
         return await self._once(transition)
 
     async def _once(self, transition: Transition) -> Applied:

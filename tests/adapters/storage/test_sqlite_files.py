@@ -28,6 +28,7 @@ from service.adapters.storage.sqlite_statements import write_statements
 from service.adapters.storage.sqlite_transitions import TransitionWriter
 from service.adapters.storage.sqlite_writer import SqliteWriter
 from service.domain.errors import BooksBusy, BooksDamaged, SettingInvalid
+from service.ports.books import Applied
 from tests.adapters.storage.book_files import audited, balances_of
 from tests.adapters.storage.test_migrations import sold
 from tests.adapters.storage.test_sqlite_writer import asks, entry, told
@@ -79,6 +80,8 @@ async def test_a_disk_without_room_is_not_ready(
     for _ in range(3):
         with pytest.raises(BooksBusy):
             await books.ping()
+    results = await told(books, asks(2))
+    assert {type(result) for result in results} == {Applied}
     assert books.outage.lasts_s > 0
     monkeypatch.undo()
     await books.look()
@@ -146,7 +149,6 @@ async def test_no_statement_that_fails_ends_the_writer(
 ) -> None:
     """Whatever the disk refuses, and however often, the next write has a writer."""
     monkeypatch.setattr(sqlite_writer, "IDLE_S", 0.01)
-    monkeypatch.setattr(Failing, "refused", frozenset(refused))
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=Failing)
@@ -157,6 +159,7 @@ async def test_no_statement_that_fails_ends_the_writer(
     )
     outage = Outage(what="the books cannot be written")
     writer = SqliteWriter(connect, transitions, files=BooksFiles(path), outage=outage)
+    monkeypatch.setattr(Failing, "refused", frozenset(refused))
     writer._shredded = True
     for one in (*asks(3), None):
         with contextlib.suppress(BooksBusy):
