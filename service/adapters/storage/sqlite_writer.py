@@ -46,6 +46,8 @@ _NOTHING_WRITTEN = Applied(repeated=True)
 _FINISH = None
 # What the disk or the database may do at any statement, and the thread outlives.
 AWAY = (sqlite3.Error, MemoryError, OSError)
+# What a roll-up raises for legs that the operator accounts cannot take.
+NOT_TO_BE_ADDED = (LedgerUnbalanced, *UNBOOKABLE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -235,7 +237,7 @@ class SqliteWriter:
         outcomes = [(one, self._write(one.transition, legs, alone=False)) for one in group]
         try:
             self._transitions.roll_up(legs)
-        except (Broken, *UNBOOKABLE):
+        except NOT_TO_BE_ADDED:
             # Whose fault it is shows when each adds to the operator accounts by itself.
             self._cursor.execute("ROLLBACK")
             self._cursor.execute("BEGIN IMMEDIATE")
