@@ -14,7 +14,7 @@ from service.domain.escrow_record import Escrow
 from service.domain.ledger import StoredBodies, Transition
 from service.domain.retention import Retention
 from service.domain.transitions import escrow_transition
-from service.flows.held_facts import HeldFacts
+from service.flows.unwritten_facts import UnwrittenFacts
 from service.ports.books import Applied, Books
 from service.ports.clock import Clock
 from service.ports.wakes import Wakes
@@ -24,7 +24,7 @@ Observer = Callable[[Transition], None]
 # Whoever asks hears of busy books within a second; a commit whose answer was lost is found so.
 BUSY_DELAYS_S = (0.1, 0.2, 0.5)
 # A finished run waits for the books for a quarter of an hour.
-HELD_EVERY_S, HELD_TRIES = 1.0, 900
+WRITTEN_EVERY_S, WRITTEN_TRIES = 1.0, 900
 
 
 class ReleaseGate:
@@ -54,8 +54,8 @@ class EventRecorder:
         gate: ReleaseGate,
         observe: Observer,
     ) -> None:
-        """`observe` is told every transition that was new; only `held` is state."""
-        self.held = HeldFacts()
+        """`observe` is told every transition that was new; only `unwritten` is state."""
+        self.unwritten = UnwrittenFacts()
         self._books = books
         self._wakes = wakes
         self._clock = clock
@@ -98,7 +98,7 @@ class EventRecorder:
     async def apply(self, transition: Transition, *, lasting: bool = False) -> Applied:
         """Apply any transition, patiently while the books are busy, and wake its waiters."""
         if transition.escrow is not None and transition.escrow.version == 1:
-            self.held.refuse_more()
+            self.unwritten.refuse_more()
         applied = await self._patiently(transition, lasting=lasting)
         if not applied.repeated:
             self._observe(transition)
@@ -112,17 +112,17 @@ class EventRecorder:
             except BooksBusy:
                 await self._clock.sleep(delay_s)
         if lasting:
-            with self.held.holding(transition):
+            with self.unwritten.keeping(transition):
                 return await self._at_last(transition)
         return await self._once(transition)
 
     async def _at_last(self, transition: Transition) -> Applied:
-        for _ in range(HELD_TRIES):
+        for _ in range(WRITTEN_TRIES):
             try:
                 return await self._once(transition)
             except BooksBusy:
-                await self._clock.sleep(HELD_EVERY_S)
-        LOG.error("%s could not be written for %d s: it is given up", transition.key, HELD_TRIES)
+                await self._clock.sleep(WRITTEN_EVERY_S)
+        LOG.error("%s could not be written for %d s: it is given up", transition.key, WRITTEN_TRIES)
         return await self._once(transition)
 
     async def _once(self, transition: Transition) -> Applied:

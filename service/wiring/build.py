@@ -27,7 +27,7 @@ from service.flows.settle_invoice import SettleInvoice
 from service.flows.top_up import TopUp
 from service.flows.watch_account import WatchAccount
 from service.wiring.account_metrics import watch_account
-from service.wiring.books_metrics import watch_held
+from service.wiring.books_metrics import watch_unwritten
 from service.wiring.parts import Parts
 from service.wiring.sales import Sales
 from service.wiring.settings import Settings
@@ -88,7 +88,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     )
     parts.metrics.active_runs.set_function(lambda: runner.active)
     watch_account(parts.metrics.registry, account)
-    watch_held(parts.metrics.registry, recorder.held)
+    watch_unwritten(parts.metrics.registry, recorder.unwritten)
     parts.metrics.watch_rate(parts.rates.standing, parts.clock.now_ms)
     recover = Recover(books=parts.books, runs=runner, settlements=settlements)
     return Service(

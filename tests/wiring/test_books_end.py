@@ -43,6 +43,6 @@ async def test_the_metrics_know_of_room_and_outages(tmp_path: Path) -> None:
         read = parts.metrics.registry.get_sample_value
         assert (read("cobot_meter_data_free_bytes") or 0) > 0
         assert read("cobot_meter_books_away_seconds") == 0
-        assert read("cobot_meter_held_answers") == 0
+        assert read("cobot_meter_unwritten_answers") == 0
         cast("Any", parts.books).outage.met("database or disk is full")
         assert (read("cobot_meter_books_away_seconds") or 0) > 0
