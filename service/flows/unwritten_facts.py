@@ -21,9 +21,7 @@ BYTES_MAX = 128 * 1_024 * 1_024
 class UnwrittenFacts:
     """How many are kept just now, and how large their bodies are."""
 
-    def __init__(
-        self, *, at_most: int = FACTS_MAX, bytes_max: int = BYTES_MAX
-    ) -> None:
+    def __init__(self, *, at_most: int = FACTS_MAX, bytes_max: int = BYTES_MAX) -> None:
         """Nothing is kept."""
         self._at_most = at_most
         self._bytes_max = bytes_max
