@@ -69,6 +69,7 @@ BEGIN
   INSERT INTO operator_leg SELECT * FROM unnest(legs);
 END $$
 """
+SUMMED = ("debits_", "credits_")
 CALL = (
     "SELECT tuned($1::journal, $2::escrow, $3::transfer[], $4::account[], $5::account[], "
     "$6::operator_leg[], $7, $8, $9)"
@@ -178,7 +179,7 @@ def _call(transition: Any, shapes: dict[str, list[str]]) -> Call:  # noqa: ANN40
 
     def shaped(table: str, row: dict[str, Any]) -> tuple[Any, ...]:
         named = {counters.get(name, name): value for name, value in row.items()}
-        return tuple(named.get(name, 0 if name in counters.values() else None)
+        return tuple(named.get(name, 0 if name.startswith(SUMMED) else None)
                      for name in shapes[table])  # fmt: skip
 
     bodies, blobs = document.get("bodies", {}), batch.blobs

@@ -33,8 +33,8 @@ from service.domain.transitions import (
     topup_transition,
 )
 from service.flows.escrow_faults import quarantined_fault
-from service.flows.held_facts import HeldFacts
 from service.flows.release_gate import KeepReleases, ReleaseGate
+from service.flows.unwritten_facts import UnwrittenFacts
 from service.ports.books import Applied, Books
 from service.ports.clock import Clock
 from service.ports.wakes import Wakes
@@ -44,7 +44,7 @@ Observer = Callable[[Transition], None]
 # Whoever asks hears of busy books within a second; a commit whose answer was lost is found so.
 BUSY_DELAYS_S = (0.1, 0.2, 0.5)
 # A finished run waits for the books for a quarter of an hour.
-HELD_EVERY_S, HELD_TRIES = 1.0, 900
+WRITTEN_EVERY_S, WRITTEN_TRIES = 1.0, 900
 # What making or writing one transition raises for facts that no books can hold.
 UNBOOKABLE = (LedgerUnbalanced, IllegalTransition, TypeError, ValueError, OverflowError)
 
@@ -62,8 +62,8 @@ class EventRecorder:
         gate: ReleaseGate,
         observe: Observer,
     ) -> None:
-        """`observe` is told every transition that was new; only `held` is state."""
-        self.held = HeldFacts()
+        """`observe` is told every transition that was new; only `unwritten` is state."""
+        self.unwritten = UnwrittenFacts()
         self._books = books
         self._wakes = wakes
         self._clock = clock
@@ -118,7 +118,7 @@ class EventRecorder:
 
     async def _written(self, transition: Transition, *, lasting: bool = False) -> Applied:
         if transition.escrow is not None and transition.escrow.version == 1:
-            self.held.refuse_more()
+            self.unwritten.refuse_more()
         try:
             applied = await self._patiently(transition, lasting=lasting)
         except (StaleEscrow, LedgerUnbalanced):
@@ -138,16 +138,17 @@ class EventRecorder:
             except BooksBusy:
                 await self._clock.sleep(delay_s)
         if lasting:
-            with self.held.holding(transition):
+            with self.unwritten.keeping(transition):
                 return await self._at_last(transition)
         return await self._books.apply(transition)
 
     async def _at_last(self, transition: Transition) -> Applied:
-        for _ in range(HELD_TRIES):
+        for _ in range(WRITTEN_TRIES):
             try:
                 return await self._books.apply(transition)
             except BooksBusy:
-                await self._clock.sleep(HELD_EVERY_S)
+                await self._clock.sleep(WRITTEN_EVERY_S)
+        LOG.error("%s could not be written for %d s: it is given up", transition.key, WRITTEN_TRIES)
         return await self._books.apply(transition)
 
     async def _stop_if_contradicted(self, fault: Exception) -> None:

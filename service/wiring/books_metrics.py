@@ -7,7 +7,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Gauge
 
 from service.adapters.storage.sqlite_files import free_bytes
-from service.flows.held_facts import HeldFacts
+from service.flows.unwritten_facts import UnwrittenFacts
 from service.wiring.settings import Settings
 
 
@@ -29,11 +29,11 @@ def watch_books(
     free.set_function(lambda: free_bytes(settings.data_dir))
 
 
-def watch_held(registry: CollectorRegistry, held: HeldFacts) -> None:
+def watch_unwritten(registry: CollectorRegistry, unwritten: UnwrittenFacts) -> None:
     """How many finished answers wait for the books."""
     waiting = Gauge(
-        "cobot_meter_held_answers",
+        "cobot_meter_unwritten_answers",
         "Finished runs that wait in memory until the books take writes",
         registry=registry,
     )
-    waiting.set_function(lambda: held.count)
+    waiting.set_function(lambda: unwritten.count)

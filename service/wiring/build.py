@@ -35,7 +35,7 @@ from service.flows.watch_account import WatchAccount
 from service.http_api.completion_view import is_readable
 from service.ports.escrow_runs import EscrowRuns
 from service.wiring.account_metrics import watch_account, watch_usage
-from service.wiring.books_metrics import watch_held
+from service.wiring.books_metrics import watch_unwritten
 from service.wiring.event_log import EventLog
 from service.wiring.logs import event_logger
 from service.wiring.parts import Parts
@@ -106,7 +106,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     )
     parts.metrics.active_runs.set_function(lambda: runner.active)
     watch_account(parts.metrics.registry, account)
-    watch_held(parts.metrics.registry, recorder.held)
+    watch_unwritten(parts.metrics.registry, recorder.unwritten)
     parts.metrics.watch_rate(parts.rates.standing, parts.clock.now_ms)
     recover = _recovery(parts, runner, settlements, supervisor)
     return Service(

@@ -48,7 +48,8 @@ def truncated(share: float) -> Callable[[Path], None]:
     """Only the beginning is left."""
 
     def damage(books: Path) -> None:
-        books.write_bytes(books.read_bytes()[: int(books.stat().st_size * share)])
+        content = books.read_bytes()
+        books.write_bytes(content[: int(len(content) * share)])
 
     return damage
 
@@ -132,3 +133,30 @@ def test_a_table_that_is_gone_from_postgresql(
         assert refused.exit_code == ExitCode.BROKEN, (words, refused.stderr)
         assert table in one_line(refused.stderr)
     assert there.run("doctor").exit_code == ExitCode.BROKEN
+
+
+def test_sound_books_are_said_to_be_so(shop: CommandLine) -> None:
+    """The doctor looks at every page, at the lock of writing, and at the room that is left."""
+    rows = {row["name"]: row for row in shop.read("doctor")}
+    assert rows["books"]["well"]
+    assert "writable, every page is sound" in rows["books"]["detail"]
+    assert "MiB free" in rows["disk"]["detail"]
+
+
+def test_a_backup_reads_as_the_books_do(shop: CommandLine, tmp_path: Path) -> None:
+    """`db backup` makes a file that can take the books' place, once, for its owner alone."""
+    target = tmp_path / "backup.sqlite3"
+    made = shop.run("db", "backup", str(target))
+    assert made.exit_code == 0, made.stderr
+    assert target.stat().st_mode & 0o777 == 0o600
+    before = shop.read("ledger")
+    again = shop.run("db", "backup", str(target))
+    assert again.exit_code == 2
+    assert "is there already" in one_line(again.stderr)
+    books_of(shop).unlink()
+    target.rename(books_of(shop))
+    assert shop.read("ledger") == before
+    assert shop.run("audit").exit_code in {0, 3}
+    elsewhere = shop.run("db", "backup", "x", COBOT_METER_DATABASE_URL="postgresql://h/books")
+    assert elsewhere.exit_code == 2
+    assert "pg_dump" in one_line(elsewhere.stderr)

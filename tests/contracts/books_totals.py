@@ -6,6 +6,7 @@ import asyncio
 
 from service.domain import accounts as chart
 from service.domain import escrow_events as on
+from service.domain.errors import LedgerUnbalanced
 from service.domain.escrow_record import Failure
 from service.domain.ledger import Hold, Transition, posted
 from service.domain.money import AMOUNT_MAX
@@ -59,7 +60,45 @@ class BooksTotals:
 
 
 class BooksTexts:
-    """Texts that the gate should have mended, in the databases."""
+    """What the databases themselves refuse or mend, beside neighbours that are booked."""
+
+    async def test_a_guarded_account_refuses_what_it_cannot_hold(
+        self, books: Books, reports: LedgerReports
+    ) -> None:
+        """Its counters do not carry over: the one transition is refused, its neighbours are not."""
+        account, most = chart.settled("c_one"), 8 * 10**18
+
+        def received(name: str, amount: int) -> Transition:
+            return Transition(
+                key=name,
+                kind="test",
+                subject_id="operator",
+                caller_id=None,
+                at_ms=START_MS,
+                accounts=(account,),
+                transfers=posted(account, chart.EXPOSURE_MSAT, amount),
+            )
+
+        await books.apply(received("first", most))
+        asked = [received("a", 1), received("b", most), received("c", 2)]
+        heard: list[BaseException | None] = []
+
+        async def hear(transition: Transition) -> None:
+            try:
+                await books.apply(transition)
+            except LedgerUnbalanced as refused:
+                heard.append(refused)
+            else:
+                heard.append(None)
+
+        async with asyncio.TaskGroup() as tasks:
+            for transition in asked:
+                tasks.create_task(hear(transition))
+        assert [one is None for one in heard].count(True) == len(asked) - 1
+        assert [entry.key async for entry in reports.journal()] == ["first", "a", "c"]
+        rows = {row.account: row for row in await reports.balances()}
+        assert rows[account.code].debits_posted == most + 3
+        assert rows[chart.EXPOSURE_MSAT.code].credits_posted == most + 3
 
     async def test_words_are_the_same_in_row_and_journal(
         self, books: Books, reports: LedgerReports

@@ -6,6 +6,7 @@ Must not know: statements or rows.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -50,6 +51,8 @@ def shown(url: str) -> str:
 @asynccontextmanager
 async def connections(url: str, *, at_most: int) -> AsyncIterator[Pool]:
     """A pool that reconnects by itself. Raises SettingInvalid when nothing can be reached now."""
+    # It would log a traceback at every try; an outage has its line where it is met.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
     try:
         pool = await asyncpg.create_pool(
             url, min_size=1, max_size=at_most, timeout=CONNECT_S, command_timeout=CALL_S

@@ -22,6 +22,7 @@ from service.adapters.storage.postgres_connections import (
     shown,
     unreachable,
 )
+from service.adapters.storage.postgres_faults import CAUGHT
 from service.adapters.storage.tables import METADATA
 from service.domain.errors import BooksDamaged, SettingInvalid
 
@@ -95,6 +96,8 @@ async def found_schema(url: str) -> str | None:
         found: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
     except asyncpg.UndefinedTableError:
         return None
+    except CAUGHT as fault:
+        raise unreachable(url, fault) from None
     else:
         return found
     finally:

@@ -80,6 +80,8 @@ async def known_mark(url: str) -> str | None:
         mark: str | None = await connection.fetchval(KNOWN)
     except asyncpg.UndefinedTableError:
         return None
+    except CAUGHT as fault:
+        raise unreachable(url, fault) from None
     else:
         return mark
     finally:
@@ -100,6 +102,8 @@ async def refuse_another_secret(url: str, proof: SecretProof) -> None:
         proof.refuse_another(await connection.fetchval(KNOWN), newest)
         await connection.execute(KEEP_MARK, proof.mark)
         proof.refuse_another(await connection.fetchval(KNOWN), ())
+    except CAUGHT as fault:  # a standby, a right that is missing: nothing can be written here
+        raise unreachable(url, fault) from None
     finally:
         await connection.close()
 

@@ -19,6 +19,8 @@ from service.adapters.storage.sqlite_integrity import refuse_damage, refuse_miss
 from service.adapters.storage.stored_reports import StoredReports
 from service.domain.errors import SettingInvalid
 
+NO_WAY_IN = "cannot be read: it and its directory must be writable, for its log lies beside it"
+
 
 @asynccontextmanager
 async def open_sqlite_reports(
@@ -49,6 +51,7 @@ def _check_readable(path: Path) -> None:
     except sqlite3.DatabaseError as error:
         if is_damage(error) and VERSION_TABLE not in str(error):
             raise damaged(path, error) from error
-        raise SettingInvalid(f"{path} holds no books of this service: {error}") from error
+        problem = "holds no books of this service" if VERSION_TABLE in str(error) else NO_WAY_IN
+        raise SettingInvalid(f"{path} {problem}: {error}") from error
     if found != (HEAD,):
         raise other_schema(path, found and found[0])

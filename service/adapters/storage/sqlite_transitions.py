@@ -122,7 +122,7 @@ class TransitionWriter:
             self._move_row(self._statements.rename_escrow, values, escrow.escrow_id)
 
     def _write_topup(self, topup: Topup, sequence: int) -> None:
-        moving = topup_moving_values(topup)
+        moving = mended(topup_moving_values(topup))
         if topup.version == 1:
             values = (*topup_fixed_values(topup), *moving, sequence)
             self._open_row(self._statements.open_topup, values, topup.topup_id)
@@ -238,7 +238,7 @@ class TransitionWriter:
             word = (transition.caller_id, int(caller.blocked), caller.cap_msat)
             self._run(self._statements.set_caller, word)
         if transition.node is not None:
-            self._run(self._statements.adopt_node, node_values(transition.node))
+            self._run(self._statements.adopt_node, mended(node_values(transition.node)))
         tallied = tally_of(transition)
         if tallied is not None:
             self._run(self._statements.count_entry, (tallied,))

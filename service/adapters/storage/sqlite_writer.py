@@ -47,6 +47,8 @@ _NOTHING_WRITTEN = Applied(repeated=True)
 _FINISH = None
 # What the disk or the database may do at any statement, and the thread outlives.
 AWAY = (sqlite3.Error, MemoryError, OSError)
+# What a roll-up raises for legs that the operator accounts cannot take.
+NOT_TO_BE_ADDED = (LedgerUnbalanced, *UNBOOKABLE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +84,7 @@ class SqliteWriter:
         self._outage = outage
         self._take(connect())
         self._stale = False
+        self._has_room = True
         self._loop = asyncio.get_running_loop()
         self._arrived: list[Waiting] = []
         self._unheard: dict[Waiting, None] = {}
@@ -170,6 +173,7 @@ class SqliteWriter:
 
     def _take(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        (self._patience_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
         self._cursor = connection.cursor()
         self._transitions = self._make_transitions(self._cursor)
 
@@ -219,15 +223,22 @@ class SqliteWriter:
             self._cursor.execute("COMMIT")
         except AWAY as error:
             return _all(group, self._undo(error))
-        self._outage.over()
+        if self._outage.lasts_s and self._has_room:
+            self._wait_for_locks(self._patience_ms)
+            self._outage.over()
         return outcomes
+
+    def _wait_for_locks(self, timeout_ms: int) -> None:
+        """A lock that was waited for in vain once is not waited for again until it is free."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute(f"PRAGMA busy_timeout = {timeout_ms}")
 
     def _write_each(self, group: Sequence[Waiting]) -> Outcomes:
         legs: list[Leg] = []
         outcomes = [(one, self._write(one.transition, legs, alone=False)) for one in group]
         try:
             self._transitions.roll_up(legs)
-        except (Broken, *UNBOOKABLE):
+        except NOT_TO_BE_ADDED:
             # Whose fault it is shows when each adds to the operator accounts by itself.
             self._cursor.execute("ROLLBACK")
             self._cursor.execute("BEGIN IMMEDIATE")
@@ -259,7 +270,12 @@ class SqliteWriter:
     def _prove(self) -> Outcome:
         """Write a page that says nothing, and see that there is room for more."""
         self._cursor.execute("PRAGMA user_version = 1")
-        self._files.check_room()
+        try:
+            self._files.check_room()
+        except OSError as error:  # what others write in this group may fit all the same
+            self._has_room = False
+            return self._outage.met(error)
+        self._has_room = True
         return _NOTHING_WRITTEN
 
     def _undo(self, error: BaseException) -> CobotMeterError:
@@ -271,6 +287,7 @@ class SqliteWriter:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error:
             self._stale = True
+        self._wait_for_locks(0)
         return fault
 
     def _clear_log(self) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from service.adapters.storage.postgres_books import PostgresBooks, open_postgres_books
 from service.adapters.storage.postgres_reports import open_postgres_reports
+from service.adapters.storage.postgres_session import refuse_another_secret
+from service.adapters.storage.secret_marks import SecretProof
 from service.domain import escrow_events as on
-from service.domain.errors import BooksBusy
+from service.domain.errors import BooksBusy, SettingInvalid
 from service.domain.escrow_record import Failure
 from tests.contracts.books_samples import RETENTION, Sale, opened
 from tests.postgres.cluster import Cluster
@@ -97,6 +99,14 @@ async def test_a_server_that_only_reads_is_busy(cluster: Cluster, database: str)
                 except BooksBusy:
                     await asyncio.sleep(0.05)
         assert await books.escrow("esc_a") == sale.escrow
+
+
+async def test_a_server_that_only_reads_stops_the_start(cluster: Cluster, database: str) -> None:
+    """A standby is no place to begin at: one sentence, exit 2."""
+    cluster.sql(f"ALTER DATABASE {name_of(database)} SET default_transaction_read_only = on")
+    proof = SecretProof(mark="a mark", payment_hash=lambda *_: "")
+    with pytest.raises(SettingInvalid, match="cannot be used: cannot execute INSERT"):
+        await refuse_another_secret(database, proof)
 
 
 async def test_holds_are_found_by_key_as_books_grow(cluster: Cluster, database: str) -> None:

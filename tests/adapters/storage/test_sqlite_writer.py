@@ -90,11 +90,14 @@ async def test_a_lock_held_too_long_is_told_to_all(path: Path, holder: sqlite3.C
         assert {type(result) for result in results} == {BooksBusy}
         with pytest.raises(BooksBusy):
             await books.ping()
+        connection = books._writer._connection
+        assert connection.execute("PRAGMA busy_timeout").fetchone() == (0,)
         assert await books.escrow("esc_000") is None
         holder.execute("ROLLBACK")
         results = await told(books, asks(200))
         assert not [result for result in results if not isinstance(result, Applied)]
         assert not [one for one in results if isinstance(one, Applied) and one.repeated]
+        assert connection.execute("PRAGMA busy_timeout").fetchone() == (100,)
     assert len(await audited(path)) == 200
 
 

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from service.domain.errors import BooksBusy
 from service.domain.ledger import Transition
 
-HELD_MAX = 256
-HELD_BYTES_MAX = 128 * 1_024 * 1_024
+FACTS_MAX = 256
+BYTES_MAX = 128 * 1_024 * 1_024
 
 
-class HeldFacts:
+class UnwrittenFacts:
     """How many are kept just now, and how large their bodies are."""
 
-    def __init__(self, *, at_most: int = HELD_MAX, bytes_max: int = HELD_BYTES_MAX) -> None:
+    def __init__(self, *, at_most: int = FACTS_MAX, bytes_max: int = BYTES_MAX) -> None:
         """Nothing is kept."""
         self._at_most = at_most
         self._bytes_max = bytes_max
@@ -38,7 +38,7 @@ class HeldFacts:
             raise BooksBusy(message, retry_after_s=60)
 
     @contextlib.contextmanager
-    def holding(self, transition: Transition) -> Iterator[None]:
+    def keeping(self, transition: Transition) -> Iterator[None]:
         """One more, until the block ends."""
         bodies = transition.bodies
         size = len(bodies.completion or b"") if bodies is not None else 0

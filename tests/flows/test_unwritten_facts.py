@@ -9,8 +9,8 @@ import pytest
 
 from service.domain.errors import BooksBusy
 from service.domain.escrow_record import EscrowState
-from service.flows.held_facts import HeldFacts
-from service.flows.record_event import HELD_EVERY_S
+from service.flows.record_event import WRITTEN_EVERY_S
+from service.flows.unwritten_facts import UnwrittenFacts
 from tests.contracts.books_samples import Sale, opened
 from tests.fakes.books import FakeBooks
 from tests.fakes.upstream_outcomes import Completes, Failed, Outcome, Unknown
@@ -38,7 +38,7 @@ async def test_no_finished_run_is_lost_in_a_fail_over(tmp_path: Path, name: str)
         async with asyncio.TaskGroup() as tasks:
             asking = tasks.create_task(ask(stage))
             await upstream.reached.wait()
-            stage.books.busy = int(FAIL_OVER_S / HELD_EVERY_S)
+            stage.books.busy = int(FAIL_OVER_S / WRITTEN_EVERY_S)
             upstream.open.set()
             await asking
         assert stage.books.busy == 0
@@ -46,7 +46,7 @@ async def test_no_finished_run_is_lost_in_a_fail_over(tmp_path: Path, name: str)
         assert stage.escrow.generation_id == upstream.runs[0].generation_id
         await ask(stage)
         assert (len(stage.books.rows.escrows), upstream.posts) == (1, 1)
-        assert stage.process.recorder.held.count == stage.process.recorder.held.bytes == 0
+        assert stage.process.recorder.unwritten.count == stage.process.recorder.unwritten.bytes == 0
 
 
 async def test_who_asks_meanwhile_hears_at_once_and_nothing_is_spent(tmp_path: Path) -> None:
@@ -63,10 +63,10 @@ async def test_who_asks_meanwhile_hears_at_once_and_nothing_is_spent(tmp_path: P
 async def test_at_the_bound_nothing_new_is_sold(tmp_path: Path) -> None:
     """While as much is kept as may be, a new ask is refused before it costs anything."""
     async with staged(tmp_path / "node") as stage:
-        held = stage.process.recorder.held = HeldFacts(at_most=1)
+        unwritten = stage.process.recorder.unwritten = UnwrittenFacts(at_most=1)
         sale = Sale(FakeBooks(), opened("esc_other"))
         await sale.open()
-        with held.holding(sale.transitions[0]):
+        with unwritten.keeping(sale.transitions[0]):
             await ask(stage)
             assert isinstance(stage.fault, BooksBusy)
             assert "1 finished answers" in stage.fault.message
@@ -77,8 +77,8 @@ async def test_at_the_bound_nothing_new_is_sold(tmp_path: Path) -> None:
 
 def test_bytes_are_a_bound_of_their_own() -> None:
     """Few large answers are as much as many small ones."""
-    held = HeldFacts(bytes_max=10)
-    held.refuse_more()
-    held.bytes = 10
+    unwritten = UnwrittenFacts(bytes_max=10)
+    unwritten.refuse_more()
+    unwritten.bytes = 10
     with pytest.raises(BooksBusy):
-        held.refuse_more()
+        unwritten.refuse_more()
