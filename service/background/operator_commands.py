@@ -13,6 +13,7 @@ from service.domain.money import AMOUNT_MAX
 from service.flows.adopt_node import AdoptNode
 from service.flows.operate import CancelInvoice, SetCaller
 from service.flows.rebase_usage import RebaseUsage
+from service.flows.sweep_node import SweepNode
 
 Document = Mapping[str, object]
 Command = Callable[[Document], Awaitable[Document]]
@@ -24,8 +25,9 @@ def operator_commands(
     callers: SetCaller,
     adoption: AdoptNode,
     rebasing: RebaseUsage,
+    sweep: SweepNode,
 ) -> Mapping[str, Command]:
-    """Every command by name: `cancel_invoice`, `set_caller`, `adopt_node`, `rebase_usage`, `ping`.
+    """Every command by its name, `ping` among them.
 
     Each takes the request's JSON object, answers one, and raises CobotMeterError.
     """
@@ -67,6 +69,12 @@ def operator_commands(
             "key": baseline.key,
         }
 
+    async def set_aside(request: Document) -> Document:
+        named = request.get("payment_hash")
+        payment_hash = None if named is None else _text(request, "payment_hash")
+        hashes = await sweep.set_aside(_text(request, "reason"), payment_hash)
+        return {"payment_hashes": list(hashes)}
+
     async def ping(_request: Document) -> Document:
         return {"pong": True}
 
@@ -75,6 +83,7 @@ def operator_commands(
         "set_caller": set_caller,
         "adopt_node": adopt_node,
         "rebase_usage": rebase_usage,
+        "set_aside": set_aside,
         "ping": ping,
     }
 

@@ -20,6 +20,7 @@ from service.cli.ledger_commands import audit, ledger
 from service.cli.lnd_commands import adopt, bake
 from service.cli.market_commands import models, pay
 from service.cli.serving_commands import serve, simulator
+from service.cli.set_aside import set_aside
 from service.cli.terminal import open_terminal, told
 from service.cli.upstream_commands import rebase
 
@@ -80,6 +81,7 @@ def _invoices() -> typer.Typer:
     app.command("list")(told(list_invoices))
     app.command("show")(told(show_invoice))
     app.command("cancel")(told(cancel_invoice))
+    app.command("set-aside")(told(set_aside))
     return app
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from service.domain.errors import NodeUnavailable, StaleEscrow
 from service.domain.invoices import InvoiceOrder, InvoiceState
+from service.domain.memos import TOPUP, tagged
 from service.domain.retention import SECOND_MS
 from service.domain.topups import PROBE_AMOUNT_MSAT, Topup, TopupState
 from service.domain.transitions import topup_transition
@@ -17,7 +18,6 @@ from service.ports.clock import Clock
 from service.ports.identifiers import Identifiers
 from service.ports.lightning_node import LightningNode
 
-MEMO = "cobot-meter top-up"
 TRIES = 3
 
 
@@ -90,12 +90,13 @@ class TopUp:
     async def _issued(self, topup: Topup) -> Topup:
         if topup.state is not TopupState.OPENED:
             return topup
+        tag = self._identifiers.memo_tag(topup.caller_id, topup.payment_hash)
         invoice = await self._node.add_invoice(
             InvoiceOrder(
                 preimage=self._identifiers.preimage(topup.topup_id, topup.attempt),
                 payment_hash=topup.payment_hash,
                 amount_msat=topup.amount_msat,
-                memo=MEMO,
+                memo=tagged(TOPUP, tag),
                 expiry_s=self._expiry_s,
             )
         )

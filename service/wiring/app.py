@@ -127,6 +127,8 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
     async with open_parts(settings, node.node) as parts, asyncio.TaskGroup() as tasks:
         service = build_service(settings, parts, tasks)
         await service.adoption.begin()
+        await service.node_sweep.begin()
+        await service.supervisor.once("node sweep", service.node_sweep.sweep)
         door = OperatorSocket(
             path=settings.data_dir / SOCKET_FILE,
             commands=build_commands(
@@ -135,6 +137,7 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
                 service.settlements,
                 service.adoption,
                 service.rebasing,
+                service.node_sweep,
             ),
             tasks=tasks,
             supervisor=service.supervisor,

@@ -26,9 +26,10 @@ from service.flows.rebase_usage import RebaseUsage
 from service.flows.record_event import EventRecorder, Observer, ReleaseGate
 from service.flows.recover import Recover
 from service.flows.settle_invoice import SettleInvoice
+from service.flows.sweep_node import SweepNode
 from service.flows.top_up import TopUp
 from service.flows.watch_account import WatchAccount
-from service.wiring.account_metrics import watch_account, watch_usage
+from service.wiring.account_metrics import watch_account, watch_sweep, watch_usage
 from service.wiring.parts import Parts
 from service.wiring.sales import Sales
 from service.wiring.settings import Settings
@@ -55,6 +56,7 @@ class Service:
     recover: Recover
     watcher: InvoiceWatcher
     node_watch: NodeWatch
+    node_sweep: SweepNode
     account: WatchAccount
     supervisor: Supervisor
 
@@ -116,6 +118,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
             recover=recover,
         ),
         node_watch=NodeWatch(node=parts.node, gate=node_gate),
+        node_sweep=build_sweep(parts, recorder, settlements, node_gate),
         account=account,
         supervisor=supervisor,
     )
@@ -150,6 +153,24 @@ def build_settlements(parts: Parts, recorder: EventRecorder) -> SettleInvoice:
         ours=parts.ours,
         clock=parts.clock,
     )
+
+
+def build_sweep(
+    parts: Parts, recorder: EventRecorder, settlements: SettleInvoice, gate: NodeGate
+) -> SweepNode:
+    """What reads the node's own list."""
+    sweep = SweepNode(
+        books=parts.books,
+        recorder=recorder,
+        settlements=settlements,
+        node=parts.node,
+        ours=parts.ours,
+        identifiers=parts.identifiers,
+        clock=parts.clock,
+        gate=gate,
+    )
+    watch_sweep(parts.metrics.registry, sweep)
+    return sweep
 
 
 def _comparison(settings: Settings, parts: Parts, recorder: EventRecorder) -> CompareCosts:

@@ -34,6 +34,7 @@ class Door:
             callers=self.rig.callers,
             adoption=self.rig.adoption,
             rebasing=self.rig.rebasing,
+            sweep=self.rig.sweep,
         )
 
         async def explode(_request: Mapping[str, object]) -> Mapping[str, object]:

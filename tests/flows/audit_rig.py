@@ -10,8 +10,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from service.domain import escrow_events as on
 from service.domain.errors import NodeUnavailable
 from service.domain.escrow_record import Escrow
-from service.domain.invoices import Invoice, InvoiceOrder, InvoiceState, NodeIdentity
+from service.domain.invoices import (
+    Invoice,
+    InvoiceOrder,
+    InvoiceState,
+    ListedInvoice,
+    NodeIdentity,
+)
 from service.domain.ledger import CallerChange
+from service.domain.memos import COMPLETION
 from service.domain.topups import Topup, TopupState
 from service.domain.transitions import (
     caller_transition,
@@ -203,6 +210,7 @@ class ToldNode:
 
     def __init__(self, invoices: Mapping[str, Invoice]) -> None:
         self.invoices = dict(invoices)
+        self.memos: dict[str, str] = {}
         self.silent = False
 
     async def look_up(self, payment_hash: str) -> Invoice | None:
@@ -226,6 +234,14 @@ class ToldNode:
         for invoice in self.invoices.values():
             if invoice.settle_index > since_settle_index:
                 yield invoice
+
+    async def listed_invoices(self, since_s: int) -> AsyncIterator[ListedInvoice]:
+        if self.silent:
+            raise NodeUnavailable("the node is down")
+        for invoice in self.invoices.values():
+            if invoice.created_at_s >= since_s:
+                memo = self.memos.get(invoice.payment_hash, COMPLETION)
+                yield ListedInvoice(invoice=invoice, memo=memo)
 
     async def ping(self) -> None:
         return
