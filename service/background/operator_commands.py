@@ -12,22 +12,15 @@ from service.domain.errors import RequestInvalid
 from service.domain.money import AMOUNT_MAX
 from service.flows.adopt_node import AdoptNode
 from service.flows.operate import CancelInvoice, SetCaller
-from service.flows.rebase_usage import RebaseUsage
-from service.flows.sweep_node import SweepNode
 
 Document = Mapping[str, object]
 Command = Callable[[Document], Awaitable[Document]]
 
 
 def operator_commands(
-    *,
-    cancellations: CancelInvoice,
-    callers: SetCaller,
-    adoption: AdoptNode,
-    rebasing: RebaseUsage,
-    sweep: SweepNode,
+    *, cancellations: CancelInvoice, callers: SetCaller, adoption: AdoptNode
 ) -> Mapping[str, Command]:
-    """Every command by its name, `ping` among them.
+    """Every command by name: `cancel_invoice`, `set_caller`, `adopt_node` and `ping`.
 
     Each takes the request's JSON object, answers one, and raises CobotMeterError.
     """
@@ -60,21 +53,6 @@ def operator_commands(
             "invoices_anew": adopted.invoices_anew,
         }
 
-    async def rebase_usage(request: Document) -> Document:
-        baseline = await rebasing.rebase(_text(request, "reason"))
-        return {
-            "number": baseline.number,
-            "usage_pusd": baseline.usage_pusd,
-            "booked_pusd": baseline.booked_pusd,
-            "key": baseline.key,
-        }
-
-    async def set_aside(request: Document) -> Document:
-        named = request.get("payment_hash")
-        payment_hash = None if named is None else _text(request, "payment_hash")
-        hashes = await sweep.set_aside(_text(request, "reason"), payment_hash)
-        return {"payment_hashes": list(hashes)}
-
     async def ping(_request: Document) -> Document:
         return {"pong": True}
 
@@ -82,8 +60,6 @@ def operator_commands(
         "cancel_invoice": cancel_invoice,
         "set_caller": set_caller,
         "adopt_node": adopt_node,
-        "rebase_usage": rebase_usage,
-        "set_aside": set_aside,
         "ping": ping,
     }
 

@@ -69,8 +69,12 @@ class AuditLedger:
     async def audit(self) -> AuditReport:
         """The whole audit. Raises nothing of its own: what fails outside is unchecked."""
         walk = AuditWalk(retention=self._retention, book=self._book)
-        async with self._reports.snapshot() as reports:
-            await walk.over(reports)
+        try:
+            async with self._reports.snapshot() as reports:
+                await walk.over(reports)
+        except (ValueError, TypeError, KeyError) as fault:
+            message = f"a row cannot be read, and what comes after it was not looked at: {fault!r}"
+            walk.findings.add("row_unreadable", "books", message)
         word = await self._node_word(walk)
         usage_pusd, silent = await self._usage_pusd()
         walk.upstream.compare(key=self._upstream_key, usage_pusd=usage_pusd)

@@ -21,7 +21,7 @@ from service.domain.errors import SettingInvalid
 from service.ports.clock import Clock
 from service.simulator.app import build_simulator
 from service.wiring.addresses import Address
-from service.wiring.build import Service, build_service
+from service.wiring.build import Service, build_rebasing, build_service
 from service.wiring.face import build_service_face
 from service.wiring.listening import AsgiApp, listening
 from service.wiring.loops import Loops
@@ -136,7 +136,7 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
                 service.recorder,
                 service.settlements,
                 service.adoption,
-                service.rebasing,
+                build_rebasing(settings, parts, service.recorder),
                 service.node_sweep,
             ),
             tasks=tasks,

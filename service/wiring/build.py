@@ -51,7 +51,6 @@ class Service:
     adoption: AdoptNode
     deliveries: DeliverCompletion
     costs: CompareCosts
-    rebasing: RebaseUsage
     runner: EscrowRunner
     recover: Recover
     watcher: InvoiceWatcher
@@ -107,7 +106,6 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         adoption=build_adoption(parts, recorder),
         deliveries=deliveries,
         costs=_comparison(settings, parts, recorder),
-        rebasing=build_rebasing(settings, parts, recorder),
         runner=runner,
         recover=recover,
         watcher=InvoiceWatcher(

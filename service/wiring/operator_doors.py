@@ -12,6 +12,7 @@ from service.adapters.key_file import read_key_file
 from service.adapters.random_identifiers import KeyedIdentifiers
 from service.adapters.system_clock import SystemClock
 from service.background.operator_commands import Command, operator_commands
+from service.background.upkeep_commands import upkeep_commands
 from service.domain.retention import Retention
 from service.domain.upstream_usage import key_mark
 from service.flows.adopt_node import AdoptNode
@@ -78,13 +79,12 @@ def build_commands(
     sweep: SweepNode,
 ) -> Mapping[str, Command]:
     """The operator's commands over these parts."""
-    return operator_commands(
+    commands = operator_commands(
         cancellations=CancelInvoice(books=parts.books, node=parts.node, settlements=settlements),
         callers=SetCaller(books=parts.books, recorder=recorder, clock=parts.clock),
         adoption=adoption,
-        rebasing=rebasing,
-        sweep=sweep,
     )
+    return {**commands, **upkeep_commands(rebasing=rebasing, sweep=sweep)}
 
 
 @contextlib.asynccontextmanager

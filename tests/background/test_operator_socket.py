@@ -33,8 +33,6 @@ class Door:
             cancellations=self.rig.cancellations,
             callers=self.rig.callers,
             adoption=self.rig.adoption,
-            rebasing=self.rig.rebasing,
-            sweep=self.rig.sweep,
         )
 
         async def explode(_request: Mapping[str, object]) -> Mapping[str, object]:
