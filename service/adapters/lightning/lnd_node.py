@@ -35,9 +35,10 @@ ENDED = frozenset({LndVerdict.SETTLED, LndVerdict.CANCELED})
 class LndNode:
     """A LightningNode (service/ports/lightning_node.py)."""
 
-    def __init__(self, connection: LndConnection) -> None:
-        """`open_lnd_node` makes one."""
+    def __init__(self, connection: LndConnection, *, listed_max: int = LISTED_MAX) -> None:
+        """`open_lnd_node` makes one; it lists `listed_max` invoices at a time."""
         self.connection = connection
+        self._listed_max = listed_max
         self._bound: NodeIdentity | None = None
         self._verified_generation = 0
         self._made = 0
@@ -171,7 +172,7 @@ class LndNode:
         offset = 0
         while True:
             request = lnrpc.ListInvoiceRequest(
-                index_offset=offset, num_max_invoices=LISTED_MAX, creation_date_start=since_s
+                index_offset=offset, num_max_invoices=self._listed_max, creation_date_start=since_s
             )
             page = await self.connection.call(
                 "Lightning.ListInvoices", request, timeout_s=self.connection.timeouts.add_s
