@@ -57,7 +57,8 @@ class Swept:
 
     `late` were paid while nobody listened, `found` were in no book and are credited now,
     `pending` will be booked when their escrows have gone on, `foreign` carry another service's
-    tag, and `unnamed` (hash and amount) wait for the operator.
+    tag, and `unnamed` (hash and amount) wait for the operator. `coming` are hashes that escrows
+    which have not ended will have, once somebody had to know.
     """
 
     late: int = 0
@@ -66,6 +67,7 @@ class Swept:
     pending: int = 0
     foreign: int = 0
     unnamed: dict[str, int] = field(default_factory=dict)
+    coming: frozenset[str] | None = None
 
     @property
     def clean(self) -> bool:
@@ -197,7 +199,7 @@ class SweepNode:
         if await self._known(invoice.payment_hash):
             swept.late += 1
             return True
-        if await self._may_come(invoice.payment_hash):
+        if await self._may_come(invoice.payment_hash, swept):
             swept.pending += 1
             return False
         return await self._credited(listed, swept)
@@ -206,21 +208,24 @@ class SweepNode:
         keys = (f"ln/{hash_}", f"node/{PAYMENT_SET_ASIDE}/{hash_}")
         return any([await self._books.entry_facts(key) is not None for key in keys])
 
-    async def _may_come(self, hash_: str) -> bool:
+    async def _may_come(self, hash_: str, swept: Swept) -> bool:
         """Whether an escrow that has not ended will have this very invoice, as it had before."""
-        after = ""
+        if swept.coming is None:
+            swept.coming = await self._coming()
+        return hash_ in swept.coming
+
+    async def _coming(self) -> frozenset[str]:
+        hashes, after = set(), ""
         while page := await self._books.unfinished(after=after, limit=PAGE):
             for escrow_id in page:
                 escrow = await self._books.escrow(escrow_id)
                 attempt = escrow.attempt if escrow else 0
-                hashes = (
+                hashes |= {
                     payment_hash(self._identifiers, escrow_id, attempt + more)
                     for more in range(ATTEMPTS)
-                )
-                if hash_ in hashes:
-                    return True
+                }
             after = page[-1]
-        return False
+        return frozenset(hashes)
 
     async def _credited(self, listed: ListedInvoice, swept: Swept) -> bool:
         invoice, tag = listed.invoice, tag_of(listed.memo)
@@ -253,7 +258,9 @@ class SweepNode:
     async def _move_mark(self, number: int, since_s: int, edge_s: int, swept: Swept) -> None:
         """Never backwards, and not at every sweep; what was found is said with it."""
         through_s = max(since_s, edge_s)
-        if number and through_s - since_s < STEP_S and not swept.found:
+        last = await self._books.entry_facts(f"{SWEPT}/{number - 1}") if number else None
+        told = last is not None and last.get("unnamed", 0) == len(swept.unnamed)
+        if told and through_s - since_s < STEP_S and not swept.found:
             return
         counted = {"late": swept.late, "found": swept.found, "found_msat": swept.found_msat}
         counted |= {"foreign": swept.foreign, "unnamed": len(swept.unnamed)}
