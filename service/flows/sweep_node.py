@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from service.domain.errors import NodeUnavailable, RequestInvalid
+from service.domain.errors import Broken, NodeUnavailable, RequestInvalid
 from service.domain.escrow_events import InvoiceSettled
 from service.domain.invoices import Invoice, InvoiceState, ListedInvoice
 from service.domain.memos import is_ours, tag_of
@@ -41,6 +41,8 @@ from service.ports.lightning_node import LightningNode
 LOG = logging.getLogger(__name__)
 # How far the node's clock may be from ours.
 MARGIN_S = 7_200
+# How far it is from ours where both are well: what is made from now on is dated no earlier.
+SKEW_S = 60
 # A mark is moved when it moves this far, so that an idle service writes nothing.
 STEP_S = 3_600
 INTERVAL_MS = 600 * SECOND_MS
@@ -138,7 +140,11 @@ class SweepNode:
         now_ms = self._clock.now_ms()
         await self._recorder.apply(
             node_swept(
-                number=0, pubkey=pubkey, through_s=now_ms // SECOND_MS, counted={}, at_ms=now_ms
+                number=0,
+                pubkey=pubkey,
+                through_s=now_ms // SECOND_MS - SKEW_S,
+                counted={},
+                at_ms=now_ms,
             )
         )
 
@@ -195,7 +201,12 @@ class SweepNode:
             return invoice.state is InvoiceState.CANCELED
         if await self._known(invoice.payment_hash):
             return True
-        await self._settlements.told(invoice)
+        try:
+            await self._settlements.told(invoice)
+        except Broken as broken:
+            # Its own trouble, which has rung already: it must not keep all others from being sold.
+            LOG.error("%s: %s", invoice.payment_hash, broken.message)  # noqa: TRY400 - expected
+            return False
         if await self._known(invoice.payment_hash):
             swept.late += 1
             return True
@@ -259,7 +270,11 @@ class SweepNode:
         """Never backwards, and not at every sweep; what was found is said with it."""
         through_s = max(since_s, edge_s)
         last = await self._books.entry_facts(f"{SWEPT}/{number - 1}") if number else None
-        told = last is not None and last.get("unnamed", 0) == len(swept.unnamed)
+        told = (
+            last is not None
+            and last.get("pubkey") == self._ours.identity.pubkey
+            and last.get("unnamed", 0) == len(swept.unnamed)
+        )
         if told and through_s - since_s < STEP_S and not swept.found:
             return
         counted = {"late": swept.late, "found": swept.found, "found_msat": swept.found_msat}

@@ -24,6 +24,8 @@ from tests.flows.stories import (
     CALLER,
     COST,
     Stage,
+    adopt,
+    another_node,
     ask,
     hear,
     pay,
@@ -265,6 +267,38 @@ def _through_s(stage: Stage) -> int:
     ]
     assert isinstance(marks[-1], int)
     return marks[-1]
+
+
+async def test_another_node_has_a_mark_of_its_own(stage: Stage) -> None:
+    """What is made at an adopted node is listed from its adoption on, however long ago that is."""
+    await another_node(stage)
+    await adopt(stage)
+    await upstream(Completes(cost=COST))(stage)
+    await sweep_of(stage).sweep()
+    mark_s = _through_s(stage)
+    backup = backup_of(stage)
+    payment_hash = await sold(stage)
+    stage.lasting.clock.advance(50 * STEP_S)
+    await restored(stage, backup)
+    assert ("settlement_missing", payment_hash) in await findings(stage)
+    assert (await sweep_of(stage).sweep()).found == 1
+    assert _through_s(stage) > mark_s
+
+
+async def test_a_payment_that_cannot_be_booked_stops_nobody_else(stage: Stage) -> None:
+    """A settlement below what was due is its escrow's own trouble; the gate is let go."""
+    await ask(stage)
+    short = replace(stage.escrow, price_msat=10**9)
+    await pay()(stage)
+    stage.books.rows = replace(
+        stage.books.rows, escrows={**stage.books.rows.escrows, short.escrow_id: short}
+    )
+    gate = NodeGate()
+    sweep = sweep_of(stage, gate)
+    await sweep.begin()
+    swept = await sweep.sweep()
+    assert (swept.late, swept.found, swept.clean) == (0, 0, True)
+    assert not gate.held
 
 
 async def test_a_silent_node_leaves_the_gate_held(stage: Stage) -> None:
