@@ -33,7 +33,7 @@ def verdict(report: AuditReport) -> Text:
         return Text(f"✗ the books are wrong: {count:,} findings", style="bold red")
     if report.unchecked:
         return Text(
-            "– nothing was found wrong, but not everything could be looked at", style="bold yellow"
+            "– nothing was found wrong, but not everything was checked", style="bold yellow"
         )
     return Text("✓ the books are right", style="bold green")
 
