@@ -18,6 +18,7 @@ COUNT = """
 INSERT INTO tally (name, entries)
 SELECT 'journal', (SELECT count(*) FROM journal)
   - coalesce((SELECT sum(entries) FROM journal_leg), 0)
+WHERE EXISTS (SELECT 1 FROM journal)
 ON CONFLICT (name) DO UPDATE SET entries = excluded.entries
 """
 

@@ -13,6 +13,9 @@ import hashlib
 import hmac
 import secrets
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
 from service.ports.clock import Clock
 
 
@@ -22,6 +25,7 @@ class KeyedIdentifiers:
     def __init__(self, *, preimage_key: bytes, clock: Clock) -> None:
         """`preimage_key` is 32 secret bytes; whoever has it can claim our invoices' preimages."""
         self._preimage_key = preimage_key
+        self._tags = AESSIV(hmac.digest(preimage_key, b"cobot-meter memo tag", hashlib.sha512))
         self._clock = clock
 
     def escrow_id(self) -> str:
@@ -44,6 +48,19 @@ class KeyedIdentifiers:
         """HMAC-SHA256(key, subject ‖ attempt): the same again after a crash."""
         subject = f"{subject_id}\n{attempt}".encode()
         return hmac.digest(self._preimage_key, subject, hashlib.sha256)
+
+    def memo_tag(self, caller_id: str, payment_hash: str) -> str:
+        """AES-SIV: the nonce is made of the content, so that the memo is the same after a crash."""
+        sealed = self._tags.encrypt(caller_id.encode(), [payment_hash.encode()])
+        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+    def caller_of_tag(self, tag: str, payment_hash: str) -> str | None:
+        """See the port."""
+        try:
+            sealed = base64.b64decode(tag + "=" * (-len(tag) % 4), altchars=b"-_", validate=True)
+            return self._tags.decrypt(sealed, [payment_hash.encode()]).decode()
+        except (ValueError, InvalidTag):
+            return None
 
     def _time(self) -> str:
         """Milliseconds in hexadecimal, of one length until the year 2527, so that text sorts."""

@@ -16,7 +16,6 @@ from service.domain.topups import Topup
 from service.flows.adopt_node import AdoptNode
 from service.flows.operate import CancelInvoice, SetCaller
 from service.flows.quarantine import Quarantine
-from service.flows.rebase_usage import RebaseUsage
 from service.flows.release_gate import KeepReleases
 
 Document = Mapping[str, object]
@@ -28,11 +27,10 @@ def operator_commands(
     cancellations: CancelInvoice,
     callers: SetCaller,
     adoption: AdoptNode,
-    rebasing: RebaseUsage,
     quarantine: Quarantine,
     releases: KeepReleases,
 ) -> Mapping[str, Command]:
-    """Every command by name: `cancel_invoice`, `set_caller`, `adopt_node`, `rebase_usage`, `ping`.
+    """Every command by name: `cancel_invoice`, `set_caller`, `adopt_node` and `ping`.
 
     Those of quarantine are `quarantine_list`, `_show`, `_retry` and `_write_off`; `releases_show`
     and `releases_open` are about all sales. Each takes the request's JSON object, answers one, and
@@ -40,7 +38,7 @@ def operator_commands(
     """
 
     async def cancel_invoice(request: Document) -> Document:
-        outcome = await cancellations.cancel(_identifier(request, "name"))
+        outcome = await cancellations.cancel(identifier_of(request, "name"))
         return {
             "subject_id": outcome.subject_id,
             "payment_hash": outcome.payment_hash,
@@ -49,7 +47,7 @@ def operator_commands(
         }
 
     async def set_caller(request: Document) -> Document:
-        caller_id = _identifier(request, "caller_id")
+        caller_id = identifier_of(request, "caller_id")
         if "blocked" in request:
             return _standing(await callers.block(caller_id, blocked=_flag(request, "blocked")))
         return _standing(await callers.cap(caller_id, _cap_msat(request)))
@@ -67,15 +65,6 @@ def operator_commands(
             "invoices_anew": adopted.invoices_anew,
         }
 
-    async def rebase_usage(request: Document) -> Document:
-        baseline = await rebasing.rebase(_sentence(request, "reason"))
-        return {
-            "number": baseline.number,
-            "usage_pusd": baseline.usage_pusd,
-            "booked_pusd": baseline.booked_pusd,
-            "key": baseline.key,
-        }
-
     async def ping(_request: Document) -> Document:
         return {"pong": True}
 
@@ -83,7 +72,6 @@ def operator_commands(
         "cancel_invoice": cancel_invoice,
         "set_caller": set_caller,
         "adopt_node": adopt_node,
-        "rebase_usage": rebase_usage,
         "ping": ping,
         **_quarantine_commands(quarantine),
         **_releases_commands(releases),
@@ -95,14 +83,14 @@ def _quarantine_commands(quarantine: Quarantine) -> Mapping[str, Command]:
         return {"waiting": [_subject(one) for one in await quarantine.listed()]}
 
     async def show(request: Document) -> Document:
-        return _subject(await quarantine.show(_identifier(request, "name")))
+        return _subject(await quarantine.show(identifier_of(request, "name")))
 
     async def retry(request: Document) -> Document:
-        retried = await quarantine.retry(_identifier(request, "name"))
+        retried = await quarantine.retry(identifier_of(request, "name"))
         return {**_subject(retried.subject), "quarantine": retried.again}
 
     async def write_off(request: Document) -> Document:
-        name, reason = _identifier(request, "name"), _sentence(request, "reason")
+        name, reason = identifier_of(request, "name"), sentence_of(request, "reason")
         try:
             return _subject(await quarantine.write_off(name, reason))
         except Quarantined as fault:
@@ -123,7 +111,7 @@ def _releases_commands(releases: KeepReleases) -> Mapping[str, Command]:
         return {"stopped": standing.stopped, "reason": standing.reason, "words": standing.words}
 
     async def open_again(request: Document) -> Document:
-        standing = await releases.open(_sentence(request, "reason"))
+        standing = await releases.open(sentence_of(request, "reason"))
         return {"stopped": standing.stopped, "reason": standing.reason, "words": standing.words}
 
     return {"releases_show": show, "releases_open": open_again}
@@ -169,7 +157,7 @@ def _standing(standing: CallerStanding) -> Document:
     }
 
 
-def _identifier(request: Document, name: str) -> str:
+def identifier_of(request: Document, name: str) -> str:
     """An id: whatever else is written there names nothing, and the books could not look for it."""
     value = outside.identifier(request.get(name))
     if value is None:
@@ -178,7 +166,7 @@ def _identifier(request: Document, name: str) -> str:
     return value
 
 
-def _sentence(request: Document, name: str) -> str:
+def sentence_of(request: Document, name: str) -> str:
     """What the operator says, as the books can hold it."""
     value = request.get(name)
     said = outside.text(value, most=outside.SENTENCE_MAX).strip() if isinstance(value, str) else ""

@@ -32,7 +32,9 @@ def verdict(report: AuditReport) -> Text:
         count = len(report.findings) + report.left_out
         return Text(f"✗ the books are wrong: {count:,} findings", style="bold red")
     if report.unchecked:
-        return Text("✓ nothing is wrong, but not everything was checked", style="bold yellow")
+        return Text(
+            "– nothing was found wrong, but not everything was checked", style="bold yellow"
+        )
     return Text("✓ the books are right", style="bold green")
 
 

@@ -33,6 +33,10 @@ INVOICES = {
         where="service.cli.invoice_commands:cancel_invoice",
         help="Cancel an unpaid invoice at the node; what the node answers is booked.",
     ),
+    "set-aside": Entry(
+        where="service.cli.set_aside:set_aside",
+        help="Say that payments at the node are none of these books' business: no money is booked.",
+    ),
 }
 CALLERS = {
     "list": Entry(

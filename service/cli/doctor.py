@@ -24,6 +24,7 @@ from service.cli.terminal import CommandFailed, Terminal, code_of, run, terminal
 from service.domain.errors import CobotMeterError, SettingInvalid
 from service.domain.money import btc_usd_text
 from service.domain.outside import shown
+from service.domain.transitions import SWEPT
 from service.domain.upstream_usage import key_mark, usage_alarm
 from service.flows.quarantine import LISTED_MAX
 from service.flows.usage_baseline import current_baseline
@@ -44,6 +45,7 @@ FREE_LEAST = 100 * MIB
 NODE = "node"
 CREDIT = "upstream credit"
 USAGE = "upstream usage"
+SETTLEMENTS = "settlements"
 RATE = "exchange rate"
 LOCAL = "ollama"
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -128,6 +130,7 @@ async def examine(settings: Settings) -> list[Check]:
         ("upstream", _upstream),
         (CREDIT, _credit),
         (USAGE, _usage),
+        (SETTLEMENTS, _settlements),
         *(((LOCAL, _local),) if settings.upstream.local.models else ()),
     )
     checks = [
@@ -327,6 +330,22 @@ async def _usage(settings: Settings) -> tuple[bool | None, str]:
     if alarm is not None:
         return False, alarm.message
     return True, f"grows since baseline {baseline.number}, counted for the key {mark}"
+
+
+async def _settlements(settings: Settings) -> tuple[bool | None, str]:
+    """What the last sweep of the node's list came to that booked or said anything."""
+    if not settings.database.url and not (settings.data_dir / BOOKS_FILE).exists():
+        return None, "no books yet"
+    async with open_reports(settings) as reports:
+        number = await reports.numbered(SWEPT)
+        facts = await reports.entry_facts(f"{SWEPT}/{number - 1}") if number else None
+    if facts is None:
+        return None, "the node's list was never held against the books; `serve` does"
+    if facts.get("unnamed"):
+        detail = "payments at the node name no caller; see cobot-meter audit, and say set-aside"
+        return False, f"{facts['unnamed']} {detail}"
+    found = f", and {facts['found']} payments were found and credited" if facts.get("found") else ""
+    return True, f"the books know what the node was paid{found}"
 
 
 async def _rates(settings: Settings) -> list[Check]:

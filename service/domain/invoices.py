@@ -60,6 +60,14 @@ class Invoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListedInvoice:
+    """An invoice with the memo that it was made with."""
+
+    invoice: Invoice
+    memo: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldInvoice:
     """A hold invoice as it is now.
 

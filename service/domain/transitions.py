@@ -263,9 +263,7 @@ def payment_found(caller_id: str, settled: on.InvoiceSettled, *, at_ms: int) -> 
     )
 
 
-def payment_set_aside(
-    payment_hash: str, *, paid_msat: int, settle_index: int, reason: str, at_ms: int
-) -> Transition:
+def payment_set_aside(payment_hash: str, *, paid_msat: int, reason: str, at_ms: int) -> Transition:
     """The operator's word: a payment at the node that these books have no business with."""
     return Transition(
         key=f"node/{PAYMENT_SET_ASIDE}/{payment_hash}",
@@ -273,12 +271,7 @@ def payment_set_aside(
         subject_id="node",
         caller_id=None,
         at_ms=at_ms,
-        facts={
-            "payment_hash": payment_hash,
-            "paid_msat": paid_msat,
-            "index": settle_index,
-            "reason": reason,
-        },
+        facts={"payment_hash": payment_hash, "paid_msat": paid_msat, "reason": reason},
     )
 
 

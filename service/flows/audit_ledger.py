@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from service.domain.accounts import UPSTREAM_CREDITS
@@ -18,6 +19,7 @@ from service.domain.errors import DependencyFault, NodeUnavailable
 from service.domain.retention import Retention
 from service.domain.transitions import Book
 from service.flows.audit_findings import AuditFigures, AuditReport, Finding
+from service.flows.audit_node import CallerOfTag, check_listed
 from service.flows.audit_settlements import NodeWord, check_identity, check_settlements
 from service.flows.audit_upstream import UPSTREAM
 from service.flows.audit_walk import AuditWalk
@@ -46,8 +48,11 @@ class AuditLedger:
         retention: Retention,
         upstream_key: str | None = None,
         book: Book = bookings,
+        caller_of_tag: CallerOfTag | None = None,
     ) -> None:
         """`upstream` None leaves its usage unknown, `upstream_key` None which key it is of.
+
+        `caller_of_tag` reads the tags in the memos of invoices, None where nobody can.
 
         `node` is called after the books were read: what looks at a copy of the node's state must
         not see an older one than theirs. It may raise NodeUnavailable. `book` is what the service
@@ -59,12 +64,17 @@ class AuditLedger:
         self._retention = retention
         self._upstream_key = upstream_key
         self._book = book
+        self._caller_of_tag = caller_of_tag
 
     async def audit(self) -> AuditReport:
         """The whole audit. Raises nothing of its own: what fails outside is unchecked."""
         walk = AuditWalk(retention=self._retention, book=self._book)
-        async with self._reports.snapshot() as reports:
-            await walk.over(reports)
+        try:
+            async with self._reports.snapshot() as reports:
+                await walk.over(reports)
+        except (ValueError, TypeError, KeyError) as fault:
+            message = f"a row cannot be read, and what comes after it was not looked at: {fault!r}"
+            walk.findings.add("row_unreadable", "books", message)
         word = await self._node_word(walk)
         usage_pusd, silent = await self._usage_pusd()
         walk.upstream.compare(key=self._upstream_key, usage_pusd=usage_pusd)
@@ -85,7 +95,17 @@ class AuditLedger:
         differs = await check_identity(node, walk.operations.node_pubkey)
         if differs is not None:
             return NodeWord(confirmed=0, unchecked=(differs,))
-        return await check_settlements(walk.findings, node, walk.own_settlements())
+        word = await check_settlements(walk.findings, node, walk.own_settlements())
+        if word.unchecked:
+            return word
+        unread = await check_listed(
+            walk.findings,
+            node,
+            walk.known_payments(),
+            journal=self._reports,
+            caller_of_tag=self._caller_of_tag,
+        )
+        return replace(word, unchecked=(*word.unchecked, *unread))
 
     async def _usage_pusd(self) -> tuple[int | None, tuple[Finding, ...]]:
         """What the upstream has charged in all, or why that could not be looked at."""

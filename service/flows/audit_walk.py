@@ -9,11 +9,13 @@ import sys
 from collections.abc import Iterator
 
 from service.domain.accounts import UPSTREAM_CREDITS
+from service.domain.escrow_record import EscrowState
 from service.domain.retention import Retention
 from service.domain.transitions import RELEASES, Book
 from service.flows.audit_accounts import AccountReplay
 from service.flows.audit_escrows import EscrowReplay
 from service.flows.audit_findings import CommodityTotals, Findings
+from service.flows.audit_node import KnownPayments
 from service.flows.audit_operations import NODE, OPERATOR, OperationsReplay
 from service.flows.audit_quarantine import ReleasesReplay, check_quarantine
 from service.flows.audit_rows import RowsReplay
@@ -24,6 +26,8 @@ from service.flows.audit_upstream import UPSTREAM, UpstreamReplay
 from service.ports.ledger_reports import JournalEntry, LedgerReports
 
 CALLERS_PAGE = 500
+# Where a settlement is booked as soon as somebody hears of it.
+AWAITING = frozenset({EscrowState.COSTED, EscrowState.INVOICED, EscrowState.EXPIRED})
 
 
 class AuditWalk:
@@ -159,6 +163,21 @@ class AuditWalk:
         """Those that the node of these books can be asked about: not those of one it left."""
         ours = self.operations.node_pubkey
         return (one for one in self.settlements() if ours is None or one.node_pubkey == ours)
+
+    def known_payments(self) -> KnownPayments:
+        """What the node's own list is held against."""
+        escrows = (
+            escrow.payment_hash
+            for escrow in self.escrows.lives.values()
+            if escrow.payment_hash and not escrow.paid_msat and escrow.state in AWAITING
+        )
+        topups = (row.payment_hash for row in self.topups.rows.values() if not row.paid_msat)
+        return KnownPayments(
+            settled={one.payment_hash: one for one in self.settlements()},
+            awaited=frozenset(escrows) | frozenset(topups),
+            set_aside=frozenset(self.operations.set_aside),
+            since_s=self.operations.swept_from_s or 0,
+        )
 
     def _settlement(
         self, subject_id: str, caller_id: str, payment_hash: str | None, paid_msat: int

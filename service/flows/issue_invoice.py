@@ -11,6 +11,7 @@ from service.domain.escrow_events import CoveredByCredit, InvoiceIssued, Invoice
 from service.domain.escrow_events import InvoiceRefused as InvoiceWasRefused
 from service.domain.escrow_record import Escrow, Failure, IssuedInvoice
 from service.domain.invoices import Invoice, InvoiceOrder, InvoiceState
+from service.domain.memos import COMPLETION, tagged
 from service.domain.pricing import invoice_amount_msat
 from service.domain.retention import Retention
 from service.flows.find_cost import payment_hash
@@ -21,7 +22,6 @@ from service.ports.clock import Clock
 from service.ports.identifiers import Identifiers
 from service.ports.lightning_node import LightningNode
 
-MEMO = "cobot-meter completion"
 TOO_LATE = Failure(
     code=InvoiceRefused.code,
     message="The Lightning node could not make an invoice for a whole day. You are not charged.",
@@ -72,11 +72,13 @@ class IssueInvoice:
         return await self._recorder.record(escrow, InvoiceIssued(invoice=issued(invoice)))
 
     def _order(self, escrow: Escrow) -> InvoiceOrder:
+        payment_hash = escrow.payment_hash or ""
+        tag = self._identifiers.memo_tag(escrow.caller_id, payment_hash)
         return InvoiceOrder(
             preimage=self._identifiers.preimage(escrow.escrow_id, escrow.attempt),
-            payment_hash=escrow.payment_hash or "",
+            payment_hash=payment_hash,
             amount_msat=invoice_amount_msat(escrow.due_msat),
-            memo=MEMO,
+            memo=tagged(COMPLETION, tag),
             expiry_s=self._expiry_s,
         )
 

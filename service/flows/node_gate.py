@@ -13,12 +13,29 @@ RETRY_S = 5
 
 
 class NodeGate:
-    """Open until somebody finds the node away."""
+    """Open until somebody finds the node away, or the books behind it.
+
+    Two reasons, each with its own keeper: who opens for one never opens for the other.
+    """
 
     def __init__(self, *, releases: ReleaseGate | None = None) -> None:
         """Open: a service starts with a node that answered. Nothing passes closed `releases`."""
         self._closed = False
+        self._held = False
         self._releases = releases or ReleaseGate()
+
+    @property
+    def held(self) -> bool:
+        """Whether the books have yet to catch up with the node."""
+        return self._held
+
+    def hold(self) -> None:
+        """The node may have been paid for something that the books do not know."""
+        self._held = True
+
+    def let_go(self) -> None:
+        """The books know whatever the node was paid."""
+        self._held = False
 
     def open(self) -> None:
         """The node is well."""
@@ -35,5 +52,11 @@ class NodeGate:
             message = (
                 "The Lightning node of this service is away just now, and nothing was run. "
                 "Repeat the same request in a moment."
+            )
+            raise NodeUnavailable(message, retry_after_s=RETRY_S)
+        if self._held:
+            message = (
+                "This service has yet to hold its books against its Lightning node, and nothing "
+                "was run. Repeat the same request in a moment."
             )
             raise NodeUnavailable(message, retry_after_s=RETRY_S)

@@ -9,6 +9,7 @@ from hashlib import sha256
 
 from service.domain.errors import NodeUnavailable, StaleEscrow, TopupsOpen
 from service.domain.invoices import InvoiceOrder, InvoiceState
+from service.domain.memos import TOPUP, tagged
 from service.domain.retention import SECOND_MS
 from service.domain.topups import PROBE_AMOUNT_MSAT, Topup, TopupState
 from service.domain.transitions import topup_transition
@@ -21,7 +22,6 @@ from service.ports.clock import Clock
 from service.ports.identifiers import Identifiers
 from service.ports.lightning_node import LightningNode
 
-MEMO = "cobot-meter top-up"
 TRIES = 3
 # How many of one address wait for payment at a time. Each stranger is given a top-up of its own,
 # for whoever pays one is its caller from then on; what nobody pays ends with its invoice.
@@ -140,12 +140,13 @@ class TopUp:
         """The top-up with its invoice, and whether it was us who wrote that down."""
         if topup.state is not TopupState.OPENED:
             return topup, False
+        tag = self._identifiers.memo_tag(topup.caller_id, topup.payment_hash)
         invoice = await self._node.add_invoice(
             InvoiceOrder(
                 preimage=self._identifiers.preimage(topup.topup_id, topup.attempt),
                 payment_hash=topup.payment_hash,
                 amount_msat=topup.amount_msat,
-                memo=MEMO,
+                memo=tagged(TOPUP, tag),
                 expiry_s=self._expiry_s,
             )
         )

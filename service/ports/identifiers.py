@@ -20,6 +20,12 @@ class Identifiers(Protocol):
     def preimage(self, subject_id: str, attempt: int) -> bytes:
         """HMAC-SHA256(key, subject ‖ attempt), 32 bytes: the same again whenever asked."""
 
+    def memo_tag(self, caller_id: str, payment_hash: str) -> str:
+        """The caller, sealed to us and to this hash; the same again whenever asked."""
+
+    def caller_of_tag(self, tag: str, payment_hash: str) -> str | None:
+        """The caller; None when the tag is not ours, or was made for another hash."""
+
 
 class Sealer(Protocol):
     """Encrypts bodies at rest, a key per escrow. Must not know: what the bodies are."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from service.domain.invoices import Invoice, InvoiceOrder, NodeIdentity
+from service.domain.invoices import Invoice, InvoiceOrder, ListedInvoice, NodeIdentity
 
 
 class LightningNode(Protocol):
@@ -45,6 +45,12 @@ class LightningNode(Protocol):
 
         A wake-up, not a log: 0 replays nothing, replays may be out of order or doubled, and
         events may be missing (lnd: invoices/invoiceregistry.go). The sweep is the truth.
+        """
+
+    def listed_invoices(self, since_s: int) -> AsyncIterator[ListedInvoice]:
+        """Every invoice made at this Unix second or later, whatever its state now.
+
+        From the node's own list, in pages: unlike the stream it misses nothing.
         """
 
     async def ping(self) -> None:

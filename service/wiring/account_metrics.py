@@ -1,4 +1,4 @@
-"""What is left upstream, read whenever the metrics are. Must not know: who reads them."""
+"""What the flows watch, read whenever the metrics are. Must not know: who reads them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from service.domain.upstream_accounts import UpstreamAccount
 from service.flows.compare_costs import CompareCosts
+from service.flows.sweep_node import SweepNode
 from service.flows.watch_account import WatchAccount
 
 UNKNOWN = -1
@@ -34,6 +35,22 @@ def watch_usage(registry: CollectorRegistry, costs: CompareCosts) -> None:
     """1 while the usage that the upstream tells cannot be compared with our books."""
     alarm = _gauge(registry, "usage_alarm", "1 while its usage figure cannot be compared")
     alarm.set_function(lambda: costs.alarm is not None)
+
+
+def watch_sweep(registry: CollectorRegistry, sweep: SweepNode) -> None:
+    """What the node was paid and the books did not know."""
+    found = Gauge(
+        "cobot_meter_payments_found",
+        "Payments that were in no book and were credited, since the start",
+        registry=registry,
+    )
+    found.set_function(lambda: sweep.found)
+    unnamed = Gauge(
+        "cobot_meter_payments_unnamed",
+        "Payments in no book that name no caller: nothing is sold while there is one",
+        registry=registry,
+    )
+    unnamed.set_function(lambda: len(sweep.last.unnamed) if sweep.last else 0)
 
 
 def _reader(account: WatchAccount, read: Read) -> Callable[[], int]:

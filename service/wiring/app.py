@@ -24,7 +24,7 @@ from service.http_api.metrics_app import metrics_app
 from service.ports.clock import Clock
 from service.simulator.app import build_simulator
 from service.wiring.addresses import Address
-from service.wiring.build import Service, build_quarantine, build_service
+from service.wiring.build import Service, build_quarantine, build_rebasing, build_service
 from service.wiring.connections.limits import allow_open_files
 from service.wiring.event_log import start_fields
 from service.wiring.face import build_service_face, face_limits
@@ -33,7 +33,7 @@ from service.wiring.logs import event_logger
 from service.wiring.loops import Loops
 from service.wiring.memory import give_back_large_blocks
 from service.wiring.nodes import OpenNode, open_node
-from service.wiring.operator_doors import SOCKET_FILE, build_commands
+from service.wiring.operator_doors import SOCKET_FILE, OperatorFlows, build_commands
 from service.wiring.parts import open_parts, prepare_data_dir
 from service.wiring.readiness import Waits, until_selling
 from service.wiring.settings import MetricsSettings, Settings
@@ -185,16 +185,11 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
         await service.adoption.begin()
         service.steady.begin(await parts.books.latest_at_ms())
         await service.alarms.look()  # before the first ask: what was stopped stays stopped
+        await service.node_sweep.begin()
+        await service.supervisor.once("node sweep", service.node_sweep.sweep)
         door = OperatorSocket(
             path=settings.data_dir / SOCKET_FILE,
-            commands=build_commands(
-                parts,
-                service.recorder,
-                service.settlements,
-                service.adoption,
-                service.rebasing,
-                build_quarantine(parts, service.recorder, service.settlements, service.runner),
-            ),
+            commands=build_commands(parts, service.recorder, _operator_flows(service)),
             tasks=tasks,
             supervisor=service.supervisor,
         )
@@ -213,6 +208,17 @@ async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Servi
             await service.runner.drain(settings.run.drain_s)
             for loop in loops:
                 loop.cancel()
+
+
+def _operator_flows(service: Service) -> OperatorFlows:
+    parts, recorder, settlements = service.parts, service.recorder, service.settlements
+    return OperatorFlows(
+        settlements=settlements,
+        adoption=service.adoption,
+        rebasing=build_rebasing(service.settings, parts, recorder),
+        quarantine=build_quarantine(parts, recorder, settlements, service.runner),
+        sweep=service.node_sweep,
+    )
 
 
 def simulator_app(settings: Settings, clock: Clock) -> AsgiApp:

@@ -30,11 +30,12 @@ from service.flows.recover import Recover
 from service.flows.release_gate import ReleaseGate
 from service.flows.settle_invoice import SettleInvoice
 from service.flows.steady_clock import SteadyClock
+from service.flows.sweep_node import SweepNode
 from service.flows.top_up import TopUp
 from service.flows.watch_account import WatchAccount
 from service.http_api.completion_view import is_readable
 from service.ports.escrow_runs import EscrowRuns
-from service.wiring.account_metrics import watch_account, watch_usage
+from service.wiring.account_metrics import watch_account, watch_sweep, watch_usage
 from service.wiring.books_metrics import watch_unwritten
 from service.wiring.event_log import EventLog
 from service.wiring.logs import event_logger
@@ -62,11 +63,11 @@ class Service:
     adoption: AdoptNode
     deliveries: DeliverCompletion
     costs: CompareCosts
-    rebasing: RebaseUsage
     runner: EscrowRunner
     recover: Recover
     watcher: InvoiceWatcher
     node_watch: NodeWatch
+    node_sweep: SweepNode
     account: WatchAccount
     supervisor: Supervisor
     alarms: Alarms
@@ -122,11 +123,11 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         adoption=build_adoption(parts, recorder),
         deliveries=deliveries,
         costs=_comparison(settings, parts, recorder),
-        rebasing=build_rebasing(settings, parts, recorder),
         runner=runner,
         recover=recover,
         watcher=_watcher(parts, settlements, recover, supervisor),
         node_watch=NodeWatch(node=parts.node, gate=node_gate),
+        node_sweep=build_sweep(parts, recorder, settlements, node_gate),
         account=account,
         supervisor=supervisor,
         alarms=_alarms(parts, recorder, gate, steady),
@@ -205,6 +206,24 @@ def build_settlements(
         clock=parts.clock,
         steady=steady,
     )
+
+
+def build_sweep(
+    parts: Parts, recorder: EventRecorder, settlements: SettleInvoice, gate: NodeGate
+) -> SweepNode:
+    """What reads the node's own list."""
+    sweep = SweepNode(
+        books=parts.books,
+        recorder=recorder,
+        settlements=settlements,
+        node=parts.node,
+        ours=parts.ours,
+        identifiers=parts.identifiers,
+        clock=parts.clock,
+        gate=gate,
+    )
+    watch_sweep(parts.metrics.registry, sweep)
+    return sweep
 
 
 def _comparison(settings: Settings, parts: Parts, recorder: EventRecorder) -> CompareCosts:

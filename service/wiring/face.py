@@ -61,9 +61,11 @@ def build_service_face(service: Service, *, is_draining: Callable[[], bool]) -> 
                 "rate": parts.rates.current,
                 "models": service.catalogue.ping,
                 "releases": service.gate.ping,
+                "settlements": service.node_sweep.ping,
             },
             notices={
-                "upstream_usage": lambda: service.costs.alarm.code if service.costs.alarm else None
+                "upstream_usage": lambda: service.costs.alarm.code if service.costs.alarm else None,
+                "node_sweep": lambda: "payments_found" if service.node_sweep.found else None,
             },
             registry=parts.metrics.registry,
             is_draining=is_draining,

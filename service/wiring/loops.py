@@ -15,6 +15,8 @@ from service.wiring.databases import UPKEEP_S
 
 RECONNECT_S = 1.0
 SWEEP_PAUSE_S = 0.1
+# How often it is asked whether the node's own list is due; soon again while it holds up the sale.
+SWEEP_LOOK_S = 5.0
 # At most so often is the account looked at, however many runs are refused for want of credit.
 ACCOUNT_PAUSE_S = 5.0
 # How soon what another process left unfinished is looked at.
@@ -48,6 +50,7 @@ class Loops:
             ("settle stream", RECONNECT_S, self.listen),
             ("invoice sweep", SWEEP_PAUSE_S, self.sweep),
             ("unfinished escrows", TAKE_OVER_S, self.take_over),
+            ("node sweep", SWEEP_LOOK_S, self.sweep_node),
             ("due escrows", run.due_interval_s, self.due),
             ("cost comparison", run.compare_interval_s, self.compare),
             ("upstream account", ACCOUNT_PAUSE_S, self.account),
@@ -84,6 +87,15 @@ class Loops:
         """Ask about every open invoice."""
         interval_s = self._service.settings.run.sweep_interval_s
         await self._duty.do(INVOICES, lambda: self._service.watcher.sweep_soon(interval_s))
+
+    async def sweep_node(self) -> None:
+        """Hold the books against the node's own list; every process until it may sell itself."""
+        sweep = self._service.node_sweep
+        if sweep.is_due():
+            if sweep.holds:
+                await sweep.sweep()
+            else:
+                await self._duty.do(INVOICES, sweep.sweep)
 
     async def take_over(self) -> None:
         """Drive what a process that is gone left unfinished."""

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 
+from service.adapters.key_file import read_key_file
+from service.adapters.random_identifiers import KeyedIdentifiers
 from service.adapters.system_clock import SystemClock
 from service.background.operator_commands import Command, operator_commands
+from service.background.upkeep_commands import upkeep_commands
 from service.domain.retention import Retention
 from service.domain.upstream_usage import key_mark
 from service.flows.adopt_node import AdoptNode
 from service.flows.audit_ledger import AuditLedger
+from service.flows.node_gate import NodeGate
 from service.flows.operate import CancelInvoice, SetCaller
 from service.flows.quarantine import Quarantine
 from service.flows.rebase_usage import RebaseUsage
 from service.flows.record_event import EventRecorder
 from service.flows.release_gate import ReleaseGate
 from service.flows.settle_invoice import SettleInvoice
+from service.flows.sweep_node import SweepNode
 from service.ports.ledger_reports import LedgerReports
 from service.ports.lightning_node import LightningNode
 from service.ports.upstream import Upstream
@@ -28,10 +34,11 @@ from service.wiring.build import (
     build_quarantine,
     build_rebasing,
     build_settlements,
+    build_sweep,
 )
 from service.wiring.databases import refuse_no_books
 from service.wiring.nodes import open_node
-from service.wiring.parts import Parts, open_parts
+from service.wiring.parts import KEY_FILE, Parts, open_parts
 from service.wiring.settings import Settings
 
 SOCKET_FILE = "operator.sock"
@@ -54,26 +61,44 @@ def build_audit(
         upstream=upstream,
         retention=Retention(),
         upstream_key=key_mark(settings.upstream.api_key.reveal()) if settings else None,
+        caller_of_tag=_caller_of_tag(settings) if settings else None,
     )
+
+
+def _caller_of_tag(settings: Settings) -> Callable[[str, str], str | None] | None:
+    """Who is named in our invoices; None without the secret, which an audit never makes."""
+    path = settings.data_dir / KEY_FILE
+    if not path.exists():
+        return None
+    keys = read_key_file(path)
+    return KeyedIdentifiers(preimage_key=keys.preimage, clock=SystemClock()).caller_of_tag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorFlows:
+    """What the operator's words go to."""
+
+    settlements: SettleInvoice
+    adoption: AdoptNode
+    rebasing: RebaseUsage
+    quarantine: Quarantine
+    sweep: SweepNode
 
 
 def build_commands(
-    parts: Parts,
-    recorder: EventRecorder,
-    settlements: SettleInvoice,
-    adoption: AdoptNode,
-    rebasing: RebaseUsage,
-    quarantine: Quarantine,
+    parts: Parts, recorder: EventRecorder, flows: OperatorFlows
 ) -> Mapping[str, Command]:
     """The operator's commands over these parts."""
-    return operator_commands(
-        cancellations=CancelInvoice(books=parts.books, node=parts.node, settlements=settlements),
+    commands = operator_commands(
+        cancellations=CancelInvoice(
+            books=parts.books, node=parts.node, settlements=flows.settlements
+        ),
         callers=SetCaller(books=parts.books, recorder=recorder, clock=parts.clock),
-        adoption=adoption,
-        rebasing=rebasing,
-        quarantine=quarantine,
+        adoption=flows.adoption,
+        quarantine=flows.quarantine,
         releases=recorder.releases,
     )
+    return {**commands, **upkeep_commands(rebasing=flows.rebasing, sweep=flows.sweep)}
 
 
 @contextlib.asynccontextmanager
@@ -96,11 +121,11 @@ async def open_commands(settings: Settings) -> AsyncIterator[Mapping[str, Comman
             observe=parts.metrics.observe,
         )
         settlements = build_settlements(parts, recorder)
-        yield build_commands(
-            parts,
-            recorder,
-            settlements,
-            build_adoption(parts, recorder),
-            build_rebasing(settings, parts, recorder),
-            build_quarantine(parts, recorder, settlements),
+        flows = OperatorFlows(
+            settlements=settlements,
+            adoption=build_adoption(parts, recorder),
+            rebasing=build_rebasing(settings, parts, recorder),
+            quarantine=build_quarantine(parts, recorder, settlements),
+            sweep=build_sweep(parts, recorder, settlements, NodeGate()),
         )
+        yield build_commands(parts, recorder, flows)

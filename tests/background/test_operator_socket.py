@@ -33,7 +33,6 @@ class Door:
             cancellations=self.rig.cancellations,
             callers=self.rig.callers,
             adoption=self.rig.adoption,
-            rebasing=self.rig.rebasing,
             quarantine=self.rig.quarantine,
             releases=self.rig.recorder.releases,
         )
@@ -250,7 +249,6 @@ async def test_a_name_that_no_book_holds_is_refused(said: object) -> None:
         cancellations=rig.cancellations,
         callers=rig.callers,
         adoption=rig.adoption,
-        rebasing=rig.rebasing,
         quarantine=rig.quarantine,
         releases=rig.recorder.releases,
     )

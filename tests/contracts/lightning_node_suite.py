@@ -47,6 +47,23 @@ class LightningNodeSuite:
         assert (invoice.amount_paid_msat, invoice.settle_index) == (0, 0)
         assert await rig.node.look_up(order.payment_hash) == invoice
 
+    async def test_its_list_has_every_invoice_since_a_second(self, rig: NodeRig) -> None:
+        """Paid and unpaid, with their memos and as they are now; none that was made before."""
+        paid, unpaid = new_order(), replace(new_order(), memo="another memo")
+        first, second = [await rig.node.add_invoice(order) for order in (paid, unpaid)]
+        await rig.pay(first.payment_request)
+        listed = {
+            one.invoice.payment_hash: one
+            async for one in rig.node.listed_invoices(first.created_at_s)
+        }
+        for order in (paid, unpaid):
+            known = await rig.node.look_up(order.payment_hash)
+            assert listed[order.payment_hash].invoice == known
+            assert listed[order.payment_hash].memo == order.memo
+        assert listed[paid.payment_hash].invoice.state is InvoiceState.SETTLED
+        later_s = second.created_at_s + 3_600
+        assert [one async for one in rig.node.listed_invoices(later_s)] == []
+
     async def test_the_same_order_finds_the_same_invoice(self, rig: NodeRig) -> None:
         """Asking again makes nothing new, however often and however much at once."""
         order = new_order()

@@ -33,6 +33,13 @@ class FakeIdentifiers:
     def preimage(self, subject_id: str, attempt: int) -> bytes:
         return hashlib.sha256(f"preimage of {subject_id} {attempt}".encode()).digest()
 
+    def memo_tag(self, caller_id: str, payment_hash: str) -> str:
+        return f"{caller_id}.{payment_hash[:8]}"
+
+    def caller_of_tag(self, tag: str, payment_hash: str) -> str | None:
+        caller_id, _, bound = tag.rpartition(".")
+        return caller_id if caller_id and bound == payment_hash[:8] else None
+
 
 class FakeSealer:
     """The port `Sealer`: a cover that names its label. `broken` labels cannot be opened."""

@@ -97,6 +97,22 @@ class LightningCalls(lightning_services.LightningServicer):  # type: ignore[misc
             add_index=kept.add_index,
         )
 
+    @answering
+    async def ListInvoices(self, request: Message, context: Context) -> Message:  # noqa: N802
+        kept = [
+            one
+            for one in self.memory.invoices.values()
+            if one.add_index > request.index_offset
+            and one.created_at_s >= request.creation_date_start
+        ]
+        page = kept[: request.num_max_invoices or 100]
+        for one in page:
+            self.memory.find(one.payment_hash)
+        return lnrpc.ListInvoiceResponse(
+            invoices=[one.told() for one in page],
+            last_index_offset=page[-1].add_index if page else 0,
+        )
+
     async def SubscribeInvoices(  # noqa: N802
         self, request: Message, context: Context
     ) -> AsyncIterator[Message]:

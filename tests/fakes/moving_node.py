@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from service.domain.errors import NodeUnavailable
-from service.domain.invoices import Invoice, InvoiceOrder, NodeIdentity
+from service.domain.invoices import Invoice, InvoiceOrder, ListedInvoice, NodeIdentity
 from service.ports.lightning_node import LightningNode
 
 
@@ -40,6 +40,10 @@ class MovingNode:
     async def settled_invoices(self, since_settle_index: int) -> AsyncIterator[Invoice]:
         async for invoice in (await self._ours()).settled_invoices(since_settle_index):
             yield invoice
+
+    async def listed_invoices(self, since_s: int) -> AsyncIterator[ListedInvoice]:
+        async for listed in (await self._ours()).listed_invoices(since_s):
+            yield listed
 
     async def ping(self) -> None:
         await (await self._ours()).ping()

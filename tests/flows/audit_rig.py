@@ -10,8 +10,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from service.domain import escrow_events as on
 from service.domain.errors import NodeUnavailable
 from service.domain.escrow_record import Escrow
-from service.domain.invoices import Invoice, InvoiceOrder, InvoiceState, NodeIdentity
+from service.domain.invoices import (
+    Invoice,
+    InvoiceOrder,
+    InvoiceState,
+    ListedInvoice,
+    NodeIdentity,
+)
 from service.domain.ledger import CallerChange
+from service.domain.memos import COMPLETION
 from service.domain.topups import Topup, TopupState
 from service.domain.transitions import (
     caller_transition,
@@ -22,6 +29,7 @@ from service.domain.transitions import (
 )
 from service.flows.audit_findings import AuditReport
 from service.flows.audit_ledger import AuditLedger
+from service.ports.books import Books
 from tests.domain.samples import (
     FAILURE,
     NODE,
@@ -49,7 +57,7 @@ Next = Callable[[Escrow], on.EscrowEvent]
 class Teller:
     """Opens escrows in the books and tells them events."""
 
-    def __init__(self, books: FakeBooks) -> None:
+    def __init__(self, books: Books) -> None:
         self.books = books
         self._settle_index = 0
 
@@ -90,9 +98,9 @@ class Teller:
 
         return event
 
-    async def topped_up(self, topup_id: str, amount_msat: int, caller_id: str) -> Topup:
-        """A top-up, from its offer to its credit."""
-        topup = Topup(
+    def offered(self, topup_id: str, amount_msat: int, caller_id: str) -> Topup:
+        """A top-up that is only opened, and in no books yet."""
+        return Topup(
             topup_id=topup_id,
             caller_id=caller_id,
             address_key=f"address of {topup_id}",
@@ -103,6 +111,10 @@ class Teller:
             attempt=0,
             payment_hash=payment_hash_of(opened(Shape(escrow_id=topup_id))),
         )
+
+    async def topped_up(self, topup_id: str, amount_msat: int, caller_id: str) -> Topup:
+        """A top-up, from its offer to its credit."""
+        topup = self.offered(topup_id, amount_msat, caller_id)
         self._settle_index += 1
         issued = topup.issued(payment_request="lnbcrt1", expires_at_s=NOW_MS // 1_000)
         credited = issued.credited(paid_msat=amount_msat, settle_index=self._settle_index)
@@ -125,6 +137,12 @@ class Teller:
 async def full_books() -> FakeBooks:
     """Every way an escrow can end or wait, top-ups, an operator's word and A13."""
     books = FakeBooks()
+    await fill(books)
+    return books
+
+
+async def fill(books: Books) -> Teller:
+    """The same in any books; who told it can tell more."""
     teller = Teller(books)
     await books.apply(upstream_baseline(usage_pusd=BASELINE_PUSD, at_ms=NOW_MS))
     await teller.topped_up("top_1", 1_000, "c_carol")
@@ -135,7 +153,7 @@ async def full_books() -> FakeBooks:
     word = CallerChange(blocked=True, cap_msat=5_000)
     await books.apply(caller_transition("c_mallory", word, sequence=0, at_ms=NOW_MS))
     await books.apply(usage_compared(sequence=0, cost_pusd=77, usage_pusd=5_099, at_ms=NOW_MS))
-    return books
+    return teller
 
 
 async def _bought(teller: Teller) -> None:
@@ -203,6 +221,7 @@ class ToldNode:
 
     def __init__(self, invoices: Mapping[str, Invoice]) -> None:
         self.invoices = dict(invoices)
+        self.memos: dict[str, str] = {}
         self.silent = False
 
     async def look_up(self, payment_hash: str) -> Invoice | None:
@@ -227,6 +246,14 @@ class ToldNode:
             if invoice.settle_index > since_settle_index:
                 yield invoice
 
+    async def listed_invoices(self, since_s: int) -> AsyncIterator[ListedInvoice]:
+        if self.silent:
+            raise NodeUnavailable("the node is down")
+        for invoice in self.invoices.values():
+            if invoice.created_at_s >= since_s:
+                memo = self.memos.get(invoice.payment_hash, COMPLETION)
+                yield ListedInvoice(invoice=invoice, memo=memo)
+
     async def ping(self) -> None:
         return
 
@@ -244,8 +271,8 @@ def node_of(books: FakeBooks) -> ToldNode:
                 payment_request="lnbcrt1",
                 amount_msat=one.paid_msat,
                 state=InvoiceState.SETTLED,
-                created_at_s=0,
-                expires_at_s=0,
+                created_at_s=NOW_MS // 1_000,
+                expires_at_s=NOW_MS // 1_000 + 600,
                 amount_paid_msat=one.paid_msat,
                 settle_index=one.settle_index,
             )

@@ -10,6 +10,7 @@ from service.domain.errors import NodeUnavailable
 from service.domain.invoices import Invoice, InvoiceState, NodeIdentity
 from service.domain.ledger import Transition
 from service.flows.adopt_node import AdoptNode
+from service.flows.node_gate import NodeGate
 from service.flows.operate import CancelInvoice, SetCaller
 from service.flows.our_node import OurNode
 from service.flows.quarantine import Quarantine
@@ -17,6 +18,7 @@ from service.flows.rebase_usage import RebaseUsage
 from service.flows.record_event import EventRecorder
 from service.flows.release_gate import ReleaseGate
 from service.flows.settle_invoice import SettleInvoice
+from service.flows.sweep_node import SweepNode
 from tests.domain.samples import NODE, PUBKEY, RETENTION
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
@@ -90,5 +92,15 @@ class OperatorRig:
             ours=ours,
             identifiers=FakeIdentifiers(),
             clock=clock,
+        )
+        self.sweep = SweepNode(
+            books=self.books,
+            recorder=recorder,
+            settlements=settlements,
+            node=self.node,
+            ours=ours,
+            identifiers=FakeIdentifiers(),
+            clock=clock,
+            gate=NodeGate(),
         )
         self.callers = SetCaller(books=self.books, recorder=recorder, clock=clock)

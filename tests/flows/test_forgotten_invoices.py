@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.domain.escrow_record import EscrowState
-from service.domain.invoices import Invoice, InvoiceOrder, NodeIdentity
+from service.domain.invoices import Invoice, InvoiceOrder, ListedInvoice, NodeIdentity
 from service.domain.topups import TopupState
 from service.flows.settle_invoice import FORGOTTEN_AFTER_MS
 from service.ports.lightning_node import LightningNode
@@ -45,6 +45,10 @@ class Forgetful:
     async def settled_invoices(self, since_settle_index: int) -> AsyncIterator[Invoice]:
         async for invoice in self.inner.settled_invoices(since_settle_index):
             yield invoice
+
+    async def listed_invoices(self, since_s: int) -> AsyncIterator[ListedInvoice]:
+        async for listed in self.inner.listed_invoices(since_s):
+            yield listed
 
     async def ping(self) -> None:
         await self.inner.ping()

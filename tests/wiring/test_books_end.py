@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 import typer
 
-from service.cli.terminal import BROKEN, told
+from service.cli.exit_codes import ExitCode
+from service.cli.terminal import told
 from service.wiring.app import running_service
 from service.wiring.settings import Settings, read_settings
 from tests.cli.shop import command_line_in
@@ -31,7 +32,7 @@ def test_a_writer_that_dies_ends_the_process(
     serve = told(lambda: asyncio.run(serve_without_a_writer(settings)))
     with pytest.raises(typer.Exit) as ended:
         serve()
-    assert ended.value.exit_code == BROKEN
+    assert ended.value.exit_code == ExitCode.BROKEN
     assert "the thread that writes the books has died" in capsys.readouterr().err
 
 

@@ -8,6 +8,7 @@ one file, has faults on demand, and refuses to start on anything that says mainn
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,13 @@ from service.adapters.lightning.dev_node_state import DevNodeState
 from service.adapters.lightning.invoice_check import check_invoice, check_order
 from service.adapters.lightning.settle_streams import SettleStream, SettleStreams
 from service.domain.errors import InvoiceRefused, NodeUnavailable
-from service.domain.invoices import Invoice, InvoiceOrder, InvoiceState, NodeIdentity
+from service.domain.invoices import (
+    Invoice,
+    InvoiceOrder,
+    InvoiceState,
+    ListedInvoice,
+    NodeIdentity,
+)
 from service.ports.clock import Clock
 
 WATCH_EVERY_S = 1.0
@@ -115,6 +122,14 @@ class DevNode:
         if self._faults.down:
             stream.break_off()
         return stream
+
+    async def listed_invoices(self, since_s: int) -> AsyncIterator[ListedInvoice]:
+        """See the port."""
+        self._require_up()
+        if not self._faults.holds_expiry:
+            self._state.expire_due()
+        for listed in self._state.invoices.made_since(since_s):
+            yield listed
 
     async def ping(self) -> None:
         """Return unless told to be down."""

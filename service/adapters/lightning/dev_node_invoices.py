@@ -19,7 +19,7 @@ from service.adapters.lightning.dev_node_log import (
     Reopened,
     Settled,
 )
-from service.domain.invoices import Invoice, InvoiceState
+from service.domain.invoices import Invoice, InvoiceState, ListedInvoice
 
 PARTS_HOLD_MS = 120_000  # lnd gives an incomplete payment back after 120 s
 
@@ -75,6 +75,14 @@ class DevInvoices:
         """The settled invoices above the index, in the order in which they settled."""
         start = bisect.bisect_right(self._settled, settle_index, key=lambda entry: entry[0])
         return [self._invoices[payment_hash].invoice for _, payment_hash in self._settled[start:]]
+
+    def made_since(self, since_s: int) -> list[ListedInvoice]:
+        """Every invoice that was made at this second or later, in the order of making."""
+        return [
+            ListedInvoice(invoice=entry.invoice, memo=entry.memo)
+            for entry in self._invoices.values()
+            if entry.invoice.created_at_s >= since_s
+        ]
 
     def take_due(self, now_ms: int) -> list[str]:
         """Hashes whose time may have come; each is named once for each time it is due."""

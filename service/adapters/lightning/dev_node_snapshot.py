@@ -5,6 +5,7 @@ Must not know: faults, streams or payers. It takes no lock and changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from service.adapters.lightning.dev_node_log import read_facts
@@ -12,7 +13,7 @@ from service.adapters.lightning.dev_node_signing import NETWORK
 from service.adapters.lightning.dev_node_state import remembered
 from service.adapters.lightning.settle_streams import SettleStream
 from service.domain.errors import NodeUnavailable
-from service.domain.invoices import Invoice, InvoiceOrder, NodeIdentity
+from service.domain.invoices import Invoice, InvoiceOrder, ListedInvoice, NodeIdentity
 
 
 class DevNodeSnapshot:
@@ -36,6 +37,11 @@ class DevNodeSnapshot:
         """The invoice as it was written down; one that expired since may still say OPEN."""
         entry = self._invoices.get(payment_hash)
         return None if entry is None else entry.invoice
+
+    async def listed_invoices(self, since_s: int) -> AsyncIterator[ListedInvoice]:
+        """As they were written down."""
+        for listed in self._invoices.made_since(since_s):
+            yield listed
 
     async def ping(self) -> None:
         """Return: the file was readable."""

@@ -16,6 +16,7 @@ BAKE_URIS = (
     "/lnrpc.Lightning/ChannelBalance",
     "/lnrpc.Lightning/AddInvoice",
     "/lnrpc.Lightning/SubscribeInvoices",
+    "/lnrpc.Lightning/ListInvoices",
     "/invoicesrpc.Invoices/LookupInvoiceV2",
     "/invoicesrpc.Invoices/CancelInvoice",
     "/invoicesrpc.Invoices/AddHoldInvoice",
@@ -23,7 +24,6 @@ BAKE_URIS = (
     "/invoicesrpc.Invoices/SubscribeSingleInvoice",
 )
 HARMLESS_URIS = frozenset(BAKE_URIS) | {
-    "/lnrpc.Lightning/ListInvoices",
     "/lnrpc.Lightning/LookupInvoice",
     "/lnrpc.Lightning/ListChannels",
     "/verrpc.Versioner/GetVersion",

@@ -17,20 +17,28 @@ from service.adapters.lightning.lnd_messages import Message, identity_of, invoic
 from service.adapters.lightning.lnd_settle_stream import LndSettleStream
 from service.adapters.lightning.lnd_stubs import invoicesrpc, lnrpc, staterpc
 from service.domain.errors import InvoiceRefused, NodeUnavailable
-from service.domain.invoices import HoldOrder, Invoice, InvoiceOrder, NodeIdentity
+from service.domain.invoices import (
+    HoldOrder,
+    Invoice,
+    InvoiceOrder,
+    ListedInvoice,
+    NodeIdentity,
+)
 
 DEFAULT_TIMEOUTS = LndTimeouts()
 # After these an invoice may have been made although we were not told.
 MAYBE_MADE = frozenset({LndVerdict.UNKNOWN, LndVerdict.UNREACHABLE, LndVerdict.EXISTS})
+LISTED_MAX = 500  # well under the largest message: a page is a few hundred KB
 ENDED = frozenset({LndVerdict.SETTLED, LndVerdict.CANCELED})
 
 
 class LndNode:
     """A LightningNode (service/ports/lightning_node.py)."""
 
-    def __init__(self, connection: LndConnection) -> None:
-        """`open_lnd_node` makes one."""
+    def __init__(self, connection: LndConnection, *, listed_max: int = LISTED_MAX) -> None:
+        """`open_lnd_node` makes one; it lists `listed_max` invoices at a time."""
         self.connection = connection
+        self._listed_max = listed_max
         self._bound: NodeIdentity | None = None
         self._verified_generation = 0
         self._made = 0
@@ -157,6 +165,24 @@ class LndNode:
     def settled_invoices(self, since_settle_index: int) -> LndSettleStream:
         """See the port. Listening begins now; a stream that falls silent breaks."""
         return LndSettleStream(self, since_settle_index=since_settle_index)
+
+    async def listed_invoices(self, since_s: int) -> AsyncIterator[ListedInvoice]:
+        """See the port. Pages by lnd's own add index, so that none is skipped between two."""
+        await self.verified_identity()
+        offset = 0
+        while True:
+            request = lnrpc.ListInvoiceRequest(
+                index_offset=offset, num_max_invoices=self._listed_max, creation_date_start=since_s
+            )
+            page = await self.connection.call(
+                "Lightning.ListInvoices", request, timeout_s=self.connection.timeouts.add_s
+            )
+            for said in page.invoices:
+                if said.creation_date >= since_s:
+                    yield ListedInvoice(invoice=invoice_of(said), memo=said.memo)
+            if not page.invoices or page.last_index_offset <= offset:
+                return
+            offset = page.last_index_offset
 
     @property
     def made(self) -> int:

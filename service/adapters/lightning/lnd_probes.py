@@ -27,6 +27,7 @@ def needed_probes() -> tuple[Probe, ...]:
         ("Lightning.ChannelBalance", lnrpc.ChannelBalanceRequest()),
         ("Lightning.AddInvoice", lnrpc.Invoice(value_msat=-1)),
         ("Lightning.SubscribeInvoices", lnrpc.InvoiceSubscription()),
+        ("Lightning.ListInvoices", lnrpc.ListInvoiceRequest(num_max_invoices=1)),
         ("Invoices.LookupInvoiceV2", invoicesrpc.LookupInvoiceMsg(payment_hash=UNKNOWN_HASH)),
         ("Invoices.CancelInvoice", invoicesrpc.CancelInvoiceMsg(payment_hash=b"")),
         ("Invoices.AddHoldInvoice", invoicesrpc.AddHoldInvoiceRequest(hash=b"")),

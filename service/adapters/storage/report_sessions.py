@@ -45,7 +45,7 @@ class ReportSession:
         self._path = path
         self._outage = Outage(what="reports of the books cannot be read")
         self._connection = connect_reader(path, busy_timeout_s=READ_TIMEOUT_S)
-        self._connection.create_function(SHA256_HEX, 1, _sha256_hex, deterministic=True)
+        self._connection.create_function(SHA256_HEX, 1, sha256_hex, deterministic=True)
         self._thread = ThreadPoolExecutor(1, "ledger report")
 
     async def run(
@@ -145,7 +145,8 @@ class ReportSessions:
         return session
 
 
-def _sha256_hex(stored: bytes | None) -> str | None:
+def sha256_hex(stored: bytes | None) -> str | None:
+    """What SQL has under SHA256_HEX: PostgreSQL has a function of its own."""
     return None if stored is None else hashlib.sha256(stored).hexdigest()
 
 

@@ -33,7 +33,7 @@ from service.adapters.storage.outage import Outage
 from service.adapters.storage.sqlite_faults import UNBOOKABLE, fault_of, may_pass
 from service.adapters.storage.sqlite_files import BooksFiles
 from service.adapters.storage.sqlite_transitions import TransitionWriter
-from service.domain.errors import BooksBusy, Broken, CobotMeterError
+from service.domain.errors import BooksBusy, Broken, CobotMeterError, LedgerUnbalanced
 from service.domain.ledger import Transition
 from service.ports.books import Applied
 
