@@ -69,10 +69,12 @@ def prepare_data_dir(data_dir: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[Parts]:
+async def open_parts(
+    settings: Settings, node: LightningNode, clock: Clock | None = None
+) -> AsyncIterator[Parts]:
     """Every part, opened in order and closed in the opposite one. Raises SettingInvalid."""
     keys = read_key_file(settings.data_dir / KEY_FILE)
-    clock, retention = SystemClock(), Retention()
+    clock, retention = clock or SystemClock(), Retention()
     identifiers = KeyedIdentifiers(preimage_key=keys.preimage, clock=clock)
     database = open_database(
         settings,

@@ -48,9 +48,7 @@ async def staged(
     its_clock = node_clock or clock
     with contextlib.ExitStack() as nodes:
         node, other = (
-            nodes.enter_context(
-                contextlib.closing(_node(path.with_name(name), node_clock or clock))
-            )
+            nodes.enter_context(contextlib.closing(_node(path.with_name(name), its_clock)))
             for name in (path.name, f"{path.name}-other")
         )
         books, moving = FakeBooks(retention=RETENTION), MovingNode(node)

@@ -22,6 +22,7 @@ FURTHER: dict[type[errors.CobotMeterError], dict[str, Any]] = {
     errors.AlreadyPaid: {"escrow_id": ESCROW},
     errors.InvoiceUnpaid: {"escrow_id": ESCROW},
     errors.UpstreamRefused: {"status": 400},
+    errors.Quarantined: {"why": "cost_known: it is out of range"},
 }
 
 
