@@ -91,7 +91,7 @@ class QuoteRequest:
         context takes), RateStale, CeilingOverCap, and ReleasesStopped.
         """
         self._releases.check()
-        await self._catalogue.freshened()
+        await self._catalogue.freshened(request.model_chain)
         models = self.models(request)
         if request.quoted is not None:
             return _as_quoted(request.quoted, models, request.max_cost)

@@ -55,7 +55,7 @@ class TopUp:
         for _ in range(TRIES):
             topup = await self._books.open_topup(address_key)
             if topup is not None and topup.quarantine is not None:
-                raise quarantined_fault(topup.topup_id, why=topup.quarantine)
+                raise quarantined_fault(topup.topup_id, why=topup.quarantine, is_topup=True)
             if topup is not None and self._over(topup):
                 await self._cancel(topup)
                 topup = None

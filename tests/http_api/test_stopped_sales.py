@@ -66,11 +66,13 @@ async def test_while_releases_are_stopped_nothing_is_sold_or_quoted(tmp_path: Pa
     """Refused before anything is spent; a metric says it; opened, all is as before."""
     async with open_face(tmp_path) as rig:
         token = await rig.pay(await rig.ask())
+        assert (await rig.ask(ask_of("Unpaid?"))).status == 402
         await rig.service.recorder.releases.stop("a hold differs")
         posts = rig.upstream.posts
         quoting = await rig.caller.send("POST", QUOTES, body=orjson.dumps(ASK))
         answers = (
             await rig.ask(ask_of("Another?")),
+            await rig.ask(ask_of("Unpaid?")),
             await rig.ask(token=token),
             await rig.ask(b""),
             quoting,
