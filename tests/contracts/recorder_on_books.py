@@ -18,8 +18,8 @@ from tests.contracts.books_lookups import at
 from tests.contracts.books_samples import NODE, RETENTION, Sale
 from tests.fakes.clock import FakeClock
 
-# More than a column, more than JSON's integers, and a text that neither database can hold.
-FIGURES = (9_300_000_000_000_000_000, 10**30, -(10**19))
+# Beyond our bound, beyond what an account can hold, beyond a column, and beyond JSON's integers.
+FIGURES = (10**17, 9_100_000_000_000_000_000, 9_300_000_000_000_000_000, 10**30, -(10**19))
 
 
 def recording(books: Books) -> tuple[EventRecorder, ReleaseGate]:
