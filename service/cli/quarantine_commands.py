@@ -28,14 +28,13 @@ def list_quarantine(context: typer.Context, as_json: AsJson = False) -> None:
         terminal.write_json(found)
         return
     rows: Any = found["waiting"]
-    table = plain_table()
-    for header in ("id", "state", "caller", "since (UTC)"):
-        table.add_column(header, no_wrap=True)
-    table.add_column("what could not be booked", overflow="fold")
-    for row in rows:
-        since = "" if row["changed_at_ms"] is None else moment(row["changed_at_ms"])
-        table.add_row(row["id"], row["state"], row["caller_id"], since, shown(row["quarantine"]))
-    terminal.out.print(table if rows else "nothing is in quarantine")
+    for row in rows:  # ids are long, and are typed again: a table would cut them off
+        since = moment(row["changed_at_ms"] or row["opened_at_ms"])
+        line = f"{row['id']}  {row['state']}, {row['caller_id']}, {since} UTC"
+        terminal.out.print(line, soft_wrap=True)
+        terminal.out.print(f"    {shown(row['quarantine'])}", soft_wrap=True)
+    if not rows:
+        terminal.out.print("nothing is in quarantine")
 
 
 def show_quarantine(context: typer.Context, subject: Subject, as_json: AsJson = False) -> None:

@@ -15,6 +15,7 @@ from service.domain import escrow_events as on
 from service.domain.accounts import caller_accounts
 from service.domain.bookings import bookings, topup_credited, unattributed
 from service.domain.callers import CallerStanding, ExposureTerms
+from service.domain.errors import LedgerUnbalanced
 from service.domain.escrow import advance
 from service.domain.escrow_record import Escrow
 from service.domain.holds import opened_accounts, opening
@@ -25,7 +26,7 @@ from service.domain.ledger import (
     Transfer,
     Transition,
 )
-from service.domain.money import usd_text
+from service.domain.money import AMOUNT_MAX, usd_text
 from service.domain.node_adoption import AdoptedNode
 from service.domain.retention import Retention
 from service.domain.row_digests import ROW, opened_digest, sealed_facts, topup_digest
@@ -124,11 +125,16 @@ def escrow_transition(
     bodies: StoredBodies | None = None,
     book: Book = bookings,
 ) -> Transition:
-    """What `event` makes true of `before`. Raises IllegalTransition.
+    """What `event` makes true of `before`. Raises IllegalTransition, LedgerUnbalanced.
 
-    The row after the event is the transition's `escrow`; `book` says which transfers it books.
+    An amount beyond the one bound would spoil the sums of everybody's accounts. The row after the
+    event is the transition's `escrow`; `book` says which transfers it books.
     """
     after = advance(before, event, at_ms=at_ms, retention=retention)
+    transfers = book(before, event, after)
+    if any(transfer.amount > AMOUNT_MAX for transfer in transfers):
+        message = f"{event_name(event)} books more than {AMOUNT_MAX}"
+        raise LedgerUnbalanced(message)
     return Transition(
         key=_key(before, event),
         kind=event_name(event),
@@ -136,7 +142,7 @@ def escrow_transition(
         caller_id=before.caller_id,
         at_ms=at_ms,
         escrow=after,
-        transfers=book(before, event, after),
+        transfers=transfers,
         bodies=bodies,
         shred=isinstance(event, SHREDDING),
         cursor=_cursor(event),

@@ -107,6 +107,7 @@ class AskCompletion:
 
     async def answer(self, ask: Ask) -> Answer:
         """Raises the CallerFault or DependencyFault that the caller should read."""
+        self._deliveries.check()  # nobody is asked to pay for what cannot be handed over
         caller_id = ask.caller_id or self._identifiers.caller_id()
         own = await self._own(ask)
         if own is not None:
@@ -262,6 +263,7 @@ class AskCompletion:
     async def _judged(self, decided: Verdict, escrow: Escrow, caller_id: str) -> Answer | None:
         match decided:
             case Verdict.CHALLENGE:
+                self._deliveries.check()
                 return Answer(kind=AnswerKind.CHALLENGE, escrow=escrow, caller_id=caller_id)
             case Verdict.DELIVER:
                 released, body = await self._deliveries.deliver(escrow)

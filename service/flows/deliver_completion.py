@@ -57,6 +57,10 @@ class DeliverCompletion:
         self._sealer = sealer
         self._gate = gate
 
+    def check(self) -> None:
+        """Return while what is sold now can be handed over. Raises ReleasesStopped."""
+        self._gate.check()
+
     async def deliver(self, escrow: Escrow) -> tuple[Escrow, bytes]:
         """The released escrow and its `chat.completion` JSON, the same at every call.
 

@@ -9,13 +9,14 @@ from service.domain import errors
 from service.domain.escrow_record import Escrow, EscrowState, Failure
 
 
-def quarantined_fault(subject_id: str, *, why: str) -> errors.Quarantined:
+def quarantined_fault(subject_id: str, *, why: str, is_topup: bool = False) -> errors.Quarantined:
     """What can be said of an escrow or a top-up that waits for the operator."""
     message = (
         f"{subject_id} could not be booked, and waits for the operator to look at it. Nothing more "
-        "is charged for it, and what was paid is not lost. For another completion send the request "
-        "with a fresh Idempotency-Key."
+        "is charged for it, and what was paid is not lost."
     )
+    if not is_topup:
+        message += " For another completion send the request with a fresh Idempotency-Key."
     return errors.Quarantined(message, why=why)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from service.domain.completions import Model
 from service.domain.errors import DependencyFault, ModelNotOffered
@@ -11,6 +12,7 @@ from service.ports.clock import Clock
 from service.ports.upstream import Upstream
 
 FRESH_MS = 3_600_000
+VAIN_MS = 5_000
 
 
 class ModelCatalogue:
@@ -37,6 +39,7 @@ class ModelCatalogue:
         self._own: dict[str, Model] = {}
         self.refreshed_at_ms: int | None = None
         self._refreshed_monotonic_ms = 0
+        self._vain_until_ms = 0
         self.wanted = asyncio.Event()
         self._came = asyncio.Event()
 
@@ -48,9 +51,13 @@ class ModelCatalogue:
         self.wanted.clear()
         self._came.set()
 
-    async def freshened(self) -> None:
-        """Where the list is too old, ask for one and wait a moment for it: one for all who ask."""
-        if self._fresh():
+    async def freshened(self, names: Iterable[str]) -> None:
+        """Where the list is too old, ask for one and wait a moment for it: one for all who ask.
+
+        Nobody waits for prices of ours, or soon after others have waited in vain.
+        """
+        now_ms = self._clock.monotonic_ms()
+        if self._fresh() or now_ms < self._vain_until_ms or all(one in self._own for one in names):
             return
         self._came.clear()
         self.wanted.set()
@@ -58,7 +65,8 @@ class ModelCatalogue:
             async with asyncio.timeout(self._wait_s):
                 await self._came.wait()
         except TimeoutError:
-            pass  # whoever asks for a model hears that there are no prices
+            self._vain_until_ms = self._clock.monotonic_ms() + VAIN_MS
+            # whoever asks for a model hears that there are no prices
 
     def offer_own(self, models: tuple[Model, ...]) -> None:
         """Offer these from now on: the operator priced them, and no list gets too old for that."""

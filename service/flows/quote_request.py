@@ -93,7 +93,7 @@ class QuoteRequest:
         than it has, or than its context takes), RateStale, CeilingOverCap and ReleasesStopped.
         """
         self._releases.check()
-        await self._catalogue.freshened()
+        await self._catalogue.freshened(request.model_chain)
         models = self.models(request)
         for model in models:
             refuse_unsupported(request, model)

@@ -185,7 +185,7 @@ class EventRecorder:
                 await self._put_away(transition, kind, why)
             except StaleEscrow as moved:
                 return moved
-        return quarantined_fault(topup.topup_id, why=why)
+        return quarantined_fault(topup.topup_id, why=why, is_topup=True)
 
     async def _put_away(self, transition: Transition, event: str, why: str) -> None:
         """Nothing of what could not be booked is in this. If it fails too, the books are wrong."""

@@ -63,7 +63,7 @@ class TopUp:
         for _ in range(TRIES):
             topup = await self._still_open(address_key)
             if topup is not None and topup.quarantine is not None:
-                raise quarantined_fault(topup.topup_id, why=topup.quarantine)
+                raise quarantined_fault(topup.topup_id, why=topup.quarantine, is_topup=True)
             try:
                 if topup is None:
                     topup = await self._opened(address_key, caller_id)

@@ -66,13 +66,16 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running_service(settings: Settings) -> AsyncIterator[Running]:
+async def running_service(
+    settings: Settings, *, clock: Clock | None = None
+) -> AsyncIterator[Running]:
     """Everything up: parts, background, listeners. Leaving drains, then closes in order.
 
-    Raises SettingInvalid when a setting does not fit this machine.
+    `clock` is the machine's unless a test brings one that it can set. Raises SettingInvalid when a
+    setting does not fit this machine.
     """
     prepare_data_dir(settings.data_dir)
-    clock = SystemClock()
+    clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         simulator: Address | None = None
         if settings.upstream.simulated:
@@ -81,7 +84,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Running]:
             )
             settings = settings.with_simulator_at(simulator)
         node = await stack.enter_async_context(open_node(settings, clock))
-        service = await stack.enter_async_context(_background(settings, node))
+        service = await stack.enter_async_context(_background(settings, node, clock))
         node_face: Address | None = None
         if node.embedded is not None:
             node_face = await stack.enter_async_context(
@@ -178,9 +181,9 @@ def _stop_signal() -> asyncio.Event:
 
 
 @contextlib.asynccontextmanager
-async def _background(settings: Settings, node: OpenNode) -> AsyncIterator[Service]:
+async def _background(settings: Settings, node: OpenNode, clock: Clock) -> AsyncIterator[Service]:
     """The parts and every loop, in the one task group of the process."""
-    async with open_parts(settings, node.node) as parts, asyncio.TaskGroup() as tasks:
+    async with open_parts(settings, node.node, clock) as parts, asyncio.TaskGroup() as tasks:
         service = build_service(settings, parts, tasks)
         await service.adoption.begin()
         service.steady.begin(await parts.books.latest_at_ms())

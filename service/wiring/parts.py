@@ -87,10 +87,12 @@ def prepare_data_dir(data_dir: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_parts(settings: Settings, node: LightningNode) -> AsyncIterator[Parts]:
+async def open_parts(
+    settings: Settings, node: LightningNode, clock: Clock | None = None
+) -> AsyncIterator[Parts]:
     """Every part, opened in order and closed in the opposite one. Raises SettingInvalid."""
     keys = read_key_file(settings.data_dir / KEY_FILE, begun=await have_begun(settings))
-    clock, retention = SystemClock(), Retention()
+    clock, retention = clock or SystemClock(), Retention()
     identifiers = KeyedIdentifiers(preimage_key=keys.preimage, clock=clock)
     proof = SecretProof(mark=keys.mark, payment_hash=partial(payment_hash, identifiers))
     database = open_database(

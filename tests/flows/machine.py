@@ -89,6 +89,26 @@ def _outage(shop: Shop, pick: int) -> None:
     shop.outage_s = picked((61, HOUR_S, 2 * DAY_S), pick)
 
 
+def _parked(shop: Shop, pick: int) -> None:
+    if escrows := list(shop.books.rows.escrows):
+        shop.park(picked(escrows, pick))
+
+
+def _let_go_on(shop: Shop, pick: int) -> None:
+    shop.operator_lets_go(pick)
+
+
+def _written_off(shop: Shop, pick: int) -> None:
+    shop.operator_lets_go(pick, write_off=True)
+
+
+def _clock_set(seconds: int) -> Callable[[Shop, int], None]:
+    def disturb(shop: Shop, pick: int) -> None:
+        shop.lasting.clock.step(seconds)
+
+    return disturb
+
+
 def _operator(cap_msat: int | None) -> Callable[[Shop, int], None]:
     return lambda shop, pick: shop.operator_says(picked(("c_alice", "c_bob"), pick), cap_msat)
 
@@ -106,6 +126,11 @@ DISTURBANCES: Mapping[str, Callable[[Shop, int], None]] = {
     "the operator sets a cap": _operator(150_000),
     "the operator closes a caller": _operator(0),
     "the operator returns to the formula": _operator(None),
+    "an escrow cannot be booked": _parked,
+    "the operator lets what is parked go on": _let_go_on,
+    "the operator writes what is parked off": _written_off,
+    "the clock is set a day forward": _clock_set(DAY_S),
+    "the clock is set an hour back": _clock_set(-HOUR_S),
     "the process is killed between two commits": _killed,
     "the next restart takes longer": _outage,
 }

@@ -18,6 +18,7 @@ from service.adapters.lightning.dev_node import DevNode
 from service.adapters.lightning.dev_node_faults import NO_FAULTS
 from service.adapters.lightning.dev_node_payments import PaymentRefused
 from service.domain.errors import Broken, CobotMeterError, NodeUnavailable
+from service.domain.escrow_events import Quarantined
 from service.domain.escrow_record import Escrow
 from service.domain.invoices import Invoice, InvoiceState
 from service.domain.ledger import CallerChange
@@ -25,6 +26,7 @@ from service.domain.topups import Topup, TopupState
 from service.domain.transitions import caller_transition
 from service.flows.ask_completion import Answer, AnswerKind, Ask
 from service.flows.audit_ledger import AuditLedger
+from service.flows.quarantine import Quarantine
 from service.flows.run_completion import completion_label
 from service.ports.books import Books
 from tests.fakes.books import Crash, FakeBooks, Killed
@@ -238,6 +240,36 @@ class Shop:
 
         self.do(say())
 
+    def park(self, escrow_id: str) -> None:
+        """Something of it could not be booked, whatever that was."""
+
+        async def say() -> None:
+            escrow = self.books.rows.escrows[escrow_id]
+            if escrow.quarantine is None:
+                event = Quarantined(event="anything", reason="out of range")
+                await self.process.recorder.record(escrow, event)
+
+        self.do(say())
+
+    def operator_lets_go(self, pick: int, *, write_off: bool = False) -> None:
+        """One of what is parked goes on, or ends."""
+        rows = self.books.rows.escrows.values()
+        parked = [one.escrow_id for one in rows if one.quarantine is not None]
+        if not parked:
+            return
+        process = self.process
+        desk = Quarantine(
+            books=process.books,
+            recorder=process.recorder,
+            node=self.lasting.node,
+            ours=process.ours,
+            settlements=process.settlements,
+            clock=self.lasting.clock,
+            runs=process.runs,
+        )
+        name = picked(parked, pick)
+        self.do(desk.write_off(name, "looked at") if write_off else desk.retry(name))
+
     def check(self) -> None:
         """Whatever happened, the books are sound, and we have not found ourselves broken."""
         self.watch.check()
@@ -261,6 +293,8 @@ class Shop:
         self.node.set_faults(NO_FAULTS)
         self.lasting.upstream.reachable = True
         self.restart()
+        while any(one.quarantine is not None for one in self.books.rows.escrows.values()):
+            self.operator_lets_go(0)
         stage = Stage(lasting=self.lasting, books=self.books, node=self.node, process=self.process)
         self.wait(end(stage))
         self.watch.check_end()

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from service.adapters.lightning.dev_node import DevNode
 from service.domain.completions import CompletionRequest
 from service.domain.errors import CobotMeterError
+from service.domain.escrow_events import Quarantined
 from service.domain.escrow_record import Escrow, EscrowState
 from service.domain.invoices import Invoice, InvoiceState
 from service.domain.topups import Topup
 from service.flows.ask_completion import Answer, Ask
+from service.flows.quarantine import Quarantine
 from service.flows.run_completion import completion_label
 from tests.fakes.books import FakeBooks
 from tests.fakes.moving_node import MovingNode
@@ -135,6 +137,38 @@ async def hear(stage: Stage) -> None:
         known = await stage.node.look_up(subject.payment_hash) if subject.payment_hash else None
         if known is not None and known.state is InvoiceState.SETTLED:
             await stage.process.hear(known)
+
+
+async def cannot_be_booked(stage: Stage) -> None:
+    """Something of the newest escrow could not be booked, unless its run was lost in a crash."""
+    if stage.escrow.quarantine is None and stage.escrow.state is not EscrowState.FAILED:
+        parked = Quarantined(event="anything", reason="out of range")
+        await stage.process.recorder.record(stage.escrow, parked)
+
+
+async def retried(stage: Stage) -> None:
+    """The operator lets it go on."""
+    if stage.escrow.quarantine is not None:
+        await _desk(stage).retry(stage.escrow.escrow_id)
+
+
+async def written_off(stage: Stage) -> None:
+    """The operator ends it."""
+    if stage.escrow.quarantine is not None:
+        await _desk(stage).write_off(stage.escrow.escrow_id, "looked at")
+
+
+def _desk(stage: Stage) -> Quarantine:
+    process = stage.process
+    return Quarantine(
+        books=process.books,
+        recorder=process.recorder,
+        node=stage.lasting.node,
+        ours=process.ours,
+        settlements=process.settlements,
+        clock=stage.lasting.clock,
+        runs=process.runs,
+    )
 
 
 async def hear_late(stage: Stage) -> None:

@@ -19,6 +19,7 @@ from tests.flows.stories import (
     another_node,
     ask,
     ask_another,
+    cannot_be_booked,
     claim,
     compare,
     completes,
@@ -30,10 +31,12 @@ from tests.flows.stories import (
     offer_topup,
     pay,
     records_appear,
+    retried,
     seals_break,
     tick,
     top_up,
     upstream,
+    written_off,
 )
 
 STORIES: Mapping[str, tuple[Step, ...]] = {
@@ -90,6 +93,14 @@ STORIES: Mapping[str, tuple[Step, ...]] = {
     "another node, a top-up open": (offer_topup, another_node, adopt, offer_topup),
     "another node, paid on the first, which comes back": (
         *(completes(), ask, pay(), another_node, adopt, another_node, adopt, hear, claim),
+    ),
+    "parked, let go on and bought": (
+        *(completes(), ask, cannot_be_booked, tick, retried, tick, pay(), hear, claim),
+    ),
+    "parked, paid and written off": (completes(), ask, cannot_be_booked, pay(), written_off, tick),
+    "parked, unpaid and written off": (completes(), ask, cannot_be_booked, written_off, tick),
+    "parked when paid, and delivered": (
+        *(completes(), ask, pay(), hear, cannot_be_booked, claim, written_off, tick),
     ),
     "paid and lost": (completes(), ask, pay(), hear, seals_break, claim),
     "paid and never claimed": (completes(), ask, pay(), hear, after(31 * DAY_S), tick),

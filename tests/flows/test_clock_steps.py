@@ -18,7 +18,7 @@ from service.flows.steady_clock import SteadyClock
 from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.rate_sources import RateMarket
 from tests.fakes.upstream import FakeUpstream
-from tests.fakes.upstream_outcomes import PRICED_MODEL, Completes
+from tests.fakes.upstream_outcomes import FREE_MODEL, PRICED_MODEL, Completes
 from tests.flows.process import Process
 from tests.flows.stories import CALLER, COST, Stage, ask, ask_another, claim, hear, pay
 from tests.flows.test_crash_points import staged
@@ -180,12 +180,31 @@ async def test_prices_that_are_too_old_are_fetched_once_for_all_who_ask() -> Non
             await catalogue.refresh()
 
     fetching = asyncio.create_task(background())
-    await asyncio.gather(*(catalogue.freshened() for _ in range(100)))
+    await asyncio.gather(*(catalogue.freshened([PRICED_MODEL.model_id]) for _ in range(100)))
     fetching.cancel()
     assert fetched == 1
     assert catalogue.offered(PRICED_MODEL.model_id).model_id == PRICED_MODEL.model_id
     with pytest.raises(ModelNotOffered):
         catalogue.offered("nobody/nothing")
+
+
+async def test_nobody_waits_for_prices_in_vain_after_others_did() -> None:
+    """Nor ever for a model whose price is our own, while the upstream is away."""
+    clock = FakeClock()
+    catalogue = ModelCatalogue(
+        upstream=FakeUpstream(), clock=clock, allowed=frozenset(), wait_s=0.01
+    )
+    catalogue.offer_own((FREE_MODEL,))
+    await catalogue.freshened([FREE_MODEL.model_id])
+    assert not catalogue.wanted.is_set()
+    await catalogue.freshened([PRICED_MODEL.model_id])
+    assert catalogue.wanted.is_set()
+    catalogue.wanted.clear()
+    await catalogue.freshened([PRICED_MODEL.model_id])
+    assert not catalogue.wanted.is_set()
+    clock.advance(5)
+    await catalogue.freshened([PRICED_MODEL.model_id])
+    assert catalogue.wanted.is_set()
 
 
 async def test_prices_get_old_by_time_that_passes_too() -> None:

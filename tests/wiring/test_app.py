@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from service.domain.errors import DependencyFault, UpstreamUnreachable
+from service.background.invoice_watcher import InvoiceWatcher
+from service.background.supervise import Supervisor
+from service.domain.errors import BooksBusy, Broken, DependencyFault, UpstreamUnreachable
+from service.domain.invoices import Invoice, InvoiceState, NodeIdentity
+from service.flows.our_node import OurNode
+from service.flows.recover import Recover
+from service.flows.settle_invoice import SettleInvoice
+from service.ports.lightning_node import LightningNode
+from service.wiring.app import running_service
 from service.wiring.loops import refresh_prices
+from service.wiring.settings import read_settings
+from tests.cli.shop import command_line_in
+from tests.fakes.books import FakeBooks
+from tests.fakes.clock import FakeClock
 from tests.http_api.face_rig import MODEL, open_face
 
 
@@ -31,3 +46,62 @@ async def test_nothing_is_priced_before_the_usage_is_recorded(
         await refresh_prices(rig.service)
         assert catalogue.offered(MODEL).model_id == MODEL
         assert (await rig.books.quiet()).baseline_pusd == 0
+
+
+async def test_books_that_cannot_keep_the_word_end_the_service(tmp_path: Path) -> None:
+    """It does not go on beside books that nobody could trust after a restart: an error, exit 1."""
+    commands = command_line_in(tmp_path / "data")
+
+    async def serve() -> None:
+        async with running_service(read_settings(commands.environ)) as running:
+            running.service.gate.close("the file is malformed", kept=False)
+            running.service.gate.lost.set()
+            await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await serve()
+    lost = ended.value.subgroup(Broken)
+    assert lost is not None
+    assert "the file is malformed" in str(lost.exceptions)
+
+
+async def test_a_payment_that_cannot_be_booked_does_not_end_the_stream(tmp_path: Path) -> None:
+    """Those behind it are heard; what the books cannot take now is told again."""
+    told: list[str] = []
+
+    class Settlements:
+        async def told(self, invoice: Invoice) -> None:
+            told.append(invoice.payment_hash)
+            if invoice.payment_hash == "bad":
+                raise TypeError("a bug")
+            if invoice.payment_hash == "busy":
+                raise BooksBusy("not now")
+
+    class Streams:
+        def settled_invoices(self, since_settle_index: int) -> AsyncIterator[Invoice]:
+            return self._all(since_settle_index)
+
+        async def _all(self, _since: int) -> AsyncIterator[Invoice]:
+            for name in ("bad", "good", "busy", "behind"):
+                yield Invoice(
+                    payment_hash=name,
+                    payment_request="lnbcrt1",
+                    amount_msat=1,
+                    state=InvoiceState.SETTLED,
+                    created_at_s=0,
+                    expires_at_s=0,
+                )
+
+    faults: list[str] = []
+    watcher = InvoiceWatcher(
+        books=FakeBooks(),
+        node=cast("LightningNode", Streams()),
+        ours=OurNode(NodeIdentity(pubkey="02", network="regtest", alias="dev")),
+        settlements=cast("SettleInvoice", Settlements()),
+        recover=cast("Recover", None),
+        supervisor=Supervisor(clock=FakeClock(), report=faults.append),
+    )
+    with pytest.raises(BooksBusy):
+        await watcher.listen()
+    assert told == ["bad", "good", "busy"]
+    assert faults == ["settlement"]
