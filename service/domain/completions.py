@@ -78,7 +78,8 @@ class GenerationCost:
     """What the upstream's own record says one generation cost.
 
     `total_cost` is the raw JSON number text in USD, `cost_pusd` the same in pico-USD. `provider`
-    and `model` served it, `record_sha256` is the digest of the record as it came.
+    and `model` served it, `record_sha256` is the digest of the record as it came. `final` says
+    that whoever keeps the record knows that nothing will be added to it.
     """
 
     generation_id: str
@@ -87,6 +88,7 @@ class GenerationCost:
     provider: str
     model: str = ""
     record_sha256: str = ""
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,7 +139,9 @@ class FindCost:
         if record.cost_pusd or escrow.quote.prices.free:
             return False
         since_ms = self._clock.now_ms() - _since_ms(escrow)
-        return escrow.state is not EscrowState.FAILED or since_ms < FREE_FAILURE_MS
+        if escrow.state is not EscrowState.FAILED:
+            return True
+        return not record.final and since_ms < FREE_FAILURE_MS
 
     async def _costed(self, escrow: Escrow, cost: Cost, *, lookup_at_ms: int | None) -> Escrow:
         price = price_for(

@@ -40,6 +40,7 @@ class MeteredRun:
             provider=provider,
             model=self.model,
             record_sha256=self.sha256,
+            final=True,
         )
 
 

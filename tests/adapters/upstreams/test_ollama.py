@@ -123,7 +123,8 @@ async def test_failed_costs_nothing(rig: OllamaRig, fault: OllamaFault) -> None:
     with pytest.raises(UpstreamFailed) as failed:
         await rig.run(fault)
     assert failed.value.inline_cost is None
-    assert (await rig.adapter().generation_cost(rig.heard.ids[0])).cost_pusd == 0
+    record = await rig.adapter().generation_cost(rig.heard.ids[0])
+    assert (record.cost_pusd, record.final) == (0, True)
     assert rig.meter.total_pusd == 0
 
 
