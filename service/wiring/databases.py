@@ -16,7 +16,12 @@ from typing import Any
 
 from service.adapters.process_file import process_file
 from service.adapters.sole_process import SoleProcess
-from service.adapters.storage.secret_marks import SecretProof, keep_mark, known_mark
+from service.adapters.storage.secret_marks import (
+    SecretProof,
+    keep_mark,
+    known_mark,
+    knows_a_secret,
+)
 from service.adapters.storage.sqlite_books import open_sqlite_books
 from service.adapters.storage.sqlite_connections import were_begun
 from service.adapters.storage.sqlite_integrity import refuse_damage, refuse_read_only
@@ -105,7 +110,10 @@ async def have_begun(settings: Settings) -> bool:
     if settings.database.url:
         url = settings.database.url.reveal()
         return await _storage("postgres_session").known_mark(url) is not None
-    return were_begun(settings.data_dir / BOOKS_FILE)
+    path = settings.data_dir / BOOKS_FILE
+    if not path.exists() or not path.stat().st_size:
+        return were_begun(path)
+    return await asyncio.to_thread(knows_a_secret, path)
 
 
 async def mark_of_books(settings: Settings) -> str | None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from service.adapters.storage.migrate import upgrade
+from service.adapters.storage.secret_marks import knows_a_secret
 from service.wiring.databases import BOOKS_FILE
 from service.wiring.parts import KEY_FILE
 from tests.cli.shop import CommandLine
@@ -84,6 +86,18 @@ def test_books_from_before_the_mark_know_their_secret(shop: CommandLine) -> None
     assert SAYS["swapped"] in one_line(refused.stderr)
     key.write_text(was, encoding="ascii")
     assert shop.run("callers", "block", caller).exit_code == 0
+
+
+def test_empty_tables_know_no_secret(nothing: CommandLine) -> None:
+    """Books that were only given their tables are begun with the secret that is made then."""
+    folder = folder_of(nothing)
+    folder.mkdir(mode=0o700)
+    upgrade(folder / BOOKS_FILE)
+    assert not knows_a_secret(folder / BOOKS_FILE)
+    rows = {row["name"]: row for row in nothing.read("doctor")}
+    assert rows["secret key"]["well"] is None
+    (folder / BOOKS_FILE).write_bytes(b"no books" * 500)
+    assert knows_a_secret(folder / BOOKS_FILE)
 
 
 def test_a_copy_on_postgresql_knows_it_too(shop: CommandLine, cluster: Cluster) -> None:

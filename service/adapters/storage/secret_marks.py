@@ -57,6 +57,19 @@ def known_mark(path: Path) -> str | None:
     return str(row[0]) if row else None
 
 
+def knows_a_secret(path: Path) -> bool:
+    """Whether anything in the file was made with a secret; of one that cannot be read, yes."""
+    try:
+        with closing(connect_reader(path, busy_timeout_s=BUSY_TIMEOUT_S)) as connection:
+            written = connection.execute("SELECT 1 FROM journal LIMIT 1").fetchone() is not None
+    except sqlite3.Error:
+        return True
+    try:
+        return written or known_mark(path) is not None
+    except sqlite3.Error:
+        return written  # tables of before there was a mark, and nothing in them
+
+
 def keep_mark(path: Path, proof: SecretProof) -> None:
     """Refuse another secret than these books were begun with, or note the one they begin with.
 
