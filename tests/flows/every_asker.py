@@ -125,6 +125,7 @@ class Scene:
         """The node says so."""
         escrow = self.shop.books.rows.escrows[escrow_id]
         if escrow.payment_hash is not None:
+            self.let_run()
             self.shop.do(self.shop.process.settlements.ask_node(escrow.payment_hash))
 
     def claim(self, escrow_id: str) -> None:
@@ -134,17 +135,22 @@ class Scene:
             self.got(owner)
 
     def pass_(self, seconds: int) -> None:
-        """Time passes, and timers with it."""
+        """Time passes, and timers with it; what was running has long come to its end."""
+        self.let_run()
         self.shop.lasting.clock.advance(seconds)
         self.shop.tick()
         self.shop.tick()
 
-    def end(self) -> None:
-        """Whatever is still running ends well, and the books are sound."""
+    def let_run(self) -> None:
+        """Whatever is still running ends well."""
         if self.gate is not None:
             self.gate.set()
         self.gate = None
         self.shop.wait(self.shop.process.runs.finish())
+
+    def end(self) -> None:
+        """All runs end, and the books are sound."""
+        self.let_run()
         self.shop.watch.check()
         assert self.shop.process.gate.closed_by is None
 
