@@ -32,12 +32,18 @@ Notice = Callable[[], str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceLimits:
-    """Bounds of the face: `poll_slice_s` is how long a lost wake-up can delay a long poll."""
+    """Bounds of the face: `poll_slice_s` is how long a lost wake-up can delay a long poll.
+
+    `/readyz` believes what a part said for `readiness_fresh_ms`; `far_parts`, which are other
+    people's servers, are asked once in `far_fresh_ms` while they are well.
+    """
 
     body: BodyLimits = field(default_factory=BodyLimits)
     poll_slice_s: float = 5.0
     ping_timeout_s: float = 2.0
-    readiness_fresh_ms: int = 5_000
+    readiness_fresh_ms: int = 1_000
+    far_fresh_ms: int = 5_000
+    far_parts: frozenset[str] = frozenset({"upstream"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

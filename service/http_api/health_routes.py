@@ -1,7 +1,7 @@
 """Is the process alive, and can it serve.
 
-`/readyz` asks every part, briefly and at most once in a few seconds, and says of a part only that
-it failed and with which code. Must not know: what the parts are.
+`/readyz` asks every part, briefly and at most once a second, and says of a part only that it
+failed and with which code. Must not know: what the parts are.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class HealthRoutes:
         """Nothing is asked before the first request."""
         self._parts = parts
         self._asking = asyncio.Lock()
-        self._asked_at_ms: int | None = None
+        self._asked_at_ms: dict[str, int] = {}
         self._faults: dict[str, str | None] = {}
 
     async def health(self, _request: HttpRequest) -> PlainAnswer:
@@ -49,21 +49,24 @@ class HealthRoutes:
 
     async def _fresh_faults(self) -> dict[str, str | None]:
         async with self._asking:
-            now_ms = self._parts.clock.now_ms()
-            age_ms = now_ms - (self._asked_at_ms or 0)
-            fresh_ms = self._parts.limits.readiness_fresh_ms
-            if self._asked_at_ms is None or not 0 <= age_ms < fresh_ms:
-                self._faults = await self._ask_all()
-                self._asked_at_ms = now_ms
-        return self._faults
+            now_ms = self._parts.clock.monotonic_ms()
+            stale = [name for name in self._parts.pings if self._is_stale(name, now_ms)]
+            async with asyncio.TaskGroup() as tasks:
+                asked = {
+                    name: tasks.create_task(self._fault_of(self._parts.pings[name]))
+                    for name in stale
+                }
+            self._faults |= {name: task.result() for name, task in asked.items()}
+            self._asked_at_ms |= dict.fromkeys(stale, now_ms)
+            return {name: self._faults[name] for name in self._parts.pings}
 
-    async def _ask_all(self) -> dict[str, str | None]:
-        async with asyncio.TaskGroup() as tasks:
-            asked = {
-                name: tasks.create_task(self._fault_of(ping))
-                for name, ping in self._parts.pings.items()
-            }
-        return {name: task.result() for name, task in asked.items()}
+    def _is_stale(self, name: str, now_ms: int) -> bool:
+        asked_at_ms = self._asked_at_ms.get(name)
+        if asked_at_ms is None:
+            return True
+        limits = self._parts.limits
+        far = name in limits.far_parts and self._faults[name] is None
+        return now_ms - asked_at_ms >= (limits.far_fresh_ms if far else limits.readiness_fresh_ms)
 
     async def _fault_of(self, ping: Ping) -> str | None:
         """The code of what is wrong with a part, None when nothing is."""

@@ -46,7 +46,20 @@ async def test_each_part_that_fails_is_named_by_its_code(tmp_path: Path) -> None
         assert b"key" not in (await rig.get("/readyz")).body
 
 
-async def test_the_parts_are_asked_once_in_five_seconds(tmp_path: Path) -> None:
+async def test_the_books_are_asked_every_second(tmp_path: Path) -> None:
+    """What asks know, a load balancer knows a second later; also that it is over."""
+    async with open_face(tmp_path) as rig:
+        assert (await codes(rig))[0] == 200
+        rig.books.busy = 1
+        rig.clock.advance(0.9)
+        assert (await codes(rig))[0] == 200
+        rig.clock.advance(0.2)
+        assert (await codes(rig))[0] == 503
+        rig.clock.advance(1.1)
+        assert (await codes(rig))[0] == 200
+
+
+async def test_a_far_part_is_asked_once_in_five_seconds(tmp_path: Path) -> None:
     """However often it is probed; and then the answer is fresh."""
     async with open_face(tmp_path) as rig:
         assert (await codes(rig))[0] == 200
