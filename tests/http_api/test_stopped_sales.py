@@ -9,15 +9,15 @@ import orjson
 from service.domain.errors import LedgerUnbalanced
 from service.domain.ledger import Transition
 from service.ports.books import Applied
-from tests.fakes.books import FakeBooks
+from tests.fakes.twin_books import TwinBooks
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import ASK, CHAT, FaceRig, ask_of, open_face
 
 QUOTES = "/v1/quotes"
 
 
-class Choosy(FakeBooks):
-    """Books that cannot hold one kind of entry."""
+class Choosy(TwinBooks):
+    """Books that cannot hold one kind of entry: neither those in memory nor those in the file."""
 
     unbookable: str | None = None
 
@@ -29,9 +29,11 @@ class Choosy(FakeBooks):
 
 def choosy(rig: FaceRig, kind: str | None) -> None:
     """From now on the books take no such entry."""
-    rig.books.__class__ = Choosy
-    assert isinstance(rig.books, Choosy)
-    rig.books.unbookable = kind
+    books = rig.parts.books
+    assert isinstance(books, TwinBooks)
+    books.__class__ = Choosy
+    assert isinstance(books, Choosy)
+    books.unbookable = kind
 
 
 def code_of(reply: Reply) -> str:
