@@ -74,7 +74,7 @@ class RecorderOnBooks:
         assert released.state.value == "released"
 
     async def test_a_text_that_no_column_holds_is_written_as_it_can_be(self, books: Books) -> None:
-        """Half an emoji is no reason to park a sale: the row holds what its recorder goes on with."""
+        """Half an emoji parks no sale: the row holds what its recorder goes on with."""
         recorder, gate = recording(books)
         sale = await at(books, "esc_1", "settled")
         recorded = await recorder.record(sale.escrow, confirmed(5, text="Deep \ud83d"))

@@ -11,19 +11,16 @@ from service.domain import accounts as chart
 from service.domain import escrow_events as on
 from service.domain.errors import (
     EscrowNotFound,
-    LedgerUnbalanced,
     Quarantined,
     RequestInvalid,
     StaleEscrow,
 )
 from service.domain.escrow_record import Cost, CostStanding, EscrowState
-from service.domain.ledger import Transition
 from service.domain.topups import Topup, TopupState
 from service.domain.transitions import TOPUP_QUARANTINED, topup_transition
 from service.flows.audit_ledger import AuditLedger
 from service.flows.quarantine import Quarantine
-from service.ports.books import Applied
-from tests.fakes.twin_books import TwinBooks
+from tests.fakes.twin_books import file_twins
 from tests.flows.process import RETENTION
 from tests.flows.stories import (
     ADDRESS,
@@ -40,25 +37,9 @@ from tests.flows.test_crash_points import staged
 S = EscrowState
 
 
-class Choosy(TwinBooks):
-    """Books that cannot hold one kind of entry: neither those in memory nor those in the file."""
-
-    unbookable: str | None = None
-
-    async def apply(self, transition: Transition) -> Applied:
-        if transition.kind == self.unbookable:
-            message = f"{transition.key} cannot be booked: out of range"
-            raise LedgerUnbalanced(message)
-        return await super().apply(transition)
-
-
 def choosy(stage: Stage, kind: str | None) -> None:
     """From now on the books of this stage take no such entry."""
-    books = stage.lasting.books
-    assert isinstance(books, TwinBooks)
-    books.__class__ = Choosy
-    assert isinstance(books, Choosy)
-    books.unbookable = kind
+    file_twins(stage.lasting.books).unbookable = kind
 
 
 def desk(stage: Stage) -> Quarantine:
