@@ -20,7 +20,7 @@ _WAIT_MAX_S = 86_400
 _ASKED_AGAIN = re.compile(r"; ask again in ([0-9]{1,5}) s$", re.ASCII)
 
 
-def _mend(part: object, name: str, *, most: int = NAME_MAX) -> None:
+def _mend(part: object, name: str, *, most: int | None = NAME_MAX) -> None:
     """Let one text of a frozen part through the gate once more, for whoever forgot it."""
     said = getattr(part, name)
     mended = text(said, most=most)
@@ -153,6 +153,7 @@ class Cost:
 
     def __post_init__(self) -> None:
         """As a failure: whatever adapter says it."""
+        _mend(self, "text", most=None)
         _mend(self, "provider")
         _mend(self, "model")
 

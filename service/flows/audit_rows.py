@@ -49,7 +49,7 @@ class RowsReplay:
         if entry.kind in NUMBERED_KINDS:
             self._tallies[entry.key.rpartition("/")[0]] += 1
         pubkey, index = entry.facts.get("node_pubkey"), entry.facts.get("settle_index")
-        if isinstance(pubkey, str) and isinstance(index, int):
+        if pubkey and isinstance(pubkey, str) and isinstance(index, int):  # else nothing was paid
             self._cursors[pubkey] = max(self._cursors.get(pubkey, 0), index)
         if entry.kind == NODE_ADOPTED:
             self._adoptions.append(_adopted(len(self._adoptions) + 1, entry.facts))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from service.domain.errors import Broken, NodeUnavailable, RequestInvalid
+from service.domain.errors import Broken, NodeUnavailable, Quarantined, RequestInvalid
 from service.domain.escrow_events import InvoiceSettled
 from service.domain.invoices import Invoice, InvoiceState, ListedInvoice
 from service.domain.memos import is_ours, tag_of
@@ -203,9 +203,9 @@ class SweepNode:
             return True
         try:
             await self._settlements.told(invoice)
-        except Broken as broken:
+        except (Quarantined, Broken) as fault:
             # Its own trouble, which has rung already: it must not keep all others from being sold.
-            LOG.error("%s: %s", invoice.payment_hash, broken.message)  # noqa: TRY400 - expected
+            LOG.error("%s: %s", invoice.payment_hash, fault.message)  # noqa: TRY400 - expected
             return False
         if await self._known(invoice.payment_hash):
             swept.late += 1
@@ -217,7 +217,10 @@ class SweepNode:
 
     async def _known(self, hash_: str) -> bool:
         keys = (f"ln/{hash_}", f"node/{PAYMENT_SET_ASIDE}/{hash_}")
-        return any([await self._books.entry_facts(key) is not None for key in keys])
+        if any([await self._books.entry_facts(key) is not None for key in keys]):
+            return True
+        subject = await self._books.subject_of_payment(hash_)  # credited when it was written off
+        return subject is not None and subject.paid_msat > 0
 
     async def _may_come(self, hash_: str, swept: Swept) -> bool:
         """Whether an escrow that has not ended will have this very invoice, as it had before."""

@@ -40,7 +40,8 @@ def test_the_operators_word_ends_the_ringing(
     shop: CommandLine, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A running service rings and sells on; after the word it is quiet, and the audit content."""
-    other = of_another_key(shop)
+    listens = {"COBOT_METER_METRICS_LISTEN": "127.0.0.1:0"}
+    other = of_another_key(CommandLine({**shop.environ, **listens}))
 
     async def run() -> None:
         async with selling(other) as (running, _), httpx.AsyncClient() as http:
@@ -48,7 +49,8 @@ def test_the_operators_word_ends_the_ringing(
             ready = await http.get(url)
             assert ready.status_code == 200
             assert ready.json()["notices"] == {"upstream_usage": "upstream_key_changed"}
-            metrics = (await http.get(f"{running.face.url}/metrics")).text
+            assert running.metrics is not None
+            metrics = (await http.get(f"{running.metrics.url}/metrics")).text
             assert "cobot_meter_upstream_usage_alarm 1.0" in metrics
             said = await asyncio.to_thread(
                 other.spawn, "upstream", "rebase", "--reason", "the key was rotated"

@@ -7,23 +7,26 @@ not know: what is written.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from service.adapters.storage.migrate import upgrade
 from service.adapters.storage.sqlite_books import open_sqlite_books
 from service.adapters.storage.sqlite_reports import open_sqlite_reports
-from service.domain.errors import BooksBusy, CobotMeterError
+from service.domain.errors import BooksBusy, CobotMeterError, LedgerUnbalanced
 from service.domain.ledger import Transition
 from service.domain.retention import Retention
 from service.ports.books import Applied, Books, Quiet
 from service.ports.ledger_reports import LedgerReports
 from tests.fakes.books import FakeBooks
+from tests.fakes.books_rows import BooksRows
 
 BOOKS_FILE = "books.sqlite3"
 
@@ -39,7 +42,7 @@ async def twin_books(
         open_sqlite_books(path, retention=retention) as real,
         open_sqlite_reports(path) as reports,
     ):
-        yield cast("Books", TwinBooks(fake, real)), reports
+        yield cast("Books", FileTwins(fake, real, path)), reports
 
 
 @functools.cache
@@ -79,6 +82,59 @@ class TwinBooks:
         if isinstance(told[0], CobotMeterError):
             raise told[0]
         return told[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """Both books as they were: the rows in memory, and a copy of the file."""
+
+    rows: BooksRows
+    copy: Path
+
+
+class FileTwins(TwinBooks):
+    """Books in memory and in a file that can be put back together.
+
+    Neither holds an entry of the kind `unbookable`.
+    """
+
+    def __init__(self, fake: FakeBooks, real: Books, path: Path) -> None:
+        """`path` is the file of `real`."""
+        super().__init__(fake, real)
+        self.unbookable: str | None = None
+        self._path = path
+        self._copies = 0
+
+    async def apply(self, transition: Transition) -> Applied:
+        if transition.kind == self.unbookable:
+            raise LedgerUnbalanced(f"{transition.key} cannot be booked: out of range")
+        return await super().apply(transition)
+
+    def backup(self) -> Backup:
+        """Both as they are now."""
+        self._copies += 1
+        copy = self._path.with_name(f"backup-{self._copies}.sqlite3")
+        _copied(self._path, copy)
+        return Backup(rows=self._fake.rows, copy=copy)
+
+    def restore(self, backup: Backup) -> None:
+        """Both as they were; nobody may be writing."""
+        self._fake.rows = backup.rows
+        _copied(backup.copy, self._path)
+
+
+def file_twins(books: object) -> FileTwins:
+    """The same books, of which it is known that they are both."""
+    assert isinstance(books, FileTwins)
+    return books
+
+
+def _copied(source: Path, target: Path) -> None:
+    with (
+        contextlib.closing(sqlite3.connect(source)) as read,
+        contextlib.closing(sqlite3.connect(target)) as written,
+    ):
+        read.backup(written)
 
 
 async def _outcome(work: Awaitable[object]) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from service.flows.audit_ledger import AuditLedger
 from service.flows.node_gate import NodeGate
 from service.flows.sweep_node import INTERVAL_MS, STEP_S, SweepNode
 from tests.contracts.lightning_node_rig import new_order
-from tests.fakes.books_rows import BooksRows
+from tests.fakes.twin_books import Backup, file_twins
 from tests.fakes.upstream_outcomes import NEVER, Completes
 from tests.flows.process import RETENTION, Process
 from tests.flows.stories import (
@@ -33,6 +32,7 @@ from tests.flows.stories import (
     tick,
     top_up,
     upstream,
+    written_off,
 )
 from tests.flows.test_crash_points import staged
 
@@ -61,16 +61,16 @@ def sweep_of(stage: Stage, gate: NodeGate | None = None) -> SweepNode:
     )
 
 
-async def restored(stage: Stage, backup: BooksRows) -> None:
+async def restored(stage: Stage, backup: Backup) -> None:
     """The process dies, and starts again over the books of the backup."""
     await stage.process.kill()
-    stage.books.rows = backup
+    file_twins(stage.lasting.books).restore(backup)
     stage.process = Process(stage.lasting)
 
 
-def backup_of(stage: Stage) -> BooksRows:
+def backup_of(stage: Stage) -> Backup:
     """The books as they are now."""
-    return copy.copy(stage.books.rows)
+    return file_twins(stage.lasting.books).backup()
 
 
 async def findings(stage: Stage) -> set[tuple[str, str]]:
@@ -145,7 +145,7 @@ def state_of(stage: Stage) -> EscrowState:
     return stage.escrow.state
 
 
-async def _generated_in_the_backup(stage: Stage) -> BooksRows:
+async def _generated_in_the_backup(stage: Stage) -> Backup:
     """A run whose cost is not known yet; then it was, and was invoiced and paid."""
     await upstream(Completes(cost=COST, says_cost=False, lookups_before_record=NEVER))(stage)
     await ask(stage)
@@ -286,19 +286,34 @@ async def test_another_node_has_a_mark_of_its_own(stage: Stage) -> None:
 
 
 async def test_a_payment_that_cannot_be_booked_stops_nobody_else(stage: Stage) -> None:
-    """A settlement below what was due is its escrow's own trouble; the gate is let go."""
+    """What the books do not hold of it is its escrow's own trouble; the gate is let go."""
     await ask(stage)
-    short = replace(stage.escrow, price_msat=10**9)
     await pay()(stage)
-    stage.books.rows = replace(
-        stage.books.rows, escrows={**stage.books.rows.escrows, short.escrow_id: short}
-    )
+    file_twins(stage.lasting.books).unbookable = "invoice_settled"
     gate = NodeGate()
     sweep = sweep_of(stage, gate)
     await sweep.begin()
     swept = await sweep.sweep()
     assert (swept.late, swept.found, swept.clean) == (0, 0, True)
+    assert stage.escrow.quarantine is not None
     assert not gate.held
+
+
+async def test_what_was_written_off_as_credit_is_not_credited_again(stage: Stage) -> None:
+    """The word that wrote it off is the booking of its payment: a sweep finds nothing in it."""
+    await ask(stage)
+    await pay()(stage)
+    books = file_twins(stage.lasting.books)
+    books.unbookable = "invoice_settled"
+    assert (await sweep_of(stage).sweep()).found == 0
+    await written_off(stage)
+    books.unbookable = None
+    credit_msat = (await stage.books.standing(CALLER)).available_msat
+    assert credit_msat == stage.escrow.paid_msat > 0
+    swept = await sweep_of(stage).sweep()
+    assert (swept.late, swept.found, swept.clean) == (0, 0, True)
+    assert (await stage.books.standing(CALLER)).available_msat == credit_msat
+    assert await findings(stage) == set()
 
 
 async def test_a_silent_node_leaves_the_gate_held(stage: Stage) -> None:

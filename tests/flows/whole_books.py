@@ -8,15 +8,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from service.domain import escrow_events as on
-from service.domain.escrow_record import Fallback
+from service.domain.escrow_record import Escrow, Fallback
 from service.domain.ledger import StoredBodies
 from service.domain.node_adoption import AdoptedNode
 from service.domain.transitions import (
+    TOPUP_LIFTED,
+    TOPUP_QUARANTINED,
+    TOPUP_WRITTEN_OFF,
     escrow_transition,
     node_adopted,
     node_swept,
     payment_found,
     payment_set_aside,
+    releases_transition,
     topup_transition,
     upstream_key_named,
     usage_fell,
@@ -53,6 +57,7 @@ async def tell_everything(books: Books) -> None:
     await _sealed(books)
     await _fallback(books)
     await _topups(books, teller)
+    await _quarantines(books, teller)
     settled = on.InvoiceSettled(
         payment_hash=FOUND, paid_msat=7_000, settle_index=900, node_alias=NODE, node_pubkey=PUBKEY
     )
@@ -124,6 +129,42 @@ async def _topups(books: Books, teller: Teller) -> None:
         (issued.lapsed(), "topup_lapsed"),
     ):
         await books.apply(topup_transition(moved, kind, at_ms=NOW_MS))
+
+
+async def _quarantines(books: Books, teller: Teller) -> None:
+    """What could not be booked, let go on or written off; and releases, stopped and opened."""
+    parked = on.Quarantined(event="cost_confirmed", reason="out of range")
+    lifted = await teller.invoiced("esc_lifted")
+    await teller.tell(lifted, parked, on.QuarantineLifted(), teller.paid())
+    unpaid = await teller.invoiced("esc_unpaid_off")
+    await teller.tell(unpaid, parked, on.WrittenOff(reason="looked at"))
+    paid = await teller.invoiced("esc_paid_off")
+    await teller.tell(paid, parked, _written_off)
+    topup = teller.offered("top_written_off", 2_000, "c_carol")
+    await books.apply(topup_transition(topup, "topup_opened", at_ms=NOW_MS))
+    row = topup.quarantined("topup_invoiced: out of range")
+    await books.apply(topup_transition(row, TOPUP_QUARANTINED, at_ms=NOW_MS))
+    row = row.lifted()
+    await books.apply(topup_transition(row, TOPUP_LIFTED, at_ms=NOW_MS))
+    row = row.quarantined("topup_invoiced: out of range again")
+    await books.apply(topup_transition(row, TOPUP_QUARANTINED, at_ms=NOW_MS))
+    ended = topup_transition(row.written_off(), TOPUP_WRITTEN_OFF, at_ms=NOW_MS, reason="seen")
+    await books.apply(ended)
+    for number, stopped in enumerate((True, False)):
+        word = releases_transition(sequence=number, stopped=stopped, reason="seen", at_ms=NOW_MS)
+        await books.apply(word)
+
+
+def _written_off(now: Escrow) -> on.WrittenOff:
+    """With what was paid and never booked."""
+    return on.WrittenOff(
+        reason="looked at",
+        payment_hash=str(now.payment_hash),
+        paid_msat=9_000,
+        settle_index=800,
+        node_alias=NODE,
+        node_pubkey=PUBKEY,
+    )
 
 
 async def told_node() -> ToldNode:

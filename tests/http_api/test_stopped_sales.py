@@ -6,32 +6,16 @@ from pathlib import Path
 
 import orjson
 
-from service.domain.errors import LedgerUnbalanced
-from service.domain.ledger import Transition
-from service.ports.books import Applied
-from tests.fakes.books import FakeBooks
+from tests.fakes.twin_books import file_twins
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import ASK, CHAT, FaceRig, ask_of, open_face
 
 QUOTES = "/v1/quotes"
 
 
-class Choosy(FakeBooks):
-    """Books that cannot hold one kind of entry."""
-
-    unbookable: str | None = None
-
-    async def apply(self, transition: Transition) -> Applied:
-        if transition.kind == self.unbookable:
-            raise LedgerUnbalanced(f"{transition.key} cannot be booked: out of range")
-        return await super().apply(transition)
-
-
 def choosy(rig: FaceRig, kind: str | None) -> None:
     """From now on the books take no such entry."""
-    rig.books.__class__ = Choosy
-    assert isinstance(rig.books, Choosy)
-    rig.books.unbookable = kind
+    file_twins(rig.parts.books).unbookable = kind
 
 
 def code_of(reply: Reply) -> str:
