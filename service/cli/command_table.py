@@ -77,7 +77,7 @@ DATABASE = {
     ),
     "backup": Entry(
         where="service.cli.database_commands:backup",
-        help="Copy the books of SQLite into another file, while a service runs or not.",
+        help="Copy the SQLite books to a file that only you can read, also while a service runs.",
     ),
     "copy": Entry(
         where="service.cli.database_commands:copy",
@@ -88,29 +88,30 @@ DATABASE = {
 QUARANTINE = {
     "list": Entry(
         where="service.cli.quarantine_commands:list_quarantine",
-        help="List the escrows and top-ups of which something could not be booked.",
+        help="List escrows and top-ups that could not be booked, and wait for you.",
     ),
     "show": Entry(
         where="service.cli.quarantine_commands:show_quarantine",
-        help="Show one of them: what could not be booked, and what it is about.",
+        help="Show what could not be booked of one escrow or top-up, and where it stands.",
     ),
     "retry": Entry(
         where="service.cli.quarantine_commands:retry_quarantine",
-        help="Let it go on where it was, after its cause is gone.",
+        help="Let one go on where it was; what still cannot be booked puts it back, and exits 1.",
     ),
     "write-off": Entry(
         where="service.cli.quarantine_commands:write_off_quarantine",
-        help="Close it: what was paid becomes the caller's credit, its cost stays an expense.",
+        help="End one: what was paid becomes the caller's credit, what it cost us stays an "
+        "expense.",
     ),
 }
 RELEASES = {
     "show": Entry(
         where="service.cli.quarantine_commands:show_releases",
-        help="Say whether completions are sold and released, and why not.",
+        help="Say whether completions are sold and released; exit 1 while they are not.",
     ),
     "open": Entry(
         where="service.cli.quarantine_commands:open_releases",
-        help="Sell and release again, once you have looked at the books.",
+        help="Sell and release again, after you have looked at the books.",
     ),
 }
 UPSTREAM = {
@@ -144,7 +145,7 @@ COMMANDS = {
     ),
     "audit": Entry(
         where="service.cli.ledger_commands:audit",
-        help="Check the books: exit 0 when they are right, 1 when not, 3 when not all was checked.",
+        help="Hold the books against themselves, the node and the upstream.",
     ),
     "doctor": Entry(
         where="service.cli.doctor:doctor",

@@ -45,7 +45,7 @@ def show_quarantine(context: typer.Context, subject: Subject, as_json: AsJson = 
 
 
 def retry_quarantine(context: typer.Context, subject: Subject, as_json: AsJson = False) -> None:
-    """Let it go on where it was; what still cannot be booked puts it back, and exits 1."""
+    """Let one go on where it was; what still cannot be booked puts it back, and exits 1."""
     terminal = terminal_of(context)
     found = run(operate(terminal.settings(), "quarantine_retry", name=subject))
     if as_json:
@@ -60,7 +60,7 @@ def retry_quarantine(context: typer.Context, subject: Subject, as_json: AsJson =
 def write_off_quarantine(
     context: typer.Context, subject: Subject, reason: Reason, as_json: AsJson = False
 ) -> None:
-    """End it: what was paid becomes the caller's credit, what it cost us stays an expense."""
+    """End one: what was paid becomes the caller's credit, what it cost us stays an expense."""
     terminal = terminal_of(context)
     found = run(operate(terminal.settings(), "quarantine_write_off", name=subject, reason=reason))
     if as_json:

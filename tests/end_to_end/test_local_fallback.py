@@ -84,6 +84,7 @@ def commands_of(folder: Path, url: str, **more: str) -> CommandLine:
         "COBOT_METER_OLLAMA_MODELS": "llama3.2:3b 8192 20 40",
         "COBOT_METER_FALLBACK_MODELS": LOCAL,
         "COBOT_METER_COMPARE_INTERVAL_S": "3600",
+        "COBOT_METER_UNPAID_DAY_USD": "1000",  # each attempt of a chain takes its own of the day
         **dict.fromkeys(PORTS, "127.0.0.1:0"),
     }
     return CommandLine({**environ, **more})

@@ -42,7 +42,9 @@ async def twin_books(
         open_sqlite_books(path, retention=retention) as real,
         open_sqlite_reports(path) as reports,
     ):
-        yield cast("Books", FileTwins(fake, real, path)), reports
+        twins = FileTwins(fake, real, path)
+        yield cast("Books", twins), reports
+        await twins.agreed()
 
 
 @functools.cache
@@ -62,6 +64,8 @@ class TwinBooks:
         self._fake = fake
         self._real = real
         self._turn = asyncio.Lock()
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._disagreed: list[str] = []
 
     async def apply(self, transition: Transition) -> Applied:
         return cast("Applied", await self._both("apply", transition))
@@ -72,16 +76,31 @@ class TwinBooks:
 
         return read
 
+    async def agreed(self) -> None:
+        """Wait for what is under way; also what nobody waited for, or heard of, has to agree."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+        assert self._disagreed == []
+
     async def _both(self, name: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Whoever asks may be cancelled between the two: as in a real file, it is written then."""
+        pair = asyncio.ensure_future(self._in_turn(name, *arguments, **options))
+        self._under_way.add(pair)
+        pair.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(pair)
+
+    async def _in_turn(self, name: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
         async with self._turn:
-            told = [await _outcome(getattr(self._fake, name)(*arguments, **options))]
-            if isinstance(told[0], BooksBusy):
-                raise told[0]  # a test made the one in memory say so
-            told.append(await _outcome(getattr(self._real, name)(*arguments, **options)))
-        assert _comparable(told[0]) == _comparable(told[1]), f"they disagree on {name}"
-        if isinstance(told[0], CobotMeterError):
-            raise told[0]
-        return told[0]
+            told = await _outcome(getattr(self._fake, name)(*arguments, **options))
+            if isinstance(told, BooksBusy):
+                raise told  # a test made the one in memory say so
+            said = await _outcome(getattr(self._real, name)(*arguments, **options))
+        if _comparable(told) != _comparable(said):
+            self._disagreed.append(f"on {name}: {told!r}, and the file says {said!r}")
+            raise AssertionError(self._disagreed[-1])
+        if isinstance(said, CobotMeterError):
+            raise said
+        return told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,9 +34,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]+)\r\n")
 # Nothing is refused for the sake of the day's budget: what is refused early proves little.
 SETTINGS = {
     "COBOT_METER_TRUSTED_PROXIES": "127.0.0.0/8",
-    "COBOT_METER_ADDRESS_DAY_SAT": "1000000",
-    "COBOT_METER_NEWCOMERS_DAY_USD": "10000",
-    "COBOT_METER_PROVEN_DAY_USD": "10000",
+    "COBOT_METER_UNPAID_DAY_USD": "10000",
     "COBOT_METER_NEWCOMER_CAP_SAT": "1000000",
     "COBOT_METER_INVOICE_EXPIRY_S": "3600",
 }

@@ -250,12 +250,10 @@ async def open_face(
         )
         service = build_service(_settings(settings), parts, tasks)
         await service.catalogue.refresh()
-        ordinary = _face_parts(service, draining)
         face_parts = dataclasses.replace(
-            ordinary,
+            _face_parts(service, draining, pings or {}),
             limits=limits or FaceLimits(),
             trusted_proxies=trusted_networks(trusted_proxies),
-            pings={**ordinary.pings, **(pings or {})},
         )
         app = build_face(face_parts)
         yield FaceRig(
@@ -273,7 +271,7 @@ async def open_face(
     node.close()
 
 
-def _face_parts(service: Service, draining: asyncio.Event) -> FaceParts:
+def _face_parts(service: Service, draining: asyncio.Event, pings: Mapping[str, Ping]) -> FaceParts:
     parts = service.parts
     return FaceParts(
         books=parts.books,
@@ -299,6 +297,7 @@ def _face_parts(service: Service, draining: asyncio.Event) -> FaceParts:
             "node": parts.node.ping,
             "rate": parts.rates.current,
             "upstream": parts.upstream.ping,
+            **pings,
         },
         registry=parts.metrics.registry,
         is_draining=draining.is_set,

@@ -35,6 +35,8 @@ async def test_everybody_at_an_address_is_offered_a_top_up_of_its_own(tmp_path: 
         asked = await asyncio.gather(*(rig.ask(b"") for _ in range(STRANGERS_MAX)))
         assert len({challenge_of(reply) for reply in asked}) == STRANGERS_MAX
         tokens = [await rig.pay(reply) for reply in asked]
+        for token in tokens:
+            assert (await rig.ask(b"", token=token)).status == 200
         credits_of = [(await rig.get("/v1/credits", token=token)).json() for token in tokens]
         assert len({document["cobot"]["caller_id"] for document in credits_of}) == STRANGERS_MAX
         assert {document["cobot"]["available_msat"] for document in credits_of} == {1_000}

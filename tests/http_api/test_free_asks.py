@@ -29,12 +29,14 @@ def standing(rig: FaceRig, *states: EscrowState) -> int:
 
 
 async def settled_down(rig: FaceRig, posts: int, *, under_way: int = FREE) -> None:
-    """Until so many have reached the upstream, and nothing more moves."""
+    """Until so many have reached the upstream and are booked so, and nothing more moves."""
     async with asyncio.timeout(20):
         while rig.upstream.posts < posts or standing(rig, S.OPENED, S.REQUESTED) < under_way:  # noqa: ASYNC110
             await asyncio.sleep(0)
+        while sum(one.generation_id is not None for one in rig.escrows) < posts:  # noqa: ASYNC110
+            await asyncio.sleep(0)
     for _ in range(50):
-        await asyncio.sleep(0)
+        await rig.service.parts.books.escrow("esc_nobody")  # its turn is after all that waits
 
 
 @pytest.mark.parametrize(

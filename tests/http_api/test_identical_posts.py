@@ -28,7 +28,7 @@ def own_pair(rig: FaceRig, reply: Reply) -> str:
 
 
 async def test_before_it_is_invoiced_it_waits_and_then_says_cost_pending(tmp_path: Path) -> None:
-    """503 cost_pending while the first run goes on; one run is made, and then the same 402."""
+    """503 cost_pending while the first run goes on for longer than anybody waits."""
     async with open_face(tmp_path) as rig:
         gate = asyncio.Event()
         rig.upstream.then(Completes(gate=gate))
@@ -38,9 +38,22 @@ async def test_before_it_is_invoiced_it_waits_and_then_says_cost_pending(tmp_pat
             second = await rig.ask()
             assert (second.status, second.error["code"]) == (503, "cost_pending")
             assert second.header("retry-after") == "2"
-            third = tasks.create_task(rig.ask())
             gate.set()
-        assert challenge_of(first.result())[1] == challenge_of(third.result())[1]
+        assert first.result().status == 402
+        assert rig.upstream.posts == 1
+
+
+async def test_who_waits_until_it_is_invoiced_gets_the_same_402(tmp_path: Path) -> None:
+    """One run is made, however many ask for it while it goes on."""
+    async with open_face(tmp_path, IDENTICAL_WAIT_S="20") as rig:
+        gate = asyncio.Event()
+        rig.upstream.then(Completes(gate=gate))
+        async with asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(rig.ask())
+            await rig.until(EscrowState.REQUESTED)
+            second = tasks.create_task(rig.ask())
+            gate.set()
+        assert challenge_of(first.result())[1] == challenge_of(second.result())[1]
         assert rig.upstream.posts == 1
 
 
