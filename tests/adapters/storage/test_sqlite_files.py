@@ -142,7 +142,7 @@ class FailingCursor(sqlite3.Cursor):
         {"PRAGMA busy_timeout"},
         {"PRAGMA wal_checkpoint(TRUNCATE)"},
     ],
-    ids=" and ".join,
+    ids=lambda refused: " and ".join(sorted(refused)),
 )
 async def test_no_statement_that_fails_ends_the_writer(
     path: Path, refused: set[str], monkeypatch: pytest.MonkeyPatch
