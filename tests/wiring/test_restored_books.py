@@ -76,9 +76,10 @@ def test_books_of_an_older_backup_credit_what_was_paid_since(
 
     async def start() -> None:
         async with shop(commands) as (running, agent):
-            async with httpx.AsyncClient() as http:
-                ready = (await http.get(f"{running.face.url}/readyz")).json()
-            assert ready["status"] == "ready"
+            async with httpx.AsyncClient() as http, asyncio.timeout(60):
+                while (told := await http.get(f"{running.face.url}/readyz")).status_code != 200:
+                    await asyncio.sleep(0.1)
+            ready = told.json()
             assert ready["notices"]["node_sweep"] == "payments_found"
             await agent.buy(order("Write 200 words on tides."))
 
