@@ -77,7 +77,7 @@ def test_books_of_an_older_backup_credit_what_was_paid_since(
     async def start() -> None:
         async with shop(commands) as (running, agent):
             async with httpx.AsyncClient() as http, asyncio.timeout(60):
-                while (told := await http.get(f"{running.face.url}/readyz")).status_code != 200:
+                while (told := await http.get(f"{running.face.url}/readyz")).status_code != 200:  # noqa: ASYNC110 - of another server
                     await asyncio.sleep(0.1)
             ready = told.json()
             assert ready["notices"]["node_sweep"] == "payments_found"
