@@ -124,8 +124,12 @@ class Account:
         return generation.look_up_fault if failed <= _LOOK_UPS_FAILED else ""
 
     def _new_id(self, now_ms: int) -> str:
-        suffix = "".join(self._chance.choices(_ID_LETTERS, k=_ID_LENGTH))
-        return f"gen-{now_ms // _MS_PER_S}-{suffix}"
+        """Another one than any in the book: a restart within a second draws the same letters."""
+        while True:
+            suffix = "".join(self._chance.choices(_ID_LETTERS, k=_ID_LENGTH))
+            generation_id = f"gen-{now_ms // _MS_PER_S}-{suffix}"
+            if not self.book.holds(generation_id):
+                return generation_id
 
     def _ready_at_ms(self, faults: frozenset[str], *, cancelled: bool) -> int | None:
         if "never_recorded" in faults:

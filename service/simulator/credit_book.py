@@ -112,6 +112,10 @@ class CreditBook:
         """Count a POST whose run has been charged."""
         self.open -= 1
 
+    def holds(self, generation_id: str) -> bool:
+        """Whether a run of this name was charged."""
+        return generation_id in self._generations
+
     def charge(self, generation: Generation) -> None:
         """Book one finished, failed or cancelled run."""
         if generation.generation_id in self._generations:
