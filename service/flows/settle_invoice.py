@@ -116,7 +116,7 @@ class SettleInvoice:
                 event = InvoiceCanceled(payment_hash=invoice.payment_hash)
                 await self._recorder.record(escrow, event)
             return
-        settled = self._settled(invoice)
+        settled = self.settled(invoice)
         if escrow.state in SETTLING and not is_repeated(escrow, settled):
             escrow = await self._recorder.record(escrow, settled)
         if escrow.state is EscrowState.EXPIRED:
@@ -137,7 +137,7 @@ class SettleInvoice:
     async def _topup_told(self, topup: Topup, invoice: Invoice) -> None:
         now_ms = self._clock.now_ms()
         if invoice.state is InvoiceState.SETTLED and topup.state is not TopupState.CREDITED:
-            settled = self._settled(invoice)
+            settled = self.settled(invoice)
             credited = topup.credited(
                 paid_msat=invoice.amount_paid_msat, settle_index=invoice.settle_index
             )
@@ -149,7 +149,8 @@ class SettleInvoice:
                 topup_transition(topup.lapsed(), "topup_lapsed", at_ms=now_ms)
             )
 
-    def _settled(self, invoice: Invoice) -> InvoiceSettled:
+    def settled(self, invoice: Invoice) -> InvoiceSettled:
+        """What our node says of an invoice that is SETTLED, as an event."""
         return InvoiceSettled(
             payment_hash=invoice.payment_hash,
             paid_msat=invoice.amount_paid_msat,

@@ -16,8 +16,7 @@ import logging
 from dataclasses import dataclass, field
 
 from service.domain.errors import Broken, NodeUnavailable, Quarantined, RequestInvalid
-from service.domain.escrow_events import InvoiceSettled
-from service.domain.invoices import Invoice, InvoiceState, ListedInvoice
+from service.domain.invoices import InvoiceState, ListedInvoice
 from service.domain.memos import is_ours, tag_of
 from service.domain.outside import text
 from service.domain.retention import SECOND_MS
@@ -255,19 +254,10 @@ class SweepNode:
                 swept.unnamed[invoice.payment_hash] = invoice.amount_paid_msat
             return False
         at_ms = self._clock.now_ms()
-        await self._recorder.apply(payment_found(caller_id, self._settled(invoice), at_ms=at_ms))
+        await self._recorder.apply(payment_found(caller_id, self._settlements.settled(invoice), at_ms=at_ms))
         swept.found += 1
         swept.found_msat += invoice.amount_paid_msat
         return True
-
-    def _settled(self, invoice: Invoice) -> InvoiceSettled:
-        return InvoiceSettled(
-            payment_hash=invoice.payment_hash,
-            paid_msat=invoice.amount_paid_msat,
-            settle_index=invoice.settle_index,
-            node_alias=self._ours.identity.alias,
-            node_pubkey=self._ours.identity.pubkey,
-        )
 
     async def _move_mark(self, number: int, since_s: int, edge_s: int, swept: Swept) -> None:
         """Never backwards, and not at every sweep; what was found is said with it."""
