@@ -254,7 +254,9 @@ class SweepNode:
                 swept.unnamed[invoice.payment_hash] = invoice.amount_paid_msat
             return False
         at_ms = self._clock.now_ms()
-        await self._recorder.apply(payment_found(caller_id, self._settlements.settled(invoice), at_ms=at_ms))
+        await self._recorder.apply(
+            payment_found(caller_id, self._settlements.settled(invoice), at_ms=at_ms)
+        )
         swept.found += 1
         swept.found_msat += invoice.amount_paid_msat
         return True
