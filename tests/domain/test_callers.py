@@ -62,3 +62,19 @@ def test_who_is_a_newcomer_and_what_is_shared() -> None:
     assert not terms.is_newcomer(200_000)
     assert terms.day_budget_pusd(newcomer=True) == 250_000_000_000
     assert sum(terms.day_budget_pusd(newcomer=group) for group in (True, False)) == 10**12
+
+
+def test_a_caller_whom_nobody_has_seen_has_nothing() -> None:
+    """No credit, nothing open, settled or lapsed, and no word of the operator."""
+    unseen = CallerStanding(caller_id="c_new")
+    amounts = (
+        unseen.available_msat,
+        unseen.open_msat,
+        unseen.settled_msat,
+        unseen.lapsed_msat,
+        unseen.credited_msat,
+        unseen.spent_credit_msat,
+    )
+    assert amounts == (0,) * 6
+    assert not unseen.blocked
+    assert unseen.cap_override_msat is None
