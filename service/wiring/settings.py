@@ -23,6 +23,7 @@ from service.http_api.body_room import BYTES_MAX
 from service.wiring.addresses import Address, read_address, read_address_or_off
 from service.wiring.database_settings import DatabaseSettings, read_database
 from service.wiring.local_settings import LocalSettings, read_local
+from service.wiring.logs import AUTO, FORMATS
 from service.wiring.node_settings import NodeSettings, read_node
 from service.wiring.rate_settings import RateSettings, read_rate
 from service.wiring.risks import Reach, Risk, read_accepted, refuse_risks, risks_of
@@ -240,7 +241,7 @@ def _run(values: Values) -> RunSettings:
     levels = ("debug", "info", "warning", "error")
     return RunSettings(
         log_level=values.choice("LOG_LEVEL", "info", levels),
-        log_format=values.choice("LOG_FORMAT", "auto", ("auto", "json", "plain")),
+        log_format=values.choice("LOG_FORMAT", AUTO, FORMATS),
         drain_s=values.seconds("DRAIN_S", "30"),
         bounds=RunBounds(
             runs_max=values.integer("RUNS_MAX", 1_024, at_least=1, at_most=100_000),
