@@ -10,10 +10,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 say = @printf '· %s\n'
 
+PROJECTS := pyproject.toml client/pyproject.toml simulator/pyproject.toml
+
 # A stamp carries the checksum of what it stands for, so that a change of branch is noticed too.
 key = $(shell cat $(1) 2>/dev/null | cksum | tr -d ' ')
-RUNTIME := $(VENV)/.runtime-$(call key,requirements/runtime.lock pyproject.toml)
-DEV := $(VENV)/.dev-$(call key,requirements/dev.lock pyproject.toml)
+RUNTIME := $(VENV)/.runtime-$(call key,requirements/runtime.lock $(PROJECTS))
+DEV := $(VENV)/.dev-$(call key,requirements/dev.lock $(PROJECTS))
 LOCKING := $(VENV)/.locking-$(call key,requirements/locking.lock)
 FOREIGN := $(foreach client,l402-requests pyl402 openrouter,\
   .foreign/$(client)/.ready-$(call key,requirements/foreign-$(client).lock))
@@ -83,6 +85,7 @@ lock: $(LOCKING) ## write the locks anew (UPGRADE=1 moves to the newest versions
 	@$(COMPILE) requirements/go.in -o requirements/go.lock
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-package cobot-pay --no-emit-package openrouter-simulator \
   --annotation-style line --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
 clean: ## remove environments and caches; the books under .cobot-meter/ stay
@@ -119,7 +122,7 @@ $(RUNTIME):
 	@$(call make_venv,$(VENV))
 	$(say) 'packages of requirements/runtime.lock'
 	@$(BIN)/python $(LOCKED) requirements/runtime.lock
-	@$(BIN)/python $(INSTALL) --no-build-isolation --editable .
+	@$(BIN)/python $(INSTALL) --no-build-isolation --editable ./client --editable ./simulator --editable .
 	@rm -f $(VENV)/.runtime-* && touch $@
 
 $(DEV): $(RUNTIME)

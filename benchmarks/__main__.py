@@ -23,7 +23,7 @@ from benchmarks import (
     slow_connections,
     whole_cycle,
 )
-from benchmarks.sizes import FULL, SMOKE, Size
+from benchmarks.rig.sizes import FULL, SMOKE, Size
 
 BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
     module.NAME: module.measure

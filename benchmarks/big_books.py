@@ -12,12 +12,13 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from cobot_meter.adapters.storage.moves import Leg
+from cobot_meter.adapters.storage.sqlite.schema import upgrade
+from cobot_meter.adapters.storage.sqlite.statements import write_statements
+from cobot_meter.adapters.storage.sqlite.transitions import TransitionWriter
+from cobot_meter.domain.retention import Retention
+
 from benchmarks.ledger_sales import STEPS, Sales
-from service.adapters.storage.account_moves import Leg
-from service.adapters.storage.migrate import upgrade
-from service.adapters.storage.sqlite_statements import write_statements
-from service.adapters.storage.sqlite_transitions import TransitionWriter
-from service.domain.retention import Retention
 
 # In the order of their foreign keys.
 TABLES = ("journal", "transfer", "escrow", "body")

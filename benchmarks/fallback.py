@@ -21,10 +21,10 @@ from statistics import median
 import aiohttp
 import orjson
 
-from benchmarks.processes import cores, free_port, running
-from benchmarks.sizes import Size
-from benchmarks.stacks import UNGUARDED
-from benchmarks.tables import Bar, bars, table
+from benchmarks.rig.processes import cores, free_port, running
+from benchmarks.rig.sizes import Size
+from benchmarks.rig.stacks import UNGUARDED
+from benchmarks.rig.tables import Bar, bars, table
 
 NAME = "fallback"
 ANSWERED_BAR, CALLS_BAR, ADDED_BAR_MS = 99.9, 1.1, 1.0

@@ -17,9 +17,9 @@ from statistics import median
 
 import httpx
 
-from benchmarks.processes import cores, free_port, running
-from benchmarks.sizes import Size
-from benchmarks.tables import Bar, bars, ratios, spread, table
+from benchmarks.rig.processes import cores, free_port, running
+from benchmarks.rig.sizes import Size
+from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 
 NAME = "free_asks"
 RATIO_BAR = 1.3

@@ -12,11 +12,11 @@ import time
 from dataclasses import dataclass, field
 from statistics import median
 
-from benchmarks.load_generator import Plan
-from benchmarks.processes import MIB, Child, cores, load, waiters
-from benchmarks.sizes import Size
-from benchmarks.stacks import Stack, service_stack
-from benchmarks.tables import Bar, bars, ratios, spread, table
+from benchmarks.rig.load_generator import Plan
+from benchmarks.rig.processes import MIB, Child, cores, load, waiters
+from benchmarks.rig.sizes import Size
+from benchmarks.rig.stacks import Stack, service_stack
+from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 
 NAME = "in_flight"
 RATE_BAR = 0.8

@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import uvloop
+from cobot_meter.adapters.storage.moves import Leg
+from cobot_meter.adapters.storage.sqlite.books import BUSY_TIMEOUT_S, SqliteBooks, open_sqlite_books
+from cobot_meter.adapters.storage.sqlite.connections import connect_writer
+from cobot_meter.adapters.storage.sqlite.schema import upgrade
+from cobot_meter.adapters.storage.sqlite.statements import write_statements
+from cobot_meter.adapters.storage.sqlite.transitions import TransitionWriter
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.transitions.transition import Transition
 
 from benchmarks.ledger_sales import STEPS, Sale
-from service.adapters.storage.account_moves import Leg
-from service.adapters.storage.migrate import upgrade
-from service.adapters.storage.sqlite_books import BUSY_TIMEOUT_S, SqliteBooks, open_sqlite_books
-from service.adapters.storage.sqlite_connections import connect_writer
-from service.adapters.storage.sqlite_statements import write_statements
-from service.adapters.storage.sqlite_transitions import TransitionWriter
-from service.domain.ledger import Transition
-from service.domain.retention import Retention
 
 Execution = tuple[str, Sequence[Any]]
 Group = list[Execution]

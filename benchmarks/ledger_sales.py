@@ -9,10 +9,10 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from service.adapters.random_identifiers import KeyedIdentifiers
-from service.domain import escrow_events as on
-from service.domain.callers import CallerStanding, CapTerms, ExposureTerms
-from service.domain.escrow_record import (
+from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
+from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
+from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.record import (
     AskKey,
     Cost,
     CostStanding,
@@ -22,12 +22,12 @@ from service.domain.escrow_record import (
     Quote,
     Run,
 )
-from service.domain.ledger import StoredBodies, Transition
-from service.domain.money import ExchangeRate
-from service.domain.pricing import ModelPrice, PriceTerms
-from service.domain.retention import Retention
-from service.domain.transitions import escrow_transition, open_escrow
-from service.ports.clock import Clock
+from cobot_meter.domain.money import ExchangeRate
+from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.transitions.escrows import escrow_transition, open_escrow
+from cobot_meter.domain.transitions.transition import StoredBodies, Transition
+from cobot_meter.ports.process import Clock
 
 STEPS = 8
 DAY = "2026-11-23"

@@ -18,16 +18,16 @@ from typing import Any
 
 import asyncpg
 import orjson
+from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
+from cobot_meter.adapters.storage.postgres.batches import Batch
+from cobot_meter.adapters.storage.postgres.books import open_postgres_books
+from cobot_meter.adapters.storage.postgres.schema import upgrade_postgres
+from cobot_meter.adapters.system_clock import SystemClock
+from cobot_meter.domain.retention import Retention
 
 from benchmarks.ledger_sales import STEPS, Sale, Sales
-from benchmarks.sizes import Size
-from benchmarks.tables import Bar, bars, ratios, spread, table
-from service.adapters.random_identifiers import KeyedIdentifiers
-from service.adapters.storage.postgres_batches import Batch
-from service.adapters.storage.postgres_books import open_postgres_books
-from service.adapters.storage.postgres_schema import upgrade_postgres
-from service.adapters.system_clock import SystemClock
-from service.domain.retention import Retention
+from benchmarks.rig.sizes import Size
+from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 from tests.postgres.cluster import Cluster, binaries, running_cluster
 
 NAME = "postgres"

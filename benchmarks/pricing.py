@@ -5,12 +5,12 @@ from __future__ import annotations
 import timeit
 
 import orjson
+from cobot_meter.adapters.upstreams.openrouter.models import models_from
+from cobot_meter.domain.money import ExchangeRate
+from cobot_meter.domain.pricing.prices import PriceTerms, ceiling_for
 
-from benchmarks.sizes import Size
-from benchmarks.tables import Bar, bars
-from service.adapters.upstreams.openrouter_models import models_from
-from service.domain.money import ExchangeRate
-from service.domain.pricing import PriceTerms, ceiling_for
+from benchmarks.rig.sizes import Size
+from benchmarks.rig.tables import Bar, bars
 
 NAME = "pricing"
 CEILING_BAR_US, BOOK_BAR_MS = 100, 50

@@ -21,25 +21,25 @@ from statistics import median
 from typing import Any
 
 import orjson
+from cobot_meter.adapters.system_clock import SystemClock
+from cobot_meter.domain.errors import BooksBusy
+from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.invoices import Invoice, InvoiceOrder
+from cobot_meter.domain.upstream.completions import CompletionRequest
+from cobot_meter.flows.sale.ask_completion import Ask
+from cobot_meter.wiring.build import Service, build_service
+from cobot_meter.wiring.opening.nodes import open_node
+from cobot_meter.wiring.opening.ports import open_parts, prepare_data_dir
+from cobot_meter.wiring.settings.settings import Settings, read_settings
 
-from benchmarks.mock_upstream import MODEL
-from benchmarks.sizes import Size
-from benchmarks.stacks import UNGUARDED, mock_upstream
-from benchmarks.tables import Bar, bars, ratios, spread, table
+from benchmarks.rig.mock_upstream import MODEL
+from benchmarks.rig.sizes import Size
+from benchmarks.rig.stacks import UNGUARDED, mock_upstream
+from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 from deploy.regtest.binaries import Binaries, built, cache_folder
-from deploy.regtest.connection import lnrpc
+from deploy.regtest.lnd.connection import lnrpc
 from deploy.regtest.network import Network, regtest_network
 from deploy.regtest.standing import bake_for_service, service_settings
-from service.adapters.system_clock import SystemClock
-from service.domain.completions import CompletionRequest
-from service.domain.errors import BooksBusy
-from service.domain.escrow_record import EscrowState
-from service.domain.invoices import Invoice, InvoiceOrder
-from service.flows.ask_completion import Ask
-from service.wiring.build import Service, build_service
-from service.wiring.nodes import open_node
-from service.wiring.parts import open_parts, prepare_data_dir
-from service.wiring.settings import Settings, read_settings
 
 NAME = "real_node"
 CONCURRENCY = (8, 32)

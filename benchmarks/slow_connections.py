@@ -15,11 +15,11 @@ from statistics import median, quantiles
 
 import aiohttp
 
-from benchmarks.mock_upstream import MODEL
-from benchmarks.processes import Child
-from benchmarks.sizes import Size
-from benchmarks.stacks import Stack, service_stack
-from benchmarks.tables import Bar, bars, ratios, spread, table
+from benchmarks.rig.mock_upstream import MODEL
+from benchmarks.rig.processes import Child
+from benchmarks.rig.sizes import Size
+from benchmarks.rig.stacks import Stack, service_stack
+from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 
 NAME = "slow_connections"
 BESIDE_BAR, HEAD_BAR_MS = 2.0, 50.0

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from benchmarks.load_generator import Plan
-from benchmarks.processes import MIB, cores, load
-from benchmarks.sizes import Size
-from benchmarks.stacks import Stack, naive_stack, service_stack
-from benchmarks.tables import Bar, bars, ratios, spread, table
+from benchmarks.rig.load_generator import Plan
+from benchmarks.rig.processes import MIB, cores, load
+from benchmarks.rig.sizes import Size
+from benchmarks.rig.stacks import Stack, naive_stack, service_stack
+from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 
 NAME = "whole_cycle"
 BAR = 0.3

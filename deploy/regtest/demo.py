@@ -13,23 +13,23 @@ import sys
 import tempfile
 from pathlib import Path
 
+from cobot_meter.cli.demo.agent import Agent
+from cobot_meter.cli.demo.demo import TERMINATED, demo_settings, read_books, trade, until_ready
+from cobot_meter.cli.demo.story import BooksShown, steps, tell_books
+from cobot_meter.cli.terminal import open_terminal, run
+from cobot_meter.wiring.app import Running, running_service
+from cobot_meter.wiring.logs import set_up_logs
+from cobot_meter.wiring.settings.settings import Settings
+from cobot_pay.lnd_wallet import LndWallet
 from rich.console import Console
 from rich.text import Text
 
 from deploy.regtest.binaries import Binaries, build, cache_folder
 from deploy.regtest.demo_books import NODE_ACCOUNTS, BothBooks, Held, tell_both_books
 from deploy.regtest.errors import BuildFailed, NodeFault, NodesLeftOut
+from deploy.regtest.lnd.node import Node
 from deploy.regtest.network import Network, regtest_network
-from deploy.regtest.node import Node
 from deploy.regtest.standing import bake_for_service, ended_by_signal, service_settings
-from service.cli.demo import TERMINATED, demo_settings, read_books, trade, until_ready
-from service.cli.demo_agent import Agent
-from service.cli.demo_story import BooksShown, steps, tell_books
-from service.cli.terminal import open_terminal, run
-from service.client.lnd_wallet import LndWallet
-from service.wiring.app import Running, running_service
-from service.wiring.logs import set_up_logs
-from service.wiring.settings import Settings
 
 PAYING = ("offchain:read", "offchain:write")
 EXPIRY_S = "6"  # a real payment takes a while longer than one with play money

@@ -14,7 +14,7 @@ from pathlib import Path
 from deploy.regtest.binaries import Binaries
 from deploy.regtest.chain import Chain
 from deploy.regtest.errors import NodeFault
-from deploy.regtest.node import Node
+from deploy.regtest.lnd.node import Node
 from deploy.regtest.processes import Process, free_port
 from deploy.regtest.waiting import until
 

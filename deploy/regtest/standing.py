@@ -11,10 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from cobot_meter.adapters.lightning.lnd.macaroon import BAKE_URIS
+
 from deploy.regtest.binaries import Binaries
+from deploy.regtest.lnd.node import Node
 from deploy.regtest.network import Network, regtest_network
-from deploy.regtest.node import Node
-from service.adapters.lightning.lnd_macaroon import BAKE_URIS
 
 STORIES = {"alice": "pays", "bob": "is paid", "carol": "routes between them"}
 

@@ -6,9 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from service.adapters.process_file import NAMES_MAX, process_file
-from service.domain.errors import SettingInvalid
+from cobot_meter.adapters.process import NAMES_MAX, process_file
+from cobot_meter.domain.errors import SettingInvalid
 
 
 def test_who_ran_before_is_gone(tmp_path: Path) -> None:

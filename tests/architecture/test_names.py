@@ -58,7 +58,7 @@ def test_no_banned_synonym_is_used() -> None:
     banned = banned_words()
     found = [
         f"{name}: {identifier} (say {banned[word]})"
-        for name in python_files("service")
+        for name in python_files("service", "client", "simulator")
         for identifier in sorted(identifiers(tree(name)))
         for word in sorted(words(identifier) & banned.keys())
     ]

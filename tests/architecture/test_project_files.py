@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.architecture.source_tree import ROOT, project_files
+from tests.architecture.source_tree import ROOT, project_files, source
 
+HOUSE = ROOT / "service/cobot_meter"
 # Spelled in pieces, so that this file does not hold what it looks for.
 HOSTS = ["pypi" + ".org", "python" + "hosted.org", "registry." + "npmjs", "proxy." + "golang"]
 REGISTRY = re.compile("|".join(map(re.escape, HOSTS)) + r"|--(?:extra-)?index-[u]rl|--find-[l]inks")
@@ -69,3 +70,20 @@ def test_an_offence_would_be_found(pattern: re.Pattern[str], line: str) -> None:
 def test_what_is_allowed_is_let_pass(pattern: re.Pattern[str], line: str) -> None:
     """No pattern notices what it is not there for."""
     assert not pattern.search(line)
+
+
+def test_every_path_of_the_map_leads_somewhere() -> None:
+    """Each file and folder that the map names exists."""
+    named = re.findall(r"`([a-z0-9_/{},]+(?:\.py|/))`", source("docs/map.md"))
+    paths = [path for name in named for path in spelled_out(name)]
+    assert len(paths) > 40
+    assert [path for path in paths if not ((HOUSE / path).exists() or (ROOT / path).exists())] == []
+
+
+def spelled_out(name: str) -> list[str]:
+    """`a/{b,c}/d.py` as `a/b/d.py` and `a/c/d.py`."""
+    before, brace, rest = name.partition("{")
+    if not brace:
+        return [name]
+    choices, _, after = rest.partition("}")
+    return [f"{before}{choice}{after}" for choice in choices.split(",")]

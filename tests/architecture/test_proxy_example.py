@@ -12,11 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cobot_meter.wiring.settings.settings import read_settings
 
-from service.wiring.settings import read_settings
 from tests.architecture.source_tree import source
 from tests.end_to_end.live import Live, ask_body, free_port, proof_of
-from tests.fakes.lnd_certificates import make_tls_pair
+from tests.fakes.lnd.lnd_certificates import make_tls_pair
 
 EXAMPLE = "deploy/nginx.conf"
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")

@@ -1,11 +1,15 @@
-"""No file is too long to read at one sitting, and no function to see at one glance."""
+"""No file is too long for one sitting, no function for one glance, no folder for one look."""
 
 from __future__ import annotations
+
+from collections import Counter
+from pathlib import PurePosixPath
 
 from tests.architecture.source_tree import HAND_WRITTEN, functions, python_files, source
 
 FILE_LINES = 450
 FUNCTION_LINES = 60
+FOLDER_FILES = 15
 
 
 def test_no_file_is_longer_than_450_lines() -> None:
@@ -24,6 +28,17 @@ def test_no_function_is_longer_than_60_lines() -> None:
     }
     assert lengths
     assert {place: lines for place, lines in lengths.items() if lines > FUNCTION_LINES} == {}
+
+
+def test_no_folder_has_more_than_15_files() -> None:
+    """Every folder has at most 15 hand-written Python files, `__init__.py` not counted."""
+    counted = Counter(
+        str(path.parent)
+        for path in map(PurePosixPath, python_files(*HAND_WRITTEN))
+        if path.name != "__init__.py"
+    )
+    assert counted
+    assert {folder: files for folder, files in counted.items() if files > FOLDER_FILES} == {}
 
 
 def _lines(first: int, last: int | None) -> int:

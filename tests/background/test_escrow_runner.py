@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import cast
 
 import pytest
+from cobot_meter.background.escrow_runner import EscrowRunner
+from cobot_meter.background.run_turns import RunBounds
+from cobot_meter.background.supervise import Supervisor
+from cobot_meter.domain.errors import Broken, CallerBlocked, Draining, NodeUnavailable
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.flows.sale.drive_escrow import EscrowDriver
+from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
 
-from service.background.escrow_runner import EscrowRunner
-from service.background.run_turns import RunBounds
-from service.background.supervise import Supervisor
-from service.domain.errors import Broken, CallerBlocked, Draining, NodeUnavailable
-from service.domain.escrow_record import Escrow
-from service.flows.drive_escrow import EscrowDriver
-from service.ports.escrow_runs import JustOpened, TakeTurn
 from tests.fakes.clock import FakeClock
 
 

@@ -6,12 +6,11 @@ import asyncio
 from typing import cast
 
 import pytest
-
-from service.background import node_watch
-from service.background.node_watch import NodeWatch
-from service.domain.errors import NodeUnavailable
-from service.flows.node_gate import RETRY_S, NodeGate
-from service.ports.lightning_node import LightningNode
+from cobot_meter.background import node_watcher as node_watch
+from cobot_meter.background.node_watcher import NodeWatch
+from cobot_meter.domain.errors import NodeUnavailable
+from cobot_meter.flows.offer.gates import NODE_RETRY_S, NodeGate
+from cobot_meter.ports.lightning_node import LightningNode
 
 
 class PingedNode:
@@ -57,7 +56,7 @@ async def test_the_gate_follows_the_node(
         await watch.look()
     with pytest.raises(NodeUnavailable, match="nothing was run") as refused:
         gate.check()
-    assert refused.value.retry_after_s == RETRY_S
+    assert refused.value.retry_after_s == NODE_RETRY_S
     node.away = False
     await watch.look()
     gate.check()

@@ -7,9 +7,8 @@ import random
 from collections import Counter
 
 import pytest
-
-from service.background.run_turns import Lane, RunBounds, RunTurns, Turn
-from service.domain.errors import AddressBusy, ServiceBusy
+from cobot_meter.background.run_turns import Lane, RunBounds, RunTurns, Turn
+from cobot_meter.domain.errors import AddressBusy, ServiceBusy
 
 BOUNDS = RunBounds(runs_max=8, kept_bps=2_500, address_max=5, waiting_max=6)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from service.background.wake_hub import WakeHub
+from cobot_meter.background.wake_hub import WakeHub
 
 
 async def test_a_wake_up_reaches_every_waiter_of_its_subject_only() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.tables import Bar, bars, ratios, spread, table
+from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 
 
 @pytest.mark.parametrize(

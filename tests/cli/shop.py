@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cobot_meter.cli.demo.agent import Agent, Order, Purchase
+from cobot_meter.cli.main import command_line
+from cobot_meter.wiring.app import Running, running_service
+from cobot_meter.wiring.settings.settings import read_settings
+from cobot_pay import DevWallet
 from typer.testing import CliRunner, Result
 
-from service.cli.demo_agent import Agent, Order, Purchase
-from service.cli.main import command_line
-from service.client import DevWallet
-from service.wiring.app import Running, running_service
-from service.wiring.settings import read_settings
 from tests.architecture.source_tree import ROOT
 from tests.end_to_end.live import free_port
 
@@ -50,7 +50,7 @@ class CommandLine:
     def spawn(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
         """One command in a process of its own."""
         return subprocess.run(
-            [sys.executable, "-m", "service", *words],
+            [sys.executable, "-m", "cobot_meter", *words],
             env={**_plain_environ(), **self.environ, **more},
             cwd=ROOT,
             capture_output=True,

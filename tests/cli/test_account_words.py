@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from service.cli.account_words import account_words
-from service.domain.upstream_accounts import UpstreamAccount
+from cobot_meter.cli.wording import account_words
+from cobot_meter.domain.upstream.accounts import UpstreamAccount
 
 USD = 10**12
 

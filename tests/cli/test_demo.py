@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cobot_meter.cli.demo.story import BooksShown, tell_books, tell_lapse
+from cobot_meter.domain.callers import CallerStanding
+from cobot_meter.flows.audit.findings import AuditFigures, AuditReport, CommodityTotals, Finding
+from cobot_meter.ports.ledger_reports import Balance
 from rich.console import Console
 
-from service.cli.demo_story import BooksShown, tell_books, tell_lapse
-from service.domain.callers import CallerStanding
-from service.flows.audit_findings import AuditFigures, AuditReport, CommodityTotals, Finding
-from service.ports.ledger_reports import Balance
 from tests.architecture.source_tree import ROOT
 
 FIGURES = AuditFigures(
@@ -122,7 +122,7 @@ def test_the_demonstration_runs_with_no_settings_and_leaves_nothing(
 ) -> None:
     """Three asks, two payments, one lapse; the books balance, exit 0, and no file is left."""
     shown = subprocess.run(
-        [sys.executable, "-m", "service", "demo"],
+        [sys.executable, "-m", "cobot_meter", "demo"],
         env={**environ_in(tmp_path), "PYTHONIOENCODING": encoding},
         cwd=ROOT,
         capture_output=True,
@@ -145,7 +145,7 @@ def test_the_demonstration_runs_with_no_settings_and_leaves_nothing(
 def test_a_demonstration_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     """SIGTERM in the middle of it stops every part and removes the directory."""
     stopped = subprocess.Popen(
-        [sys.executable, "-m", "service", "demo"],
+        [sys.executable, "-m", "cobot_meter", "demo"],
         env={**environ_in(tmp_path), "PYTHONUNBUFFERED": "1"},
         cwd=ROOT,
         stdout=subprocess.PIPE,

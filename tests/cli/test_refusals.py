@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from service.cli.terminal import CommandFailed, CouldNotLook, Misused, told
-from service.client.errors import PaymentFailed, PaymentUnknown
-from service.domain.errors import (
+from cobot_meter.cli.terminal import CommandFailed, CouldNotLook, Misused, told
+from cobot_meter.domain.errors import (
     BooksBusy,
     LedgerUnbalanced,
     NodeUnavailable,
     RequestInvalid,
     SettingInvalid,
 )
+from cobot_pay.errors import PaymentFailed, PaymentUnknown
+
 from tests.cli.shop import CommandLine
 
 NEEDS_BOOKS = (

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cobot_meter.adapters.lightning.lnd.stubs import staterpc
 
-from service.adapters.lightning.lnd_stubs import staterpc
 from tests.cli.shop import CommandLine, command_line_in
-from tests.fakes.lnd_certificates import make_tls_pair
-from tests.fakes.lnd_server import FakeLnd
+from tests.fakes.lnd.lnd_certificates import make_tls_pair
+from tests.fakes.lnd.lnd_server import FakeLnd
 
 WRONG_SETTING = 2
 

@@ -11,17 +11,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from cobot_meter.cli.command_groups import loaded
+from cobot_meter.cli.command_table import COMMANDS, Entry
+from cobot_meter.cli.exit_codes import ExitCode
+from cobot_meter.cli.main import command_line
+from cobot_meter.cli.streams import fitting_text, prepare_streams
+from cobot_meter.cli.tables.balances import plain_table
+from cobot_meter.cli.terminal import HUNG_UP, PlainConsole, Terminal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from service.cli.balance_tables import plain_table
-from service.cli.command_groups import loaded
-from service.cli.command_table import COMMANDS, Entry
-from service.cli.exit_codes import ExitCode
-from service.cli.main import command_line
-from service.cli.streams import fitting_text, prepare_streams
-from service.cli.terminal import HUNG_UP, PlainConsole, Terminal
 from tests.architecture.source_tree import ROOT
 from tests.cli.shop import CommandLine
 
@@ -48,7 +48,7 @@ GIVEN = {
 LASTING = {"serve", "simulator", "demo"}
 LIGHT = """
 import sys
-from service.cli.main import main
+from cobot_meter.cli.main import main
 sys.argv = ["cobot-meter", {word!r}]
 try:
     main()
@@ -142,7 +142,7 @@ def test_json_is_json_in_every_encoding() -> None:
     said = 'print_(\'{"a": "\\u2713 \\u00e9 \\U0001f4a9 \\u202e"}\')'
     program = (
         "import json, os, sys\n"
-        "from service.cli.terminal import open_terminal\n"
+        "from cobot_meter.cli.terminal import open_terminal\n"
         "print_ = lambda text: open_terminal(os.environ).write_json(json.loads(text))\n" + said
     )
     for encoding in ENCODINGS:
@@ -161,7 +161,7 @@ def hung_up(commands: CommandLine, *words: str, both: bool = False) -> tuple[int
     os.close(read_end)
     with os.fdopen(write_end, "wb") as closed:
         ended = subprocess.run(
-            [sys.executable, "-m", "service", *words],
+            [sys.executable, "-m", "cobot_meter", *words],
             env={**os.environ, **commands.environ},
             cwd=ROOT,
             stdout=closed,
@@ -220,10 +220,10 @@ def test_what_needs_no_command_loads_none(word: str) -> None:
         check=True,
     )
     modules = set(shown.stdout.splitlines()[-1].split())
-    assert "service.cli.command_table" in modules
+    assert "cobot_meter.cli.command_table" in modules
     heavy = {"httpx", "sqlalchemy", "fastapi", "uvicorn", "asyncio", "rich.table", "orjson"}
     assert modules & heavy == set()
-    assert {name for name in modules if name.startswith("service.wiring")} == set()
+    assert {name for name in modules if name.startswith("cobot_meter.wiring")} == set()
 
 
 @pytest.mark.parametrize("command", EVERY)
@@ -244,7 +244,7 @@ def test_the_help_cuts_no_sentence_off(sold: CommandLine) -> None:
 def test_a_shell_can_complete_commands(tmp_path: Path, shell: str) -> None:
     """The script that it asks for is there, and completing loads no command."""
     environ = {**os.environ, "HOME": str(tmp_path), "_COBOT_METER_COMPLETE": f"source_{shell}"}
-    command = [sys.executable, "-m", "service"]
+    command = [sys.executable, "-m", "cobot_meter"]
     script = subprocess.run(
         command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
@@ -267,7 +267,7 @@ def test_a_fault_of_ours_is_one_sentence_and_exit_4(tmp_path: Path) -> None:
     """The traceback lies in a file that only its owner can read; the sentence says where."""
     program = (
         "import sys\n"
-        "from service.cli.unforeseen import end_unforeseen\n"
+        "from cobot_meter.cli.unforeseen import end_unforeseen\n"
         "sys.excepthook = end_unforeseen\n"
         "raise ZeroDivisionError('canary')"
     )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from service.cli.wording import (
+from cobot_meter.cli.wording import (
     account,
     age,
     amount,

@@ -14,18 +14,17 @@ from hashlib import sha256
 import coincurve
 import httpx
 import orjson
+from cobot_meter.adapters.lightning.bolt11 import Bolt11Terms, sign_bolt11
+from cobot_meter.domain import errors
+from cobot_meter.domain.escrow.record import Escrow, IssuedInvoice
+from cobot_meter.http_api.http.error_table import error_response
+from cobot_meter.http_api.http.exchange import PlainAnswer, json_answer
+from cobot_meter.http_api.l402.challenges import Challenges
+from cobot_meter.http_api.l402.credentials import parse_credentials
+from cobot_meter.http_api.l402.tokens import Tokens
+from cobot_pay import Payment, PaymentFailed
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
-from service.adapters.lightning.bolt11 import Bolt11Terms
-from service.adapters.lightning.bolt11_writing import sign_bolt11
-from service.client import Payment, PaymentFailed
-from service.domain import errors
-from service.domain.escrow_record import Escrow, IssuedInvoice
-from service.http_api.authentication import Tokens
-from service.http_api.challenges import Challenges
-from service.http_api.credentials import parse_credentials
-from service.http_api.error_table import error_response
-from service.http_api.plain_answers import PlainAnswer, json_answer
 from tests.http_api.samples import PUBLIC_URL, SECRET, invoiced_escrow
 
 NOW_S = 1_763_837_000

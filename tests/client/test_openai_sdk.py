@@ -9,13 +9,13 @@ import httpx
 import httpx2
 import openai
 import pytest
+from cobot_meter.http_api.http.exchange import NO_RETRY, json_answer
+from cobot_pay import Budget, BudgetExceeded, L402Auth
 from openai.types.chat import ChatCompletionUserMessageParam
 
-from service.client import Budget, BudgetExceeded, L402Auth
-from service.http_api.plain_answers import NO_RETRY, json_answer
 from tests.client.seller import Seller, SellersWallet, cost_pending
 from tests.client.shop import AT_ONCE
-from tests.fakes.serving import serving
+from tests.fakes.servers.serving import serving
 
 HELLO: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": "hello"}]
 

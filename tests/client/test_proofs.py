@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from service.client.budget import Reservation
-from service.client.proofs import PROOFS_MAX, Attempt, Proof, Proofs, Standing
+from cobot_pay.budget import Reservation
+from cobot_pay.proofs import PROOFS_MAX, Attempt, Proof, Proofs, Standing
 
 
 def attempt(number: int, origin: str = "https://b.example:") -> Attempt:

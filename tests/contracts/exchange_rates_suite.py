@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from service.ports.exchange_rate import ExchangeRates
+from cobot_meter.ports.exchange_rate import ExchangeRates
+
 from tests.fakes.clock import FakeClock
 
 

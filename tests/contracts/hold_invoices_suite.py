@@ -12,12 +12,10 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 import pytest
-
-from service.adapters.lightning.invoice_check import check_invoice
-from service.domain.errors import InvoiceRefused
-from service.domain.invoices import HeldInvoice, HoldOrder, Invoice, InvoiceState
-from service.ports.hold_invoices import HoldInvoices
-from service.ports.lightning_node import LightningNode
+from cobot_meter.adapters.lightning.invoice_check import check_invoice
+from cobot_meter.domain.errors import InvoiceRefused
+from cobot_meter.domain.invoices import HeldInvoice, HoldOrder, Invoice, InvoiceState
+from cobot_meter.ports.lightning_node import HoldInvoices, LightningNode
 
 WAIT_S = 30.0
 AMOUNT_MSAT = 21_000

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 
-from service.domain import accounts as chart
-from service.domain.ledger import CallerChange, Transfer
-from service.domain.transitions import caller_transition, topup_transition
-from service.ports.books import Books
-from service.ports.ledger_reports import Balance, JournalEntry, JournalTransfer, LedgerReports
-from tests.contracts.books_samples import PRICE_MSAT, START_MS, Sale, give_credit, opened, topup
+from cobot_meter.domain.ledger import accounts as chart
+from cobot_meter.domain.ledger.transfers import Transfer
+from cobot_meter.domain.transitions.operator import caller_transition
+from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.transitions.transition import CallerChange
+from cobot_meter.ports.books import Books
+from cobot_meter.ports.ledger_reports import Balance, JournalEntry, JournalTransfer, LedgerReports
+
+from tests.contracts.books.books_samples import (
+    PRICE_MSAT,
+    START_MS,
+    Sale,
+    give_credit,
+    opened,
+    topup,
+)
 
 
 async def three_callers(books: Books) -> list[Sale]:

@@ -11,9 +11,9 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from service.domain.errors import NodeUnavailable
-from service.domain.invoices import Invoice, InvoiceOrder, InvoiceState
-from service.ports.lightning_node import LightningNode
+from cobot_meter.domain.errors import NodeUnavailable
+from cobot_meter.domain.invoices import Invoice, InvoiceOrder, InvoiceState
+from cobot_meter.ports.lightning_node import LightningNode
 
 WAIT_S = 30.0
 AMOUNT_MSAT = 21_000

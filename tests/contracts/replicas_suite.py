@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from service.ports.duties import Duties
-from service.ports.replicas import Replicas
+from cobot_meter.ports.process import Duties, Replicas
 
 
 class ReplicasSuite:

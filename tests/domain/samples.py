@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
-from service.domain import escrow_events as on
-from service.domain.callers import CallerStanding, CapTerms, ExposureTerms
-from service.domain.escrow_record import (
+from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
+from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.record import (
     AskKey,
     Cost,
     CostStanding,
@@ -21,11 +21,11 @@ from service.domain.escrow_record import (
     Quote,
     Run,
 )
-from service.domain.ledger import StoredBodies, Transition
-from service.domain.money import ExchangeRate
-from service.domain.pricing import ModelPrice, PriceTerms, invoice_amount_msat, price_for
-from service.domain.retention import Retention
-from service.domain.transitions import open_escrow
+from cobot_meter.domain.money import ExchangeRate
+from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms, invoice_amount_msat, price_for
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.transitions.escrows import open_escrow
+from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 
 NOW_MS = 1_795_000_000_000
 DAY = "2026-11-18"

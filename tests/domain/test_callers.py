@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
 from hypothesis import given
 from hypothesis import strategies as st
-
-from service.domain.callers import CallerStanding, CapTerms, ExposureTerms
 
 TERMS = CapTerms()
 amounts = st.integers(min_value=0, max_value=10**18)

@@ -6,10 +6,7 @@ import json
 import unicodedata
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from service.domain.outside import (
+from cobot_meter.domain.outside import (
     COUNT_MAX,
     DEPTH_MAX,
     NAME_MAX,
@@ -23,6 +20,8 @@ from service.domain.outside import (
     time_ms,
     value,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 anything = st.text(alphabet=st.characters(codec=None, exclude_categories=()))
 json_values = st.recursive(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from service.domain.steady_time import (
+from cobot_meter.domain.steady_time import (
     PACE,
     RESTART_GAP_MS,
     STANDS_AFTER_MS,
@@ -14,6 +11,8 @@ from service.domain.steady_time import (
     begun,
     followed,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 WALL_MS = 1_700_000_000_000
 HOUR_MS = 3_600_000

@@ -50,7 +50,7 @@ class LiveProcess:
         """Start it; its output is appended to the log."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", *self.command],
+                [sys.executable, "-m", "cobot_meter", *self.command],
                 env={**os.environ, **self.environment},
                 stdout=output,
                 stderr=output,

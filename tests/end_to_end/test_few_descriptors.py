@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+from cobot_meter.cli.demo.agent import Agent
+from cobot_pay import DevWallet
 
-from service.cli.demo_agent import Agent
-from service.client import DevWallet
 from tests.architecture.source_tree import ROOT
 from tests.cli.shop import command_line_in, order
 
@@ -27,7 +27,7 @@ BEGUN = b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 900\r\n\r\n{"
 @contextlib.contextmanager
 def serving_with_few(environ: dict[str, str]) -> Iterator[None]:
     """The service under a hard bound that it cannot raise."""
-    command = f'ulimit -n {FEW}; exec "{sys.executable}" -m service serve'
+    command = f'ulimit -n {FEW}; exec "{sys.executable}" -m cobot_meter serve'
     process = subprocess.Popen(
         ["/bin/sh", "-c", command],
         cwd=ROOT,

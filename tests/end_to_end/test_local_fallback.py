@@ -11,17 +11,17 @@ from typing import Any
 
 import httpx
 import pytest
+from cobot_meter.domain.errors import UpstreamUnreachable
+from cobot_meter.domain.money import pusd_from_text
+from cobot_meter.wiring.app import Running, running_service
+from cobot_meter.wiring.loops import refresh_prices
+from cobot_meter.wiring.operator_offline import build_audit
+from cobot_meter.wiring.settings.settings import read_settings
+from cobot_pay import Budget, DevWallet, L402Auth
 
-from service.client import Budget, DevWallet, L402Auth
-from service.domain.errors import UpstreamUnreachable
-from service.domain.money import pusd_from_text
-from service.wiring.app import Running, running_service
-from service.wiring.loops import refresh_prices
-from service.wiring.operator_doors import build_audit
-from service.wiring.settings import read_settings
 from tests.cli.shop import CommandLine, command_line_in
-from tests.fakes.ollama_server import ANSWER, FakeOllama, OllamaFault, fake_ollama
-from tests.fakes.serving import refused_address
+from tests.fakes.servers.ollama_server import ANSWER, FakeOllama, OllamaFault, fake_ollama
+from tests.fakes.servers.serving import refused_address
 
 PAID = "anthropic/claude-haiku-4.5"
 LOCAL = "ollama/llama3.2:3b"

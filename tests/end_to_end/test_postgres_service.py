@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.end_to_end.live import READY_S, Live, LiveProcess, ask_body, proof_of
-from tests.fakes.lnd_server import FakeLnd
+from tests.fakes.lnd.lnd_server import FakeLnd
 from tests.postgres.cluster import Cluster
 
 BODY = ask_body("Tell me about harbours.")
@@ -40,7 +40,7 @@ async def command(process: LiveProcess, *words: str) -> subprocess.CompletedProc
     """An operator's command with the settings of a serving process."""
     return await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "service", *words],
+        [sys.executable, "-m", "cobot_meter", *words],
         env={**os.environ, **process.environment},
         capture_output=True,
         text=True,

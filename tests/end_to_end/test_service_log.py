@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from cobot_meter import __version__
 
-from service import __version__
 from tests.end_to_end.live import Live, LiveProcess, ask_body, proof_of
 
 CANARY = "canary-in-a-prompt"
@@ -125,7 +125,7 @@ def unread(service: LiveProcess) -> subprocess.Popen[bytes]:
     os.close(read_end)
     with os.fdopen(write_end, "wb") as closed:
         return subprocess.Popen(
-            [sys.executable, "-m", "service", *service.command],
+            [sys.executable, "-m", "cobot_meter", *service.command],
             env={**os.environ, **service.environment},
             stdout=closed,
             stderr=closed,

@@ -12,24 +12,17 @@ import enum
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from service.domain.accounts import COST_UNATTRIBUTED, UPSTREAM_CREDITS
-from service.domain.callers import CallerStanding
-from service.domain.errors import BooksBusy
-from service.domain.escrow_record import IN_FLIGHT, CostStanding, Escrow, EscrowState
-from service.domain.escrow_schedule import due_at_ms
-from service.domain.ledger import StoredBodies, Transition
-from service.domain.node_adoption import AdoptedNode
-from service.domain.retention import Retention
-from service.domain.topups import Topup, TopupState
-from service.domain.transitions import BASELINE_KEY, RELEASES
-from service.ports.books import (
-    FIRST_TIMER,
-    Applied,
-    DueTimer,
-    OpenInvoice,
-    Quiet,
-    Releases,
-)
+from cobot_meter.domain.callers import CallerStanding
+from cobot_meter.domain.errors import BooksBusy
+from cobot_meter.domain.escrow.record import IN_FLIGHT, CostStanding, Escrow, EscrowState, due_at_ms
+from cobot_meter.domain.invoices import AdoptedNode
+from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, UPSTREAM_CREDITS
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.transitions.kinds import BASELINE_KEY, RELEASES
+from cobot_meter.domain.transitions.transition import StoredBodies, Transition
+from cobot_meter.ports.books import FIRST_TIMER, Applied, DueTimer, OpenInvoice, Quiet, Releases
+
 from tests.fakes.books_reports import FakeReports, standing_of
 from tests.fakes.books_rows import BooksRows
 

@@ -7,17 +7,16 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 
-from service.domain.accounts import Account, available, lapsed, receivable, settled
-from service.domain.callers import CallerStanding
-from service.domain.escrow_record import Escrow
-from service.domain.escrow_schedule import due_at_ms
-from service.domain.ledger import SettleCursor
-from service.domain.retention import Retention
-from service.domain.row_digests import sealed_digest
-from service.domain.topups import Topup
-from service.domain.transitions import NUMBERED_KINDS, RELEASES
-from service.ports.books import Releases
-from service.ports.ledger_reports import (
+from cobot_meter.domain.callers import CallerStanding
+from cobot_meter.domain.escrow.record import Escrow, due_at_ms
+from cobot_meter.domain.ledger.accounts import Account, available, lapsed, receivable, settled
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.transitions.kinds import NUMBERED_KINDS, RELEASES
+from cobot_meter.domain.transitions.row_digests import sealed_digest
+from cobot_meter.domain.transitions.transition import SettleCursor
+from cobot_meter.ports.books import Releases
+from cobot_meter.ports.ledger_reports import (
     Balance,
     BodyDigests,
     CallerWord,
@@ -26,6 +25,7 @@ from service.ports.ledger_reports import (
     SmallRows,
     Standing,
 )
+
 from tests.fakes.books_rows import UNCHANGED, BooksRows
 from tests.fakes.ledger_model import Counters, Ledger
 

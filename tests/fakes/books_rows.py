@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from service.domain.errors import StaleEscrow
-from service.domain.escrow_record import Escrow
-from service.domain.ledger import CallerChange, StoredBodies, Transfer, Transition
-from service.domain.node_adoption import AdoptedNode
-from service.domain.topups import Topup, TopupState
-from service.ports.ledger_reports import JournalEntry, JournalTransfer
+from cobot_meter.domain.errors import StaleEscrow
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.invoices import AdoptedNode
+from cobot_meter.domain.ledger.transfers import Transfer
+from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.transitions.transition import CallerChange, StoredBodies, Transition
+from cobot_meter.ports.ledger_reports import JournalEntry, JournalTransfer
+
 from tests.fakes.ledger_model import Ledger
 
 UNCHANGED = CallerChange(blocked=False, cap_msat=None)

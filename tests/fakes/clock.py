@@ -17,7 +17,7 @@ _TURNS = 20  # of the event loop that woken code gets before time moves on again
 
 
 class FakeClock:
-    """A Clock (service/ports/clock.py) that stands still until told otherwise."""
+    """A Clock (service/cobot_meter/ports/process.py) that stands still until told otherwise."""
 
     def __init__(self, *, now_ms: int = START_MS, leaping: bool = False) -> None:
         """`now_ms` is Unix milliseconds; `leaping` makes `sleep` move the time by itself."""

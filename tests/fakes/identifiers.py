@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 
-from service.domain.errors import SealBroken
+from cobot_meter.domain.errors import SealBroken
 
 KEY = b"wrapped key"
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from service.domain.accounts import Account
-from service.domain.errors import LedgerContradicted
-from service.domain.ledger import Guard, Transfer, TransferKind
-from service.domain.refusals import exposure_exceeded
+from cobot_meter.domain.errors import LedgerContradicted
+from cobot_meter.domain.ledger.accounts import Account
+from cobot_meter.domain.ledger.transfers import Guard, Transfer, TransferKind
+from cobot_meter.domain.refusals import exposure_exceeded
 
 
 class Counters(NamedTuple):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from service.domain.exchange_rates import NoReading, RateTerms, Reading
-from service.flows.follow_rates import MedianRates
+from cobot_meter.domain.pricing.exchange_rates import NoReading, RateTerms, Reading
+from cobot_meter.flows.offer.median_rates import MedianRates
+
 from tests.fakes.clock import FakeClock
 
 USD_MICRO = 10**6

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from cobot_meter.domain.errors import BooksBusy, ExposureExceeded, LedgerUnbalanced, StaleEscrow
+from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.ledger import accounts as chart
+from cobot_meter.domain.ledger.accounts import caller_accounts
+from cobot_meter.domain.ledger.transfers import Guard, Hold, Transfer
+from cobot_meter.domain.transitions.escrows import escrow_transition
+from cobot_meter.domain.transitions.transition import StoredBodies, Transition
+from cobot_meter.ports.books import Books
+from cobot_meter.ports.ledger_reports import LedgerReports
 
-from service.domain import accounts as chart
-from service.domain import escrow_events as on
-from service.domain.accounts import caller_accounts
-from service.domain.errors import BooksBusy, ExposureExceeded, LedgerUnbalanced, StaleEscrow
-from service.domain.ledger import Guard, Hold, StoredBodies, Transfer, Transition
-from service.domain.transitions import escrow_transition
-from service.ports.books import Books
-from service.ports.ledger_reports import LedgerReports
 from tests.domain.samples import CALLER, FAILURE, NOW_MS, RETENTION, Shape, opened, opening_of
 from tests.fakes.books import Crash, FakeBooks, Killed, Moment
 

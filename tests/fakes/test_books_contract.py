@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contracts.books_suite import BooksSuite
+from tests.contracts.books.books_suite import BooksSuite
 from tests.fakes.books import FakeBooks
 
 

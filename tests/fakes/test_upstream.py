@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from cobot_meter.domain.errors import CostNotYetKnown, OutcomeUnknown, UpstreamUnreachable
+from cobot_meter.domain.upstream.completions import UpstreamCompletion
 
-from service.domain.completions import UpstreamCompletion
-from service.domain.errors import CostNotYetKnown, OutcomeUnknown, UpstreamUnreachable
-from tests.contracts.upstream_bench import Heard, ask
+from tests.contracts.upstream.upstream_bench import Heard, ask
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import (
     FREE_MODEL,

@@ -17,14 +17,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from service.adapters.storage.migrate import upgrade
-from service.adapters.storage.sqlite_books import open_sqlite_books
-from service.adapters.storage.sqlite_reports import open_sqlite_reports
-from service.domain.errors import BooksBusy, CobotMeterError, LedgerUnbalanced
-from service.domain.ledger import Transition
-from service.domain.retention import Retention
-from service.ports.books import Applied, Books, Quiet
-from service.ports.ledger_reports import LedgerReports
+from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
+from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
+from cobot_meter.adapters.storage.sqlite.schema import upgrade
+from cobot_meter.domain.errors import BooksBusy, CobotMeterError, LedgerUnbalanced
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.transitions.transition import Transition
+from cobot_meter.ports.books import Applied, Books, Quiet
+from cobot_meter.ports.ledger_reports import LedgerReports
+
 from tests.fakes.books import FakeBooks
 from tests.fakes.books_rows import BooksRows
 

@@ -1,7 +1,7 @@
 """An upstream in memory, whose next outcomes a test writes down beforehand.
 
-Held to tests/contracts/upstream_suite.py like the real one. It keeps its own credit book: what it
-charged is `spent_pusd`, whatever the flow under test believes.
+Held to tests/contracts/upstream/upstream_suite.py like the real one. It keeps its own credit book:
+what it charged is `spent_pusd`, whatever the flow under test believes.
 """
 
 from __future__ import annotations
@@ -10,14 +10,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field, replace
 
-from service.domain.completions import (
-    CompletionRequest,
-    GenerationCost,
-    Model,
-    UpstreamCompletion,
-)
-from service.domain.endpoints import Endpoint
-from service.domain.errors import (
+from cobot_meter.domain.errors import (
     CostNotYetKnown,
     DependencyFault,
     OutcomeUnknown,
@@ -25,10 +18,18 @@ from service.domain.errors import (
     UpstreamRefused,
     UpstreamUnreachable,
 )
-from service.domain.money import pusd_from_text
-from service.domain.pricing import ModelPrice
-from service.domain.upstream_accounts import UpstreamAccount
-from service.ports.upstream import GenerationStarted
+from cobot_meter.domain.money import pusd_from_text
+from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.domain.upstream.accounts import UpstreamAccount
+from cobot_meter.domain.upstream.completions import (
+    CompletionRequest,
+    GenerationCost,
+    Model,
+    UpstreamCompletion,
+)
+from cobot_meter.domain.upstream.endpoints import Endpoint
+from cobot_meter.ports.upstream import GenerationStarted
+
 from tests.fakes.upstream_outcomes import (
     EPOCH_S,
     FREE_MODEL,

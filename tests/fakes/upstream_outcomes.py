@@ -9,10 +9,9 @@ import asyncio
 from dataclasses import dataclass
 
 import orjson
-
-from service.domain.completions import Model
-from service.domain.endpoints import Endpoint
-from service.domain.pricing import ImagePrice, ModelPrice
+from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
+from cobot_meter.domain.upstream.completions import Model
+from cobot_meter.domain.upstream.endpoints import Endpoint
 
 COST = "0.0002658"
 NEVER = -1

@@ -7,21 +7,21 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cobot_meter.domain.errors import DependencyFault, ModelNotOffered, RateStale
+from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.ledger import accounts as chart
+from cobot_meter.domain.retention import DAY_MS, HOUR_MS
+from cobot_meter.domain.topups import TopupState
+from cobot_meter.flows.offer.catalogue import ModelCatalogue
+from cobot_meter.flows.steady_clock import SteadyClock
 
-from service.domain import accounts as chart
-from service.domain.errors import DependencyFault, ModelNotOffered, RateStale
-from service.domain.escrow_record import EscrowState
-from service.domain.retention import DAY_MS, HOUR_MS
-from service.domain.topups import TopupState
-from service.flows.offer_models import ModelCatalogue
-from service.flows.steady_clock import SteadyClock
 from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.rate_sources import RateMarket
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import FREE_MODEL, PRICED_MODEL, Completes
-from tests.flows.process import Process
-from tests.flows.stories import CALLER, COST, Stage, ask, ask_another, claim, hear, pay
-from tests.flows.test_crash_points import staged
+from tests.flows.rigs.process import Process
+from tests.flows.rigs.stories import CALLER, COST, Stage, ask, ask_another, claim, hear, pay
+from tests.flows.sale.test_crash_points import staged
 
 S = EscrowState
 MONTH_S = 30 * 24 * 3_600 + 3_600

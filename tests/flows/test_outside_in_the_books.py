@@ -9,18 +9,18 @@ from pathlib import Path
 
 import orjson
 import pytest
-
-from service.domain.errors import (
+from cobot_meter.domain.errors import (
     CobotMeterError,
     CostPending,
     OutcomeUnknown,
     UpstreamFailed,
     UpstreamRefused,
 )
-from service.domain.escrow_record import EscrowState
-from service.domain.money import AMOUNT_MAX, usd_text
-from service.flows.ask_completion import AnswerKind
-from service.http_api.chat_answers import completion_answer
+from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.money import AMOUNT_MAX, usd_text
+from cobot_meter.flows.sale.ask_completion import AnswerKind
+from cobot_meter.http_api.chat.answers import completion_answer
+
 from tests.adapters.upstreams.stream_frames import (
     ANSWER,
     DONE,

@@ -6,9 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from service.domain import escrow_events as on
-from service.domain.errors import (
+from cobot_meter.domain.errors import (
     BooksBusy,
     Broken,
     CobotMeterError,
@@ -16,14 +14,16 @@ from service.domain.errors import (
     ReleasesStopped,
     RequestInvalid,
 )
-from service.domain.ledger import Transition
-from service.flows.release_gate import KeepReleases, ReleaseGate
-from service.ports.books import Applied
+from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.transitions.transition import Transition
+from cobot_meter.flows.release_gate import KeepReleases, ReleaseGate
+from cobot_meter.ports.books import Applied
+
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
-from tests.flows.process import Process
-from tests.flows.stories import Stage, ask, ask_another, claim, hear, pay
-from tests.flows.test_crash_points import staged
+from tests.flows.rigs.process import Process
+from tests.flows.rigs.stories import Stage, ask, ask_another, claim, hear, pay
+from tests.flows.sale.test_crash_points import staged
 
 
 async def contradicted(stage: Stage) -> None:

@@ -6,16 +6,16 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from cobot_meter.domain.errors import BooksBusy
+from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.flows.record_event import WRITTEN_EVERY_S
+from cobot_meter.flows.unwritten_facts import UnwrittenFacts
 
-from service.domain.errors import BooksBusy
-from service.domain.escrow_record import EscrowState
-from service.flows.record_event import WRITTEN_EVERY_S
-from service.flows.unwritten_facts import UnwrittenFacts
-from tests.contracts.books_samples import Sale, opened
+from tests.contracts.books.books_samples import Sale, opened
 from tests.fakes.books import FakeBooks
 from tests.fakes.upstream_outcomes import Completes, Failed, Outcome, Unknown
-from tests.flows.stories import ask
-from tests.flows.test_crash_points import staged
+from tests.flows.rigs.stories import ask
+from tests.flows.sale.test_crash_points import staged
 
 FAIL_OVER_S = 120
 FOR_EVER = 10**9

@@ -166,7 +166,7 @@ class Fuzz:
 
     def _audit(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "service", "audit"],
+            [sys.executable, "-m", "cobot_meter", "audit"],
             env={**os.environ, **self._live.service.environment},
             capture_output=True,
             text=True,

@@ -14,13 +14,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.domain.errors import Broken, CobotMeterError
-from service.domain.money import ExchangeRate
-from service.domain.pricing import PriceTerms
-from service.flows.ask_completion import AnswerKind
-from service.http_api.chat_answers import completion_answer
-from service.http_api.model_documents import endpoint_document, model_document
-from service.ports.upstream import Upstream
+from cobot_meter.domain.errors import Broken, CobotMeterError
+from cobot_meter.domain.money import ExchangeRate
+from cobot_meter.domain.pricing.prices import PriceTerms
+from cobot_meter.flows.sale.ask_completion import AnswerKind
+from cobot_meter.http_api.chat.answers import completion_answer
+from cobot_meter.http_api.model_routes import endpoint_document, model_document
+from cobot_meter.ports.upstream import Upstream
+
 from tests.fuzz_upstream.inputs import Inputs
 from tests.fuzz_upstream.rig import MODEL, RawRig, json_reply, model_row, models_of, open_raw_rig
 

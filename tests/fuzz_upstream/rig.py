@@ -14,25 +14,25 @@ from pathlib import Path
 from typing import cast
 
 import orjson
+from cobot_meter.adapters.lightning.dev_node.node import DevNode
+from cobot_meter.adapters.storage.postgres.books import open_postgres_books
+from cobot_meter.adapters.storage.postgres.reports import open_postgres_reports
+from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
+from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
+from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
+from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
+from cobot_meter.domain.callers import CapTerms, ExposureTerms
+from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.invoices import InvoiceState
+from cobot_meter.domain.upstream.completions import CompletionRequest
+from cobot_meter.flows.audit.ledger import AuditLedger
+from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
+from cobot_meter.ports.books import Books
+from cobot_meter.ports.ledger_reports import LedgerReports
 
-from service.adapters.lightning.dev_node import DevNode
-from service.adapters.storage.postgres_books import open_postgres_books
-from service.adapters.storage.postgres_reports import open_postgres_reports
-from service.adapters.storage.sqlite_books import open_sqlite_books
-from service.adapters.storage.sqlite_reports import open_sqlite_reports
-from service.adapters.upstreams.http_session import HttpLimits, http_session
-from service.adapters.upstreams.openrouter import OpenRouter, OpenRouterSettings
-from service.domain.callers import CapTerms, ExposureTerms
-from service.domain.completions import CompletionRequest
-from service.domain.escrow_record import Escrow, EscrowState
-from service.domain.invoices import InvoiceState
-from service.flows.ask_completion import Answer, AnswerKind, Ask
-from service.flows.audit_ledger import AuditLedger
-from service.ports.books import Books
-from service.ports.ledger_reports import LedgerReports
 from tests.fakes.clock import FakeClock
 from tests.fakes.upstream import FakeUpstream
-from tests.flows.process import RETENTION, Lasting, Process
+from tests.flows.rigs.process import RETENTION, Lasting, Process
 from tests.fuzz_upstream.raw_upstream import JSON, RawUpstream, Reply, raw_upstream
 
 MODEL = "mistralai/mistral-small-2603"

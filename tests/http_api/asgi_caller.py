@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-
-from service.http_api.asgi_io import AsgiApp
+from cobot_meter.http_api.http.exchange import AsgiApp
 
 ADDRESS = "203.0.113.7"
 Message = MutableMapping[str, Any]

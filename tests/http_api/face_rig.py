@@ -19,31 +19,31 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from cobot_meter.adapters.lightning.dev_node.node import DevNode
+from cobot_meter.adapters.lightning.dev_node.signing import NETWORK
+from cobot_meter.adapters.process import SoleProcess
+from cobot_meter.adapters.rates.static import StaticRate
+from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
+from cobot_meter.adapters.secrets.key_file import derived_keys
+from cobot_meter.adapters.secrets.sealer import AesSealer
+from cobot_meter.background.wake_hub import WakeHub
+from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.retention import Retention
+from cobot_meter.flows.credit.caller_usage import CallerUsage
+from cobot_meter.flows.record_event import OurNode
+from cobot_meter.http_api.app import build_face
+from cobot_meter.http_api.context import FaceLimits, FaceParts, Ping
+from cobot_meter.http_api.http.addresses import trusted_networks
+from cobot_meter.http_api.http.exchange import AsgiApp
+from cobot_meter.http_api.http.metrics_app import METRICS_PATH, metrics_app
+from cobot_meter.http_api.l402 import macaroons
+from cobot_meter.http_api.l402.tokens import Tokens
+from cobot_meter.http_api.quote_tokens import QuoteTokens
+from cobot_meter.wiring.build import Service, build_service
+from cobot_meter.wiring.metrics import Metrics
+from cobot_meter.wiring.opening.ports import Parts
+from cobot_meter.wiring.settings.settings import PREFIX, Settings, read_settings
 
-from service.adapters.exchange_rates import StaticRate
-from service.adapters.key_file import derived_keys
-from service.adapters.lightning.dev_node import DevNode
-from service.adapters.lightning.dev_node_signing import NETWORK
-from service.adapters.random_identifiers import KeyedIdentifiers
-from service.adapters.sealed_bodies import AesSealer
-from service.adapters.sole_process import SoleProcess
-from service.background.wake_hub import WakeHub
-from service.domain.escrow_record import Escrow, EscrowState
-from service.domain.retention import Retention
-from service.flows.caller_usage import CallerUsage
-from service.flows.our_node import OurNode
-from service.http_api import macaroons
-from service.http_api.addresses import trusted_networks
-from service.http_api.asgi_io import AsgiApp
-from service.http_api.authentication import Tokens
-from service.http_api.face import build_face
-from service.http_api.face_parts import FaceLimits, FaceParts, Ping
-from service.http_api.metrics_app import METRICS_PATH, metrics_app
-from service.http_api.quote_tokens import QuoteTokens
-from service.wiring.build import Service, build_service
-from service.wiring.metrics import Metrics
-from service.wiring.parts import Parts
-from service.wiring.settings import PREFIX, Settings, read_settings
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
 from tests.fakes.rate_sources import RateMarket

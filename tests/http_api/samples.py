@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from service.domain.escrow_record import (
+from cobot_meter.domain.escrow.record import (
     AskKey,
     Cost,
     CostStanding,
@@ -14,9 +14,9 @@ from service.domain.escrow_record import (
     Quote,
     Run,
 )
-from service.domain.money import ExchangeRate, pusd_from_text
-from service.domain.pricing import ModelPrice, PriceTerms, invoice_amount_msat, price_for
-from service.domain.topups import Topup, TopupState
+from cobot_meter.domain.money import ExchangeRate, pusd_from_text
+from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms, invoice_amount_msat, price_for
+from cobot_meter.domain.topups import Topup, TopupState
 
 SECRET = b"a token secret of tests, 32 bytes or more"
 PUBLIC_URL = "https://b.example"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cobot_meter.domain.escrow.record import Cost, CostStanding, EscrowState
+from cobot_meter.domain.money import pusd_from_text
+from cobot_meter.domain.pricing.prices import price_for
+from cobot_meter.http_api.views import cost_document, escrow_document
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.escrow_record import Cost, CostStanding, EscrowState
-from service.domain.money import pusd_from_text
-from service.domain.pricing import price_for
-from service.http_api.escrow_documents import cost_document, escrow_document
 from tests.http_api.samples import ESCROW, PUBLIC_URL, RATE, invoiced_escrow
 
 

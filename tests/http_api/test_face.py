@@ -7,12 +7,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.http_api.app import HotRoutes
+from cobot_meter.http_api.http.edge import Edge
+from cobot_meter.http_api.http.exchange import (
+    BodyLimits,
+    HttpRequest,
+    Message,
+    PlainAnswer,
+    Receive,
+    Scope,
+    Send,
+)
 
-from service.domain.escrow_record import EscrowState
-from service.http_api.asgi_io import BodyLimits, HttpRequest, Message, Receive, Scope, Send
-from service.http_api.edge import Edge
-from service.http_api.face import HotRoutes
-from service.http_api.plain_answers import PlainAnswer
 from tests.http_api.asgi_caller import AsgiCaller
 from tests.http_api.face_rig import CHAT, FaceRig, open_face
 

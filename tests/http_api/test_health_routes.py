@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from service.adapters.lightning.dev_node_faults import NodeFaults
-from service.http_api.face_parts import FaceLimits
+from cobot_meter.adapters.lightning.dev_node.signing import NodeFaults
+from cobot_meter.http_api.context import FaceLimits
+
 from tests.http_api.face_rig import FaceRig, open_face
 
 

@@ -7,10 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from cobot_meter.domain.pricing.prices import ModelPrice
 from openai import AsyncOpenAI
 
-from service.domain.pricing import ModelPrice
-from tests.fakes.serving import serving
+from tests.fakes.servers.serving import serving
 from tests.fakes.upstream_outcomes import FREE_MODEL, PRICED_MODEL, fake_model
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import MODEL, RATE_USD_MICRO, open_face

@@ -27,14 +27,20 @@ EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 SHARE = 0.97
 # A mutant may loop for ever; the slowest honest run of all fast tests takes a tenth of this.
 TIMEOUT_S = 900
-CORE = (
-    *(f"service/domain/{name}.py" for name in ("money", "pricing", "holds", "bookings")),
-    *(f"service/domain/{name}.py" for name in ("transitions", "escrow", "callers", "asks")),
-    *(f"service/domain/{name}.py" for name in ("quotes", "exchange_rates", "fallback", "circuit")),
-    *(f"service/flows/{name}.py" for name in ("settle_invoice", "issue_invoice", "open_escrow")),
-    *(f"service/flows/{name}.py" for name in ("deliver_completion", "run_completion", "find_cost")),
+CORE = tuple(
+    f"service/cobot_meter/{name}.py"
+    for name in (
+        *("domain/money", "domain/callers"),
+        *("domain/pricing/prices", "domain/pricing/quotes", "domain/pricing/exchange_rates"),
+        *("domain/escrow/machine", "domain/escrow/bookings", "domain/escrow/holds"),
+        *("domain/escrow/asks", "domain/transitions/escrows", "domain/transitions/event_facts"),
+        *("domain/transitions/topups", "domain/transitions/node", "domain/transitions/operator"),
+        *("domain/transitions/upstream", "domain/upstream/fallback"),
+        *("flows/sale/settle_invoice", "flows/sale/issue_invoice", "flows/sale/open_escrow"),
+        *("flows/sale/deliver_completion", "flows/sale/run_completion", "flows/sale/find_cost"),
+    )
 )
-COPIED = ("service", "tests", "migrations", "benchmarks", "deploy", "docs", "proto")
+COPIED = ("service", "client", "simulator", "tests", "benchmarks", "deploy", "docs", "proto")
 COPIED_FILES = ("pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
 FAST = "not (slow or foreign_clients or postgres or real_nodes or real_upstream)"
 STAGES = (

@@ -7,18 +7,18 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
-
-from service.adapters.storage.postgres_session import (
+from cobot_meter.adapters.storage.postgres.session import (
     GONE_AFTER_MS,
     PostgresSession,
     open_postgres_session,
     refuse_another_secret,
 )
-from service.adapters.storage.postgres_wakes import BATCH, PostgresWakes
-from service.adapters.storage.secret_marks import SecretProof
-from service.adapters.system_clock import SystemClock
-from service.background.wake_hub import WakeHub
-from service.domain.errors import BooksBusy, SettingInvalid
+from cobot_meter.adapters.storage.postgres.wakes import BATCH, PostgresWakes
+from cobot_meter.adapters.storage.secret_marks import SecretProof
+from cobot_meter.adapters.system_clock import SystemClock
+from cobot_meter.background.wake_hub import WakeHub
+from cobot_meter.domain.errors import BooksBusy, SettingInvalid
+
 from tests.fakes.clock import FakeClock
 from tests.postgres.cluster import Cluster
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from cobot_pay import Payment
 from rich.console import Console
 
 from deploy.regtest.demo_books import BothBooks, Held, tell_both_books
-from service.client import Payment
 
 BEFORE = Held(alice_msat=8_000_000, bob_msat=2_000_000, carol_msat=10_000_000)
 AFTER = Held(alice_msat=7_893_000, bob_msat=2_105_000, carol_msat=10_002_000)

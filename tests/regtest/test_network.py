@@ -7,7 +7,7 @@ from collections.abc import Callable
 import grpc
 import pytest
 
-from deploy.regtest.connection import connected, lnrpc, routerrpc
+from deploy.regtest.lnd.connection import connected, lnrpc, routerrpc
 from deploy.regtest.network import Network
 from tests.regtest.fixtures import StandingNetwork
 

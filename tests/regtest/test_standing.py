@@ -97,7 +97,7 @@ def test_what_is_told_can_be_typed_and_ctrl_c_ends_it(
     for name in ("COBOT_METER_LND_TLS_CERT", "COBOT_METER_LND_MACAROON"):
         assert Path(settings[name]).is_file()
     given = {**os.environ, **settings, "COBOT_METER_DATA_DIR": str(tmp_path / "service")}
-    found = typed(f"{sys.executable} -m service doctor", given)
+    found = typed(f"{sys.executable} -m cobot_meter doctor", given)
     assert "bob" in found
     shutil.rmtree(tmp_path / "service", ignore_errors=True)
     standing.send_signal(signal.SIGINT)

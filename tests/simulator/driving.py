@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from service.simulator.app import Simulator, build_simulator
+from openrouter_simulator.app import Simulator, build_simulator
+
 from tests.fakes.clock import FakeClock
 from tests.simulator.asking import CHAT, MODEL, PROMPT
 

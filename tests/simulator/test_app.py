@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import httpx
 import pytest
+from openrouter_simulator.app import Simulator, build_simulator
 
-from service.simulator.app import Simulator, build_simulator
 from tests.fakes.clock import FakeClock
-from tests.fakes.serving import serving
+from tests.fakes.servers.serving import serving
 from tests.simulator.asking import CHAT, chat, exact, fault, record
 
 RECORDED_KEYS = {

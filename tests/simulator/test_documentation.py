@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from openrouter_simulator.faults.fault_document import fault_tables
 
-from service.simulator.fault_document import fault_tables
 from tests.architecture.source_tree import ROOT, source
 from tests.simulator.driving import ask, fresh_simulator
 
@@ -22,12 +22,14 @@ def test_the_table_is_up_to_date() -> None:
     """What stands between the marks is what the module prints."""
     between = re.search(r"<!-- faults: [^>]*-->\n\n(.*)\n<!-- end", source(DOCUMENT), re.DOTALL)
     assert between is not None
-    assert between.group(1) == fault_tables(), "run: python -m service.simulator.fault_document"
+    assert between.group(1) == fault_tables(), (
+        "run: python -m openrouter_simulator.faults.fault_document"
+    )
 
 
 def test_the_module_prints_the_table() -> None:
     """The command that the document names prints it."""
-    command = [sys.executable, "-m", "service.simulator.fault_document"]
+    command = [sys.executable, "-m", "openrouter_simulator.faults.fault_document"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert printed.stdout == fault_tables()
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import openai
 import pytest
+from openrouter_simulator.app import Simulator
 
-from service.simulator.app import Simulator
-from tests.fakes.serving import serving
+from tests.fakes.servers.serving import serving
 from tests.simulator.asking import MODEL, PROMPT
 
 pytestmark = pytest.mark.slow

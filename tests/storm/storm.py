@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cobot_meter.adapters.lightning.lnd.macaroon import BAKE_URIS
+
 from deploy.regtest.network import Network
-from service.adapters.lightning.lnd_macaroon import BAKE_URIS
 from tests.end_to_end.live import Live
 from tests.postgres.cluster import Cluster
 from tests.storm.buyers import Buyer, Purchase
@@ -167,7 +168,7 @@ class Storm:
 
         def run() -> str:
             done = subprocess.run(
-                [sys.executable, "-m", "service", *command, "--json"],
+                [sys.executable, "-m", "cobot_meter", *command, "--json"],
                 env={**os.environ, **live.service.environment},
                 capture_output=True,
                 text=True,

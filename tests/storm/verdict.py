@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.regtest.connection import lnrpc
-from deploy.regtest.node import Node
+from deploy.regtest.lnd.connection import lnrpc
+from deploy.regtest.lnd.node import Node
 from tests.storm.buyers import Purchase
 
 MEMO = "cobot-meter"

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from cobot_meter.background.node_watcher import InvoiceWatcher
+from cobot_meter.background.supervise import Supervisor
+from cobot_meter.domain.errors import BooksBusy, Broken, DependencyFault, UpstreamUnreachable
+from cobot_meter.domain.invoices import Invoice, InvoiceState, NodeIdentity
+from cobot_meter.flows.record_event import OurNode
+from cobot_meter.flows.sale.recover import Recover
+from cobot_meter.flows.sale.settle_invoice import SettleInvoice
+from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.wiring.app import running_service
+from cobot_meter.wiring.loops import refresh_prices
+from cobot_meter.wiring.settings.settings import read_settings
 
-from service.background.invoice_watcher import InvoiceWatcher
-from service.background.supervise import Supervisor
-from service.domain.errors import BooksBusy, Broken, DependencyFault, UpstreamUnreachable
-from service.domain.invoices import Invoice, InvoiceState, NodeIdentity
-from service.flows.our_node import OurNode
-from service.flows.recover import Recover
-from service.flows.settle_invoice import SettleInvoice
-from service.ports.lightning_node import LightningNode
-from service.wiring.app import running_service
-from service.wiring.loops import refresh_prices
-from service.wiring.settings import read_settings
 from tests.cli.shop import command_line_in
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from service.adapters.system_clock import SystemClock
-from service.cli.demo_agent import Agent
-from service.client import DevWallet
-from service.wiring.app import Running, running_service
-from service.wiring.settings import read_settings
+from cobot_meter.adapters.system_clock import SystemClock
+from cobot_meter.cli.demo.agent import Agent
+from cobot_meter.wiring.app import Running, running_service
+from cobot_meter.wiring.settings.settings import read_settings
+from cobot_pay import DevWallet
+
 from tests.cli.shop import CommandLine, command_line_in, order
 
 HOUR_MS = 3_600_000

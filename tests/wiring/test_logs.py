@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from cobot_meter.wiring.logs import event_logger
 
-from service.wiring.logs import event_logger
 from tests.architecture.source_tree import ROOT
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 PROGRAM = """
 import logging, sys
-from service.wiring.logs import event_logger, set_up_logs
+from cobot_meter.wiring.logs import event_logger, set_up_logs
 set_up_logs({level!r}, {form!r})
 event_logger().info("sold", escrow_id="esc_1", price_msat=17, odd="half \\ud83d \\x1b[2J")
 logging.getLogger("elsewhere").warning("it said %s", "\\udce9\\x1b[2J")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cobot_meter.adapters.lightning.dev_node.node import DevNode
 
-from service.adapters.lightning.dev_node import DevNode
-from tests.adapters.lightning.dev_node_rig import DevNodeRig
+from tests.adapters.lightning.dev_node.dev_node_rig import DevNodeRig
 
 
 @pytest.fixture

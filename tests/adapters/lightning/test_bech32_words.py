@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import bech32
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from service.adapters.lightning.bech32_words import (
+from cobot_meter.adapters.lightning.bech32 import (
     CHARSET,
     Bech32Invalid,
     decode_bech32,
@@ -16,6 +13,8 @@ from service.adapters.lightning.bech32_words import (
     octets_of,
     words_of,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 prefixes = st.from_regex(r"[a-z]{1,8}[0-9]{0,6}", fullmatch=True)
 word_runs = st.lists(st.integers(0, 31), max_size=400).map(bytes)

@@ -7,23 +7,23 @@ from dataclasses import replace
 
 import coincurve
 import pytest
-
-from service.adapters.lightning.bech32_words import (
+from cobot_meter.adapters.lightning.bech32 import (
     decode_bech32,
     encode_bech32,
     number_of,
     octets_of,
     words_of,
 )
-from service.adapters.lightning.bolt11 import (
+from cobot_meter.adapters.lightning.bolt11 import (
     MAX_AMOUNT_MSAT,
     SIGNATURE_WORDS,
     Bolt11Invalid,
     Bolt11Terms,
+    decode_bolt11,
+    sign_bolt11,
     signed_octets,
 )
-from service.adapters.lightning.bolt11_reading import decode_bolt11
-from service.adapters.lightning.bolt11_writing import sign_bolt11
+
 from tests.adapters.lightning.bolt11_vectors import (
     CAKE_HASH,
     INVALID,

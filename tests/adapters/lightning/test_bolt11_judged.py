@@ -7,12 +7,16 @@ from typing import Any
 import bolt11 as judge
 import coincurve
 from bolt11.models.tags import TagChar
+from cobot_meter.adapters.lightning.bolt11 import (
+    MAX_AMOUNT_MSAT,
+    MAX_MEMO_OCTETS,
+    Bolt11Invalid,
+    Bolt11Terms,
+    decode_bolt11,
+    sign_bolt11,
+)
 from hypothesis import given
 from hypothesis import strategies as st
-
-from service.adapters.lightning.bolt11 import MAX_AMOUNT_MSAT, Bolt11Invalid, Bolt11Terms
-from service.adapters.lightning.bolt11_reading import decode_bolt11
-from service.adapters.lightning.bolt11_writing import MAX_MEMO_OCTETS, sign_bolt11
 
 hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)
 keys = st.integers(1, 2**255).map(lambda number: coincurve.PrivateKey(number.to_bytes(32)))

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from cobot_meter.adapters.rates.http_rate_source import HttpRateSource
+from cobot_meter.adapters.rates.rate_answers import Service, known_services
+from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
+from cobot_meter.domain.pricing.exchange_rates import NoReading, Reading
 
-from service.adapters.rates.http_rate_source import HttpRateSource
-from service.adapters.rates.rate_answers import Service, known_services
-from service.adapters.upstreams.http_session import HttpLimits, http_session
-from service.domain.exchange_rates import NoReading, Reading
 from tests.fakes.clock import START_MS, FakeClock
-from tests.fakes.rate_services import NAMES, RateServices, rate_services
-from tests.fakes.serving import refused_address
+from tests.fakes.servers.rate_services import NAMES, RateServices, rate_services
+from tests.fakes.servers.serving import refused_address
 
 AT_S = START_MS // 1_000
 

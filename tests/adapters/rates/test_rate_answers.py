@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from cobot_meter.adapters.rates.rate_answers import known_services
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.adapters.rates.rate_answers import known_services
-from tests.fakes.rate_services import NAMES, answer_of
+from tests.fakes.servers.rate_services import NAMES, answer_of
 
 AT_S = 1_700_000_000
 

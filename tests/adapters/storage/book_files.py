@@ -6,8 +6,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from service.adapters.storage.sqlite_reports import open_sqlite_reports
-from service.ports.ledger_reports import Balance, JournalEntry
+from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
+from cobot_meter.ports.ledger_reports import Balance, JournalEntry
+
 from tests.contracts.ledger_reports_suite import counters, recomputed
 
 

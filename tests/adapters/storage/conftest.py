@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cobot_meter.adapters.storage.reports import StoredReports
+from cobot_meter.adapters.storage.sqlite.books import SqliteBooks, open_sqlite_books
+from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
+from cobot_meter.adapters.storage.sqlite.schema import upgrade
 
-from service.adapters.storage.migrate import upgrade
-from service.adapters.storage.sqlite_books import SqliteBooks, open_sqlite_books
-from service.adapters.storage.sqlite_reports import open_sqlite_reports
-from service.adapters.storage.stored_reports import StoredReports
-from tests.contracts.books_samples import RETENTION
+from tests.contracts.books.books_samples import RETENTION
 
 
 @pytest.fixture(scope="session")

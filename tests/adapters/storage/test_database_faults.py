@@ -7,10 +7,10 @@ import sqlite3
 import asyncpg
 import pytest
 from asyncpg import exceptions
-
-from service.adapters.storage import postgres_faults, sqlite_faults
-from service.adapters.storage.outage import AWAY, Outage
-from service.domain.errors import BooksBusy, BooksDamaged, LedgerUnbalanced
+from cobot_meter.adapters.storage.outage import AWAY, Outage
+from cobot_meter.adapters.storage.postgres import faults as postgres_faults
+from cobot_meter.adapters.storage.sqlite import faults as sqlite_faults
+from cobot_meter.domain.errors import BooksBusy, BooksDamaged, LedgerUnbalanced
 
 SQLSTATES = sorted(
     {

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from service.adapters.storage.escrow_rows import (
+from cobot_meter.adapters.storage.escrow_rows import (
     ESCROW_COLUMNS,
     FIXED_COLUMNS,
     MOVING_COLUMNS,
@@ -15,18 +12,19 @@ from service.adapters.storage.escrow_rows import (
     moving_values,
     named_values,
 )
-from service.adapters.storage.ledger_rows import (
+from cobot_meter.adapters.storage.ledger_rows import (
     TOPUP_COLUMNS,
     topup_fixed_values,
     topup_from_row,
     topup_moving_values,
 )
-from service.adapters.storage.tables import ESCROW, TOPUP
-from service.domain.escrow_record import Cost, Escrow, Fallback, Quote
-from service.domain.escrow_schedule import due_at_ms
-from service.domain.money import RATE_MAX, ExchangeRate
-from service.domain.retention import Retention
-from service.domain.topups import Topup
+from cobot_meter.adapters.storage.tables import ESCROW, TOPUP
+from cobot_meter.domain.escrow.record import Cost, Escrow, Fallback, Quote, due_at_ms
+from cobot_meter.domain.money import RATE_MAX, ExchangeRate
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.topups import Topup
+from hypothesis import given
+from hypothesis import strategies as st
 
 RATES = st.builds(
     ExchangeRate,

@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
+from cobot_meter.adapters.storage.migration_run import configured, run_downgrade, run_upgrade
+from cobot_meter.adapters.storage.schema import HEAD
+from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
+from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
+from cobot_meter.adapters.storage.sqlite.schema import engine_for, found_revision, upgrade
+from cobot_meter.adapters.storage.tables import METADATA
+from cobot_meter.domain.errors import BooksDamaged, SettingInvalid
+from cobot_meter.ports.ledger_reports import Balance
 from sqlalchemy import NullPool, create_engine
 
-from service.adapters.storage.migrate import HEAD, engine_for, found_revision, upgrade
-from service.adapters.storage.migration_run import configured, run_downgrade, run_upgrade
-from service.adapters.storage.sqlite_books import open_sqlite_books
-from service.adapters.storage.sqlite_reports import open_sqlite_reports
-from service.adapters.storage.tables import METADATA
-from service.domain.errors import BooksDamaged, SettingInvalid
-from service.ports.ledger_reports import Balance
 from tests.adapters.storage.book_files import balances_of, schema_of
-from tests.contracts.books_samples import RETENTION, Sale, ask_key, opened
+from tests.contracts.books.books_samples import RETENTION, Sale, ask_key, opened
 
 ROOT = Path(__file__).parents[3]
 
@@ -103,8 +104,9 @@ async def test_an_idempotency_key_that_was_used_twice_keeps_its_first_use(path: 
 def test_a_current_schema_costs_no_alembic(path: Path) -> None:
     """A start with nothing to migrate never imports it."""
     code = (
-        "import sys; from pathlib import Path; from service.adapters.storage import migrate;"
-        f"migrate.upgrade(Path({str(path)!r})); sys.exit('alembic' in sys.modules)"
+        "import sys; from pathlib import Path;"
+        "from cobot_meter.adapters.storage.sqlite import schema;"
+        f"schema.upgrade(Path({str(path)!r})); sys.exit('alembic' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=30)
 

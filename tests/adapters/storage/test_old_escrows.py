@@ -7,20 +7,21 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
+from cobot_meter.adapters.storage.migration_run import run_downgrade
+from cobot_meter.adapters.storage.postgres.books import open_postgres_books
+from cobot_meter.adapters.storage.postgres.reports import open_postgres_reports
+from cobot_meter.adapters.storage.postgres.schema import downgrade_postgres, upgrade_postgres
+from cobot_meter.adapters.storage.reports import StoredReports
+from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
+from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
+from cobot_meter.adapters.storage.sqlite.schema import engine_for, upgrade
+from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.transitions.escrows import escrow_transition
+from cobot_meter.domain.transitions.upstream import upstream_baseline
+from cobot_meter.flows.audit.ledger import AuditLedger
+from cobot_meter.ports.books import Books
 
-from service.adapters.storage.migrate import engine_for, upgrade
-from service.adapters.storage.migration_run import run_downgrade
-from service.adapters.storage.postgres_books import open_postgres_books
-from service.adapters.storage.postgres_reports import open_postgres_reports
-from service.adapters.storage.postgres_schema import downgrade_postgres, upgrade_postgres
-from service.adapters.storage.sqlite_books import open_sqlite_books
-from service.adapters.storage.sqlite_reports import open_sqlite_reports
-from service.adapters.storage.stored_reports import StoredReports
-from service.domain import escrow_events as on
-from service.domain.escrow_record import Escrow
-from service.domain.transitions import escrow_transition, upstream_baseline
-from service.flows.audit_ledger import AuditLedger
-from service.ports.books import Books
 from tests.domain.samples import (
     FAILURE,
     NOW_MS,
@@ -33,7 +34,7 @@ from tests.domain.samples import (
     opening_of,
     received,
 )
-from tests.flows.audit_rig import ToldNode
+from tests.flows.audit.audit_rig import ToldNode
 
 BEFORE = "0005"
 Told = Callable[[Escrow], on.EscrowEvent]

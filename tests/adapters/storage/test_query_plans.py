@@ -12,14 +12,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cobot_meter.adapters.storage.read_queries import read_statements
+from cobot_meter.adapters.storage.reports import report_statements
+from cobot_meter.adapters.storage.sql_text import Statement
+from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
+from cobot_meter.adapters.storage.sqlite.statements import write_statements
+from cobot_meter.adapters.storage.tables import METADATA
 
-from service.adapters.storage.compiled import Statement
-from service.adapters.storage.read_queries import read_statements
-from service.adapters.storage.report_queries import report_statements
-from service.adapters.storage.sqlite_books import open_sqlite_books
-from service.adapters.storage.sqlite_statements import write_statements
-from service.adapters.storage.tables import METADATA
-from tests.contracts.books_samples import RETENTION, Sale, give_credit, opened
+from tests.contracts.books.books_samples import RETENTION, Sale, give_credit, opened
 
 # The reads of reports that requests ask for; the others may walk.
 REQUESTED = ("statement", "callers")

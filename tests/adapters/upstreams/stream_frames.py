@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-
-from service.adapters.upstreams.answer_stream import StreamAssembly
-from service.adapters.upstreams.openrouter_wire import inline_cost_from
-from service.domain.completions import UpstreamCompletion
+from cobot_meter.adapters.upstreams.answer_stream import StreamAssembly
+from cobot_meter.adapters.upstreams.openrouter.wire import inline_cost_from
+from cobot_meter.domain.upstream.completions import UpstreamCompletion
 
 GENERATION = "gen-1786465029-CAkqUciXgQW34RmFaTck"
 COMMENT = b": OPENROUTER PROCESSING\n\n"

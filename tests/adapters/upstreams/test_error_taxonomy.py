@@ -2,17 +2,16 @@
 
 import orjson
 import pytest
-
-from service.adapters.upstreams.error_taxonomy import (
+from cobot_meter.adapters.upstreams.error_taxonomy import (
     KIND_BY_TYPE,
     error_of,
     kind_of_error,
     may_have_run,
     retry_after_s,
 )
-from service.adapters.upstreams.http_errors import HttpAnswer, fault_of_lookup, fault_of_run
-from service.domain.errors import CostNotYetKnown, OutcomeUnknown, UpstreamRefused
-from service.domain.upstream_faults import UpstreamFaultKind as K
+from cobot_meter.adapters.upstreams.http_errors import HttpAnswer, fault_of_lookup, fault_of_run
+from cobot_meter.domain.errors import CostNotYetKnown, OutcomeUnknown, UpstreamRefused
+from cobot_meter.domain.errors import UpstreamFaultKind as K
 
 STATUSES = {
     400: """context_length_exceeded max_tokens_exceeded token_limit_exceeded string_too_long

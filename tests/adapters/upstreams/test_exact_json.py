@@ -6,10 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from service.adapters.upstreams.exact_json import (
+from cobot_meter.adapters.upstreams.exact_json import (
     NumberText,
     amount,
     checked_amount,
@@ -17,7 +14,9 @@ from service.adapters.upstreams.exact_json import (
     exact_loads,
     plain_loads,
 )
-from service.domain.money import pusd_from_decimal, pusd_from_text
+from cobot_meter.domain.money import pusd_from_decimal, pusd_from_text
+from hypothesis import given
+from hypothesis import strategies as st
 
 DOUBLES = st.floats(min_value=0, max_value=9_000_000, allow_nan=False, allow_infinity=False)
 

@@ -9,15 +9,14 @@ import aiohttp
 import httpx
 import orjson
 import pytest
-
-from service.adapters.upstreams.http_errors import (
+from cobot_meter.adapters.upstreams.http_errors import (
     HttpAnswer,
     fault_of_lookup,
     fault_of_query,
     fault_of_run,
     fault_of_send,
 )
-from service.domain.errors import (
+from cobot_meter.domain.errors import (
     CostNotYetKnown,
     OutcomeUnknown,
     UpstreamRefused,

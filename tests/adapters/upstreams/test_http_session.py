@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+from cobot_meter.adapters.upstreams.http_errors import fault_of_send
+from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
+from cobot_meter.domain.errors import OutcomeUnknown, UpstreamUnreachable
 
-from service.adapters.upstreams.http_errors import fault_of_send
-from service.adapters.upstreams.http_session import HttpLimits, http_session
-from service.domain.errors import OutcomeUnknown, UpstreamUnreachable
-from tests.fakes.serving import refused_address, serving
+from tests.fakes.servers.serving import refused_address, serving
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from service.adapters.upstreams.error_taxonomy import KIND_BY_TYPE, kind_of_error
-from service.adapters.upstreams.http_errors import fault_of_run
-from service.domain.errors import (
+from cobot_meter.adapters.upstreams.error_taxonomy import KIND_BY_TYPE, kind_of_error
+from cobot_meter.adapters.upstreams.http_errors import fault_of_run
+from cobot_meter.domain.errors import (
     DependencyFault,
     OutcomeUnknown,
     RateStale,
@@ -15,8 +14,9 @@ from service.domain.errors import (
     UpstreamRefused,
     UpstreamUnreachable,
 )
-from service.domain.fallback import SILENCE_MS, Circumstances, is_models_own
-from service.domain.upstream_faults import UpstreamFaultKind as K
+from cobot_meter.domain.errors import UpstreamFaultKind as K
+from cobot_meter.domain.upstream.fallback import SILENCE_MS, Circumstances, is_models_own
+
 from tests.adapters.upstreams.test_error_taxonomy import (
     AVAILABILITY,
     RECORDED,

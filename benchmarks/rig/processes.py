@@ -1,0 +1,159 @@
+"""Our own child processes: started on a core of their own, measured from outside, stopped by id.
+
+Figures come from /proc, so this is for Linux. Must not know: what runs in them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO
+
+import orjson
+
+from benchmarks.rig.load_generator import Figures, Plan
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 30.0
+STOP_S = 20.0
+LOAD_S = 600.0
+MIB = 1_024 * 1_024
+
+
+class Child:
+    """A running process of ours."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        """`process` was started by `running`."""
+        self._process = process
+
+    def cpu_s(self) -> float:
+        """User and system time of all its threads so far."""
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii")
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def rss_bytes(self) -> int:
+        """Memory it holds now."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1]) * 1_024
+
+    def first_line(self) -> str:
+        """The first line that it prints."""
+        return _pipe(self._process.stdout).readline().decode().strip()
+
+    def wait_ready(self, url: str) -> None:
+        """Return when `url` answers 200. Raises RuntimeError when it ends or never does."""
+        until = time.monotonic() + START_S
+        while time.monotonic() < until and self._process.poll() is None:
+            with (
+                contextlib.suppress(urllib.error.URLError, ConnectionError),
+                urllib.request.urlopen(url, timeout=5),  # noqa: S310 - loopback
+            ):
+                return
+            time.sleep(0.05)
+        message = f"{url} never answered; exit code {self._process.poll()}"
+        raise RuntimeError(message)
+
+
+@contextlib.contextmanager
+def running(
+    module: str, *arguments: str, core: int, env: Mapping[str, str] | None = None
+) -> Iterator[Child]:
+    """`python -m module` for as long as a block lasts, on one core where there are several."""
+    process = subprocess.Popen(
+        [*_pinned(core), sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env={"PATH": os.defpath, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        yield Child(process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        _pipe(process.stdout).close()
+
+
+def load(plan: Plan, *, core: int) -> Figures:
+    """Carry out a plan in a process of its own. Raises CalledProcessError when it fails."""
+    done = subprocess.run(
+        _load_command(core),
+        cwd=ROOT,
+        env={"PATH": os.defpath},
+        input=orjson.dumps(asdict(plan)) + b"\n",
+        stdout=subprocess.PIPE,
+        timeout=LOAD_S,
+        check=True,
+    )
+    return Figures(**orjson.loads(done.stdout))
+
+
+@contextlib.contextmanager
+def waiters(plan: Plan, *, core: int) -> Iterator[None]:
+    """`plan.count` callers wait for as long as a block lasts."""
+    process = subprocess.Popen(
+        _load_command(core),
+        cwd=ROOT,
+        env={"PATH": os.defpath},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        try:
+            _pipe(process.stdin).write(orjson.dumps(asdict(plan)) + b"\n")
+            _pipe(process.stdin).flush()
+            said = _pipe(process.stdout).readline()
+            if said != b"waiting\n":
+                message = "the waiting callers could not be set up"
+                raise RuntimeError(message)
+            yield
+            process.communicate(b"\n", timeout=STOP_S)
+        finally:
+            process.kill()
+    if process.returncode:
+        message = "a waiting caller was answered"
+        raise RuntimeError(message)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def cores() -> tuple[int, int]:
+    """One core for what is measured and another for all the rest, where there are two."""
+    usable = sorted(os.sched_getaffinity(0))
+    return usable[0], usable[-1]
+
+
+def _pinned(core: int) -> Sequence[str]:
+    pin = f"import os,sys;os.sched_setaffinity(0,{{{core}}});os.execv(sys.argv[1],sys.argv[1:])"
+    return (sys.executable, "-c", pin)
+
+
+def _load_command(core: int) -> Sequence[str]:
+    return (*_pinned(core), sys.executable, "-m", "benchmarks.rig.load_generator")
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe

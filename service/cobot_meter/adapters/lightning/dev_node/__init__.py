@@ -1,0 +1,1 @@
+"""The development node: play money with the manners of lnd."""

@@ -1,0 +1,1 @@
+"""lnd over gRPC."""

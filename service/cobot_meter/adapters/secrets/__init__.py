@@ -1,0 +1,1 @@
+"""The one secret file, and what is derived from it."""

@@ -1,0 +1,85 @@
+"""Fresh ids and preimages from our key ring. The only file that makes random names.
+
+A name begins with the time: rows that belong together lie together in every index on disk, which
+makes writing to a ledger of a million entries cost what writing to a small one does. What makes it
+hard to guess is the randomness after it. Must not know: where the key lies (`key_file.py` does), or
+what the names are for.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from cobot_meter.ports.process import Clock
+
+
+class KeyedIdentifiers:
+    """Implements `ports.identifiers.Identifiers`."""
+
+    def __init__(self, *, preimage_key: bytes, clock: Clock) -> None:
+        """`preimage_key` is 32 secret bytes; whoever has it can claim our invoices' preimages."""
+        self._preimage_key = preimage_key
+        self._tags = AESSIV(hmac.digest(preimage_key, b"cobot-meter memo tag", hashlib.sha512))
+        self._clock = clock
+
+    def escrow_id(self) -> str:
+        """`esc_`, the time, 256 random bits: knowing one is the right to see state and invoice."""
+        return f"esc_{self._time()}{_random_256()}"
+
+    def topup_id(self) -> str:
+        """`top_`, the time and 256 random bits."""
+        return f"top_{self._time()}{_random_256()}"
+
+    def caller_id(self) -> str:
+        """`c_`, the time and 128 random bits."""
+        return f"c_{self._time()}{secrets.token_hex(16)}"
+
+    def replica_id(self) -> str:
+        """`r_`, the time and 64 random bits: a process in one run of it."""
+        return f"r_{self._time()}{secrets.token_hex(8)}"
+
+    def preimage(self, subject_id: str, attempt: int) -> bytes:
+        """HMAC-SHA256(key, subject ‖ attempt): the same again after a crash."""
+        subject = f"{subject_id}\n{attempt}".encode()
+        return hmac.digest(self._preimage_key, subject, hashlib.sha256)
+
+    def memo_tag(self, caller_id: str, payment_hash: str) -> str:
+        """AES-SIV: the nonce is made of the content, so that the memo is the same after a crash."""
+        sealed = self._tags.encrypt(caller_id.encode(), [payment_hash.encode()])
+        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+    def caller_of_tag(self, tag: str, payment_hash: str) -> str | None:
+        """See the port."""
+        try:
+            sealed = base64.b64decode(tag + "=" * (-len(tag) % 4), altchars=b"-_", validate=True)
+            return self._tags.decrypt(sealed, [payment_hash.encode()]).decode()
+        except (ValueError, InvalidTag):
+            return None
+
+    def _time(self) -> str:
+        """Milliseconds in hexadecimal, of one length until the year 2527, so that text sorts."""
+        return f"{self._clock.now_ms():011x}"
+
+
+class GenerationNames:
+    """Names for the runs of an upstream that gives them none."""
+
+    def __init__(self, *, prefix: str, clock: Clock) -> None:
+        """Every name begins with `prefix`."""
+        self._prefix = prefix
+        self._clock = clock
+
+    def __call__(self) -> str:
+        """The prefix, the time and 64 random bits."""
+        return f"{self._prefix}{self._clock.now_ms():011x}{secrets.token_hex(8)}"
+
+
+def _random_256() -> str:
+    """256 random bits in letters and digits: every end of it can be typed after a command."""
+    return base64.b32encode(secrets.token_bytes(32)).decode().rstrip("=").lower()

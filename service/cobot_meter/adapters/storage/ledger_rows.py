@@ -1,0 +1,207 @@
+"""Rows of the other tables, and back: top-ups, standings, journal entries, balances.
+
+Must not know: SQL or connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
+from typing import TypeVar
+
+import orjson
+
+from cobot_meter.adapters.storage.escrow_rows import Row
+from cobot_meter.adapters.storage.tables import CARRY
+from cobot_meter.domain import outside
+from cobot_meter.domain.callers import CallerStanding
+from cobot_meter.domain.errors import BooksDamaged
+from cobot_meter.domain.invoices import AdoptedNode
+from cobot_meter.domain.ledger.accounts import caller_accounts
+from cobot_meter.domain.ledger.transfers import Transfer
+from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.transitions.kinds import NUMBERED_KINDS
+from cobot_meter.domain.transitions.transition import Transition
+from cobot_meter.ports.ledger_reports import Balance, JournalEntry, JournalTransfer
+
+_NUL_ESCAPED = b"\\u0000"
+Value = TypeVar("Value")
+
+TOPUP_FIXED = ("topup_id", "caller_id", "address_key", "amount_msat", "opened_at_ms")
+TOPUP_MOVING = (
+    "state",
+    "version",
+    "attempt",
+    "payment_hash",
+    "payment_request",
+    "expires_at_s",
+    "paid_msat",
+    "settle_index",
+    "quarantine",
+)
+TOPUP_COLUMNS = (*TOPUP_FIXED, *TOPUP_MOVING)
+TRANSFER_COLUMNS = ("kind", "debit", "credit", "commodity", "amount", "hold_id", "held")
+JOURNAL_COLUMNS = ("key", "kind", "subject_id", "caller_id", "at_ms", "facts")
+NODE_COLUMNS = ("number", "pubkey", "network", "alias")
+ENTRY_COLUMNS = ("sequence", *JOURNAL_COLUMNS)
+
+# A counter in two parts, so that a database can add up a billion of each without an overflow.
+HALF = 10**9
+
+topup_fixed_values = attrgetter(*TOPUP_FIXED)
+node_values = attrgetter(*NODE_COLUMNS)
+_topup_moving = attrgetter(*TOPUP_MOVING[1:])
+_journal = attrgetter(*JOURNAL_COLUMNS[:-1])
+
+
+def topup_moving_values(topup: Topup) -> Row:
+    """The values of TOPUP_MOVING."""
+    return (topup.state.value, *_topup_moving(topup))
+
+
+def topup_from_row(row: Row) -> Topup:
+    """The top-up whose TOPUP_COLUMNS `row` holds."""
+    values = dict(zip(TOPUP_COLUMNS, row, strict=True))
+    return Topup(**{**values, "state": TopupState(values["state"])})
+
+
+def node_from_row(row: Row) -> AdoptedNode:
+    """The node whose NODE_COLUMNS `row` holds."""
+    number, pubkey, network, alias = row
+    return AdoptedNode(number=number, pubkey=pubkey, network=network, alias=alias)
+
+
+def tally_of(transition: Transition) -> str | None:
+    """The name under which this entry is counted, None when it is not."""
+    if transition.kind not in NUMBERED_KINDS:
+        return None
+    return transition.key.rpartition("/")[0]
+
+
+def journal_values(transition: Transition) -> Row:
+    """The values of JOURNAL_COLUMNS."""
+    return (*_journal(transition), dumped(transition.facts).decode())
+
+
+def dumped(document: Mapping[str, object]) -> bytes:
+    """As JSON, in which each text is as both databases hold it.
+
+    The gate mends every text before it comes here. Should one ever pass it, the row and the
+    journal hold the same of it, and neither database refuses the neighbours for it. Raises
+    TypeError for values that JSON has not.
+    """
+    try:
+        text = orjson.dumps(document)
+    except TypeError:
+        text = orjson.dumps(outside.value(dict(document)))
+    return orjson.dumps(outside.value(dict(document))) if _NUL_ESCAPED in text else text
+
+
+def mended(values: Row) -> Row:
+    """The values of a row, its texts as in `dumped`."""
+    if any(type(one) is str and ("\0" in one or not one.isascii()) for one in values):
+        return tuple(outside.text(one) if isinstance(one, str) else one for one in values)
+    return values
+
+
+def transfer_values(transfer: Transfer) -> Row:
+    """The values of TRANSFER_COLUMNS."""
+    return (
+        transfer.kind.value,
+        transfer.debit.code,
+        transfer.credit.code,
+        transfer.debit.commodity.value,
+        transfer.amount,
+        transfer.hold_id,
+        transfer.held,
+    )
+
+
+def entries_from_rows(rows: Iterable[Row]) -> Iterator[JournalEntry]:
+    """Journal entries from rows of ENTRY_COLUMNS and TRANSFER_COLUMNS, one for each transfer.
+
+    The rows of one entry follow each other; an entry without transfers is one row of NULLs.
+    """
+    open_row: Row | None = None
+    transfers: list[JournalTransfer] = []
+    width = len(ENTRY_COLUMNS)
+    for row in rows:
+        if open_row is not None and row[0] != open_row[0]:
+            yield _entry(open_row, transfers)
+            transfers = []
+        open_row = row
+        if row[width] is not None:
+            transfers.append(
+                JournalTransfer(**dict(zip(TRANSFER_COLUMNS, row[width:], strict=True)))
+            )
+    if open_row is not None:
+        yield _entry(open_row, transfers)
+
+
+def _entry(row: Row, transfers: list[JournalTransfer]) -> JournalEntry:
+    values = dict(zip(ENTRY_COLUMNS, row, strict=False))
+    return JournalEntry(
+        **{**values, "facts": orjson.loads(values["facts"]), "transfers": tuple(transfers)}
+    )
+
+
+def made_of(values: Iterable[Value]) -> Iterator[Value]:
+    """The same values. Raises BooksDamaged for a row that is none of those we write."""
+    try:
+        yield from values
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        said = str(error).partition("\n")[0]
+        message = f"the books hold a row that this version cannot read ({said})"
+        raise BooksDamaged(message) from error
+
+
+def balance_from_row(row: Row) -> Balance:
+    """A balance from code, commodity, nature, the four counters, their carries, `exact`."""
+    left, carried, exact = row[3:7], row[7:11], row[11:]
+    counters = (some + CARRY * over for some, over in zip(left, carried, strict=True))
+    return _balance(row, *counters, exact=bool(exact[0]) if exact else None)
+
+
+def sum_from_row(row: Row) -> Balance:
+    """The same of many accounts: a high, a low and a carried sum for each of the counters."""
+    high, low, carried = row[3:7], row[7:11], row[11:15]
+    counters = (
+        HALF * some + rest + CARRY * over
+        for some, rest, over in zip(high, low, carried, strict=True)
+    )
+    return _balance(row, *counters)
+
+
+def _balance(row: Row, *counters: int, exact: bool | None = None) -> Balance:
+    """Python's integers have no end: sums are made here and not by a database."""
+    debits_posted, credits_posted, debits_pending, credits_pending = counters
+    return Balance(
+        account=row[0],
+        commodity=row[1],
+        nature=row[2],
+        debits_posted=debits_posted,
+        credits_posted=credits_posted,
+        debits_pending=debits_pending,
+        credits_pending=credits_pending,
+        exact=exact,
+    )
+
+
+def standing_from_rows(caller_id: str, rows: Iterable[Row]) -> CallerStanding:
+    """A standing from rows of code, the four counters, blocked and cap; zeros without rows."""
+    found = {row[0]: row[1:] for row in rows}
+    unseen = (0, 0, 0, 0, None, None)
+    credit, receivable, settled, lapsed = (
+        found.get(account.code, unseen) for account in caller_accounts(caller_id)
+    )
+    return CallerStanding(
+        caller_id=caller_id,
+        available_msat=credit[1] - credit[0] - credit[2],
+        open_msat=receivable[0] + receivable[2] - receivable[1],
+        settled_msat=settled[0] - settled[1],
+        lapsed_msat=lapsed[0] - lapsed[1],
+        credited_msat=credit[1],
+        spent_credit_msat=credit[0],
+        blocked=bool(credit[4]),
+        cap_override_msat=credit[5],
+    )

@@ -1,0 +1,271 @@
+"""Every keyed read that requests, driver and sweeps make, compiled once from Core.
+
+Each finds its rows by a key or walks the few rows of a partial index in order, up to a limit. The
+reads of reports are in `reports.py`. Must not know: connections, threads or row shapes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ClauseElement,
+    ColumnElement,
+    Select,
+    Table,
+    TextClause,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    literal_column,
+    select,
+    text,
+    tuple_,
+)
+
+from cobot_meter.adapters.storage.escrow_rows import ESCROW_COLUMNS
+from cobot_meter.adapters.storage.ledger_rows import NODE_COLUMNS, TOPUP_COLUMNS
+from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of, with_legs
+from cobot_meter.adapters.storage.tables import (
+    ACCOUNT,
+    BODY,
+    CALLER,
+    COUNTERS,
+    ESCROW,
+    GOES_ON,
+    IN_FLIGHT,
+    INVOICED,
+    JOURNAL,
+    KEYED,
+    NODE_ADOPTION,
+    OCCUPIED_NAMELESS,
+    QUARANTINED,
+    SETTLE_CURSOR,
+    TALLY,
+    TOPUP,
+    TOPUP_OPEN,
+    UNCONFIRMED,
+    UNEXPLAINED,
+    UNFINISHED,
+)
+
+_ZERO: ColumnElement[int] = literal_column("0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadStatements:
+    """The keyed reads; the names of their parameters say what finds the rows."""
+
+    escrow: Statement
+    topup: Statement
+    bodies: Statement
+    escrow_of_payment: Statement
+    topup_of_payment: Statement
+    latest_ask: Statement
+    asks_from_address: Statement
+    open_nameless_ask: Statement
+    ask_of_idempotency_key: Statement
+    escrow_of_generation: Statement
+    open_topup: Statement
+    standing: Statement
+    open_escrows: Statement
+    due: Statement
+    unfinished: Statement
+    open_escrow_invoices: Statement
+    open_topup_invoices: Statement
+    settle_cursor: Statement
+    node: Statement
+    quiet: Statement
+    unexplained: Statement
+    tally: Statement
+    quarantined_escrows: Statement
+    quarantined_topups: Statement
+    entry_facts: Statement
+    latest_entry: Statement
+
+
+@functools.cache
+def read_statements(database: str = "sqlite") -> ReadStatements:
+    """Compile them all for `sqlite` or `postgresql`, once in a process."""
+    dialect = dialect_of(database)
+
+    def sql(clause: ClauseElement, *names: str) -> Statement:
+        return compiled(clause, *names, dialect=dialect)
+
+    columns = ESCROW.c
+    limited = ("limit",)
+    return ReadStatements(
+        **{name: sql(clause, *names) for name, (clause, names) in _single_rows().items()},
+        standing=sql(_standing(), "caller_id", *(f"code_{number}" for number in range(4))),
+        open_escrows=sql(
+            _limited(_escrows(_is(columns.caller_id), text(INVOICED)), columns.opened_sequence),
+            "caller_id", *limited,
+        ),
+        asks_from_address=sql(
+            _limited(_escrows(_is(columns.address_key)), columns.opened_sequence.desc()),
+            "address_key", *limited,
+        ),
+        due=sql(
+            _limited(
+                select(columns.due_at_ms, columns.escrow_id).where(
+                    columns.due_at_ms <= bindparam("now_ms"),
+                    tuple_(columns.due_at_ms, columns.escrow_id)
+                    > tuple_(bindparam("after_ms"), bindparam("after")),
+                ),
+                columns.due_at_ms, columns.escrow_id,
+            ),
+            "now_ms", "after_ms", "after", *limited,
+        ),
+        unfinished=sql(
+            _limited(_above(ESCROW, UNFINISHED, "escrow_id"), columns.escrow_id), "after", *limited
+        ),
+        open_escrow_invoices=sql(
+            _limited(_above(ESCROW, INVOICED, "escrow_id", "payment_hash"), columns.escrow_id),
+            "after", *limited,
+        ),
+        open_topup_invoices=sql(
+            _limited(_above(TOPUP, INVOICED, "topup_id", "payment_hash"), TOPUP.c.topup_id),
+            "after", *limited,
+        ),
+        quiet=with_legs(
+            sql(
+                _quiet(),
+                *("credits", "carried", "comparisons", "baseline"),
+                *("unattributed", "unattributed_carried"),
+            ),
+            database,
+        ),
+        unexplained=sql(
+            _limited(
+                _escrows(text(UNEXPLAINED), text(GOES_ON), columns.opened_sequence > _ZERO),
+                columns.opened_sequence,
+            ),
+            *limited,
+        ),
+        quarantined_escrows=sql(_quarantined(ESCROW, ESCROW_COLUMNS), "after", *limited),
+        quarantined_topups=sql(_quarantined(TOPUP, TOPUP_COLUMNS), "after", *limited),
+    )  # fmt: skip
+
+
+def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
+    """The reads that find one row."""
+    columns = ESCROW.c
+    newest = columns.opened_sequence.desc()
+    generation = and_(_is(columns.caller_id), _is(columns.generation_id))
+    topup = select(*(TOPUP.c[name] for name in TOPUP_COLUMNS))
+    bodies = select(BODY.c.wrapped_key, BODY.c.request, BODY.c.completion)
+    keyed = _escrows(_is(columns.idempotency_key), text(KEYED))
+    number = NODE_ADOPTION.c.number
+    nodes = select(*(NODE_ADOPTION.c[name] for name in NODE_COLUMNS))
+    return {
+        "escrow": (_escrows(_is(columns.escrow_id)), ("escrow_id",)),
+        "topup": (topup.where(_is(TOPUP.c.topup_id)), ("topup_id",)),
+        "bodies": (bodies.where(_is(BODY.c.escrow_id)), ("escrow_id",)),
+        "escrow_of_payment": (_escrows(_is(columns.payment_hash)), ("payment_hash",)),
+        "topup_of_payment": (topup.where(_is(TOPUP.c.payment_hash)), ("payment_hash",)),
+        "latest_ask": (
+            _first(_escrows(_is(columns.request_key)).order_by(newest)), ("request_key",),
+        ),
+        "open_nameless_ask": (
+            _escrows(_is(columns.address_key), text(OCCUPIED_NAMELESS)), ("address_key",),
+        ),
+        "ask_of_idempotency_key": (keyed, ("idempotency_key",)),
+        "escrow_of_generation": (_first(_escrows(generation)), ("caller_id", "generation_id")),
+        "open_topup": (topup.where(_is(TOPUP.c.address_key), text(TOPUP_OPEN)), ("address_key",)),
+        "settle_cursor": (
+            select(SETTLE_CURSOR.c.settle_index).where(_is(SETTLE_CURSOR.c.node_pubkey)),
+            ("node_pubkey",),
+        ),
+        "node": (_first(nodes.order_by(number.desc()).where(number > _ZERO)), ()),
+        "tally": (select(TALLY.c.entries).where(_is(TALLY.c.name)), ("name",)),
+        "entry_facts": (select(JOURNAL.c.facts).where(_is(JOURNAL.c.key)), ("key",)),
+        "latest_entry": (
+            _first(
+                select(JOURNAL.c.at_ms)
+                .where(JOURNAL.c.sequence > _ZERO)
+                .order_by(JOURNAL.c.sequence.desc())
+            ),
+            (),
+        ),
+    }  # fmt: skip
+
+
+def _standing() -> Select[Any]:
+    """Four accounts of a caller with the operator's word on him beside each."""
+    codes: list[BindParameter[str]] = [bindparam(f"code_{number}") for number in range(4)]
+    word = ACCOUNT.outerjoin(CALLER, CALLER.c.caller_id == bindparam("caller_id"))
+    columns = (ACCOUNT.c.code, *(ACCOUNT.c[name] for name in COUNTERS))
+    return (
+        select(*columns, CALLER.c.blocked, CALLER.c.cap_msat)
+        .select_from(word)
+        .where(ACCOUNT.c.code.in_(codes))
+    )
+
+
+def _quiet() -> Select[Any]:
+    """One row, and so one instant, in the order in which `KeyedReads.quiet` takes it apart."""
+    posted = ACCOUNT.c.credits_posted - ACCOUNT.c.debits_posted
+    carried = ACCOUNT.c.credits_posted_carried - ACCOUNT.c.debits_posted_carried
+    one: Select[Any] = select(literal_column("1"))
+    return select(
+        exists(one.select_from(ESCROW).where(text(IN_FLIGHT), text(GOES_ON))),
+        exists(one.where(ESCROW.c.lookup_at_ms > _ZERO, text(GOES_ON))),
+        func.coalesce(select(func.max(JOURNAL.c.sequence)).scalar_subquery(), _ZERO),
+        _of(posted, "credits"),
+        _of(carried, "carried"),
+        func.coalesce(
+            select(TALLY.c.entries).where(TALLY.c.name == bindparam("comparisons"))
+            .scalar_subquery(),
+            _ZERO,
+        ),
+        select(JOURNAL.c.facts).where(JOURNAL.c.key == bindparam("baseline")).scalar_subquery(),
+        _of(posted, "unattributed"),
+        _of(carried, "unattributed_carried"),
+        func.coalesce(
+            select(cast(func.sum(ESCROW.c.cost_pusd), BigInteger))
+            .where(text(UNCONFIRMED), ESCROW.c.cost_pusd > _ZERO)
+            .scalar_subquery(),
+            _ZERO,
+        ),
+    )  # fmt: skip
+
+
+def _of(counted: ColumnElement[int], account: str) -> ColumnElement[int]:
+    """What stands in the account whose code is passed as `account`; 0 when it has no row."""
+    found = select(counted).where(ACCOUNT.c.code == bindparam(account)).scalar_subquery()
+    return func.coalesce(found, _ZERO)
+
+
+def _escrows(*conditions: ColumnElement[bool] | TextClause) -> Select[Any]:
+    return select(*(ESCROW.c[name] for name in ESCROW_COLUMNS)).where(*conditions)
+
+
+def _quarantined(table: Table, names: Sequence[str]) -> Select[Any]:
+    key = table.primary_key.columns[0]
+    rows = select(*(table.c[name] for name in names))
+    return _limited(rows.where(text(QUARANTINED), key > bindparam("after")), key)
+
+
+def _above(table: Table, condition: str, key: str, *others: str) -> Select[Any]:
+    columns = (table.c[name] for name in (key, *others))
+    above = table.c[key] > bindparam("after")
+    return select(*columns).where(text(condition), text(GOES_ON), above)
+
+
+def _is(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    return column == bindparam(column.key)
+
+
+def _first(query: Select[Any]) -> Select[Any]:
+    return query.limit(literal_column("1")).offset(_ZERO)
+
+
+def _limited(query: Select[Any], *order: ColumnElement[Any]) -> Select[Any]:
+    return query.order_by(*order).limit(bindparam("limit")).offset(_ZERO)

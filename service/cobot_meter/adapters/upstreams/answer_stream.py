@@ -1,0 +1,347 @@
+"""An OpenAI-shaped event stream, or a whole message, put together into one completion.
+
+Bytes go in as they arrive; out comes the whole `chat.completion`, or what went wrong. What real
+streams do, and each of these has lost somebody money: comment lines before and between events; a
+usage frame that repeats `choices`, or has none; an error frame with the final usage in it, or
+without; an end without usage; usage beside every word; a cut. Only the first choice is read: n > 1
+is not offered. Must not know: sockets, or whose answer it is: what a `usage` costs is a function of
+its reader's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cobot_meter.adapters.upstreams.error_taxonomy import kind_of_error
+from cobot_meter.adapters.upstreams.event_lines import Event, EventLines
+from cobot_meter.adapters.upstreams.exact_json import exact_dumps, exact_loads, plain_loads
+from cobot_meter.adapters.upstreams.http_errors import words_of
+from cobot_meter.adapters.upstreams.reasoning_blocks import ReasoningBlocks
+from cobot_meter.adapters.upstreams.tool_calls import ToolCalls
+from cobot_meter.domain import outside
+from cobot_meter.domain.errors import OutcomeUnknown, UpstreamFailed
+from cobot_meter.domain.upstream.completions import UpstreamCompletion
+
+_REASONING, _REASONING_CONTENT = "reasoning", "reasoning_content"
+_TEXTS = frozenset({"content", "refusal", _REASONING, _REASONING_CONTENT})
+
+
+class AnswerParts:
+    """Deltas in, one message out."""
+
+    __slots__ = (
+        "_blocks",
+        "_calls",
+        "_lists",
+        "_logprobs",
+        "_native_finish",
+        "_texts",
+        "any",
+        "finish_reason",
+    )
+
+    def __init__(self) -> None:
+        """Begin with nothing said."""
+        self.any = False
+        self.finish_reason: str | None = None
+        self._native_finish: str | None = None
+        self._texts: dict[str, list[str]] = {}
+        self._lists: dict[str, list[object]] = {}
+        self._logprobs: dict[str, list[object]] = {}
+        self._calls = ToolCalls()
+        self._blocks = ReasoningBlocks()
+
+    def add(self, choice: dict[str, object]) -> None:
+        """Take one chunk's choice; unknown fields are passed over. Raises ValueError."""
+        if choice.get("index", 0) not in (0, None):
+            return
+        self.any = True
+        delta = choice.get("delta")
+        if delta is None and not self._said:
+            delta = choice.get("message")
+        if isinstance(delta, dict):
+            self._delta(delta)
+        self._ended(choice.get("finish_reason"), choice.get("native_finish_reason"))
+        logprobs = choice.get("logprobs")
+        if isinstance(logprobs, dict):
+            for name, entries in logprobs.items():
+                if isinstance(entries, list):
+                    self._logprobs.setdefault(name, []).extend(entries)
+
+    def _ended(self, finish: object, native: object) -> None:
+        if isinstance(finish, str) and finish:
+            self.finish_reason = finish
+        if isinstance(native, str):
+            self._native_finish = native
+
+    @property
+    def _said(self) -> bool:
+        """Whether there are words or calls: a message that comes after them repeats them."""
+        return bool(self._texts or self._calls)
+
+    def choice(self, *, named: str) -> dict[str, object]:
+        """The choice of a whole answer, in OpenRouter's shape.
+
+        `named` is what ids are made of where a tool call has none: the same for the same answer.
+        """
+        return {
+            "index": 0,
+            "logprobs": self._logprobs or None,
+            "finish_reason": self.finish_reason,
+            "native_finish_reason": self._native_finish,
+            "message": self._message(named),
+        }
+
+    def _message(self, named: str) -> dict[str, object]:
+        content = self._texts.get("content")
+        message: dict[str, object] = {
+            "role": "assistant",
+            "content": None if content is None and self._calls else "".join(content or []),
+            "refusal": self._text_or_none("refusal"),
+            _REASONING: self._text_or_none(_REASONING) or self._text_or_none(_REASONING_CONTENT),
+        }
+        told = self._text_or_none(_REASONING_CONTENT)
+        if told is not None:
+            message[_REASONING_CONTENT] = told
+        if self._blocks:
+            message["reasoning_details"] = self._blocks.documents()
+        message.update(self._lists)
+        if self._calls:
+            message["tool_calls"] = self._calls.documents(named=named)
+        return message
+
+    def _text_or_none(self, name: str) -> str | None:
+        pieces = self._texts.get(name)
+        return "".join(pieces) if pieces else None
+
+    def _delta(self, delta: dict[str, object]) -> None:
+        for name, said in delta.items():
+            if name in _TEXTS and isinstance(said, str) and said:
+                self._texts.setdefault(name, []).append(said)
+            elif isinstance(said, list) and said:
+                self._listed(name, said)
+
+    def _listed(self, name: str, said: list[object]) -> None:
+        match name:
+            case "annotations" | "images":
+                self._lists.setdefault(name, []).extend(said)
+            case "reasoning_details":
+                self._blocks.add(said)
+            case "tool_calls":
+                self._calls.add(said)
+            case "content":
+                self._content_parts(said)
+
+    def _content_parts(self, parts: list[object]) -> None:
+        """Some upstreams send the text as parts; what else they hold is not read."""
+        for part in parts:
+            if not isinstance(part, dict) or part.get("type", "text") != "text":
+                continue
+            text = part.get("text")
+            if isinstance(text, str):
+                self._texts.setdefault("content", []).append(text)
+
+
+# The cost text of a `usage` as `exact_loads` reads it; None where it says none.
+CostOf = Callable[[dict[str, object]], str | None]
+
+_DONE = b"[DONE]"
+_ERROR = b"error"
+_MESSAGES = frozenset({b"", b"message"})
+_HEAD = ("created", "model", "provider", "system_fingerprint", "service_tier")
+
+
+class StreamAssembly:
+    """One stream being read. `generation_id` is known from the header or from a frame."""
+
+    __slots__ = (
+        "_cost_of",
+        "_error",
+        "_head",
+        "_lines",
+        "_parts",
+        "_usage",
+        "done",
+        "generation_id",
+    )
+
+    def __init__(self, generation_id: str, cost_of: CostOf) -> None:
+        """`generation_id` is what the headers said, empty when they said nothing."""
+        self.generation_id = generation_id
+        self._cost_of = cost_of
+        self.done = False
+        self._lines = EventLines()
+        self._head: dict[str, object] = {}
+        self._parts = AnswerParts()
+        self._usage: dict[str, object] | None = None
+        self._error: object = None
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether a stream that ends now was whole: it said so, why it finished, or what failed.
+
+        What it cost says nothing of that: some upstreams tell it beside every word.
+        """
+        return self.done or self._parts.finish_reason is not None or self._error is not None
+
+    def feed(self, chunk: bytes) -> None:
+        """Read more bytes. Raises OutcomeUnknown for what is not the protocol."""
+        for event in self._lines.feed(chunk):
+            self._event(event)
+
+    def end(self) -> None:
+        """The stream has ended; an event that lacks only its blank line still counts."""
+        for event in self._lines.end():
+            self._event(event)
+
+    def completion(self) -> UpstreamCompletion:
+        """The whole answer.
+
+        Raises UpstreamFailed when the stream told of an error or holds no answer, OutcomeUnknown
+        when it was cut before its end.
+        """
+        inline_cost = self._cost_of(self._usage) if self._usage else None
+        if self._error is not None:
+            raise failure_of(self._error, inline_cost)
+        if not self.conclusive:
+            raise OutcomeUnknown("the upstream's stream was cut before its end")
+        if not self.generation_id:
+            raise OutcomeUnknown("the upstream never named the generation")
+        if not self._parts.any:
+            raise UpstreamFailed("the upstream's answer has no choices", inline_cost=inline_cost)
+        document: dict[str, object] = {
+            "id": self.generation_id,
+            "object": "chat.completion",
+            **self._head,
+            "choices": [self._parts.choice(named=self.generation_id)],
+        }
+        if self._usage is not None:
+            document["usage"] = self._usage
+        return completion_of(document, self._parts, self._usage or {}, inline_cost)
+
+    def _event(self, event: Event) -> None:
+        if event.data.strip() == _DONE:
+            self.done = True
+            return
+        frame = _frame_of(event)
+        if frame is None:
+            if event.name in _MESSAGES and not self.conclusive:
+                raise OutcomeUnknown("the upstream's stream cannot be read")
+            return
+        said = frame.get("usage") is not None
+        if said:
+            self._usage_of(event.data)
+        if said or not self._head:
+            self._head_of(frame)
+        self.generation_id = self.generation_id or outside.identifier(frame.get("id")) or ""
+        self._frame(frame)
+        if event.name == _ERROR and self._error is None:
+            self._error = frame
+
+    def _usage_of(self, data: bytes) -> None:
+        document = _exact_object(data)
+        usage = document.get("usage") if document else None
+        if isinstance(usage, dict):
+            self._usage = usage
+
+    def _head_of(self, frame: dict[str, object]) -> None:
+        for name in _HEAD:
+            value = frame.get(name)
+            if value is not None:
+                self._head[name] = value
+
+    def _frame(self, frame: dict[str, object]) -> None:
+        choices = frame.get("choices")
+        if isinstance(choices, list):
+            for choice in choices:
+                if isinstance(choice, dict):
+                    self._choice(choice)
+        if frame.get("error"):
+            self._error = frame["error"]
+
+    def _choice(self, choice: dict[str, object]) -> None:
+        if _choice_failed(choice) and self._error is None:
+            self._error = choice.get("error") or {}
+        self._parts.add(choice)
+
+
+def completion_from_json(body: bytes, generation_id: str, cost_of: CostOf) -> UpstreamCompletion:
+    """The completion of a 200 that came as one JSON object instead of a stream.
+
+    Raises UpstreamFailed for an error or an answer without choices, OutcomeUnknown for anything
+    that cannot be read.
+    """
+    document = _exact_object(body)
+    if document is None:
+        raise OutcomeUnknown("the upstream's answer cannot be read")
+    usage = document.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    inline_cost = cost_of(usage)
+    if document.get("error"):
+        raise failure_of(document["error"], inline_cost)
+    choices = document.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, dict) or _choice_failed(choice):
+        raise UpstreamFailed("the upstream's answer has no choices", inline_cost=inline_cost)
+    named = generation_id or outside.identifier(document.get("id"))
+    if not named:
+        raise OutcomeUnknown("the upstream never named the generation")
+    parts = AnswerParts()
+    parts.add({**choice, "index": 0})
+    message, told = parts.choice(named=named), choice.get("message")
+    if isinstance(told, dict) and isinstance(message["message"], dict):
+        message["message"] = {**told, **message["message"]}
+    document.setdefault("object", "chat.completion")
+    document |= {"id": named, "choices": [{**choice, **message}]}
+    return completion_of(document, parts, usage, inline_cost)
+
+
+def completion_of(
+    document: dict[str, object],
+    parts: AnswerParts,
+    usage: dict[str, object],
+    inline_cost: str | None,
+) -> UpstreamCompletion:
+    """The answer with its document mended, so that whoever reads it back can read all of it."""
+    return UpstreamCompletion(
+        generation_id=str(document["id"]),
+        body=exact_dumps(outside.value(document)),
+        inline_cost=inline_cost,
+        finish_reason=outside.maybe_text(parts.finish_reason),
+        prompt_tokens=outside.count(usage.get("prompt_tokens")) or 0,
+        completion_tokens=outside.count(usage.get("completion_tokens")) or 0,
+    )
+
+
+def failure_of(error: object, inline_cost: str | None) -> UpstreamFailed:
+    """The fault for an error that came after the start; what it says of our account is left out."""
+    document = error if isinstance(error, dict) else {"message": error}
+    kind = kind_of_error(document)
+    return UpstreamFailed(
+        words_of(document, kind, failed="the upstream failed while answering"),
+        inline_cost=inline_cost,
+        kind=kind,
+    )
+
+
+def _choice_failed(choice: dict[str, object]) -> bool:
+    return bool(choice.get("error")) or choice.get("finish_reason") == "error"
+
+
+def _frame_of(event: Event) -> dict[str, object] | None:
+    """The frame; None for what is none, and says nothing but in an event of errors."""
+    try:
+        frame = plain_loads(event.data)
+    except ValueError:
+        frame = None
+    if isinstance(frame, dict):
+        return frame
+    return {} if event.name == _ERROR else None
+
+
+def _exact_object(data: bytes) -> dict[str, object] | None:
+    try:
+        document = exact_loads(data)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None

@@ -1,0 +1,315 @@
+"""POSTs to a chat completions URL, and their answers: read once, within bounds, never repeated.
+
+Must not know: what is sent, what a status means for money, or whose URL it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from email.utils import formatdate
+
+import httpx
+
+from cobot_meter.adapters.upstreams.answer_stream import (
+    CostOf,
+    StreamAssembly,
+    completion_from_json,
+)
+from cobot_meter.adapters.upstreams.http_errors import TRANSPORT_FAULTS, HttpAnswer, fault_of_send
+from cobot_meter.domain.errors import OutcomeUnknown, UpstreamUnreachable
+from cobot_meter.domain.upstream.completions import UpstreamCompletion
+from cobot_meter.ports.upstream import GenerationStarted
+
+_DRAIN_TIMEOUT_S = 1.0
+
+
+class BoundedChunks:
+    """The chunks of one answer, up to a number of bytes."""
+
+    __slots__ = ("_chunks", "_left")
+
+    def __init__(self, chunks: AsyncIterator[bytes], bytes_max: int) -> None:
+        """`chunks` is read until its end, or until `bytes_max` are passed."""
+        self._chunks = chunks
+        self._left = bytes_max
+
+    async def next(self) -> bytes | None:
+        """The next chunk, None at the end. Raises OutcomeUnknown when there are too many bytes."""
+        chunk = await anext(self._chunks, None)
+        self._left -= len(chunk or b"")
+        if self._left < 0:
+            raise OutcomeUnknown("the upstream's answer is larger than this service takes")
+        return chunk
+
+    async def rest(self) -> bytes:
+        """All that follows. Raises as `next` does."""
+        pieces: list[bytes] = []
+        while (chunk := await self.next()) is not None:
+            pieces.append(chunk)
+        return b"".join(pieces)
+
+    async def drain(self) -> None:
+        """Read to the very end, so that the connection can be used again; not at any price."""
+        with contextlib.suppress(*TRANSPORT_FAULTS):
+            async with asyncio.timeout(_DRAIN_TIMEOUT_S):
+                async for _ in self._chunks:
+                    pass
+
+
+async def read_up_to(chunks: AsyncIterator[bytes], bytes_max: int) -> bytes:
+    """All chunks, or the first `bytes_max` bytes of them."""
+    pieces: list[bytes] = []
+    left = bytes_max
+    async for chunk in chunks:
+        pieces.append(chunk[:left])
+        left -= len(chunk)
+        if left <= 0:
+            break
+    return b"".join(pieces)
+
+
+OK = 200
+EVENT_STREAM = "text/event-stream"
+_ERROR_BYTES_MAX = 65_536
+_BOM = b"\xef\xbb\xbf"
+_JSON = (b"{", b"[")
+# What reading and writing JSON raises, and texts: whatever of it no reader foresaw.
+_UNREADABLE = (ValueError, TypeError, RecursionError)
+
+
+class ChatPosts:
+    """One URL on the process's client."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        url: str,
+        headers: dict[str, str],
+        answer_bytes_max: int,
+        timeout_s: float,
+    ) -> None:
+        """`headers` are sent beside those that ask for an event stream."""
+        self._timeout_s = timeout_s
+        self._client = client
+        self._url = httpx.URL(url)
+        self._bytes_max = answer_bytes_max
+        self._extensions = {"timeout": client.timeout.as_dict()}
+        self._headers = httpx.Headers(
+            {
+                **headers,
+                "accept": EVENT_STREAM,
+                "accept-encoding": "identity",
+                "content-type": "application/json",
+            }
+        )
+
+    def deadline(self, within_ms: int | None) -> float:
+        """When a run that begins now has to be over, by the loop's clock."""
+        limit_s = self._timeout_s
+        if within_ms is not None:
+            limit_s = min(limit_s, within_ms / 1_000)
+        return asyncio.get_running_loop().time() + limit_s
+
+    async def send(self, body: bytes, deadline: float) -> httpx.Response:
+        """The answer's headers, to be closed with `close`. `deadline` is the loop's time.
+
+        Raises UpstreamUnreachable (certainly not received) and OutcomeUnknown.
+        """
+        request = httpx.Request(
+            "POST", self._url, headers=self._headers, content=body, extensions=self._extensions
+        )
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._client.send(request, stream=True)
+        except TRANSPORT_FAULTS as fault:
+            raise fault_of_send(fault) from fault
+
+    async def refusal(self, response: httpx.Response, deadline: float) -> HttpAnswer:
+        """The error as far as it can be read: its status has already decided the most."""
+        body = b""
+        with contextlib.suppress(*TRANSPORT_FAULTS):
+            async with asyncio.timeout_at(deadline):
+                body = await read_up_to(response.aiter_raw(), _ERROR_BYTES_MAX)
+        return answer_of(response, body)
+
+    def completion(
+        self, response: httpx.Response, generation_id: str, deadline: float, cost_of: CostOf
+    ) -> AnswerReading:
+        """What reads the completion of a 200."""
+        return AnswerReading(
+            response,
+            generation_id=generation_id,
+            deadline=deadline,
+            bytes_max=self._bytes_max,
+            cost_of=cost_of,
+        )
+
+    async def close(self, response: httpx.Response) -> None:
+        """Give the connection back; one that broke meanwhile is gone anyway."""
+        with contextlib.suppress(*TRANSPORT_FAULTS):
+            await response.aclose()
+
+
+class AnswerReading:
+    """One completion being read."""
+
+    __slots__ = ("_bytes_max", "_cost_of", "_deadline", "_generation_id", "_response")
+
+    def __init__(
+        self,
+        response: httpx.Response,
+        *,
+        generation_id: str,
+        deadline: float,
+        bytes_max: int,
+        cost_of: CostOf,
+    ) -> None:
+        """`generation_id` is empty where only the answer itself names it."""
+        self._response = response
+        self._generation_id = generation_id
+        self._deadline = deadline
+        self._bytes_max = bytes_max
+        self._cost_of = cost_of
+
+    async def read(self, on_named: GenerationStarted) -> UpstreamCompletion:
+        """The completion, streamed or not.
+
+        What was sent decides that, not what it is called: gateways give streams any type or none,
+        and say of an error that it is a stream. `on_named` is awaited, outside every limit, when
+        the id was not known and has come. Raises UpstreamFailed and OutcomeUnknown.
+        """
+        chunks = BoundedChunks(self._response.aiter_raw(), self._bytes_max)
+        with _whatever_it_says():
+            begun = await self._beginning(chunks)
+        if _content_of(begun).startswith(_JSON):
+            return await self._whole(begun, chunks, on_named)
+        return await self._streamed(begun, chunks, on_named)
+
+    async def _beginning(self, chunks: BoundedChunks) -> bytes:
+        """The first chunks, up to the first of more than blanks; gateways send those meanwhile."""
+        begun = b""
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                while not _content_of(begun):
+                    chunk = await chunks.next()
+                    if chunk is None:
+                        break
+                    begun = begun.strip() + chunk
+        except TRANSPORT_FAULTS as fault:
+            raise OutcomeUnknown("the upstream's answer was cut before its beginning") from fault
+        return begun
+
+    async def _whole(
+        self, begun: bytes, chunks: BoundedChunks, on_named: GenerationStarted
+    ) -> UpstreamCompletion:
+        """A 200 that is no stream: an error found too late, or a gateway that does not stream."""
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                body = begun + await chunks.rest()
+        except TRANSPORT_FAULTS as fault:
+            raise OutcomeUnknown("the upstream's answer was cut before its end") from fault
+        with _whatever_it_says():
+            completion = completion_from_json(body, self._generation_id, self._cost_of)
+        if not self._generation_id:
+            await on_named(completion.generation_id)
+        return completion
+
+    async def _streamed(
+        self, begun: bytes, chunks: BoundedChunks, on_named: GenerationStarted
+    ) -> UpstreamCompletion:
+        assembly = StreamAssembly(self._generation_id, self._cost_of)
+        with _whatever_it_says():
+            assembly.feed(begun)
+        if not self._generation_id:
+            await self._feed(assembly, chunks, until_named=True)
+            if assembly.generation_id:
+                await on_named(assembly.generation_id)
+        await self._feed(assembly, chunks, until_named=False)
+        if assembly.done:
+            await chunks.drain()
+        with _whatever_it_says():
+            return assembly.completion()
+
+    async def _feed(
+        self, assembly: StreamAssembly, chunks: BoundedChunks, *, until_named: bool
+    ) -> None:
+        """Read until the stream ends, or says that it is done, or (`until_named`) has an id."""
+        try:
+            with _whatever_it_says():
+                async with asyncio.timeout_at(self._deadline):
+                    while not assembly.done and not (until_named and assembly.generation_id):
+                        chunk = await chunks.next()
+                        if chunk is None:
+                            assembly.end()
+                            return
+                        assembly.feed(chunk)
+        except TRANSPORT_FAULTS as fault:
+            if not assembly.conclusive:
+                raise OutcomeUnknown("the upstream's stream broke before its end") from fault
+
+
+@contextlib.contextmanager
+def _whatever_it_says() -> Iterator[None]:
+    """What came may be anything, and it was charged for: no fault of reading it gets further."""
+    try:
+        yield
+    except _UNREADABLE as fault:
+        raise OutcomeUnknown("the upstream's answer cannot be read") from fault
+
+
+def _content_of(begun: bytes) -> bytes:
+    """What has come, less blanks and a byte-order mark, of which more may be on its way."""
+    if _BOM.startswith(begun):
+        return b""
+    return begun.removeprefix(_BOM).lstrip()
+
+
+async def get_whole(
+    client: httpx.AsyncClient,
+    url: httpx.URL,
+    headers: httpx.Headers,
+    *,
+    timeout_s: float,
+    bytes_max: int,
+) -> HttpAnswer:
+    """One GET, read whole. Raises UpstreamUnreachable when no whole answer came."""
+    extensions = {"timeout": client.timeout.as_dict()}
+    request = httpx.Request("GET", url, headers=headers, extensions=extensions)
+    try:
+        async with asyncio.timeout(timeout_s):
+            response = await client.send(request, stream=True)
+            async with contextlib.aclosing(response):
+                packed = "content-encoding" in response.headers
+                chunks = response.aiter_bytes() if packed else response.aiter_raw()
+                body = await read_up_to(chunks, bytes_max + 1)
+    except TRANSPORT_FAULTS as fault:
+        raise UpstreamUnreachable(
+            f"the upstream does not answer ({type(fault).__name__})"
+        ) from fault
+    if len(body) > bytes_max:
+        raise UpstreamUnreachable(f"the upstream's answer is over {bytes_max} bytes")
+    return answer_of(response, body)
+
+
+def answer_of(response: httpx.Response, body: bytes) -> HttpAnswer:
+    """The answer with the headers that an error may need."""
+    if response.status_code == OK:
+        return HttpAnswer(status=OK, body=body)
+    return HttpAnswer(
+        status=response.status_code,
+        body=body,
+        retry_after=response.headers.get("retry-after"),
+        # An answer without a date is dated by whoever receives it (RFC 9110, 6.6.1).
+        date=response.headers.get("date") or formatdate(usegmt=True),
+    )
+
+
+def header_of(response: httpx.Response, wanted: bytes) -> str:
+    """One header by its lower-case name, empty when it is not there."""
+    for name, value in response.headers.raw:
+        if name.lower() == wanted:
+            return value.decode("ascii", "replace")
+    return ""

@@ -1,0 +1,1 @@
+"""Ollama: local models, metered by our own file."""

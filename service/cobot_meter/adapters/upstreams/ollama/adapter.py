@@ -1,0 +1,219 @@
+"""The upstream port over a local Ollama: its OpenAI-shaped endpoint, and our own meter for a bill.
+
+Must not know: callers, prices of ours, or other upstreams. A generation has a name of ours before
+it is sent, so that whatever becomes of it can be looked up. Nothing is ever repeated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+
+from cobot_meter.adapters.upstreams.chat_posts import OK, ChatPosts, get_whole
+from cobot_meter.adapters.upstreams.http_errors import fault_of_query
+from cobot_meter.adapters.upstreams.ollama.meter import MeterFile
+from cobot_meter.adapters.upstreams.ollama.wire import (
+    cost_by_tariff,
+    fault_of_answer,
+    names_missing,
+    priced_as_ours,
+    request_body,
+    served_model,
+)
+from cobot_meter.domain.errors import (
+    OutcomeUnknown,
+    UpstreamFailed,
+    UpstreamFaultKind,
+    UpstreamRefused,
+    UpstreamUnreachable,
+)
+from cobot_meter.domain.money import pusd_from_text
+from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.domain.upstream.accounts import UpstreamAccount
+from cobot_meter.domain.upstream.completions import (
+    CompletionRequest,
+    GenerationCost,
+    Model,
+    UpstreamCompletion,
+)
+from cobot_meter.domain.upstream.endpoints import Endpoint
+from cobot_meter.ports.upstream import GenerationStarted
+
+_BAD_REQUEST = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OllamaSettings:
+    """Where Ollama is, which of its models are sold, and how long and how large answers may be.
+
+    `base_url` is without `/v1`. Without `models` nothing is ever sent there.
+    """
+
+    base_url: str
+    models: tuple[Model, ...]
+    timeout_s: float = 300.0
+    query_timeout_s: float = 10.0
+    answer_bytes_max: int = 8 * 1_024 * 1_024
+    query_bytes_max: int = 1_024 * 1_024
+
+
+class Ollama:
+    """One Ollama and its meter, behind the port `Upstream`."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        settings: OllamaSettings,
+        *,
+        meter: MeterFile,
+        new_id: Callable[[], str],
+    ) -> None:
+        """`client` and `meter` are not closed here. `new_id` gives a name that never was."""
+        self._client = client
+        self._settings = settings
+        self._meter = meter
+        self._new_id = new_id
+        self._models = {model.model_id: model for model in settings.models}
+        base_url = settings.base_url.rstrip("/")
+        self._models_url = httpx.URL(f"{base_url}/v1/models")
+        headers = {"user-agent": "cobot-meter"}
+        self._get_headers = httpx.Headers({**headers, "accept": "application/json"})
+        self._posts = ChatPosts(
+            client,
+            url=f"{base_url}/v1/chat/completions",
+            headers=headers,
+            answer_bytes_max=settings.answer_bytes_max,
+            timeout_s=settings.timeout_s,
+        )
+
+    async def complete(
+        self,
+        request: CompletionRequest,
+        *,
+        price_cap: ModelPrice,
+        on_started: GenerationStarted,
+        within_ms: int | None = None,
+    ) -> UpstreamCompletion:
+        """See the port. `on_started` also hears of what broke before it was answered."""
+        deadline = self._posts.deadline(within_ms)
+        model = self._model(request.model, price_cap)
+        body = request_body(request, model)
+        generation_id = self._new_id()
+        try:
+            await self._meter.started(generation_id, model=model.model_id)
+            response = await self._sent(body, deadline, generation_id, on_started)
+            try:
+                await self._begun(response, deadline, generation_id, on_started)
+                completion = await self._completion(response, deadline, generation_id, model)
+            finally:
+                await self._posts.close(response)
+            await self._meter.ended(
+                generation_id,
+                model=served_model(completion),
+                cost_pusd=pusd_from_text(completion.inline_cost or "0"),
+                tokens=(completion.prompt_tokens, completion.completion_tokens),
+            )
+            return completion
+        finally:
+            self._meter.over(generation_id)
+
+    async def generation_cost(self, generation_id: str) -> GenerationCost:
+        """See the port. The meter's word; nobody is asked."""
+        return self._meter.cost(generation_id)
+
+    async def models(self) -> tuple[Model, ...]:
+        """See the port. The operator's list, whether Ollama is there or not."""
+        return self._settings.models
+
+    async def endpoints(self, model_id: str) -> tuple[Endpoint, ...]:  # noqa: ARG002 - the port
+        """See the port: there is nobody to choose from, and nothing to ask."""
+        return ()
+
+    async def usage_pusd(self) -> int:
+        """See the port."""
+        return self._meter.total_pusd
+
+    async def account(self) -> UpstreamAccount:
+        """See the port: nothing bounds it."""
+        return UpstreamAccount(usage_pusd=self._meter.total_pusd)
+
+    async def ping(self) -> None:
+        """See the port."""
+        await self._listed()
+
+    async def missing(self) -> tuple[str, ...]:
+        """Names of our models that are not there. Raises UpstreamUnreachable, UpstreamRefused."""
+        try:
+            return names_missing(await self._listed(), self._settings.models)
+        except ValueError as fault:
+            raise UpstreamUnreachable("the upstream's model list cannot be read") from fault
+
+    def _model(self, model_id: str, price_cap: ModelPrice) -> Model:
+        """The model, at no more than was quoted. Raises UpstreamRefused: nothing has been sent."""
+        model = self._models.get(model_id)
+        if model is None:
+            words = f"{model_id[:80]} is not offered by this upstream"
+        elif (
+            model.price.prompt_pusd > price_cap.prompt_pusd
+            or model.price.completion_pusd > price_cap.completion_pusd
+        ):
+            words = f"{model_id} costs more by now than was quoted"
+        else:
+            return model
+        raise UpstreamRefused(words, status=_BAD_REQUEST, kind=UpstreamFaultKind.NOT_FOUND)
+
+    async def _sent(
+        self, body: bytes, deadline: float, generation_id: str, on_started: GenerationStarted
+    ) -> httpx.Response:
+        try:
+            return await self._posts.send(body, deadline)
+        except OutcomeUnknown:
+            await on_started(generation_id)
+            raise
+
+    async def _begun(
+        self,
+        response: httpx.Response,
+        deadline: float,
+        generation_id: str,
+        on_started: GenerationStarted,
+    ) -> None:
+        """Return for a 200, its generation stored. Raises UpstreamRefused and UpstreamFailed."""
+        if response.status_code == OK:
+            await on_started(generation_id)
+            return
+        fault = fault_of_answer(await self._posts.refusal(response, deadline))
+        if not isinstance(fault, UpstreamRefused):
+            await on_started(generation_id)
+        try:
+            raise fault
+        finally:
+            del fault  # a frame that holds its own fault stays, and the whole body with it
+
+    async def _completion(
+        self, response: httpx.Response, deadline: float, generation_id: str, model: Model
+    ) -> UpstreamCompletion:
+        """The whole answer under our names; a failure has no cost, whatever it says of tokens."""
+        reading = self._posts.completion(response, generation_id, deadline, cost_by_tariff(model))
+        try:
+            return priced_as_ours(await reading.read(_named_already), model=model)
+        except UpstreamFailed as fault:
+            raise UpstreamFailed(fault.message, kind=fault.kind) from fault
+
+    async def _listed(self) -> bytes:
+        answer = await get_whole(
+            self._client,
+            self._models_url,
+            self._get_headers,
+            timeout_s=self._settings.query_timeout_s,
+            bytes_max=self._settings.query_bytes_max,
+        )
+        if answer.status != OK:
+            raise fault_of_query(answer)
+        return answer.body
+
+
+async def _named_already(generation_id: str) -> None:
+    """The name is ours: what the answer calls itself is of no use."""

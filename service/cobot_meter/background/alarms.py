@@ -1,0 +1,25 @@
+"""Keeps in sight what waits for the operator: whether releases are stopped, what is in quarantine.
+
+Must not know: who is told, or what was wrong.
+"""
+
+from __future__ import annotations
+
+from cobot_meter.flows.operate.quarantine import LISTED_MAX
+from cobot_meter.flows.release_gate import KeepReleases
+from cobot_meter.ports.books import Books
+
+
+class Alarms:
+    """`quarantined` is how many wait, as of the last look; counting ends at LISTED_MAX."""
+
+    def __init__(self, *, books: Books, releases: KeepReleases) -> None:
+        """Nothing was looked at yet."""
+        self._books = books
+        self._releases = releases
+        self.quarantined = 0
+
+    async def look(self) -> None:
+        """What another process did is seen here too. Raises BooksBusy."""
+        await self._releases.follow()
+        self.quarantined = len(await self._books.quarantined(after="", limit=LISTED_MAX))

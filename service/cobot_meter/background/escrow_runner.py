@@ -1,0 +1,147 @@
+"""Runs the driver: one run per escrow at a time, all in the service's own task group.
+
+A run belongs to the service, not to the connection that asked for it. Must not know: what the
+driver does, or who waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from cobot_meter.background.run_turns import Lane, RunBounds, RunTurns, Turn
+from cobot_meter.background.supervise import Supervisor
+from cobot_meter.domain.errors import Broken, CobotMeterError, Draining
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.flows.sale.drive_escrow import EscrowDriver
+from cobot_meter.ports.escrow_runs import JustOpened, Opening
+
+
+class EscrowRunner:
+    """Implements `ports.escrow_runs.EscrowRuns`."""
+
+    def __init__(
+        self,
+        *,
+        driver: EscrowDriver,
+        tasks: asyncio.TaskGroup,
+        supervisor: Supervisor,
+        bounds: RunBounds,
+    ) -> None:
+        """`bounds` says how many runs act at once; the others wait their turn, or are refused."""
+        self._driver = driver
+        self._tasks = tasks
+        self._supervisor = supervisor
+        self._turns = RunTurns(bounds)
+        self._runs: dict[str, asyncio.Future[Escrow]] = {}
+        self._openings: dict[str, Opening] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    @property
+    def active(self) -> int:
+        """How many runs are under way."""
+        return len(self._runs)
+
+    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
+        """Drive this escrow, or join the run that does. Raises Draining."""
+        run = self._runs.get(escrow_id)
+        return run if run is not None else self._begin(escrow_id, None)
+
+    def begin(self, escrow_id: str, opening: Opening) -> asyncio.Future[Escrow]:
+        """Open it and drive it. Raises Draining."""
+        return self._begin(escrow_id, opening)
+
+    def _begin(self, escrow_id: str, opening: Opening | None) -> asyncio.Future[Escrow]:
+        if self._draining:
+            message = "This service is restarting; repeat the same request in a moment."
+            raise Draining(message, retry_after_s=5)
+        run: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
+        self._runs[escrow_id] = run
+        if opening is not None:
+            self._openings[escrow_id] = opening
+        task = self._tasks.create_task(self._run(escrow_id, run), name=f"escrow {escrow_id[:12]}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return run
+
+    async def drain(self, grace_s: float) -> int:
+        """Start nothing new, let the runs finish, stop the rest; how many were stopped.
+
+        What is stopped stays in the books as it was, and the next start recovers it.
+        """
+        self._draining = True
+        if not self._running:
+            return 0
+        _, unfinished = await asyncio.wait(self._running, timeout=grace_s)
+        for task in unfinished:
+            task.cancel()
+        return len(unfinished)
+
+    async def _run(self, escrow_id: str, run: asyncio.Future[Escrow]) -> None:
+        """Supervised, so that one escrow's bug does not end the process and with it all others."""
+        names = [escrow_id]
+        try:
+            await self._supervisor.once("escrow run", lambda: self._take_turn(names, run))
+        except asyncio.CancelledError:
+            run.set_exception(Draining("This service is restarting; repeat the same request."))
+            raise
+        finally:
+            for name in names:
+                del self._runs[name]
+            self._openings.pop(escrow_id, None)
+            if not run.done():
+                run.set_exception(
+                    Broken("The run of this escrow failed; the books have its state.")
+                )
+            fault = run.exception()  # retrieved: a run that nobody waits for is no warning
+            if fault is not None:
+                fault.__traceback__ = None  # its frames hold the run, and so would never go
+
+    async def _take_turn(self, names: list[str], run: asyncio.Future[Escrow]) -> None:
+        """`names` gains the escrows in which it goes on: who joins those joins this run."""
+        escrow_id = names[0]
+
+        def continued(next_id: str) -> None:
+            names.append(next_id)
+            self._runs[next_id] = run
+
+        turn = self._turns.turn()
+        try:
+            just_opened = await self._opened(escrow_id, turn)
+            await turn.wait()
+            escrow = await self._driver.drive(
+                escrow_id,
+                just_opened=just_opened,
+                continued=continued,
+            )
+            run.set_result(escrow)
+        except _OpeningRefused as refused:
+            run.set_exception(refused.why)
+        except CobotMeterError as error:
+            run.set_exception(error)
+            raise
+        finally:
+            turn.give_back()
+
+    async def _opened(self, escrow_id: str, turn: Turn) -> JustOpened | None:
+        """What was opened now; None where it was opened before. Raises _OpeningRefused."""
+        opening = self._openings.pop(escrow_id, None)
+        if opening is None:
+            turn.take(Lane.OURS)
+            return None
+
+        def at_once(*, pays: bool, address: str) -> bool:
+            return turn.take(Lane.PAYING if pays else Lane.UNPAID, address)
+
+        try:
+            return await opening(at_once=at_once)
+        except CobotMeterError as error:
+            raise _OpeningRefused(error) from error
+
+
+class _OpeningRefused(Exception):
+    """Its caller's to hear, and no fault of a run."""
+
+    def __init__(self, why: CobotMeterError) -> None:
+        super().__init__(str(why))
+        self.why = why

@@ -1,0 +1,72 @@
+"""Finds what was named on the command line: callers, escrows and top-ups, by id or by its end.
+
+Must not know: what is done with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from cobot_meter.cli.terminal import CommandFailed, Misused
+from cobot_meter.cli.wording import NAME_GIVEN_MIN, name_parts, names
+from cobot_meter.domain.callers import CallerStanding
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.topups import Topup
+from cobot_meter.ports.ledger_reports import LedgerReports
+
+PAGE = 500
+CANDIDATES = 5
+
+
+async def every_caller(reports: LedgerReports) -> AsyncIterator[CallerStanding]:
+    """Page by page, in id order."""
+    after = ""
+    while page := await reports.callers(after=after, limit=PAGE):
+        for standing in page:
+            yield standing
+        after = page[-1].caller_id
+
+
+async def find_caller(reports: LedgerReports, given: str) -> CallerStanding:
+    """The one caller that is meant. Raises CommandFailed."""
+    refuse_short(given)
+    found = [one async for one in every_caller(reports) if names(given, one.caller_id)]
+    refuse_unless_one(given, [one.caller_id for one in found], what="caller")
+    return found[0]
+
+
+async def find_invoice(reports: LedgerReports, given: str) -> Escrow | Topup:
+    """The escrow or top-up of this id or payment hash. Raises CommandFailed."""
+    refuse_short(given)
+    found: list[Escrow | Topup] = [
+        one
+        async for one in reports.escrows()
+        if names(given, one.escrow_id) or (one.payment_hash and names(given, one.payment_hash))
+    ]
+    found += [
+        one
+        async for one in reports.topups()
+        if names(given, one.topup_id) or names(given, one.payment_hash)
+    ]
+    ids = [one.escrow_id if isinstance(one, Escrow) else one.topup_id for one in found]
+    refuse_unless_one(given, ids, what="escrow, top-up or payment hash")
+    return found[0]
+
+
+def refuse_short(given: str) -> None:
+    """Raises Misused for an end that could be anybody's."""
+    if len(name_parts(given)[1]) < NAME_GIVEN_MIN:
+        message = f"{given}: give the whole id, or at least {NAME_GIVEN_MIN} characters of its end"
+        raise Misused(message)
+
+
+def refuse_unless_one(given: str, found: list[str], *, what: str) -> None:
+    """Raises CommandFailed when there is none, and Misused, with the candidates, for several."""
+    if not found:
+        message = f"{given}: there is no such {what}"
+        raise CommandFailed(message)
+    if len(found) > 1:
+        more = f" and {len(found) - CANDIDATES} more" if len(found) > CANDIDATES else ""
+        candidates = ", ".join(found[:CANDIDATES])
+        message = f"{given}: {len(found)} of them end so: {candidates}{more}; give more of it"
+        raise Misused(message)

@@ -1,0 +1,114 @@
+"""The four reservations of an opened escrow, H1 to H4, and the guards they pass (A0).
+
+Amounts: U ceiling, C0 credit reserved. What is reserved bounds the worst case before anything is
+spent. Escrows from before revision 0009 of the books keep the reservations that they opened with.
+Must not know: events, storage or time.
+"""
+
+from __future__ import annotations
+
+from cobot_meter.domain.callers import CallerStanding, ExposureTerms
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.ledger import accounts as chart
+from cobot_meter.domain.ledger.accounts import Account
+from cobot_meter.domain.ledger.transfers import Guard, Hold, Transfer
+
+
+def caller_hold(escrow: Escrow) -> Hold:
+    """H1: U - C0 of the caller's cap, and P - C as soon as the price is known."""
+    old = escrow.quote.least_pusd is None
+    if escrow.payment_hash is None or old:
+        name, amount = "caller", escrow.quote.ceiling_msat - escrow.quote.credit_reserved_msat
+    else:
+        name, amount = "caller/priced", escrow.due_msat
+    return Hold(
+        hold_id=f"{escrow.escrow_id}/{name}",
+        debit=chart.receivable(escrow.caller_id),
+        credit=chart.UNEARNED,
+        amount=amount,
+    )
+
+
+def day_holds(escrow: Escrow) -> tuple[Hold, ...]:
+    """H3 (newcomers) and H2: the ceiling, later the cost, on the day of address and group.
+
+    They stand at one amount, and are renumbered together when they are reserved anew.
+    """
+    return tuple(
+        Hold(
+            hold_id=f"{escrow.escrow_id}/{name}/{escrow.budget_hold}",
+            debit=account,
+            credit=chart.EXPOSURE_PUSD,
+            amount=escrow.budget_held_pusd,
+        )
+        for name, account in _days(escrow).items()
+    )
+
+
+def day_accounts(escrow: Escrow) -> tuple[Account, ...]:
+    """What counts the unpaid cost of the escrow: the day it opened on, the group's row last."""
+    return tuple(_days(escrow).values())
+
+
+def _days(escrow: Escrow) -> dict[str, Account]:
+    quote = escrow.quote
+    group = {"budget": chart.day_budget(quote.day, newcomer=quote.newcomer)}
+    if quote.least_pusd is None or not quote.newcomer:
+        return group
+    return {"address": chart.address_budget(escrow.ask.address, quote.day), **group}
+
+
+def old_address_hold(escrow: Escrow) -> Hold:
+    """H3 of an escrow from before addresses were counted in pico-USD: U - C0 to its end."""
+    old = escrow.quote.least_pusd is None and escrow.quote.newcomer
+    amount = escrow.quote.ceiling_msat - escrow.quote.credit_reserved_msat
+    return Hold(
+        hold_id=f"{escrow.escrow_id}/address",
+        debit=chart.old_address_exposure(escrow.ask.address, escrow.quote.day),
+        credit=chart.EXPOSURE_MSAT,
+        amount=amount if old else 0,
+    )
+
+
+def credit_hold(escrow: Escrow) -> Hold:
+    """H4: C0 of the caller's credit."""
+    return Hold(
+        hold_id=f"{escrow.escrow_id}/credit",
+        debit=chart.available(escrow.caller_id),
+        credit=chart.UNEARNED,
+        amount=escrow.quote.credit_reserved_msat,
+    )
+
+
+def opening(escrow: Escrow, standing: CallerStanding, terms: ExposureTerms) -> tuple[Transfer, ...]:
+    """A0: H1 to H4, all or none, each under its guard. The budget row is taken last."""
+    caller_id = escrow.caller_id
+    cap = Guard(
+        name="caller",
+        cap=terms.cap,
+        settled=chart.settled(caller_id),
+        lapsed=chart.lapsed(caller_id),
+    )
+    if standing.cap_override_msat is not None:
+        cap = Guard(name="caller", limit=standing.cap_override_msat)
+    limits = {
+        "address": terms.address_day_pusd,
+        "budget": terms.day_budget_pusd(newcomer=escrow.quote.newcomer),
+    }
+    days = zip(_days(escrow), day_holds(escrow), strict=True)
+    return (
+        *credit_hold(escrow).pend(Guard(name="available")),
+        *caller_hold(escrow).pend(cap),
+        *old_address_hold(escrow).pend(),
+        *(one for name, hold in days for one in hold.pend(Guard(name=name, limit=limits[name]))),
+    )
+
+
+def opened_accounts(escrow: Escrow) -> tuple[Account, ...]:
+    """Every exact account that an escrow will ever move."""
+    old = old_address_hold(escrow)
+    return (
+        *chart.caller_accounts(escrow.caller_id),
+        *((old.debit,) if old.amount else ()),
+        *day_accounts(escrow),
+    )

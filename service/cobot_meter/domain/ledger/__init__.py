@@ -1,0 +1,1 @@
+"""Accounts and transfers: what can be booked at all."""

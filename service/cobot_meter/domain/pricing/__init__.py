@@ -1,0 +1,1 @@
+"""Prices, quotes and exchange rates."""

@@ -1,0 +1,67 @@
+"""What a caller was told before asking, and the most it will pay: both bind whoever prices.
+
+Must not know: how a quote is written down, or who carries it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cobot_meter.domain.errors import CeilingOverCap
+from cobot_meter.domain.money import ExchangeRate, usd_text
+from cobot_meter.domain.pricing.prices import Ceiling, ModelPrice, PriceTerms, charged_pusd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaxCost:
+    """A caller's own cap on the price: in msat, or in pico-USD; exactly one is set."""
+
+    msat: int | None = None
+    pusd: int | None = None
+
+    def admits(self, ceiling: Ceiling, rate: ExchangeRate) -> bool:
+        """Whether the most that can be charged is within it."""
+        if self.msat is not None:
+            return ceiling.price_msat <= self.msat
+        return charged_pusd(ceiling.price_msat, rate) <= (self.pusd or 0)
+
+    def text(self) -> str:
+        """As it is quoted back."""
+        return f"{self.msat} msat" if self.msat is not None else f"${usd_text(self.pusd or 0)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotedTerms:
+    """The terms of an earlier quote: unit prices by model, and whatever else makes a price.
+
+    `terms` are the operator's fees of that moment: a price made from these prices and other fees
+    would be neither the one that was quoted nor the one of now.
+    """
+
+    models: tuple[tuple[str, ModelPrice], ...]
+    max_tokens: int
+    ceiling: Ceiling
+    rate: ExchangeRate
+    terms: PriceTerms
+    expires_at_ms: int
+
+
+def refuse_over_cap(
+    ceiling_of: Callable[[int], Ceiling], *, max_tokens: int, cap: MaxCost, rate: ExchangeRate
+) -> None:
+    """Raises CeilingOverCap with the numbers, and how many tokens would fit, found by halving."""
+    ceiling = ceiling_of(max_tokens)
+    if cap.admits(ceiling, rate):
+        return
+    low, high = 0, max_tokens
+    while low + 1 < high:
+        middle = (low + high) // 2
+        low, high = (middle, high) if cap.admits(ceiling_of(middle), rate) else (low, middle)
+    usd = usd_text(charged_pusd(ceiling.price_msat, rate))
+    fits = f"max_tokens {low} would fit" if low else "not even one token would fit"
+    message = (
+        f"This can cost up to {ceiling.price_msat} msat (${usd}) with max_tokens {max_tokens}, and "
+        f"X-Cobot-Max-Cost allows {cap.text()}; {fits}."
+    )
+    raise CeilingOverCap(message)

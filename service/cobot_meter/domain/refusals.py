@@ -1,0 +1,104 @@
+"""What a refused guard tells the caller: the figures in one unit, then what to do and when.
+
+The only place where these sentences are made. Guards return figures, whoever answers the caller
+knows whether anything of its own can be paid. Nothing is advised that cannot be done here: there
+is no top-up of any size yet, so none is offered. Must not know: how a guard was tested, or HTTP.
+"""
+
+from __future__ import annotations
+
+from cobot_meter.domain.errors import ExposureExceeded
+from cobot_meter.domain.money import sat_text, usd_text
+
+DAY_MS = 86_400_000
+SECOND_MS = 1_000
+# A run that is under way has its price, and with it less reserved, some seconds later.
+RUNNING_RETRY_S = 5
+TAKEN_RETRY_S = 1
+# Guards that count a UTC day in pico-USD; the others count msat.
+OF_A_DAY = frozenset({"address", "budget"})
+
+_OPEN = {
+    "caller": "This caller has {open} open and unpaid of at most {limit}",
+    "address": (
+        "Unpaid runs of new callers behind this network address have taken {open} of the {limit} "
+        "that they may take a day"
+    ),
+    "budget": (
+        "Unpaid runs of callers like this one have taken {open} of the {limit} that they may take "
+        "a day"
+    ),
+}
+_MOST = {
+    "caller": "this caller may have at most {limit} open and unpaid",
+    "address": (
+        "unpaid runs of new callers behind one network address may take at most {limit} a day"
+    ),
+    "budget": "unpaid runs of callers like this one may take at most {limit} a day",
+}
+_AVAILABLE = "Other requests of this caller have just used the credit that was to pay for this one"
+_LESS = "ask for less with a lower max_tokens or a cheaper model"
+
+
+def exposure_exceeded(guard: str, *, open_amount: int, limit: int, asked: int) -> ExposureExceeded:
+    """The error of a guard; amounts in its own unit."""
+    refused = ExposureExceeded("", guard=guard, open_amount=open_amount, limit=limit, asked=asked)
+    refused.message = sentence(refused, to_pay=False)
+    refused.args = (refused.message,)
+    return refused
+
+
+def sentence(refused: ExposureExceeded, *, to_pay: bool) -> str:
+    """One sentence; `to_pay` says that the caller is shown open invoices of its own."""
+    if refused.guard == "available":
+        return f"{_AVAILABLE}: ask again."
+    figures = {
+        name: _shown(refused.guard, amount)
+        for name, amount in (
+            ("open", refused.open_amount),
+            ("limit", refused.limit),
+            ("asked", refused.asked),
+        )
+    }
+    if _never_fits(refused):
+        most = _MOST.get(refused.guard, _MOST["caller"]).format(**figures)
+        return f"This request may cost up to {figures['asked']}, and {most}: {_LESS}."
+    stands = _OPEN.get(refused.guard, _OPEN["caller"]).format(**figures)
+    advice = _either(_advice(refused, to_pay=to_pay))
+    return f"{stands}, and this request may cost up to {figures['asked']} more: {advice}."
+
+
+def retry_after_s(refused: ExposureExceeded, *, now_ms: int, to_pay: bool) -> int | None:
+    """When the same request can help by itself; None where time alone changes nothing."""
+    if refused.guard == "available":
+        return TAKEN_RETRY_S
+    if _never_fits(refused):
+        return None
+    if refused.guard in OF_A_DAY:
+        return -(-(DAY_MS - now_ms % DAY_MS) // SECOND_MS)
+    return None if to_pay else RUNNING_RETRY_S
+
+
+def _never_fits(refused: ExposureExceeded) -> bool:
+    return refused.asked > refused.limit
+
+
+def _advice(refused: ExposureExceeded, *, to_pay: bool) -> list[str]:
+    advice = ["pay what is open (see metadata.to_pay)"] if to_pay else []
+    if refused.open_amount < refused.limit:
+        advice.append(_LESS)
+    if refused.guard in OF_A_DAY:
+        advice.append("ask again after midnight UTC")
+    elif not to_pay:
+        advice.append("ask again when what is running has ended")
+    return advice
+
+
+def _either(parts: list[str]) -> str:
+    *first, last = parts
+    return f"{', '.join(first)}, or {last}" if first else last
+
+
+def _shown(guard: str, amount: int) -> str:
+    amount = max(amount, 0)
+    return f"{usd_text(amount)} USD" if guard in OF_A_DAY else f"{sat_text(amount)} sat"

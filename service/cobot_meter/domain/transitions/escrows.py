@@ -1,0 +1,136 @@
+"""Joins table and bookings: (escrow, event) becomes the one value that the door for writes takes.
+
+Keys are deterministic, so that the same fact told twice is one journal row. Must not know:
+storage, or who told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cobot_meter.domain.callers import CallerStanding, ExposureTerms
+from cobot_meter.domain.errors import LedgerUnbalanced
+from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.bookings import bookings
+from cobot_meter.domain.escrow.holds import opened_accounts, opening
+from cobot_meter.domain.escrow.machine import advance
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.ledger.transfers import Transfer
+from cobot_meter.domain.money import AMOUNT_MAX, usd_text
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.transitions.event_facts import event_name, facts_of, parts_of
+from cobot_meter.domain.transitions.row_digests import ROW, opened_digest, sealed_facts
+from cobot_meter.domain.transitions.transition import SettleCursor, StoredBodies, Transition
+
+Book = Callable[[Escrow, on.EscrowEvent, Escrow], tuple[Transfer, ...]]
+
+SHREDDING = (
+    on.Abandoned,
+    on.UpstreamFailed,
+    on.OutcomeUnknown,
+    on.CostNotFound,
+    on.InvoiceRefused,
+    on.CompletionLost,
+    on.ClaimLapsed,
+    on.BodiesShredded,
+    on.WrittenOff,
+)
+
+
+def open_escrow(
+    escrow: Escrow, *, standing: CallerStanding, terms: ExposureTerms, bodies: StoredBodies
+) -> Transition:
+    """A0: the escrow's first row with all its reservations, all or none.
+
+    What is sent at once is opened as requested, and its entry says by whom.
+    """
+    quote = escrow.quote
+    requested = {"requested_by": escrow.requested_by} if escrow.requested_by else {}
+    least = {} if quote.least_pusd is None else {"least_usd": usd_text(quote.least_pusd)}
+    fallback = dict(parts_of(escrow.fallback))
+    return Transition(
+        key=f"{escrow.escrow_id}/opened",
+        kind="opened",
+        subject_id=escrow.escrow_id,
+        caller_id=escrow.caller_id,
+        at_ms=escrow.opened_at_ms,
+        escrow=escrow,
+        accounts=opened_accounts(escrow),
+        transfers=opening(escrow, standing, terms),
+        bodies=bodies,
+        facts={
+            "model": quote.model,
+            "ceiling_usd": usd_text(quote.ceiling_pusd),
+            "ceiling_msat": quote.ceiling_msat,
+            "rate_usd_micro_per_btc": quote.rate.usd_micro_per_btc,
+            "rate_source": quote.rate.source,
+            "rate_at_ms": quote.rate.fetched_at_ms,
+            "credit_fee_bps": quote.terms.credit_fee_bps,
+            "markup_bps": quote.terms.markup_bps,
+            "request_sha256": escrow.ask.request_sha256,
+            **least,
+            **requested,
+            **{f"fallback.{name}": part for name, part in fallback.items()},
+            ROW: opened_digest(escrow),
+            **sealed_facts(bodies),
+        },
+    )
+
+
+def escrow_transition(
+    before: Escrow,
+    event: on.EscrowEvent,
+    *,
+    at_ms: int,
+    retention: Retention,
+    bodies: StoredBodies | None = None,
+    book: Book = bookings,
+) -> Transition:
+    """What `event` makes true of `before`. Raises IllegalTransition, LedgerUnbalanced.
+
+    An amount beyond the one bound would spoil the sums of everybody's accounts. The row after the
+    event is the transition's `escrow`; `book` says which transfers it books.
+    """
+    after = advance(before, event, at_ms=at_ms, retention=retention)
+    transfers = book(before, event, after)
+    if any(transfer.amount > AMOUNT_MAX for transfer in transfers):
+        message = f"{event_name(event)} books more than {AMOUNT_MAX}"
+        raise LedgerUnbalanced(message)
+    return Transition(
+        key=_key(before, event),
+        kind=event_name(event),
+        subject_id=before.escrow_id,
+        caller_id=before.caller_id,
+        at_ms=at_ms,
+        escrow=after,
+        transfers=transfers,
+        bodies=bodies,
+        shred=isinstance(event, SHREDDING),
+        cursor=settle_cursor(event),
+        facts=facts_of(event) | sealed_facts(bodies),
+    )
+
+
+def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
+    match event:
+        case on.InvoiceSettled():
+            return f"ln/{event.payment_hash}"
+        case on.InvoiceLost(adoption=int(number)):
+            return f"{escrow.escrow_id}/{event_name(event)}/node-{number}"
+        case on.InvoiceIssued() | on.InvoiceLost():
+            return f"{escrow.escrow_id}/{event_name(event)}/{escrow.attempt}"
+        case on.Quarantined() | on.QuarantineLifted() | on.WrittenOff():
+            return f"{escrow.escrow_id}/{event_name(event)}/{escrow.version}"
+        case on.CostLookupMissed():
+            return f"{escrow.escrow_id}/{event_name(event)}/{escrow.lookups}"
+        case _:
+            return f"{escrow.escrow_id}/{event_name(event)}"
+
+
+def settle_cursor(event: on.EscrowEvent) -> SettleCursor | None:
+    """How far the node's stream is booked with this event; None when it says nothing of it."""
+    if isinstance(event, on.WrittenOff) and not event.paid_msat:
+        return None
+    if isinstance(event, on.InvoiceSettled | on.WrittenOff):
+        return SettleCursor(node_pubkey=event.node_pubkey, settle_index=event.settle_index)
+    return None

@@ -1,0 +1,113 @@
+"""Events of an escrow as facts of a journal entry, and back.
+
+Every field of an event is a fact, those of its parts under `part.field`. Must not know: storage,
+or why somebody reads the journal again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.events import EscrowEvent
+from cobot_meter.domain.escrow.record import Cost, CostStanding, Failure, IssuedInvoice, Run
+
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def event_name(event: on.EscrowEvent) -> str:
+    """The kind of entry that an event is recorded as."""
+    return event_kind(type(event))
+
+
+def event_kind(event_type: type[on.EscrowEvent]) -> str:
+    """`InvoiceSettled` as `invoice_settled`."""
+    return _snake_case(event_type.__name__)
+
+
+@functools.cache
+def _snake_case(name: str) -> str:
+    return _CAPITAL.sub("_", name).lower()
+
+
+def facts_of(event: on.EscrowEvent) -> dict[str, str | int | None]:
+    """What the journal keeps of an event: its fields, those of its parts as `part.field`."""
+    facts: dict[str, str | int | None] = {}
+    for field in dataclasses.fields(event):
+        value = getattr(event, field.name)
+        if dataclasses.is_dataclass(value):
+            facts |= {f"{field.name}.{name}": part for name, part in parts_of(value)}
+        else:
+            facts[field.name] = value
+    return facts
+
+
+def parts_of(value: object) -> list[tuple[str, str | int | None]]:
+    """The fields of a part with their values; none of what is no part."""
+    if not dataclasses.is_dataclass(value):
+        return []
+    return [(part.name, getattr(value, part.name)) for part in dataclasses.fields(value)]
+
+
+_KINDS: Mapping[str, type[EscrowEvent]] = {
+    event_kind(event_type): event_type for event_type in typing.get_args(EscrowEvent)
+}
+_NESTED: Mapping[str, type[Cost | Failure | IssuedInvoice | Run]] = {
+    "cost": Cost,
+    "failure": Failure,
+    "invoice": IssuedInvoice,
+    "run": Run,
+}
+# Facts that entries from before a version lack, and what was true then.
+_SINCE_LATER: Mapping[str, object] = {
+    "requested_by": None,
+    "adoption": None,
+    "continued_as": None,
+    "cost.provider": "",
+    "cost.model": "",
+    "cost.record_sha256": "",
+}
+
+
+def event_kinds() -> frozenset[str]:
+    """The kinds of entries that record an event of an escrow."""
+    return frozenset(_KINDS)
+
+
+def event_of(kind: str, facts: Mapping[str, object]) -> EscrowEvent:
+    """The event as it was told. Raises ValueError for a kind or facts that no event has."""
+    event_type = _KINDS.get(kind)
+    if event_type is None:
+        message = f"no event is called {kind!r}"
+        raise ValueError(message)
+    try:
+        told: dict[str, Any] = {
+            field.name: _told(field.name, facts) for field in dataclasses.fields(event_type)
+        }
+    except KeyError as missing:
+        message = f"{kind} lacks the fact {missing}"
+        raise ValueError(message) from None
+    return event_type(**told)
+
+
+def _told(name: str, facts: Mapping[str, object]) -> object:
+    nested = _NESTED.get(name)
+    if name in facts:
+        return facts[name]
+    if nested is None:
+        return _fact(name, facts)
+    parts: dict[str, Any] = {
+        part.name: _fact(f"{name}.{part.name}", facts) for part in dataclasses.fields(nested)
+    }
+    if nested is Cost:
+        parts["standing"] = CostStanding(str(parts["standing"]))
+    return nested(**parts)
+
+
+def _fact(name: str, facts: Mapping[str, object]) -> object:
+    return _SINCE_LATER[name] if name in _SINCE_LATER and name not in facts else facts[name]

@@ -1,0 +1,31 @@
+"""Kinds and keys of journal entries that record no event of an escrow."""
+
+from __future__ import annotations
+
+BASELINE_KEY = "upstream/baseline"
+TOPUP_QUARANTINED = "topup_quarantined"
+TOPUP_LIFTED = "topup_lifted"
+TOPUP_WRITTEN_OFF = "topup_written_off"
+TOPUP_QUARANTINE = frozenset({TOPUP_QUARANTINED, TOPUP_LIFTED, TOPUP_WRITTEN_OFF})
+RELEASES = "releases"
+RELEASES_STOPPED = "releases_stopped"
+RELEASES_OPENED = "releases_opened"
+# Names under which entries are numbered or written once.
+COMPARED = "upstream/usage_compared"
+REBASED = "upstream/usage_rebased"
+FELL = "upstream/usage_fell"
+KEY_NAMED = "upstream/key_named"
+NODE_ADOPTED, NODE_SWEPT = "node_adopted", "node_swept"
+PAYMENT_FOUND, PAYMENT_SET_ASIDE = "payment_found", "payment_set_aside"
+SWEPT = f"node/{NODE_SWEPT}"
+# The kinds that are numbered by how many of one name there are: `{name}/{number}` is their key.
+NUMBERED_KINDS = frozenset(
+    {
+        "usage_compared",
+        "usage_rebased",
+        "caller_changed",
+        NODE_SWEPT,
+        RELEASES_STOPPED,
+        RELEASES_OPENED,
+    }
+)

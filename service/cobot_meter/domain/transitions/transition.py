@@ -1,0 +1,72 @@
+"""The one value that is ever written: a journal entry with everything it makes true at once.
+
+Its key is deterministic, so applying it again finds the first and changes nothing. Must not know:
+what an event means, or storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.invoices import AdoptedNode
+from cobot_meter.domain.ledger.accounts import Account
+from cobot_meter.domain.ledger.transfers import Transfer
+from cobot_meter.domain.topups import Topup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBodies:
+    """Sealed bodies of one escrow; None leaves what is stored as it is."""
+
+    wrapped_key: bytes | None = None
+    request: bytes | None = None
+    completion: bytes | None = None
+    drop_request: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleCursor:
+    """How far the settle stream of one node has been booked."""
+
+    node_pubkey: str
+    settle_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """Everything one event makes true, applied as a whole or not at all.
+
+    `key` is unique for ever. `subject_id` is the escrow or top-up (`upstream`, `operator`, `node`).
+    `escrow` is the row after the event; its stored version must be `escrow.version - 1`
+    (version 1 inserts). `accounts` are opened if missing before any transfer runs. `shred` drops
+    the body key. `facts` goes into the journal row as JSON: no prompt, answer or preimage in it.
+    """
+
+    key: str
+    kind: str
+    subject_id: str
+    caller_id: str | None
+    at_ms: int
+    escrow: Escrow | None = None
+    topup: Topup | None = None
+    accounts: tuple[Account, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
+    bodies: StoredBodies | None = None
+    shred: bool = False
+    cursor: SettleCursor | None = None
+    caller: CallerChange | None = None
+    node: AdoptedNode | None = None
+    facts: Mapping[str, str | int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerChange:
+    """What an operator sets for a caller: `cap_msat` None returns to the formula."""
+
+    blocked: bool
+    cap_msat: int | None
+
+
+Facts = Mapping[str, str | int | None]

@@ -1,0 +1,198 @@
+"""What is asked and what comes back, as plain values. Must not know: JSON, HTTP or any provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from cobot_meter.domain.errors import RequestInvalid
+from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
+from cobot_meter.domain.pricing.quotes import MaxCost, QuotedTerms
+from cobot_meter.domain.upstream.endpoints import Endpoint, ProviderChoice
+
+DEFAULT_MAX_TOKENS = 1_024
+_ALSO_LISTED_AS = {"response_format": {"response_format", "structured_outputs"}}
+# No tokenizer in use has a longer token; what this refuses could not have run.
+BYTES_PER_TOKEN_MAX = 256
+
+
+@dataclass(slots=True, kw_only=True)
+class CompletionRequest:
+    """One ask, already checked; whoever needs its body last takes it, so that none waits in memory.
+
+    `body` is the JSON object to run (the caller's, known fields only); `model` its model id;
+    `max_tokens` is what the caller asked for, 0 when it did not say, and what is sent upstream
+    once the escrow is open. `prompt_bytes` and `message_count` bound the prompt tokens for the
+    ceiling, and `stream` is how the caller wants to read the answer: both are settled when the
+    escrow opens. `caller_tag` is a stable hash that names the caller upstream. `fallback_models`
+    are asked one after the other when `model` fails. `max_cost` is the caller's own cap, `quoted`
+    what it was told before. `image_count` images are in the messages. `providers` is None unless
+    the caller names some; `own_terms` says that it chose among them in any way, by price or policy.
+    `demands` are the parameters without which the answer would not be what was asked for; all
+    others are wishes.
+    """
+
+    body: bytes
+    model: str
+    max_tokens: int
+    prompt_bytes: int = 0
+    message_count: int = 0
+    stream: bool = False
+    caller_tag: str = ""
+    fallback_models: tuple[str, ...] = ()
+    max_cost: MaxCost | None = None
+    quoted: QuotedTerms | None = None
+    image_count: int = 0
+    providers: ProviderChoice | None = None
+    demands: frozenset[str] = frozenset()
+    own_terms: bool = False
+
+    @property
+    def model_chain(self) -> tuple[str, ...]:
+        """Every model that may answer, each once, in the order in which they are asked."""
+        return tuple(dict.fromkeys((self.model, *self.fallback_models)))
+
+    def take_body(self) -> bytes:
+        """The body, once; empty afterwards."""
+        body, self.body = self.body, b""
+        return body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamCompletion:
+    """A finished run. `body` is one `chat.completion` JSON object, assembled from the stream.
+
+    `inline_cost` is the raw JSON number text of `usage.cost` (USD), None when it was not said.
+    """
+
+    generation_id: str
+    body: bytes
+    inline_cost: str | None
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationCost:
+    """What the upstream's own record says one generation cost.
+
+    `total_cost` is the raw JSON number text in USD, `cost_pusd` the same in pico-USD. `provider`
+    and `model` served it, `record_sha256` is the digest of the record as it came. `final` says
+    that whoever keeps the record knows that nothing will be added to it.
+    """
+
+    generation_id: str
+    total_cost: str
+    cost_pusd: int
+    provider: str
+    model: str = ""
+    record_sha256: str = ""
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One model on offer; `document` is the upstream's own JSON object for it.
+
+    Models of one `upstream` share an account: what is wrong with it is wrong for all of them.
+    `image_price` is None for a model that reads no images, or not at a price that is known;
+    `parameters` None where the list does not say which it takes.
+    """
+
+    model_id: str
+    price: ModelPrice
+    context_length: int
+    max_completion_tokens: int
+    document: bytes
+    upstream: str = "openrouter"
+    image_price: ImagePrice | None = None
+    parameters: frozenset[str] | None = None
+
+    def takes(self, parameter: str) -> bool:
+        """Whether the model takes this parameter, as far as its list says."""
+        return self.parameters is None or not self.parameters.isdisjoint(
+            _ALSO_LISTED_AS.get(parameter, {parameter})
+        )
+
+
+def refuse_unsupported(request: CompletionRequest, model: Model) -> None:
+    """Raises RequestInvalid that names a demand of the request which the model does not take.
+
+    What is only a wish is passed over, as the upstream does it: the adapter leaves it out.
+    """
+    for parameter in sorted(request.demands):
+        if not model.takes(parameter):
+            message = (
+                f"{model.model_id} does not take {parameter}; leave it out, or choose a model that "
+                "has it among its supported_parameters in GET /v1/models."
+            )
+            raise RequestInvalid(message, param=parameter)
+
+
+def tokens_allowed(asked: int, model: Model) -> int:
+    """The `max_tokens` of a run; `asked` 0 takes the default, or the model's own limit if lower.
+
+    Raises RequestInvalid for more than the model can answer with.
+    """
+    if not asked:
+        return min(DEFAULT_MAX_TOKENS, model.max_completion_tokens)
+    if asked > model.max_completion_tokens:
+        message = (
+            f"max_tokens is {asked}, and {model.model_id} answers with at most "
+            f"{model.max_completion_tokens}; lower it."
+        )
+        raise RequestInvalid(message, param="max_tokens")
+    return asked
+
+
+def refuse_over_context(request: CompletionRequest, model: Model, *, max_tokens: int) -> None:
+    """Raises RequestInvalid when prompt and answer cannot fit, however few tokens it takes."""
+    least = max(request.message_count, request.prompt_bytes // BYTES_PER_TOKEN_MAX)
+    if least + max_tokens > model.context_length:
+        fits = model.context_length - least
+        advice = f"max_tokens {fits} would fit" if fits > 0 else "send a shorter prompt"
+        message = (
+            f"The prompt takes at least {least} tokens and max_tokens is {max_tokens}: together "
+            f"more than the {model.context_length} that {model.model_id} reads and writes; "
+            f"{advice}."
+        )
+        raise RequestInvalid(message, param="max_tokens")
+
+
+def price_with_images(request: CompletionRequest, model: Model) -> ModelPrice:
+    """The model's price with the most that the request's images add to one run.
+
+    Raises RequestInvalid for a model without a price for them: nothing would bound their cost.
+    """
+    if not request.image_count:
+        return model.price
+    if model.image_price is None:
+        message = (
+            f"{model.model_id} takes no images here; send text, or choose a model that has a price "
+            "for an image in GET /v1/models."
+        )
+        raise RequestInvalid(message, param="messages")
+    images_pusd = model.image_price.ceiling_pusd(
+        request.image_count, model.price, context_length=model.context_length
+    )
+    return replace(model.price, request_pusd=model.price.request_pusd + images_pusd)
+
+
+def priced_for(model: Model, choice: ProviderChoice, endpoints: Iterable[Endpoint]) -> Model:
+    """The model at the dearest price of those who may serve: whom the choice names.
+
+    Unless it names them as the only ones, anybody at the listed price may serve as well. The listed
+    price stands when nobody is meant: the upstream knows its providers best, and refuses uncharged.
+    """
+    meant = choice.meant(endpoints)
+    if not meant:
+        return model
+    prices = [endpoint.price for endpoint in meant]
+    images = [endpoint.image_price for endpoint in meant if endpoint.image_price is not None]
+    if not choice.only:
+        prices.append(model.price)
+    image_price = model.image_price
+    if image_price is not None:
+        image_price = ImagePrice.dearest((image_price, *images))
+    return replace(model, price=ModelPrice.dearest(prices), image_price=image_price)

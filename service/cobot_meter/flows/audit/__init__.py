@@ -1,0 +1,1 @@
+"""The audit: the journal lived again, and everything stored held against it."""

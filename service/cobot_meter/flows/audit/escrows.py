@@ -1,0 +1,237 @@
+"""Audit: live every escrow again from its journal and hold rows and postings against that life.
+
+Only what an escrow was opened with (ask, quote, caller) is taken from its row, and that is checked
+against the facts of its first entry. Must not know: accounts' balances or the node. Memory is
+bounded by the number of escrows: about 2 KB for each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+
+from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
+from cobot_meter.domain.errors import IllegalTransition, LedgerUnbalanced
+from cobot_meter.domain.escrow.bookings import bookings
+from cobot_meter.domain.escrow.events import ClaimLapsed, CostAttributed, CostKnown, EscrowEvent
+from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.ledger.transfers import Transfer
+from cobot_meter.domain.money import msat_from_pusd
+from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat, price_for
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.transitions.escrows import Book, escrow_transition, open_escrow
+from cobot_meter.domain.transitions.event_facts import event_of
+from cobot_meter.domain.transitions.row_digests import ROW
+from cobot_meter.domain.transitions.transition import StoredBodies, Transition
+from cobot_meter.flows.audit.exposure import ExposureReplay
+from cobot_meter.flows.audit.findings import Findings
+from cobot_meter.ports.ledger_reports import JournalEntry, JournalTransfer
+
+OPENED = "opened"
+_TERMS = ExposureTerms(cap=CapTerms())
+
+
+class EscrowReplay:
+    """`lives` holds every escrow as its journal leaves it.
+
+    `kept_msat` is what lapsed claims left us, by caller; `exposure` counts the days' budgets.
+    """
+
+    def __init__(self, findings: Findings, *, retention: Retention, book: Book = bookings) -> None:
+        """No escrow yet; `book` is what the service books with."""
+        self.lives: dict[str, Escrow] = {}
+        self.kept_msat: Counter[str] = Counter()
+        self.attributed_pusd = 0
+        self.exposure = ExposureReplay()
+        self._book = book
+        self._findings = findings
+        self._retention = retention
+        self._waiting: dict[str, Escrow] = {}
+        self._broken: set[str] = set()
+
+    def expect(self, row: Escrow) -> None:
+        """An escrow row: its life should be in the journal."""
+        self._waiting[row.escrow_id] = as_opened(row)
+
+    def told(self, entry: JournalEntry) -> None:
+        """Live one entry."""
+        escrow_id = entry.subject_id
+        if escrow_id in self._broken:
+            return
+        life = self.lives.get(escrow_id)
+        try:
+            transition = self._opening(entry) if life is None else self._event(life, entry)
+        except (ValueError, TypeError, IllegalTransition, LedgerUnbalanced) as fault:
+            self._break(escrow_id, "event_impossible", f"{entry.key}: {fault}")
+            return
+        if transition is None or transition.escrow is None:
+            return
+        self.lives[escrow_id] = transition.escrow
+        self._compare_entry(entry, transition)
+
+    def _opening(self, entry: JournalEntry) -> Transition | None:
+        escrow = self._waiting.pop(entry.subject_id, None)
+        if escrow is None:
+            self._break(
+                entry.subject_id, "journal_orphan", f"{entry.key} is of an escrow with no row"
+            )
+            return None
+        if entry.kind != OPENED:
+            message = f"the journal of {entry.subject_id} begins with {entry.kind!r}"
+            raise ValueError(message)
+        escrow = requested_at_once(escrow, entry.facts.get("requested_by"))
+        standing = CallerStanding(caller_id=escrow.caller_id)
+        told = open_escrow(escrow, standing=standing, terms=_TERMS, bodies=StoredBodies())
+        quote = escrow.quote
+        surcharges = (quote.terms.credit_fee_bps, quote.terms.markup_bps)
+        self._findings.demand(
+            "quote_differs",
+            escrow.escrow_id,
+            "the row's ask, quote, prices or time are not those of the opening entry",
+            sound=_opening_facts(entry.facts) == _opening_facts(told.facts, like=entry.facts)
+            and entry.at_ms == escrow.opened_at_ms
+            and quote.ceiling_msat == msat_from_pusd(quote.ceiling_pusd, quote.rate, *surcharges),
+        )
+        return told
+
+    def _event(self, life: Escrow, entry: JournalEntry) -> Transition:
+        event = event_of(entry.kind, entry.facts)
+        told = escrow_transition(
+            life, event, at_ms=entry.at_ms, retention=self._retention, book=self._book
+        )
+        self._check_figures(life, event)
+        self.exposure.told(life, event)
+        return told
+
+    def _check_figures(self, life: Escrow, event: EscrowEvent) -> None:
+        match event:
+            case CostKnown():
+                priced = price_for(
+                    event.cost.cost_pusd,
+                    ceiling_msat=life.quote.ceiling_msat,
+                    rate=life.quote.rate,
+                    terms=life.quote.terms,
+                )
+                self._findings.demand(
+                    "price_differs",
+                    life.escrow_id,
+                    f"the price is {event.price_msat} msat, but its cost and rate make "
+                    f"{priced.price_msat}",
+                    sound=event.price_msat == priced.price_msat,
+                )
+            case ClaimLapsed():
+                self.kept_msat[life.caller_id] += event.kept_msat
+                kept_msat = kept_when_lapsed_msat(
+                    life.cost_pusd,
+                    price_msat=life.price_msat,
+                    rate=life.quote.rate,
+                    terms=life.quote.terms,
+                )
+                self._findings.demand(
+                    "price_differs",
+                    life.escrow_id,
+                    f"{event.kept_msat} msat are kept of a lapsed claim that cost {kept_msat}",
+                    sound=event.kept_msat == kept_msat,
+                )
+            case CostAttributed():
+                self.attributed_pusd += event.cost_pusd
+
+    def _compare_entry(self, entry: JournalEntry, told: Transition) -> None:
+        self._findings.demand(
+            "entry_mislabelled",
+            entry.key,
+            f"it should be {told.key} of {told.caller_id}",
+            sound=(entry.key, entry.caller_id) == (told.key, told.caller_id),
+        )
+        wanted, found = expected(told.transfers), entry.transfers
+        self._findings.demand(
+            "postings_differ",
+            entry.key,
+            f"it books {_shown(found)}, but {entry.kind} books {_shown(wanted)}",
+            sound=wanted == found,
+        )
+
+    def _break(self, escrow_id: str, code: str, message: str) -> None:
+        """What follows in this escrow's journal has nothing to stand on."""
+        self._broken.add(escrow_id)
+        self._findings.add(code, escrow_id, message)
+
+    def compare(self, row: Escrow) -> None:
+        """Hold the row, as it stands, against its life."""
+        life = self.lives.get(row.escrow_id)
+        if life is None or row.escrow_id in self._broken:
+            return
+        wrong = [
+            f"{field.name} {getattr(row, field.name)!r} instead of {getattr(life, field.name)!r}"
+            for field in dataclasses.fields(row)
+            if getattr(row, field.name) != getattr(life, field.name)
+        ]
+        code = "state_differs" if row.state is not life.state else "row_differs"
+        message = f"the row says {', '.join(wrong)}, which is how its journal ends"
+        self._findings.demand(code, row.escrow_id, message, sound=not wrong)
+
+    def finish(self) -> None:
+        """After the journal's end: rows that it never mentioned."""
+        for escrow_id in sorted(self._waiting):
+            self._findings.add("row_orphan", escrow_id, "the row has no entry in the journal")
+
+
+def _opening_facts(
+    facts: Mapping[str, object], *, like: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """Without the sealed bodies, and without a digest where a version did not keep one."""
+    digest_told = like is None or ROW in like
+    return {
+        name: fact
+        for name, fact in facts.items()
+        if not name.startswith("sealed.") and (digest_told or name != ROW)
+    }
+
+
+def as_opened(row: Escrow) -> Escrow:
+    """The escrow as it was when it opened, from what never changes in its row."""
+    return Escrow(
+        escrow_id=row.escrow_id,
+        caller_id=row.caller_id,
+        ask=row.ask,
+        quote=row.quote,
+        stream=row.stream,
+        opened_at_ms=row.opened_at_ms,
+        changed_at_ms=row.opened_at_ms,
+        state=EscrowState.OPENED,
+        version=1,
+        budget_held_pusd=row.quote.opening_pusd,
+        fallback=row.fallback,
+    )
+
+
+def requested_at_once(escrow: Escrow, requested_by: object) -> Escrow:
+    """The opened escrow, or the requested one where the entry says that it was sent at once."""
+    if not isinstance(requested_by, str):
+        return escrow
+    return dataclasses.replace(escrow, state=EscrowState.REQUESTED, requested_by=requested_by)
+
+
+def expected(transfers: tuple[Transfer, ...]) -> tuple[JournalTransfer, ...]:
+    """Transfers as the journal keeps them: without their guards."""
+    return tuple(
+        JournalTransfer(
+            kind=transfer.kind.value,
+            debit=transfer.debit.code,
+            credit=transfer.credit.code,
+            commodity=transfer.debit.commodity.value,
+            amount=transfer.amount,
+            hold_id=transfer.hold_id,
+            held=transfer.held,
+        )
+        for transfer in transfers
+    )
+
+
+def _shown(transfers: tuple[JournalTransfer, ...]) -> str:
+    if not transfers:
+        return "nothing"
+    return "; ".join(
+        f"{one.kind} {one.amount} {one.commodity} {one.debit} → {one.credit}" for one in transfers
+    )

@@ -1,0 +1,103 @@
+"""Audit: what counts on each day and against each caller, from the events alone: a second opinion.
+
+The bookings are not consulted. Must not know: rows, the journal or the node.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.ledger import accounts as chart
+
+S = EscrowState
+ENDED = frozenset({S.EXPIRED, S.FAILED})
+# Written off in these states, all that the day has reserved counts as spent.
+_SPENT = frozenset({S.REQUESTED, S.GENERATED, S.COSTED, S.INVOICED, S.FAILED})
+
+
+class ExposureReplay:
+    """`counted` is what stands so far, by account: days in pico-USD, what lapsed in msat."""
+
+    def __init__(self) -> None:
+        """Nothing was spent, and nothing lapsed."""
+        self.counted: Counter[str] = Counter()
+
+    def told(self, before: Escrow, event: on.EscrowEvent) -> None:
+        """Take one event in."""
+        quote, address = before.quote, before.ask.address
+        pusd, due_msat = counted_pusd(before, event), lapsed_msat(before, event)
+        self.counted[chart.day_budget(quote.day, newcomer=quote.newcomer).code] += pusd
+        self.counted[chart.lapsed(before.caller_id).code] += due_msat
+        if not quote.newcomer:
+            return
+        if quote.least_pusd is not None:
+            self.counted[chart.address_budget(address, quote.day).code] += pusd
+        elif quote.ceiling_msat > quote.credit_reserved_msat:
+            self.counted[chart.old_address_exposure(address, quote.day).code] += due_msat
+
+
+def counted_pusd(before: Escrow, event: on.EscrowEvent) -> int:
+    """What this event leaves on the day, beyond what is only reserved."""
+    held_pusd = before.budget_held_pusd
+    match event:
+        case on.WrittenOff():
+            return _written_off_pusd(before)
+        case on.InvoiceRefused() | on.InvoiceCanceled() | on.CostGivenUp():
+            return held_pusd
+        case on.LatePurchase():
+            return -_at_least(before, before.cost_pusd)
+        case on.CostConfirmed() if before.state in ENDED and not held_pusd:
+            more_pusd = _at_least(before, event.cost.cost_pusd)
+            return more_pusd - _at_least(before, before.cost_pusd) if is_exposed(before) else 0
+        case _:
+            return _resolved_pusd(before, event) if held_pusd else 0
+
+
+def lapsed_msat(before: Escrow, event: on.EscrowEvent) -> int:
+    """What the caller has now let lapse, less what it bought after all."""
+    match event:
+        case on.InvoiceCanceled():
+            return before.due_msat
+        case on.WrittenOff() if before.state is S.INVOICED:
+            return before.due_msat
+        case on.LatePurchase():
+            return -before.due_msat
+        case _:
+            return 0
+
+
+def is_exposed(escrow: Escrow) -> bool:
+    """Whether something could stay unpaid: credit did not cover all of it, or it was free."""
+    quote = escrow.quote
+    free = quote.ceiling_msat == 0 and quote.least_pusd is not None
+    return free or quote.ceiling_msat > quote.credit_reserved_msat
+
+
+def _resolved_pusd(before: Escrow, event: on.EscrowEvent) -> int:
+    """What a reservation on the day comes to, where this event says it."""
+    match event:
+        case on.Abandoned() | on.UpstreamFailed(charged=False):
+            return _at_least(before, 0)
+        case on.UpstreamFailed(cost=cost) if cost is not None:
+            return _at_least(before, cost.cost_pusd)
+        case on.CoveredByCredit() if not before.price_msat:
+            return _at_least(before, 0)
+        case on.CostAttributed():
+            return min(_at_least(before, event.cost_pusd), before.budget_held_pusd)
+        case on.CostConfirmed() if before.state is S.FAILED:
+            return _at_least(before, event.cost.cost_pusd)
+        case _:
+            return 0
+
+
+def _written_off_pusd(before: Escrow) -> int:
+    if before.state is S.OPENED:
+        return _at_least(before, 0) if before.budget_held_pusd else 0
+    return before.budget_held_pusd if before.state in _SPENT else 0
+
+
+def _at_least(escrow: Escrow, cost_pusd: int) -> int:
+    """Asks that cost nothing count too."""
+    return max(cost_pusd, escrow.quote.least_pusd or 0)

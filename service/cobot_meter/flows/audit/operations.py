@@ -1,0 +1,149 @@
+"""Audit: operators' words on callers and nodes, and what was found at the node.
+
+Must not know: escrows, balances or the node itself. Memory is bounded by the callers spoken of and
+the payments found.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from cobot_meter.domain.callers import CallerStanding
+from cobot_meter.domain.transitions.kinds import (
+    NODE_ADOPTED,
+    NODE_SWEPT,
+    PAYMENT_FOUND,
+    PAYMENT_SET_ASIDE,
+)
+from cobot_meter.flows.audit.findings import Findings
+from cobot_meter.flows.audit.settlements import Settlement
+from cobot_meter.flows.audit.topups import credit
+from cobot_meter.ports.ledger_reports import CallerWord, JournalEntry
+
+OPERATOR = "operator"
+NODE = "node"
+
+
+class OperationsReplay:
+    """Operators' words on callers and nodes, and what sweeps of the node booked.
+
+    `node_pubkey` is whose books these are; None in books from before they knew. `adopted` are all
+    whose books they ever were. `found` are payments that a sweep credited, `set_aside` the hashes
+    of those that the operator said are nobody's. `swept_from_s` is where the first sweep began.
+    """
+
+    def __init__(self, findings: Findings) -> None:
+        """Nothing said."""
+        self.node_pubkey: str | None = None
+        self.adopted: set[str] = set()
+        self.found: dict[str, tuple[str, Settlement]] = {}
+        self.set_aside: set[str] = set()
+        self.swept_from_s: int | None = None
+        self._sweeps = 0
+        self._adoptions = 0
+        self._words: dict[str, tuple[bool, str | int | None]] = {}
+        self._numbers: Counter[str] = Counter()
+        self._findings = findings
+
+    def told(self, entry: JournalEntry) -> None:
+        """Take one entry in."""
+        match entry.subject_id, entry.kind:
+            case "operator", "caller_changed":
+                self._caller_changed(entry)
+            case "node", kind if kind == NODE_ADOPTED:
+                self._adopted(entry)
+            case "node", kind if kind == NODE_SWEPT:
+                self._swept(entry)
+            case "node", kind if kind == PAYMENT_FOUND:
+                self._found(entry)
+            case "node", kind if kind == PAYMENT_SET_ASIDE:
+                payment_hash = str(entry.facts.get("payment_hash"))
+                self.set_aside.add(payment_hash)
+                self._demand_label(entry, f"node/{PAYMENT_SET_ASIDE}/{payment_hash}")
+                self._demand_no_postings(entry)
+            case _:
+                message = f"no entry of {entry.subject_id} is called {entry.kind}"
+                self._findings.add("entry_unknown", entry.key, message)
+
+    def _caller_changed(self, entry: JournalEntry) -> None:
+        caller_id = str(entry.caller_id)
+        word = (bool(entry.facts.get("blocked")), entry.facts.get("cap_msat"))
+        self._words[caller_id] = word
+        self._demand_label(entry, f"{caller_id}/caller_changed/{self._numbers[caller_id]}")
+        self._numbers[caller_id] += 1
+        self._demand_no_postings(entry)
+
+    def _adopted(self, entry: JournalEntry) -> None:
+        self._adoptions += 1
+        self.node_pubkey = str(entry.facts.get("pubkey"))
+        self.adopted.add(self.node_pubkey)
+        self._demand_label(entry, f"{NODE}/{NODE_ADOPTED}/{self._adoptions}")
+        self._demand_no_postings(entry)
+
+    def _swept(self, entry: JournalEntry) -> None:
+        through_s = entry.facts.get("through_s")
+        if self.swept_from_s is None and isinstance(through_s, int):
+            self.swept_from_s = through_s
+        self._demand_label(entry, f"{NODE}/{NODE_SWEPT}/{self._sweeps}")
+        self._sweeps += 1
+        self._demand_no_postings(entry)
+
+    def _found(self, entry: JournalEntry) -> None:
+        payment_hash, paid_msat = str(entry.facts.get("payment_hash")), entry.facts.get("paid_msat")
+        paid_msat = paid_msat if isinstance(paid_msat, int) else 0
+        caller_id = str(entry.caller_id)
+        settlement = Settlement(
+            subject_id=entry.key,
+            caller_id=caller_id,
+            payment_hash=payment_hash,
+            paid_msat=paid_msat,
+            node_pubkey=str(entry.facts.get("node_pubkey")),
+        )
+        self.found[payment_hash] = (caller_id, settlement)
+        self._demand_label(entry, f"ln/{payment_hash}")
+        wanted = credit(
+            caller_id, node_alias=str(entry.facts.get("node_alias")), paid_msat=paid_msat
+        )
+        message = f"{entry.kind} books something else than what was paid by {caller_id}"
+        sound = entry.transfers == (wanted,)
+        self._findings.demand("postings_differ", entry.key, message, sound=sound)
+
+    def closed(self, entry: JournalEntry) -> None:
+        """An entry that the operator's word on a node made: it belongs to an adoption."""
+        number = entry.facts.get("adoption")
+        self._findings.demand(
+            "adoption_differs",
+            entry.key,
+            f"it was closed for adoption {number}, and {self._adoptions} were booked before it",
+            # Another process may still be closing when one has finished.
+            sound=number in {self._adoptions, self._adoptions + 1} and self._adoptions > 0,
+        )
+
+    def _demand_label(self, entry: JournalEntry, wanted: str) -> None:
+        message = f"it should be {wanted}"
+        self._findings.demand("entry_mislabelled", entry.key, message, sound=entry.key == wanted)
+
+    def _demand_no_postings(self, entry: JournalEntry) -> None:
+        message = f"{entry.kind} moves no money, but this entry does"
+        self._findings.demand("postings_differ", entry.key, message, sound=not entry.transfers)
+
+    def compare(self, standing: CallerStanding) -> None:
+        """Hold what stands for a caller against the operator's last word."""
+        word = self._words.pop(standing.caller_id, (False, None))
+        self._findings.demand(
+            "caller_differs",
+            standing.caller_id,
+            f"blocked and cap stand at {standing.blocked} and {standing.cap_override_msat}, the "
+            f"operator's last word was {word[0]} and {word[1]}",
+            sound=(standing.blocked, standing.cap_override_msat) == word,
+        )
+
+    def finish(self, words: tuple[CallerWord, ...]) -> None:
+        """After the last caller: words on callers that are not there, rows that nobody said."""
+        for caller_id in sorted(self._words):
+            message = "the operator spoke of it, but it is not in the books"
+            self._findings.add("caller_missing", caller_id, message)
+        for word in words:
+            message = "the operator never spoke of it, but a word of his is in the books"
+            sound = word.caller_id in self._numbers
+            self._findings.demand("caller_differs", word.caller_id, message, sound=sound)

@@ -1,0 +1,194 @@
+"""Audit: everything that one walk over the books adds up, entry by entry, then table by table.
+
+Must not know: the node, the upstream, or how findings are shown.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.ledger.accounts import UPSTREAM_CREDITS
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.transitions.escrows import Book
+from cobot_meter.domain.transitions.kinds import RELEASES
+from cobot_meter.flows.audit.accounts import AccountReplay
+from cobot_meter.flows.audit.escrows import EscrowReplay
+from cobot_meter.flows.audit.findings import CommodityTotals, Findings
+from cobot_meter.flows.audit.node import KnownPayments
+from cobot_meter.flows.audit.operations import NODE, OPERATOR, OperationsReplay
+from cobot_meter.flows.audit.quarantine import ReleasesReplay, check_quarantine
+from cobot_meter.flows.audit.rows import RowsReplay
+from cobot_meter.flows.audit.settlements import Settlement
+from cobot_meter.flows.audit.topups import TOPUP_KINDS, TopupReplay
+from cobot_meter.flows.audit.totals import Totals, check_holds, count_all
+from cobot_meter.flows.audit.upstream import UPSTREAM, UpstreamReplay
+from cobot_meter.ports.ledger_reports import JournalEntry, LedgerReports
+
+CALLERS_PAGE = 500
+# Where a settlement is booked as soon as somebody hears of it.
+AWAITING = frozenset({EscrowState.COSTED, EscrowState.INVOICED, EscrowState.EXPIRED})
+
+
+class AuditWalk:
+    """The parts, and one pass of them over a snapshot."""
+
+    def __init__(self, *, retention: Retention, book: Book) -> None:
+        """`book` is what the service books with."""
+        self.findings = findings = Findings()
+        self.accounts = AccountReplay(findings)
+        self.escrows = EscrowReplay(findings, retention=retention, book=book)
+        self.topups = TopupReplay(findings)
+        self.operations = OperationsReplay(findings)
+        self.upstream = UpstreamReplay(findings)
+        self.releases = ReleasesReplay(findings)
+        self.rows = RowsReplay(findings, retention=retention)
+        self.totals: tuple[CommodityTotals, ...] = ()
+        self.account_rows = 0
+        self.callers = 0
+        self._settled_by: dict[str, str] = {}
+        self._settle_indexes: dict[str, int] = {}
+
+    async def over(self, reports: LedgerReports) -> None:
+        """All of it: journal and tables, then the second opinion."""
+        async for escrow in reports.escrows():
+            self.escrows.expect(escrow)
+            check_quarantine(self.findings, escrow)
+        async for topup in reports.topups():
+            self.topups.expect(topup)
+            check_quarantine(self.findings, topup)
+        async for entry in reports.journal():
+            self._told(entry)
+        balances = await reports.balances()
+        self.account_rows = len(balances)
+        self.totals = self.accounts.compare(balances)
+        async for escrow in reports.escrows():
+            self.escrows.compare(escrow)
+        self.escrows.finish()
+        self.topups.finish()
+        self.releases.finish()
+        await self._beside(reports)
+        self._second_opinion()
+        self._check_nodes()
+
+    def _told(self, entry: JournalEntry) -> None:
+        """Each entry is added up, and is lived by whoever it is of."""
+        booked_pusd = -self.accounts.net(UPSTREAM_CREDITS.code)
+        self.accounts.told(entry)
+        self.rows.told(entry)
+        pubkey, index = entry.facts.get("node_pubkey"), entry.facts.get("settle_index")
+        if pubkey and isinstance(index, int):
+            payment_hash = str(entry.facts.get("payment_hash"))
+            self._settled_by[payment_hash] = sys.intern(str(pubkey))
+            self._settle_indexes[payment_hash] = index
+        if entry.facts.get("adoption") is not None:
+            self.operations.closed(entry)
+        if entry.kind in TOPUP_KINDS:
+            self.topups.told(entry)
+        elif entry.subject_id == RELEASES:
+            self.releases.told(entry)
+        elif entry.subject_id == UPSTREAM:
+            self.upstream.told(entry, booked_pusd=booked_pusd)
+        elif entry.subject_id in {OPERATOR, NODE}:
+            self.operations.told(entry)
+        else:
+            self.escrows.told(entry)
+        if entry.subject_id in {NODE, UPSTREAM}:
+            self.findings.demand(
+                "entry_mislabelled",
+                entry.key,
+                "only what was found at the node has a caller",
+                sound=(entry.caller_id is None) == (entry.key.partition("/")[0] != "ln"),
+            )
+
+    async def _beside(self, reports: LedgerReports) -> None:
+        """What the tables hold beside the rows' own values."""
+        small = await reports.small_rows()
+        async for mark in reports.escrow_marks():
+            self.rows.compare_mark(mark, self.escrows.lives.get(mark.subject_id))
+        async for mark in reports.topup_marks():
+            self.rows.compare_mark(mark)
+        async for stored in reports.body_digests():
+            self.rows.compare_body(stored)
+        self.rows.compare_small(small)
+        after = ""
+        while page := await reports.callers(after=after, limit=CALLERS_PAGE):
+            for standing in page:
+                self.operations.compare(standing)
+            self.callers += len(page)
+            after = page[-1].caller_id
+        self.operations.finish(small.words)
+
+    def _second_opinion(self) -> None:
+        """Sums and open reservations, from states and events alone."""
+        totals = Totals(self.findings)
+        count_all(totals, self.escrows.lives.values())
+        totals.claims_lapsed(self.escrows.kept_msat)
+        totals.unattributed(self.escrows.attributed_pusd + self.upstream.compared_pusd)
+        totals.exposed(self.escrows.exposure.counted)
+        for topup in self.topups.rows.values():
+            totals.credited(topup.caller_id, topup.paid_msat)
+        for caller_id, settlement in self.operations.found.values():
+            totals.credited(caller_id, settlement.paid_msat)
+        totals.compare(self.accounts)
+        check_holds(self.findings, self.accounts.holds, self.escrows.lives)
+
+    def _check_nodes(self) -> None:
+        """Payments can only have come to a node that these books belonged to."""
+        adopted = self.operations.adopted
+        for settlement in self.settlements():
+            self.findings.demand(
+                "settlement_elsewhere",
+                settlement.subject_id,
+                f"it was paid to {settlement.node_pubkey}, a node that was never adopted",
+                sound=not adopted or settlement.node_pubkey in adopted,
+            )
+
+    def settlements(self) -> Iterator[Settlement]:
+        """Whatever the journal says was paid over Lightning."""
+        for escrow in self.escrows.lives.values():
+            if escrow.paid_msat:
+                yield self._settlement(
+                    escrow.escrow_id, escrow.caller_id, escrow.payment_hash, escrow.paid_msat
+                )
+        for topup in self.topups.rows.values():
+            if topup.paid_msat:
+                yield self._settlement(
+                    topup.topup_id, topup.caller_id, topup.payment_hash, topup.paid_msat
+                )
+        for caller_id, found in self.operations.found.values():
+            yield self._settlement(found.subject_id, caller_id, found.payment_hash, found.paid_msat)
+
+    def own_settlements(self) -> Iterator[Settlement]:
+        """Those that the node of these books can be asked about: not those of one it left."""
+        ours = self.operations.node_pubkey
+        return (one for one in self.settlements() if ours is None or one.node_pubkey == ours)
+
+    def known_payments(self) -> KnownPayments:
+        """What the node's own list is held against."""
+        escrows = (
+            escrow.payment_hash
+            for escrow in self.escrows.lives.values()
+            if escrow.payment_hash and not escrow.paid_msat and escrow.state in AWAITING
+        )
+        topups = (row.payment_hash for row in self.topups.rows.values() if not row.paid_msat)
+        return KnownPayments(
+            settled={one.payment_hash: one for one in self.settlements()},
+            awaited=frozenset(escrows) | frozenset(topups),
+            set_aside=frozenset(self.operations.set_aside),
+            since_s=self.operations.swept_from_s or 0,
+        )
+
+    def _settlement(
+        self, subject_id: str, caller_id: str, payment_hash: str | None, paid_msat: int
+    ) -> Settlement:
+        payment_hash = payment_hash or ""
+        return Settlement(
+            subject_id=subject_id,
+            caller_id=caller_id,
+            payment_hash=payment_hash,
+            paid_msat=paid_msat,
+            node_pubkey=self._settled_by.get(payment_hash),
+            settle_index=self._settle_indexes.get(payment_hash, 0),
+        )

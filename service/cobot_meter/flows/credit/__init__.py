@@ -1,0 +1,1 @@
+"""Credit of callers: how it is bought, and what was used."""

@@ -1,0 +1,170 @@
+"""Top-ups: what an empty ask is offered, and how its invoice is made.
+
+Must not know: HTTP, or how a payment is noticed (`settle_invoice.py` does).
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from cobot_meter.domain.errors import NodeUnavailable, StaleEscrow, TopupsOpen
+from cobot_meter.domain.invoices import TOPUP, InvoiceOrder, InvoiceState, tagged
+from cobot_meter.domain.retention import SECOND_MS
+from cobot_meter.domain.topups import PROBE_AMOUNT_MSAT, Topup, TopupState
+from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.flows.escrow_faults import quarantined_fault
+from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.release_gate import ReleaseGate
+from cobot_meter.flows.sale.find_cost import payment_hash
+from cobot_meter.ports.books import Books
+from cobot_meter.ports.identifiers import Identifiers
+from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.process import Clock
+
+TRIES = 3
+# How many of one address wait for payment at a time. Each stranger is given a top-up of its own,
+# for whoever pays one is its caller from then on; what nobody pays ends with its invoice.
+STRANGERS_MAX = 8
+
+
+class TopUp:
+    """One open top-up per named caller, and a few per address, so that probing costs little."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        recorder: EventRecorder,
+        node: LightningNode,
+        identifiers: Identifiers,
+        clock: Clock,
+        expiry_s: int,
+        releases: ReleaseGate | None = None,
+    ) -> None:
+        """`expiry_s` is how long an invoice lives; no credit is sold past closed `releases`."""
+        self._releases = releases or ReleaseGate()
+        self._books = books
+        self._recorder = recorder
+        self._node = node
+        self._identifiers = identifiers
+        self._clock = clock
+        self._expiry_s = expiry_s
+
+    async def offer(self, *, address_key: str, caller_id: str | None) -> Topup:
+        """The caller's open top-up, or a fresh one; without a name always a fresh one.
+
+        Raises NodeUnavailable, ReleasesStopped, Quarantined when the open one cannot be booked, and
+        TopupsOpen when strangers of this address have too many open.
+        """
+        self._releases.check()
+        if caller_id is None:
+            return await self._of_a_stranger(address_key)
+        for _ in range(TRIES):
+            topup = await self._still_open(address_key)
+            if topup is not None and topup.quarantine is not None:
+                raise quarantined_fault(topup.topup_id, why=topup.quarantine, is_topup=True)
+            try:
+                if topup is None:
+                    topup = await self._opened(address_key, caller_id)
+                return (await self._issued(topup))[0]
+            except StaleEscrow:
+                continue
+        message = "The top-up could not be made just now; ask again."
+        raise NodeUnavailable(message, retry_after_s=1)
+
+    async def _of_a_stranger(self, address_key: str) -> Topup:
+        """One that nobody else was told: its macaroon is half of what names its caller."""
+        open_until_s: list[int] = []
+        for number in range(STRANGERS_MAX):
+            key = _place(address_key, number)
+            topup = await self._still_open(key)
+            if topup is not None and topup.quarantine is not None:
+                continue  # nobody's to pay: it waits for the operator
+            if topup is not None and topup.state is TopupState.INVOICED:
+                open_until_s.append(topup.expires_at_s)
+                continue
+            try:
+                issued, ours = await self._issued(topup or await self._opened(key, None))
+            except StaleEscrow:
+                continue
+            if ours:
+                return issued
+            open_until_s.append(issued.expires_at_s)
+        now_s = self._clock.now_ms() // SECOND_MS
+        wait_s = max(min(open_until_s, default=now_s) - now_s, 1)
+        message = (
+            f"{STRANGERS_MAX} top-ups of your address wait to be paid. Pay one of them, or ask "
+            f"again in {wait_s} seconds, when the first of them ends."
+        )
+        raise TopupsOpen(message, retry_after_s=wait_s)
+
+    async def _still_open(self, address_key: str) -> Topup | None:
+        """The open one, unless its time is over."""
+        topup = await self._books.open_topup(address_key)
+        if topup is not None and topup.quarantine is None and self._over(topup):
+            await self._cancel(topup)
+            return None
+        return topup
+
+    def _over(self, topup: Topup) -> bool:
+        return topup.state is TopupState.INVOICED and (
+            self._clock.now_ms() >= topup.expires_at_s * SECOND_MS
+        )
+
+    async def _cancel(self, topup: Topup) -> None:
+        """An expired one makes room only once the node says so."""
+        invoice = await self._node.cancel_invoice(topup.payment_hash)
+        if invoice.state is InvoiceState.CANCELED:
+            await self._recorder.apply(
+                topup_transition(topup.lapsed(), "topup_lapsed", at_ms=self._clock.now_ms())
+            )
+
+    async def _opened(self, address_key: str, caller_id: str | None) -> Topup:
+        topup_id = self._identifiers.topup_id()
+        topup = Topup(
+            topup_id=topup_id,
+            caller_id=caller_id or self._identifiers.caller_id(),
+            address_key=address_key,
+            amount_msat=PROBE_AMOUNT_MSAT,
+            opened_at_ms=self._clock.now_ms(),
+            state=TopupState.OPENED,
+            version=1,
+            attempt=0,
+            payment_hash=payment_hash(self._identifiers, topup_id, 0),
+        )
+        transition = topup_transition(topup, "topup_opened", at_ms=topup.opened_at_ms)
+        return (await self._recorder.apply(transition)).topup or topup
+
+    async def _issued(self, topup: Topup) -> tuple[Topup, bool]:
+        """The top-up with its invoice, and whether it was us who wrote that down."""
+        if topup.state is not TopupState.OPENED:
+            return topup, False
+        tag = self._identifiers.memo_tag(topup.caller_id, topup.payment_hash)
+        invoice = await self._node.add_invoice(
+            InvoiceOrder(
+                preimage=self._identifiers.preimage(topup.topup_id, topup.attempt),
+                payment_hash=topup.payment_hash,
+                amount_msat=topup.amount_msat,
+                memo=tagged(TOPUP, tag),
+                expiry_s=self._expiry_s,
+            )
+        )
+        if invoice.state is InvoiceState.CANCELED:
+            lost = topup.lost(
+                payment_hash=payment_hash(self._identifiers, topup.topup_id, topup.attempt + 1)
+            )
+            return await self._issued((await self._write(lost, "topup_invoice_lost"))[0])
+        moved = topup.issued(
+            payment_request=invoice.payment_request, expires_at_s=invoice.expires_at_s
+        )
+        return await self._write(moved, "topup_invoiced")
+
+    async def _write(self, topup: Topup, kind: str) -> tuple[Topup, bool]:
+        transition = topup_transition(topup, kind, at_ms=self._clock.now_ms())
+        applied = await self._recorder.apply(transition)
+        return applied.topup or topup, not applied.repeated
+
+
+def _place(address_key: str, number: int) -> str:
+    """The key of one of the places that an address has."""
+    return sha256(f"{address_key}\n{number}".encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""What operators do: callers, invoices, the node, upstream accounts, the quarantine."""

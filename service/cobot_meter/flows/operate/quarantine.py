@@ -1,0 +1,171 @@
+"""The operator's hand on what is in quarantine: look at it, let it go on, or write it off.
+
+Only what the node says now decides what was paid. Must not know: whether the word came over the
+socket or from a command that opened the books itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cobot_meter.domain.errors import (
+    CobotMeterError,
+    EscrowNotFound,
+    NodeUnavailable,
+    Quarantined,
+    RequestInvalid,
+)
+from cobot_meter.domain.escrow.events import QuarantineLifted, WrittenOff
+from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.invoices import Invoice, InvoiceState
+from cobot_meter.domain.outside import shown
+from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.transitions.kinds import TOPUP_LIFTED, TOPUP_WRITTEN_OFF
+from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.flows.record_event import EventRecorder, OurNode
+from cobot_meter.flows.sale.settle_invoice import SettleInvoice
+from cobot_meter.ports.books import Books
+from cobot_meter.ports.escrow_runs import EscrowRuns
+from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.process import Clock
+
+LISTED_MAX = 1_000
+# Whose payment the books may not have.
+PAYABLE = frozenset({EscrowState.INVOICED, EscrowState.EXPIRED})
+# An invoice that was made and could not be booked is canceled too: nobody was ever shown it.
+MAYBE_INVOICED = PAYABLE | {EscrowState.COSTED}
+
+Subject = Escrow | Topup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried:
+    """`subject` as it stands afterwards; `again` says what could still not be booked."""
+
+    subject: Subject
+    again: str | None = None
+
+
+class Quarantine:
+    """Everything of one kind: each word is an entry of the journal."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        recorder: EventRecorder,
+        node: LightningNode,
+        ours: OurNode,
+        settlements: SettleInvoice,
+        clock: Clock,
+        runs: EscrowRuns | None = None,
+    ) -> None:
+        """Without `runs` no service is there to drive what goes on: the next start does."""
+        self._books = books
+        self._recorder = recorder
+        self._node = node
+        self._ours = ours
+        self._settlements = settlements
+        self._clock = clock
+        self._runs = runs
+
+    async def listed(self) -> tuple[Subject, ...]:
+        """What waits, in id order, at most LISTED_MAX of it."""
+        return await self._books.quarantined(after="", limit=LISTED_MAX)
+
+    async def show(self, name: str) -> Subject:
+        """One of them. Raises EscrowNotFound, RequestInvalid when it is not in quarantine."""
+        subject = await self._books.escrow(name) or await self._books.topup(name)
+        if subject is None:
+            message = f"there is no escrow or top-up {shown(name, most=80)}"
+            raise EscrowNotFound(message)
+        if subject.quarantine is None:
+            message = f"{name} is not in quarantine: it is {subject.state}"
+            raise RequestInvalid(message)
+        return subject
+
+    async def retry(self, name: str) -> Retried:
+        """Let it go on where it was. What still cannot be booked puts it back.
+
+        Raises as `show` does.
+        """
+        subject = await self.show(name)
+        if isinstance(subject, Escrow):
+            await self._recorder.record(subject, QuarantineLifted())
+        else:
+            await self._write(subject.lifted(), TOPUP_LIFTED)
+        try:
+            await self._go_on(subject)
+        except Quarantined as fault:
+            return Retried(subject=await self._again(name, subject), again=fault.why)
+        except NodeUnavailable:
+            pass  # the sweeps ask again
+        stands = await self._again(name, subject)
+        return Retried(subject=stands, again=stands.quarantine)
+
+    async def write_off(self, name: str, reason: str) -> Subject:
+        """End it: what was paid and never booked is credit, what it cost stays an expense.
+
+        Raises as `show` does, NodeUnavailable when the node does not say what was paid, and
+        Quarantined when even that cannot be booked.
+        """
+        subject = await self.show(name)
+        reason = shown(reason)
+        if isinstance(subject, Topup):
+            return await self._topup_written_off(subject, reason)
+        paid = None
+        if subject.state in MAYBE_INVOICED and not subject.paid_msat:
+            paid = await self._paid(subject.payment_hash)
+        ours = self._ours.identity
+        event = WrittenOff(
+            reason=reason,
+            payment_hash=paid.payment_hash if paid else "",
+            paid_msat=paid.amount_paid_msat if paid else 0,
+            settle_index=paid.settle_index if paid else 0,
+            node_alias=ours.alias if paid else "",
+            node_pubkey=ours.pubkey if paid else "",
+        )
+        return await self._recorder.record(subject, event)
+
+    async def _go_on(self, subject: Subject) -> None:
+        if isinstance(subject, Topup) or subject.state in PAYABLE:
+            if subject.payment_hash is not None:
+                await self._settlements.ask_node(subject.payment_hash)
+        elif self._runs is not None:
+            try:
+                await self._runs.start(subject.escrow_id)
+            except Quarantined:
+                raise
+            except CobotMeterError:
+                pass  # its own trouble with a part outside: it is driven again
+
+    async def _again(self, name: str, before: Subject) -> Subject:
+        return await self._books.escrow(name) or await self._books.topup(name) or before
+
+    async def _paid(self, payment_hash: str | None) -> Invoice | None:
+        """The invoice as settled, None when it never can be any more. Raises NodeUnavailable."""
+        invoice = await self._node.look_up(payment_hash) if payment_hash else None
+        if invoice is not None and invoice.state is InvoiceState.OPEN:
+            invoice = await self._node.cancel_invoice(invoice.payment_hash)
+        if invoice is None or invoice.state is InvoiceState.CANCELED:
+            return None
+        if invoice.state is not InvoiceState.SETTLED:
+            message = "It is being paid at this moment; wait until the node has decided."
+            raise RequestInvalid(message)
+        return invoice
+
+    async def _topup_written_off(self, topup: Topup, reason: str) -> Subject:
+        """A payment of it is its purpose: that is credited as ever, once it is let go on."""
+        paid = None
+        if topup.state is not TopupState.CREDITED:
+            paid = await self._paid(topup.payment_hash)
+        if paid is None:
+            ended = topup.written_off()
+            return await self._write(ended, TOPUP_WRITTEN_OFF, reason=reason)
+        await self._write(topup.lifted(), TOPUP_LIFTED)
+        await self._settlements.told(paid)
+        return await self._books.topup(topup.topup_id) or topup
+
+    async def _write(self, topup: Topup, kind: str, *, reason: str | None = None) -> Topup:
+        transition = topup_transition(topup, kind, at_ms=self._clock.now_ms(), reason=reason)
+        return (await self._recorder.apply(transition)).topup or topup

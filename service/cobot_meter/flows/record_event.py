@@ -1,0 +1,207 @@
+"""Record one event of an escrow: transition, commit, wake-up. The only writer of flows.
+
+What cannot be booked is the trouble of that one escrow or top-up: it goes into quarantine. What
+shows that the books contradict themselves stops all releases. `OurNode` holds the node whose word
+counts in this process. Must not know: why the event happened or what is driven next.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from cobot_meter.domain.errors import (
+    BooksBusy,
+    Broken,
+    CobotMeterError,
+    IllegalTransition,
+    LedgerContradicted,
+    LedgerUnbalanced,
+    StaleEscrow,
+)
+from cobot_meter.domain.escrow.events import EscrowEvent
+from cobot_meter.domain.escrow.events import Quarantined as WasQuarantined
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.invoices import NodeIdentity
+from cobot_meter.domain.outside import shown
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.transitions.escrows import escrow_transition
+from cobot_meter.domain.transitions.event_facts import event_name
+from cobot_meter.domain.transitions.kinds import TOPUP_QUARANTINED
+from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.transitions.transition import StoredBodies, Transition
+from cobot_meter.flows.escrow_faults import quarantined_fault
+from cobot_meter.flows.release_gate import KeepReleases, ReleaseGate
+from cobot_meter.flows.unwritten_facts import UnwrittenFacts
+from cobot_meter.ports.books import Applied, Books
+from cobot_meter.ports.process import Clock, Wakes
+
+LOG = logging.getLogger(__name__)
+Observer = Callable[[Transition], None]
+# Whoever asks hears of busy books within a second; a commit whose answer was lost is found so.
+BUSY_DELAYS_S = (0.1, 0.2, 0.5)
+# A finished run waits for the books for a quarter of an hour.
+WRITTEN_EVERY_S, WRITTEN_TRIES = 1.0, 900
+# What making or writing one transition raises for facts that no books can hold.
+UNBOOKABLE = (LedgerUnbalanced, IllegalTransition, TypeError, ValueError, OverflowError)
+
+
+class EventRecorder:
+    """Turns facts into commits."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        wakes: Wakes,
+        clock: Clock,
+        retention: Retention,
+        gate: ReleaseGate,
+        observe: Observer,
+    ) -> None:
+        """`observe` is told every transition that was new; only `unwritten` is state."""
+        self.unwritten = UnwrittenFacts()
+        self._books = books
+        self._wakes = wakes
+        self._clock = clock
+        self._retention = retention
+        self._observe = observe
+        self.releases = KeepReleases(books=books, clock=clock, gate=gate, observe=observe)
+
+    async def record(
+        self,
+        escrow: Escrow,
+        event: EscrowEvent,
+        *,
+        bodies: StoredBodies | None = None,
+        lasting: bool = False,
+    ) -> Escrow:
+        """The escrow after `event`, durably; the stored row when it was recorded before.
+
+        What is `lasting` nobody will tell again: it waits for the books, for many minutes.
+        Raises StaleEscrow when the row moved on, Quarantined when the event cannot be booked,
+        ExposureExceeded when a guarded event was refused.
+        """
+        try:
+            applied = await self._written(self._transition(escrow, event, bodies), lasting=lasting)
+        except UNBOOKABLE as fault:
+            await self._stop_if_contradicted(fault)
+            raise await self._parked(escrow, event, fault) from fault
+        if applied.escrow is None:
+            message = f"{escrow.escrow_id} is not in the books"
+            raise StaleEscrow(message)
+        return applied.escrow
+
+    def _transition(
+        self, escrow: Escrow, event: EscrowEvent, bodies: StoredBodies | None = None
+    ) -> Transition:
+        at_ms = self._clock.now_ms()
+        return escrow_transition(
+            escrow, event, at_ms=at_ms, retention=self._retention, bodies=bodies
+        )
+
+    async def apply(self, transition: Transition) -> Applied:
+        """Apply any transition, patiently while the books are busy, and wake its waiters.
+
+        Raises Quarantined for what cannot be booked of a top-up.
+        """
+        try:
+            return await self._written(transition)
+        except UNBOOKABLE as fault:
+            await self._stop_if_contradicted(fault)
+            if transition.topup is None or transition.topup.version == 1:
+                raise
+            raise await self._topup_parked(transition.topup, transition.kind, fault) from fault
+
+    async def _written(self, transition: Transition, *, lasting: bool = False) -> Applied:
+        if transition.escrow is not None and transition.escrow.version == 1:
+            self.unwritten.refuse_more()
+        try:
+            applied = await self._patiently(transition, lasting=lasting)
+        except (StaleEscrow, LedgerUnbalanced):
+            raise
+        except Broken as broken:  # nothing that one transition could have done
+            await self.releases.stop(broken.message)
+            raise
+        if not applied.repeated:
+            self._observe(transition)
+        self._wakes.wake(transition.subject_id)
+        return applied
+
+    async def _patiently(self, transition: Transition, *, lasting: bool) -> Applied:
+        for delay_s in BUSY_DELAYS_S:
+            try:
+                return await self._books.apply(transition)
+            except BooksBusy:
+                await self._clock.sleep(delay_s)
+        if lasting:
+            with self.unwritten.keeping(transition):
+                return await self._at_last(transition)
+        return await self._books.apply(transition)
+
+    async def _at_last(self, transition: Transition) -> Applied:
+        for _ in range(WRITTEN_TRIES):
+            try:
+                return await self._books.apply(transition)
+            except BooksBusy:
+                await self._clock.sleep(WRITTEN_EVERY_S)
+        LOG.error("%s could not be written for %d s: it is given up", transition.key, WRITTEN_TRIES)
+        return await self._books.apply(transition)
+
+    async def _stop_if_contradicted(self, fault: Exception) -> None:
+        if isinstance(fault, LedgerContradicted):
+            await self.releases.stop(fault.message)
+
+    async def _parked(
+        self, escrow: Escrow, event: EscrowEvent, fault: Exception
+    ) -> CobotMeterError:
+        """Put the escrow into quarantine; the error to raise in place of `fault`."""
+        current = await self._books.escrow(escrow.escrow_id)
+        if current is None:
+            return Broken(f"{escrow.escrow_id} is not in the books: {fault}")
+        if current.version != escrow.version:
+            return StaleEscrow(f"{escrow.escrow_id} has moved on: {fault}")
+        name, why = event_name(event), shown(str(fault))
+        if current.quarantine is None:
+            parked = WasQuarantined(event=name, reason=why)
+            try:
+                await self._put_away(self._transition(current, parked), name, why)
+            except StaleEscrow as moved:
+                return moved
+        return quarantined_fault(escrow.escrow_id, why=why)
+
+    async def _topup_parked(self, topup: Topup, kind: str, fault: Exception) -> CobotMeterError:
+        current = await self._books.topup(topup.topup_id)
+        if current is None or current.version != topup.version - 1:
+            return StaleEscrow(f"{topup.topup_id} has moved on: {fault}")
+        why = shown(str(fault))
+        if current.quarantine is None:
+            parked = current.quarantined(f"{kind}: {why}")
+            transition = topup_transition(parked, TOPUP_QUARANTINED, at_ms=self._clock.now_ms())
+            try:
+                await self._put_away(transition, kind, why)
+            except StaleEscrow as moved:
+                return moved
+        return quarantined_fault(topup.topup_id, why=why, is_topup=True)
+
+    async def _put_away(self, transition: Transition, event: str, why: str) -> None:
+        """Nothing of what could not be booked is in this. If it fails too, the books are wrong."""
+        try:
+            await self._written(transition)
+        except UNBOOKABLE as fault:
+            await self.releases.stop(f"{transition.key} cannot be booked either: {fault}")
+            raise Broken(str(fault)) from fault
+        LOG.error(
+            "%s is in quarantine: %s cannot be booked: %s; look at it with "
+            "`cobot-meter quarantine show %s`",
+            *(transition.subject_id, event, why, transition.subject_id),
+        )
+
+
+class OurNode:
+    """Who the node is; changes only when another is adopted."""
+
+    def __init__(self, identity: NodeIdentity) -> None:
+        """`identity` is the node's, as it was at start."""
+        self.identity = identity

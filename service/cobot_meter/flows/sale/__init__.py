@@ -1,0 +1,1 @@
+"""One sale from the request to the released completion."""

@@ -1,0 +1,315 @@
+"""Answer an ask: find the escrow it means or open one, wait for it, and say what it gets.
+
+Must not know: HTTP, tokens or SSE. Whoever calls has verified the credential: `caller_id` is
+proven, and `proven_escrow_id` comes with that escrow's own macaroon and preimage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import hashlib
+from dataclasses import dataclass
+
+from cobot_meter.domain import errors
+from cobot_meter.domain.escrow.asks import Verdict, is_over, own_verdict, verdict
+from cobot_meter.domain.escrow.record import AskKey, Escrow, EscrowState
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.upstream.completions import CompletionRequest
+from cobot_meter.flows.escrow_faults import failure_fault, waiting_fault
+from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
+from cobot_meter.flows.sale.follow_run import FollowRun
+from cobot_meter.flows.sale.open_escrow import OpenEscrow
+from cobot_meter.flows.sale.settle_invoice import SettleInvoice
+from cobot_meter.ports.books import Books
+from cobot_meter.ports.escrow_runs import EscrowRuns, JustOpened, TakeTurn
+from cobot_meter.ports.identifiers import Identifiers
+from cobot_meter.ports.process import Clock, Wakes
+
+TRIES = 4
+# How many escrows of one body and address a nameless ask looks at: of callers with a name there
+# may be many, and most of those are nothing to it.
+LOOK_BACK = 8
+HANDED_OVER = frozenset({EscrowState.RELEASED, EscrowState.REFUNDED})
+GONE = "What this request bought is no longer kept; ask with another Idempotency-Key."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One ask. `scope` is the address; `request_sha256` the digest of the raw body."""
+
+    request: CompletionRequest
+    request_sha256: str
+    method: str
+    path: str
+    address: str
+    caller_id: str | None = None
+    proven_escrow_id: str | None = None
+    idempotency_key: str | None = None
+    respond_async: bool = False
+
+
+class AnswerKind(enum.StrEnum):
+    """What an ask got."""
+
+    CHALLENGE = "challenge"
+    COMPLETION = "completion"
+    ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`caller_id` is whom a token is minted for; `body` the `chat.completion` JSON when bought."""
+
+    kind: AnswerKind
+    escrow: Escrow
+    caller_id: str
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """How long an ask waits for its own run, and an identical one for somebody's."""
+
+    first_s: float = 600.0
+    identical_s: float = 20.0
+
+
+class AskCompletion:
+    """The paid route's use case."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        opening: OpenEscrow,
+        runs: EscrowRuns,
+        settlements: SettleInvoice,
+        deliveries: DeliverCompletion,
+        identifiers: Identifiers,
+        clock: Clock,
+        wakes: Wakes,
+        retention: Retention,
+        waits: Waits,
+    ) -> None:
+        """All by name: flows and ports."""
+        self._books = books
+        self._opening = opening
+        self._runs = runs
+        self._settlements = settlements
+        self._deliveries = deliveries
+        self._identifiers = identifiers
+        self._clock = clock
+        self._follow_run = FollowRun(books=books, runs=runs, wakes=wakes)
+        self._retention = retention
+        self._waits = waits
+
+    async def answer(self, ask: Ask) -> Answer:
+        """Raises the CallerFault or DependencyFault that the caller should read."""
+        self._deliveries.check()  # nobody is asked to pay for what cannot be handed over
+        caller_id = ask.caller_id or self._identifiers.caller_id()
+        own = await self._own(ask)
+        if own is not None:
+            claimed = await self._claimed(own, ask, caller_id)
+            if claimed is not None:
+                return claimed
+        key = ask_key(ask, caller_id)
+        for _ in range(TRIES):
+            found = await self._find(ask, key)
+            if found is not None:
+                answer = await self._follow(found, ask, caller_id)
+                if answer is not None:
+                    return answer
+            try:
+                return await self._open(ask, key, caller_id)
+            except errors.StaleEscrow:
+                continue  # the same ask was opened by a parallel request: find it
+        message = "The same request is being handled many times over; repeat it in a moment."
+        raise errors.CostPending(message, retry_after_s=1)
+
+    async def _own(self, ask: Ask) -> Escrow | None:
+        if ask.proven_escrow_id is None:
+            return None
+        escrow = await self._books.escrow(ask.proven_escrow_id)
+        same = escrow is not None and escrow.ask.request_sha256 == ask.request_sha256
+        return escrow if same else None
+
+    async def _claimed(self, own: Escrow, ask: Ask, caller_id: str) -> Answer | None:
+        """What its own proof reads; None when that is over and the ask is for a new one.
+
+        An Idempotency-Key says more than the pair: the escrow's own key never asks for another,
+        and one that it was not opened with does so as soon as the completion is handed over.
+        """
+        keyed = ask.idempotency_key is not None
+        fresh = keyed and not _same_key(own, ask)
+        over = is_over(own, now_ms=self._clock.now_ms(), retention=self._retention)
+        if fresh and own.state in HANDED_OVER:
+            return None
+        try:
+            return await self.claim(own, caller_id=caller_id)
+        except errors.CompletionGone:
+            if fresh or (over and not keyed):
+                return None
+            raise
+
+    async def claim(self, escrow: Escrow, *, caller_id: str) -> Answer:
+        """With its own proof: the node is asked while the books still say unpaid.
+
+        Whoever calls has checked that the caller may read it. Raises as `answer` does.
+        """
+        unpaid = escrow.state in {EscrowState.INVOICED, EscrowState.EXPIRED}
+        if unpaid and escrow.payment_hash is not None:
+            await self._settlements.ask_node(escrow.payment_hash)
+            escrow = await self._books.escrow(escrow.escrow_id) or escrow
+        answer = await self._judged(own_verdict(escrow), escrow, caller_id)
+        if answer is None:
+            raise errors.CompletionGone(GONE)
+        return answer
+
+    async def _find(self, ask: Ask, key: AskKey) -> Escrow | None:
+        if ask.caller_id is None:
+            return await self._nameless(ask, key)
+        if key.idempotency_key is not None:
+            found = await self._books.ask_of_idempotency_key(key.idempotency_key)
+            if found is not None and found.ask.request_sha256 != ask.request_sha256:
+                message = (
+                    "This Idempotency-Key was used with another body. Send the same body again, "
+                    "or use a fresh key."
+                )
+                raise errors.IdempotencyConflict(message)
+            return found
+        return await self._books.latest_ask(key.request_key)
+
+    async def _nameless(self, ask: Ask, key: AskKey) -> Escrow | None:
+        """What the same ask from this address can have: nameless escrows first, then anybody's.
+
+        Of others only what is under way, so that a client that dropped its token meets its own
+        run. What they have bought for themselves is passed over: the newest escrow of all may be
+        such a one, while an older one still waits to be paid.
+        """
+        found = await self._books.asks_from_address(key.address_key, limit=LOOK_BACK)
+        nameless_first = sorted(found, key=lambda escrow: not escrow.ask.nameless)
+        told = (one for one in nameless_first if self._verdict(one, ask) is not Verdict.OPEN_ANEW)
+        return next(told, None)
+
+    async def _follow(self, escrow: Escrow, ask: Ask, caller_id: str) -> Answer | None:
+        """What the found escrow gives this ask; None when a new one must be opened."""
+        decided = self._verdict(escrow, ask)
+        expired = (
+            escrow.invoice is not None
+            and self._clock.now_ms() >= escrow.invoice.expires_at_s * 1_000
+        )
+        goes_on = escrow.continued_as is not None
+        if decided is Verdict.WAIT or goes_on or (decided is Verdict.CHALLENGE and expired):
+            if ask.respond_async and not goes_on:
+                return self._accepted(escrow, caller_id)
+            escrow = await self._follow_run.joined(escrow.escrow_id, wait_s=self._waits.identical_s)
+            decided = self._verdict(escrow, ask)
+        try:
+            return await self._judged(decided, escrow, caller_id)
+        except errors.CompletionGone:
+            if escrow.state is EscrowState.RELEASED and ask.idempotency_key is None:
+                return None  # handed over once, and just now or unreadably gone: run it anew
+            raise
+
+    def _verdict(self, escrow: Escrow, ask: Ask) -> Verdict:
+        return verdict(
+            escrow,
+            asker=ask.caller_id,
+            now_ms=self._clock.now_ms(),
+            retention=self._retention,
+            keyed=ask.idempotency_key is not None,
+        )
+
+    async def _open(self, ask: Ask, key: AskKey, caller_id: str) -> Answer:
+        escrow_id = self._opening.new_id()
+        if ask.respond_async:
+            return self._accepted(await self._stored(ask, key, caller_id, escrow_id), caller_id)
+        run = self._begin(ask, key, caller_id, escrow_id)
+        escrow = await self._follow_run.finished(run, escrow_id, wait_s=self._waits.first_s)
+        answer = await self._judged(own_verdict(escrow), escrow, caller_id)
+        if answer is None:
+            raise errors.CompletionGone(GONE)
+        return answer
+
+    def _begin(
+        self,
+        ask: Ask,
+        key: AskKey,
+        caller_id: str,
+        escrow_id: str,
+        stored: asyncio.Future[Escrow] | None = None,
+    ) -> asyncio.Future[Escrow]:
+        """The run that opens this escrow; `stored` is told when it is in the books."""
+
+        async def opening(*, at_once: TakeTurn) -> JustOpened:
+            opened = await self._opening.open(
+                ask.request, escrow_id=escrow_id, ask=key, caller_id=caller_id, at_once=at_once
+            )
+            if stored is not None:
+                stored.set_result(opened.escrow)
+            return opened
+
+        return self._runs.begin(escrow_id, opening)
+
+    async def _stored(self, ask: Ask, key: AskKey, caller_id: str, escrow_id: str) -> Escrow:
+        """The escrow as it was opened, while its run goes on."""
+        stored: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
+        run = self._begin(ask, key, caller_id, escrow_id, stored)
+        await asyncio.wait((stored, run), return_when=asyncio.FIRST_COMPLETED)
+        return stored.result() if stored.done() else run.result()
+
+    async def _judged(self, decided: Verdict, escrow: Escrow, caller_id: str) -> Answer | None:
+        match decided:
+            case Verdict.CHALLENGE:
+                self._deliveries.check()
+                return Answer(kind=AnswerKind.CHALLENGE, escrow=escrow, caller_id=caller_id)
+            case Verdict.DELIVER:
+                released, body = await self._deliveries.deliver(escrow)
+                kind = AnswerKind.COMPLETION
+                return Answer(kind=kind, escrow=released, caller_id=escrow.caller_id, body=body)
+            case Verdict.WAIT | Verdict.QUARANTINED:
+                raise waiting_fault(escrow)
+            case Verdict.ALREADY_PAID:
+                message = (
+                    "This request is paid for. Repeat it with Authorization: L402 "
+                    "<macaroon>:<preimage> of the invoice you paid."
+                )
+                raise errors.AlreadyPaid(message, escrow_id=escrow.escrow_id)
+            case Verdict.SAME_FAILURE:
+                raise failure_fault(escrow.failure)
+            case Verdict.GONE:
+                raise errors.CompletionGone(GONE)
+            case Verdict.OPEN_ANEW:
+                return None
+
+    def _accepted(self, escrow: Escrow, caller_id: str) -> Answer:
+        return Answer(kind=AnswerKind.ACCEPTED, escrow=escrow, caller_id=caller_id)
+
+
+def ask_key(ask: Ask, caller_id: str) -> AskKey:
+    """The keys under which the same ask is found again; `caller_id` also where it was given one.
+
+    So a key that was used before its caller had a name is that caller's afterwards, and a
+    stranger at the same address stands in nobody's way with another body.
+    """
+    what = (ask.method, ask.path, ask.request_sha256, ask.idempotency_key or "")
+    keyed = ask.idempotency_key is not None
+    return AskKey(
+        request_key=_digest(caller_id, *what),
+        address_key=_digest(ask.address, *what),
+        address=ask.address,
+        request_sha256=ask.request_sha256,
+        nameless=ask.caller_id is None,
+        idempotency_key=_digest(caller_id, ask.path, ask.idempotency_key or "") if keyed else None,
+    )
+
+
+def _same_key(own: Escrow, ask: Ask) -> bool:
+    """Whether the escrow, whose body this is, was opened with this very Idempotency-Key."""
+    what = (ask.method, ask.path, ask.request_sha256, ask.idempotency_key or "")
+    return own.ask.address_key == _digest(own.ask.address, *what)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,128 @@
+"""Hand over what is paid for: settled → released, and the same bytes again while they are kept.
+
+The delivery is committed before the first byte goes out. Must not know: how the answer is
+written on the wire. Only a settled or released escrow is ever opened here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cobot_meter.domain.errors import CompletionGone, SealBroken, StaleEscrow
+from cobot_meter.domain.escrow.events import (
+    BodiesShredded,
+    ClaimLapsed,
+    CompletionDelivered,
+    CompletionLost,
+)
+from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
+from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.release_gate import ReleaseGate
+from cobot_meter.flows.sale.run_completion import completion_label
+from cobot_meter.ports.books import Books
+from cobot_meter.ports.identifiers import Sealer
+
+PAID = frozenset({EscrowState.SETTLED, EscrowState.RELEASED})
+
+
+Readable = Callable[[bytes], bool]
+
+
+def _anything(_body: bytes) -> bool:
+    """Where nobody writes answers."""
+    return True
+
+
+class DeliverCompletion:
+    """The only place that opens a sealed completion."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        recorder: EventRecorder,
+        sealer: Sealer,
+        gate: ReleaseGate,
+        readable: Readable = _anything,
+    ) -> None:
+        """A closed `gate` stops every release.
+
+        `readable` says of a completion whether an answer can be made of it: what could never be
+        handed over must not count as released.
+        """
+        self._readable = readable
+        self._books = books
+        self._recorder = recorder
+        self._sealer = sealer
+        self._gate = gate
+
+    def check(self) -> None:
+        """Return while what is sold now can be handed over. Raises ReleasesStopped."""
+        self._gate.check()
+
+    async def deliver(self, escrow: Escrow) -> tuple[Escrow, bytes]:
+        """The released escrow and its `chat.completion` JSON, the same at every call.
+
+        Raises CompletionGone when it is refunded or no longer kept, DependencyFault when
+        releases are stopped. Whoever calls has checked that the caller may read it.
+        """
+        await self._gate.ping()
+        if escrow.state not in PAID:
+            raise CompletionGone(_gone(escrow))
+        try:
+            body = await self._open(escrow)
+        except SealBroken:
+            await self._lost(escrow)
+            raise CompletionGone(_gone(escrow)) from None
+        if escrow.state is EscrowState.RELEASED:
+            return escrow, body
+        return await self._released(escrow), body
+
+    async def claim_lapsed(self, escrow: Escrow) -> Escrow:
+        """Settled and not claimed in time: what it did not cost us becomes credit."""
+        kept_msat = kept_when_lapsed_msat(
+            escrow.cost_pusd,
+            price_msat=escrow.price_msat,
+            rate=escrow.quote.rate,
+            terms=escrow.quote.terms,
+        )
+        return await self._recorder.record(escrow, ClaimLapsed(kept_msat=kept_msat))
+
+    async def shred(self, escrow: Escrow) -> Escrow:
+        """Drop the key of a released or expired escrow."""
+        return await self._recorder.record(escrow, BodiesShredded())
+
+    async def _open(self, escrow: Escrow) -> bytes:
+        bodies = await self._books.bodies(escrow.escrow_id)
+        if bodies is None or bodies.completion is None or bodies.wrapped_key is None:
+            message = f"the completion of {escrow.escrow_id} is not stored"
+            raise SealBroken(message)
+        label = completion_label(escrow.escrow_id)
+        body = self._sealer.open(bodies.wrapped_key, bodies.completion, label=label)
+        if not self._readable(body):
+            message = f"no answer can be made of the completion of {escrow.escrow_id}"
+            raise SealBroken(message)
+        return body
+
+    async def _released(self, escrow: Escrow) -> Escrow:
+        try:
+            return await self._recorder.record(escrow, CompletionDelivered())
+        except StaleEscrow:
+            current = await self._books.escrow(escrow.escrow_id)
+            if current is None or current.state is not EscrowState.RELEASED:
+                raise
+            return current
+
+    async def _lost(self, escrow: Escrow) -> None:
+        if escrow.state is EscrowState.SETTLED:
+            await self._recorder.record(escrow, CompletionLost())
+
+
+def _gone(escrow: Escrow) -> str:
+    if escrow.state is EscrowState.RELEASED:
+        return "This completion was delivered and is no longer kept. Ask again for a new one."
+    return (
+        "This completion is no longer kept. What was paid and not used is credit of the caller "
+        "whose token this is; ask again and it is used first."
+    )

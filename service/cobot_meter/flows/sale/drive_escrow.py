@@ -1,0 +1,182 @@
+"""The one driver: take an escrow as far as it goes without the outside, whatever brought us here.
+
+A request, a word of the node, a timer, a restart and an operator's command all end in
+`drive(escrow_id)`. At most one run per escrow is active in a process (ports/escrow_runs.py);
+against other processes the row's version decides, and for what was sent upstream its owner.
+Must not know: who waits for the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from cobot_meter.domain.errors import (
+    CallerFault,
+    DependencyFault,
+    EscrowNotFound,
+    NodeUnavailable,
+    StaleEscrow,
+)
+from cobot_meter.domain.escrow.events import CostGivenUp
+from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, EscrowState, gives_up_at_ms
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.steady_time import TOLERANCE_MS
+from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
+from cobot_meter.flows.sale.find_cost import FindCost
+from cobot_meter.flows.sale.issue_invoice import IssueInvoice
+from cobot_meter.flows.sale.open_escrow import OpenEscrow
+from cobot_meter.flows.sale.run_completion import Attempted, RunCompletion
+from cobot_meter.flows.sale.settle_invoice import SettleInvoice
+from cobot_meter.flows.steady_clock import SteadyClock
+from cobot_meter.ports.books import Books
+from cobot_meter.ports.escrow_runs import JustOpened
+from cobot_meter.ports.process import Clock
+
+STEPS_MAX = 32
+Continued = Callable[[str], None]
+
+
+def _nobody_follows(_escrow_id: str) -> None:
+    """For runs that nobody joins by id."""
+
+
+class EscrowDriver:
+    """Knows which flow acts in which state, and when a state has to wait."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        recorder: EventRecorder,
+        runs: RunCompletion,
+        costs: FindCost,
+        invoices: IssueInvoice,
+        settlements: SettleInvoice,
+        deliveries: DeliverCompletion,
+        clock: Clock,
+        openings: OpenEscrow,
+        retention: Retention,
+        steady: SteadyClock | None = None,
+    ) -> None:
+        """All by name: each is the flow of one or two states. By `steady` things end."""
+        self._steady = steady or SteadyClock(clock=clock)
+        self._openings = openings
+        self._books = books
+        self._recorder = recorder
+        self._runs = runs
+        self._costs = costs
+        self._invoices = invoices
+        self._settlements = settlements
+        self._deliveries = deliveries
+        self._clock = clock
+        self._retention = retention
+
+    async def drive(
+        self,
+        escrow_id: str,
+        *,
+        just_opened: JustOpened | None = None,
+        continued: Continued = _nobody_follows,
+    ) -> Escrow:
+        """The escrow where it waits for the outside or has ended. Raises EscrowNotFound.
+
+        What failed and has somebody left to ask goes on in another escrow, which is then the
+        answer; `continued` is told its id before anybody can find it in the books.
+        """
+        if just_opened is None:
+            return await self._driven(await self._read(escrow_id))
+        while True:
+            attempted = await self._first_step(just_opened)
+            next_id = attempted.escrow.continued_as
+            if not attempted.left or next_id is None:
+                return await self._driven(attempted.escrow)
+            continued(next_id)
+            left = replace(just_opened, chain=attempted.left)
+            try:
+                just_opened = await self._openings.next(left, attempted.escrow)
+            except (CallerFault, DependencyFault, StaleEscrow):
+                return attempted.escrow  # no room for another attempt: the failure stands
+
+    async def _driven(self, escrow: Escrow) -> Escrow:
+        escrow_id = escrow.escrow_id
+        for _ in range(STEPS_MAX):
+            try:
+                moved = await self._step(escrow)
+            except StaleEscrow:
+                moved = await self._read(escrow_id)
+                if moved.version == escrow.version:
+                    raise
+            if moved.version == escrow.version:
+                return moved
+            escrow = moved
+        return escrow
+
+    async def _first_step(self, just_opened: JustOpened) -> Attempted:
+        try:
+            return await self._runs.just_opened(just_opened)
+        except StaleEscrow:
+            return Attempted(await self._read(just_opened.escrow.escrow_id))
+
+    async def _read(self, escrow_id: str) -> Escrow:
+        escrow = await self._books.escrow(escrow_id)
+        if escrow is None:
+            message = f"there is no escrow {escrow_id[:80]}"
+            raise EscrowNotFound(message)
+        return escrow
+
+    async def _step(self, escrow: Escrow) -> Escrow:
+        """One step, or the same escrow when there is nothing to do now."""
+        if escrow.quarantine is not None:
+            return escrow
+        match escrow.state:
+            case EscrowState.OPENED:
+                return await self._runs.opened(escrow)
+            case EscrowState.REQUESTED:
+                return await self._runs.orphaned(escrow)
+            case EscrowState.COSTED:
+                return await self._invoices.costed(escrow)
+            case _:
+                return await self._timers(escrow)
+
+    async def _timers(self, escrow: Escrow) -> Escrow:
+        """Whatever is due in a state that otherwise waits: at most one thing at a time."""
+        if self._looks_up(escrow):
+            if escrow.state is EscrowState.GENERATED:
+                return await self._costs.generated(escrow)
+            return await self._costs.confirm(escrow)
+        now_ms = self._steady.ending_ms()
+        match escrow.state:
+            case EscrowState.INVOICED:
+                return await self._expire(escrow, now_ms)
+            case EscrowState.FAILED if escrow.budget_held_pusd:
+                if gives_up_at_ms(escrow, self._retention) <= now_ms:
+                    return await self._recorder.record(escrow, CostGivenUp())
+            case _ if escrow.keep_until_ms is not None and escrow.keep_until_ms <= now_ms:
+                return await self._no_longer_kept(escrow)
+        return escrow
+
+    def _looks_up(self, escrow: Escrow) -> bool:
+        """A row that was written later than now has timers of a clock that went back since."""
+        now_ms = self._clock.now_ms()
+        return escrow.lookup_at_ms is not None and (
+            escrow.lookup_at_ms <= now_ms or escrow.changed_at_ms > now_ms + TOLERANCE_MS
+        )
+
+    async def _no_longer_kept(self, escrow: Escrow) -> Escrow:
+        if escrow.state is EscrowState.SETTLED:
+            return await self._deliveries.claim_lapsed(escrow)
+        return await self._deliveries.shred(escrow)
+
+    async def _expire(self, escrow: Escrow, now_ms: int) -> Escrow:
+        """Past its expiry the node is asked to cancel; only what it answers is booked."""
+        if escrow.invoice is None or escrow.payment_hash is None:
+            return escrow
+        if escrow.invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS > now_ms:
+            return escrow
+        try:
+            await self._settlements.ask_node(escrow.payment_hash)
+        except NodeUnavailable:
+            return escrow
+        return await self._read(escrow.escrow_id)

@@ -1,0 +1,73 @@
+"""Wait for a run to come to where a caller can be answered, whichever process it is in.
+
+A run of this process is a future; one of another process is heard of through wake-ups, and looked
+at on a timer because those may be lost. Must not know: what the caller is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from cobot_meter.domain.errors import EscrowNotFound
+from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.ports.books import Books
+from cobot_meter.ports.escrow_runs import EscrowRuns
+from cobot_meter.ports.process import Wakes
+
+# How long a lost wake-up can cost a caller.
+LOOK_S = 1.0
+
+
+class FollowRun:
+    """Whoever stops waiting does not stop the run."""
+
+    def __init__(self, *, books: Books, runs: EscrowRuns, wakes: Wakes) -> None:
+        """Holds nothing of its own."""
+        self._books = books
+        self._runs = runs
+        self._wakes = wakes
+
+    async def joined(self, escrow_id: str, *, wait_s: float) -> Escrow:
+        """As `finished`, of the run that is under way, or of a new one."""
+        return await self.finished(self._runs.start(escrow_id), escrow_id, wait_s=wait_s)
+
+    async def finished(
+        self, run: asyncio.Future[Escrow], escrow_id: str, *, wait_s: float
+    ) -> Escrow:
+        """The escrow where its run stopped, or as it stands after `wait_s`.
+
+        Raises what stopped the run, and EscrowNotFound.
+        """
+        time = asyncio.get_running_loop().time
+        deadline = time() + wait_s
+        while await _done(run, wait_s):
+            escrow = await self._newest(run.result())
+            wait_s = max(deadline - time(), 0.0)
+            if escrow.escrow_id != escrow_id:
+                escrow_id = escrow.escrow_id
+                run = self._runs.start(escrow_id)
+                continue
+            if escrow.state is not EscrowState.REQUESTED or wait_s <= 0:
+                return escrow
+            await self._wakes.wait(escrow_id, timeout_s=min(wait_s, LOOK_S))
+            wait_s = max(deadline - time(), 0.0)
+            run = self._runs.start(escrow_id)
+        found = await self._books.escrow(escrow_id)
+        if found is None:
+            message = f"there is no escrow {escrow_id[:80]}"
+            raise EscrowNotFound(message)
+        return found
+
+    async def _newest(self, escrow: Escrow) -> Escrow:
+        """The last attempt that is in the books, where a failed one went on as another."""
+        while escrow.continued_as is not None:
+            later = await self._books.escrow(escrow.continued_as)
+            if later is None:
+                break
+            escrow = later
+        return escrow
+
+
+async def _done(run: asyncio.Future[Escrow], wait_s: float) -> bool:
+    finished, _ = await asyncio.wait((run,), timeout=wait_s)
+    return bool(finished)

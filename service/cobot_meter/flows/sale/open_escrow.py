@@ -1,0 +1,232 @@
+"""Open an escrow: quote the ceiling, reserve it under every guard, store the sealed request.
+
+Everything that can refuse a request does so here, before any upstream spend. Must not know:
+HTTP, or what happens to the escrow next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cobot_meter.domain.callers import CallerStanding, ExposureTerms
+from cobot_meter.domain.errors import (
+    CallerBlocked,
+    EscrowNotFound,
+    ExposureExceeded,
+    UpstreamCreditLow,
+)
+from cobot_meter.domain.escrow.record import AskKey, Escrow, EscrowState, Fallback, Quote
+from cobot_meter.domain.transitions.escrows import open_escrow
+from cobot_meter.domain.transitions.transition import StoredBodies
+from cobot_meter.domain.upstream.completions import CompletionRequest, Model
+from cobot_meter.flows.offer.choose_model import ChooseModel
+from cobot_meter.flows.offer.gates import NodeGate, WatchAccount
+from cobot_meter.flows.offer.quote_request import QuoteRequest
+from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.sale.run_completion import request_label, run_request
+from cobot_meter.ports.books import Books
+from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
+from cobot_meter.ports.identifiers import Identifiers, Sealer
+from cobot_meter.ports.process import Clock, Replicas
+
+TRIES = 3
+CIRCUIT_OPEN = "circuit_open"
+BLOCKED = "The operator of this service has blocked this caller."
+
+
+class OpenEscrow:
+    """A0, with a quote that nothing priced later can change."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        recorder: EventRecorder,
+        quoting: QuoteRequest,
+        identifiers: Identifiers,
+        sealer: Sealer,
+        clock: Clock,
+        exposure: ExposureTerms,
+        node_gate: NodeGate,
+        replicas: Replicas,
+        choice: ChooseModel,
+        account: WatchAccount,
+    ) -> None:
+        """`exposure` is the operator's setting."""
+        self._node_gate = node_gate
+        self._replicas = replicas
+        self._choice = choice
+        self._account = account
+        self._books = books
+        self._recorder = recorder
+        self._quoting = quoting
+        self._identifiers = identifiers
+        self._sealer = sealer
+        self._clock = clock
+        self._exposure = exposure
+
+    def new_id(self) -> str:
+        """What the next escrow is called."""
+        return self._identifiers.escrow_id()
+
+    async def open(
+        self,
+        request: CompletionRequest,
+        *,
+        escrow_id: str,
+        ask: AskKey,
+        caller_id: str,
+        at_once: TakeTurn,
+    ) -> JustOpened:
+        """The opened escrow, with what it will run.
+
+        `at_once` takes a place for its run; where that may begin now, it is opened and requested in
+        one commit.
+
+        Raises NodeUnavailable, UpstreamCreditLow, ModelNotOffered, RequestInvalid (more tokens
+        than the model has), RateStale, RateJumped (when credit does not cover it wholly),
+        CallerBlocked, ExposureExceeded, AddressBusy, ServiceBusy (nothing was spent), and
+        StaleEscrow when the same ask was opened by somebody else meanwhile.
+        """
+        self._node_gate.check()
+        for _ in range(TRIES - 1):
+            try:
+                return await self._open(request, escrow_id, ask, caller_id, at_once=at_once)
+            except ExposureExceeded as exceeded:
+                if exceeded.guard != "available":
+                    raise  # credit spent by a parallel ask: quote again with what is left
+        return await self._open(request, escrow_id, ask, caller_id, at_once=at_once)
+
+    async def _open(
+        self,
+        request: CompletionRequest,
+        escrow_id: str,
+        ask: AskKey,
+        caller_id: str,
+        *,
+        at_once: TakeTurn,
+    ) -> JustOpened:
+        standing = await self._standing(ask, caller_id)
+        if standing.blocked:
+            raise CallerBlocked(BLOCKED)
+        offer = await self._quoting.offer(request)
+        quote = replace(
+            self._quoting.quote(offer, standing, now_ms=self._clock.now_ms()),
+            least_pusd=self._exposure.least_pusd(len(request.body)),
+        )
+        asked = offer.models[0]
+        payable = self._account.payable(offer.models, quote.ceiling_pusd)
+        chain = self._choice.order(payable)
+        fallback = None
+        if chain[0] is not asked:
+            reason = CIRCUIT_OPEN if asked in payable else UpstreamCreditLow.code
+            fallback = Fallback(asked_model=asked.model_id, reason=reason)
+        escrow = self._escrow(
+            escrow_id,
+            caller_id=caller_id,
+            ask=ask,
+            quote=_of_model(quote, chain[0]),
+            stream=request.stream,
+            fallback=fallback,
+            at_once=at_once(pays=_pays(quote), address=ask.address),
+        )
+        opened = await self._apply(escrow, request.body, standing, chain[0].upstream)
+        request.take_body()
+        return replace(
+            opened, chain=chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
+        )
+
+    async def next(self, before: JustOpened, failed: Escrow) -> JustOpened:
+        """What is left of the chain in an escrow of its own, on the terms of the same quote.
+
+        `before` has what is left and the body; `failed` names the new escrow. Raises CallerBlocked,
+        ExposureExceeded and NodeUnavailable, and then the failure stands.
+        """
+        self._node_gate.check()
+        if failed.continued_as is None or failed.failure is None:
+            message = f"{failed.escrow_id} is not to be continued"
+            raise EscrowNotFound(message)
+        standing = await self._standing(failed.ask, failed.caller_id)
+        if standing.blocked:
+            raise CallerBlocked(BLOCKED)
+        payable = self._account.payable(before.chain, failed.quote.ceiling_pusd)
+        chain = self._choice.order(payable)
+        quote = self._quoting.anew(failed.quote, standing, now_ms=self._clock.now_ms())
+        escrow = self._escrow(
+            failed.continued_as,
+            caller_id=failed.caller_id,
+            ask=replace(failed.ask, idempotency_key=None),  # the first attempt has it, for ever
+            quote=_of_model(quote, chain[0]),
+            stream=failed.stream,
+            fallback=Fallback(
+                asked_model=failed.asked_model,
+                reason=failed.failure.code,
+                continues=failed.escrow_id,
+            ),
+            at_once=True,
+        )
+        body = before.request.take_body()
+        opened = await self._apply(escrow, body, standing, chain[0].upstream)
+        return replace(opened, chain=chain, began_ms=before.began_ms, own_terms=before.own_terms)
+
+    def _escrow(
+        self,
+        escrow_id: str,
+        *,
+        caller_id: str,
+        ask: AskKey,
+        quote: Quote,
+        stream: bool,
+        fallback: Fallback | None,
+        at_once: bool,
+    ) -> Escrow:
+        now_ms = self._clock.now_ms()
+        return Escrow(
+            escrow_id=escrow_id,
+            caller_id=caller_id,
+            ask=ask,
+            quote=quote,
+            stream=stream,
+            opened_at_ms=now_ms,
+            changed_at_ms=now_ms,
+            state=EscrowState.REQUESTED if at_once else EscrowState.OPENED,
+            requested_by=self._replicas.own_id if at_once else None,
+            version=1,
+            fallback=fallback,
+            budget_held_pusd=quote.opening_pusd,
+        )
+
+    async def _apply(
+        self, escrow: Escrow, body: bytes, standing: CallerStanding, upstream: str
+    ) -> JustOpened:
+        wrapped_key = self._sealer.new_key()
+        sealed = self._sealer.seal(wrapped_key, body, label=request_label(escrow.escrow_id))
+        opening = open_escrow(
+            escrow,
+            standing=standing,
+            terms=self._exposure,
+            bodies=StoredBodies(wrapped_key=wrapped_key, request=sealed),
+        )
+        try:
+            with self._account.room(escrow, upstream):
+                await self._recorder.apply(opening)
+        except ExposureExceeded as exceeded:
+            exceeded.at_ms = escrow.opened_at_ms
+            raise
+        return JustOpened(escrow=escrow, request=run_request(escrow, body), wrapped_key=wrapped_key)
+
+    async def _standing(self, ask: AskKey, caller_id: str) -> CallerStanding:
+        if ask.nameless:
+            return CallerStanding(caller_id=caller_id)  # named a moment ago: nobody's yet
+        return await self._books.standing(caller_id)
+
+
+def _pays(quote: Quote) -> bool:
+    """Whether credit covers what this may cost, or its caller has paid for others before."""
+    covered = quote.credit_reserved_msat == quote.ceiling_msat
+    return quote.ceiling_msat > 0 and (covered or not quote.newcomer)
+
+
+def _of_model(quote: Quote, model: Model) -> Quote:
+    """The quote for another model of the chain: the ceiling is that of them all."""
+    return replace(quote, model=model.model_id, prices=model.price)

@@ -1,0 +1,327 @@
+"""Run one completion upstream: opened → requested → generated or failed.
+
+The request is committed before it is sent, and what may have been received is never sent to the
+same model again. Must not know: who asked, what it may cost, or how it is paid.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from cobot_meter.domain.errors import (
+    BooksBusy,
+    Broken,
+    DependencyFault,
+    OutcomeUnknown,
+    SealBroken,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamUnreachable,
+)
+from cobot_meter.domain.escrow.events import (
+    Abandoned,
+    CompletionReceived,
+    EscrowEvent,
+    GenerationStarted,
+    UpstreamRequested,
+)
+from cobot_meter.domain.escrow.events import OutcomeUnknown as OutcomeIsUnknown
+from cobot_meter.domain.escrow.events import UpstreamFailed as UpstreamHasFailed
+from cobot_meter.domain.escrow.record import (
+    Cost,
+    CostStanding,
+    Escrow,
+    EscrowState,
+    Failure,
+    Quote,
+    Run,
+)
+from cobot_meter.domain.money import pusd_from_text
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.transitions.transition import StoredBodies
+from cobot_meter.domain.upstream.completions import CompletionRequest, Model, UpstreamCompletion
+from cobot_meter.domain.upstream.fallback import (
+    BACKOFF_MAX_MS,
+    Circumstances,
+    Step,
+    chain_after,
+    step_after,
+)
+from cobot_meter.flows.offer.choose_model import ChooseModel
+from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.steady_clock import SteadyClock
+from cobot_meter.ports.books import Books
+from cobot_meter.ports.escrow_runs import JustOpened
+from cobot_meter.ports.identifiers import Identifiers, Sealer
+from cobot_meter.ports.process import Clock, Replicas
+from cobot_meter.ports.upstream import GenerationStarted as UpstreamStarted
+from cobot_meter.ports.upstream import Upstream
+
+ATTEMPT_MIN_MS = 1_000
+RESTARTED = Failure(
+    code=OutcomeUnknown.code,
+    message=(
+        "The service restarted while this request was running upstream, so its answer is lost. "
+        "You are not charged. Ask again if you want another run."
+    ),
+)
+
+
+def request_label(escrow_id: str) -> str:
+    """What the sealed request is bound to."""
+    return f"{escrow_id}/request"
+
+
+def run_request(escrow: Escrow, body: bytes) -> CompletionRequest:
+    """What is sent upstream: the caller's body on the terms of the quote."""
+    return CompletionRequest(
+        body=body,
+        model=escrow.quote.model,
+        max_tokens=escrow.quote.max_tokens,
+        caller_tag=escrow.caller_id,
+    )
+
+
+def completion_label(escrow_id: str) -> str:
+    """What the sealed completion is bound to."""
+    return f"{escrow_id}/completion"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """Where an attempt left its escrow; `left` is who may be asked next, when it failed."""
+
+    escrow: Escrow
+    left: tuple[Model, ...] = ()
+
+
+class RunCompletion:
+    """The two states in which the upstream owns the facts."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        recorder: EventRecorder,
+        upstream: Upstream,
+        sealer: Sealer,
+        identifiers: Identifiers,
+        replicas: Replicas,
+        choice: ChooseModel,
+        clock: Clock,
+        retention: Retention,
+        timeout_ms: int,
+        steady: SteadyClock | None = None,
+    ) -> None:
+        """Every part is a port or a flow. `timeout_ms` is shared by all attempts of one ask."""
+        self._steady = steady or SteadyClock(clock=clock)
+        self._books = books
+        self._recorder = recorder
+        self._upstream = upstream
+        self._sealer = sealer
+        self._identifiers = identifiers
+        self._choice = choice
+        self._timeout_ms = timeout_ms
+        self._replicas = replicas
+        self._clock = clock
+        self._retention = retention
+
+    async def opened(self, escrow: Escrow) -> Escrow:
+        """Send what is stored, once, unless it is too old to start now."""
+        try:
+            stored = await self._stored(escrow)
+        except SealBroken:
+            return await self._recorder.record(escrow, Abandoned())
+        return (await self.just_opened(stored)).escrow
+
+    async def just_opened(self, opened: JustOpened) -> Attempted:
+        """The same with the request at hand, which may be requested already or wait its turn."""
+        escrow = opened.escrow
+        if escrow.state is EscrowState.REQUESTED:
+            return await self._send(escrow, opened)
+        if self._steady.ending_ms() - escrow.opened_at_ms > self._retention.abandoned_ms:
+            return Attempted(await self._recorder.record(escrow, Abandoned()))
+        own_id = self._replicas.own_id
+        requested = await self._recorder.record(escrow, UpstreamRequested(requested_by=own_id))
+        if requested.state is not EscrowState.REQUESTED or requested.requested_by != own_id:
+            return Attempted(requested)  # another process was first: the request is its to send
+        return await self._send(requested, opened)
+
+    async def orphaned(self, escrow: Escrow) -> Escrow:
+        """Requested, and no run of this process owns it: it may have been charged.
+
+        Left alone while the process that asked may still be at work on it.
+        """
+        asked_by = escrow.requested_by
+        if asked_by not in {None, self._replicas.own_id} and await self._replicas.alive(asked_by):
+            return escrow
+        return await self._recorder.record(escrow, OutcomeIsUnknown(failure=RESTARTED))
+
+    async def _stored(self, escrow: Escrow) -> JustOpened:
+        bodies = await self._books.bodies(escrow.escrow_id)
+        if bodies is None or bodies.request is None or bodies.wrapped_key is None:
+            message = f"the request of {escrow.escrow_id} is not stored"
+            raise SealBroken(message)
+        body = self._sealer.open(
+            bodies.wrapped_key, bodies.request, label=request_label(escrow.escrow_id)
+        )
+        return JustOpened(
+            escrow=escrow, request=run_request(escrow, body), wrapped_key=bodies.wrapped_key
+        )
+
+    async def _stored_if_well(self, escrow: Escrow) -> JustOpened | None:
+        """The request once more; None where it cannot be read now, and the failure has to stand."""
+        try:
+            return await self._stored(escrow)
+        except (DependencyFault, SealBroken):
+            return None
+
+    async def _send(self, escrow: Escrow, opened: JustOpened) -> Attempted:
+        current, unsaid = escrow, None
+
+        async def started(generation_id: str) -> None:
+            nonlocal current, unsaid
+            event = GenerationStarted(generation_id=generation_id)
+            try:
+                current = await self._recorder.record(current, event)
+            except BooksBusy:
+                unsaid = event  # the answer comes all the same, and says it once more
+
+        try:
+            completion = await self._completed(escrow, opened, started)
+        except DependencyFault as fault:
+            if unsaid is not None:
+                current = await self._recorder.record(current, unsaid, lasting=True)
+            return await self._failed(current, opened, fault)
+        sealed = self._sealer.seal(
+            opened.wrapped_key, completion.body, label=completion_label(escrow.escrow_id)
+        )
+        received = await self._recorder.record(
+            current,
+            _received(completion, self._clock.now_ms()),
+            bodies=StoredBodies(completion=sealed, drop_request=True),
+            lasting=True,
+        )
+        return Attempted(received)
+
+    async def _completed(
+        self, escrow: Escrow, opened: JustOpened, started: UpstreamStarted
+    ) -> UpstreamCompletion:
+        """One attempt, and one more where the first was certainly never run."""
+        model, request = escrow.quote.model, opened.request
+        begun = False
+
+        async def noticed(generation_id: str) -> None:
+            nonlocal begun
+            begun = True
+            await started(generation_id)
+
+        for first in (True, False):
+            self._choice.tried(model)
+            began_ms, within_ms = self._clock.now_ms(), self._within_ms(opened)
+            try:
+                completion = await self._upstream.complete(
+                    request,
+                    price_cap=escrow.quote.prices,
+                    on_started=noticed,
+                    within_ms=within_ms,
+                )
+            except DependencyFault as fault:
+                under = Circumstances(
+                    own_terms=opened.own_terms,
+                    started=begun,
+                    waited_ms=self._clock.now_ms() - began_ms,
+                    limit_ms=self._timeout_ms if within_ms is None else within_ms,
+                )
+                self._choice.failed(model, fault, under)
+                if not first or step_after(fault) is not Step.AGAIN:
+                    raise
+                await self._clock.sleep(_pause_s(fault, escrow.escrow_id))
+                stored = await self._stored_if_well(escrow)
+                if stored is None:
+                    raise
+                request = stored.request
+            else:
+                self._choice.succeeded(model)
+                return completion
+        raise Broken("an attempt ended neither well nor badly")
+
+    async def _failed(
+        self, current: Escrow, opened: JustOpened, fault: DependencyFault
+    ) -> Attempted:
+        """Book the failure, and with it where the chain goes on, if it does."""
+        left = chain_after(fault, opened.chain)
+        stored = None
+        if left and self._left_ms(opened) >= ATTEMPT_MIN_MS:
+            stored = await self._stored_if_well(current)
+        if stored is None:
+            event = _failure_event(current, fault)
+            return Attempted(await self._recorder.record(current, event, lasting=True))
+        opened.request.body = stored.request.body
+        next_id = self._identifiers.escrow_id()
+        event = _failure_event(current, fault, continued_as=next_id)
+        failed = await self._recorder.record(current, event, lasting=True)
+        return Attempted(failed, left if failed.continued_as else ())
+
+    def _left_ms(self, opened: JustOpened) -> int:
+        return opened.began_ms + self._timeout_ms - self._steady.ending_ms()
+
+    def _within_ms(self, opened: JustOpened) -> int | None:
+        """Half of what is left while there is somebody else to ask."""
+        if not opened.chain:
+            return None
+        left_ms = max(self._left_ms(opened), ATTEMPT_MIN_MS)
+        return left_ms // 2 if len(opened.chain) > 1 else left_ms
+
+
+def _pause_s(fault: DependencyFault, escrow_id: str) -> float:
+    """As long as was asked for, or a fraction of a second that is another one for every escrow."""
+    if fault.retry_after_s is not None:
+        return float(fault.retry_after_s)
+    return zlib.crc32(escrow_id.encode()) % BACKOFF_MAX_MS / 1_000
+
+
+def _received(completion: UpstreamCompletion, now_ms: int) -> CompletionReceived:
+    return CompletionReceived(
+        generation_id=completion.generation_id,
+        run=Run(
+            completed_at_ms=now_ms,
+            inline_cost=completion.inline_cost,
+            finish_reason=completion.finish_reason,
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+        ),
+    )
+
+
+def _failure_event(
+    escrow: Escrow, fault: DependencyFault, *, continued_as: str | None = None
+) -> EscrowEvent:
+    """Certainly not charged, charged with or without a figure, or unknown: never mixed up."""
+    status = fault.status if isinstance(fault, UpstreamRefused) else 0
+    failure = Failure(code=fault.code, message=fault.message, status=status)
+    failure = failure.asking_to_wait(fault.retry_after_s)
+    match fault:
+        case UpstreamRefused() | UpstreamUnreachable():
+            return UpstreamHasFailed(failure=failure, charged=False, continued_as=continued_as)
+        case UpstreamFailed():
+            cost = inline_cost(escrow.quote, fault.inline_cost)
+            return UpstreamHasFailed(
+                failure=failure, charged=True, cost=cost, continued_as=continued_as
+            )
+        case OutcomeUnknown():
+            return OutcomeIsUnknown(failure=failure, continued_as=continued_as)
+        case _:
+            raise fault
+
+
+def inline_cost(quote: Quote, text: str | None) -> Cost | None:
+    """The provisional cost that an answer named; None for none, zero, nonsense or far too much."""
+    try:
+        cost_pusd = pusd_from_text(text) if text else 0
+    except ValueError:
+        return None
+    if not text or not cost_pusd or not quote.believes(cost_pusd):
+        return None
+    return Cost(cost_pusd=cost_pusd, text=text, standing=CostStanding.PROVISIONAL)

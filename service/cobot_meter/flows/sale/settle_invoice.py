@@ -1,0 +1,158 @@
+"""Take the node's word on an invoice: settled or canceled, for escrows and top-ups alike.
+
+Must not know: whether a stream, a sweep or a waiting caller brought the word. Redelivery is
+certain, so everything here may happen twice. Our own clock never settles or cancels anything: it
+only makes us ask the node to cancel.
+"""
+
+from __future__ import annotations
+
+from cobot_meter.domain.errors import ExposureExceeded, StaleEscrow
+from cobot_meter.domain.escrow.events import InvoiceCanceled, InvoiceSettled, LatePurchase
+from cobot_meter.domain.escrow.machine import is_repeated
+from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, EscrowState, IssuedInvoice
+from cobot_meter.domain.invoices import Invoice, InvoiceState
+from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.flows.record_event import EventRecorder, OurNode
+from cobot_meter.flows.steady_clock import SteadyClock
+from cobot_meter.ports.books import Books
+from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.process import Clock
+
+TRIES = 3
+# lnd deletes canceled invoices where its settings say so (`gc-canceled-invoices-*`).
+FORGOTTEN_AFTER_MS = 600_000
+SETTLING = frozenset({EscrowState.INVOICED, EscrowState.EXPIRED})
+
+
+class SettleInvoice:
+    """Facts of the node become events of whoever the invoice belongs to."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        recorder: EventRecorder,
+        node: LightningNode,
+        ours: OurNode,
+        clock: Clock,
+        steady: SteadyClock | None = None,
+    ) -> None:
+        """`ours` is the node whose word is taken; by `steady` an invoice has expired."""
+        self._steady = steady or SteadyClock(clock=clock)
+        self._books = books
+        self._recorder = recorder
+        self._node = node
+        self._ours = ours
+        self._clock = clock
+
+    async def ask_node(self, payment_hash: str) -> Invoice | None:
+        """Look one invoice up and book what the node says; cancel it first when it has expired.
+
+        Raises NodeUnavailable; None when the node does not know it. One that it once made and has
+        forgotten, long after its expiry, is CANCELED by its word: it can be paid no more.
+        """
+        invoice = await self._node.look_up(payment_hash)
+        if invoice is None:
+            invoice = await self._forgotten(payment_hash)
+            if invoice is not None:
+                await self.told(invoice)
+            return invoice
+        expired_ms = invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS
+        if invoice.state is InvoiceState.OPEN and self._steady.ending_ms() >= expired_ms:
+            invoice = await self._node.cancel_invoice(payment_hash)
+        await self.told(invoice)
+        return invoice
+
+    async def _forgotten(self, payment_hash: str) -> Invoice | None:
+        """As canceled, where the books have its invoice and the node is certainly ours."""
+        expires_at_s, amount_msat = 0, 0
+        match await self._books.subject_of_payment(payment_hash):
+            case Escrow(state=EscrowState.INVOICED, invoice=IssuedInvoice() as made):
+                expires_at_s, amount_msat = made.expires_at_s, made.amount_msat
+            case Topup(state=TopupState.INVOICED) as topup:
+                expires_at_s, amount_msat = topup.expires_at_s, topup.amount_msat
+            case _:
+                return None
+        if self._steady.ending_ms() < expires_at_s * 1_000 + FORGOTTEN_AFTER_MS:
+            return None
+        if (await self._node.identity()).pubkey != self._ours.identity.pubkey:
+            return None
+        return Invoice(
+            payment_hash=payment_hash,
+            payment_request="",
+            amount_msat=amount_msat,
+            state=InvoiceState.CANCELED,
+            created_at_s=0,
+            expires_at_s=expires_at_s,
+        )
+
+    async def told(self, invoice: Invoice) -> None:
+        """Book what the node said. OPEN and ACCEPTED are not settled: nothing happens."""
+        if invoice.state not in {InvoiceState.SETTLED, InvoiceState.CANCELED}:
+            return None
+        for _ in range(TRIES - 1):
+            try:
+                return await self._subject_told(invoice)
+            except StaleEscrow:
+                continue  # the subject moved on between read and write: read it again
+        return await self._subject_told(invoice)
+
+    async def _subject_told(self, invoice: Invoice) -> None:
+        match await self._books.subject_of_payment(invoice.payment_hash):
+            case Escrow() as escrow:
+                await self._escrow_told(escrow, invoice)
+            case Topup() as topup:
+                await self._topup_told(topup, invoice)
+            case None:
+                pass  # keysend, AMP or another program's invoice on a shared node
+
+    async def _escrow_told(self, escrow: Escrow, invoice: Invoice) -> None:
+        if invoice.state is InvoiceState.CANCELED:
+            if escrow.state is EscrowState.INVOICED:
+                event = InvoiceCanceled(payment_hash=invoice.payment_hash)
+                await self._recorder.record(escrow, event)
+            return
+        settled = self.settled(invoice)
+        if escrow.state in SETTLING and not is_repeated(escrow, settled):
+            escrow = await self._recorder.record(escrow, settled)
+        if escrow.state is EscrowState.EXPIRED:
+            await self._buy_late(escrow)
+
+    async def _buy_late(self, escrow: Escrow) -> None:
+        """A late payment is credit; where the completion is still kept, it buys it."""
+        if escrow.keep_until_ms is None or escrow.paid_msat < escrow.due_msat:
+            return
+        standing = await self._books.standing(escrow.caller_id)
+        if standing.available_msat < escrow.price_msat:
+            return
+        try:
+            await self._recorder.record(escrow, LatePurchase())
+        except ExposureExceeded:
+            return  # the credit was spent on something else meanwhile, and stays the caller's
+
+    async def _topup_told(self, topup: Topup, invoice: Invoice) -> None:
+        now_ms = self._clock.now_ms()
+        if invoice.state is InvoiceState.SETTLED and topup.state is not TopupState.CREDITED:
+            settled = self.settled(invoice)
+            credited = topup.credited(
+                paid_msat=invoice.amount_paid_msat, settle_index=invoice.settle_index
+            )
+            await self._recorder.apply(
+                topup_transition(credited, "topup_credited", at_ms=now_ms, settled=settled)
+            )
+        elif invoice.state is InvoiceState.CANCELED and topup.state is TopupState.INVOICED:
+            await self._recorder.apply(
+                topup_transition(topup.lapsed(), "topup_lapsed", at_ms=now_ms)
+            )
+
+    def settled(self, invoice: Invoice) -> InvoiceSettled:
+        """What our node says of an invoice that is SETTLED, as an event."""
+        return InvoiceSettled(
+            payment_hash=invoice.payment_hash,
+            paid_msat=invoice.amount_paid_msat,
+            settle_index=invoice.settle_index,
+            node_alias=self._ours.identity.alias,
+            node_pubkey=self._ours.identity.pubkey,
+        )

@@ -1,0 +1,1 @@
+"""Chat completions: the request, and every form of its response."""

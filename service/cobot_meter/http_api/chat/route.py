@@ -1,0 +1,183 @@
+"""POST /v1/chat/completions: bytes in, bytes out, no framework on the way.
+
+The order is that of who can be hurt: the body is checked before anything is looked up, what is
+already ours to answer is answered before anything new is opened, and only then is money reserved.
+Must not know: ASGI, how an ask is answered, or what a completion says.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+from prometheus_client import Counter
+
+from cobot_meter.domain.errors import (
+    AlreadyPaid,
+    CobotMeterError,
+    Draining,
+    ExposureExceeded,
+    RequestInvalid,
+)
+from cobot_meter.domain.topups import TopupState
+from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
+from cobot_meter.http_api.chat.answers import accepted_answer, completion_answer, credited_answer
+from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_request
+from cobot_meter.http_api.chat.terms import max_cost_of, quote_of
+from cobot_meter.http_api.context import FaceParts
+from cobot_meter.http_api.http.error_table import error_response
+from cobot_meter.http_api.http.exchange import Body, HttpRequest, PlainAnswer
+from cobot_meter.http_api.identity import Askers
+from cobot_meter.http_api.l402.challenges import Challenges
+from cobot_meter.http_api.l402.tokens import Proof
+
+CHAT_PATH = "/v1/chat/completions"
+TO_PAY_MAX = 5
+DRAINING_RETRY_S = 5
+_IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
+_RESPOND_ASYNC = b"respond-async"
+
+
+class ChatRoute:
+    """The paid route. `outcomes` counts how each ask ended."""
+
+    def __init__(
+        self, *, parts: FaceParts, askers: Askers, challenges: Challenges, outcomes: Counter
+    ) -> None:
+        """`outcomes` has one label: an answer's kind or an error's code."""
+        self._parts = parts
+        self._askers = askers
+        self._challenges = challenges
+        self._outcomes = outcomes
+
+    async def __call__(self, request: HttpRequest) -> PlainAnswer:
+        """Raises what the error table answers."""
+        try:
+            outcome, answer = await self._answer(request)
+        except CobotMeterError as error:
+            self._outcomes.labels(error.code).inc()
+            raise
+        self._outcomes.labels(outcome).inc()
+        return answer
+
+    async def _answer(self, request: HttpRequest) -> tuple[str, PlainAnswer]:
+        proof = self._askers.proof(request)
+        asked = _read(request.body)
+        if asked is None:
+            return await self._nothing_asked(request, proof)
+        chat, digest = asked
+        self._take_terms(request, chat, digest)
+        ask = self._ask(request, chat, digest, proof)
+        if ask.proven_escrow_id is None:
+            self._refuse_when_draining()
+        if proof is not None and proof.topup_id is not None:
+            await self._askers.booked_topup(proof.topup_id)
+        try:
+            answer = await self._parts.asks.answer(ask)
+        except AlreadyPaid as paid:
+            return paid.code, await self._already_paid(paid, ask)
+        except ExposureExceeded as exceeded:
+            return exceeded.code, await self._exceeded(exceeded, ask)
+        return answer.kind.value, self._told(answer, chat)
+
+    def _take_terms(self, request: HttpRequest, chat: ChatRequest, digest: str) -> None:
+        """The caller's cap, and the quote that it brings back. Raises RequestInvalid."""
+        chat.completion.max_cost = max_cost_of(request)
+        quote = quote_of(request)
+        if quote is not None:
+            now_ms = self._parts.clock.now_ms()
+            chat.completion.quoted = self._parts.quotes.read(
+                quote, body_sha256=digest, now_ms=now_ms
+            )
+
+    def _ask(
+        self, request: HttpRequest, chat: ChatRequest, digest: str, proof: Proof | None
+    ) -> Ask:
+        return Ask(
+            request=chat.completion,
+            request_sha256=digest,
+            method=request.method,
+            path=CHAT_PATH,
+            address=self._askers.address(request),
+            caller_id=proof.caller_id if proof else None,
+            proven_escrow_id=proof.escrow_id if proof else None,
+            idempotency_key=idempotency_key(request),
+            respond_async=prefers_async(request),
+        )
+
+    def _told(self, answer: Answer, chat: ChatRequest) -> PlainAnswer:
+        match answer.kind:
+            case AnswerKind.CHALLENGE:
+                return self._challenges.for_escrow(answer.escrow, caller_id=answer.caller_id)
+            case AnswerKind.ACCEPTED:
+                return accepted_answer(answer.escrow, public_url=self._parts.public_url)
+            case AnswerKind.COMPLETION:
+                return completion_answer(
+                    answer.escrow,
+                    answer.body,
+                    stream=chat.completion.stream,
+                    include_usage=chat.include_usage,
+                )
+
+    async def _nothing_asked(
+        self, request: HttpRequest, proof: Proof | None
+    ) -> tuple[str, PlainAnswer]:
+        """An empty body never runs anything: a top-up, or what a paid one has credited."""
+        if proof is not None and proof.topup_id is not None:
+            topup = await self._askers.booked_topup(proof.topup_id)
+            if topup is not None and topup.state is TopupState.CREDITED:
+                standing = await self._parts.books.standing(proof.caller_id)
+                return "credited", credited_answer(topup, standing)
+        caller_id = proof.caller_id if proof else None
+        return "topup", await self._askers.top_up_first(request, caller_id=caller_id)
+
+    async def _already_paid(self, paid: AlreadyPaid, ask: Ask) -> PlainAnswer:
+        """409 with the macaroon again, worthless without the preimage."""
+        escrow = await self._parts.books.escrow(paid.escrow_id)
+        if escrow is None or escrow.invoice is None:
+            raise paid
+        caller_id = ask.caller_id or self._parts.identifiers.caller_id()
+        return self._challenges.already_paid(escrow, message=paid.message, caller_id=caller_id)
+
+    async def _exceeded(self, exceeded: ExposureExceeded, ask: Ask) -> PlainAnswer:
+        """429 with what this caller can pay to go on."""
+        if ask.caller_id is None:
+            raise exceeded
+        to_pay = await self._parts.books.open_escrows(ask.caller_id, limit=TO_PAY_MAX)
+        return error_response(exceeded, to_pay=to_pay)
+
+    def _refuse_when_draining(self) -> None:
+        if self._parts.is_draining():
+            message = "This service is restarting; repeat the same request in a moment."
+            raise Draining(message, retry_after_s=DRAINING_RETRY_S)
+
+
+def _read(body: Body) -> tuple[ChatRequest, str] | None:
+    """What is asked for, and the digest of the bytes as they came; None for an empty body."""
+    content = body.take()
+    if is_empty(content):
+        return None
+    return parse_chat_request(content), sha256(content).hexdigest()
+
+
+def idempotency_key(request: HttpRequest) -> str | None:
+    """The key, quoted (as its draft standard writes it) or bare. Raises RequestInvalid."""
+    lines = request.lines(b"idempotency-key")
+    if not lines:
+        return None
+    value = lines[0].strip()
+    if value[:1] == value[-1:] == b'"':
+        value = value[1:-1]
+    if len(lines) > 1 or not _IDEMPOTENCY_KEY.fullmatch(value):
+        message = "Idempotency-Key must be one text of 1 to 255 visible ASCII characters."
+        raise RequestInvalid(message, param="Idempotency-Key")
+    return value.decode("ascii")
+
+
+def prefers_async(request: HttpRequest) -> bool:
+    """Whether `Prefer` asks for 202 instead of waiting; other preferences are passed over."""
+    return any(
+        preference.strip().lower() == _RESPOND_ASYNC
+        for line in request.lines(b"prefer")
+        for preference in line.replace(b";", b",").split(b",")
+    )

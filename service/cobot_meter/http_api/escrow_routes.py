@@ -1,0 +1,165 @@
+"""GET /v1/escrows/{id} and its completion: follow a run, then claim what it made.
+
+The id is a capability of 256 bits that shows state and invoice, and nothing else: no macaroon is
+told for it, because every node that forwards a payment learns the preimage. What was bought takes
+that escrow's macaroon and preimage, or the credential that named its caller when credit paid.
+Must not know: ASGI, or how a completion is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from cobot_meter.domain.errors import (
+    AlreadyPaid,
+    CompletionGone,
+    CredentialInvalid,
+    EscrowNotFound,
+    InvoiceUnpaid,
+    RequestInvalid,
+)
+from cobot_meter.domain.escrow.record import IN_FLIGHT, Escrow, EscrowState
+from cobot_meter.flows.escrow_faults import failure_fault, waiting_fault
+from cobot_meter.flows.sale.ask_completion import AnswerKind
+from cobot_meter.http_api.chat.answers import completion_answer, status_answer
+from cobot_meter.http_api.context import FaceParts
+from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer
+from cobot_meter.http_api.identity import Askers
+from cobot_meter.http_api.l402.challenges import Challenges
+from cobot_meter.http_api.l402.tokens import Proof
+from cobot_meter.http_api.views import ESCROWS_PATH
+
+WAIT_S_MAX = 60
+_STATUS_PATH = re.compile(rf"{ESCROWS_PATH}/([A-Za-z0-9_-]{{1,80}})(/completion)?", re.ASCII)
+_WAIT = re.compile(r"[0-9]{1,2}")
+_RUNNING = IN_FLIGHT | {EscrowState.COSTED}
+_AWAITED = _RUNNING | {EscrowState.INVOICED}
+_UNPAID = (
+    "This completion is not paid for yet. Repeat the request that it answers: its 402 has the "
+    "macaroon and the invoice. Once that is paid, read it here or there with Authorization: L402 "
+    "<macaroon>:<preimage>."
+)
+_ALREADY_PAID = (
+    "This completion is paid for. Read it with Authorization: L402 <macaroon>:<preimage> of the "
+    "invoice you paid."
+)
+_OF_CREDIT = (
+    "This completion was not bought with an invoice of its own. Read it with the credential that "
+    "named its caller, or repeat the identical request."
+)
+_GONE = "What this escrow held is no longer kept. Ask again; what was paid and not used is credit."
+
+
+class EscrowRoutes:
+    """Both routes of one escrow."""
+
+    def __init__(self, *, parts: FaceParts, askers: Askers, challenges: Challenges) -> None:
+        """`askers` reads credentials, `challenges` writes the 402."""
+        self._parts = parts
+        self._askers = askers
+        self._challenges = challenges
+
+    async def status(self, request: HttpRequest) -> PlainAnswer:
+        """Where it stands; with `?wait=` (seconds) once that has changed. Raises EscrowNotFound."""
+        wait_s = wait_of(request)
+        escrow = await self._known(request)
+        if escrow.quarantine is not None and escrow.state in _AWAITED:
+            raise waiting_fault(escrow)
+        if wait_s and escrow.state in _AWAITED:
+            escrow = await self._changed(escrow, request, wait_s)
+        return status_answer(escrow, public_url=self._parts.public_url)
+
+    async def completion(self, request: HttpRequest) -> PlainAnswer:
+        """What was bought, for whoever may read it. Raises what the error table answers."""
+        escrow = await self._known(request)
+        proof = self._askers.proof(request)
+        if proof is None or not _may_read(escrow, proof):
+            return self._not_theirs(escrow, proof)
+        if request.head_only:
+            return status_answer(escrow, public_url=self._parts.public_url)
+        answer = await self._parts.asks.claim(escrow, caller_id=proof.caller_id)
+        if answer.kind is AnswerKind.CHALLENGE:
+            return self._challenges.for_escrow(answer.escrow, caller_id=answer.caller_id)
+        stream = wants_events(request, otherwise=escrow.stream)
+        return completion_answer(answer.escrow, answer.body, stream=stream)
+
+    async def _known(self, request: HttpRequest) -> Escrow:
+        match = _STATUS_PATH.fullmatch(request.path)
+        escrow = await self._parts.books.escrow(match[1]) if match else None
+        if escrow is None:
+            raise _not_found()
+        return escrow
+
+    async def _changed(self, escrow: Escrow, request: HttpRequest, wait_s: int) -> Escrow:
+        """The escrow once it has left its stage, or when the time is up."""
+        stage = _RUNNING if escrow.state in _RUNNING else {escrow.state}
+        slice_s = self._parts.limits.poll_slice_s
+        try:
+            async with asyncio.timeout(wait_s):
+                while escrow.state in stage:
+                    await self._parts.wakes.wait(escrow.escrow_id, timeout_s=slice_s)
+                    escrow = await self._known(request)
+        except TimeoutError:
+            pass
+        return escrow
+
+    def _not_theirs(self, escrow: Escrow, proof: Proof | None) -> PlainAnswer:
+        """What somebody gets who holds the id and no proof that opens it."""
+        if proof is not None and proof.caller_id != escrow.caller_id:
+            raise _not_found()
+        if escrow.quarantine is not None and escrow.state in _AWAITED:
+            raise waiting_fault(escrow)
+        caller_id = proof.caller_id if proof else None
+        match escrow.state:
+            case EscrowState.INVOICED:
+                return self._unpaid(escrow, caller_id)
+            case EscrowState.SETTLED | EscrowState.RELEASED if escrow.paid_by_invoice:
+                return self._paid(escrow, caller_id)
+            case EscrowState.SETTLED | EscrowState.RELEASED:
+                raise CredentialInvalid(_OF_CREDIT)
+            case EscrowState.FAILED:
+                raise failure_fault(escrow.failure)
+            case EscrowState.EXPIRED | EscrowState.REFUNDED:
+                raise CompletionGone(_GONE)
+            case _:
+                raise waiting_fault(escrow)
+
+    def _unpaid(self, escrow: Escrow, caller_id: str | None) -> PlainAnswer:
+        if caller_id is None:
+            raise InvoiceUnpaid(_UNPAID, escrow_id=escrow.escrow_id)
+        return self._challenges.for_escrow(escrow, caller_id=caller_id)
+
+    def _paid(self, escrow: Escrow, caller_id: str | None) -> PlainAnswer:
+        if caller_id is None:
+            raise AlreadyPaid(_ALREADY_PAID, escrow_id=escrow.escrow_id)
+        return self._challenges.already_paid(escrow, message=_ALREADY_PAID, caller_id=caller_id)
+
+
+def wait_of(request: HttpRequest) -> int:
+    """The seconds of `?wait=`, 0 when it is not there. Raises RequestInvalid."""
+    text = request.query_field("wait")
+    if text is None:
+        return 0
+    if not _WAIT.fullmatch(text) or int(text) > WAIT_S_MAX:
+        message = f"wait must be a whole number of seconds from 0 to {WAIT_S_MAX}."
+        raise RequestInvalid(message, param="wait")
+    return int(text)
+
+
+def wants_events(request: HttpRequest, *, otherwise: bool) -> bool:
+    """Whether `Accept` names an event stream; `otherwise` when it names neither that nor JSON."""
+    accepted = b",".join(request.lines(b"accept")).lower()
+    if b"text/event-stream" in accepted:
+        return True
+    return otherwise and b"application/json" not in accepted
+
+
+def _may_read(escrow: Escrow, proof: Proof) -> bool:
+    if escrow.paid_by_invoice:
+        return proof.escrow_id == escrow.escrow_id
+    return proof.caller_id == escrow.caller_id
+
+
+def _not_found() -> EscrowNotFound:
+    return EscrowNotFound("There is no such escrow, or it is not yours.")

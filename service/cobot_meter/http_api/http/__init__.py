@@ -1,0 +1,1 @@
+"""What every route shares: exchange, edge, errors, documents."""

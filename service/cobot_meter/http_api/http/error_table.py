@@ -1,0 +1,169 @@
+"""From error class to HTTP: the one table. Must not know: routes, or how an error came about.
+
+402 and never 401: L402 libraries do nothing on a 401. `x-should-retry: false` stands wherever a
+repeat cannot help or could cost, because OpenAI's SDKs repeat 409, 429 and 5xx by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cobot_meter.domain import errors
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.money import sat_of, usd_text
+from cobot_meter.domain.refusals import OF_A_DAY, retry_after_s, sentence
+from cobot_meter.http_api.http.exchange import NO_RETRY, NO_STORE, Header, PlainAnswer, json_answer
+
+UPSTREAM_RATE_LIMITED = 429
+BROKEN_MESSAGE = "Something here is broken; the operator has to look at it."
+
+_INVALID = "invalid_request_error"
+_PERMISSION = "permission_error"
+_PAYMENT = "payment_required"
+_LIMIT = "rate_limit_error"
+_UNAVAILABLE = "service_unavailable_error"
+_SERVER = "server_error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What a class becomes. `type` is OpenAI's; `may_retry` False says so to their SDKs."""
+
+    status: int
+    type: str
+    may_retry: bool = True
+    retry_after_s: int | None = None
+
+
+ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
+    errors.RequestInvalid: Row(status=400, type=_INVALID),
+    errors.RequestTooLarge: Row(status=413, type=_INVALID),
+    errors.ModelNotOffered: Row(status=404, type=_INVALID),
+    errors.CeilingOverCap: Row(status=400, type=_INVALID),
+    # A route that can offer a top-up answers with that challenge instead; this row is 402 without
+    # one, which every library hands to its caller.
+    errors.CredentialInvalid: Row(status=402, type=_PAYMENT, may_retry=False),
+    errors.CallerBlocked: Row(status=403, type=_PERMISSION),
+    errors.ExposureExceeded: Row(status=429, type=_LIMIT, may_retry=False),
+    errors.TopupsOpen: Row(status=429, type=_LIMIT, may_retry=False),
+    errors.AddressBusy: Row(status=429, type=_LIMIT, retry_after_s=2),
+    errors.IdempotencyConflict: Row(status=422, type=_INVALID),
+    errors.AlreadyPaid: Row(status=409, type=_INVALID, may_retry=False),
+    errors.EscrowNotFound: Row(status=404, type=_INVALID),
+    # As with CredentialInvalid: a route that has the escrow at hand answers with its challenge.
+    errors.InvoiceUnpaid: Row(status=402, type=_PAYMENT, may_retry=False),
+    errors.CompletionGone: Row(status=410, type=_INVALID),
+    errors.DependencyFault: Row(status=503, type=_UNAVAILABLE, retry_after_s=30),
+    errors.UpstreamRefused: Row(status=502, type=_SERVER, may_retry=False),
+    errors.UpstreamUnreachable: Row(status=503, type=_UNAVAILABLE, retry_after_s=5),
+    errors.UpstreamCreditLow: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
+    errors.UpstreamFailed: Row(status=502, type=_SERVER),
+    errors.OutcomeUnknown: Row(status=502, type=_SERVER, may_retry=False),
+    errors.CostNotYetKnown: Row(status=503, type=_UNAVAILABLE, retry_after_s=2),
+    errors.CostPending: Row(status=503, type=_UNAVAILABLE, retry_after_s=2),
+    errors.NodeUnavailable: Row(status=503, type=_UNAVAILABLE, retry_after_s=5),
+    errors.InvoiceRefused: Row(status=502, type=_SERVER, may_retry=False),
+    errors.RateStale: Row(status=503, type=_UNAVAILABLE, retry_after_s=30),
+    errors.RateJumped: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
+    errors.BooksBusy: Row(status=503, type=_UNAVAILABLE, retry_after_s=1),
+    errors.ServiceBusy: Row(status=503, type=_UNAVAILABLE, retry_after_s=2),
+    errors.Quarantined: Row(status=503, type=_UNAVAILABLE, may_retry=False),
+    errors.ReleasesStopped: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
+    errors.Draining: Row(status=503, type=_UNAVAILABLE, retry_after_s=5),
+    errors.Broken: Row(status=500, type=_SERVER, may_retry=False),
+}
+
+
+def row_of(error: errors.CobotMeterError) -> Row:
+    """The row of its class; every kind of Broken shares one. Refused for load, 502 becomes 503."""
+    row = next(ERROR_TABLE[kind] for kind in type(error).__mro__ if kind in ERROR_TABLE)
+    if isinstance(error, errors.UpstreamRefused) and error.status == UPSTREAM_RATE_LIMITED:
+        row = Row(status=503, type=_UNAVAILABLE, retry_after_s=5)
+    timed = (errors.DependencyFault, errors.TopupsOpen, errors.AddressBusy)
+    if isinstance(error, timed) and error.retry_after_s is not None:
+        row = replace(row, retry_after_s=error.retry_after_s)
+    return row
+
+
+def error_response(error: errors.CobotMeterError, *, to_pay: Sequence[Escrow] = ()) -> PlainAnswer:
+    """The error as OpenAI's SDKs read it. `to_pay` are the caller's own open invoices, if any.
+
+    Of what is Broken nothing is said but that it is; a setting never reaches a caller.
+    """
+    if isinstance(error, errors.SettingInvalid):
+        error = errors.Broken(error.message)
+    row = row_of(error)
+    if isinstance(error, errors.ExposureExceeded) and error.at_ms is not None:
+        after_s = retry_after_s(error, now_ms=error.at_ms, to_pay=_payable(to_pay))
+        row = replace(row, retry_after_s=after_s)
+    broken = isinstance(error, errors.Broken)
+    document: dict[str, Any] = {
+        "message": BROKEN_MESSAGE if broken else _message(error, to_pay),
+        "type": row.type,
+        "param": _param(error),
+        "code": errors.Broken.code if broken else error.code,
+    }
+    metadata = _metadata(error, to_pay)
+    if metadata:
+        document["metadata"] = metadata
+    return json_answer(row.status, {"error": document}, _headers(row))
+
+
+def _headers(row: Row) -> list[Header]:
+    headers: list[Header] = [NO_STORE]
+    if row.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % row.retry_after_s))
+    if not row.may_retry:
+        headers.append(NO_RETRY)
+    return headers
+
+
+def _param(error: errors.CobotMeterError) -> str | None:
+    if isinstance(error, errors.RequestInvalid):
+        return error.param
+    return "model" if isinstance(error, errors.ModelNotOffered) else None
+
+
+def _message(error: errors.CobotMeterError, to_pay: Sequence[Escrow]) -> str:
+    if isinstance(error, errors.ExposureExceeded):
+        return sentence(error, to_pay=_payable(to_pay))
+    return error.message
+
+
+def _payable(to_pay: Sequence[Escrow]) -> bool:
+    return any(escrow.invoice is not None for escrow in to_pay)
+
+
+def _metadata(error: errors.CobotMeterError, to_pay: Sequence[Escrow]) -> dict[str, Any]:
+    match error:
+        case errors.ExposureExceeded():
+            return {**_exposure(error), "to_pay": [_open_invoice(escrow) for escrow in to_pay]}
+        case errors.AlreadyPaid() | errors.InvoiceUnpaid():
+            return {"escrow_id": error.escrow_id}
+        case _:
+            return {}
+
+
+def _exposure(error: errors.ExposureExceeded) -> dict[str, Any]:
+    """What is open, what may be, what was asked and what is too much, in the guard's own unit."""
+    over = error.open_amount + error.asked - error.limit
+    amounts = {"open": error.open_amount, "limit": error.limit, "asked": error.asked, "over": over}
+    if error.guard in OF_A_DAY:
+        shown = {f"{name}_usd": usd_text(amount) for name, amount in amounts.items()}
+        return {"guard": error.guard, **shown}
+    return {"guard": error.guard, **{f"{name}_msat": amount for name, amount in amounts.items()}}
+
+
+def _open_invoice(escrow: Escrow) -> dict[str, Any]:
+    invoice = escrow.invoice
+    if invoice is None:
+        return {"escrow_id": escrow.escrow_id}
+    return {
+        "escrow_id": escrow.escrow_id,
+        "payment_hash": escrow.payment_hash,
+        "invoice": invoice.payment_request,
+        "price_sats": sat_of(invoice.amount_msat),
+        "expires_at": invoice.expires_at_s,
+    }

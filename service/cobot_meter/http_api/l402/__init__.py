@@ -1,0 +1,1 @@
+"""The payment challenge, and the proofs that answer it."""

@@ -1,0 +1,210 @@
+"""An escrow and its completion as callers read them.
+
+Amounts in USD are exact decimal texts, amounts in bitcoin integers of msat, and both add up:
+upstream + fee = price, and upstream + credit fee + markup = price = credit used + what was due. In
+a completion `usage.cost` is what the caller pays, not what we paid. Must not know: headers, tokens
+or who may read it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import orjson
+
+from cobot_meter.domain import outside
+from cobot_meter.domain.errors import Broken
+from cobot_meter.domain.escrow.record import CostStanding, Escrow
+from cobot_meter.domain.money import ExchangeRate, btc_usd_text, usd_text
+from cobot_meter.domain.pricing.prices import charged_pusd
+
+ESCROWS_PATH = "/v1/escrows"
+_SOURCES = {
+    CostStanding.PROVISIONAL: "the answer's usage",
+    CostStanding.CONFIRMED: "the upstream's record",
+}
+
+
+def escrow_path(escrow_id: str) -> str:
+    """Where its state is read."""
+    return f"{ESCROWS_PATH}/{escrow_id}"
+
+
+def completion_path(escrow_id: str) -> str:
+    """Where its completion is claimed."""
+    return f"{ESCROWS_PATH}/{escrow_id}/completion"
+
+
+def escrow_document(escrow: Escrow, *, public_url: str) -> dict[str, Any]:
+    """The whole escrow. `usage` and `cost` are null while unknown, `expires_at` is Unix seconds."""
+    return {
+        "id": escrow.escrow_id,
+        "mode": "escrow",
+        "state": escrow.state.value,
+        "request_sha256": escrow.ask.request_sha256,
+        "model": escrow.quote.model,
+        "max_tokens": escrow.quote.max_tokens,
+        "fallback": fallback_document(escrow),
+        "continued_as": escrow.continued_as,
+        "usage": usage_document(escrow),
+        "cost": cost_document(escrow),
+        "expires_at": escrow.invoice.expires_at_s if escrow.invoice else None,
+        "status_url": f"{public_url}{escrow_path(escrow.escrow_id)}",
+    }
+
+
+def fallback_document(escrow: Escrow) -> dict[str, str | None] | None:
+    """Which model was asked for and why it is another one; None where it is the one asked for."""
+    fallback = escrow.fallback
+    if fallback is None:
+        return None
+    return {
+        "asked_model": fallback.asked_model,
+        "reason": fallback.reason,
+        "continues": fallback.continues,
+    }
+
+
+def usage_document(escrow: Escrow) -> dict[str, int] | None:
+    """Token counts in OpenAI's shape; None before the run has ended."""
+    run = escrow.run
+    if run is None:
+        return None
+    return {
+        "prompt_tokens": run.prompt_tokens,
+        "completion_tokens": run.completion_tokens,
+        "total_tokens": run.prompt_tokens + run.completion_tokens,
+    }
+
+
+def cost_document(escrow: Escrow) -> dict[str, Any] | None:
+    """The price taken apart; None before it is fixed.
+
+    `standing` says what `upstream_usd` was when the price was fixed or has since become; a record
+    that differed afterwards is shown as `confirmed_usd` and changes no price.
+    """
+    cost = escrow.cost
+    if cost is None or escrow.run is None:
+        return None
+    price, quote = escrow.price, escrow.quote
+    price_pusd = charged_pusd(escrow.price_msat, quote.rate)
+    amount_msat = escrow.invoice.amount_msat if escrow.invoice else 0
+    document: dict[str, Any] = {
+        "standing": cost.standing.value,
+        "source": _SOURCES[cost.standing],
+        "generation_id": escrow.generation_id,
+        "served_model": cost.model or None,
+        "provider": cost.provider or None,
+        "record_sha256": cost.record_sha256 or None,
+        "upstream_usd": usd_text(escrow.priced_pusd),
+        "fee_usd": usd_text(price_pusd - escrow.priced_pusd),
+        "price_usd": usd_text(price_pusd),
+        "upstream_msat": price.cost_msat,
+        "credit_fee_msat": price.credit_fee_msat,
+        "markup_msat": price.markup_msat,
+        "price_msat": escrow.price_msat,
+        "credit_used_msat": escrow.credit_used_msat,
+        "amount_msat": amount_msat,
+        "rounding_msat": amount_msat - escrow.due_msat if amount_msat else 0,
+        "credit_fee_bps": quote.terms.credit_fee_bps,
+        "markup_bps": quote.terms.markup_bps,
+        "rate": rate_document(quote.rate),
+    }
+    if cost.standing is CostStanding.CONFIRMED and cost.cost_pusd != escrow.priced_pusd:
+        document["confirmed_usd"] = usd_text(cost.cost_pusd)
+    return document
+
+
+def rate_document(rate: ExchangeRate) -> dict[str, Any]:
+    """A rate with who said it, and when."""
+    return {
+        "btc_usd": btc_usd_text(rate),
+        "source": rate.source,
+        "fetched_at_ms": rate.fetched_at_ms,
+    }
+
+
+# What the upstream says about its own charge; ours stands in `cost` and `cobot`.
+_UPSTREAM_ONLY = ("cost", "cost_details", "is_byok")
+
+
+def completion_document(escrow: Escrow, body: bytes) -> dict[str, Any]:
+    """The `chat.completion` in `body` with our `usage.cost` and `cobot`.
+
+    Numbers of money are exact (`orjson.Fragment`). Raises Broken for a body that is none.
+    """
+    document = _read(body)
+    usage = document.get("usage")
+    document["usage"] = {
+        **(usage_document(escrow) or {}),
+        **(usage if isinstance(usage, dict) else {}),
+    }
+    for name in _UPSTREAM_ONLY:
+        document["usage"].pop(name, None)
+    document["usage"]["cost"] = orjson.Fragment(charged_usd(escrow))
+    document.setdefault("system_fingerprint", None)  # OpenRouter's SDK takes no answer without it
+    document["cobot"] = cobot_document(escrow)
+    return document
+
+
+def cobot_document(escrow: Escrow) -> dict[str, Any]:
+    """What one completion cost its caller, part by part; the cost is null while unknown."""
+    return {
+        "escrow_id": escrow.escrow_id,
+        "mode": "escrow",
+        "model": escrow.quote.model,
+        "max_tokens": escrow.quote.max_tokens,
+        "fallback": fallback_document(escrow),
+        "cost": cost_document(escrow),
+        "paid_msat": escrow.paid_msat,
+        "credited_msat": credited_msat(escrow),
+        "overrun_msat": escrow.price.overrun_msat if escrow.cost else 0,
+    }
+
+
+def credited_msat(escrow: Escrow) -> int:
+    """What was paid beyond what was due (rounding, overpayment): the caller's credit."""
+    return max(escrow.paid_msat - escrow.due_msat, 0) if escrow.paid_msat else 0
+
+
+def charged_usd(escrow: Escrow) -> str:
+    """The price in USD as an exact decimal text."""
+    return usd_text(charged_pusd(escrow.price_msat, escrow.quote.rate))
+
+
+def is_readable(body: bytes) -> bool:
+    """Whether a stored completion can be written as an answer, whole or as events."""
+    try:
+        orjson.dumps(_read(body))
+    except (Broken, TypeError, RecursionError):
+        return False
+    return True
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        document = orjson.loads(_mended(body))
+    if not isinstance(document, dict):
+        raise Broken("a stored completion is not a JSON object")
+    return document
+
+
+def _mended(body: bytes) -> bytes:
+    """The same JSON without what upstreams write and orjson refuses.
+
+    Those are halves of emoji, and numbers that are none (`1e400`, `NaN`), which become null.
+    """
+    try:
+        document = json.loads(body, parse_float=_finite, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        raise Broken("a stored completion is not JSON") from None
+    return orjson.dumps(outside.value(document))
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None

@@ -1,0 +1,1 @@
+"""The operator's socket: commands to the running service."""

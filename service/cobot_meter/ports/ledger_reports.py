@@ -1,0 +1,172 @@
+"""Reading the ledger as a whole: statements, trial balance, lists and the audit's evidence.
+
+Must not know: requests or flows; these reads may walk the history and run beside the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from cobot_meter.domain.callers import CallerStanding
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.invoices import AdoptedNode
+from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.transitions.transition import SettleCursor
+from cobot_meter.ports.books import JournalKeys, Releases
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalTransfer:
+    """One transfer as stored. `kind` is posted, pending, post or void; `held` as in Transfer."""
+
+    kind: str
+    debit: str
+    credit: str
+    commodity: str
+    amount: int
+    hold_id: str | None
+    held: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    """One journal row with its transfers, in the order they were written."""
+
+    sequence: int
+    key: str
+    kind: str
+    subject_id: str
+    caller_id: str | None
+    at_ms: int
+    facts: Mapping[str, str | int | None]
+    transfers: tuple[JournalTransfer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowMark:
+    """What a row of an escrow or a top-up keeps beside its value, so that indexes can stand on it.
+
+    The last two are an escrow's own.
+    """
+
+    subject_id: str
+    opened_sequence: int
+    occupies_ask: bool = False
+    due_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyDigests:
+    """SHA-256 of what is stored of one escrow's sealed bodies; None for what is not there."""
+
+    escrow_id: str
+    wrapped_key: str
+    request: str | None
+    completion: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerWord:
+    """What stands of an operator's word on one caller."""
+
+    caller_id: str
+    blocked: bool
+    cap_msat: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmallRows:
+    """The tables that hold a few rows each, as they stand.
+
+    `entries` is how many entries the journal has by the count that is kept beside it, None where
+    its own numbers have no gaps; `strays` are numbers of entries whose transfers are not the lines
+    0, 1, 2... of an entry that is there.
+    """
+
+    cursors: tuple[SettleCursor, ...]
+    words: tuple[CallerWord, ...]
+    adoptions: tuple[AdoptedNode, ...]
+    tallies: Mapping[str, int]
+    entries: int | None
+    strays: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """One account's four counters, as the account rows (the cache) have them.
+
+    `exact` says whether guards stand on it; None where several accounts are summed.
+    """
+
+    account: str
+    commodity: str
+    nature: str
+    debits_posted: int
+    credits_posted: int
+    debits_pending: int
+    credits_pending: int
+    exact: bool | None = None
+
+    @property
+    def net(self) -> int:
+        """Debits less credits, posted."""
+        return self.debits_posted - self.credits_posted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What waits for the operator: whether releases are stopped, and ids in quarantine."""
+
+    releases: Releases
+    quarantined: tuple[str, ...]
+
+
+class LedgerReports(JournalKeys, Protocol):
+    """Reads over the whole history. Every list is bounded or streamed."""
+
+    def snapshot(self) -> AbstractAsyncContextManager[LedgerReports]:
+        """The same reads, all of one instant, however much is written meanwhile."""
+
+    async def statement(
+        self, caller_id: str, *, before: int | None, limit: int
+    ) -> tuple[JournalEntry, ...]:
+        """A caller's own journal entries, newest first, below sequence `before`."""
+
+    def journal(self, *, after: int = 0) -> AsyncIterator[JournalEntry]:
+        """Every entry in order, from one consistent snapshot."""
+
+    async def balances(self) -> tuple[Balance, ...]:
+        """The account rows."""
+
+    async def trial_balance(self) -> tuple[Balance, ...]:
+        """Operator accounts one by one; callers', addresses' and days' accounts summed by kind.
+
+        The summed codes are `caller/*/available`, `exposure/network/*`, `exposure/unpaid/*`...
+        """
+
+    def escrows(self, *, state: str | None = None) -> AsyncIterator[Escrow]:
+        """Every escrow (of one state), newest first."""
+
+    def topups(self) -> AsyncIterator[Topup]:
+        """Every top-up, newest first."""
+
+    async def alarms(self, *, limit: int) -> Standing:
+        """What waits for the operator, at most `limit` ids of it."""
+
+    async def callers(self, *, after: str, limit: int) -> tuple[CallerStanding, ...]:
+        """Callers in id order."""
+
+    def escrow_marks(self) -> AsyncIterator[RowMark]:
+        """Every escrow row's."""
+
+    def topup_marks(self) -> AsyncIterator[RowMark]:
+        """Every top-up row's."""
+
+    def body_digests(self) -> AsyncIterator[BodyDigests]:
+        """Of every row of sealed bodies."""
+
+    async def small_rows(self) -> SmallRows:
+        """The small tables."""

@@ -1,0 +1,68 @@
+"""The gateway that runs models and charges us for it. Must not know: callers or Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.domain.upstream.accounts import UpstreamAccount
+from cobot_meter.domain.upstream.completions import (
+    CompletionRequest,
+    GenerationCost,
+    Model,
+    UpstreamCompletion,
+)
+from cobot_meter.domain.upstream.endpoints import Endpoint
+
+GenerationStarted = Callable[[str], Awaitable[None]]
+
+
+class Upstream(Protocol):
+    """One upstream account."""
+
+    async def complete(
+        self,
+        request: CompletionRequest,
+        *,
+        price_cap: ModelPrice,
+        on_started: GenerationStarted,
+        within_ms: int | None = None,
+    ) -> UpstreamCompletion:
+        """Run once; never repeated by the adapter, since every repeat is a charge.
+
+        `within_ms` bounds the whole time, beside the adapter's own limit.
+
+        The request's body may be taken. `on_started` is awaited with the generation id as soon as
+        the headers name it, before the answer's body is read. `price_cap` holds the unit prices the
+        upstream must not exceed.
+        Raises UpstreamUnreachable and UpstreamRefused (certainly not charged), UpstreamFailed
+        (ran and failed), OutcomeUnknown (may have been charged).
+        """
+
+    async def generation_cost(self, generation_id: str) -> GenerationCost:
+        """The upstream's own record. Raises CostNotYetKnown, UpstreamUnreachable, UpstreamRefused.
+
+        One try: the caller of this port decides when to ask again.
+        """
+
+    async def models(self) -> tuple[Model, ...]:
+        """Every model with finite, non-negative prices (router models priced -1 are left out)."""
+
+    async def endpoints(self, model_id: str) -> tuple[Endpoint, ...]:
+        """Who serves this model, at finite, non-negative prices; nobody for a model it has not.
+
+        Raises UpstreamUnreachable, UpstreamRefused.
+        """
+
+    async def usage_pusd(self) -> int:
+        """All this key has ever spent, in pico-USD (openrouter: GET /key `usage`)."""
+
+    async def account(self) -> UpstreamAccount:
+        """What is left: of our key's limit, and of the account as far as our key may know.
+
+        Raises UpstreamUnreachable, UpstreamRefused.
+        """
+
+    async def ping(self) -> None:
+        """Return when the upstream answers and accepts our key."""

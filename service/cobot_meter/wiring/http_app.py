@@ -1,0 +1,81 @@
+"""The HTTP face on the service's flows and ports. Must not know: listeners or commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cobot_meter.flows.credit.caller_usage import CallerUsage
+from cobot_meter.http_api.app import build_face
+from cobot_meter.http_api.context import FaceLimits, FaceParts
+from cobot_meter.http_api.http.addresses import trusted_networks
+from cobot_meter.http_api.http.body_room import BodyRoom
+from cobot_meter.http_api.http.exchange import AsgiApp, BodyLimits
+from cobot_meter.http_api.l402.tokens import Tokens
+from cobot_meter.http_api.quote_tokens import QuoteTokens
+from cobot_meter.wiring.build import Service
+from cobot_meter.wiring.connections.limits import LOOPBACK, ConnectionLimits
+from cobot_meter.wiring.settings.settings import FaceSettings
+
+
+def face_limits(settings: FaceSettings) -> ConnectionLimits:
+    """Bounds of the face's connections: half of the descriptors, and so many by address.
+
+    Behind a proxy every caller comes from one address, so that one is not counted.
+    """
+    return ConnectionLimits(
+        connections_max=settings.connections_max,
+        address_max=settings.address_connections_max,
+        many_behind=(*LOOPBACK, *trusted_networks(settings.trusted_proxies)),
+        files_share=2,
+    )
+
+
+def build_service_face(service: Service, *, is_draining: Callable[[], bool]) -> AsgiApp:
+    """One application for every route; `is_draining` turns new asks away."""
+    parts, face = service.parts, service.settings.face
+    return build_face(
+        FaceParts(
+            books=parts.books,
+            reports=parts.reports,
+            asks=service.asks,
+            settlements=service.settlements,
+            topups=service.topups,
+            usage=CallerUsage(reports=parts.reports, clock=parts.clock),
+            catalogue=service.catalogue,
+            quoting=service.quoting,
+            quotes=QuoteTokens(secret=parts.keys.token),
+            rates=parts.rates,
+            wakes=parts.wakes,
+            clock=parts.clock,
+            identifiers=parts.identifiers,
+            tokens=Tokens(secret=parts.keys.token),
+            price_terms=service.settings.prices,
+            exposure=service.settings.exposure,
+            public_url=face.public_url,
+            trusted_proxies=trusted_networks(face.trusted_proxies),
+            pings={
+                "books": parts.books.ping,
+                "node": parts.node.ping,
+                "upstream": parts.upstream.ping,
+                "upstream_credit": service.account.ping,
+                "rate": parts.rates.current,
+                "models": service.catalogue.ping,
+                "releases": service.gate.ping,
+                "settlements": service.node_sweep.ping,
+            },
+            notices={
+                "upstream_usage": lambda: service.costs.alarm.code if service.costs.alarm else None,
+                "node_sweep": lambda: "payments_found" if service.node_sweep.found else None,
+            },
+            registry=parts.metrics.registry,
+            is_draining=is_draining,
+            limits=FaceLimits(
+                body=BodyLimits(
+                    bytes_max=face.body_bytes_max,
+                    room=BodyRoom(
+                        bytes_max=face.bodies_bytes_max, body_bytes_max=face.body_bytes_max
+                    ),
+                )
+            ),
+        )
+    )

@@ -1,0 +1,1 @@
+"""Opens what the service runs on: databases, nodes, upstreams, rates."""

@@ -1,0 +1,1 @@
+"""Models, their endpoints and prices, and which endpoint serves a request."""

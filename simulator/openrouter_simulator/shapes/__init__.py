@@ -1,0 +1,1 @@
+"""Text, tool calls and JSON that look like a model's."""

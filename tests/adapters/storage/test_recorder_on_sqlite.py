@@ -1,9 +1,0 @@
-"""Facts that SQLite refuses."""
-
-from __future__ import annotations
-
-from tests.contracts.recorder_on_books import RecorderOnBooks
-
-
-class TestRecorderOnSqlite(RecorderOnBooks):
-    """With the fixtures of this folder."""

@@ -1,0 +1,20 @@
+"""The whole contract of `Books` and `LedgerReports`: one suite for every place they are kept in.
+
+A test module for one of them subclasses `BooksSuite` under a name that pytest collects and gives
+it the fixtures `books` and `reports`, empty for each test.
+"""
+
+from __future__ import annotations
+
+from tests.contracts.books.books_guards import BooksGuards
+from tests.contracts.books.books_lookups import BooksLookups
+from tests.contracts.books.books_quarantine import BooksQuarantine
+from tests.contracts.books.books_totals import BooksTotals
+from tests.contracts.books.books_writes import BooksWrites
+from tests.contracts.ledger_reports_suite import LedgerReportsSuite
+
+
+class BooksSuite(
+    BooksWrites, BooksGuards, BooksLookups, BooksTotals, BooksQuarantine, LedgerReportsSuite
+):
+    """Everything that books promise."""

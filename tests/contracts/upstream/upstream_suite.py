@@ -1,0 +1,283 @@
+"""What every upstream must do: one suite for the fake, the simulator and the real one.
+
+A test module gives the fixture `bench` and inherits `AnsweringUpstream` (any upstream at all),
+`ScriptedUpstream` (one that can be told how the next run ends) or `Upstreams` (one that charges
+for failures too, and asks for a key). The bench keeps the *other side's* book,
+so that what the port says about charges is compared with what was really charged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import orjson
+import pytest
+from cobot_meter.domain.errors import (
+    CostNotYetKnown,
+    OutcomeUnknown,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamUnreachable,
+)
+from cobot_meter.domain.money import pusd_from_text
+from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.domain.upstream.completions import CompletionRequest
+
+from tests.contracts.upstream.upstream_bench import (
+    Ending,
+    Heard,
+    ScriptedBench,
+    UpstreamBench,
+    ask,
+    confirmed,
+    run,
+)
+
+
+class AnsweringUpstream:
+    """What holds for any upstream that works."""
+
+    async def test_completion_is_one_chat_completion(self, bench: UpstreamBench) -> None:
+        """A run gives one `chat.completion` object with an answer, a finish and an id."""
+        completion = await run(bench)
+        body = orjson.loads(completion.body)
+        assert body["object"] == "chat.completion"
+        assert body["id"] == completion.generation_id
+        assert body["choices"][0]["message"]["role"] == "assistant"
+        assert body["choices"][0]["message"]["content"]
+        assert body["choices"][0]["finish_reason"] == completion.finish_reason
+        assert body["usage"]["prompt_tokens"] == completion.prompt_tokens > 0
+        assert body["usage"]["completion_tokens"] == completion.completion_tokens > 0
+
+    async def test_generation_is_named_once_at_the_start(self, bench: UpstreamBench) -> None:
+        """`on_started` hears the id of the completion, exactly once."""
+        heard = Heard()
+        completion = await run(bench, heard)
+        assert heard.ids == [completion.generation_id]
+
+    async def test_record_says_what_it_cost(self, bench: UpstreamBench) -> None:
+        """The look-up finds the same generation, with a cost whose text and integer agree."""
+        completion = await run(bench)
+        cost = await confirmed(bench, completion.generation_id)
+        assert cost.generation_id == completion.generation_id
+        assert cost.cost_pusd == pusd_from_text(cost.total_cost) > 0
+        assert cost.provider
+
+    async def test_inline_cost_is_close_to_the_record(self, bench: UpstreamBench) -> None:
+        """What the answer says and what the record says differ by less than 1e-8 USD."""
+        completion = await run(bench)
+        cost = await confirmed(bench, completion.generation_id)
+        assert completion.inline_cost is not None
+        assert abs(pusd_from_text(completion.inline_cost) - cost.cost_pusd) <= 10_000
+
+    async def test_alias_never_changes_bill(self, bench: UpstreamBench) -> None:
+        """The cost comes from the generation's record, whatever name the answer's model has."""
+        completion = await run(bench)
+        cost = await confirmed(bench, completion.generation_id)
+        assert orjson.loads(completion.body)["model"]
+        assert cost.cost_pusd > 0
+
+    async def test_never_heard_of_is_not_yet_known(self, bench: UpstreamBench) -> None:
+        """A generation without a record is *not yet known*, never free."""
+        with pytest.raises(CostNotYetKnown):
+            await bench.upstream.generation_cost("gen-1700000000-aaaaaaaaaaaaaaaaaaaa")
+
+    async def test_models_are_priced(self, bench: UpstreamBench) -> None:
+        """Every model has its own id, a context, and prices that are not negative."""
+        models = await bench.upstream.models()
+        assert bench.model.model_id in {model.model_id for model in models}
+        assert len({model.model_id for model in models}) == len(models)
+        for model in models:
+            assert model.context_length > 0
+            assert model.max_completion_tokens > 0
+            assert min(_unit_prices(model.price)) >= 0
+            assert orjson.loads(model.document)["id"] == model.model_id
+
+    async def test_who_serves_a_model_is_priced(self, bench: UpstreamBench) -> None:
+        """Everybody who serves it has a name and prices that are not negative, if any is said."""
+        for endpoint in await bench.upstream.endpoints(bench.model.model_id):
+            assert endpoint.tag
+            assert endpoint.provider
+            assert min(_unit_prices(endpoint.price)) >= 0
+            assert isinstance(orjson.loads(endpoint.document), dict)
+        assert await bench.upstream.endpoints("acme/fake-1.0") == ()
+
+    async def test_unknown_model_is_refused(self, bench: UpstreamBench) -> None:
+        """A model that does not exist is refused before anything runs."""
+        heard = Heard()
+        request = ask(bench.model)
+        unknown = CompletionRequest(
+            body=request.body,
+            model="acme/fake-1.0",
+            prompt_bytes=request.prompt_bytes,
+            message_count=1,
+            max_tokens=16,
+            stream=False,
+        )
+        with pytest.raises(UpstreamRefused) as refused:
+            await bench.upstream.complete(unknown, price_cap=bench.model.price, on_started=heard)
+        assert refused.value.status == 400
+        assert heard.ids == []
+
+    async def test_price_over_the_cap_is_refused(self, bench: UpstreamBench) -> None:
+        """A unit price above the quoted one stops the run before it costs anything."""
+        quoted = ModelPrice(prompt_pusd=1, completion_pusd=1)
+        with pytest.raises(UpstreamRefused):
+            await bench.upstream.complete(ask(bench.model), price_cap=quoted, on_started=Heard())
+
+    async def test_ping_returns(self, bench: UpstreamBench) -> None:
+        """A working upstream answers a ping, and says what the key has spent."""
+        await bench.upstream.ping()
+        assert await bench.upstream.usage_pusd() >= 0
+
+    async def test_the_account_says_what_is_left(self, bench: UpstreamBench) -> None:
+        """Usage agrees with `usage_pusd`; what is not limited or not permitted is None."""
+        account = await bench.upstream.account()
+        assert account.usage_pusd <= await bench.upstream.usage_pusd()
+        assert account.left_pusd is None or account.left_pusd >= 0
+
+
+class ScriptedUpstream(AnsweringUpstream):
+    """What holds for every ending of a run, told by the other side's book."""
+
+    async def test_each_run_is_charged_once(self, bench: ScriptedBench) -> None:
+        """Eight runs at once are eight charges, and the records add up to what is gone."""
+        async with asyncio.TaskGroup() as tasks:
+            runs = [tasks.create_task(run(bench)) for _ in range(8)]
+        ids = [task.result().generation_id for task in runs]
+        costs = [await confirmed(bench, generation_id) for generation_id in ids]
+        assert len(set(ids)) == 8
+        assert await bench.posts() == 8
+        assert sum(cost.cost_pusd for cost in costs) == await bench.spent_pusd()
+
+    async def test_usage_is_what_was_spent(self, bench: ScriptedBench) -> None:
+        """`usage_pusd` is the sum of all charges, to the pico-dollar."""
+        await run(bench)
+        await run(bench)
+        assert await bench.upstream.usage_pusd() == await bench.spent_pusd() > 0
+
+    async def test_refused_is_not_charged(self, bench: ScriptedBench) -> None:
+        """Refused: nothing began, nothing is spent, and the status is told."""
+        await bench.next_ends(Ending.REFUSED)
+        heard = Heard()
+        with pytest.raises(UpstreamRefused) as refused:
+            await run(bench, heard)
+        assert 400 <= refused.value.status < 600
+        assert heard.ids == []
+        assert await bench.spent_pusd() == 0
+
+    async def test_unreachable_is_not_charged(self, bench: ScriptedBench) -> None:
+        """Nobody there: nothing was sent, nothing is spent, and asking again may help."""
+        heard = Heard()
+        with pytest.raises(UpstreamUnreachable) as unreachable:
+            await bench.dead.complete(
+                ask(bench.model), price_cap=bench.model.price, on_started=heard
+            )
+        assert unreachable.value.retryable
+        assert heard.ids == []
+        assert await bench.spent_pusd() == 0
+
+    async def test_failed_without_a_charge(self, bench: ScriptedBench) -> None:
+        """A run that fails without a charge says no cost, and its record says 0."""
+        await bench.next_ends(Ending.FAILS_FREE)
+        heard = Heard()
+        with pytest.raises(UpstreamFailed) as failed:
+            await run(bench, heard)
+        assert failed.value.inline_cost is None
+        assert (await confirmed(bench, heard.ids[0])).cost_pusd == 0
+        assert await bench.spent_pusd() == 0
+
+    async def test_lost_answer_can_be_looked_up(self, bench: ScriptedBench) -> None:
+        """A cut answer is *unknown*, its id was heard before, and its charge can be found."""
+        await bench.next_ends(Ending.LOST_NAMED)
+        heard = Heard()
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await run(bench, heard)
+        assert not unknown.value.retryable
+        cost = await confirmed(bench, heard.ids[0])
+        assert cost.cost_pusd == await bench.spent_pusd()
+
+    @pytest.mark.parametrize("ending", list(Ending))
+    async def test_no_run_is_repeated(self, bench: ScriptedBench, ending: Ending) -> None:
+        """However a run ends, it was asked for once: every repeat is a charge."""
+        await bench.next_ends(ending)
+        with contextlib.suppress(UpstreamRefused, UpstreamFailed, OutcomeUnknown):
+            await run(bench)
+        assert await bench.posts() == 1
+
+    async def test_fault_of_on_started_comes_through(self, bench: ScriptedBench) -> None:
+        """What `on_started` raises is raised unchanged, whatever kind it is, after one POST."""
+        heard = Heard(fault=TimeoutError("the books are busy"))
+        with pytest.raises(TimeoutError, match="the books are busy"):
+            await run(bench, heard)
+        assert await bench.posts() == 1
+
+
+class Upstreams(ScriptedUpstream):
+    """What holds besides for one with a key, that keeps the bill and charges for failures."""
+
+    async def test_failed_with_a_charge(self, bench: ScriptedBench) -> None:
+        """A run that fails and was charged says the cost that is in its record."""
+        await bench.next_ends(Ending.FAILS_CHARGED)
+        heard = Heard()
+        with pytest.raises(UpstreamFailed) as failed:
+            await run(bench, heard)
+        cost = await confirmed(bench, heard.ids[0])
+        assert failed.value.inline_cost is not None
+        assert abs(pusd_from_text(failed.value.inline_cost) - cost.cost_pusd) <= 10_000
+        assert cost.cost_pusd == await bench.spent_pusd() > 0
+
+    async def test_lost_answer_can_be_looked_up(self, bench: ScriptedBench) -> None:
+        """The same, and what nobody could read was charged."""
+        await super().test_lost_answer_can_be_looked_up(bench)
+        assert await bench.spent_pusd() > 0
+
+    async def test_lost_without_a_name_shows_in_usage(self, bench: ScriptedBench) -> None:
+        """A POST that got no answer is *unknown*; only the key's usage shows its charge."""
+        await bench.next_ends(Ending.LOST_NAMELESS)
+        heard = Heard()
+        with pytest.raises(OutcomeUnknown):
+            await run(bench, heard)
+        assert heard.ids == []
+        assert await bench.upstream.usage_pusd() == await bench.spent_pusd() > 0
+
+    async def test_generation_404_backoff(self, bench: ScriptedBench) -> None:
+        """A record that is not there yet is *not yet known*, and is found later."""
+        await bench.next_ends(Ending.LATE_RECORD)
+        completion = await run(bench)
+        with pytest.raises(CostNotYetKnown):
+            await bench.upstream.generation_cost(completion.generation_id)
+        assert (await confirmed(bench, completion.generation_id)).cost_pusd > 0
+
+    async def test_unreachable_answers_nothing(self, bench: ScriptedBench) -> None:
+        """Nobody there: look-ups, models, usage and ping all say so."""
+        for question in (
+            bench.dead.generation_cost("gen-1"),
+            bench.dead.models(),
+            bench.dead.usage_pusd(),
+            bench.dead.ping(),
+        ):
+            with pytest.raises(UpstreamUnreachable):
+                await question
+
+    async def test_refused_key_is_told(self, bench: ScriptedBench) -> None:
+        """A key that is not accepted is a refusal (the operator must act), never *unknown*."""
+        for question in (
+            bench.locked_out.generation_cost("gen-1"),
+            bench.locked_out.usage_pusd(),
+            bench.locked_out.ping(),
+        ):
+            with pytest.raises(UpstreamRefused) as refused:
+                await question
+            assert refused.value.status == 401
+
+
+def _unit_prices(price: ModelPrice) -> tuple[int, ...]:
+    return (
+        price.prompt_pusd,
+        price.completion_pusd,
+        price.request_pusd,
+        price.cache_write_pusd,
+        price.reasoning_pusd,
+    )

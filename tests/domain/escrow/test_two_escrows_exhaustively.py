@@ -1,0 +1,153 @@
+"""Two escrows of one caller, every order of events, a crash on either side of every commit.
+
+The graphs tell each event three times over: lost before its commit and told again, committed,
+and repeated after it. The product then interleaves two of them in every order.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.ledger import accounts as chart
+from cobot_meter.domain.ledger.accounts import Commodity
+
+from tests.conftest import COUNTED
+from tests.domain.escrow.one_escrow_graph import Node
+from tests.domain.escrow.two_escrow_worlds import CEILING, LEAST, TERMS, Opening, Search, World
+from tests.domain.samples import ADDRESS, CALLER, DAY
+
+S = EscrowState
+ENDED = frozenset({S.RELEASED, S.REFUNDED, S.EXPIRED, S.FAILED})
+PAID = frozenset({S.SETTLED, S.RELEASED, S.REFUNDED})
+ADDRESS_DAY = chart.address_budget(ADDRESS, DAY)
+PAYMENTS = frozenset({"invoice_settled", "covered_by_credit"})
+
+
+@pytest.fixture(autouse=True)
+def _no_collection() -> Iterator[None]:
+    """A million tuples without a cycle: collecting would only look at them again and again."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("credit", [0, 2_000, CEILING])
+def test_two_escrows_in_every_order(
+    credit: int, record_property: Callable[[str, object], None]
+) -> None:
+    """From no credit, some, and enough for the first: everything holds in every world."""
+    search = Search(credit)
+    worlds = search.worlds()
+    nodes = [node for graph in search.graphs.values() for node in graph.nodes.values()]
+    for node in nodes:
+        prove_node(node)
+    prove_that_all_end(nodes)
+    for opening in search.openings:
+        prove_opening(opening)
+    for world in worlds:
+        assert search.spendable(world) >= 0
+        if world.quiet and world.unexplained_pusd == 0:
+            prove_costs(world)
+    told = sum(graph.told for graph in search.graphs.values())
+    text = (
+        f"credit {credit} msat: {len(worlds):,} distinct states of two escrows, "
+        f"{search.events:,} events told, {search.refused:,} refused by a guard; "
+        f"{len(nodes):,} states of one, {told:,} commits each crashed before and after"
+    )
+    print(text)
+    record_property(COUNTED, text)
+    assert len(worlds) > 50_000
+
+
+def prove_node(node: Node) -> None:
+    """What holds for an escrow wherever it is: balance, one row a fact, nothing unpaid read."""
+    ledger = node.rows.ledger
+    for commodity in Commodity:
+        codes = [code for code, at in ledger.accounts.items() if at.commodity is commodity]
+        assert sum(ledger.counters[code].net for code in codes) == 0
+    kinds = [entry.kind for entry in node.rows.journal.values()]
+    assert len(kinds) == node.row.version
+    assert kinds.count("invoice_settled") <= 1
+    assert kinds.count("completion_delivered") <= 1
+    if node.row.state in PAID:
+        assert PAYMENTS & set(kinds)
+        assert node.net(chart.lapsed(CALLER)) == node.net(ADDRESS_DAY) == 0
+    else:
+        assert node.net(chart.REVENUE) == 0
+    if node.row.state is S.RELEASED:
+        assert -node.net(chart.REVENUE) == node.row.price_msat
+    if node.row.state in ENDED:
+        prove_cleared(node)
+
+
+def prove_cleared(node: Node) -> None:
+    """Ended: nothing unearned or receivable, and nothing reserved but unexplained days."""
+    assert node.net(chart.UNEARNED) == 0
+    assert node.net(chart.receivable(CALLER)) == 0
+    open_holds = node.rows.ledger.open_holds()
+    newcomer = node.row.quote.newcomer
+    days = [chart.day_budget(DAY, newcomer=newcomer), *([ADDRESS_DAY] if newcomer else [])]
+    reserved = {hold.debit for hold in open_holds.values()}
+    assert reserved in ({day.code for day in days}, set())
+    if not open_holds and node.row.quote.credit_reserved_msat < CEILING:
+        for day in days:
+            prove_budget(node, node.net(day))
+
+
+def prove_budget(node: Node, counted: int) -> None:
+    """A day counts exactly what is unpaid, its least, or the ceiling where none can tell."""
+    kinds = {entry.kind for entry in node.rows.journal.values()}
+    if node.row.state in PAID:
+        assert counted == 0
+    elif "cost_given_up" in kinds:
+        assert counted == CEILING
+    else:
+        assert counted == max(LEAST, -node.net(chart.UPSTREAM_CREDITS))
+
+
+def prove_that_all_end(nodes: Iterable[Node]) -> None:
+    """From every state some row of events ends the escrow with nothing reserved."""
+    sources: dict[Node, list[Node]] = {}
+    frontier = []
+    for node in nodes:
+        sources.setdefault(node, [])
+        for move in node.moves:
+            sources.setdefault(move.target, []).append(node)
+        if node.row.state in ENDED and not node.rows.ledger.open_holds():
+            frontier.append(node)
+    found = set(frontier)
+    while frontier:
+        for source in sources[frontier.pop()]:
+            if source not in found:
+                found.add(source)
+                frontier.append(source)
+    assert found == set(sources)
+
+
+def prove_opening(opening: Opening) -> None:
+    """Whoever was let in was within the cap, the address's day and the day's budget."""
+    ledger = opening.ledger
+    cap = TERMS.cap.cap_msat(
+        settled_msat=ledger.of(chart.settled(CALLER)).net,
+        lapsed_msat=ledger.of(chart.lapsed(CALLER)).net,
+    )
+    row = opening.world.nodes[-1].row
+    if row.quote.credit_reserved_msat < CEILING:
+        assert ledger.of(chart.receivable(CALLER)).claimed <= cap
+        budget = ledger.of(chart.day_budget(DAY, newcomer=opening.newcomer))
+        assert budget.claimed <= TERMS.day_budget_pusd(newcomer=opening.newcomer)
+        if opening.newcomer:
+            assert ledger.of(ADDRESS_DAY).claimed <= TERMS.address_day_pusd
+
+
+def prove_costs(world: World) -> None:
+    """What the upstream took is what our cost accounts say; unattributed only what none knew."""
+    nodes = world.nodes
+    assert sum(node.cost for node in nodes) + world.rest == sum(node.truth for node in nodes)
+    if world.rest or any(node.unattributed for node in nodes):
+        assert any(node.unconfirmed for node in nodes)

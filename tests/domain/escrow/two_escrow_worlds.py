@@ -1,0 +1,206 @@
+"""Two escrows of one caller in every order of events: the product of two graphs.
+
+Counters are sums, and no escrow touches another's rows, so a world is two nodes and what the
+comparison of costs booked beside them. What couples them are the guards: those are asked of the
+whole ledger, by the model's own code. Must not know: what is being proven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from operator import add
+from typing import NamedTuple
+
+from cobot_meter.domain.callers import CapTerms, ExposureTerms
+from cobot_meter.domain.errors import ExposureExceeded
+from cobot_meter.domain.ledger import accounts as chart
+from cobot_meter.domain.ledger.accounts import Account
+from cobot_meter.domain.transitions.upstream import usage_compared
+
+from tests.domain.escrow.one_escrow_graph import EscrowGraph, Move, Node
+from tests.domain.escrow.walks import granted
+from tests.domain.samples import CALLER, NOW_MS, Shape, opened, opening_of
+from tests.fakes.ledger_model import Counters, Ledger, OpenHold
+
+CEILING = 10_000
+LEAST = 100
+# Tight enough that the second escrow is refused after some histories of the first.
+TERMS = ExposureTerms(
+    cap=CapTerms(newcomer_msat=2 * CEILING, max_msat=10 * CEILING),
+    newcomer_until_msat=7_000,
+    address_day_pusd=2 * CEILING,
+    newcomers_day_pusd=2 * CEILING,
+    proven_day_pusd=2 * CEILING,
+)
+SETTLED = chart.settled(CALLER)
+EVERY = 101  # edge whose additivity is proven on the whole ledger
+
+
+class World(NamedTuple):
+    """`rest` is what comparisons booked that no escrow explains, in pico-USD."""
+
+    first: Node
+    second: Node | None
+    rest: int
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The escrows that are there, in opening order."""
+        return (self.first,) if self.second is None else (self.first, self.second)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether costs may be compared now."""
+        return not (self.first.unquiet or (self.second is not None and self.second.unquiet))
+
+    @property
+    def unexplained_pusd(self) -> int:
+        """What the upstream took and our books do not have."""
+        second = self.second.missing if self.second is not None else 0
+        return self.first.missing + second - self.rest
+
+
+class Opening(NamedTuple):
+    """A world in which an escrow was just opened, and the limits that stood at that moment."""
+
+    world: World
+    ledger: Ledger
+    newcomer: bool
+
+
+@dataclass(slots=True)
+class Search:
+    """All worlds that a caller with `credit` reaches, and the counts of what was done there."""
+
+    credit: int
+    graphs: dict[tuple[str, int, bool], EscrowGraph] = field(default_factory=dict)
+    openings: list[Opening] = field(default_factory=list)
+    events: int = 0
+    refused: int = 0
+
+    def worlds(self) -> set[World]:
+        """Every one, from the opening of the first escrow on."""
+        start = World(self._first(), None, 0)
+        seen, frontier = {start}, [start]
+        while frontier:
+            for world in self._next(frontier.pop()):
+                if world not in seen:
+                    seen.add(world)
+                    frontier.append(world)
+        return seen
+
+    def ledger(self, world: World) -> Ledger:
+        """The whole ledger of a world."""
+        rest = usage_compared(sequence=0, cost_pusd=world.rest, usage_pusd=0, at_ms=NOW_MS)
+        beside = granted(Ledger(), CALLER, self.credit).after((), rest.transfers)
+        return _sum(beside, *(node.rows.ledger for node in world.nodes))
+
+    def spendable(self, world: World) -> int:
+        """The caller's credit, reservations taken off."""
+        second = world.second.credit_claimed if world.second is not None else 0
+        return self.credit - world.first.credit_claimed - second
+
+    def _first(self) -> Node:
+        shape = Shape(ceiling=CEILING, credit=min(self.credit, CEILING), least=LEAST)
+        before = granted(Ledger(), CALLER, self.credit)
+        first = self._graph(shape).first
+        self._open(World(first, None, 0), before, shape)
+        return first
+
+    def _next(self, world: World) -> Iterator[World]:
+        first, second, rest = world
+        for move in first.moves:
+            if not move.guarded or self._passes(world, move):
+                yield self._moved(world, move, World(move.target, second, rest))
+        if second is None:
+            yield from self._opened(world)
+        else:
+            for move in second.moves:
+                if not move.guarded or self._passes(world, move):
+                    yield self._moved(world, move, World(first, move.target, rest))
+        if world.quiet:
+            yield from self._compared(world)
+
+    def _passes(self, world: World, move: Move) -> bool:
+        try:
+            self.ledger(world).after((), move.transition.transfers)
+        except ExposureExceeded:
+            self.refused += 1
+            return False
+        return True
+
+    def _moved(self, world: World, move: Move, target: World) -> World:
+        self.events += 1
+        if self.events % EVERY == 0:
+            whole = self.ledger(world).after((), move.transition.transfers)
+            assert _standing(whole) == _standing(self.ledger(target)), "the parts do not add up"
+        return target
+
+    def _opened(self, world: World) -> Iterator[World]:
+        shape = Shape(
+            escrow_id="esc_2",
+            ceiling=CEILING,
+            credit=min(self.spendable(world), CEILING),
+            newcomer=TERMS.is_newcomer(world.first.net(SETTLED)),
+            least=LEAST,
+        )
+        target = World(world.first, self._graph(shape).first, world.rest)
+        try:
+            self._open(target, self.ledger(world), shape)
+        except ExposureExceeded:
+            self.refused += 1
+        else:
+            yield target
+
+    def _open(self, target: World, before: Ledger, shape: Shape) -> None:
+        opening = opening_of(opened(shape), terms=TERMS)
+        after = before.after(opening.accounts, opening.transfers)
+        assert _standing(after) == _standing(self.ledger(target))
+        self.events += 1
+        self.openings.append(Opening(target, after, shape.newcomer))
+
+    def _compared(self, world: World) -> Iterator[World]:
+        """One transition of A13: a share for the first unexplained escrow, or the rest."""
+        first, second, rest = world
+        missing = world.unexplained_pusd
+        node = next((node for node in world.nodes if node.unexplained), None)
+        if node is not None:
+            share = min(max(missing, 0), node.row.quote.ceiling_pusd)
+            target = self._graph_of(node).attributed(node, share)
+            self.events += 1
+            yield World(target, second, rest) if node is first else World(first, target, rest)
+        elif missing:
+            self.events += 1
+            yield World(first, second, rest + missing)
+
+    def _graph(self, shape: Shape) -> EscrowGraph:
+        key = (shape.escrow_id, shape.credit, shape.newcomer)
+        if key not in self.graphs:
+            self.graphs[key] = EscrowGraph(shape)
+        return self.graphs[key]
+
+    def _graph_of(self, node: Node) -> EscrowGraph:
+        quote = node.row.quote
+        return self.graphs[node.row.escrow_id, quote.credit_reserved_msat, quote.newcomer]
+
+
+def _sum(*ledgers: Ledger) -> Ledger:
+    accounts: dict[str, Account] = {}
+    counters: dict[str, Counters] = {}
+    holds: dict[str, OpenHold | None] = {}
+    for ledger in ledgers:
+        accounts.update(ledger.accounts)
+        holds.update(ledger.holds)
+        for code, part in ledger.counters.items():
+            so_far = counters.get(code)
+            counters[code] = part if so_far is None else Counters(*map(add, so_far, part))
+    return Ledger(accounts, counters, holds)
+
+
+def _standing(ledger: Ledger) -> dict[str, tuple[int, int, int]]:
+    return {
+        code: (counters.net, counters.debits_pending, counters.credits_pending)
+        for code, counters in ledger.counters.items()
+        if any((counters.net, counters.debits_pending, counters.credits_pending))
+    }

@@ -1,0 +1,1 @@
+"""An lnd that is none."""

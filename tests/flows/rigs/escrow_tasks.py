@@ -1,0 +1,85 @@
+"""Runs of escrows as a test's process has them: tasks that are gone when it is.
+
+Must not know: how a process is put together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from cobot_meter.domain.errors import CobotMeterError, Quarantined
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.flows.sale.drive_escrow import EscrowDriver
+from cobot_meter.ports.escrow_runs import Opening
+
+from tests.fakes.books import Killed
+
+
+class Runs:
+    """The port `EscrowRuns`: one task per escrow, all of them gone with the process."""
+
+    def __init__(self, *, turns_free: Callable[[], bool]) -> None:
+        """`driver` is set by whoever builds the process; without free turns a run waits."""
+        self.driver: EscrowDriver | None = None
+        self._turns_free = turns_free
+        self._tasks: dict[str, asyncio.Task[Escrow]] = {}
+
+    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
+        task = self._tasks.get(escrow_id)
+        if task is None or task.done():
+            assert self.driver is not None
+            task = asyncio.ensure_future(self.driver.drive(escrow_id))
+            self._tasks[escrow_id] = task
+        return task
+
+    def begin(self, escrow_id: str, opening: Opening) -> asyncio.Future[Escrow]:
+        task = asyncio.ensure_future(self._opened_and_driven(escrow_id, opening))
+        self._tasks[escrow_id] = task
+        return task
+
+    async def _opened_and_driven(self, escrow_id: str, opening: Opening) -> Escrow:
+        assert self.driver is not None
+        try:
+            just_opened = await opening(at_once=self._at_once)
+        except CobotMeterError:
+            del self._tasks[escrow_id]  # its caller hears of it, and nobody else
+            raise
+        task = self._tasks[escrow_id]
+        return await self.driver.drive(
+            escrow_id,
+            just_opened=just_opened,
+            continued=lambda next_id: self._tasks.update({next_id: task}),
+        )
+
+    def _at_once(self, *, pays: bool, address: str) -> bool:
+        del pays, address
+        return self._turns_free()
+
+    async def finish(self) -> None:
+        """Wait for every run. Raises Killed, and whatever a run should not have raised.
+
+        What cannot be booked is its caller's and the operator's to hear.
+        """
+        while self._tasks:
+            tasks = list(self._tasks.values())
+            await asyncio.wait(tasks)
+            self._tasks = {name: task for name, task in self._tasks.items() if not task.done()}
+            faults = [
+                fault
+                for task in tasks
+                if (fault := task.exception()) and not isinstance(fault, Quarantined)
+            ]
+            for fault in sorted(faults, key=lambda one: not isinstance(one, Killed)):
+                raise fault
+
+    async def stop(self) -> None:
+        """The process is gone: so are its tasks."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled():
+                task.exception()  # retrieved

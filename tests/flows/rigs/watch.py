@@ -1,0 +1,193 @@
+"""What must hold whatever happens, read off the journal as it grows.
+
+It adds up the journal's transfers by itself and believes neither counters nor rows where it can
+count. Must not know: which rules a machine plays.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from cobot_meter.domain.callers import ExposureTerms
+from cobot_meter.domain.escrow.record import CostStanding, Escrow, EscrowState
+from cobot_meter.domain.ledger import accounts as chart
+from cobot_meter.domain.ledger.accounts import Commodity
+from cobot_meter.ports.ledger_reports import JournalEntry
+
+from tests.fakes.books import FakeBooks
+from tests.fakes.upstream import FakeUpstream
+
+S = EscrowState
+PAID = frozenset({S.SETTLED, S.RELEASED, S.REFUNDED})
+ENDED = frozenset({S.RELEASED, S.REFUNDED, S.EXPIRED, S.FAILED})
+UNKNOWING = frozenset({"outcome_unknown", "cost_not_found"})
+
+
+@dataclass(slots=True)
+class Watch:
+    """`check` after every rule; `check_end` when everything is over."""
+
+    books: FakeBooks
+    upstream: FakeUpstream
+    exposure: ExposureTerms
+    read: int = 0
+    unknowing: bool = False
+    claimed: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    net: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    caps: dict[str, int | None] = field(default_factory=dict)
+    lapsed: set[str] = field(default_factory=set)
+    in_time: set[str] = field(default_factory=set)
+    paid: set[str] = field(default_factory=set)
+    delivered: set[str] = field(default_factory=set)
+
+    def check(self) -> None:
+        """Everything that is true at any time."""
+        entries = list(self.books.rows.journal.values())
+        for entry in entries[self.read :]:
+            self._told(entry)
+        if len(entries) == self.read:
+            return
+        self.read = len(entries)
+        self._check_balance()
+        self._check_spend()
+        assert len(self.upstream.runs) <= len(self.books.rows.escrows), "a run was repeated"
+        if self.net[chart.COST_UNATTRIBUTED.code]:
+            assert self.unknowing, "unattributed cost, and nothing was ever unknown"
+
+    def check_costs(self) -> None:
+        """Σ of the cost accounts is what the upstream took; so after every comparison."""
+        booked = sum(self.net[account.code] for account in chart.COST_ACCOUNTS)
+        assert booked == self.upstream.spent_pusd
+
+    def check_end(self) -> None:
+        """Over: all escrows have ended, and nothing is left on the way."""
+        self.check()
+        self.check_costs()
+        assert self.books.rows.ledger.open_holds() == {}
+        assert self.net[chart.UNEARNED.code] == 0
+        for escrow in self.books.rows.escrows.values():
+            assert escrow.state in ENDED
+            assert self.net[chart.receivable(escrow.caller_id).code] == 0
+
+    def _told(self, entry: JournalEntry) -> None:
+        for transfer in entry.transfers:
+            moved = 0 if transfer.kind == "pending" else transfer.amount
+            reserved = transfer.amount if transfer.kind == "pending" else -transfer.held
+            self.net[transfer.debit] += moved
+            self.net[transfer.credit] -= moved
+            self.claimed[transfer.debit] += moved + reserved
+            self.claimed[transfer.credit] -= moved
+        match entry.kind:
+            case "opened":
+                self._check_opened(self.books.rows.escrows[entry.subject_id])
+            case "caller_changed":
+                cap = entry.facts["cap_msat"]
+                self.caps[str(entry.caller_id)] = None if cap is None else int(cap)
+            case "invoice_canceled":
+                self.lapsed.add(entry.subject_id)
+            case "invoice_settled" if entry.subject_id not in self.lapsed:
+                self.in_time.add(entry.subject_id)
+                self.paid.add(entry.subject_id)
+            case "covered_by_credit" | "late_purchase":
+                self.paid.add(entry.subject_id)
+            case "completion_delivered":
+                self._check_delivered(entry)
+        self.unknowing = self.unknowing or _unknowing(entry)
+
+    def _check_opened(self, escrow: Escrow) -> None:
+        """Whoever was let in was within every limit at that moment."""
+        quote = escrow.quote
+        assert self.claimed[chart.available(escrow.caller_id).code] <= 0
+        if quote.credit_reserved_msat == quote.ceiling_msat:
+            return
+        cap = self.caps.get(escrow.caller_id)
+        if cap is None:
+            cap = self.exposure.cap.cap_msat(
+                settled_msat=self.net[chart.settled(escrow.caller_id).code],
+                lapsed_msat=self.net[chart.lapsed(escrow.caller_id).code],
+            )
+        assert self.claimed[chart.receivable(escrow.caller_id).code] <= cap
+        budget = chart.day_budget(quote.day, newcomer=quote.newcomer)
+        limit = self.exposure.day_budget_pusd(newcomer=quote.newcomer)
+        assert self.claimed[budget.code] <= limit
+        if quote.newcomer:
+            address = chart.address_budget(escrow.ask.address, quote.day)
+            assert self.claimed[address.code] <= self.exposure.address_day_pusd
+
+    def _check_delivered(self, entry: JournalEntry) -> None:
+        """Released because paid, and released once: by escrow and by preimage."""
+        assert entry.subject_id in self.paid, "released without settle"
+        escrow = self.books.rows.escrows[entry.subject_id]
+        names = {entry.subject_id, f"preimage of {escrow.payment_hash}"}
+        assert not names & self.delivered, "released twice"
+        self.delivered |= names
+
+    def _check_balance(self) -> None:
+        ledger = self.books.rows.ledger
+        for commodity in Commodity:
+            posted = pending = 0
+            for code, counters in ledger.counters.items():
+                if ledger.accounts[code].commodity is commodity:
+                    posted += counters.net
+                    pending += counters.debits_pending - counters.credits_pending
+                    assert counters.net == self.net[code], "a counter is not what was journalled"
+                    assert min(counters) >= 0
+            assert posted == pending == 0
+        for code, claimed in self.claimed.items():
+            if code.endswith("/available"):
+                assert claimed <= 0, "credit was spent twice"
+
+    def _check_spend(self) -> None:
+        """What the upstream took and nobody paid is within what the day's budgets count."""
+        escrows = self.books.rows.escrows.values()
+        generations = {escrow.generation_id: escrow for escrow in escrows if escrow.generation_id}
+        least = min((escrow.quote.ceiling_pusd for escrow in escrows), default=0)
+        unpaid = overbooked = 0
+        for run in self.upstream.runs:
+            escrow = generations.get(run.generation_id)
+            if escrow is None:
+                unpaid += min(run.cost_pusd, least)
+                continue
+            overbooked += _overbooked(escrow, run.cost_pusd)
+            if escrow.state not in PAID and _budgeted(escrow):
+                unpaid += run.cost_pusd - _beyond(escrow, run.cost_pusd)
+        unbudgeted = sum(
+            escrow.quote.ceiling_pusd
+            for escrow in escrows
+            if escrow.generation_id is None and not _budgeted(escrow)
+        )
+        counted = sum(
+            claimed for code, claimed in self.claimed.items() if code.startswith("exposure/unpaid/")
+        )
+        assert unpaid <= counted + unbudgeted + overbooked, "unpaid spend that no budget counts"
+
+
+def _budgeted(escrow: Escrow) -> bool:
+    return escrow.quote.credit_reserved_msat < escrow.quote.ceiling_msat
+
+
+def _overbooked(escrow: Escrow, truth_pusd: int) -> int:
+    """What a provisional cost says too much, and A13 then finds missing for the others."""
+    if escrow.cost is None or escrow.cost.standing is CostStanding.CONFIRMED:
+        return 0
+    return max(escrow.cost_pusd - truth_pusd, 0)
+
+
+def _beyond(escrow: Escrow, truth_pusd: int) -> int:
+    """What the books cannot count yet: past the ceiling, or past a cost that is provisional."""
+    if escrow.cost is None:
+        return max(truth_pusd - escrow.quote.ceiling_pusd, 0)
+    provisional = escrow.cost.standing is CostStanding.PROVISIONAL
+    return max(truth_pusd - escrow.cost_pusd, 0) if provisional else 0
+
+
+def _unknowing(entry: JournalEntry) -> bool:
+    """Whether from here on the upstream may have taken what no generation explains."""
+    match entry.kind:
+        case "upstream_failed":
+            return bool(entry.facts["charged"])
+        case "cost_lookup_missed":
+            return entry.facts["lookup_at_ms"] is None
+        case _:
+            return entry.kind in UNKNOWING

@@ -1,0 +1,182 @@
+"""One story in any books: every kind of entry, every way to end, and bodies that are sealed.
+
+Must not know: what an audit finds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.record import Escrow, Fallback
+from cobot_meter.domain.invoices import AdoptedNode
+from cobot_meter.domain.transitions.escrows import escrow_transition
+from cobot_meter.domain.transitions.kinds import TOPUP_LIFTED, TOPUP_QUARANTINED, TOPUP_WRITTEN_OFF
+from cobot_meter.domain.transitions.node import (
+    node_adopted,
+    node_swept,
+    payment_found,
+    payment_set_aside,
+)
+from cobot_meter.domain.transitions.operator import releases_transition
+from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.transitions.transition import StoredBodies
+from cobot_meter.domain.transitions.upstream import upstream_key_named, usage_fell, usage_rebased
+from cobot_meter.ports.books import Books
+
+from tests.domain.samples import (
+    FAILURE,
+    NODE,
+    NOW_MS,
+    PUBKEY,
+    RETENTION,
+    Shape,
+    opened,
+    opening_of,
+    payment_hash_of,
+    received,
+)
+from tests.fakes.books import FakeBooks
+from tests.flows.audit.audit_rig import Teller, ToldNode, fill, node_of
+
+FOUND = "f0" * 32
+ASIDE = "a5" * 32
+
+
+async def tell_everything(books: Books) -> None:
+    """The whole story, the same in whichever books."""
+    adopted = AdoptedNode(number=1, pubkey=PUBKEY, network="regtest", alias=NODE)
+    await books.apply(node_adopted(adopted, at_ms=NOW_MS))
+    await books.apply(
+        node_swept(number=0, pubkey=PUBKEY, through_s=NOW_MS // 1_000, counted={}, at_ms=NOW_MS)
+    )
+    teller = await fill(books)
+    await _sealed(books)
+    await _fallback(books)
+    await _topups(books, teller)
+    await _quarantines(books, teller)
+    settled = on.InvoiceSettled(
+        payment_hash=FOUND, paid_msat=7_000, settle_index=900, node_alias=NODE, node_pubkey=PUBKEY
+    )
+    await books.apply(payment_found("c_found", settled, at_ms=NOW_MS))
+    await books.apply(payment_set_aside(ASIDE, paid_msat=1, reason="not ours", at_ms=NOW_MS))
+    await books.apply(upstream_key_named("a key", at_ms=NOW_MS))
+    await books.apply(usage_fell(baseline=0, usage_pusd=1, highest_pusd=5_099, at_ms=NOW_MS))
+    quiet = await books.quiet()
+    await books.apply(
+        usage_rebased(
+            number=0,
+            usage_pusd=1,
+            booked_pusd=quiet.booked_pusd,
+            upstream_key="another key",
+            reason="it was rotated",
+            at_ms=NOW_MS,
+        )
+    )
+
+
+async def _sealed(books: Books) -> None:
+    """One escrow whose answer is sealed and kept, one whose request still is."""
+    kept = opened(Shape(escrow_id="esc_kept"))
+    await books.apply(opening_of(kept, cap_msat=10**9))
+    requested = escrow_transition(
+        kept, on.UpstreamRequested(requested_by="r_one"), at_ms=NOW_MS, retention=RETENTION
+    )
+    applied = await books.apply(requested)
+    assert applied.escrow is not None
+    answer = received()
+    answer = replace(answer, run=replace(answer.run, inline_cost="0.0000000065"))
+    answered = escrow_transition(
+        applied.escrow,
+        answer,
+        at_ms=NOW_MS,
+        retention=RETENTION,
+        bodies=StoredBodies(completion=b"sealed answer", drop_request=True),
+    )
+    await books.apply(answered)
+
+
+async def _fallback(books: Books) -> None:
+    """A model that failed, and the next attempt with another."""
+    first = opened(Shape(escrow_id="esc_first"))
+    await books.apply(opening_of(first, cap_msat=10**9))
+    row = first
+    for event in (
+        on.UpstreamRequested(requested_by="r_one"),
+        on.UpstreamFailed(failure=FAILURE, charged=False, continued_as="esc_second"),
+    ):
+        applied = await books.apply(
+            escrow_transition(row, event, at_ms=NOW_MS, retention=RETENTION)
+        )
+        assert applied.escrow is not None
+        row = applied.escrow
+    fallback = Fallback(asked_model="acme/asked", reason="upstream_failed", continues="esc_first")
+    second = replace(opened(Shape(escrow_id="esc_second")), fallback=fallback)
+    await books.apply(opening_of(second, cap_msat=10**9))
+
+
+async def _topups(books: Books, teller: Teller) -> None:
+    """One that lapsed, and one whose first invoice was lost."""
+    topup = teller.offered("top_lapsed", 2_000, "c_carol")
+    await books.apply(topup_transition(topup, "topup_opened", at_ms=NOW_MS))
+    another = payment_hash_of(opened(Shape(escrow_id="top_lapsed_again")))
+    for moved, kind in (
+        (lost := topup.lost(payment_hash=another), "topup_invoice_lost"),
+        (issued := lost.issued(payment_request="lnbcrt2", expires_at_s=9), "topup_invoiced"),
+        (issued.lapsed(), "topup_lapsed"),
+    ):
+        await books.apply(topup_transition(moved, kind, at_ms=NOW_MS))
+
+
+async def _quarantines(books: Books, teller: Teller) -> None:
+    """What could not be booked, let go on or written off; and releases, stopped and opened."""
+    parked = on.Quarantined(event="cost_confirmed", reason="out of range")
+    lifted = await teller.invoiced("esc_lifted")
+    await teller.tell(lifted, parked, on.QuarantineLifted(), teller.paid())
+    unpaid = await teller.invoiced("esc_unpaid_off")
+    await teller.tell(unpaid, parked, on.WrittenOff(reason="looked at"))
+    paid = await teller.invoiced("esc_paid_off")
+    await teller.tell(paid, parked, _written_off)
+    topup = teller.offered("top_written_off", 2_000, "c_carol")
+    await books.apply(topup_transition(topup, "topup_opened", at_ms=NOW_MS))
+    row = topup.quarantined("topup_invoiced: out of range")
+    await books.apply(topup_transition(row, TOPUP_QUARANTINED, at_ms=NOW_MS))
+    row = row.lifted()
+    await books.apply(topup_transition(row, TOPUP_LIFTED, at_ms=NOW_MS))
+    row = row.quarantined("topup_invoiced: out of range again")
+    await books.apply(topup_transition(row, TOPUP_QUARANTINED, at_ms=NOW_MS))
+    ended = topup_transition(row.written_off(), TOPUP_WRITTEN_OFF, at_ms=NOW_MS, reason="seen")
+    await books.apply(ended)
+    for number, stopped in enumerate((True, False)):
+        word = releases_transition(sequence=number, stopped=stopped, reason="seen", at_ms=NOW_MS)
+        await books.apply(word)
+
+
+def _written_off(now: Escrow) -> on.WrittenOff:
+    """With what was paid and never booked."""
+    return on.WrittenOff(
+        reason="looked at",
+        payment_hash=str(now.payment_hash),
+        paid_msat=9_000,
+        settle_index=800,
+        node_alias=NODE,
+        node_pubkey=PUBKEY,
+    )
+
+
+async def told_node() -> ToldNode:
+    """A node that was paid whatever the story says, one payment that is nobody's among it."""
+    books = FakeBooks()
+    await tell_everything(books)
+    node = node_of(books)
+    pattern = next(iter(node.invoices.values()))
+    for payment_hash, paid_msat, index in ((FOUND, 7_000, 900), (ASIDE, 1, 901)):
+        node.invoices[payment_hash] = replace(
+            pattern,
+            payment_hash=payment_hash,
+            amount_msat=paid_msat,
+            amount_paid_msat=paid_msat,
+            created_at_s=NOW_MS // 1_000,
+            settle_index=index,
+        )
+    return node
