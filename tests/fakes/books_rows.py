@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from cobot_meter.domain.errors import StaleEscrow
+from cobot_meter.domain.errors import AlreadyOpen, MovedOn
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.transfers import Transfer
@@ -49,7 +49,7 @@ class BooksRows:
     def after(self, transition: Transition) -> BooksRows:
         """The rows with `transition` in them. Its key must be new.
 
-        Raises StaleEscrow for a version that moved on and an ask that is open already, and what
+        Raises Conflict for a version that moved on and an ask that is open already, and what
         the ledger raises.
         """
         self._check_escrow(transition.escrow)
@@ -81,7 +81,7 @@ class BooksRows:
         _check_version(stored.version if stored else 0, escrow.version, escrow.escrow_id)
         if stored is None and (taken := self._same_ask(escrow)):
             message = f"{taken.escrow_id} is open for the same ask"
-            raise StaleEscrow(message)
+            raise AlreadyOpen(message)
 
     def _same_ask(self, escrow: Escrow) -> Escrow | None:
         for other in self.escrows.values():
@@ -96,7 +96,7 @@ class BooksRows:
         _check_version(stored.version if stored else 0, topup.version, topup.topup_id)
         if stored is None and (taken := self.open_topup(topup.address_key)):
             message = f"{taken.topup_id} is open for the same address"
-            raise StaleEscrow(message)
+            raise AlreadyOpen(message)
 
     def open_topup(self, address_key: str) -> Topup | None:
         """The opened or invoiced top-up of an address."""
@@ -114,7 +114,7 @@ class BooksRows:
 def _check_version(stored: int, told: int, subject_id: str) -> None:
     if told != stored + 1:
         message = f"{subject_id} stands at version {stored}, so {told} cannot follow"
-        raise StaleEscrow(message)
+        raise AlreadyOpen(message) if told == 1 else MovedOn(message)
 
 
 def _same_ask(one: Escrow, other: Escrow) -> bool:

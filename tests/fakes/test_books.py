@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from cobot_meter.domain.errors import BooksBusy, ExposureExceeded, LedgerUnbalanced, StaleEscrow
+from cobot_meter.domain.errors import (
+    AlreadyOpen,
+    BooksBusy,
+    ExposureExceeded,
+    LedgerUnbalanced,
+    MovedOn,
+)
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import caller_accounts
@@ -109,7 +115,7 @@ async def test_a_row_that_moved_on_is_stale() -> None:
     for event in (on.UpstreamRequested(), on.Abandoned()):
         moved = escrow_transition(escrow, event, at_ms=NOW_MS, retention=RETENTION)
         if isinstance(event, on.Abandoned):
-            with pytest.raises(StaleEscrow):
+            with pytest.raises(MovedOn):
                 await books.apply(moved)
         else:
             await books.apply(moved)
@@ -121,7 +127,7 @@ async def test_one_live_escrow_for_one_ask() -> None:
     first = opened(Shape(escrow_id="esc_1", request_key="r"))
     second = opened(Shape(escrow_id="esc_2", request_key="r"))
     await books.apply(opening_of(first))
-    with pytest.raises(StaleEscrow):
+    with pytest.raises(AlreadyOpen):
         await books.apply(opening_of(second))
     ended = escrow_transition(first, on.Abandoned(), at_ms=NOW_MS, retention=RETENTION)
     await books.apply(ended)
@@ -133,7 +139,7 @@ async def test_one_live_escrow_for_one_idempotency_key() -> None:
     """Two asks with one key but other bodies cannot both be open."""
     books = FakeBooks()
     await books.apply(opening_of(opened(Shape(escrow_id="esc_1", idempotency_key="i"))))
-    with pytest.raises(StaleEscrow):
+    with pytest.raises(AlreadyOpen):
         await books.apply(opening_of(opened(Shape(escrow_id="esc_2", idempotency_key="i"))))
 
 

@@ -13,7 +13,7 @@ CobotMeterError
 │   ├── IdempotencyConflict    the same Idempotency-Key with another body
 │   ├── AlreadyPaid            settled; repeat with the proof instead of paying again
 │   └── EscrowNotFound, InvoiceUnpaid, CompletionGone
-├── DependencyFault        a part outside must recover; `retryable` says whether to ask again
+├── DependencyFault        a part outside must recover; asking again may help
 │   ├── UpstreamRefused        answered without running anything: certainly not charged
 │   ├── UpstreamUnreachable    no byte was sent: certainly not charged
 │   ├── UpstreamCreditLow      our credit there would not last: refused before anything is asked
@@ -30,11 +30,14 @@ CobotMeterError
 │   ├── ReleasesStopped        the books contradict themselves: nothing is sold or released
 │   ├── ServiceBusy            too much is under way at once
 │   └── Draining               this process is stopping
+├── Conflict               somebody else was first: read again, and decide anew
+│   └── MovedOn, AlreadyOpen
+├── SealBroken             what is stored does not open; its reader decides what follows
 ├── SettingInvalid         the operator must change a setting (stops the start)
 └── Broken                 we are wrong
     ├── LedgerUnbalanced       one transition cannot be booked: its subject goes into quarantine
     │   └── LedgerContradicted     the books contradict themselves: all releases stop
-    └── IllegalTransition, StaleEscrow, SealBroken, BooksDamaged
+    └── IllegalTransition, BooksDamaged
 """
 
 from __future__ import annotations
@@ -64,12 +67,16 @@ class UpstreamFaultKind(enum.StrEnum):
 
 
 NEUTRAL = UpstreamFaultKind.UNCLASSIFIED
+# What an upstream says that refuses for load: the one refusal that is worth another try.
+UPSTREAM_BUSY = 429
 
 
 class CobotMeterError(Exception):
     """Root of everything this service raises on purpose. `code` is stable and snake_case."""
 
     code: ClassVar[str] = "internal_error"
+    # Whether clients that repeat by themselves may: not where it cannot help, or could cost.
+    may_retry: bool = True
 
     def __init__(self, message: str) -> None:
         """`message` is one sentence that says what is wrong and what to do."""
@@ -114,6 +121,7 @@ class CredentialInvalid(CallerFault):
     """A credential was needed and none that proves anything was given."""
 
     code = "invalid_credential"
+    may_retry = False
 
 
 class CallerBlocked(CallerFault):
@@ -130,6 +138,7 @@ class ExposureExceeded(CallerFault):
     """
 
     code = "exposure_exceeded"
+    may_retry = False
 
     def __init__(
         self, message: str, *, guard: str, open_amount: int, limit: int, asked: int
@@ -158,6 +167,7 @@ class TopupsOpen(CallerFault):
     """Strangers of this address have as many unpaid top-ups as there may be."""
 
     code = "topups_open"
+    may_retry = False
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         """`retry_after_s` is when the first of them ends."""
@@ -175,6 +185,7 @@ class AlreadyPaid(CallerFault):
     """The escrow of this very request is settled; the proof is missing, not the money."""
 
     code = "already_paid"
+    may_retry = False
 
     def __init__(self, message: str, *, escrow_id: str) -> None:
         """`escrow_id` is the settled escrow."""
@@ -192,6 +203,7 @@ class InvoiceUnpaid(CallerFault):
     """The invoice behind the credential is still open."""
 
     code = "payment_required"
+    may_retry = False
 
     def __init__(self, message: str, *, escrow_id: str) -> None:
         """`escrow_id` is the unpaid escrow."""
@@ -206,10 +218,9 @@ class CompletionGone(CallerFault):
 
 
 class DependencyFault(CobotMeterError):
-    """A part outside failed; `retryable` says whether the same request can help later."""
+    """A part outside failed; `may_retry` says whether the same request can help later."""
 
     code = "dependency_failed"
-    retryable: ClassVar[bool] = True
 
     def __init__(
         self, message: str, *, retry_after_s: int | None = None, kind: UpstreamFaultKind = NEUTRAL
@@ -224,7 +235,7 @@ class UpstreamRefused(DependencyFault):
     """The upstream answered with an error before running anything: certainly not charged."""
 
     code = "upstream_refused"
-    retryable = False
+    may_retry = False
 
     def __init__(
         self,
@@ -237,6 +248,7 @@ class UpstreamRefused(DependencyFault):
         """`status` is the upstream's HTTP status."""
         super().__init__(message, retry_after_s=retry_after_s, kind=kind)
         self.status = status
+        self.may_retry = status == UPSTREAM_BUSY
 
 
 class UpstreamUnreachable(DependencyFault):
@@ -268,7 +280,7 @@ class OutcomeUnknown(DependencyFault):
     """The upstream may have run and may have charged; never a failure, never repeated."""
 
     code = "outcome_unknown"
-    retryable = False
+    may_retry = False
 
 
 class CostNotYetKnown(DependencyFault):
@@ -293,7 +305,7 @@ class InvoiceRefused(DependencyFault):
     """The node said no for good, or the invoice it made fails our check."""
 
     code = "invoice_refused"
-    retryable = False
+    may_retry = False
 
 
 class RateStale(DependencyFault):
@@ -318,7 +330,7 @@ class Quarantined(DependencyFault):
     """What happened to this sale cannot be booked: the operator has to look at it."""
 
     code = "quarantined"
-    retryable = False
+    may_retry = False
 
     def __init__(self, message: str, *, why: str) -> None:
         """`why` is for the operator: what could not be booked, in the books' own words."""
@@ -344,6 +356,30 @@ class Draining(DependencyFault):
     code = "draining"
 
 
+class Conflict(CobotMeterError):
+    """Somebody else was first, as happens: nothing was written; read again and decide anew."""
+
+    code = "conflict"
+
+
+class MovedOn(Conflict):
+    """The row is no longer the version that was read."""
+
+    code = "moved_on"
+
+
+class AlreadyOpen(Conflict):
+    """This subject, or another one for the same request, is open already."""
+
+    code = "already_open"
+
+
+class SealBroken(CobotMeterError):
+    """What is stored does not open with its key: whoever opens it decides what follows."""
+
+    code = "seal_broken"
+
+
 class SettingInvalid(CobotMeterError):
     """A setting is missing, wrong or unknown: one line, exit 2."""
 
@@ -354,6 +390,7 @@ class Broken(CobotMeterError):
     """We are wrong. Never caught below the process edge."""
 
     code = "internal_error"
+    may_retry = False
 
 
 class LedgerUnbalanced(Broken):
@@ -372,18 +409,6 @@ class IllegalTransition(Broken):
     """An event that the escrow table does not have for this state; nothing changed."""
 
     code = "illegal_transition"
-
-
-class StaleEscrow(Broken):
-    """The escrow moved on between read and write; read it again and decide anew."""
-
-    code = "stale_escrow"
-
-
-class SealBroken(Broken):
-    """A stored body that its key does not open."""
-
-    code = "seal_broken"
 
 
 class BooksDamaged(Broken):

@@ -14,10 +14,11 @@ from cobot_meter.domain.errors import (
     BooksBusy,
     Broken,
     CobotMeterError,
+    Conflict,
     IllegalTransition,
     LedgerContradicted,
     LedgerUnbalanced,
-    StaleEscrow,
+    MovedOn,
 )
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.events import Quarantined as WasQuarantined
@@ -80,7 +81,7 @@ class EventRecorder:
         """The escrow after `event`, durably; the stored row when it was recorded before.
 
         What is `lasting` nobody will tell again: it waits for the books, for many minutes.
-        Raises StaleEscrow when the row moved on, Quarantined when the event cannot be booked,
+        Raises MovedOn when the row moved on, Quarantined when the event cannot be booked,
         ExposureExceeded when a guarded event was refused.
         """
         try:
@@ -90,7 +91,7 @@ class EventRecorder:
             raise await self._parked(escrow, event, fault) from fault
         if applied.escrow is None:
             message = f"{escrow.escrow_id} is not in the books"
-            raise StaleEscrow(message)
+            raise MovedOn(message)
         return applied.escrow
 
     def _transition(
@@ -119,7 +120,7 @@ class EventRecorder:
             self.unwritten.refuse_more()
         try:
             applied = await self._patiently(transition, lasting=lasting)
-        except (StaleEscrow, LedgerUnbalanced):
+        except LedgerUnbalanced:
             raise
         except Broken as broken:  # nothing that one transition could have done
             await self.releases.stop(broken.message)
@@ -161,27 +162,27 @@ class EventRecorder:
         if current is None:
             return Broken(f"{escrow.escrow_id} is not in the books: {fault}")
         if current.version != escrow.version:
-            return StaleEscrow(f"{escrow.escrow_id} has moved on: {fault}")
+            return MovedOn(f"{escrow.escrow_id} has moved on: {fault}")
         name, why = event_name(event), shown(str(fault))
         if current.quarantine is None:
             parked = WasQuarantined(event=name, reason=why)
             try:
                 await self._put_away(self._transition(current, parked), name, why)
-            except StaleEscrow as moved:
+            except Conflict as moved:
                 return moved
         return quarantined_fault(escrow.escrow_id, why=why)
 
     async def _topup_parked(self, topup: Topup, kind: str, fault: Exception) -> CobotMeterError:
         current = await self._books.topup(topup.topup_id)
         if current is None or current.version != topup.version - 1:
-            return StaleEscrow(f"{topup.topup_id} has moved on: {fault}")
+            return MovedOn(f"{topup.topup_id} has moved on: {fault}")
         why = shown(str(fault))
         if current.quarantine is None:
             parked = current.quarantined(f"{kind}: {why}")
             transition = topup_transition(parked, TOPUP_QUARANTINED, at_ms=self._clock.now_ms())
             try:
                 await self._put_away(transition, kind, why)
-            except StaleEscrow as moved:
+            except Conflict as moved:
                 return moved
         return quarantined_fault(topup.topup_id, why=why, is_topup=True)
 

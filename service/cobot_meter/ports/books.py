@@ -98,10 +98,10 @@ class Books(JournalKeys, Protocol):
     async def apply(self, transition: Transition) -> Applied:
         """Write a transition as a whole, durably, or raise and write nothing.
 
-        Idempotent by `transition.key`. Raises ExposureExceeded (a guard refused),
-        StaleEscrow (the row's version moved on, or the same ask is open already under another
-        escrow id), IdempotencyConflict is never raised here. BooksBusy when writes cannot be
-        taken now, LedgerUnbalanced when a hold is resolved twice.
+        Idempotent by `transition.key`. Raises ExposureExceeded when a guard refused, MovedOn when
+        the row is no longer the version before, AlreadyOpen when it or another one for the same
+        request is open, BooksBusy when writes cannot be taken now, and LedgerUnbalanced when a
+        reservation is resolved twice.
         """
 
     async def escrow(self, escrow_id: str) -> Escrow | None:

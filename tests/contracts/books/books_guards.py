@@ -9,7 +9,7 @@ import orjson
 import pytest
 from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
-from cobot_meter.domain.errors import ExposureExceeded, StaleEscrow
+from cobot_meter.domain.errors import Conflict, ExposureExceeded
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import Guard, Hold
@@ -52,7 +52,7 @@ async def outcomes(books: Books, transitions: list[Transition]) -> list[Applied 
     async def one(transition: Transition) -> Applied | Exception:
         try:
             return await books.apply(transition)
-        except (ExposureExceeded, StaleEscrow) as refused:
+        except (ExposureExceeded, Conflict) as refused:
             return refused
 
     async with asyncio.TaskGroup() as tasks:
@@ -256,7 +256,7 @@ class BooksGuards:
         asks = [opening(opened(f"esc_{number}", ask=ask)) for number in range(50)]
         results = await outcomes(books, asks)
         assert sum(isinstance(result, Applied) for result in results) == 1
-        assert sum(isinstance(result, StaleEscrow) for result in results) == 49
+        assert sum(isinstance(result, Conflict) for result in results) == 49
 
     async def test_budget_race_n_parallel(self, books: Books) -> None:
         """Of 1,000 at once on one balance, exactly the number that it can pay for succeed."""

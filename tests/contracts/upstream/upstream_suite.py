@@ -174,7 +174,7 @@ class ScriptedUpstream(AnsweringUpstream):
             await bench.dead.complete(
                 ask(bench.model), price_cap=bench.model.price, on_started=heard
             )
-        assert unreachable.value.retryable
+        assert unreachable.value.may_retry
         assert heard.ids == []
         assert await bench.spent_pusd() == 0
 
@@ -194,7 +194,7 @@ class ScriptedUpstream(AnsweringUpstream):
         heard = Heard()
         with pytest.raises(OutcomeUnknown) as unknown:
             await run(bench, heard)
-        assert not unknown.value.retryable
+        assert not unknown.value.may_retry
         cost = await confirmed(bench, heard.ids[0])
         assert cost.cost_pusd == await bench.spent_pusd()
 

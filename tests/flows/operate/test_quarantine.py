@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cobot_meter.domain.errors import EscrowNotFound, Quarantined, RequestInvalid, StaleEscrow
+from cobot_meter.domain.errors import Conflict, EscrowNotFound, Quarantined, RequestInvalid
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Cost, CostStanding, EscrowState
 from cobot_meter.domain.ledger import accounts as chart
@@ -174,7 +174,7 @@ async def test_what_was_decided_on_an_old_row_parks_nothing(tmp_path: Path) -> N
         for step in (pay(), hear):
             await step(stage)
         stale = replace(before, state=S.OPENED)
-        with pytest.raises(StaleEscrow):
+        with pytest.raises(Conflict):
             await stage.process.recorder.record(stale, on.InvoiceCanceled(payment_hash="00"))
         assert stage.escrow.quarantine is None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from cobot_meter.domain.errors import NodeUnavailable, StaleEscrow, TopupsOpen
+from cobot_meter.domain.errors import Conflict, NodeUnavailable, TopupsOpen
 from cobot_meter.domain.invoices import TOPUP, InvoiceOrder, InvoiceState, tagged
 from cobot_meter.domain.retention import SECOND_MS
 from cobot_meter.domain.topups import PROBE_AMOUNT_MSAT, Topup, TopupState
@@ -67,7 +67,7 @@ class TopUp:
                 if topup is None:
                     topup = await self._opened(address_key, caller_id)
                 return (await self._issued(topup))[0]
-            except StaleEscrow:
+            except Conflict:
                 continue
         message = "The top-up could not be made just now; ask again."
         raise NodeUnavailable(message, retry_after_s=1)
@@ -85,7 +85,7 @@ class TopUp:
                 continue
             try:
                 issued, ours = await self._issued(topup or await self._opened(key, None))
-            except StaleEscrow:
+            except Conflict:
                 continue
             if ours:
                 return issued

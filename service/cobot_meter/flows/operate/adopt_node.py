@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cobot_meter.domain.errors import BooksBusy, NodeUnavailable, SettingInvalid, StaleEscrow
+from cobot_meter.domain.errors import BooksBusy, Conflict, NodeUnavailable, SettingInvalid
 from cobot_meter.domain.escrow.events import InvoiceCanceled, InvoiceLost
 from cobot_meter.domain.escrow.record import Escrow, EscrowState
 from cobot_meter.domain.invoices import AdoptedNode, NodeIdentity, next_adoption
@@ -150,7 +150,7 @@ class AdoptNode:
                         return lapsed
                     case _:
                         return None  # it ended meanwhile
-            except StaleEscrow:
+            except Conflict:
                 continue
         message = f"{payment_hash} keeps changing; say it again"
         raise BooksBusy(message)
@@ -173,7 +173,7 @@ class AdoptNode:
             lost = InvoiceLost(payment_hash=another, adoption=coming.number)
             try:
                 await self._recorder.record(escrow, lost)
-            except StaleEscrow:
+            except Conflict:
                 continue
             return True
         message = f"{escrow_id} keeps changing; say it again"

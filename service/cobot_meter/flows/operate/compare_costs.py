@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 
-from cobot_meter.domain.errors import Quarantined, StaleEscrow
+from cobot_meter.domain.errors import Conflict, Quarantined
 from cobot_meter.domain.escrow.events import CostAttributed
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, COMPARED, FELL, KEY_NAMED, REBASED
@@ -117,7 +117,7 @@ class CompareCosts:
             return None
         try:
             return await self._conclude(baseline, before, usage_pusd)
-        except StaleEscrow:
+        except Conflict:
             return None  # something moved while we booked; the next comparison sees the rest
 
     async def _rings(self, baseline: UsageBaseline, usage_pusd: int) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from cobot_meter.domain.errors import Broken, NodeUnavailable, Quarantined, RequestInvalid
+from cobot_meter.domain.errors import Broken, Conflict, NodeUnavailable, Quarantined, RequestInvalid
 from cobot_meter.domain.invoices import InvoiceState, ListedInvoice, is_ours, tag_of
 from cobot_meter.domain.outside import text
 from cobot_meter.domain.retention import SECOND_MS
@@ -195,7 +195,7 @@ class SweepNode:
             return True
         try:
             await self._settlements.told(invoice)
-        except (Quarantined, Broken) as fault:
+        except (Quarantined, Conflict, Broken) as fault:
             # Its own trouble, which has rung already: it must not keep all others from being sold.
             LOG.error("%s: %s", invoice.payment_hash, fault.message)  # noqa: TRY400 - expected
             return False

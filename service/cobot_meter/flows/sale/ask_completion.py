@@ -122,7 +122,7 @@ class AskCompletion:
                     return answer
             try:
                 return await self._open(ask, key, caller_id)
-            except errors.StaleEscrow:
+            except errors.Conflict:
                 continue  # the same ask was opened by a parallel request: find it
         message = "The same request is being handled many times over; repeat it in a moment."
         raise errors.CostPending(message, retry_after_s=1)

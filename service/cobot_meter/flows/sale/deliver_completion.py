@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cobot_meter.domain.errors import CompletionGone, SealBroken, StaleEscrow
+from cobot_meter.domain.errors import CompletionGone, Conflict, SealBroken
 from cobot_meter.domain.escrow.events import (
     BodiesShredded,
     ClaimLapsed,
@@ -108,7 +108,7 @@ class DeliverCompletion:
     async def _released(self, escrow: Escrow) -> Escrow:
         try:
             return await self._recorder.record(escrow, CompletionDelivered())
-        except StaleEscrow:
+        except Conflict:
             current = await self._books.escrow(escrow.escrow_id)
             if current is None or current.state is not EscrowState.RELEASED:
                 raise

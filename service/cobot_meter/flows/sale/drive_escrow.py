@@ -13,10 +13,10 @@ from dataclasses import replace
 
 from cobot_meter.domain.errors import (
     CallerFault,
+    Conflict,
     DependencyFault,
     EscrowNotFound,
     NodeUnavailable,
-    StaleEscrow,
 )
 from cobot_meter.domain.escrow.events import CostGivenUp
 from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, EscrowState, gives_up_at_ms
@@ -96,7 +96,7 @@ class EscrowDriver:
             left = replace(just_opened, chain=attempted.left)
             try:
                 just_opened = await self._openings.next(left, attempted.escrow)
-            except (CallerFault, DependencyFault, StaleEscrow):
+            except (CallerFault, DependencyFault, Conflict):
                 return attempted.escrow  # no room for another attempt: the failure stands
 
     async def _driven(self, escrow: Escrow) -> Escrow:
@@ -104,7 +104,7 @@ class EscrowDriver:
         for _ in range(STEPS_MAX):
             try:
                 moved = await self._step(escrow)
-            except StaleEscrow:
+            except Conflict:
                 moved = await self._read(escrow_id)
                 if moved.version == escrow.version:
                     raise
@@ -116,7 +116,7 @@ class EscrowDriver:
     async def _first_step(self, just_opened: JustOpened) -> Attempted:
         try:
             return await self._runs.just_opened(just_opened)
-        except StaleEscrow:
+        except Conflict:
             return Attempted(await self._read(just_opened.escrow.escrow_id))
 
     async def _read(self, escrow_id: str) -> Escrow:

@@ -86,7 +86,7 @@ class OpenEscrow:
         Raises NodeUnavailable, UpstreamCreditLow, ModelNotOffered, RequestInvalid (more tokens
         than the model has), RateStale, RateJumped (when credit does not cover it wholly),
         CallerBlocked, ExposureExceeded, AddressBusy, ServiceBusy (nothing was spent), and
-        StaleEscrow when the same ask was opened by somebody else meanwhile.
+        Conflict when the same ask was opened by somebody else meanwhile.
         """
         self._node_gate.check()
         for _ in range(TRIES - 1):

@@ -7,7 +7,7 @@ only makes us ask the node to cancel.
 
 from __future__ import annotations
 
-from cobot_meter.domain.errors import ExposureExceeded, StaleEscrow
+from cobot_meter.domain.errors import Conflict, ExposureExceeded
 from cobot_meter.domain.escrow.events import InvoiceCanceled, InvoiceSettled, LatePurchase
 from cobot_meter.domain.escrow.machine import is_repeated
 from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, EscrowState, IssuedInvoice
@@ -95,7 +95,7 @@ class SettleInvoice:
         for _ in range(TRIES - 1):
             try:
                 return await self._subject_told(invoice)
-            except StaleEscrow:
+            except Conflict:
                 continue  # the subject moved on between read and write: read it again
         return await self._subject_told(invoice)
 

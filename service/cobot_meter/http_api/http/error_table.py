@@ -16,7 +16,7 @@ from cobot_meter.domain.money import sat_of, usd_text
 from cobot_meter.domain.refusals import OF_A_DAY, retry_after_s, sentence
 from cobot_meter.http_api.http.exchange import NO_RETRY, NO_STORE, Header, PlainAnswer, json_answer
 
-UPSTREAM_RATE_LIMITED = 429
+CONFLICT_MESSAGE = "Others work on the same request at this moment; ask again."
 BROKEN_MESSAGE = "Something here is broken; the operator has to look at it."
 
 _INVALID = "invalid_request_error"
@@ -29,11 +29,10 @@ _SERVER = "server_error"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What a class becomes. `type` is OpenAI's; `may_retry` False says so to their SDKs."""
+    """What a class becomes; `type` is OpenAI's."""
 
     status: int
     type: str
-    may_retry: bool = True
     retry_after_s: int | None = None
 
 
@@ -44,42 +43,43 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     errors.CeilingOverCap: Row(status=400, type=_INVALID),
     # A route that can offer a top-up answers with that challenge instead; this row is 402 without
     # one, which every library hands to its caller.
-    errors.CredentialInvalid: Row(status=402, type=_PAYMENT, may_retry=False),
+    errors.CredentialInvalid: Row(status=402, type=_PAYMENT),
     errors.CallerBlocked: Row(status=403, type=_PERMISSION),
-    errors.ExposureExceeded: Row(status=429, type=_LIMIT, may_retry=False),
-    errors.TopupsOpen: Row(status=429, type=_LIMIT, may_retry=False),
+    errors.ExposureExceeded: Row(status=429, type=_LIMIT),
+    errors.TopupsOpen: Row(status=429, type=_LIMIT),
     errors.AddressBusy: Row(status=429, type=_LIMIT, retry_after_s=2),
     errors.IdempotencyConflict: Row(status=422, type=_INVALID),
-    errors.AlreadyPaid: Row(status=409, type=_INVALID, may_retry=False),
+    errors.AlreadyPaid: Row(status=409, type=_INVALID),
     errors.EscrowNotFound: Row(status=404, type=_INVALID),
     # As with CredentialInvalid: a route that has the escrow at hand answers with its challenge.
-    errors.InvoiceUnpaid: Row(status=402, type=_PAYMENT, may_retry=False),
+    errors.InvoiceUnpaid: Row(status=402, type=_PAYMENT),
     errors.CompletionGone: Row(status=410, type=_INVALID),
     errors.DependencyFault: Row(status=503, type=_UNAVAILABLE, retry_after_s=30),
-    errors.UpstreamRefused: Row(status=502, type=_SERVER, may_retry=False),
+    errors.UpstreamRefused: Row(status=502, type=_SERVER),
     errors.UpstreamUnreachable: Row(status=503, type=_UNAVAILABLE, retry_after_s=5),
     errors.UpstreamCreditLow: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
     errors.UpstreamFailed: Row(status=502, type=_SERVER),
-    errors.OutcomeUnknown: Row(status=502, type=_SERVER, may_retry=False),
+    errors.OutcomeUnknown: Row(status=502, type=_SERVER),
     errors.CostNotYetKnown: Row(status=503, type=_UNAVAILABLE, retry_after_s=2),
     errors.CostPending: Row(status=503, type=_UNAVAILABLE, retry_after_s=2),
     errors.NodeUnavailable: Row(status=503, type=_UNAVAILABLE, retry_after_s=5),
-    errors.InvoiceRefused: Row(status=502, type=_SERVER, may_retry=False),
+    errors.InvoiceRefused: Row(status=502, type=_SERVER),
     errors.RateStale: Row(status=503, type=_UNAVAILABLE, retry_after_s=30),
     errors.RateJumped: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
     errors.BooksBusy: Row(status=503, type=_UNAVAILABLE, retry_after_s=1),
     errors.ServiceBusy: Row(status=503, type=_UNAVAILABLE, retry_after_s=2),
-    errors.Quarantined: Row(status=503, type=_UNAVAILABLE, may_retry=False),
+    errors.Quarantined: Row(status=503, type=_UNAVAILABLE),
     errors.ReleasesStopped: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
     errors.Draining: Row(status=503, type=_UNAVAILABLE, retry_after_s=5),
-    errors.Broken: Row(status=500, type=_SERVER, may_retry=False),
+    errors.Conflict: Row(status=503, type=_UNAVAILABLE, retry_after_s=1),
+    errors.Broken: Row(status=500, type=_SERVER),
 }
 
 
 def row_of(error: errors.CobotMeterError) -> Row:
     """The row of its class; every kind of Broken shares one. Refused for load, 502 becomes 503."""
     row = next(ERROR_TABLE[kind] for kind in type(error).__mro__ if kind in ERROR_TABLE)
-    if isinstance(error, errors.UpstreamRefused) and error.status == UPSTREAM_RATE_LIMITED:
+    if isinstance(error, errors.UpstreamRefused) and error.status == errors.UPSTREAM_BUSY:
         row = Row(status=503, type=_UNAVAILABLE, retry_after_s=5)
     timed = (errors.DependencyFault, errors.TopupsOpen, errors.AddressBusy)
     if isinstance(error, timed) and error.retry_after_s is not None:
@@ -90,9 +90,9 @@ def row_of(error: errors.CobotMeterError) -> Row:
 def error_response(error: errors.CobotMeterError, *, to_pay: Sequence[Escrow] = ()) -> PlainAnswer:
     """The error as OpenAI's SDKs read it. `to_pay` are the caller's own open invoices, if any.
 
-    Of what is Broken nothing is said but that it is; a setting never reaches a caller.
+    Of what is Broken nothing is said but that it is; a setting or a seal never reaches a caller.
     """
-    if isinstance(error, errors.SettingInvalid):
+    if isinstance(error, errors.SettingInvalid | errors.SealBroken):
         error = errors.Broken(error.message)
     row = row_of(error)
     if isinstance(error, errors.ExposureExceeded) and error.at_ms is not None:
@@ -108,14 +108,14 @@ def error_response(error: errors.CobotMeterError, *, to_pay: Sequence[Escrow] = 
     metadata = _metadata(error, to_pay)
     if metadata:
         document["metadata"] = metadata
-    return json_answer(row.status, {"error": document}, _headers(row))
+    return json_answer(row.status, {"error": document}, _headers(row, may_retry=error.may_retry))
 
 
-def _headers(row: Row) -> list[Header]:
+def _headers(row: Row, *, may_retry: bool) -> list[Header]:
     headers: list[Header] = [NO_STORE]
     if row.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % row.retry_after_s))
-    if not row.may_retry:
+    if not may_retry:
         headers.append(NO_RETRY)
     return headers
 
@@ -127,6 +127,8 @@ def _param(error: errors.CobotMeterError) -> str | None:
 
 
 def _message(error: errors.CobotMeterError, to_pay: Sequence[Escrow]) -> str:
+    if isinstance(error, errors.Conflict):
+        return CONFLICT_MESSAGE
     if isinstance(error, errors.ExposureExceeded):
         return sentence(error, to_pay=_payable(to_pay))
     return error.message

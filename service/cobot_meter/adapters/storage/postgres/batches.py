@@ -34,10 +34,12 @@ from cobot_meter.adapters.storage.ledger_rows import (
 from cobot_meter.adapters.storage.moves import Step, rolled, steps_of, unbookable
 from cobot_meter.domain.callers import LAPSED_WEIGHT, SETTLED_SHARE
 from cobot_meter.domain.errors import (
+    AlreadyOpen,
     CobotMeterError,
+    Conflict,
     LedgerContradicted,
     LedgerUnbalanced,
-    StaleEscrow,
+    MovedOn,
 )
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger.transfers import Guard
@@ -192,12 +194,21 @@ def _cap(guard: Guard) -> Document:
     }
 
 
+def conflict(transition: Transition, subject_id: str) -> Conflict:
+    """Why the row of `subject_id` was not written: it was to be opened, or it moved on."""
+    row = transition.escrow or transition.topup
+    if row is not None and row.version == 1:
+        message = f"{subject_id} cannot open: it, or one for the same request, is open already"
+        return AlreadyOpen(message)
+    return MovedOn(f"{subject_id} has moved on, or was never opened")
+
+
 def refused(transition: Transition, outcome: Document) -> CobotMeterError:
     """The error that an outcome with `refused` stands for."""
     says: str = outcome["says"]
     match outcome["refused"]:
         case code if code == STALE:
-            return StaleEscrow(f"{says} has moved on, or the same ask is open already")
+            return conflict(transition, says)
         case code if code == UNBALANCED:
             return LedgerContradicted(says)
         case code if code == EXCEEDED:

@@ -31,7 +31,7 @@ from cobot_meter.adapters.storage.ledger_rows import (
 from cobot_meter.adapters.storage.moves import Counters, Leg, rolled, steps_of
 from cobot_meter.adapters.storage.sql_text import Statement
 from cobot_meter.adapters.storage.sqlite.statements import ROWS_MAX, WriteStatements
-from cobot_meter.domain.errors import LedgerContradicted, StaleEscrow
+from cobot_meter.domain.errors import AlreadyOpen, LedgerContradicted, MovedOn
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.ledger.transfers import Guard, Transfer, TransferKind
@@ -59,7 +59,7 @@ class TransitionWriter:
     def write(self, transition: Transition, operator_legs: list[Leg]) -> Applied:
         """Write it all, but for its legs on operator accounts: those are left in `operator_legs`.
 
-        Raises ExposureExceeded, StaleEscrow, LedgerUnbalanced and whatever the database raises.
+        Raises ExposureExceeded, Conflict, LedgerUnbalanced and whatever the database raises.
         """
         self._run(self._statements.add_entry, journal_values(transition))
         if not self._cursor.rowcount:
@@ -138,13 +138,13 @@ class TransitionWriter:
             if error.sqlite_errorname not in _TAKEN:
                 raise
             message = f"{subject_id} cannot open: it, or one for the same ask, is open already"
-            raise StaleEscrow(message) from error
+            raise AlreadyOpen(message) from error
 
     def _move_row(self, statement: Statement, values: Row, subject_id: str) -> None:
         self._run(statement, values)
         if not self._cursor.rowcount:
             message = f"{subject_id} has moved on, or was never opened"
-            raise StaleEscrow(message)
+            raise MovedOn(message)
 
     def _open_accounts(self, accounts: Sequence[Account]) -> None:
         for start in range(0, len(accounts), ROWS_MAX):
