@@ -17,11 +17,11 @@ from cobot_meter.domain.escrow.record import (
     Cost,
     CostStanding,
     Escrow,
-    EscrowState,
     IssuedInvoice,
     Quote,
     Run,
 )
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms
 from cobot_meter.domain.retention import Retention

@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.domain.errors import BooksBusy
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import Invoice, InvoiceOrder
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.sale.ask_completion import Ask

@@ -15,12 +15,12 @@ from cobot_meter.domain.escrow.record import (
     Cost,
     CostStanding,
     Escrow,
-    EscrowState,
     Failure,
     IssuedInvoice,
     Quote,
     Run,
 )
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms, invoice_amount_msat, price_for
 from cobot_meter.domain.retention import Retention

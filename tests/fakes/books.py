@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import BooksBusy
-from cobot_meter.domain.escrow.record import IN_FLIGHT, CostStanding, Escrow, EscrowState, due_at_ms
+from cobot_meter.domain.escrow.record import CostStanding, Escrow, due_at_ms
+from cobot_meter.domain.escrow.states import STATES, EscrowState, Stage, states_with
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, UPSTREAM_CREDITS
 from cobot_meter.domain.retention import Retention
@@ -26,7 +27,7 @@ from cobot_meter.ports.books import FIRST_TIMER, Applied, DueTimer, OpenInvoice,
 from tests.fakes.books_reports import FakeReports, standing_of
 from tests.fakes.books_rows import BooksRows
 
-UNFINISHED = IN_FLIGHT | {EscrowState.COSTED}
+UNFINISHED = states_with(lambda facts: facts.stage is Stage.RUNNING)
 
 
 class Killed(BaseException):
@@ -194,7 +195,7 @@ class FakeBooks(FakeReports):
         baseline = self.rows.journal.get(BASELINE_KEY)
         entries = self.rows.journal.values()
         return Quiet(
-            in_flight=any(escrow.state in IN_FLIGHT for escrow in escrows),
+            in_flight=any(STATES[escrow.state].in_flight for escrow in escrows),
             awaited=any(escrow.lookup_at_ms is not None for escrow in escrows),
             mark=len(self.rows.journal),
             booked_pusd=-self.rows.ledger.of(UPSTREAM_CREDITS).net,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cobot_meter.domain.errors import DependencyFault, ModelNotOffered, RateStale
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.retention import DAY_MS, HOUR_MS
 from cobot_meter.domain.topups import TopupState

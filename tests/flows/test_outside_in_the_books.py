@@ -16,7 +16,7 @@ from cobot_meter.domain.errors import (
     UpstreamFailed,
     UpstreamRefused,
 )
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import AMOUNT_MAX, usd_text
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.http_api.chat.answers import completion_answer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cobot_meter.domain.errors import BooksBusy
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.flows.record_event import WRITTEN_EVERY_S
 from cobot_meter.flows.unwritten_facts import UnwrittenFacts
 

@@ -22,7 +22,8 @@ from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import InvoiceState
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.audit.ledger import AuditLedger

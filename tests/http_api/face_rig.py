@@ -27,7 +27,8 @@ from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
 from cobot_meter.adapters.secrets.key_file import derived_keys
 from cobot_meter.adapters.secrets.sealer import AesSealer
 from cobot_meter.background.wake_hub import WakeHub
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.retention import Retention
 from cobot_meter.flows.credit.caller_usage import CallerUsage
 from cobot_meter.flows.record_event import OurNode

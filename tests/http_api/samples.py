@@ -9,11 +9,11 @@ from cobot_meter.domain.escrow.record import (
     Cost,
     CostStanding,
     Escrow,
-    EscrowState,
     IssuedInvoice,
     Quote,
     Run,
 )
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import ExchangeRate, pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms, invoice_amount_msat, price_for
 from cobot_meter.domain.topups import Topup, TopupState

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cobot_meter.domain.escrow.record import Cost, CostStanding, EscrowState
+from cobot_meter.domain.escrow.record import Cost, CostStanding
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import price_for
 from cobot_meter.http_api.views import cost_document, escrow_document

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.retention import DAY_MS
 from cobot_meter.http_api.context import FaceLimits
 

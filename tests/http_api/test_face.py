@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.http_api.app import HotRoutes
 from cobot_meter.http_api.http.edge import Edge
 from cobot_meter.http_api.http.exchange import (

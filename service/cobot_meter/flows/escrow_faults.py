@@ -6,7 +6,8 @@ Must not know: who asks, or how a fault is told.
 from __future__ import annotations
 
 from cobot_meter.domain import errors
-from cobot_meter.domain.escrow.record import Escrow, EscrowState, Failure
+from cobot_meter.domain.escrow.record import Escrow, Failure
+from cobot_meter.domain.escrow.states import EscrowState
 
 
 def quarantined_fault(subject_id: str, *, why: str, is_topup: bool = False) -> errors.Quarantined:

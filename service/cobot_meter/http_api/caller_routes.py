@@ -15,7 +15,8 @@ import orjson
 
 from cobot_meter.domain.callers import CallerStanding, CapTerms
 from cobot_meter.domain.errors import EscrowNotFound, RequestInvalid
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import ExchangeRate, pusd_from_msat, usd_text
 from cobot_meter.flows.credit.caller_usage import PeriodUsage
 from cobot_meter.http_api.chat.answers import PRIVATE

@@ -19,7 +19,9 @@ from cobot_meter.domain.errors import (
     InvoiceUnpaid,
     RequestInvalid,
 )
-from cobot_meter.domain.escrow.record import IN_FLIGHT, Escrow, EscrowState
+from cobot_meter.domain.escrow.asks import is_held_up
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import STATES, Stage
 from cobot_meter.flows.escrow_faults import failure_fault, waiting_fault
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.http_api.chat.answers import completion_answer, status_answer
@@ -33,8 +35,6 @@ from cobot_meter.http_api.views import ESCROWS_PATH
 WAIT_S_MAX = 60
 _STATUS_PATH = re.compile(rf"{ESCROWS_PATH}/([A-Za-z0-9_-]{{1,80}})(/completion)?", re.ASCII)
 _WAIT = re.compile(r"[0-9]{1,2}")
-_RUNNING = IN_FLIGHT | {EscrowState.COSTED}
-_AWAITED = _RUNNING | {EscrowState.INVOICED}
 _UNPAID = (
     "This completion is not paid for yet. Repeat the request that it answers: its 402 has the "
     "macaroon and the invoice. Once that is paid, read it here or there with Authorization: L402 "
@@ -64,9 +64,9 @@ class EscrowRoutes:
         """Where it stands; with `?wait=` (seconds) once that has changed. Raises EscrowNotFound."""
         wait_s = wait_of(request)
         escrow = await self._known(request)
-        if escrow.quarantine is not None and escrow.state in _AWAITED:
+        if is_held_up(escrow):
             raise waiting_fault(escrow)
-        if wait_s and escrow.state in _AWAITED:
+        if wait_s and STATES[escrow.state].awaited:
             escrow = await self._changed(escrow, request, wait_s)
         return status_answer(escrow, public_url=self._parts.public_url)
 
@@ -93,11 +93,11 @@ class EscrowRoutes:
 
     async def _changed(self, escrow: Escrow, request: HttpRequest, wait_s: int) -> Escrow:
         """The escrow once it has left its stage, or when the time is up."""
-        stage = _RUNNING if escrow.state in _RUNNING else {escrow.state}
+        stage = STATES[escrow.state].stage
         slice_s = self._parts.limits.poll_slice_s
         try:
             async with asyncio.timeout(wait_s):
-                while escrow.state in stage:
+                while STATES[escrow.state].stage is stage:
                     await self._parts.wakes.wait(escrow.escrow_id, timeout_s=slice_s)
                     escrow = await self._known(request)
         except TimeoutError:
@@ -108,21 +108,19 @@ class EscrowRoutes:
         """What somebody gets who holds the id and no proof that opens it."""
         if proof is not None and proof.caller_id != escrow.caller_id:
             raise _not_found()
-        if escrow.quarantine is not None and escrow.state in _AWAITED:
+        if is_held_up(escrow):
             raise waiting_fault(escrow)
         caller_id = proof.caller_id if proof else None
-        match escrow.state:
-            case EscrowState.INVOICED:
+        match STATES[escrow.state].stage:
+            case Stage.UNPAID:
                 return self._unpaid(escrow, caller_id)
-            case EscrowState.SETTLED | EscrowState.RELEASED if escrow.paid_by_invoice:
+            case Stage.PAID:
                 return self._paid(escrow, caller_id)
-            case EscrowState.SETTLED | EscrowState.RELEASED:
-                raise CredentialInvalid(_OF_CREDIT)
-            case EscrowState.FAILED:
+            case Stage.FAILED:
                 raise failure_fault(escrow.failure)
-            case EscrowState.EXPIRED | EscrowState.REFUNDED:
+            case Stage.OVER:
                 raise CompletionGone(_GONE)
-            case _:
+            case Stage.RUNNING:
                 raise waiting_fault(escrow)
 
     def _unpaid(self, escrow: Escrow, caller_id: str | None) -> PlainAnswer:
@@ -131,6 +129,8 @@ class EscrowRoutes:
         return self._challenges.for_escrow(escrow, caller_id=caller_id)
 
     def _paid(self, escrow: Escrow, caller_id: str | None) -> PlainAnswer:
+        if not escrow.paid_by_invoice:
+            raise CredentialInvalid(_OF_CREDIT)
         if caller_id is None:
             raise AlreadyPaid(_ALREADY_PAID, escrow_id=escrow.escrow_id)
         return self._challenges.already_paid(escrow, message=_ALREADY_PAID, caller_id=caller_id)

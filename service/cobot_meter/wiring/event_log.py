@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from structlog.typing import FilteringBoundLogger
 
 from cobot_meter import __version__
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import NodeIdentity
 from cobot_meter.domain.money import usd_text
 from cobot_meter.domain.topups import Topup

@@ -6,7 +6,7 @@ import pytest
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.bookings import unattributed
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.transitions.upstream import usage_compared
 
 from tests.domain.escrow.walks import PART_CREDIT, Walk, assert_cleared, lines

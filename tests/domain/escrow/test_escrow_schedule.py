@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, EscrowState, due_at_ms, gives_up_at_ms
+from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, due_at_ms, gives_up_at_ms
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.retention import (
     DAY_MS,
     HOUR_MS,

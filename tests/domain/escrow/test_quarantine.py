@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Commodity
 
-from tests.domain.escrow.one_escrow_graph import EscrowGraph, Node
 from tests.domain.escrow.stages import EVENTS, PARKED, STAGES, parked
 from tests.domain.escrow.test_escrow import escrow_for, expected, tell
-from tests.domain.escrow.test_two_escrows_exhaustively import prove_that_all_end
 from tests.domain.escrow.walks import assert_cleared
 from tests.domain.samples import CALLER, NODE, Shape, settled
+from tests.domain.worlds.one_escrow_graph import EscrowGraph, Node
+from tests.domain.worlds.test_two_escrows_exhaustively import prove_that_all_end
 
 S = EscrowState
 ENDED = frozenset({S.RELEASED, S.REFUNDED, S.EXPIRED, S.FAILED})

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.transitions.escrows import SHREDDING, escrow_transition
 from cobot_meter.domain.transitions.event_facts import event_name
 from cobot_meter.domain.transitions.operator import caller_transition

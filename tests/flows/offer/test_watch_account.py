@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cobot_meter.domain.errors import UpstreamCreditLow, UpstreamUnreachable
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
 
 from tests.fakes.upstream_outcomes import Completes, Refused, Unreachable

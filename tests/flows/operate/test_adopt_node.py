@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cobot_meter.domain.errors import NodeUnavailable, SettingInvalid
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import next_adoption
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.topups import TopupState

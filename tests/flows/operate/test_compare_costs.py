@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 from cobot_meter.domain.errors import BooksBusy, RequestInvalid
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.flows.operate.compare_costs import CompareCosts

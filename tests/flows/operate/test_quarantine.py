@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from cobot_meter.domain.errors import Conflict, EscrowNotFound, Quarantined, RequestInvalid
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import Cost, CostStanding, EscrowState
+from cobot_meter.domain.escrow.record import Cost, CostStanding
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.kinds import TOPUP_QUARANTINED

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cobot_meter.domain.errors import NodeUnavailable, RequestInvalid
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import COMPLETION, InvoiceOrder, tagged
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.offer.gates import NodeGate

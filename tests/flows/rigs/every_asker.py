@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.errors import CobotMeterError
-from cobot_meter.domain.escrow.record import IN_FLIGHT, Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import STATES, EscrowState
 from cobot_meter.domain.invoices import InvoiceState
 from cobot_meter.flows.sale.ask_completion import AnswerKind, Ask, Waits
 
@@ -290,7 +291,7 @@ def _told(scene: Scene, row: Escrow, asker: Asker) -> set[str]:
     kept = row.state is S.SETTLED or (row.state is S.RELEASED and row.keep_until_ms is not None)
     told = {"completion_gone"} if keyed else set()
     match row.state:
-        case state if state in IN_FLIGHT:
+        case state if STATES[state].in_flight:
             told = {"cost_pending", f"202 {row.escrow_id}"}
         case S.INVOICED:
             told = {f"402 {row.escrow_id}"}

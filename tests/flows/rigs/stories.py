@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.domain.errors import CobotMeterError
 from cobot_meter.domain.escrow.events import Quarantined
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import Invoice, InvoiceState
 from cobot_meter.domain.topups import Topup
 from cobot_meter.domain.upstream.completions import CompletionRequest

@@ -10,7 +10,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from cobot_meter.domain.callers import ExposureTerms
-from cobot_meter.domain.escrow.record import CostStanding, Escrow, EscrowState
+from cobot_meter.domain.escrow.record import CostStanding, Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Commodity
 from cobot_meter.ports.ledger_reports import JournalEntry

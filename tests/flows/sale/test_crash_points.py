@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.domain.errors import CobotMeterError, SettingInvalid
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.flows.audit.ledger import AuditLedger

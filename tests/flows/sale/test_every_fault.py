@@ -24,7 +24,8 @@ from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.errors import CobotMeterError
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_decimal
 from cobot_meter.domain.upstream.accounts import UpstreamAccount

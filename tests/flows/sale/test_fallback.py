@@ -12,7 +12,8 @@ import pytest
 from cobot_meter.adapters.rates.static import StaticRate
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.errors import CobotMeterError, UpstreamRefused
-from cobot_meter.domain.escrow.record import EscrowState, Fallback
+from cobot_meter.domain.escrow.record import Fallback
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import PriceTerms

@@ -16,7 +16,8 @@ import pytest
 from cobot_meter.adapters.lightning.lnd.access import LndAccess
 from cobot_meter.adapters.lightning.lnd.node import LndNode, open_lnd_node
 from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import Invoice, InvoiceState
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cobot_meter.adapters.upstreams.ollama.wire import GENERATION_PREFIX, MODEL_PREFIX
 from cobot_meter.domain.errors import CobotMeterError
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice

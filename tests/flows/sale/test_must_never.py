@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cobot_meter.domain.errors import CompletionGone, OutcomeUnknown
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger.accounts import COST_FAILED, UNEARNED, UPSTREAM_CREDITS, available
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.flows.sale.ask_completion import AnswerKind

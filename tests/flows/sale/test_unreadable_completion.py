@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cobot_meter.domain.errors import CompletionGone
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.http_api.views import is_readable
 

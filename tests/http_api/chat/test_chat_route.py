@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.http_api.context import FaceLimits
 from cobot_meter.http_api.http.exchange import BodyLimits
 

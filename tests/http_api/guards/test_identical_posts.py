@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.retention import DAY_MS
 from cobot_meter.flows.sale.ask_completion import LOOK_BACK
 

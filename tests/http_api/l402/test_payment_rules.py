@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cobot_meter.adapters.lightning.bolt11 import decode_bolt11
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 
 from tests.fakes.upstream_outcomes import Completes
 from tests.http_api.asgi_caller import Reply

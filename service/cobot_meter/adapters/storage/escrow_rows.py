@@ -17,7 +17,6 @@ from cobot_meter.domain.escrow.record import (
     Cost,
     CostStanding,
     Escrow,
-    EscrowState,
     Failure,
     Fallback,
     IssuedInvoice,
@@ -25,6 +24,7 @@ from cobot_meter.domain.escrow.record import (
     Run,
     due_at_ms,
 )
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms
 from cobot_meter.domain.retention import Retention

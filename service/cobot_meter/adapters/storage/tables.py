@@ -10,6 +10,8 @@ Must not know: statements, connections, or what the rows mean to the domain.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -24,6 +26,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql
+
+from cobot_meter.domain.escrow.states import Stage, StateFacts, states_with
 
 METADATA = MetaData(
     naming_convention={
@@ -45,14 +49,20 @@ COUNTERS = ("debits_posted", "credits_posted", "debits_pending", "credits_pendin
 CARRY = 10**18
 CARRIED = tuple(f"{name}_carried" for name in COUNTERS)
 
+
+def _among(fact: Callable[[StateFacts], bool]) -> str:
+    names = ", ".join(f"'{state}'" for state in sorted(states_with(fact)))
+    return f"state IN ({names})" if "," in names else f"state = {names}"
+
+
 # The conditions of partial indexes: a query that repeats one word for word may use its index.
 PENDING = "kind = 'pending'"
 RESOLVED = "kind IN ('post', 'void')"
 OCCUPIED = "occupies_ask = 1"
 OCCUPIED_NAMELESS = "occupies_ask = 1 AND nameless = 1"
-IN_FLIGHT = "state IN ('generated', 'opened', 'requested')"
-UNFINISHED = "state IN ('costed', 'generated', 'opened', 'requested')"
-INVOICED = "state = 'invoiced'"
+IN_FLIGHT = _among(lambda facts: facts.in_flight)
+UNFINISHED = _among(lambda facts: facts.stage is Stage.RUNNING)
+INVOICED = _among(lambda facts: facts.stage is Stage.UNPAID)
 KEYED = "idempotency_key IS NOT NULL"
 UNEXPLAINED = "state = 'failed' AND budget_held_pusd > 0 AND lookup_at_ms IS NULL"
 UNCONFIRMED = "cost_standing = 'provisional'"

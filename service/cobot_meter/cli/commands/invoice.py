@@ -19,7 +19,8 @@ from cobot_meter.cli.tables.balances import plain_table
 from cobot_meter.cli.terminal import CommandFailed, Misused, Terminal, run, terminal_of
 from cobot_meter.cli.wording import account, age, event, moment, msat, name, sat, unit_amount, usd
 from cobot_meter.domain.errors import NodeUnavailable
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import btc_usd_text
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.ports.ledger_reports import JournalEntry, JournalTransfer, LedgerReports

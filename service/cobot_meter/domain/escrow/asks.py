@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import enum
 
-from cobot_meter.domain.escrow.record import IN_FLIGHT, Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import STATES, EscrowState, Stage
 from cobot_meter.domain.retention import Retention
 
 S = EscrowState
-# Paid for, it is delivered all the same if it can be; ended, it is nobody's trouble any more.
-_HELD_UP = IN_FLIGHT | {S.COSTED, S.INVOICED}
 
 
 class Verdict(enum.StrEnum):
@@ -38,20 +37,28 @@ def verdict(
     that meet the escrow of a caller with one: a key is its owner's, and that one is not theirs.
     """
     keyed = keyed and (asker is not None or escrow.ask.nameless)
-    if escrow.quarantine is not None and escrow.state in _HELD_UP:
+    if is_held_up(escrow):
         return Verdict.QUARANTINED
-    match escrow.state:
-        case S.OPENED | S.REQUESTED | S.GENERATED | S.COSTED:
+    match STATES[escrow.state].stage:
+        case Stage.RUNNING:
             return Verdict.WAIT
-        case S.INVOICED:
+        case Stage.UNPAID:
             return Verdict.CHALLENGE
-        case S.FAILED:
+        case Stage.FAILED:
             fresh = now_ms - escrow.changed_at_ms <= retention.failure_repeated_ms
             return Verdict.SAME_FAILURE if fresh or keyed else Verdict.OPEN_ANEW
-        case S.SETTLED | S.RELEASED:
+        case Stage.PAID:
             return _paid(escrow, asker=asker, keyed=keyed)
-        case _:
+        case Stage.OVER:
             return Verdict.GONE if keyed else Verdict.OPEN_ANEW
+
+
+def is_held_up(escrow: Escrow) -> bool:
+    """Whether quarantine keeps it from whoever waits for it.
+
+    Paid for, it is delivered all the same if it can be; ended, it is nobody's trouble any more.
+    """
+    return escrow.quarantine is not None and STATES[escrow.state].awaited
 
 
 def _paid(escrow: Escrow, *, asker: str | None, keyed: bool) -> Verdict:
@@ -77,27 +84,21 @@ def is_over(escrow: Escrow, *, now_ms: int, retention: Retention) -> bool:
     That is once nobody can be repeating the claim any more: a day after the end, whether it was
     handed over or became credit. Until then the claim says what became of it and runs nothing.
     """
-    match escrow.state:
-        case S.RELEASED:
-            return not _kept(escrow)
-        case S.EXPIRED | S.REFUNDED:
-            return now_ms - escrow.changed_at_ms > retention.released_ms
-        case _:
-            return False
+    if escrow.state is S.RELEASED:
+        return not _kept(escrow)
+    over = STATES[escrow.state].stage is Stage.OVER
+    return over and now_ms - escrow.changed_at_ms > retention.released_ms
 
 
 def own_verdict(escrow: Escrow) -> Verdict:
     """For whoever brings this escrow's own macaroon and preimage, and wants this very one."""
-    if escrow.quarantine is not None and escrow.state in _HELD_UP:
-        return Verdict.QUARANTINED
-    match escrow.state:
-        case S.INVOICED:
-            return Verdict.CHALLENGE
-        case S.SETTLED | S.RELEASED:
-            return Verdict.DELIVER
-        case S.FAILED:
-            return Verdict.SAME_FAILURE
-        case S.EXPIRED | S.REFUNDED:
-            return Verdict.GONE
-        case _:
-            return Verdict.WAIT
+    return Verdict.QUARANTINED if is_held_up(escrow) else _OWN[STATES[escrow.state].stage]
+
+
+_OWN = {
+    Stage.RUNNING: Verdict.WAIT,
+    Stage.UNPAID: Verdict.CHALLENGE,
+    Stage.PAID: Verdict.DELIVER,
+    Stage.FAILED: Verdict.SAME_FAILURE,
+    Stage.OVER: Verdict.GONE,
+}

@@ -20,7 +20,8 @@ from cobot_meter.domain.escrow.holds import (
     day_holds,
     old_address_hold,
 )
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import STATES, EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import Guard, Transfer, TransferKind, posted
 
@@ -128,12 +129,8 @@ def _price_reserved(before: Escrow, after: Escrow) -> Transfers:
 
 def _cost_confirmed(before: Escrow, event: on.CostConfirmed, after: Escrow) -> Transfers:
     difference = event.cost.cost_pusd - before.cost_pusd
-    account = {
-        EscrowState.EXPIRED: chart.COST_UNPAID,
-        EscrowState.FAILED: chart.COST_FAILED,
-    }.get(before.state, chart.COST_UPSTREAM)
     return (
-        *posted(account, chart.UPSTREAM_CREDITS, difference),
+        *posted(STATES[before.state].cost_account, chart.UPSTREAM_CREDITS, difference),
         *_budget_confirmed(before, event.cost.cost_pusd, after),
     )
 
@@ -144,8 +141,7 @@ def _budget_confirmed(before: Escrow, cost_pusd: int, after: Escrow) -> Transfer
         return _days_spent(before, counted_pusd(cost_pusd))
     if before.state in {EscrowState.COSTED, EscrowState.INVOICED}:
         return _days_anew(before, after)
-    ended = before.state in {EscrowState.EXPIRED, EscrowState.FAILED}
-    if ended and before.quote.opening_pusd:
+    if STATES[before.state].ended_unpaid and before.quote.opening_pusd:
         return _days_moved(before, counted_pusd(cost_pusd) - counted_pusd(before.cost_pusd))
     return ()
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.machine import TRANSITIONS
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 
 HEAD = """\
 # The states of an escrow

@@ -17,7 +17,8 @@ from typing import Any
 
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import Escrow, EscrowState, Failure
+from cobot_meter.domain.escrow.record import Escrow, Failure
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.retention import Retention
 
 S = EscrowState

@@ -11,6 +11,7 @@ import enum
 import re
 from dataclasses import dataclass
 
+from cobot_meter.domain.escrow.states import STATES, EscrowState, Timer
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.outside import NAME_MAX, SENTENCE_MAX, text
 from cobot_meter.domain.pricing.prices import (
@@ -34,25 +35,6 @@ def _mend(part: object, name: str, *, most: int | None = NAME_MAX) -> None:
     mended = text(said, most=most)
     if mended != said:
         object.__setattr__(part, name, mended)
-
-
-class EscrowState(enum.StrEnum):
-    """The ten states; `docs/escrow-states.md` draws them."""
-
-    OPENED = "opened"
-    REQUESTED = "requested"
-    GENERATED = "generated"
-    COSTED = "costed"
-    INVOICED = "invoiced"
-    SETTLED = "settled"
-    RELEASED = "released"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    REFUNDED = "refunded"
-
-
-IN_FLIGHT = frozenset({EscrowState.OPENED, EscrowState.REQUESTED, EscrowState.GENERATED})
-LIVE = IN_FLIGHT | {EscrowState.COSTED, EscrowState.INVOICED, EscrowState.SETTLED}
 
 
 class CostStanding(enum.StrEnum):
@@ -277,7 +259,7 @@ class Escrow:
 
         Not once it was bought late: the same ask may have been opened anew in between.
         """
-        return self.state in LIVE and not self.bought_late
+        return STATES[self.state].occupies_ask and not self.bought_late
 
     @property
     def paid_by_invoice(self) -> bool:
@@ -316,14 +298,14 @@ def gives_up_at_ms(escrow: Escrow, retention: Retention) -> int:
 
 
 def _state_timer_ms(escrow: Escrow, retention: Retention) -> int | None:
-    match escrow.state:
-        case EscrowState.OPENED:
+    match STATES[escrow.state].timer:
+        case Timer.ABANDON:
             return escrow.opened_at_ms + retention.abandoned_ms
-        case EscrowState.INVOICED if escrow.invoice is not None:
+        case Timer.EXPIRY if escrow.invoice is not None:
             return escrow.invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS
-        case EscrowState.FAILED if escrow.budget_held_pusd:
+        case Timer.GIVE_UP if escrow.budget_held_pusd:
             return gives_up_at_ms(escrow, retention)
-        case EscrowState.SETTLED | EscrowState.RELEASED | EscrowState.EXPIRED:
+        case Timer.KEEP:
             return escrow.keep_until_ms
         case _:
             return None

@@ -15,7 +15,8 @@ from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
 from cobot_meter.domain.errors import IllegalTransition, LedgerUnbalanced
 from cobot_meter.domain.escrow.bookings import bookings
 from cobot_meter.domain.escrow.events import ClaimLapsed, CostAttributed, CostKnown, EscrowEvent
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.money import msat_from_pusd
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat, price_for

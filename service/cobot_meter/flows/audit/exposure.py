@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections import Counter
 
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import STATES, EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 
 S = EscrowState
-ENDED = frozenset({S.EXPIRED, S.FAILED})
-# Written off in these states, all that the day has reserved counts as spent.
-_SPENT = frozenset({S.REQUESTED, S.GENERATED, S.COSTED, S.INVOICED, S.FAILED})
 
 
 class ExposureReplay:
@@ -48,7 +46,7 @@ def counted_pusd(before: Escrow, event: on.EscrowEvent) -> int:
             return held_pusd
         case on.LatePurchase():
             return -_at_least(before, before.cost_pusd)
-        case on.CostConfirmed() if before.state in ENDED and not held_pusd:
+        case on.CostConfirmed() if STATES[before.state].ended_unpaid and not held_pusd:
             more_pusd = _at_least(before, event.cost.cost_pusd)
             return more_pusd - _at_least(before, before.cost_pusd) if is_exposed(before) else 0
         case _:
@@ -95,7 +93,7 @@ def _resolved_pusd(before: Escrow, event: on.EscrowEvent) -> int:
 def _written_off_pusd(before: Escrow) -> int:
     if before.state is S.OPENED:
         return _at_least(before, 0) if before.budget_held_pusd else 0
-    return before.budget_held_pusd if before.state in _SPENT else 0
+    return before.budget_held_pusd if STATES[before.state].reserved else 0
 
 
 def _at_least(escrow: Escrow, cost_pusd: int) -> int:

@@ -9,22 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import STATES, EscrowState, Stage
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.flows.audit.accounts import AccountReplay
 from cobot_meter.flows.audit.findings import Findings
 
 S = EscrowState
-PAID = frozenset({S.SETTLED, S.RELEASED, S.REFUNDED})
-CLAIMS = frozenset({"caller", "address", "credit", "budget"})
-OPEN_HOLDS: Mapping[EscrowState, frozenset[str]] = {
-    S.OPENED: CLAIMS,
-    S.REQUESTED: CLAIMS,
-    S.GENERATED: CLAIMS,
-    S.COSTED: CLAIMS,
-    S.INVOICED: frozenset({"address", "budget"}),
-    S.FAILED: frozenset({"address", "budget"}),
-}
 NODES = "ln/node/"
 
 
@@ -39,6 +30,7 @@ class Totals:
     def count(self, escrow: Escrow) -> None:
         """What one escrow, in the state it is in, leaves in the accounts (debits less credits)."""
         state, wanted, caller_id = escrow.state, self._wanted, escrow.caller_id
+        facts = STATES[state]
         self._count_credit(escrow)
         if state in {S.INVOICED, S.SETTLED}:
             wanted[chart.UNEARNED.code] -= escrow.price_msat
@@ -46,15 +38,14 @@ class Totals:
             wanted[chart.receivable(caller_id).code] += escrow.due_msat
         if state is S.RELEASED:
             wanted[chart.REVENUE.code] -= escrow.price_msat
-        if state in PAID:
+        if facts.had_payment:
             wanted[chart.settled(caller_id).code] += escrow.due_msat
-        cost = {S.EXPIRED: chart.COST_UNPAID, S.FAILED: chart.COST_FAILED}
-        wanted[cost.get(state, chart.COST_UPSTREAM).code] += escrow.cost_pusd
+        wanted[facts.cost_account.code] += escrow.cost_pusd
 
     def _count_credit(self, escrow: Escrow) -> None:
         """All that was paid is the caller's, less what was bought with it."""
         credit_msat = escrow.paid_msat
-        if escrow.state in {S.SETTLED, S.RELEASED}:
+        if STATES[escrow.state].stage is Stage.PAID:
             credit_msat -= escrow.price_msat
         elif escrow.state is S.INVOICED:
             credit_msat -= escrow.credit_used_msat
@@ -124,7 +115,7 @@ def check_holds(
     for hold_id in sorted(hold_ids):
         escrow_id, _, rest = hold_id.partition("/")
         escrow = escrows.get(escrow_id)
-        allowed = OPEN_HOLDS.get(escrow.state, frozenset()) if escrow else frozenset()
+        allowed = STATES[escrow.state].reserved if escrow else frozenset()
         findings.demand(
             "hold_left_over",
             hold_id,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import STATES
 from cobot_meter.domain.ledger.accounts import UPSTREAM_CREDITS
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.escrows import Book
@@ -28,7 +28,6 @@ from cobot_meter.ports.ledger_reports import JournalEntry, LedgerReports
 
 CALLERS_PAGE = 500
 # Where a settlement is booked as soon as somebody hears of it.
-AWAITING = frozenset({EscrowState.COSTED, EscrowState.INVOICED, EscrowState.EXPIRED})
 
 
 class AuditWalk:
@@ -170,7 +169,9 @@ class AuditWalk:
         escrows = (
             escrow.payment_hash
             for escrow in self.escrows.lives.values()
-            if escrow.payment_hash and not escrow.paid_msat and escrow.state in AWAITING
+            if escrow.payment_hash
+            and not escrow.paid_msat
+            and STATES[escrow.state].may_have_invoice
         )
         topups = (row.payment_hash for row in self.topups.rows.values() if not row.paid_msat)
         return KnownPayments(

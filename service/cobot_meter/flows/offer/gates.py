@@ -18,7 +18,8 @@ from cobot_meter.domain.errors import (
     UpstreamRefused,
     UpstreamUnreachable,
 )
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import STATES
 from cobot_meter.domain.money import usd_text
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.accounts import OPENROUTER, UpstreamAccount
@@ -84,7 +85,6 @@ CREDIT_RETRY_S = 60
 LOW = "This service takes no new asks just now, and nothing was run. Repeat it in a minute."
 _NO_CREDIT = frozenset({402, 403})
 _NOT_CHARGED = frozenset({UpstreamRefused.code, UpstreamUnreachable.code})
-_RUNNING = frozenset({EscrowState.OPENED, EscrowState.REQUESTED})
 
 
 class WatchAccount:
@@ -159,7 +159,7 @@ class WatchAccount:
     def observe(self, transition: Transition) -> None:
         """Take what has ended off what runs; it is counted until a later look has seen it."""
         escrow = transition.escrow
-        if escrow is None or escrow.state in _RUNNING:
+        if escrow is None or STATES[escrow.state].may_charge:
             return
         failure = escrow.failure
         if failure is not None and failure.status in _NO_CREDIT:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from cobot_meter.domain.errors import BooksBusy, Conflict, NodeUnavailable, SettingInvalid
 from cobot_meter.domain.escrow.events import InvoiceCanceled, InvoiceLost
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import AdoptedNode, NodeIdentity, next_adoption
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.node import node_adopted

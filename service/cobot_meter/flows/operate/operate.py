@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import BooksBusy, EscrowNotFound, RequestInvalid
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import InvoiceState
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.operator import caller_transition

@@ -16,7 +16,8 @@ from cobot_meter.domain.errors import (
     RequestInvalid,
 )
 from cobot_meter.domain.escrow.events import QuarantineLifted, WrittenOff
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import STATES
 from cobot_meter.domain.invoices import Invoice, InvoiceState
 from cobot_meter.domain.outside import shown
 from cobot_meter.domain.topups import Topup, TopupState
@@ -30,10 +31,6 @@ from cobot_meter.ports.lightning_node import LightningNode
 from cobot_meter.ports.process import Clock
 
 LISTED_MAX = 1_000
-# Whose payment the books may not have.
-PAYABLE = frozenset({EscrowState.INVOICED, EscrowState.EXPIRED})
-# An invoice that was made and could not be booked is canceled too: nobody was ever shown it.
-MAYBE_INVOICED = PAYABLE | {EscrowState.COSTED}
 
 Subject = Escrow | Topup
 
@@ -114,7 +111,8 @@ class Quarantine:
         if isinstance(subject, Topup):
             return await self._topup_written_off(subject, reason)
         paid = None
-        if subject.state in MAYBE_INVOICED and not subject.paid_msat:
+        # One that was made and could not be booked counts too: nobody was ever shown it.
+        if STATES[subject.state].may_have_invoice and not subject.paid_msat:
             paid = await self._paid(subject.payment_hash)
         ours = self._ours.identity
         event = WrittenOff(
@@ -128,7 +126,7 @@ class Quarantine:
         return await self._recorder.record(subject, event)
 
     async def _go_on(self, subject: Subject) -> None:
-        if isinstance(subject, Topup) or subject.state in PAYABLE:
+        if isinstance(subject, Topup) or STATES[subject.state].payable:
             if subject.payment_hash is not None:
                 await self._settlements.ask_node(subject.payment_hash)
         elif self._runs is not None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from cobot_meter.domain import errors
 from cobot_meter.domain.escrow.asks import Verdict, is_over, own_verdict, verdict
-from cobot_meter.domain.escrow.record import AskKey, Escrow, EscrowState
+from cobot_meter.domain.escrow.record import AskKey, Escrow
+from cobot_meter.domain.escrow.states import STATES, EscrowState
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.escrow_faults import failure_fault, waiting_fault
@@ -30,7 +31,6 @@ TRIES = 4
 # How many escrows of one body and address a nameless ask looks at: of callers with a name there
 # may be many, and most of those are nothing to it.
 LOOK_BACK = 8
-HANDED_OVER = frozenset({EscrowState.RELEASED, EscrowState.REFUNDED})
 GONE = "What this request bought is no longer kept; ask with another Idempotency-Key."
 
 
@@ -143,7 +143,7 @@ class AskCompletion:
         keyed = ask.idempotency_key is not None
         fresh = keyed and not _same_key(own, ask)
         over = is_over(own, now_ms=self._clock.now_ms(), retention=self._retention)
-        if fresh and own.state in HANDED_OVER:
+        if fresh and _had_its_end(own):
             return None
         try:
             return await self.claim(own, caller_id=caller_id)
@@ -157,8 +157,7 @@ class AskCompletion:
 
         Whoever calls has checked that the caller may read it. Raises as `answer` does.
         """
-        unpaid = escrow.state in {EscrowState.INVOICED, EscrowState.EXPIRED}
-        if unpaid and escrow.payment_hash is not None:
+        if STATES[escrow.state].payable and escrow.payment_hash is not None:
             await self._settlements.ask_node(escrow.payment_hash)
             escrow = await self._books.escrow(escrow.escrow_id) or escrow
         answer = await self._judged(own_verdict(escrow), escrow, caller_id)
@@ -303,6 +302,11 @@ def ask_key(ask: Ask, caller_id: str) -> AskKey:
         nameless=ask.caller_id is None,
         idempotency_key=_digest(caller_id, ask.path, ask.idempotency_key or "") if keyed else None,
     )
+
+
+def _had_its_end(escrow: Escrow) -> bool:
+    """Handed over, or turned into credit: a fresh key may ask for another one."""
+    return escrow.state in {EscrowState.RELEASED, EscrowState.REFUNDED}
 
 
 def _same_key(own: Escrow, ask: Ask) -> bool:

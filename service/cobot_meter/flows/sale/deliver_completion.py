@@ -15,16 +15,14 @@ from cobot_meter.domain.escrow.events import (
     CompletionDelivered,
     CompletionLost,
 )
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import STATES, EscrowState, Stage
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
 from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.sale.run_completion import completion_label
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.identifiers import Sealer
-
-PAID = frozenset({EscrowState.SETTLED, EscrowState.RELEASED})
-
 
 Readable = Callable[[bytes], bool]
 
@@ -68,7 +66,7 @@ class DeliverCompletion:
         releases are stopped. Whoever calls has checked that the caller may read it.
         """
         await self._gate.ping()
-        if escrow.state not in PAID:
+        if STATES[escrow.state].stage is not Stage.PAID:
             raise CompletionGone(_gone(escrow))
         try:
             body = await self._open(escrow)

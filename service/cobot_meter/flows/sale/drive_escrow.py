@@ -19,7 +19,8 @@ from cobot_meter.domain.errors import (
     NodeUnavailable,
 )
 from cobot_meter.domain.escrow.events import CostGivenUp
-from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, EscrowState, gives_up_at_ms
+from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, gives_up_at_ms
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.steady_time import TOLERANCE_MS
 from cobot_meter.flows.record_event import EventRecorder

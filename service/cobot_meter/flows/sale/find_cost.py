@@ -17,7 +17,8 @@ from cobot_meter.domain.escrow.events import (
     CostLookupMissed,
     CostNotFound,
 )
-from cobot_meter.domain.escrow.record import Cost, CostStanding, Escrow, EscrowState, Failure
+from cobot_meter.domain.escrow.record import Cost, CostStanding, Escrow, Failure
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.pricing.prices import price_for
 from cobot_meter.domain.retention import (
     DAY_MS,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 
 from cobot_meter.domain.errors import EscrowNotFound
-from cobot_meter.domain.escrow.record import Escrow, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import EscrowRuns
 from cobot_meter.ports.process import Wakes

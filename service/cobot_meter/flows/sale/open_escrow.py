@@ -15,7 +15,8 @@ from cobot_meter.domain.errors import (
     ExposureExceeded,
     UpstreamCreditLow,
 )
-from cobot_meter.domain.escrow.record import AskKey, Escrow, EscrowState, Fallback, Quote
+from cobot_meter.domain.escrow.record import AskKey, Escrow, Fallback, Quote
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.transitions.escrows import open_escrow
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.upstream.completions import CompletionRequest, Model

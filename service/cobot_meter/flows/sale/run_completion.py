@@ -28,15 +28,8 @@ from cobot_meter.domain.escrow.events import (
 )
 from cobot_meter.domain.escrow.events import OutcomeUnknown as OutcomeIsUnknown
 from cobot_meter.domain.escrow.events import UpstreamFailed as UpstreamHasFailed
-from cobot_meter.domain.escrow.record import (
-    Cost,
-    CostStanding,
-    Escrow,
-    EscrowState,
-    Failure,
-    Quote,
-    Run,
-)
+from cobot_meter.domain.escrow.record import Cost, CostStanding, Escrow, Failure, Quote, Run
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import StoredBodies

@@ -10,7 +10,8 @@ from __future__ import annotations
 from cobot_meter.domain.errors import Conflict, ExposureExceeded
 from cobot_meter.domain.escrow.events import InvoiceCanceled, InvoiceSettled, LatePurchase
 from cobot_meter.domain.escrow.machine import is_repeated
-from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, EscrowState, IssuedInvoice
+from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, IssuedInvoice
+from cobot_meter.domain.escrow.states import STATES, EscrowState
 from cobot_meter.domain.invoices import Invoice, InvoiceState
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.topups import topup_transition
@@ -23,7 +24,6 @@ from cobot_meter.ports.process import Clock
 TRIES = 3
 # lnd deletes canceled invoices where its settings say so (`gc-canceled-invoices-*`).
 FORGOTTEN_AFTER_MS = 600_000
-SETTLING = frozenset({EscrowState.INVOICED, EscrowState.EXPIRED})
 
 
 class SettleInvoice:
@@ -115,7 +115,7 @@ class SettleInvoice:
                 await self._recorder.record(escrow, event)
             return
         settled = self.settled(invoice)
-        if escrow.state in SETTLING and not is_repeated(escrow, settled):
+        if STATES[escrow.state].payable and not is_repeated(escrow, settled):
             escrow = await self._recorder.record(escrow, settled)
         if escrow.state is EscrowState.EXPIRED:
             await self._buy_late(escrow)

@@ -10,7 +10,7 @@ import pytest
 from cobot_meter.adapters.storage.postgres.books import PostgresBooks, open_postgres_books
 from cobot_meter.adapters.storage.postgres.reports import open_postgres_reports
 from cobot_meter.domain.errors import BooksBusy
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.books import Applied, Books
 

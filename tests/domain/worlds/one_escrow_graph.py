@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import IN_FLIGHT, CostStanding, Escrow, EscrowState
+from cobot_meter.domain.escrow.record import CostStanding, Escrow
+from cobot_meter.domain.escrow.states import STATES, EscrowState
 from cobot_meter.domain.ledger.accounts import (
     COST_ACCOUNTS,
     COST_UNATTRIBUTED,
@@ -93,7 +94,7 @@ class Node:
     @property
     def in_flight(self) -> bool:
         """Whether the upstream may still be at work on it."""
-        return self.row.state in IN_FLIGHT
+        return STATES[self.row.state].in_flight
 
     @property
     def unexplained(self) -> bool:

@@ -18,9 +18,9 @@ from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.transitions.upstream import usage_compared
 
-from tests.domain.escrow.one_escrow_graph import EscrowGraph, Move, Node
 from tests.domain.escrow.walks import granted
 from tests.domain.samples import CALLER, NOW_MS, Shape, opened, opening_of
+from tests.domain.worlds.one_escrow_graph import EscrowGraph, Move, Node
 from tests.fakes.ledger_model import Counters, Ledger, OpenHold
 
 CEILING = 10_000

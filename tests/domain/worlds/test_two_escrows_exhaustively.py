@@ -10,14 +10,14 @@ import gc
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
-from cobot_meter.domain.escrow.record import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Commodity
 
 from tests.conftest import COUNTED
-from tests.domain.escrow.one_escrow_graph import Node
-from tests.domain.escrow.two_escrow_worlds import CEILING, LEAST, TERMS, Opening, Search, World
 from tests.domain.samples import ADDRESS, CALLER, DAY
+from tests.domain.worlds.one_escrow_graph import Node
+from tests.domain.worlds.two_escrow_worlds import CEILING, LEAST, TERMS, Opening, Search, World
 
 S = EscrowState
 ENDED = frozenset({S.RELEASED, S.REFUNDED, S.EXPIRED, S.FAILED})

@@ -1,0 +1,1 @@
+"""Everything that can happen to one or two escrows, searched exhaustively."""
