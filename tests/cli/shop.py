@@ -78,8 +78,8 @@ def command_line_in(folder: Path) -> CommandLine:
 async def selling(commands: CommandLine) -> AsyncIterator[tuple[Running, Agent]]:
     """The service of these settings, ready, and an agent that buys from it."""
     async with running_service(read_settings(commands.environ)) as running:
-        await running.service.catalogue.refresh()
-        await running.service.costs.baseline()
+        await running.service.flows.catalogue.refresh()
+        await running.service.flows.operating.costs.baseline()
         agent = Agent(service_url=running.face.url, wallet=DevWallet(running.play_wallet_url))
         try:
             yield running, agent

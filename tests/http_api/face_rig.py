@@ -30,7 +30,6 @@ from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.retention import Retention
-from cobot_meter.flows.credit.caller_usage import CallerUsage
 from cobot_meter.flows.record_event import OurNode
 from cobot_meter.http_api.app import build_face
 from cobot_meter.http_api.context import FaceLimits, FaceParts, Ping
@@ -38,9 +37,8 @@ from cobot_meter.http_api.http.addresses import trusted_networks
 from cobot_meter.http_api.http.exchange import AsgiApp
 from cobot_meter.http_api.http.metrics_app import METRICS_PATH, metrics_app
 from cobot_meter.http_api.l402 import macaroons
-from cobot_meter.http_api.l402.tokens import Tokens
-from cobot_meter.http_api.quote_tokens import QuoteTokens
 from cobot_meter.wiring.build import Service, build_service
+from cobot_meter.wiring.http_app import face_parts
 from cobot_meter.wiring.metrics import Metrics
 from cobot_meter.wiring.opening.ports import Parts
 from cobot_meter.wiring.settings.settings import PREFIX, Settings, read_settings
@@ -157,7 +155,7 @@ class FaceRig:
 
     async def settle(self, escrow: Escrow) -> Escrow:
         """Let the service hear what the node says of an escrow's invoice."""
-        await self.service.settlements.ask_node(str(escrow.payment_hash))
+        await self.service.flows.settlements.ask_node(str(escrow.payment_hash))
         return self.escrow(escrow.escrow_id)
 
     async def drive(self, escrow: Escrow) -> Escrow:
@@ -173,7 +171,7 @@ class FaceRig:
     async def later(self, passed_ms: int) -> None:
         """Let time pass, with the price list kept fresh."""
         self.clock.set_ms(self.clock.now_ms() + passed_ms)
-        await self.service.catalogue.refresh()
+        await self.service.flows.catalogue.refresh()
 
     def escrow(self, escrow_id: str) -> Escrow:
         """The row."""
@@ -195,6 +193,10 @@ class FaceRig:
             while not self.escrows or self.last.state is not state:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         return self.last
+
+
+# What these tests have to be asked about; the rest is looked at by loops that do not run here.
+PINGS = ("books", "node", "rate", "upstream")
 
 
 def _settings(chosen: Mapping[str, str]) -> Settings:
@@ -250,56 +252,26 @@ async def open_face(
             duties=SoleProcess("r_test"),
         )
         service = build_service(_settings(settings), parts, tasks)
-        await service.catalogue.refresh()
-        face_parts = dataclasses.replace(
-            _face_parts(service, draining, pings or {}),
+        await service.flows.catalogue.refresh()
+        wired = face_parts(service, is_draining=draining.is_set)
+        routes = dataclasses.replace(
+            wired,
+            public_url=PUBLIC_URL,
+            pings={**{name: wired.pings[name] for name in PINGS}, **(pings or {})},
             limits=limits or FaceLimits(),
             trusted_proxies=trusted_networks(trusted_proxies),
         )
-        app = build_face(face_parts)
+        app = build_face(routes)
         yield FaceRig(
             service=service,
             books=fake,
             upstream=upstream,
             node=node,
             clock=clock,
-            parts=face_parts,
+            parts=routes,
             app=app,
             caller=AsgiCaller(app),
             draining=draining,
         )
         await service.runner.drain(0)
     node.close()
-
-
-def _face_parts(service: Service, draining: asyncio.Event, pings: Mapping[str, Ping]) -> FaceParts:
-    parts = service.parts
-    return FaceParts(
-        books=parts.books,
-        reports=parts.reports,
-        asks=service.asks,
-        settlements=service.settlements,
-        topups=service.topups,
-        usage=CallerUsage(reports=parts.reports, clock=parts.clock),
-        catalogue=service.catalogue,
-        quoting=service.quoting,
-        quotes=QuoteTokens(secret=parts.keys.token),
-        rates=parts.rates,
-        wakes=parts.wakes,
-        clock=parts.clock,
-        identifiers=parts.identifiers,
-        tokens=Tokens(secret=parts.keys.token),
-        price_terms=service.settings.prices,
-        exposure=service.settings.exposure,
-        public_url=PUBLIC_URL,
-        trusted_proxies=(),
-        pings={
-            "books": parts.books.ping,
-            "node": parts.node.ping,
-            "rate": parts.rates.current,
-            "upstream": parts.upstream.ping,
-            **pings,
-        },
-        registry=parts.metrics.registry,
-        is_draining=draining.is_set,
-    )

@@ -51,7 +51,7 @@ async def test_free_and_many_sided_prices(tmp_path: Path) -> None:
     )
     async with open_face(tmp_path) as rig:
         rig.upstream.offered = (FREE_MODEL, dear)
-        await rig.service.catalogue.refresh()
+        await rig.service.flows.catalogue.refresh()
         listed = rows(await rig.get("/v1/models"))
         free = listed[FREE_MODEL.model_id]
         assert set(free["pricing"].values()) == {"0"}
@@ -69,14 +69,14 @@ async def test_the_list_is_written_once_for_each_catalogue(tmp_path: Path) -> No
         assert first.header("cache-control") == "public, max-age=60"
         rig.upstream.offered = (PRICED_MODEL,)
         rig.clock.advance(60)
-        await rig.service.catalogue.refresh()
+        await rig.service.flows.catalogue.refresh()
         assert rows(await rig.get("/v1/models")).keys() == {MODEL}
 
 
 async def test_before_the_first_list_it_is_503(tmp_path: Path) -> None:
     """An empty list would say that nothing is offered."""
     async with open_face(tmp_path) as rig:
-        rig.service.catalogue.refreshed_at_ms = None
+        rig.service.flows.catalogue.refreshed_at_ms = None
         reply = await rig.get("/v1/models")
         assert (reply.status, reply.header("retry-after")) == (503, "5")
 
@@ -115,5 +115,5 @@ async def test_how_many_models_there_are(tmp_path: Path) -> None:
     async with open_face(tmp_path) as rig:
         count = len(rows(await rig.get("/v1/models")))
         assert (await rig.get("/v1/models/count")).json() == {"data": {"count": count}}
-        rig.service.catalogue.refreshed_at_ms = None
+        rig.service.flows.catalogue.refreshed_at_ms = None
         assert (await rig.get("/v1/models/count")).status == 503

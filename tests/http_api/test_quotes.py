@@ -91,7 +91,7 @@ async def test_a_quote_binds_us_when_prices_rise(tmp_path: Path) -> None:
         quote = (await quoted(rig)).json()
         dearer = fake_model(MODEL, price=ModelPrice(prompt_pusd=600_000, completion_pusd=2_400_000))
         rig.upstream.offered = (dearer,)
-        await rig.service.catalogue.refresh()
+        await rig.service.flows.catalogue.refresh()
         rig.upstream.offered = (PRICED_MODEL,)
         await rig.ask(ASK, headers={"X-Cobot-Quote": quote["quote"]})
         pinned = rig.last

@@ -35,7 +35,7 @@ async def test_nothing_is_priced_before_the_usage_is_recorded(
         raise UpstreamUnreachable("the usage cannot be asked for")
 
     async with open_face(tmp_path) as rig:
-        catalogue = rig.service.catalogue
+        catalogue = rig.service.flows.catalogue
         catalogue.refreshed_at_ms = None
         with monkeypatch.context() as patched:
             patched.setattr(rig.upstream, "usage_pusd", unreachable)
@@ -54,8 +54,8 @@ async def test_books_that_cannot_keep_the_word_end_the_service(tmp_path: Path) -
 
     async def serve() -> None:
         async with running_service(read_settings(commands.environ)) as running:
-            running.service.gate.close("the file is malformed", kept=False)
-            running.service.gate.lost.set()
+            running.service.flows.releases.close("the file is malformed", kept=False)
+            running.service.flows.releases.lost.set()
             await asyncio.Event().wait()
 
     with pytest.raises(ExceptionGroup) as ended:

@@ -41,7 +41,7 @@ async def test_a_clock_that_is_set_while_it_runs_stops_no_sale(tmp_path: Path) -
     """Two hours forward, an hour back, a month forward: the next ask is sold each time."""
     commands, clock = command_line_in(tmp_path / "data"), SetClock()
     async with running_service(read_settings(commands.environ), clock=clock) as running:
-        await running.service.catalogue.refresh()
+        await running.service.flows.catalogue.refresh()
         await sold(running, "Write 200 words on clocks.")
         for number, step_ms in enumerate((2 * HOUR_MS, -HOUR_MS, MONTH_MS, -MONTH_MS)):
             clock.ahead_ms += step_ms
@@ -56,18 +56,18 @@ async def test_a_month_forward_over_a_restart_takes_no_answer_away(tmp_path: Pat
     """What was bought before is still kept after it: the same bytes for the same token."""
     commands, clock = command_line_in(tmp_path / "data"), SetClock()
     async with running_service(read_settings(commands.environ), clock=clock) as running:
-        await running.service.catalogue.refresh()
+        await running.service.flows.catalogue.refresh()
         escrow_id = await sold(running, "Write 200 words on calendars.")
     clock.ahead_ms = MONTH_MS
     async with running_service(read_settings(commands.environ), clock=clock) as running:
-        books, recover = running.service.parts.books, running.service.recover
-        await recover.due(running.service.steady.timers_ms())
+        books, recover = running.service.parts.books, running.service.flows.recover
+        await recover.due(running.service.flows.steady.timers_ms())
         await running.service.runner.drain(10.0)
         row = await books.escrow(escrow_id)
         assert row is not None
         assert row.keep_until_ms is not None
         assert await books.bodies(escrow_id) is not None
-        assert running.service.steady.parted
+        assert running.service.flows.steady.parted
 
 
 def commands_audit(commands: CommandLine) -> int:

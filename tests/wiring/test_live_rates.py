@@ -38,7 +38,7 @@ async def sold_with(folder: Path, services: RateServices) -> None:
         running_service(read_settings(environ)) as running,
         httpx.AsyncClient(trust_env=False, timeout=20) as http,
     ):
-        await running.service.catalogue.refresh()
+        await running.service.flows.catalogue.refresh()
         await until_ready(http, running.face.url)
         answer = await http.post(
             f"{running.face.url}/v1/chat/completions", json=ask_body("How fast is Lightning?")

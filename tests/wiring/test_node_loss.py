@@ -89,8 +89,8 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
         stack.push_async_callback(lnd.stop)
         running = await stack.enter_async_context(running_service(read_settings(settings)))
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=30.0, trust_env=False))
-        await running.service.catalogue.refresh()
-        await running.service.costs.baseline()
+        await running.service.flows.catalogue.refresh()
+        await running.service.flows.operating.costs.baseline()
         yield Shop(running, lnd, http)
 
 

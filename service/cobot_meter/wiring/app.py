@@ -24,7 +24,7 @@ from cobot_meter.http_api.http.exchange import AsgiApp
 from cobot_meter.http_api.http.metrics_app import metrics_app
 from cobot_meter.operator_api.socket import OperatorSocket
 from cobot_meter.ports.process import Clock
-from cobot_meter.wiring.build import Service, build_quarantine, build_rebasing, build_service
+from cobot_meter.wiring.build import Service, build_service
 from cobot_meter.wiring.connections.limits import allow_open_files
 from cobot_meter.wiring.event_log import start_fields
 from cobot_meter.wiring.http_app import build_service_face, face_limits
@@ -35,7 +35,7 @@ from cobot_meter.wiring.memory import give_back_large_blocks
 from cobot_meter.wiring.opening.nodes import OpenNode, open_node
 from cobot_meter.wiring.opening.ports import open_parts, prepare_data_dir
 from cobot_meter.wiring.opening.upstreams import SIMULATOR_FILE
-from cobot_meter.wiring.operator_offline import SOCKET_FILE, OperatorFlows, build_commands
+from cobot_meter.wiring.operator_offline import SOCKET_FILE, build_commands
 from cobot_meter.wiring.readiness import Waits, until_selling
 from cobot_meter.wiring.settings.addresses import Address
 from cobot_meter.wiring.settings.settings import MetricsSettings, Settings
@@ -186,14 +186,14 @@ async def _background(settings: Settings, node: OpenNode, clock: Clock) -> Async
     """The parts and every loop, in the one task group of the process."""
     async with open_parts(settings, node.node, clock) as parts, asyncio.TaskGroup() as tasks:
         service = build_service(settings, parts, tasks)
-        await service.adoption.begin()
-        service.steady.begin(await parts.books.latest_at_ms())
+        await service.flows.operating.adoption.begin()
+        service.flows.steady.begin(await parts.books.latest_at_ms())
         await service.alarms.look()  # before the first ask: what was stopped stays stopped
-        await service.node_sweep.begin()
-        await service.supervisor.once("node sweep", service.node_sweep.sweep)
+        await service.flows.operating.sweep.begin()
+        await service.supervisor.once("node sweep", service.flows.operating.sweep.sweep)
         door = OperatorSocket(
             path=settings.data_dir / SOCKET_FILE,
-            commands=build_commands(parts, service.recorder, _operator_flows(service)),
+            commands=build_commands(service.flows.operating),
             tasks=tasks,
             supervisor=service.supervisor,
         )
@@ -201,9 +201,9 @@ async def _background(settings: Settings, node: OpenNode, clock: Clock) -> Async
             tasks.create_task(loop, name=name) for name, loop in Loops(service).named(node.embedded)
         ]
         loops += [tasks.create_task(vital(), name=name) for name, vital in parts.vital]
-        loops.append(tasks.create_task(service.gate.end(), name="books that are lost"))
+        loops.append(tasks.create_task(service.flows.releases.end(), name="books that are lost"))
         try:
-            recovered = await service.recover.unfinished()
+            recovered = await service.flows.recover.unfinished()
             if recovered:
                 event_logger().info("recovered", escrows=recovered)
             async with door.answering():
@@ -212,17 +212,6 @@ async def _background(settings: Settings, node: OpenNode, clock: Clock) -> Async
             await service.runner.drain(settings.run.drain_s)
             for loop in loops:
                 loop.cancel()
-
-
-def _operator_flows(service: Service) -> OperatorFlows:
-    parts, recorder, settlements = service.parts, service.recorder, service.settlements
-    return OperatorFlows(
-        settlements=settlements,
-        adoption=service.adoption,
-        rebasing=build_rebasing(service.settings, parts, recorder),
-        quarantine=build_quarantine(parts, recorder, settlements, service.runner),
-        sweep=service.node_sweep,
-    )
 
 
 def simulator_app(settings: Settings, clock: Clock) -> AsgiApp:

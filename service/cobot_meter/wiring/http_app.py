@@ -32,50 +32,52 @@ def face_limits(settings: FaceSettings) -> ConnectionLimits:
 
 def build_service_face(service: Service, *, is_draining: Callable[[], bool]) -> AsgiApp:
     """One application for every route; `is_draining` turns new asks away."""
-    parts, face = service.parts, service.settings.face
-    return build_face(
-        FaceParts(
-            books=parts.books,
-            reports=parts.reports,
-            asks=service.asks,
-            settlements=service.settlements,
-            topups=service.topups,
-            usage=CallerUsage(reports=parts.reports, clock=parts.clock),
-            catalogue=service.catalogue,
-            quoting=service.quoting,
-            quotes=QuoteTokens(secret=parts.keys.token),
-            rates=parts.rates,
-            wakes=parts.wakes,
-            clock=parts.clock,
-            identifiers=parts.identifiers,
-            tokens=Tokens(secret=parts.keys.token),
-            price_terms=service.settings.prices,
-            exposure=service.settings.exposure,
-            public_url=face.public_url,
-            trusted_proxies=trusted_networks(face.trusted_proxies),
-            pings={
-                "books": parts.books.ping,
-                "node": parts.node.ping,
-                "upstream": parts.upstream.ping,
-                "upstream_credit": service.account.ping,
-                "rate": parts.rates.current,
-                "models": service.catalogue.ping,
-                "releases": service.gate.ping,
-                "settlements": service.node_sweep.ping,
-            },
-            notices={
-                "upstream_usage": lambda: service.costs.alarm.code if service.costs.alarm else None,
-                "node_sweep": lambda: "payments_found" if service.node_sweep.found else None,
-            },
-            registry=parts.metrics.registry,
-            is_draining=is_draining,
-            limits=FaceLimits(
-                body=BodyLimits(
-                    bytes_max=face.body_bytes_max,
-                    room=BodyRoom(
-                        bytes_max=face.bodies_bytes_max, body_bytes_max=face.body_bytes_max
-                    ),
-                )
-            ),
-        )
+    return build_face(face_parts(service, is_draining=is_draining))
+
+
+def face_parts(service: Service, *, is_draining: Callable[[], bool]) -> FaceParts:
+    """What the routes need of the service."""
+    parts, flows, face = service.parts, service.flows, service.settings.face
+    operating = flows.operating
+    return FaceParts(
+        books=parts.books,
+        reports=parts.reports,
+        asks=flows.asks,
+        settlements=flows.settlements,
+        topups=flows.topups,
+        usage=CallerUsage(reports=parts.reports, clock=parts.clock),
+        catalogue=flows.catalogue,
+        quoting=flows.quoting,
+        quotes=QuoteTokens(secret=parts.keys.token),
+        rates=parts.rates,
+        wakes=parts.wakes,
+        clock=parts.clock,
+        identifiers=parts.identifiers,
+        tokens=Tokens(secret=parts.keys.token),
+        price_terms=service.settings.prices,
+        exposure=service.settings.exposure,
+        public_url=face.public_url,
+        trusted_proxies=trusted_networks(face.trusted_proxies),
+        pings={
+            "books": parts.books.ping,
+            "node": parts.node.ping,
+            "upstream": parts.upstream.ping,
+            "upstream_credit": flows.account.ping,
+            "rate": parts.rates.current,
+            "models": flows.catalogue.ping,
+            "releases": flows.releases.ping,
+            "settlements": operating.sweep.ping,
+        },
+        notices={
+            "upstream_usage": lambda: operating.costs.alarm.code if operating.costs.alarm else None,
+            "node_sweep": lambda: "payments_found" if operating.sweep.found else None,
+        },
+        registry=parts.metrics.registry,
+        is_draining=is_draining,
+        limits=FaceLimits(
+            body=BodyLimits(
+                bytes_max=face.body_bytes_max,
+                room=BodyRoom(bytes_max=face.bodies_bytes_max, body_bytes_max=face.body_bytes_max),
+            )
+        ),
     )

@@ -64,10 +64,10 @@ class Loops:
 
     async def prices(self) -> None:
         """Fresh prices, at once when an ask finds them too old. Raises the upstream's faults."""
-        if self._service.catalogue.refreshed_at_ms is not None:
+        if self._service.flows.catalogue.refreshed_at_ms is not None:
             try:
                 async with asyncio.timeout(self._service.settings.run.catalogue_interval_s):
-                    await self._service.catalogue.wanted.wait()
+                    await self._service.flows.catalogue.wanted.wait()
             except TimeoutError:
                 pass
         await refresh_prices(self._service)
@@ -90,7 +90,7 @@ class Loops:
 
     async def sweep_node(self) -> None:
         """Hold the books against the node's own list; every process until it may sell itself."""
-        sweep = self._service.node_sweep
+        sweep = self._service.flows.operating.sweep
         if sweep.is_due():
             if sweep.holds:
                 await sweep.sweep()
@@ -99,29 +99,31 @@ class Loops:
 
     async def take_over(self) -> None:
         """Drive what a process that is gone left unfinished."""
-        await self._duty.do(TIMERS, self._service.recover.unfinished)
+        await self._duty.do(TIMERS, self._service.flows.recover.unfinished)
 
     async def due(self) -> None:
         """Drive what waited for a timer."""
-        recover, steady = self._service.recover, self._service.steady
+        recover, steady = self._service.flows.recover, self._service.flows.steady
         await self._duty.do(TIMERS, lambda: recover.due(steady.timers_ms()))
 
     async def compare(self) -> None:
         """Our costs against the upstream's usage."""
-        await self._duty.do(COSTS, self._service.costs.compare)
+        await self._duty.do(COSTS, self._service.flows.operating.costs.compare)
 
     async def account(self) -> None:
         """What is left upstream; each process counts what it runs itself."""
-        await self._service.account.look_soon(self._service.settings.upstream.account_interval_s)
+        await self._service.flows.account.look_soon(
+            self._service.settings.upstream.account_interval_s
+        )
 
     async def alarms(self) -> None:
         """Whether releases are stopped, what is in quarantine, and how the clocks go."""
-        self._service.steady.ending_ms()
+        self._service.flows.steady.ending_ms()
         await self._service.alarms.look()
 
     async def node(self) -> None:
         """Which node it is, and how it is."""
-        await self._service.node_watch.while_well(self._service.adoption.follow)
+        await self._service.node_watch.while_well(self._service.flows.operating.adoption.follow)
         await self._service.node_watch.look()
 
 
@@ -131,6 +133,6 @@ async def refresh_prices(service: Service) -> None:
     Without a price nothing is asked for, so no run can fall into the figure that all later
     comparisons of costs start from. Raises the upstream's faults.
     """
-    await service.costs.baseline()
-    service.catalogue.offer_own(service.settings.upstream.local.models)
-    await service.catalogue.refresh()
+    await service.flows.operating.costs.baseline()
+    service.flows.catalogue.offer_own(service.settings.upstream.local.models)
+    await service.flows.catalogue.refresh()

@@ -43,7 +43,7 @@ async def _prices(service: Service) -> None:
     """A short while for the price list, which nearly every start waits for."""
     for _ in range(int(PATIENCE_S / STEP_S)):
         try:
-            await service.catalogue.ping()
+            await service.flows.catalogue.ping()
         except CobotMeterError:
             await asyncio.sleep(STEP_S)
         else:

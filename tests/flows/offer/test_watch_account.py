@@ -26,13 +26,13 @@ async def left(rig: FaceRig, pusd: int | None, *, credit: int | None = None) -> 
         limit_reset="daily",
         credit_left_pusd=None if credit is None else RESERVE_PUSD + credit,
     )
-    await rig.service.account.look()
+    await rig.service.flows.account.look()
 
 
 async def ceiling(rig: FaceRig) -> int:
     """What one ask can cost at most."""
     assert (await rig.ask(ask_of("How dear?"))).status == 402
-    await rig.service.account.look()
+    await rig.service.flows.account.look()
     return rig.last.quote.ceiling_pusd
 
 
@@ -61,14 +61,14 @@ async def test_the_smaller_of_limit_and_credit_decides(
         await left(rig, key, credit=credit)
         assert (await rig.ask()).error["code"] == "upstream_credit_low"
         with pytest.raises(UpstreamCreditLow):
-            await rig.service.account.ping()
+            await rig.service.flows.account.ping()
 
 
 async def test_what_costs_us_no_credit_is_run_instead(tmp_path: Path) -> None:
     """A chain with a local model goes there at once, and says why; nothing is sent to the rest."""
     async with open_face(tmp_path) as rig:
         rig.upstream.offered = (*rig.upstream.offered, LOCAL)
-        await rig.service.catalogue.refresh()
+        await rig.service.flows.catalogue.refresh()
         await left(rig, 0)
         asked = {**ask_of("Anybody?"), "models": [LOCAL.model_id]}
         assert (await rig.ask(asked)).status == 402
@@ -82,11 +82,11 @@ async def test_what_costs_us_no_credit_is_run_instead(tmp_path: Path) -> None:
 async def test_what_is_not_known_refuses_nothing(tmp_path: Path) -> None:
     """Before the first look, and where neither limit nor credit is told."""
     async with open_face(tmp_path) as rig:
-        assert rig.service.account.left_pusd is None
+        assert rig.service.flows.account.left_pusd is None
         assert (await rig.ask()).status == 402
-        await rig.service.account.look()
-        assert rig.service.account.left_pusd is None
-        await rig.service.account.ping()
+        await rig.service.flows.account.look()
+        assert rig.service.flows.account.left_pusd is None
+        await rig.service.flows.account.ping()
 
 
 async def test_what_is_in_flight_counts(tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ async def test_what_is_in_flight_counts(tmp_path: Path) -> None:
             ]
         statuses = sorted(task.result().status for task in asks)
         assert statuses == [202] * 3 + [503] * 7
-        assert rig.service.account.in_flight_pusd == 3 * one
-        assert rig.service.account.low
+        assert rig.service.flows.account.in_flight_pusd == 3 * one
+        assert rig.service.flows.account.low
         gate.set()
         await rig.until(EscrowState.INVOICED)
         await rig.service.runner.drain(1)
@@ -118,9 +118,9 @@ async def test_what_has_run_counts_until_a_look_has_seen_it(tmp_path: Path) -> N
         one = await ceiling(rig)
         await left(rig, 2 * one)
         assert (await rig.ask(ask_of("Ask 00001"))).status == 402
-        assert rig.service.account.in_flight_pusd == rig.last.quote.ceiling_pusd > 0
+        assert rig.service.flows.account.in_flight_pusd == rig.last.quote.ceiling_pusd > 0
         await left(rig, 2 * one)
-        assert rig.service.account.in_flight_pusd == 0
+        assert rig.service.flows.account.in_flight_pusd == 0
 
 
 async def test_what_was_not_charged_is_given_back(tmp_path: Path) -> None:
@@ -129,10 +129,10 @@ async def test_what_was_not_charged_is_given_back(tmp_path: Path) -> None:
         for outcome in (Refused(status=400), Unreachable()):
             rig.upstream.then(outcome, outcome, outcome)
             assert (await rig.ask(ask_of(f"{outcome}"))).status in {502, 503}
-        assert rig.service.account.in_flight_pusd == 0
+        assert rig.service.flows.account.in_flight_pusd == 0
     async with open_face(tmp_path, UNPAID_DAY_USD="0") as rig:
         assert (await rig.ask()).status == 429
-        assert rig.service.account.in_flight_pusd == 0
+        assert rig.service.flows.account.in_flight_pusd == 0
 
 
 @pytest.mark.parametrize("status", [402, 403])
@@ -141,7 +141,7 @@ async def test_a_run_without_credit_makes_the_watch_look_at_once(
 ) -> None:
     """402 and 403 of a run end the wait for the next look."""
     async with open_face(tmp_path) as rig:
-        account = rig.service.account
+        account = rig.service.flows.account
         await account.look()
         waiting = asyncio.timeout(5)
         async with waiting, asyncio.TaskGroup() as tasks:
@@ -160,10 +160,13 @@ async def test_a_look_that_fails_keeps_the_count(tmp_path: Path) -> None:
         assert (await rig.ask(ask_of("Ask 00001"))).status == 402
         rig.upstream.reachable = False
         with pytest.raises(UpstreamUnreachable):
-            await rig.service.account.look()
+            await rig.service.flows.account.look()
         rig.upstream.reachable = True
-        assert rig.service.account.in_flight_pusd > 0
-        assert rig.service.account.left_pusd == 2 * one - rig.service.account.in_flight_pusd
+        assert rig.service.flows.account.in_flight_pusd > 0
+        assert (
+            rig.service.flows.account.left_pusd
+            == 2 * one - rig.service.flows.account.in_flight_pusd
+        )
 
 
 async def test_the_metrics_tell_the_operator(tmp_path: Path) -> None:

@@ -20,10 +20,15 @@ class Runs:
     """The port `EscrowRuns`: one task per escrow, all of them gone with the process."""
 
     def __init__(self, *, turns_free: Callable[[], bool]) -> None:
-        """`driver` is set by whoever builds the process; without free turns a run waits."""
+        """Without free turns a run waits."""
         self.driver: EscrowDriver | None = None
         self._turns_free = turns_free
         self._tasks: dict[str, asyncio.Task[Escrow]] = {}
+
+    def by(self, driver: EscrowDriver) -> Runs:
+        """These runs, driven by `driver`."""
+        self.driver = driver
+        return self
 
     def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
         task = self._tasks.get(escrow_id)

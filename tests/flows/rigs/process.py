@@ -1,8 +1,8 @@
 """The flows as one process that can be killed, over parts that survive it.
 
-`Lasting` is what lies outside the process: disk, node, upstream, clock. `Process` is made of it
-as wiring does, minus HTTP and background loops, whose work tests call by hand. Must not know:
-what a test does with it.
+`Lasting` is what lies outside the process: disk, node, upstream, clock. `Process` is what the
+service builds on it (`wiring/flows.py`), minus HTTP and background loops, whose work tests call by
+hand.
 """
 
 from __future__ import annotations
@@ -19,29 +19,12 @@ from cobot_meter.domain.invoices import Invoice, NodeIdentity
 from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import Transition
-from cobot_meter.flows.credit.top_up import TopUp
-from cobot_meter.flows.offer.catalogue import ModelCatalogue
-from cobot_meter.flows.offer.choose_model import ChooseModel
-from cobot_meter.flows.offer.gates import NodeGate, WatchAccount
-from cobot_meter.flows.offer.quote_request import QuoteRequest
-from cobot_meter.flows.operate.adopt_node import AdoptNode
-from cobot_meter.flows.operate.compare_costs import CompareCosts
-from cobot_meter.flows.operate.rebase_usage import RebaseUsage
-from cobot_meter.flows.record_event import EventRecorder, OurNode
-from cobot_meter.flows.release_gate import ReleaseGate
-from cobot_meter.flows.sale.ask_completion import AskCompletion, Waits
-from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
-from cobot_meter.flows.sale.drive_escrow import EscrowDriver
-from cobot_meter.flows.sale.find_cost import FindCost
-from cobot_meter.flows.sale.issue_invoice import IssueInvoice
-from cobot_meter.flows.sale.open_escrow import OpenEscrow
-from cobot_meter.flows.sale.recover import Recover
-from cobot_meter.flows.sale.run_completion import RunCompletion
-from cobot_meter.flows.sale.settle_invoice import SettleInvoice
-from cobot_meter.flows.steady_clock import SteadyClock
+from cobot_meter.flows.record_event import OurNode
+from cobot_meter.flows.sale.ask_completion import Waits
 from cobot_meter.ports.books import Applied, Books
 from cobot_meter.ports.identifiers import Identifiers
 from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.wiring.flows import Ports, Terms, build_flows
 
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.clock import FakeClock
@@ -113,7 +96,7 @@ class MortalBooks:
 
 
 class Process:
-    """The flows, wired by hand. Dies where its `mortal` books say so."""
+    """The flows of the service, wired as the service wires them. Dies where its books say so."""
 
     def __init__(
         self, lasting: Lasting, *, exposure: ExposureTerms = EXPOSURE, waits: Waits = WAITS
@@ -123,84 +106,40 @@ class Process:
         self.waits = waits
         self.mortal = MortalBooks(lasting.books)
         self.books = cast("Books", self.mortal)
-        self.gate = ReleaseGate()
-        self.steady = SteadyClock(clock=lasting.clock)
-        self.runs = Runs(turns_free=lambda: lasting.turns_free)
         self.replicas = FakeReplicas(lasting.crowd)
-        self.recorder = EventRecorder(
-            books=self.books,
-            wakes=lasting.wakes,
-            clock=lasting.clock,
-            retention=RETENTION,
-            gate=self.gate,
-            observe=lambda _: None,
-        )
         self.ours = OurNode(lasting.identity)
-        self.catalogue = ModelCatalogue(
-            upstream=lasting.upstream, clock=lasting.clock, allowed=frozenset()
+        self.runs = Runs(turns_free=lambda: lasting.turns_free)
+        self.flows = build_flows(
+            Ports(
+                books=self.books,
+                node=lasting.node,
+                ours=self.ours,
+                upstream=lasting.upstream,
+                rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=lasting.clock),
+                clock=lasting.clock,
+                identifiers=lasting.identifiers,
+                sealer=lasting.sealer,
+                retention=RETENTION,
+                wakes=lasting.wakes,
+                replicas=self.replicas,
+            ),
+            Terms(
+                prices=PriceTerms(),
+                exposure=exposure,
+                waits=waits,
+                upstream_key=lasting.upstream_key,
+                run_timeout_ms=RUN_MS,
+                invoice_expiry_s=EXPIRY_S,
+            ),
+            self.runs.by,
         )
-        self.settlements = SettleInvoice(
-            books=self.books,
-            recorder=self.recorder,
-            node=lasting.node,
-            ours=self.ours,
-            clock=lasting.clock,
-            steady=self.steady,
-        )
-        self.deliveries = DeliverCompletion(
-            books=self.books, recorder=self.recorder, sealer=lasting.sealer, gate=self.gate
-        )
-        self.recover = Recover(
-            books=self.books,
-            runs=self.runs,
-            settlements=self.settlements,
-            clock=lasting.clock,
-            retention=RETENTION,
-        )
-        self.costs = CompareCosts(
-            books=self.books,
-            recorder=self.recorder,
-            upstream=lasting.upstream,
-            key=lasting.upstream_key,
-            clock=lasting.clock,
-        )
-        self._build_doors()
-        self.choice = ChooseModel(clock=lasting.clock, report=lambda *_: None)
-        self.opening = self._opening(exposure)
-        self.runs.driver = self._driver()
-        self.asks = self._asks()
-
-    def _build_doors(self) -> None:
-        """What sells credit, and what binds the books to the node."""
-        lasting = self.lasting
-        self.topups = TopUp(
-            books=self.books,
-            recorder=self.recorder,
-            node=lasting.node,
-            identifiers=lasting.identifiers,
-            clock=lasting.clock,
-            expiry_s=EXPIRY_S,
-            releases=self.gate,
-        )
-        self.adoption = AdoptNode(
-            books=self.books,
-            recorder=self.recorder,
-            node=lasting.node,
-            ours=self.ours,
-            identifiers=lasting.identifiers,
-            clock=lasting.clock,
-        )
-
-    @property
-    def rebasing(self) -> RebaseUsage:
-        """What takes the operator's word on a new key."""
-        return RebaseUsage(
-            books=self.books,
-            recorder=self.recorder,
-            upstream=self.lasting.upstream,
-            key=self.lasting.upstream_key,
-            clock=self.lasting.clock,
-        )
+        flows, operating = self.flows, self.flows.operating
+        self.recorder, self.gate, self.steady = flows.recorder, flows.releases, flows.steady
+        self.catalogue, self.opening, self.asks = flows.catalogue, flows.opening, flows.asks
+        self.settlements, self.deliveries = flows.settlements, flows.deliveries
+        self.recover, self.topups = flows.recover, flows.topups
+        self.costs, self.rebasing = operating.costs, operating.rebasing
+        self.adoption = operating.adoption
 
     async def start(self) -> None:
         """What a start does: prices, baseline, and everything unfinished back to the driver."""
@@ -233,85 +172,3 @@ class Process:
         self.mortal.dead = True
         self.replicas.die()
         await self.runs.stop()
-
-    def _driver(self) -> EscrowDriver:
-        lasting = self.lasting
-        return EscrowDriver(
-            books=self.books,
-            recorder=self.recorder,
-            runs=RunCompletion(
-                books=self.books,
-                recorder=self.recorder,
-                upstream=lasting.upstream,
-                sealer=lasting.sealer,
-                identifiers=lasting.identifiers,
-                replicas=self.replicas,
-                choice=self.choice,
-                clock=lasting.clock,
-                retention=RETENTION,
-                timeout_ms=RUN_MS,
-                steady=self.steady,
-            ),
-            costs=FindCost(
-                recorder=self.recorder,
-                upstream=lasting.upstream,
-                identifiers=lasting.identifiers,
-                clock=lasting.clock,
-                retention=RETENTION,
-                steady=self.steady,
-            ),
-            invoices=IssueInvoice(
-                recorder=self.recorder,
-                node=lasting.node,
-                identifiers=lasting.identifiers,
-                clock=lasting.clock,
-                retention=RETENTION,
-                expiry_s=EXPIRY_S,
-                node_gate=NodeGate(releases=self.gate),
-                steady=self.steady,
-            ),
-            settlements=self.settlements,
-            deliveries=self.deliveries,
-            openings=self.opening,
-            clock=lasting.clock,
-            retention=RETENTION,
-            steady=self.steady,
-        )
-
-    def _opening(self, exposure: ExposureTerms) -> OpenEscrow:
-        lasting = self.lasting
-        return OpenEscrow(
-            books=self.books,
-            recorder=self.recorder,
-            quoting=QuoteRequest(
-                catalogue=self.catalogue,
-                rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=lasting.clock),
-                price_terms=PriceTerms(),
-                exposure=exposure,
-                releases=self.gate,
-                steady=self.steady,
-            ),
-            identifiers=lasting.identifiers,
-            sealer=lasting.sealer,
-            clock=lasting.clock,
-            exposure=exposure,
-            node_gate=NodeGate(releases=self.gate),
-            replicas=self.replicas,
-            choice=self.choice,
-            account=WatchAccount(upstream=lasting.upstream, reserve_pusd=0),
-        )
-
-    def _asks(self) -> AskCompletion:
-        lasting = self.lasting
-        return AskCompletion(
-            books=self.books,
-            opening=self.opening,
-            runs=self.runs,
-            settlements=self.settlements,
-            deliveries=self.deliveries,
-            identifiers=lasting.identifiers,
-            clock=lasting.clock,
-            wakes=lasting.wakes,
-            retention=RETENTION,
-            waits=self.waits,
-        )

@@ -126,8 +126,8 @@ async def test_a_stream_longer_than_the_sweep_is_charged(tmp_path: Path) -> None
         running = await rig.until(EscrowState.REQUESTED)
         for _ in range(12):
             await rig.later(DAY_MS // 288)
-            await rig.service.recover.due(rig.clock.now_ms())
-            await rig.service.recover.unfinished()
+            await rig.service.flows.recover.due(rig.clock.now_ms())
+            await rig.service.flows.recover.unfinished()
         assert rig.escrow(running.escrow_id).state is EscrowState.REQUESTED
         assert rig.escrow(running.escrow_id).budget_held_pusd > 0
         gate.set()

@@ -16,7 +16,7 @@ async def test_one_answer_that_says_who_gave_it(tmp_path: Path) -> None:
     """402, state and completion name the model asked, the model served, and the reason."""
     async with open_face(tmp_path) as rig:
         rig.upstream.offered = (PRICED_MODEL, OTHER)
-        await rig.service.catalogue.refresh()
+        await rig.service.flows.catalogue.refresh()
         rig.upstream.by_model = {MODEL: Unknown(cost="0.0000100"), OTHER.model_id: Completes()}
         asked = ask_of("Which of you answers?", models=[OTHER.model_id])
         challenge = await rig.ask(asked)

@@ -98,7 +98,7 @@ async def ceiling_of(tmp_path: Path, document: dict[str, Any], *models: Model) -
     """The quoted ceiling in msat, by a face that offers these models."""
     async with open_face(tmp_path) as rig:
         rig.upstream.offered = models
-        await rig.service.catalogue.refresh()
+        await rig.service.flows.catalogue.refresh()
         reply = await rig.caller.send("POST", "/v1/quotes", body=orjson.dumps(document))
         assert reply.status == 200, reply.body
         msat: int = reply.json()["ceiling"]["msat"]
@@ -117,7 +117,7 @@ async def test_a_model_without_a_price_for_images_is_refused(tmp_path: Path) -> 
     """Before anything runs, with the way to one that has."""
     async with open_face(tmp_path) as rig:
         rig.upstream.offered = (PRICED_MODEL, SEES)
-        await rig.service.catalogue.refresh()
+        await rig.service.flows.catalogue.refresh()
         reply = await rig.ask(shown(image(PNG), model=MODEL))
         assert (reply.status, reply.error["param"]) == (400, "messages")
         assert "GET /v1/models" in reply.error["message"]

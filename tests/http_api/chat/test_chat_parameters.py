@@ -18,7 +18,7 @@ async def lists(rig: FaceRig, *parameters: str) -> None:
     """The model takes these and no others."""
     taken = frozenset(parameters) or None
     rig.upstream.offered = (replace(PRICED_MODEL, parameters=taken),)
-    await rig.service.catalogue.refresh()
+    await rig.service.flows.catalogue.refresh()
 
 
 @pytest.mark.parametrize(

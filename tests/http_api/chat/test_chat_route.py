@@ -86,7 +86,7 @@ async def test_max_tokens_has_a_default_that_is_shown(tmp_path: Path) -> None:
     short = fake_model("small/short", price=PRICED_MODEL.price, max_out=200)
     async with open_face(tmp_path) as rig:
         rig.upstream.offered = (PRICED_MODEL, short)
-        await rig.service.catalogue.refresh()
+        await rig.service.flows.catalogue.refresh()
         plain = {name: value for name, value in ASK.items() if name != "max_tokens"}
         asked = await rig.ask(plain)
         assert asked.json()["escrow"]["max_tokens"] == 1_024

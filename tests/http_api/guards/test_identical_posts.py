@@ -292,7 +292,7 @@ async def test_a_paid_claim_needs_neither_price_list_nor_model(tmp_path: Path) -
     async with open_face(tmp_path) as rig:
         token = await rig.pay(await rig.ask())
         rig.upstream.offered = (FREE_MODEL,)
-        await rig.service.catalogue.refresh()
+        await rig.service.flows.catalogue.refresh()
         rig.upstream.reachable = False
         rig.clock.advance(2 * 3_600)
         assert (await rig.ask(token=token)).status == 200

@@ -21,7 +21,7 @@ async def test_alias_never_changes_bill(tmp_path: Path) -> None:
     async with open_face(tmp_path) as rig:
         rig.upstream.offered = (PRICED_MODEL, ALIAS)
         rig.upstream.usually = Completes()
-        await rig.service.catalogue.refresh()
+        await rig.service.flows.catalogue.refresh()
         prices = []
         for name in (MODEL, ALIAS.model_id):
             await rig.buy({**ASK, "model": name})
@@ -70,7 +70,7 @@ async def test_a_dear_model_is_never_billed_at_a_cheap_ones_price(tmp_path: Path
     dear = fake_model("a/dear", price=ModelPrice(prompt_pusd=5_000_000, completion_pusd=25_000_000))
     async with open_face(tmp_path) as rig:
         rig.upstream.offered = (PRICED_MODEL, dear)
-        await rig.service.catalogue.refresh()
+        await rig.service.flows.catalogue.refresh()
         await rig.ask({**ASK, "model": "a/dear", "max_tokens": 20})
         assert rig.last.quote.prices == dear.price
         assert rig.upstream.runs[-1].price_cap == dear.price

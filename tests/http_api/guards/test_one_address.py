@@ -72,7 +72,7 @@ async def test_one_address_uses_a_tenth_of_the_newcomers_day(tmp_path: Path, see
     chance = random.Random(seed)
     async with open_face(tmp_path) as rig:
         rig.upstream.offered = (PRICED_MODEL, OTHER_MODEL, DEAR, FREE_MODEL)
-        await rig.service.catalogue.refresh()
+        await rig.service.flows.catalogue.refresh()
         rig.upstream.by_model[FREE_MODEL.model_id] = Completes(cost="0")
         terms = rig.service.settings.exposure
         day = utc_day(rig.clock.now_ms())
@@ -91,7 +91,7 @@ async def test_one_address_uses_a_tenth_of_the_newcomers_day(tmp_path: Path, see
             invoiced = [one for one in rig.escrows if one.state is EscrowState.INVOICED]
             if invoiced and chance.random() < 0.3 and rig.clock.now_ms() % 86_400_000 < 80_000_000:
                 await rig.expire(chance.choice(invoiced))
-                await rig.service.catalogue.refresh()
+                await rig.service.flows.catalogue.refresh()
             claimed = rig.books.rows.ledger.of(chart.day_budget(day, newcomer=True)).claimed
             assert claimed <= terms.newcomers_day_pusd // 10
         assert rig.upstream.spent_pusd <= terms.newcomers_day_pusd // 10
@@ -127,7 +127,7 @@ async def test_a_large_body_counts_once_more_for_each_64_kib(tmp_path: Path) -> 
         model = fake_model("acme/wide:free", price=ModelPrice(prompt_pusd=0, completion_pusd=0),
                            context_length=2_000_000)  # fmt: skip
         rig.upstream.offered = (model,)
-        await rig.service.catalogue.refresh()
+        await rig.service.flows.catalogue.refresh()
         await rig.ask(ask_of("x" * 655_000, model=model.model_id, max_tokens=10))
         assert rig.last.quote.least_pusd == 10 * 100_000_000
         await rig.ask(ask_of("x" * 656_000, model=model.model_id, max_tokens=10))

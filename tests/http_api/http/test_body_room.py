@@ -105,7 +105,7 @@ async def test_a_refused_ask_leaves_no_body_for_the_collector(tmp_path: Path, da
     async with open_face(tmp_path, UNPAID_DAY_USD=day) as rig:
         rig.upstream.offered = (WIDE,)
         rig.upstream.by_model[WIDE.model_id] = Refused(status=400)
-        await rig.service.catalogue.refresh()
+        await rig.service.flows.catalogue.refresh()
         asks = [
             ask_of(f"{number} {'x' * 900_000}", model=WIDE.model_id, max_tokens=5)
             for number in range(6)

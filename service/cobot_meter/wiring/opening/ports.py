@@ -22,11 +22,10 @@ from cobot_meter.domain.retention import Retention
 from cobot_meter.flows.record_event import OurNode
 from cobot_meter.flows.sale.find_cost import payment_hash
 from cobot_meter.ports.books import Books
-from cobot_meter.ports.exchange_rate import ExchangeRates
 from cobot_meter.ports.ledger_reports import LedgerReports
 from cobot_meter.ports.lightning_node import LightningNode
-from cobot_meter.ports.process import Clock, Duties, Replicas, Wakes
-from cobot_meter.ports.upstream import Upstream
+from cobot_meter.ports.process import Clock, Duties
+from cobot_meter.wiring.flows import Ports
 from cobot_meter.wiring.metrics import Metrics, watch_books
 from cobot_meter.wiring.opening.databases import (
     Upkeep,
@@ -43,23 +42,13 @@ KEY_FILE = "secret.key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The ports, each with its adapter."""
+class Parts(Ports):
+    """The ports, each with its adapter, and what goes with them."""
 
-    books: Books
     reports: LedgerReports
-    node: LightningNode
-    ours: OurNode
-    upstream: Upstream
-    rates: ExchangeRates
-    clock: Clock
     identifiers: KeyedIdentifiers
-    sealer: AesSealer
     keys: DerivedKeys
-    retention: Retention
     metrics: Metrics
-    wakes: Wakes
-    replicas: Replicas
     duties: Duties
     upkeep: tuple[Upkeep, ...] = ()
     vital: tuple[Vital, ...] = ()
