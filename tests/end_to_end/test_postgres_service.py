@@ -21,6 +21,7 @@ from tests.postgres.cluster import Cluster
 
 BODY = ask_body("Tell me about harbours.")
 URL = "COBOT_METER_DATABASE_URL"
+BODY_KEYS = "COBOT_METER_BODY_KEYS_DIR"
 WITHIN_S = 40.0
 
 
@@ -111,6 +112,7 @@ async def replicas(tmp_path: Path, database: str) -> AsyncIterator[tuple[Live, L
     await lnd.start()
     settings = {
         URL: database,
+        BODY_KEYS: str(tmp_path / "body-keys"),
         "COBOT_METER_NODE": "lnd",
         "COBOT_METER_LND_ADDRESS": f"127.0.0.1:{lnd.port}",
         "COBOT_METER_LND_TLS_CERT": str(lnd.certificate_path),
@@ -157,6 +159,45 @@ async def test_two_replicas_sell_the_same_ask_once(
             assert answer.status_code == httpx.codes.OK, answer.text
         audit = await command(one.service, "audit")
         assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+@pytest.mark.slow
+async def test_a_replica_that_does_not_see_the_keys_of_the_day_sells_nothing(
+    tmp_path: Path, database: str
+) -> None:
+    """Not ready and no sale, while the other one sells; with the directory it is ready at once."""
+    async with replicas(tmp_path, database) as (one, other, lnd):
+        challenge = await one.ask(BODY)
+        assert challenge.status_code == httpx.codes.PAYMENT_REQUIRED, challenge.text
+        other.service.signal(signal.SIGTERM)
+        shared = other.service.environment.pop(BODY_KEYS)
+        other.service.start()
+        await until_answers(other, httpx.codes.SERVICE_UNAVAILABLE)
+        ready = await other.http.get(f"{other.face}/readyz")
+        assert ready.json()["parts"]["body_keys"]["code"] == "body_keys_unusable", ready.text
+        refused = await other.ask(ask_body("Tell me about lighthouses."))
+        assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert refused.json()["error"]["code"] == "body_keys_unusable"
+        assert "share the directory with the replica that has it" in other.service.log_tail()
+        preimage = lnd.memory.pay(challenge.json()["invoice"])
+        assert preimage
+        answer = await one.ask(BODY, **proof_of(challenge, preimage))
+        assert answer.status_code == httpx.codes.OK, answer.text
+        other.service.signal(signal.SIGTERM)
+        other.service.environment[BODY_KEYS] = shared
+        await other.start()
+        sold = await other.ask(ask_body("Tell me about lighthouses."))
+        assert sold.status_code == httpx.codes.PAYMENT_REQUIRED, sold.text
+
+
+async def until_answers(live: Live, status: int) -> None:
+    """Wait until it listens, and says how ready it is."""
+    async with asyncio.timeout(READY_S):
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if (await live.http.get(f"{live.face}/readyz")).status_code == status:
+                    return
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.slow

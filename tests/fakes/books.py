@@ -24,7 +24,7 @@ from cobot_meter.domain.transitions.kinds import BASELINE_KEY, RELEASES
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.ports.books import FIRST_TIMER, Applied, DueTimer, OpenInvoice, Quiet, Releases
 
-from tests.fakes.books_reports import FakeReports, standing_of
+from tests.fakes.books_reports import FakeReports, body_keys, standing_of
 from tests.fakes.books_rows import BooksRows
 
 UNFINISHED = states_with(lambda facts: facts.stage is Stage.RUNNING)
@@ -236,6 +236,9 @@ class FakeBooks(FakeReports):
         words = [one for one in self.rows.journal.values() if one.subject_id == RELEASES]
         reason = str(words[-1].facts["reason"]) if words else ""
         return Releases(words=len(words), reason=reason)
+
+    async def body_keys(self, *, limit: int) -> tuple[str, ...]:
+        return body_keys(self.rows, limit)
 
     async def latest_at_ms(self) -> int:
         return max((one.at_ms for one in list(self.rows.journal.values())[-1:]), default=0)

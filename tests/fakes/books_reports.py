@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 
+from cobot_meter.domain.body_keys import NAME_BYTES, NAMED_BYTES
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow, due_at_ms
 from cobot_meter.domain.ledger.accounts import Account, available, lapsed, receivable, settled
@@ -79,6 +80,9 @@ class FakeReports:
             releases=Releases(words=len(words), reason=reason),
             quarantined=tuple(sorted(waiting)[:limit]),
         )
+
+    async def body_keys(self, *, limit: int) -> tuple[str, ...]:
+        return body_keys(self.rows, limit)
 
     async def balances(self) -> tuple[Balance, ...]:
         return balances(self.rows.ledger)
@@ -165,6 +169,13 @@ def standing_of(rows: BooksRows, caller_id: str) -> CallerStanding:
         blocked=change.blocked,
         cap_override_msat=change.cap_msat,
     )
+
+
+def body_keys(rows: BooksRows, limit: int) -> tuple[str, ...]:
+    """The names before the wrapped keys."""
+    stored = (kept.wrapped_key or b"" for kept in rows.bodies.values())
+    names = {key[:NAME_BYTES].decode("latin-1") for key in stored if len(key) == NAMED_BYTES}
+    return tuple(sorted(names)[:limit])
 
 
 def balances(ledger: Ledger) -> tuple[Balance, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Collection
 
 from cobot_meter.domain.errors import SealBroken
 
@@ -48,14 +49,15 @@ class FakeSealer:
         """Nothing is broken."""
         self.broken: set[str] = set()
 
-    def new_key(self) -> bytes:
+    async def new_key(self, *, day: str) -> bytes:
+        assert day
         return KEY
 
-    def seal(self, wrapped_key: bytes, body: bytes, *, label: str) -> bytes:
+    async def seal(self, wrapped_key: bytes, body: bytes, *, label: str) -> bytes:
         assert wrapped_key == KEY
         return _cover(label) + body
 
-    def open(self, wrapped_key: bytes, sealed: bytes, *, label: str) -> bytes:
+    async def open(self, wrapped_key: bytes, sealed: bytes, *, label: str) -> bytes:
         cover = _cover(label)
         if wrapped_key != KEY or not sealed.startswith(cover) or label in self.broken:
             raise SealBroken(f"{label} cannot be opened")
@@ -64,3 +66,20 @@ class FakeSealer:
 
 def _cover(label: str) -> bytes:
     return f"sealed {label}\n".encode()
+
+
+class FakeBodyKeys:
+    """Keys of the day that are always there: FakeSealer seals without them."""
+
+    where = "memory"
+
+    async def prepare(self, day: str) -> None:
+        del day
+
+    async def missing(self, names: Collection[str]) -> tuple[str, ...]:
+        del names
+        return ()
+
+    async def drop(self, *, kept: Collection[str], before: str) -> tuple[str, ...]:
+        del kept, before
+        return ()

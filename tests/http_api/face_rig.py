@@ -23,6 +23,7 @@ from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.adapters.lightning.dev_node.signing import NETWORK
 from cobot_meter.adapters.process import SoleProcess
 from cobot_meter.adapters.rates.static import StaticRate
+from cobot_meter.adapters.secrets.day_keys import DayKeys
 from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
 from cobot_meter.adapters.secrets.key_file import derived_keys
 from cobot_meter.adapters.secrets.sealer import AesSealer
@@ -204,8 +205,18 @@ def _settings(chosen: Mapping[str, str]) -> Settings:
     return read_settings({f"{PREFIX}{name}": value for name, value in environ.items()})
 
 
+def _day_keys(folder: Path) -> DayKeys:
+    return DayKeys(folder=folder / "body-keys")
+
+
 def _static(clock: FakeClock) -> StaticRate:
     return StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=clock)
+
+
+def _routes(service: Service, draining: asyncio.Event, pings: Mapping[str, Ping]) -> FaceParts:
+    wired = face_parts(service, is_draining=draining.is_set)
+    asked = {**{name: wired.pings[name] for name in PINGS}, **pings}
+    return dataclasses.replace(wired, public_url=PUBLIC_URL, pings=asked)
 
 
 def _headers(token: str | None, headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -227,7 +238,7 @@ async def open_face(
     `pings` are asked beside those of the real parts; `market` brings rates and a leaping clock.
     """
     fake, upstream, retention = FakeBooks(), FakeUpstream(), Retention()
-    clock = market.clock if market else FakeClock(leaping=True)
+    clock, day_keys = market.clock if market else FakeClock(leaping=True), _day_keys(folder)
     node = DevNode(path=folder / "node.log", network=NETWORK, alias="tests", clock=clock)
     keys, draining = derived_keys(b"\x01" * 32), asyncio.Event()
     async with (
@@ -243,7 +254,8 @@ async def open_face(
             rates=market.rates if market else _static(clock),
             clock=clock,
             identifiers=KeyedIdentifiers(preimage_key=keys.preimage, clock=clock),
-            sealer=AesSealer(wrapping_key=keys.wrapping),
+            sealer=AesSealer(wrapping_key=keys.wrapping, days=day_keys),
+            body_keys=day_keys,
             keys=keys,
             retention=retention,
             metrics=Metrics(),
@@ -253,11 +265,8 @@ async def open_face(
         )
         service = build_service(_settings(settings), parts, tasks)
         await service.flows.catalogue.refresh()
-        wired = face_parts(service, is_draining=draining.is_set)
         routes = dataclasses.replace(
-            wired,
-            public_url=PUBLIC_URL,
-            pings={**{name: wired.pings[name] for name in PINGS}, **(pings or {})},
+            _routes(service, draining, pings or {}),
             limits=limits or FaceLimits(),
             trusted_proxies=trusted_networks(trusted_proxies),
         )

@@ -26,6 +26,7 @@ CobotMeterError
 │   ├── RateStale              no exchange rate fresh enough
 │   ├── RateJumped             the rate has just jumped: what credit does not cover has to wait
 │   ├── BooksBusy              the ledger cannot take writes now
+│   ├── BodyKeysUnusable       the keys of the day are not there, or cannot be kept
 │   ├── Quarantined            this one sale cannot be booked, and waits for the operator
 │   ├── ReleasesStopped        the books contradict themselves: nothing is sold or released
 │   ├── ServiceBusy            too much is under way at once
@@ -324,6 +325,17 @@ class BooksBusy(DependencyFault):
     """The ledger cannot take the write now; nothing was booked."""
 
     code = "books_busy"
+
+
+class BodyKeysUnusable(DependencyFault):
+    """What is kept for callers cannot be sealed or opened before the operator has looked."""
+
+    code = "body_keys_unusable"
+
+    def __init__(self, message: str, *, why: str) -> None:
+        """`why` is for the operator: what is wrong with which file, and what to do."""
+        super().__init__(message)
+        self.why = why
 
 
 class Quarantined(DependencyFault):

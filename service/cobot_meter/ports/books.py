@@ -92,7 +92,17 @@ class JournalKeys(Protocol):
         """How many entries `{name}/{number}` are booked, counted from 0."""
 
 
-class Books(JournalKeys, Protocol):
+class SealedWith(Protocol):
+    """Which keys of the day the sealed bodies name."""
+
+    async def body_keys(self, *, limit: int) -> tuple[str, ...]:
+        """The names, each once and in order, the days of the past first.
+
+        One look into an index for each, however many bodies there are.
+        """
+
+
+class Books(JournalKeys, SealedWith, Protocol):
     """The ledger and the rows that move with it."""
 
     async def apply(self, transition: Transition) -> Applied:

@@ -30,11 +30,18 @@ class Identifiers(Protocol):
 class Sealer(Protocol):
     """Encrypts bodies at rest, a key per escrow. Must not know: what the bodies are."""
 
-    def new_key(self) -> bytes:
-        """A fresh body key, wrapped by our own key: what the books keep beside the escrow."""
+    async def new_key(self, *, day: str) -> bytes:
+        """A fresh body key, wrapped by our own key and that of the UTC day.
 
-    def seal(self, wrapped_key: bytes, body: bytes, *, label: str) -> bytes:
-        """Encrypt; `label` (escrow id and kind) is authenticated, so bodies cannot be swapped."""
+        It is what the books keep beside the escrow. Raises BodyKeysUnusable.
+        """
 
-    def open(self, wrapped_key: bytes, sealed: bytes, *, label: str) -> bytes:
-        """Decrypt. Raises SealBroken."""
+    async def seal(self, wrapped_key: bytes, body: bytes, *, label: str) -> bytes:
+        """Encrypt; `label` (escrow id and kind) is authenticated, so bodies cannot be swapped.
+
+        Raises BodyKeysUnusable, and never in the process that made or opened something with the
+        key: it holds what it needs.
+        """
+
+    async def open(self, wrapped_key: bytes, sealed: bytes, *, label: str) -> bytes:
+        """Decrypt. Raises SealBroken, and BodyKeysUnusable when the day's key may come back."""

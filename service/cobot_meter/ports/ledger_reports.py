@@ -15,7 +15,7 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.topups import Topup
 from cobot_meter.domain.transitions.transition import SettleCursor
-from cobot_meter.ports.books import JournalKeys, Releases
+from cobot_meter.ports.books import JournalKeys, Releases, SealedWith
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ class Standing:
     quarantined: tuple[str, ...]
 
 
-class LedgerReports(JournalKeys, Protocol):
+class LedgerReports(JournalKeys, SealedWith, Protocol):
     """Reads over the whole history. Every list is bounded or streamed."""
 
     def snapshot(self) -> AbstractAsyncContextManager[LedgerReports]:

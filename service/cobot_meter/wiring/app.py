@@ -189,6 +189,7 @@ async def _background(settings: Settings, node: OpenNode, clock: Clock) -> Async
         await service.flows.operating.adoption.begin()
         service.flows.steady.begin(await parts.books.latest_at_ms())
         await service.alarms.look()  # before the first ask: what was stopped stays stopped
+        await service.flows.body_keys.look()  # and nothing is sealed that nobody else opens
         await service.flows.operating.sweep.begin()
         await service.supervisor.once("node sweep", service.flows.operating.sweep.sweep)
         door = OperatorSocket(

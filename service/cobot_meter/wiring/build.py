@@ -21,7 +21,13 @@ from cobot_meter.wiring.event_log import EventLog
 from cobot_meter.wiring.flows import Flows, OperatorFlows, Reports, Terms, build_flows
 from cobot_meter.wiring.flows import build_operator_flows as operator_flows
 from cobot_meter.wiring.logs import event_logger
-from cobot_meter.wiring.metrics import watch_account, watch_sweep, watch_unwritten, watch_usage
+from cobot_meter.wiring.metrics import (
+    watch_account,
+    watch_body_keys,
+    watch_sweep,
+    watch_unwritten,
+    watch_usage,
+)
 from cobot_meter.wiring.opening.ports import Parts
 from cobot_meter.wiring.settings.settings import Settings
 
@@ -124,6 +130,7 @@ def _watch(parts: Parts, flows: Flows, runner: EscrowRunner, alarms: Alarms) -> 
     watch_unwritten(metrics.registry, flows.recorder.unwritten)
     watch_usage(metrics.registry, operating.costs)
     watch_sweep(metrics.registry, operating.sweep)
+    watch_body_keys(metrics.registry, flows.body_keys)
     metrics.watch_rate(parts.rates.standing, parts.clock.now_ms)
     metrics.watch_alarms(
         stopped=lambda: flows.releases.closed_by is not None,

@@ -18,6 +18,7 @@ from cobot_meter.flows.offer.catalogue import ModelCatalogue
 from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.offer.choose_model import Report as CircuitReport
 from cobot_meter.flows.offer.gates import NodeGate, WatchAccount
+from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.flows.offer.quote_request import QuoteRequest
 from cobot_meter.flows.operate.adopt_node import AdoptNode
 from cobot_meter.flows.operate.compare_costs import CompareCosts
@@ -38,6 +39,7 @@ from cobot_meter.flows.sale.run_completion import RunCompletion
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.flows.steady_clock import SteadyClock
 from cobot_meter.http_api.views import is_readable
+from cobot_meter.ports.body_keys import BodyKeys
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import EscrowRuns
 from cobot_meter.ports.exchange_rate import ExchangeRates
@@ -59,6 +61,7 @@ class Ports:
     clock: Clock
     identifiers: Identifiers
     sealer: Sealer
+    body_keys: BodyKeys
     retention: Retention
     wakes: Wakes
     replicas: Replicas
@@ -114,6 +117,7 @@ class Shared:
     account: WatchAccount
     choice: ChooseModel
     steady: SteadyClock
+    body_keys: KeepBodyKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +129,7 @@ class Flows:
     node_gate: NodeGate
     account: WatchAccount
     steady: SteadyClock
+    body_keys: KeepBodyKeys
     catalogue: ModelCatalogue
     quoting: QuoteRequest
     opening: OpenEscrow
@@ -174,6 +179,7 @@ def build_flows(
         node_gate=shared.node_gate,
         account=shared.account,
         steady=shared.steady,
+        body_keys=shared.body_keys,
         catalogue=catalogue,
         quoting=quoting,
         opening=opening,
@@ -193,7 +199,7 @@ def build_operator_flows(ports: Ports, terms: Terms, reports: Reports) -> Operat
 
 
 def _shared(ports: Ports, terms: Terms, reports: Reports) -> Shared:
-    releases = ReleaseGate()
+    releases, steady = ReleaseGate(), SteadyClock(clock=ports.clock)
     account = WatchAccount(upstream=ports.upstream, reserve_pusd=terms.reserve_pusd)
 
     def observe(transition: Transition) -> None:
@@ -216,7 +222,8 @@ def _shared(ports: Ports, terms: Terms, reports: Reports) -> Shared:
         node_gate=NodeGate(releases=releases),
         account=account,
         choice=ChooseModel(clock=ports.clock, report=reports.circuit),
-        steady=SteadyClock(clock=ports.clock),
+        steady=steady,
+        body_keys=KeepBodyKeys(books=ports.books, keys=ports.body_keys, steady=steady),
     )
 
 
@@ -247,6 +254,7 @@ def _opening(shared: Shared, quoting: QuoteRequest) -> OpenEscrow:
         replicas=ports.replicas,
         choice=shared.choice,
         account=shared.account,
+        body_keys=shared.body_keys,
     )
 
 

@@ -67,8 +67,10 @@ def face_parts(service: Service, *, is_draining: Callable[[], bool]) -> FacePart
             "models": flows.catalogue.ping,
             "releases": flows.releases.ping,
             "settlements": operating.sweep.ping,
+            "body_keys": flows.body_keys.ping,
         },
         notices={
+            "body_keys": lambda: flows.body_keys.notice,
             "upstream_usage": lambda: operating.costs.alarm.code if operating.costs.alarm else None,
             "node_sweep": lambda: "payments_found" if operating.sweep.found else None,
         },

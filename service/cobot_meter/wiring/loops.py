@@ -23,6 +23,8 @@ ACCOUNT_PAUSE_S = 5.0
 TAKE_OVER_S = 5.0
 # How soon a word that stops releases reaches the other processes.
 ALARMS_S = 2.0
+# How soon after the last body of a day its key is dropped, and a key that is missing noticed.
+BODY_KEYS_S = 60.0
 # No two price lists are fetched sooner after each other.
 PRICES_PAUSE_S = 1.0
 # Of several processes on one database one has each of these duties.
@@ -56,6 +58,7 @@ class Loops:
             ("upstream account", ACCOUNT_PAUSE_S, self.account),
             ("node", self._service.settings.node.ping_interval_s, self.node),
             ("alarms", ALARMS_S, self.alarms),
+            ("body keys", BODY_KEYS_S, self._service.flows.body_keys.look),
         ]
         turns += [(name, UPKEEP_S, action) for name, action in self._service.parts.upkeep]
         if embedded is not None:

@@ -18,6 +18,7 @@ from cobot_meter.domain.money import usd_text
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.flows.offer.gates import WatchAccount
+from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.flows.operate.compare_costs import CompareCosts
 from cobot_meter.flows.operate.sweep_node import SweepNode
 from cobot_meter.flows.unwritten_facts import UnwrittenFacts
@@ -258,3 +259,19 @@ def watch_unwritten(registry: CollectorRegistry, unwritten: UnwrittenFacts) -> N
         registry=registry,
     )
     waiting.set_function(lambda: unwritten.count)
+
+
+def watch_body_keys(registry: CollectorRegistry, keeping: KeepBodyKeys) -> None:
+    """Whether the keys of the day are there."""
+    missing = Gauge(
+        "cobot_meter_body_keys_missing",
+        "Keys of the day that sealed bodies need and that are not there",
+        registry=registry,
+    )
+    missing.set_function(lambda: len(keeping.missing))
+    unusable = Gauge(
+        "cobot_meter_body_keys_unusable",
+        "1 while nothing is sold because the keys of the day are not there or cannot be kept",
+        registry=registry,
+    )
+    unusable.set_function(lambda: keeping.stopped)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cobot_meter.adapters.secrets.day_keys import DayKeys
 from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
 from cobot_meter.adapters.secrets.key_file import derived_keys, read_key_file
 from cobot_meter.adapters.secrets.sealer import AesSealer
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.clock import FakeClock
 
-SEALER = AesSealer(wrapping_key=b"w" * 32)
+DAY = "2026-11-28"
 
 
 def test_the_secret_is_made_once_and_read_again(tmp_path: Path) -> None:
@@ -78,12 +79,21 @@ def test_every_end_of_a_name_can_be_typed() -> None:
         assert f"{kind}{rest}".isalnum()
 
 
+@pytest.fixture(scope="module")
+def sealer(tmp_path_factory: pytest.TempPathFactory) -> AesSealer:
+    """With a key of the day in a directory of its own."""
+    days = DayKeys(folder=tmp_path_factory.mktemp("sealer") / "body-keys")
+    return AesSealer(wrapping_key=b"w" * 32, days=days)
+
+
 @given(body=st.binary(max_size=2_000))
-def test_a_sealed_body_opens_with_its_own_key_and_label_only(body: bytes) -> None:
+async def test_a_sealed_body_opens_with_its_own_key_and_label_only(
+    sealer: AesSealer, body: bytes
+) -> None:
     """Another escrow's key, another label or one flipped bit opens nothing."""
-    key, other = SEALER.new_key(), SEALER.new_key()
-    sealed = SEALER.seal(key, body, label="esc_1/completion")
-    assert SEALER.open(key, sealed, label="esc_1/completion") == body
+    key, other = await sealer.new_key(day=DAY), await sealer.new_key(day=DAY)
+    sealed = await sealer.seal(key, body, label="esc_1/completion")
+    assert await sealer.open(key, sealed, label="esc_1/completion") == body
     flipped = sealed[:-1] + bytes([sealed[-1] ^ 1])
     for wrong_key, wrong_text, wrong_label in (
         (other, sealed, "esc_1/completion"),
@@ -93,4 +103,4 @@ def test_a_sealed_body_opens_with_its_own_key_and_label_only(body: bytes) -> Non
         (b"x" * 40, sealed, "esc_1/completion"),
     ):
         with pytest.raises(SealBroken):
-            SEALER.open(wrong_key, wrong_text, label=wrong_label)
+            await sealer.open(wrong_key, wrong_text, label=wrong_label)

@@ -20,6 +20,7 @@ from cobot_meter.adapters.storage.sqlite.statements import write_statements
 from cobot_meter.adapters.storage.tables import METADATA
 
 from tests.contracts.books.books_samples import RETENTION, Sale, give_credit, opened
+from tests.postgres.cluster import Cluster
 
 # The reads of reports that requests ask for; the others may walk.
 REQUESTED = ("statement", "callers")
@@ -87,3 +88,15 @@ def test_a_scan_would_be_noticed(populated: sqlite3.Connection) -> None:
     walking = report_statements()
     assert [line for line in plan(populated, walking.escrows_in) if SCAN.search(line)]
     assert [line for line in plan(populated, walking.trial_balance) if SORT in line]
+
+
+def test_postgresql_finds_the_keys_of_the_day_by_their_index(
+    cluster: Cluster, database: str
+) -> None:
+    """The name is looked up in the partial index, and no body is read for it."""
+    statement = read_statements("postgresql").next_body_key
+    asked = statement.sql.replace("$1", "''")
+    sql = f"SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN {asked}"
+    plan_of_it = cluster.sql(sql, database=database.rpartition("/")[2])
+    assert "using ix_body_sealed_with" in plan_of_it
+    assert "Sort" not in plan_of_it

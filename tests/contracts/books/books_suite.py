@@ -6,6 +6,7 @@ it the fixtures `books` and `reports`, empty for each test.
 
 from __future__ import annotations
 
+from tests.contracts.books.books_body_keys import BooksBodyKeys
 from tests.contracts.books.books_guards import BooksGuards
 from tests.contracts.books.books_lookups import BooksLookups
 from tests.contracts.books.books_quarantine import BooksQuarantine
@@ -15,6 +16,12 @@ from tests.contracts.ledger_reports_suite import LedgerReportsSuite
 
 
 class BooksSuite(
-    BooksWrites, BooksGuards, BooksLookups, BooksTotals, BooksQuarantine, LedgerReportsSuite
+    BooksWrites,
+    BooksGuards,
+    BooksLookups,
+    BooksTotals,
+    BooksQuarantine,
+    BooksBodyKeys,
+    LedgerReportsSuite,
 ):
     """Everything that books promise."""

@@ -85,12 +85,12 @@ class SqliteSession:
         self.connection = connection
 
     async def all(
-        self, made: Callable[[Any], Any], statement: Statement, *values: str | int
+        self, made: Callable[[Any], Any], statement: Statement, *values: str | int | bytes
     ) -> tuple[Any, ...]:
         return tuple(made(self.connection.execute(statement.sql, values).fetchall()))
 
     async def stream(
-        self, made: Callable[[Any], Any], statement: Statement, *values: str | int
+        self, made: Callable[[Any], Any], statement: Statement, *values: str | int | bytes
     ) -> AsyncGenerator[Any, None]:
         for value in made(self.connection.execute(statement.sql, values).fetchall()):
             yield value
@@ -142,12 +142,12 @@ class PostgresSession(SqliteSession):
         self.asked = connection
 
     async def all(
-        self, made: Callable[[Any], Any], statement: Statement, *values: str | int
+        self, made: Callable[[Any], Any], statement: Statement, *values: str | int | bytes
     ) -> tuple[Any, ...]:
         return tuple(made([tuple(row) for row in await self.asked.fetch(statement.sql, *values)]))
 
     async def stream(
-        self, made: Callable[[Any], Any], statement: Statement, *values: str | int
+        self, made: Callable[[Any], Any], statement: Statement, *values: str | int | bytes
     ) -> AsyncGenerator[Any, None]:
         for value in made([tuple(row) for row in await self.asked.fetch(statement.sql, *values)]):
             yield value

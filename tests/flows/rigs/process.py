@@ -28,7 +28,7 @@ from cobot_meter.wiring.flows import Ports, Terms, build_flows
 
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.clock import FakeClock
-from tests.fakes.identifiers import FakeIdentifiers, FakeSealer
+from tests.fakes.identifiers import FakeBodyKeys, FakeIdentifiers, FakeSealer
 from tests.fakes.replicas import Crowd, FakeReplicas
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.rigs.escrow_tasks import Runs
@@ -61,6 +61,7 @@ class Lasting:
     clock: FakeClock = field(default_factory=lambda: FakeClock(leaping=True))
     identifiers: Identifiers = field(default_factory=FakeIdentifiers)
     sealer: FakeSealer = field(default_factory=FakeSealer)
+    body_keys: FakeBodyKeys = field(default_factory=FakeBodyKeys)
     crowd: Crowd = field(default_factory=Crowd)
     wakes: WakeHub = field(default_factory=WakeHub)
     turns_free: bool = True
@@ -119,6 +120,7 @@ class Process:
                 clock=lasting.clock,
                 identifiers=lasting.identifiers,
                 sealer=lasting.sealer,
+                body_keys=lasting.body_keys,
                 retention=RETENTION,
                 wakes=lasting.wakes,
                 replicas=self.replicas,

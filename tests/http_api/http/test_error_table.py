@@ -25,6 +25,7 @@ FURTHER: dict[type[errors.CobotMeterError], dict[str, Any]] = {
     errors.UpstreamRefused: {"status": 400},
     errors.TopupsOpen: {"retry_after_s": 60},
     errors.Quarantined: {"why": "cost_known: it is out of range"},
+    errors.BodyKeysUnusable: {"why": "the directory is read-only"},
 }
 
 

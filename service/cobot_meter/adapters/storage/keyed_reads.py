@@ -39,7 +39,7 @@ class KeyedReads(abc.ABC):
         self._statements = statements
 
     @abc.abstractmethod
-    async def _rows(self, statement: Statement, *values: str | int) -> list[Any]:
+    async def _rows(self, statement: Statement, *values: str | int | bytes) -> list[Any]:
         """Every row of one statement. Raises BooksBusy."""
 
     async def escrow(self, escrow_id: str) -> Escrow | None:
@@ -195,6 +195,18 @@ class KeyedReads(abc.ABC):
         """0 in an empty journal."""
         return await self._number(self._statements.latest_entry)
 
+    async def body_keys(self, *, limit: int) -> tuple[str, ...]:
+        """From name to name."""
+        names: list[str] = []
+        after = b""
+        while len(names) < limit:
+            row = await self._row(self._statements.next_body_key, after)
+            if row is None:
+                break
+            after = row[0]
+            names.append(after.decode("latin-1"))
+        return tuple(names)
+
     async def _escrow(self, statement: Statement, *values: str) -> Escrow | None:
         rows = await self._rows(statement, *values)
         return next(made_of(map(escrow_from_row, rows)), None)
@@ -207,6 +219,6 @@ class KeyedReads(abc.ABC):
         row = await self._row(statement, *values)
         return 0 if row is None else row[0]
 
-    async def _row(self, statement: Statement, *values: str | int) -> Row | None:
+    async def _row(self, statement: Statement, *values: str | int | bytes) -> Row | None:
         rows = await self._rows(statement, *values)
         return rows[0] if rows else None

@@ -16,6 +16,7 @@ from sqlalchemy import (
     BindParameter,
     ClauseElement,
     ColumnElement,
+    LargeBinary,
     Select,
     Table,
     TextClause,
@@ -47,6 +48,8 @@ from cobot_meter.adapters.storage.tables import (
     NODE_ADOPTION,
     OCCUPIED_NAMELESS,
     QUARANTINED,
+    SEALED_BY_DAY,
+    SEALED_WITH,
     SETTLE_CURSOR,
     TALLY,
     TOPUP,
@@ -89,6 +92,7 @@ class ReadStatements:
     quarantined_topups: Statement
     entry_facts: Statement
     latest_entry: Statement
+    next_body_key: Statement
 
 
 @functools.cache
@@ -194,6 +198,7 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
             ),
             (),
         ),
+        "next_body_key": (_next_body_key(SEALED_WITH), ("after",)),
     }  # fmt: skip
 
 
@@ -261,6 +266,11 @@ def _above(table: Table, condition: str, key: str, *others: str) -> Select[Any]:
 
 def _is(column: ColumnElement[Any]) -> ColumnElement[bool]:
     return column == bindparam(column.key)
+
+
+def _next_body_key(name: ColumnElement[Any]) -> Select[Any]:
+    above = name > bindparam("after", type_=LargeBinary())
+    return _first(select(name).where(text(SEALED_BY_DAY), above).order_by(name))
 
 
 def _first(query: Select[Any]) -> Select[Any]:

@@ -192,12 +192,12 @@ class Session(Protocol):
     """Reads one after the other. Every method raises BooksBusy."""
 
     async def all(
-        self, made: Callable[[Any], Any], statement: Statement, *values: str | int
+        self, made: Callable[[Any], Any], statement: Statement, *values: str | int | bytes
     ) -> tuple[Any, ...]:
         """Everything that `made` makes of the rows."""
 
     def stream(
-        self, made: Callable[[Any], Any], statement: Statement, *values: str | int
+        self, made: Callable[[Any], Any], statement: Statement, *values: str | int | bytes
     ) -> AsyncGenerator[Any, None]:
         """The same one by one, all of one moment."""
 
@@ -303,6 +303,19 @@ class StoredReports:
             rows = await session.all(tuple, self._tally, name)
         return rows[0][0] if rows else 0
 
+    async def body_keys(self, *, limit: int) -> tuple[str, ...]:
+        """From name to name; see the port."""
+        names: list[str] = []
+        after = b""
+        async with self._session() as session:
+            while len(names) < limit:
+                rows = await session.all(tuple, self._keyed.next_body_key, after)
+                if not rows:
+                    break
+                after = rows[0][0]
+                names.append(after.decode("latin-1"))
+        return tuple(names)
+
     def escrow_marks(self) -> AsyncIterator[RowMark]:
         """See the port."""
         return self._stream(escrow_marks_from_rows, self._audit.escrow_marks)
@@ -338,7 +351,7 @@ class StoredReports:
         return standing_from_rows(caller_id, rows)
 
     async def _stream(
-        self, made: Callable[[Any], Any], statement: Statement, *values: str | int
+        self, made: Callable[[Any], Any], statement: Statement, *values: str | int | bytes
     ) -> AsyncIterator[Any]:
         async with (
             self._session() as session,

@@ -6,7 +6,7 @@ from cobot_meter.domain.errors import SettingInvalid
 
 VERSION_TABLE = "alembic_version"
 # The newest revision in migrations/versions/.
-HEAD = "0009"
+HEAD = "0010"
 
 
 def other_schema(where: object, found: str | None) -> SettingInvalid:

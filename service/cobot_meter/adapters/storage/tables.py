@@ -23,10 +23,13 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects import postgresql
 
+from cobot_meter.domain.body_keys import NAME_BYTES, NAMED_BYTES
 from cobot_meter.domain.escrow.states import Stage, StateFacts, states_with
 
 METADATA = MetaData(
@@ -70,6 +73,7 @@ TOPUP_OPEN = "state IN ('invoiced', 'opened')"
 # What waits for the operator, and what therefore no sweep may find.
 QUARANTINED = "quarantine IS NOT NULL"
 GOES_ON = "quarantine IS NULL"
+SEALED_BY_DAY = f"length(wrapped_key) = {NAMED_BYTES}"
 
 
 def _number(name: str) -> Column[int]:
@@ -250,6 +254,15 @@ BODY = Table(
     Column("wrapped_key", LargeBinary(), nullable=False),
     Column("request", LargeBinary(), nullable=True),
     Column("completion", LargeBinary(), nullable=True),
+)
+
+# The name of the key of the day that a body is sealed with.
+SEALED_WITH = func.substr(BODY.c.wrapped_key, literal_column("1"), literal_column(f"{NAME_BYTES}"))
+Index(
+    "ix_body_sealed_with",
+    SEALED_WITH,
+    sqlite_where=text(SEALED_BY_DAY),
+    postgresql_where=text(SEALED_BY_DAY),
 )
 
 SETTLE_CURSOR = Table(

@@ -29,6 +29,7 @@ from cobot_meter.domain.upstream.usage import key_mark, usage_alarm
 from cobot_meter.flows.operate.compare_costs import current_baseline
 from cobot_meter.flows.operate.quarantine import LISTED_MAX
 from cobot_meter.ports.ledger_reports import Standing
+from cobot_meter.wiring.body_keys import look_at_body_keys
 from cobot_meter.wiring.opening.databases import BOOKS_FILE, look_at_file, open_reports
 from cobot_meter.wiring.opening.nodes import NODE_FILE, examined, open_node_to_look
 from cobot_meter.wiring.opening.ports import KEY_FILE, look_at_secret
@@ -121,6 +122,7 @@ async def examine(settings: Settings) -> list[Check]:
         ("disk", _disk),
         ("secret key", _secret),
         ("books", _books),
+        ("body keys", look_at_body_keys),
         ("releases", _releases),
         ("quarantine", _quarantine),
         ("service", _service),

@@ -63,7 +63,8 @@ class DeliverCompletion:
         """The released escrow and its `chat.completion` JSON, the same at every call.
 
         Raises CompletionGone when it is refunded or no longer kept, DependencyFault when
-        releases are stopped. Whoever calls has checked that the caller may read it.
+        releases are stopped, BodyKeysUnusable while the key of its day may come back. Whoever
+        calls has checked that the caller may read it.
         """
         await self._gate.ping()
         if STATES[escrow.state].stage is not Stage.PAID:
@@ -97,7 +98,7 @@ class DeliverCompletion:
             message = f"the completion of {escrow.escrow_id} is not stored"
             raise SealBroken(message)
         label = completion_label(escrow.escrow_id)
-        body = self._sealer.open(bodies.wrapped_key, bodies.completion, label=label)
+        body = await self._sealer.open(bodies.wrapped_key, bodies.completion, label=label)
         if not self._readable(body):
             message = f"no answer can be made of the completion of {escrow.escrow_id}"
             raise SealBroken(message)

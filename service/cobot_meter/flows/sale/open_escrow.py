@@ -22,6 +22,7 @@ from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.upstream.completions import CompletionRequest, Model
 from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.offer.gates import NodeGate, WatchAccount
+from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.flows.offer.quote_request import QuoteRequest
 from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.sale.run_completion import request_label, run_request
@@ -52,8 +53,10 @@ class OpenEscrow:
         replicas: Replicas,
         choice: ChooseModel,
         account: WatchAccount,
+        body_keys: KeepBodyKeys | None = None,
     ) -> None:
-        """`exposure` is the operator's setting."""
+        """`exposure` is the operator's setting. Without `body_keys` nobody else has to open."""
+        self._body_keys = body_keys
         self._node_gate = node_gate
         self._replicas = replicas
         self._choice = choice
@@ -84,12 +87,14 @@ class OpenEscrow:
         `at_once` takes a place for its run; where that may begin now, it is opened and requested in
         one commit.
 
-        Raises NodeUnavailable, UpstreamCreditLow, ModelNotOffered, RequestInvalid (more tokens
-        than the model has), RateStale, RateJumped (when credit does not cover it wholly),
-        CallerBlocked, ExposureExceeded, AddressBusy, ServiceBusy (nothing was spent), and
-        Conflict when the same ask was opened by somebody else meanwhile.
+        Raises NodeUnavailable, BodyKeysUnusable, UpstreamCreditLow, ModelNotOffered,
+        RequestInvalid (more tokens than the model has), RateStale, RateJumped (when credit does not
+        cover it wholly), CallerBlocked, ExposureExceeded, AddressBusy, ServiceBusy (nothing was
+        spent), and Conflict when the same ask was opened by somebody else meanwhile.
         """
         self._node_gate.check()
+        if self._body_keys is not None:
+            self._body_keys.check()
         for _ in range(TRIES - 1):
             try:
                 return await self._open(request, escrow_id, ask, caller_id, at_once=at_once)
@@ -200,8 +205,8 @@ class OpenEscrow:
     async def _apply(
         self, escrow: Escrow, body: bytes, standing: CallerStanding, upstream: str
     ) -> JustOpened:
-        wrapped_key = self._sealer.new_key()
-        sealed = self._sealer.seal(wrapped_key, body, label=request_label(escrow.escrow_id))
+        wrapped_key = await self._sealer.new_key(day=escrow.quote.day)
+        sealed = await self._sealer.seal(wrapped_key, body, label=request_label(escrow.escrow_id))
         opening = open_escrow(
             escrow,
             standing=standing,

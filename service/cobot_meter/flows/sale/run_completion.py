@@ -10,6 +10,7 @@ import zlib
 from dataclasses import dataclass
 
 from cobot_meter.domain.errors import (
+    BodyKeysUnusable,
     BooksBusy,
     Broken,
     DependencyFault,
@@ -126,6 +127,10 @@ class RunCompletion:
             stored = await self._stored(escrow)
         except SealBroken:
             return await self._recorder.record(escrow, Abandoned())
+        except BodyKeysUnusable:
+            if self._too_old(escrow):
+                return await self._recorder.record(escrow, Abandoned())
+            raise
         return (await self.just_opened(stored)).escrow
 
     async def just_opened(self, opened: JustOpened) -> Attempted:
@@ -133,7 +138,7 @@ class RunCompletion:
         escrow = opened.escrow
         if escrow.state is EscrowState.REQUESTED:
             return await self._send(escrow, opened)
-        if self._steady.ending_ms() - escrow.opened_at_ms > self._retention.abandoned_ms:
+        if self._too_old(escrow):
             return Attempted(await self._recorder.record(escrow, Abandoned()))
         own_id = self._replicas.own_id
         requested = await self._recorder.record(escrow, UpstreamRequested(requested_by=own_id))
@@ -151,12 +156,16 @@ class RunCompletion:
             return escrow
         return await self._recorder.record(escrow, OutcomeIsUnknown(failure=RESTARTED))
 
+    def _too_old(self, escrow: Escrow) -> bool:
+        """To start now."""
+        return self._steady.ending_ms() - escrow.opened_at_ms > self._retention.abandoned_ms
+
     async def _stored(self, escrow: Escrow) -> JustOpened:
         bodies = await self._books.bodies(escrow.escrow_id)
         if bodies is None or bodies.request is None or bodies.wrapped_key is None:
             message = f"the request of {escrow.escrow_id} is not stored"
             raise SealBroken(message)
-        body = self._sealer.open(
+        body = await self._sealer.open(
             bodies.wrapped_key, bodies.request, label=request_label(escrow.escrow_id)
         )
         return JustOpened(
@@ -187,7 +196,7 @@ class RunCompletion:
             if unsaid is not None:
                 current = await self._recorder.record(current, unsaid, lasting=True)
             return await self._failed(current, opened, fault)
-        sealed = self._sealer.seal(
+        sealed = await self._sealer.seal(
             opened.wrapped_key, completion.body, label=completion_label(escrow.escrow_id)
         )
         received = await self._recorder.record(

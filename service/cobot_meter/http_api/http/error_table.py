@@ -67,6 +67,7 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     errors.RateStale: Row(status=503, type=_UNAVAILABLE, retry_after_s=30),
     errors.RateJumped: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
     errors.BooksBusy: Row(status=503, type=_UNAVAILABLE, retry_after_s=1),
+    errors.BodyKeysUnusable: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
     errors.ServiceBusy: Row(status=503, type=_UNAVAILABLE, retry_after_s=2),
     errors.Quarantined: Row(status=503, type=_UNAVAILABLE),
     errors.ReleasesStopped: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),

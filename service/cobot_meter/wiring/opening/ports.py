@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from cobot_meter.adapters.secrets.day_keys import DayKeys
 from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
 from cobot_meter.adapters.secrets.key_file import DerivedKeys, read_key_file
 from cobot_meter.adapters.secrets.sealer import AesSealer
@@ -85,6 +86,7 @@ async def open_parts(
     keys = read_key_file(settings.data_dir / KEY_FILE, begun=await have_begun(settings))
     clock, retention = clock or SystemClock(), Retention()
     identifiers = KeyedIdentifiers(preimage_key=keys.preimage, clock=clock)
+    body_keys = DayKeys(folder=settings.body_keys_dir)
     proof = SecretProof(mark=keys.mark, payment_hash=partial(payment_hash, identifiers))
     database = open_database(
         settings,
@@ -109,7 +111,8 @@ async def open_parts(
             rates=build_rates(settings.rate, client, clock),
             clock=clock,
             identifiers=identifiers,
-            sealer=AesSealer(wrapping_key=keys.wrapping),
+            sealer=AesSealer(wrapping_key=keys.wrapping, days=body_keys),
+            body_keys=body_keys,
             keys=keys,
             retention=retention,
             metrics=metrics,

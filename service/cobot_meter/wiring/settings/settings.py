@@ -27,6 +27,7 @@ from cobot_meter.wiring.settings.values import FILE, Secret, Values
 PREFIX = "COBOT_METER_"
 UPSTREAM_KEY = "OPENROUTER_API_KEY"
 API_PATH = "/api/v1"
+BODY_KEYS = "body-keys"
 EVERY_S = 0.01  # what is done oftener would be nothing but that
 
 
@@ -94,6 +95,7 @@ class Settings:
     """Everything; each part is given its own section only."""
 
     data_dir: Path
+    body_keys_dir: Path
     database: DatabaseSettings
     face: FaceSettings
     metrics: MetricsSettings
@@ -147,8 +149,10 @@ def setting_names() -> frozenset[str]:
 
 def _settings(values: Values) -> Settings:
     node, database = read_node(values), read_database(values)
+    data_dir = values.path("DATA_DIR", ".cobot-meter")
     return Settings(
-        data_dir=values.path("DATA_DIR", ".cobot-meter"),
+        data_dir=data_dir,
+        body_keys_dir=values.path("BODY_KEYS_DIR", str(data_dir / BODY_KEYS)),
         database=database,
         face=_face(values),
         metrics=MetricsSettings(

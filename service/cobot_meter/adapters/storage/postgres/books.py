@@ -100,7 +100,7 @@ class PostgresBooks(KeyedReads):
             with contextlib.suppress(BooksBusy):
                 await self.ping()
 
-    async def _rows(self, statement: Statement, *values: str | int) -> list[Any]:
+    async def _rows(self, statement: Statement, *values: str | int | bytes) -> list[Any]:
         self.outage.spare()
         try:
             return [tuple(row) for row in await self._pool.fetch(statement.sql, *values)]

@@ -69,7 +69,7 @@ class ReportConnection:
         self._told = told
 
     async def all(
-        self, made: Callable[[Any], Any], statement: Statement, *values: str | int
+        self, made: Callable[[Any], Any], statement: Statement, *values: str | int | bytes
     ) -> tuple[Any, ...]:
         """Everything that `made` makes of the rows."""
         with self._told():
@@ -77,7 +77,7 @@ class ReportConnection:
         return tuple(made_of(made([tuple(row) for row in rows])))
 
     async def stream(
-        self, made: Callable[[Any], Any], statement: Statement, *values: str | int
+        self, made: Callable[[Any], Any], statement: Statement, *values: str | int | bytes
     ) -> AsyncGenerator[Any, None]:
         """Read in one go of one statement, and so of one moment; made one by one."""
         with self._told():

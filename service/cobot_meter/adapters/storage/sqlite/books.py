@@ -62,7 +62,7 @@ class SqliteReads(KeyedReads):
         """Let go of the file."""
         self._connection.close()
 
-    async def _rows(self, statement: Statement, *values: str | int) -> list[Any]:
+    async def _rows(self, statement: Statement, *values: str | int | bytes) -> list[Any]:
         try:
             return self._connection.execute(statement.sql, values).fetchall()
         except sqlite3.Error as error:

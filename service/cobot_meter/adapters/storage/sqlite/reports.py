@@ -63,12 +63,15 @@ class ReportSession:
         self._outage.over()
         return result
 
-    def execute(self, statement: Statement, *values: str | int) -> sqlite3.Cursor:
+    def execute(self, statement: Statement, *values: str | int | bytes) -> sqlite3.Cursor:
         """On the thread: run a statement."""
         return self._connection.execute(statement.sql, values)
 
     async def all(
-        self, made: Callable[[Rows], Iterable[Value]], statement: Statement, *values: str | int
+        self,
+        made: Callable[[Rows], Iterable[Value]],
+        statement: Statement,
+        *values: str | int | bytes,
     ) -> tuple[Value, ...]:
         """Everything that `made` makes of the rows."""
 
@@ -78,7 +81,10 @@ class ReportSession:
         return await self.run(read)
 
     async def stream(
-        self, made: Callable[[Rows], Iterable[Value]], statement: Statement, *values: str | int
+        self,
+        made: Callable[[Rows], Iterable[Value]],
+        statement: Statement,
+        *values: str | int | bytes,
     ) -> AsyncGenerator[Value, None]:
         """The same one by one, a chunk of rows in memory at a time, all of one moment."""
         cursor = await self.run(self.execute, statement, *values)
