@@ -132,10 +132,10 @@ class RunTurns:
 
     def _give_away(self) -> None:
         """The slot that has become free, to the first of the first lane that may have it."""
-        for lane in Lane:
-            for turn, begins in self._waiting[lane].items():
+        for lane, waiting in self._waiting.items():
+            for turn, begins in waiting.items():
                 if self._may_begin(lane, turn.address):
-                    del self._waiting[lane][turn]
+                    del waiting[turn]
                     self._begin(lane, turn.address)
                     turn.runs = True
                     if not begins.done():

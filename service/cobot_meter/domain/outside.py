@@ -38,9 +38,10 @@ def text(said: str, *, most: int | None = None) -> str:
     Two halves of one character that came apart are joined; a half without its other, and NUL,
     become U+FFFD.
     """
-    if _SURROGATE.search(said):
+    if not said.isascii() and _SURROGATE.search(said):
         said = said.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    said = said.replace("\0", REPLACEMENT)
+    if "\0" in said:
+        said = said.replace("\0", REPLACEMENT)
     return said if most is None else said[:most]
 
 

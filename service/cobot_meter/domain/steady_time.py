@@ -60,6 +60,8 @@ def followed(time: SteadyTime, *, wall_ms: int, monotonic_ms: int) -> SteadyTime
 
 
 def _stood(time: SteadyTime, difference: int, monotonic_ms: int) -> SteadyTime:
+    if difference == time.stood and time.seen is None:
+        return time
     if _close(difference, time.stood):
         ending = difference if time.ending == time.stood else time.ending
         return replace(time, stood=difference, ending=ending, seen=None)
@@ -74,7 +76,9 @@ def _stood(time: SteadyTime, difference: int, monotonic_ms: int) -> SteadyTime:
 def _paced(time: SteadyTime, monotonic_ms: int) -> SteadyTime:
     """`ending` a little nearer to `stood`; at once where that puts off an end."""
     behind = time.stood - time.ending
-    if behind <= 0:
+    if behind == 0:
+        return time
+    if behind < 0:
         return replace(time, ending=time.stood)
     step = PACE * max(0, monotonic_ms - time.paced_at_ms)
     paced_at_ms = max(time.paced_at_ms, monotonic_ms)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
 from cobot_meter.adapters.storage.escrow_rows import (
     ESCROW_COLUMNS,
     FIXED_COLUMNS,
     MOVING_COLUMNS,
+    MOVING_FIELDS,
     NAME_COLUMNS,
+    SAID_OF,
+    changed_values,
+    columns_of,
     escrow_from_row,
     fixed_values,
     moving_values,
@@ -19,12 +27,22 @@ from cobot_meter.adapters.storage.ledger_rows import (
     topup_moving_values,
 )
 from cobot_meter.adapters.storage.tables import ESCROW, TOPUP
-from cobot_meter.domain.escrow.record import Cost, Escrow, Fallback, Quote, due_at_ms
+from cobot_meter.domain.escrow.record import (
+    Cost,
+    Escrow,
+    EscrowState,
+    Fallback,
+    IssuedInvoice,
+    Quote,
+    due_at_ms,
+)
 from cobot_meter.domain.money import RATE_MAX, ExchangeRate
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.topups import Topup
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.contracts.books.books_samples import opened
 
 RATES = st.builds(
     ExchangeRate,
@@ -55,6 +73,23 @@ ESCROWS = st.builds(
 )
 
 
+# Of each field the values between which something is said of a row or not.
+TELLING: dict[str, tuple[Any, ...]] = {
+    "state": tuple(EscrowState),
+    "lookup_at_ms": (None, 5),
+    "price_msat": (0, 1_000),
+    "credit_used_msat": (0, 1_000),
+    "budget_held_pusd": (0, 9),
+    "invoice": (
+        None,
+        IssuedInvoice(payment_request="lnbc1", amount_msat=1_000, expires_at_s=8),
+    ),
+    "settled_at_ms": (None, 6),
+    "keep_until_ms": (None, 7),
+    "quarantine": (None, "looked at"),
+}
+
+
 @given(escrow=ESCROWS)
 def test_an_escrow_survives_its_row(escrow: Escrow) -> None:
     """Every field of every part has a column, and none is mistaken for another."""
@@ -67,6 +102,41 @@ def test_an_escrow_survives_its_row(escrow: Escrow) -> None:
     columns = {**dict(fixed), **moving, **dict(names)}
     assert columns.keys() == set(ESCROW_COLUMNS)
     assert escrow_from_row(tuple(columns[name] for name in ESCROW_COLUMNS)) == escrow
+
+
+@given(before=ESCROWS, other=ESCROWS, changed=st.sets(st.sampled_from(MOVING_FIELDS)))
+def test_what_changed_is_written_with_all_that_is_said_by_it(
+    before: Escrow, other: Escrow, changed: set[str]
+) -> None:
+    """A row in which only the changed columns are written is the row of the changed escrow."""
+    retention, names = Retention(), tuple(sorted(changed))
+    after = replace(before, **{name: getattr(other, name) for name in names})
+    written = changed_values(after, names, retention)
+    row = moving_row(before) | dict(zip(columns_of(names), written, strict=True))
+    assert row == moving_row(after)
+
+
+def test_what_is_said_of_a_row_is_said_by_the_named_fields() -> None:
+    """Whatever else stands in the row, no other field changes what is said of it."""
+    sample, missed = opened("esc_1"), set()
+    for values in product(*TELLING.values()):
+        escrow = replace(sample, **dict(zip(TELLING, values, strict=True)))
+        before = moving_row(escrow)
+        for name, choices in TELLING.items():
+            after = moving_row(replace(escrow, **{name: choices[0]}))
+            missed |= {
+                (column, name)
+                for column, fields in SAID_OF.items()
+                if before[column] != after[column] and name not in fields
+            }
+    assert missed == set()
+    assert {name for fields in SAID_OF.values() for name in fields} <= TELLING.keys()
+
+
+def moving_row(escrow: Escrow) -> dict[str, object]:
+    """Everything that an event may change, by column."""
+    names = zip(NAME_COLUMNS, named_values(escrow), strict=True)
+    return dict(zip(MOVING_COLUMNS, moving_values(escrow, Retention()), strict=True)) | dict(names)
 
 
 @given(topup=st.from_type(Topup))

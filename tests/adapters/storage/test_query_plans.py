@@ -12,11 +12,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cobot_meter.adapters.storage.escrow_rows import MOVING_FIELDS
 from cobot_meter.adapters.storage.read_queries import read_statements
 from cobot_meter.adapters.storage.reports import report_statements
 from cobot_meter.adapters.storage.sql_text import Statement
 from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
-from cobot_meter.adapters.storage.sqlite.statements import write_statements
+from cobot_meter.adapters.storage.sqlite.statements import move_escrow, write_statements
 from cobot_meter.adapters.storage.tables import METADATA
 
 from tests.contracts.books.books_samples import RETENTION, Sale, give_credit, opened
@@ -32,6 +33,8 @@ def statements() -> Iterator[tuple[str, Statement]]:
     """Everything that runs while requests are served, by name."""
     reports = report_statements()
     yield from ((f"report {name}", getattr(reports, name)) for name in REQUESTED)
+    for fields in (MOVING_FIELDS, *((name,) for name in MOVING_FIELDS)):
+        yield (f"move_escrow/{fields[0]}/{len(fields)}", move_escrow(fields))
     for group in (write_statements(), read_statements()):
         for field in dataclasses.fields(group):
             found = getattr(group, field.name)

@@ -9,7 +9,6 @@ what the names are for.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import secrets
 
@@ -25,7 +24,7 @@ class KeyedIdentifiers:
     def __init__(self, *, preimage_key: bytes, clock: Clock) -> None:
         """`preimage_key` is 32 secret bytes; whoever has it can claim our invoices' preimages."""
         self._preimage_key = preimage_key
-        self._tags = AESSIV(hmac.digest(preimage_key, b"cobot-meter memo tag", hashlib.sha512))
+        self._tags = AESSIV(hmac.digest(preimage_key, b"cobot-meter memo tag", "sha512"))
         self._clock = clock
 
     def escrow_id(self) -> str:
@@ -47,7 +46,7 @@ class KeyedIdentifiers:
     def preimage(self, subject_id: str, attempt: int) -> bytes:
         """HMAC-SHA256(key, subject ‖ attempt): the same again after a crash."""
         subject = f"{subject_id}\n{attempt}".encode()
-        return hmac.digest(self._preimage_key, subject, hashlib.sha256)
+        return hmac.digest(self._preimage_key, subject, "sha256")
 
     def memo_tag(self, caller_id: str, payment_hash: str) -> str:
         """AES-SIV: the nonce is made of the content, so that the memo is the same after a crash."""

@@ -1,7 +1,7 @@
 """An escrow as a flat row, and back: every field has a column of its own.
 
-The fixed columns are written once, the moving ones with every event; the names that others give to
-it (the upstream's and the node's) are found by large indexes and written only when they change.
+The fixed columns are written once, of the others those that an event changes: every index that
+names a written column is written too, and there are many.
 `occupies_ask` and `due_at_ms` are what the domain says of the row, stored so that indexes can stand
 on them. Must not know: SQL, connections, or what an event changes.
 """
@@ -120,15 +120,34 @@ _fixed = attrgetter(*_FIXED.values())
 _fallback = attrgetter(*_FALLBACK.values())
 _state = attrgetter(*_STATE.values())
 named_values = attrgetter(*NAME_COLUMNS)
-_PARTS = tuple(
-    (part, attrgetter(*columns.values()), (None,) * len(columns))
-    for part, columns in (
-        ("run", _RUN),
-        ("cost", _COST),
-        ("invoice", _INVOICE),
-        ("failure", _FAILURE),
-    )
-)
+_OF_PART = {"run": _RUN, "cost": _COST, "invoice": _INVOICE, "failure": _FAILURE}
+_VALUES_OF = {
+    part: (attrgetter(*columns.values()), (None,) * len(columns))
+    for part, columns in _OF_PART.items()
+}
+
+_OF_FIELD: dict[str, tuple[str, ...]] = {
+    **{path.partition(".")[0]: (column,) for column, path in _STATE.items()},
+    **{name: tuple(columns) for name, columns in _OF_PART.items()},
+    **{name: (name,) for name in (*NAME_COLUMNS, *_WHO)},
+}
+MOVING_FIELDS = tuple(_OF_FIELD)
+# What the domain says of a row, and every field that it looks at for that.
+SAID_OF = {
+    "occupies_ask": frozenset(
+        {"state", "invoice", "settled_at_ms", "price_msat", "credit_used_msat"}
+    ),
+    "due_at_ms": frozenset(
+        {"state", "quarantine", "lookup_at_ms", "invoice", "budget_held_pusd", "keep_until_ms"}
+    ),
+}
+
+
+def columns_of(changed: Sequence[str]) -> tuple[str, ...]:
+    """The columns that these fields of an escrow lie in, and what is said by them."""
+    columns = [column for name in changed for column in _OF_FIELD[name]]
+    said = (column for column, fields in SAID_OF.items() if not fields.isdisjoint(changed))
+    return (*columns, *said)
 
 
 def fixed_values(escrow: Escrow) -> Row:
@@ -141,11 +160,29 @@ def fixed_values(escrow: Escrow) -> Row:
 def moving_values(escrow: Escrow, retention: Retention) -> Row:
     """The values of MOVING_COLUMNS."""
     values = list(_state(escrow))
-    for name, fields, absent in _PARTS:
+    for name, (fields, absent) in _VALUES_OF.items():
         part = getattr(escrow, name)
         values += absent if part is None else fields(part)
     values += (escrow.requested_by, escrow.continued_as, escrow.quarantine)
     values += (int(escrow.occupies_ask), due_at_ms(escrow, retention))
+    return values
+
+
+def changed_values(escrow: Escrow, changed: Sequence[str], retention: Retention) -> Row:
+    """The values of `columns_of(changed)`."""
+    values: list[Any] = []
+    for name in changed:
+        value = getattr(escrow, name)
+        part = _VALUES_OF.get(name)
+        if part is not None:
+            fields, absent = part
+            values += absent if value is None else fields(value)
+        else:
+            values.append(value.value if name == "state" else value)
+    if not SAID_OF["occupies_ask"].isdisjoint(changed):
+        values.append(int(escrow.occupies_ask))
+    if not SAID_OF["due_at_ms"].isdisjoint(changed):
+        values.append(due_at_ms(escrow, retention))
     return values
 
 

@@ -15,6 +15,7 @@ from cobot_meter.adapters.storage.escrow_rows import Row, escrow_from_row
 from cobot_meter.adapters.storage.ledger_rows import (
     made_of,
     node_from_row,
+    one_of,
     standing_from_rows,
     topup_from_row,
 )
@@ -208,12 +209,10 @@ class KeyedReads(abc.ABC):
         return tuple(names)
 
     async def _escrow(self, statement: Statement, *values: str) -> Escrow | None:
-        rows = await self._rows(statement, *values)
-        return next(made_of(map(escrow_from_row, rows)), None)
+        return one_of(escrow_from_row, await self._rows(statement, *values))
 
     async def _topup(self, statement: Statement, *values: str) -> Topup | None:
-        rows = await self._rows(statement, *values)
-        return next(made_of(map(topup_from_row, rows)), None)
+        return one_of(topup_from_row, await self._rows(statement, *values))
 
     async def _number(self, statement: Statement, *values: str) -> int:
         row = await self._row(statement, *values)

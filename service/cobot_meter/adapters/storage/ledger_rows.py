@@ -5,7 +5,7 @@ Must not know: SQL or connections.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ from cobot_meter.domain.transitions.kinds import NUMBERED_KINDS
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.ledger_reports import Balance, JournalEntry, JournalTransfer
 
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 _NUL_ESCAPED = b"\\u0000"
 Value = TypeVar("Value")
 
@@ -99,18 +100,19 @@ def dumped(document: Mapping[str, object]) -> bytes:
 
 def mended(values: Row) -> Row:
     """The values of a row, its texts as in `dumped`."""
-    if any(type(one) is str and ("\0" in one or not one.isascii()) for one in values):
-        return tuple(outside.text(one) if isinstance(one, str) else one for one in values)
-    return values
+    texts = "".join([one for one in values if type(one) is str])
+    if texts.isascii() and "\0" not in texts:
+        return values
+    return tuple(outside.text(one) if isinstance(one, str) else one for one in values)
 
 
 def transfer_values(transfer: Transfer) -> Row:
-    """The values of TRANSFER_COLUMNS."""
+    """The values of TRANSFER_COLUMNS; `_value_` is what `value` reads, without its frame."""
     return (
-        transfer.kind.value,
+        transfer.kind._value_,
         transfer.debit.code,
         transfer.credit.code,
-        transfer.debit.commodity.value,
+        transfer.debit.commodity._value_,
         transfer.amount,
         transfer.hold_id,
         transfer.held,
@@ -149,10 +151,21 @@ def made_of(values: Iterable[Value]) -> Iterator[Value]:
     """The same values. Raises BooksDamaged for a row that is none of those we write."""
     try:
         yield from values
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        said = str(error).partition("\n")[0]
-        message = f"the books hold a row that this version cannot read ({said})"
-        raise BooksDamaged(message) from error
+    except _UNREADABLE as error:
+        raise _unreadable(error) from error
+
+
+def one_of(make: Callable[[Row], Value], rows: Sequence[Row]) -> Value | None:
+    """What the first row holds, None without one. Raises BooksDamaged as `made_of`."""
+    try:
+        return make(rows[0]) if rows else None
+    except _UNREADABLE as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> BooksDamaged:
+    said = str(error).partition("\n")[0]
+    return BooksDamaged(f"the books hold a row that this version cannot read ({said})")
 
 
 def balance_from_row(row: Row) -> Balance:

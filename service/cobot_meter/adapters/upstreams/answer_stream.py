@@ -61,18 +61,19 @@ class AnswerParts:
             delta = choice.get("message")
         if isinstance(delta, dict):
             self._delta(delta)
-        self._ended(choice.get("finish_reason"), choice.get("native_finish_reason"))
-        logprobs = choice.get("logprobs")
-        if isinstance(logprobs, dict):
-            for name, entries in logprobs.items():
-                if isinstance(entries, list):
-                    self._logprobs.setdefault(name, []).extend(entries)
-
-    def _ended(self, finish: object, native: object) -> None:
+        finish, native = choice.get("finish_reason"), choice.get("native_finish_reason")
         if isinstance(finish, str) and finish:
             self.finish_reason = finish
         if isinstance(native, str):
             self._native_finish = native
+        logprobs = choice.get("logprobs")
+        if isinstance(logprobs, dict):
+            self._chances(logprobs)
+
+    def _chances(self, logprobs: dict[str, object]) -> None:
+        for name, entries in logprobs.items():
+            if isinstance(entries, list):
+                self._logprobs.setdefault(name, []).extend(entries)
 
     @property
     def _said(self) -> bool:
@@ -255,14 +256,11 @@ class StreamAssembly:
         if isinstance(choices, list):
             for choice in choices:
                 if isinstance(choice, dict):
-                    self._choice(choice)
+                    if _choice_failed(choice) and self._error is None:
+                        self._error = choice.get("error") or {}
+                    self._parts.add(choice)
         if frame.get("error"):
             self._error = frame["error"]
-
-    def _choice(self, choice: dict[str, object]) -> None:
-        if _choice_failed(choice) and self._error is None:
-            self._error = choice.get("error") or {}
-        self._parts.add(choice)
 
 
 def completion_from_json(body: bytes, generation_id: str, cost_of: CostOf) -> UpstreamCompletion:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from email.utils import formatdate
+from typing import Any
 
 import httpx
 
@@ -79,6 +80,23 @@ _JSON = (b"{", b"[")
 _UNREADABLE = (ValueError, TypeError, RecursionError)
 
 
+class _WhateverItSays:
+    """What came may be anything, and it was charged for: no fault of reading it gets further."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        """Nothing yet."""
+
+    def __exit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
+        """Raises OutcomeUnknown in place of what reading raised."""
+        if isinstance(fault, _UNREADABLE):
+            raise OutcomeUnknown("the upstream's answer cannot be read") from fault
+
+
+_WHATEVER_IT_SAYS = _WhateverItSays()
+
+
 class ChatPosts:
     """One URL on the process's client."""
 
@@ -118,9 +136,7 @@ class ChatPosts:
 
         Raises UpstreamUnreachable (certainly not received) and OutcomeUnknown.
         """
-        request = httpx.Request(
-            "POST", self._url, headers=self._headers, content=body, extensions=self._extensions
-        )
+        request = _request("POST", self._url, self._headers, self._extensions, body)
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._client.send(request, stream=True)
@@ -182,7 +198,7 @@ class AnswerReading:
         the id was not known and has come. Raises UpstreamFailed and OutcomeUnknown.
         """
         chunks = BoundedChunks(self._response.aiter_raw(), self._bytes_max)
-        with _whatever_it_says():
+        with _WHATEVER_IT_SAYS:
             begun = await self._beginning(chunks)
         if _content_of(begun).startswith(_JSON):
             return await self._whole(begun, chunks, on_named)
@@ -211,7 +227,7 @@ class AnswerReading:
                 body = begun + await chunks.rest()
         except TRANSPORT_FAULTS as fault:
             raise OutcomeUnknown("the upstream's answer was cut before its end") from fault
-        with _whatever_it_says():
+        with _WHATEVER_IT_SAYS:
             completion = completion_from_json(body, self._generation_id, self._cost_of)
         if not self._generation_id:
             await on_named(completion.generation_id)
@@ -221,16 +237,17 @@ class AnswerReading:
         self, begun: bytes, chunks: BoundedChunks, on_named: GenerationStarted
     ) -> UpstreamCompletion:
         assembly = StreamAssembly(self._generation_id, self._cost_of)
-        with _whatever_it_says():
+        with _WHATEVER_IT_SAYS:
             assembly.feed(begun)
         if not self._generation_id:
             await self._feed(assembly, chunks, until_named=True)
             if assembly.generation_id:
                 await on_named(assembly.generation_id)
-        await self._feed(assembly, chunks, until_named=False)
+        if not assembly.done:
+            await self._feed(assembly, chunks, until_named=False)
         if assembly.done:
             await chunks.drain()
-        with _whatever_it_says():
+        with _WHATEVER_IT_SAYS:
             return assembly.completion()
 
     async def _feed(
@@ -238,7 +255,7 @@ class AnswerReading:
     ) -> None:
         """Read until the stream ends, or says that it is done, or (`until_named`) has an id."""
         try:
-            with _whatever_it_says():
+            with _WHATEVER_IT_SAYS:
                 async with asyncio.timeout_at(self._deadline):
                     while not assembly.done and not (until_named and assembly.generation_id):
                         chunk = await chunks.next()
@@ -249,15 +266,6 @@ class AnswerReading:
         except TRANSPORT_FAULTS as fault:
             if not assembly.conclusive:
                 raise OutcomeUnknown("the upstream's stream broke before its end") from fault
-
-
-@contextlib.contextmanager
-def _whatever_it_says() -> Iterator[None]:
-    """What came may be anything, and it was charged for: no fault of reading it gets further."""
-    try:
-        yield
-    except _UNREADABLE as fault:
-        raise OutcomeUnknown("the upstream's answer cannot be read") from fault
 
 
 def _content_of(begun: bytes) -> bytes:
@@ -277,7 +285,7 @@ async def get_whole(
 ) -> HttpAnswer:
     """One GET, read whole. Raises UpstreamUnreachable when no whole answer came."""
     extensions = {"timeout": client.timeout.as_dict()}
-    request = httpx.Request("GET", url, headers=headers, extensions=extensions)
+    request = _request("GET", url, headers, extensions, b"")
     try:
         async with asyncio.timeout(timeout_s):
             response = await client.send(request, stream=True)
@@ -292,6 +300,19 @@ async def get_whole(
     if len(body) > bytes_max:
         raise UpstreamUnreachable(f"the upstream's answer is over {bytes_max} bytes")
     return answer_of(response, body)
+
+
+def _request(
+    method: str, url: httpx.URL, headers: httpx.Headers, extensions: dict[str, Any], body: bytes
+) -> httpx.Request:
+    """Without the host and the length that httpx would add: aiohttp says both of itself.
+
+    As a stream, so that httpx does not sort out every header once more; read, as it is all there.
+    """
+    stream = httpx.ByteStream(body)
+    request = httpx.Request(method, url, headers=headers, stream=stream, extensions=extensions)
+    request.read()
+    return request
 
 
 def answer_of(response: httpx.Response, body: bytes) -> HttpAnswer:

@@ -77,20 +77,25 @@ def is_repeated(escrow: Escrow, event: on.EscrowEvent) -> bool:
     return isinstance(event, on.InvoiceSettled) and escrow.paid_msat > 0
 
 
+Changes = dict[str, Any]
+
+
 def advance(escrow: Escrow, event: on.EscrowEvent, *, at_ms: int, retention: Retention) -> Escrow:
     """The escrow after `event`. Raises IllegalTransition, leaving `escrow` as it was."""
+    return replace(escrow, **changes_by(event, escrow, at_ms=at_ms, retention=retention))
+
+
+def changes_by(
+    event: on.EscrowEvent, escrow: Escrow, *, at_ms: int, retention: Retention
+) -> Changes:
+    """The fields that `event` sets, and to what. Raises IllegalTransition."""
     state = TRANSITIONS.get((escrow.state, type(event)))
     if state is None:
         message = f"{type(event).__name__} cannot happen to an escrow that is {escrow.state}"
         raise IllegalTransition(message)
     changes = _CHANGES[type(event)](escrow, event, at_ms, retention)
-    return replace(
-        escrow,
-        **{"state": state, "version": escrow.version + 1, "changed_at_ms": at_ms, **changes},
-    )
-
-
-Changes = dict[str, Any]
+    moved = {} if state is escrow.state else {"state": state}
+    return {**moved, "version": escrow.version + 1, "changed_at_ms": at_ms, **changes}
 
 
 def _demand(rule: str, *, sound: bool) -> None:

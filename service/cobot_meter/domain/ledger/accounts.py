@@ -8,6 +8,7 @@ its lock; operator accounts are append-only and rolled up once per commit, so no
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -52,43 +53,54 @@ COST_UNATTRIBUTED = Account(
 )
 COST_ACCOUNTS = (COST_UPSTREAM, COST_UNPAID, COST_FAILED, COST_UNATTRIBUTED)
 
+# A sale names its accounts thirty times, and they are eight: the last few hundred are at hand.
+_at_hand = functools.lru_cache(maxsize=512)
 
+
+@_at_hand
 def available(caller_id: str) -> Account:
     """What we owe a caller in credit; never below zero, pending debits included."""
     return _exact(f"caller/{caller_id}/available", Commodity.MSAT, Nature.LIABILITY)
 
 
+@_at_hand
 def receivable(caller_id: str) -> Account:
     """What a caller has open and unpaid; capped when new exposure opens."""
     return _exact(f"caller/{caller_id}/receivable", Commodity.MSAT, Nature.ASSET)
 
 
+@_at_hand
 def settled(caller_id: str) -> Account:
     """Memo: what a caller has paid for completions over Lightning; raises the cap."""
     return _exact(f"caller/{caller_id}/settled", Commodity.MSAT, Nature.MEMO)
 
 
+@_at_hand
 def lapsed(caller_id: str) -> Account:
     """Memo: what a caller asked for and let lapse; lowers the cap."""
     return _exact(f"caller/{caller_id}/lapsed", Commodity.MSAT, Nature.MEMO)
 
 
+@_at_hand
 def address_budget(address: str, day: str) -> Account:
     """Memo: unpaid upstream spend of the newcomers behind one network address on one UTC day."""
     return _exact(f"exposure/network/{address}/{day}", Commodity.PUSD, Nature.MEMO)
 
 
+@_at_hand
 def old_address_exposure(address: str, day: str) -> Account:
     """Memo: the same in msat, of escrows from before addresses were counted in pico-USD."""
     return _exact(f"exposure/address/{address}/{day}", Commodity.MSAT, Nature.MEMO)
 
 
+@_at_hand
 def day_budget(day: str, *, newcomer: bool) -> Account:
     """Memo: unpaid upstream spend of one UTC day, newcomers and proven callers apart."""
     group = "newcomers" if newcomer else "proven"
     return _exact(f"exposure/unpaid/{group}/{day}", Commodity.PUSD, Nature.MEMO)
 
 
+@_at_hand
 def node_balance(alias: str) -> Account:
     """What the Lightning node has received for us."""
     return Account(code=f"ln/node/{alias}", commodity=Commodity.MSAT, nature=Nature.ASSET)

@@ -65,15 +65,17 @@ class Transfer:
 
     def __post_init__(self) -> None:
         """Refuse what could not be booked: mixed commodities, wrong signs, over-posting."""
-        resolves = self.kind in {TransferKind.POST, TransferKind.VOID}
+        kind, debit, credit, amount = self.kind, self.debit, self.credit, self.amount
+        voids = kind is TransferKind.VOID
+        resolves = voids or kind is TransferKind.POST
         sound = (
-            self.debit.commodity == self.credit.commodity
-            and self.debit.code != self.credit.code
-            and self.amount >= 0
-            and (self.amount == 0) == (self.kind is TransferKind.VOID)
-            and (self.hold_id is not None) == (self.kind is not TransferKind.POSTED)
-            and (self.held >= max(self.amount, 1) if resolves else self.held == 0)
-            and (self.guard is None or self.debit.exact)
+            debit.commodity == credit.commodity
+            and debit.code != credit.code
+            and amount >= 0
+            and (amount == 0) == voids
+            and (self.hold_id is not None) == (kind is not TransferKind.POSTED)
+            and (self.held >= max(amount, 1) if resolves else self.held == 0)
+            and (self.guard is None or debit.exact)
         )
         if not sound:
             message = f"not a transfer that can be booked: {self}"

@@ -6,6 +6,7 @@ storage, or who told.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
@@ -13,7 +14,7 @@ from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.bookings import bookings
 from cobot_meter.domain.escrow.holds import opened_accounts, opening
-from cobot_meter.domain.escrow.machine import advance
+from cobot_meter.domain.escrow.machine import changes_by
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.money import AMOUNT_MAX, usd_text
@@ -47,7 +48,6 @@ def open_escrow(
     quote = escrow.quote
     requested = {"requested_by": escrow.requested_by} if escrow.requested_by else {}
     least = {} if quote.least_pusd is None else {"least_usd": usd_text(quote.least_pusd)}
-    fallback = dict(parts_of(escrow.fallback))
     return Transition(
         key=f"{escrow.escrow_id}/opened",
         kind="opened",
@@ -70,7 +70,7 @@ def open_escrow(
             "request_sha256": escrow.ask.request_sha256,
             **least,
             **requested,
-            **{f"fallback.{name}": part for name, part in fallback.items()},
+            **parts_of("fallback", escrow.fallback),
             ROW: opened_digest(escrow),
             **sealed_facts(bodies),
         },
@@ -91,7 +91,8 @@ def escrow_transition(
     An amount beyond the one bound would spoil the sums of everybody's accounts. The row after the
     event is the transition's `escrow`; `book` says which transfers it books.
     """
-    after = advance(before, event, at_ms=at_ms, retention=retention)
+    changes = changes_by(event, before, at_ms=at_ms, retention=retention)
+    after = dataclasses.replace(before, **changes)
     transfers = book(before, event, after)
     if any(transfer.amount > AMOUNT_MAX for transfer in transfers):
         message = f"{event_name(event)} books more than {AMOUNT_MAX}"
@@ -103,6 +104,7 @@ def escrow_transition(
         caller_id=before.caller_id,
         at_ms=at_ms,
         escrow=after,
+        changed=tuple(changes),
         transfers=transfers,
         bodies=bodies,
         shred=isinstance(event, SHREDDING),

@@ -38,20 +38,20 @@ def _snake_case(name: str) -> str:
 def facts_of(event: on.EscrowEvent) -> dict[str, str | int | None]:
     """What the journal keeps of an event: its fields, those of its parts as `part.field`."""
     facts: dict[str, str | int | None] = {}
-    for field in dataclasses.fields(event):
-        value = getattr(event, field.name)
+    for name in event.__dataclass_fields__:
+        value = getattr(event, name)
         if dataclasses.is_dataclass(value):
-            facts |= {f"{field.name}.{name}": part for name, part in parts_of(value)}
+            facts |= parts_of(name, value)
         else:
-            facts[field.name] = value
+            facts[name] = value
     return facts
 
 
-def parts_of(value: object) -> list[tuple[str, str | int | None]]:
-    """The fields of a part with their values; none of what is no part."""
+def parts_of(name: str, value: object) -> dict[str, str | int | None]:
+    """The fields of a part as facts under its name; none of what is no part."""
     if not dataclasses.is_dataclass(value):
-        return []
-    return [(part.name, getattr(value, part.name)) for part in dataclasses.fields(value)]
+        return {}
+    return {f"{name}.{part}": getattr(value, part) for part in value.__dataclass_fields__}
 
 
 _KINDS: Mapping[str, type[EscrowEvent]] = {

@@ -40,7 +40,8 @@ class Transition:
 
     `key` is unique for ever. `subject_id` is the escrow or top-up (`upstream`, `operator`, `node`).
     `escrow` is the row after the event; its stored version must be `escrow.version - 1`
-    (version 1 inserts). `accounts` are opened if missing before any transfer runs. `shred` drops
+    (version 1 inserts). `changed` names the fields of it that may differ from the row before; None:
+    any. `accounts` are opened if missing before any transfer runs. `shred` drops
     the body key. `facts` goes into the journal row as JSON: no prompt, answer or preimage in it.
     """
 
@@ -50,6 +51,7 @@ class Transition:
     caller_id: str | None
     at_ms: int
     escrow: Escrow | None = None
+    changed: tuple[str, ...] | None = None
     topup: Topup | None = None
     accounts: tuple[Account, ...] = ()
     transfers: tuple[Transfer, ...] = ()

@@ -138,7 +138,9 @@ class QuoteRequest:
             for model, task in zip(models, asked, strict=True)
         )
 
-    def quote(self, offer: Offer, standing: CallerStanding, *, now_ms: int) -> Quote:
+    def quote(
+        self, offer: Offer, standing: CallerStanding, *, now_ms: int, least_pusd: int | None = None
+    ) -> Quote:
         """The quote of the first model, under the ceiling of all of them.
 
         Raises RateJumped when the caller's credit does not cover it wholly.
@@ -158,6 +160,7 @@ class QuoteRequest:
             rate=offer.rate,
             terms=offer.terms,
             prices=first.price,
+            least_pusd=least_pusd,
         )
 
     def anew(self, quote: Quote, standing: CallerStanding, *, now_ms: int) -> Quote:

@@ -116,8 +116,10 @@ class OpenEscrow:
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
         offer = await self._quoting.offer(request)
-        quote = replace(
-            self._quoting.quote(offer, standing, now_ms=self._clock.now_ms()),
+        quote = self._quoting.quote(
+            offer,
+            standing,
+            now_ms=self._clock.now_ms(),
             least_pusd=self._exposure.least_pusd(len(request.body)),
         )
         asked = offer.models[0]

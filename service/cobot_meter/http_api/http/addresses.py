@@ -6,6 +6,7 @@ headers are believed only as far as trusted proxies wrote them. Must not know: H
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,8 @@ TrustedProxies = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 UNKNOWN = "unknown"  # a peer without an address: a Unix socket, or a test
 HOPS_MAX = 16
+# Every request names its hosts several times, and most callers send more than one.
+HOSTS_REMEMBERED = 256
 HEADER_BYTES_MAX = 4_096
 
 _IPV6_PREFIX_BITS = 64
@@ -61,6 +64,7 @@ def _hops(lines: Sequence[bytes]) -> list[str]:
     return [hop.strip() for hop in text.split(",")[-HOPS_MAX:]][::-1]
 
 
+@functools.lru_cache(maxsize=HOSTS_REMEMBERED)
 def _read_hop(text: str) -> IPAddress | None:
     match = _WITH_PORT.fullmatch(text)
     if match:

@@ -119,14 +119,14 @@ class Edge:
         started = False
         head_only = scope["method"] == "HEAD"
 
-        async def send_on(message: Message) -> None:
+        def send_on(message: Message) -> Awaitable[None]:
             nonlocal started
             started = True
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message["headers"], *self._cors]}
             elif head_only and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
-            await send(message)
+            return send(message)
 
         if head_only:
             scope = {**scope, "method": "GET", HEAD_ONLY: True}

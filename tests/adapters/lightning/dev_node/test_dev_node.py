@@ -111,6 +111,14 @@ async def test_capitals_are_paid_too(node: DevNode) -> None:
     assert payment.preimage == order.preimage.hex()
 
 
+async def test_a_mixture_of_capitals_and_small_letters_is_no_invoice(node: DevNode) -> None:
+    """Not even of a request that the node made itself."""
+    invoice = await node.add_invoice(new_order())
+    with pytest.raises(PaymentRefused) as refused:
+        await node.pay(invoice.payment_request[:-9] + invoice.payment_request[-9:].upper())
+    assert refused.value.fault is PaymentFault.INVOICE_INVALID
+
+
 async def test_a_held_payment_outlives_expiry_until_given_back(rig: DevNodeRig) -> None:
     """ACCEPTED survives the expiry and a restart, is given back after 120 s, then it expires."""
     invoice = await rig.node.add_invoice(new_order(expiry_s=60))

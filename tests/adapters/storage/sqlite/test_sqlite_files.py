@@ -145,8 +145,9 @@ class FailingCursor(sqlite3.Cursor):
     ],
     ids=lambda refused: " and ".join(sorted(refused)),
 )
+@pytest.mark.parametrize("wary", [False, True], ids=["at once", "each apart"])
 async def test_no_statement_that_fails_ends_the_writer(
-    path: Path, refused: set[str], monkeypatch: pytest.MonkeyPatch
+    path: Path, refused: set[str], monkeypatch: pytest.MonkeyPatch, *, wary: bool
 ) -> None:
     """Whatever the disk refuses, and however often, the next write has a writer."""
     monkeypatch.setattr(sqlite_writer, "IDLE_S", 0.01)
@@ -161,7 +162,7 @@ async def test_no_statement_that_fails_ends_the_writer(
     outage = Outage(what="the books cannot be written")
     writer = SqliteWriter(connect, transitions, files=BooksFiles(path), outage=outage)
     monkeypatch.setattr(Failing, "refused", frozenset(refused))
-    writer._shredded = True
+    writer._shredded, writer._wary = True, wary
     for one in (*asks(3), None):
         with contextlib.suppress(BooksBusy):
             await writer.apply(one)

@@ -67,7 +67,7 @@ async def test_many_share_one_commit(books: SqliteBooks, path: Path) -> None:
     results = await told(books, asks(130))
     assert all(isinstance(result, Applied) for result in results)
     assert told_to_database.count("COMMIT") == 3
-    assert told_to_database.count("SAVEPOINT transition") == 130
+    assert told_to_database.count("SAVEPOINT transition") == 0
     assert len(await audited(path)) == 130
 
 
@@ -160,6 +160,24 @@ async def test_what_cannot_be_booked_hurts_nobody_else(books: SqliteBooks, path:
     assert [type(result) for result in results] == [Applied, LedgerUnbalanced, Applied]
     (revenue,) = (one for one in await balances_of(path) if one.account == chart.REVENUE.code)
     assert revenue.credits_posted == 7
+
+
+async def test_a_refusal_makes_the_others_be_written_again_once_and_no_oftener(
+    books: SqliteBooks, path: Path
+) -> None:
+    """Savepoints come with the first refusal, stay while there are more, and go after the last."""
+    told_to_database: list[str] = []
+    books._writer._connection.set_trace_callback(told_to_database.append)
+    seen: list[tuple[int, int, int]] = []
+    for number, amounts in enumerate([(3, 2**63, 4), (2**63, 5), (6, 7), (8, 9)]):
+        told_to_database.clear()
+        await told(books, [entry(f"{number}/{amount}", amount) for amount in amounts])
+        words = ("ROLLBACK", "SAVEPOINT transition", "ROLLBACK TO transition")
+        rolled_back, kept, undone = map(told_to_database.count, words)
+        seen.append((rolled_back, kept, undone))
+    assert seen == [(1, 3, 1), (0, 2, 1), (0, 2, 0), (0, 0, 0)]
+    (revenue,) = (one for one in await balances_of(path) if one.account == chart.REVENUE.code)
+    assert revenue.credits_posted == 3 + 4 + 5 + 6 + 7 + 8 + 9
 
 
 async def test_what_an_account_cannot_take_hurts_its_transition_alone(

@@ -247,7 +247,9 @@ class DevNode:
     def _own(self, payment_request: str) -> DevInvoice:
         self._require_reachable()
         request = bare(payment_request)
-        return own(self._current(read_payment_hash(request)), request)
+        written = request.lower() if request.isupper() else request  # a mixture is no invoice
+        made_here = self._state.invoices.hash_of(written)
+        return own(self._current(made_here or read_payment_hash(request)), request)
 
     def _require_reachable(self) -> None:
         if self._faults.down:

@@ -66,6 +66,7 @@ class DevInvoices:
     def __init__(self, facts: Iterable[InvoiceFact] = ()) -> None:
         """Begin with what the facts say."""
         self._invoices: dict[str, DevInvoice] = {}
+        self._hashes: dict[str, str] = {}  # by payment request
         self._settled: list[tuple[int, str]] = []  # ascending by settle index
         self._due: list[tuple[int, str]] = []
         for fact in facts:
@@ -79,6 +80,10 @@ class DevInvoices:
     def get(self, payment_hash: str) -> DevInvoice | None:
         """The invoice with that hash, if we ever made one."""
         return self._invoices.get(payment_hash)
+
+    def hash_of(self, payment_request: str) -> str | None:
+        """The payment hash of one that was made here, which therefore needs no reading."""
+        return self._hashes.get(payment_request)
 
     def settled_above(self, settle_index: int) -> list[Invoice]:
         """The settled invoices above the index, in the order in which they settled."""
@@ -104,6 +109,7 @@ class DevInvoices:
         """Remember the fact; answer the invoice as it is now."""
         if isinstance(fact, Added):
             changed = _added(fact)
+            self._hashes[fact.payment_request] = fact.payment_hash
         else:
             was = self._invoices[fact.payment_hash]
             changed = replace(was, invoice=_changed(was.invoice, fact))

@@ -38,6 +38,7 @@ from cobot_meter.adapters.storage.escrow_rows import (
     FIXED_COLUMNS,
     MOVING_COLUMNS,
     NAME_COLUMNS,
+    columns_of,
 )
 from cobot_meter.adapters.storage.ledger_rows import (
     JOURNAL_COLUMNS,
@@ -74,6 +75,8 @@ from cobot_meter.adapters.storage.tables import (
 
 # How many rows one statement takes; more are written in several.
 ROWS_MAX = 8
+# Each event changes fields of its own, some of them one set or another: far fewer than this.
+MOVES_MAX = 128
 ACCOUNT_ROW = ("code", "commodity", "nature", "exact", *COUNTERS)
 TRANSFER_ROW = ("sequence", "line", *TRANSFER_COLUMNS)
 
@@ -95,8 +98,6 @@ class WriteStatements:
     claimed: Statement
     cap: Statement
     open_escrow: Statement
-    move_escrow: Statement
-    rename_escrow: Statement
     escrow: Statement
     open_topup: Statement
     move_topup: Statement
@@ -125,6 +126,18 @@ def write_statements() -> WriteStatements:
         adopt_node=sql(_insert(NODE_ADOPTION, NODE_COLUMNS), *NODE_COLUMNS),
         count_entry=sql(_count_entry(), "name"),
     )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=MOVES_MAX)
+def move_escrow(changed: tuple[str, ...]) -> Statement:
+    """Gives an escrow other values in the columns of these fields, at the version before."""
+    columns = columns_of(changed)
+    before = and_(
+        ESCROW.c.escrow_id == bindparam("subject_id"), ESCROW.c.version == bindparam("before")
+    )
+    moved = _set(ESCROW, columns).where(before)
+    dialect = sqlite.dialect(paramstyle="qmark")
+    return compiled(moved, *_new(columns), "subject_id", "before", dialect=dialect)
 
 
 def _journal(sql: Compile) -> dict[str, Any]:
@@ -168,20 +181,10 @@ def _accounts(sql: Compile) -> dict[str, Any]:
 def _escrows(sql: Compile) -> dict[str, Any]:
     row = (*FIXED_COLUMNS, *MOVING_COLUMNS, *NAME_COLUMNS, "opened_sequence")
     one = ESCROW.c.escrow_id == bindparam("subject_id")
-    before = and_(one, ESCROW.c.version == bindparam("before"))
-    names = (ESCROW.c[name].is_not_distinct_from(bindparam(name)) for name in NAME_COLUMNS)
-    which = ("subject_id", "before")
-    renamed = (*MOVING_COLUMNS, *NAME_COLUMNS)
     return {
         "open_escrow": sql(_insert(ESCROW, row), *row),
-        # Under the names it has: the indexes on them are left alone, and they are the large ones.
-        "move_escrow": sql(
-            _set(ESCROW, MOVING_COLUMNS).where(before, *names),
-            *_new(MOVING_COLUMNS), *which, *NAME_COLUMNS,
-        ),
-        "rename_escrow": sql(_set(ESCROW, renamed).where(before), *_new(renamed), *which),
         "escrow": sql(_select(ESCROW, ESCROW_COLUMNS).where(one), "subject_id"),
-    }  # fmt: skip
+    }
 
 
 def _topups(sql: Compile) -> dict[str, Any]:

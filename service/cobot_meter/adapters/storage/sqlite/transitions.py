@@ -1,8 +1,8 @@
 """Writes one transition, statement by statement, inside a transaction that somebody else ends.
 
 The journal row comes first, so that a repeat stops before it changes anything. Then the rows that
-can be refused, then the money under its guards, then what follows. Whoever calls puts a savepoint
-round it: when this raises, part of it has been written. Must not know: threads, commits.
+can be refused, then the money under its guards, then what follows. When this raises, part of it has
+been written, and whoever calls goes back to before it. Must not know: threads, commits.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from itertools import chain
 
 from cobot_meter.adapters.storage.escrow_rows import (
+    MOVING_FIELDS,
     Row,
+    changed_values,
     escrow_from_row,
     fixed_values,
     moving_values,
@@ -30,7 +32,7 @@ from cobot_meter.adapters.storage.ledger_rows import (
 )
 from cobot_meter.adapters.storage.moves import Counters, Leg, rolled, steps_of
 from cobot_meter.adapters.storage.sql_text import Statement
-from cobot_meter.adapters.storage.sqlite.statements import ROWS_MAX, WriteStatements
+from cobot_meter.adapters.storage.sqlite.statements import ROWS_MAX, WriteStatements, move_escrow
 from cobot_meter.domain.errors import AlreadyOpen, LedgerContradicted, MovedOn
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger.accounts import Account
@@ -66,7 +68,7 @@ class TransitionWriter:
             return self._as_it_stands(transition)
         sequence = self._cursor.lastrowid or 0
         if transition.escrow is not None:
-            self._write_escrow(transition.escrow, sequence)
+            self._write_escrow(transition.escrow, transition.changed, sequence)
         if transition.topup is not None:
             self._write_topup(transition.topup, sequence)
         self._open_accounts(transition.accounts)
@@ -109,18 +111,16 @@ class TransitionWriter:
             topup=topup_from_row(topup_row) if topup_row else None,
         )
 
-    def _write_escrow(self, escrow: Escrow, sequence: int) -> None:
-        moving = mended(moving_values(escrow, self._retention))
+    def _write_escrow(self, escrow: Escrow, changed: tuple[str, ...] | None, sequence: int) -> None:
         if escrow.version == 1:
+            moving = mended(moving_values(escrow, self._retention))
             values = (*mended(fixed_values(escrow)), *moving, *named_values(escrow), sequence)
             self._open_row(self._statements.open_escrow, values, escrow.escrow_id)
             return
-        names = named_values(escrow)
+        changed = MOVING_FIELDS if changed is None else changed
+        moved = mended(changed_values(escrow, changed, self._retention))
         which = (escrow.escrow_id, escrow.version - 1)
-        self._run(self._statements.move_escrow, (*moving, *which, *names))
-        if not self._cursor.rowcount:
-            values = (*moving, *names, *which)
-            self._move_row(self._statements.rename_escrow, values, escrow.escrow_id)
+        self._move_row(move_escrow(changed), (*moved, *which), escrow.escrow_id)
 
     def _write_topup(self, topup: Topup, sequence: int) -> None:
         moving = mended(topup_moving_values(topup))

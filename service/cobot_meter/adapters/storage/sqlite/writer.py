@@ -1,11 +1,11 @@
 """The writer thread: one connection, groups of transitions, one commit for each group.
 
 Theory of operation. `apply` leaves a transition with the event loop, which hands over at once
-whatever came in the same turn. The thread takes what waits, up to GROUP_MAX, writes each inside a
-savepoint of one transaction and commits; only then does anybody hear of it, in one call back to
-the loop. A transition that is refused undoes itself alone. When the commit fails, nobody in the
-group is told that anything was written. Nothing is awaited while a transaction is open, because
-the thread cannot await.
+whatever came in the same turn. The thread takes what waits, up to GROUP_MAX, writes it in one
+transaction and commits; only then does anybody hear of it, in one call back to the loop. Where one
+of them is refused, each is written again inside a savepoint, so that it undoes itself alone. When
+the commit fails, nobody in the group is told that anything was written. Nothing is awaited while a
+transaction is open, because the thread cannot await.
 
 The thread outlives whatever the disk does: after any error of the database it goes on, with a new
 connection where the old one is of no use. Should it die all the same, `died` says so, and the
@@ -48,6 +48,8 @@ _FINISH = None
 AWAY = (sqlite3.Error, MemoryError, OSError)
 # What a roll-up raises for legs that the operator accounts cannot take.
 NOT_TO_BE_ADDED = (LedgerUnbalanced, *UNBOOKABLE)
+# What any one of a group raises that is its own trouble.
+REFUSED = (CobotMeterError, *UNBOOKABLE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +91,7 @@ class SqliteWriter:
         self._unheard: dict[Waiting, None] = {}
         self._handed_over: queue.SimpleQueue[list[Waiting] | None] = queue.SimpleQueue()
         self._closing = False
+        self._wary = False
         self._shredded = False
         self._uncleared = ""
         self._fault: CobotMeterError = BooksBusy("the ledger was not begun")
@@ -233,16 +236,47 @@ class SqliteWriter:
             self._connection.execute(f"PRAGMA busy_timeout = {timeout_ms}")
 
     def _write_each(self, group: Sequence[Waiting]) -> Outcomes:
+        """Mostly nobody is refused, and then savepoints are for nothing.
+
+        After a refusal they are kept until a group had none: nobody can have all the others
+        written twice again and again.
+        """
+        outcomes = None if self._wary else self._write_all(group)
+        if outcomes is None:
+            outcomes = self._write_apart(group)
+            self._wary = not all(isinstance(outcome, Applied) for _, outcome in outcomes)
+        return outcomes
+
+    def _write_all(self, group: Sequence[Waiting]) -> Outcomes | None:
+        """All as one; None, with nothing written, when one of them is refused."""
+        legs: list[Leg] = []
+        outcomes: Outcomes = []
+        try:
+            for one in group:
+                transition = one.transition
+                written = self._written(transition, legs) if transition else self._prove()
+                outcomes.append((one, written))
+            self._transitions.roll_up(legs)
+        except REFUSED:
+            self._begin_again()
+            return None
+        return outcomes
+
+    def _write_apart(self, group: Sequence[Waiting]) -> Outcomes:
+        """Each so that it can be undone alone."""
         legs: list[Leg] = []
         outcomes = [(one, self._write(one.transition, legs, alone=False)) for one in group]
         try:
             self._transitions.roll_up(legs)
         except NOT_TO_BE_ADDED:
             # Whose fault it is shows when each adds to the operator accounts by itself.
-            self._cursor.execute("ROLLBACK")
-            self._cursor.execute("BEGIN IMMEDIATE")
+            self._begin_again()
             return [(one, self._write(one.transition, [], alone=True)) for one in group]
         return outcomes
+
+    def _begin_again(self) -> None:
+        self._cursor.execute("ROLLBACK")
+        self._cursor.execute("BEGIN IMMEDIATE")
 
     def _write(self, transition: Transition | None, legs: list[Leg], *, alone: bool) -> Outcome:
         if transition is None:
@@ -250,7 +284,7 @@ class SqliteWriter:
         legs_before = len(legs)
         self._cursor.execute("SAVEPOINT transition")
         try:
-            applied = self._transitions.write(transition, legs)
+            applied = self._written(transition, legs)
             if alone:
                 self._transitions.roll_up(legs)
         except CobotMeterError as refused:
@@ -259,12 +293,17 @@ class SqliteWriter:
             fault = unbookable(transition.key, str(error))
         else:
             self._cursor.execute("RELEASE transition")
-            self._shredded = self._shredded or transition.shred
             return applied
         del legs[legs_before:]
         self._cursor.execute("ROLLBACK TO transition")
         self._cursor.execute("RELEASE transition")
         return fault
+
+    def _written(self, transition: Transition, legs: list[Leg]) -> Applied:
+        """Raises as `TransitionWriter.write` does."""
+        applied = self._transitions.write(transition, legs)
+        self._shredded = self._shredded or transition.shred
+        return applied
 
     def _prove(self) -> Outcome:
         """Write a page that says nothing, and see that there is room for more."""
