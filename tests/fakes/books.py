@@ -204,7 +204,7 @@ class FakeBooks(FakeReports):
             unattributed_pusd=self.rows.ledger.of(COST_UNATTRIBUTED).net,
             unconfirmed_pusd=sum(
                 escrow.cost.cost_pusd
-                for escrow in escrows
+                for escrow in self.rows.escrows.values()
                 if escrow.cost and escrow.cost.standing is CostStanding.PROVISIONAL
             ),
         )

@@ -18,7 +18,7 @@ from cobot_meter.flows.steady_clock import SteadyClock
 from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.rate_sources import RateMarket
 from tests.fakes.upstream import FakeUpstream
-from tests.fakes.upstream_outcomes import FREE_MODEL, PRICED_MODEL, Completes
+from tests.fakes.upstream_outcomes import FREE_MODEL, PRICED_MODEL, Completes, Failed
 from tests.flows.rigs.process import Process
 from tests.flows.rigs.stories import CALLER, COST, Stage, ask, ask_another, claim, hear, pay
 from tests.flows.sale.test_crash_points import staged
@@ -258,3 +258,48 @@ async def test_sources_that_are_silent_are_not_asked_by_every_ask() -> None:
         with pytest.raises(RateStale):
             await market.rates.current()
     assert [source.asked for source in market.sources] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("ahead_s", [2 * HOUR_S, MONTH_S])
+async def test_a_clock_far_ahead_of_the_nodes_sells_all_the_same(
+    tmp_path: Path, ahead_s: int
+) -> None:
+    """What the node makes is long expired by our clock: it is payable for as long as it lasts."""
+    async with staged(tmp_path / "node", node_clock=FakeClock()) as stage:
+        stage.lasting.clock.step(ahead_s)
+        stage.process.steady.begin(stage.lasting.clock.now_ms())
+        await stage.process.catalogue.refresh()
+        await ask(stage)
+        await quiet_minutes(stage, 5)
+        assert state_of(stage) is S.INVOICED
+        for step in (pay(), hear, claim):
+            await step(stage)
+        assert state_of(stage) is S.RELEASED
+        await ask_another(stage)
+        await quiet_minutes(stage, 15)
+        assert state_of(stage) is S.EXPIRED, "and no longer"
+
+
+async def test_an_open_topup_is_not_taken_back_when_the_clock_is_set(tmp_path: Path) -> None:
+    """Two hours forward: the caller is shown the same one; ten minutes later another."""
+    async with staged(tmp_path / "node", node_clock=FakeClock()) as stage:
+        offered = await stage.process.topups.offer(address_key="a", caller_id=CALLER)
+        stage.lasting.clock.step(2 * HOUR_S)
+        again = await stage.process.topups.offer(address_key="a", caller_id=CALLER)
+        assert again.topup_id == offered.topup_id
+        await quiet_minutes(stage, 15)
+        later = await stage.process.topups.offer(address_key="a", caller_id=CALLER)
+        assert later.topup_id != offered.topup_id
+
+
+async def test_a_failure_while_the_clock_was_ahead_is_over_a_minute_after(stage: Stage) -> None:
+    """The same ask is run anew, and does not fail for a month."""
+    stage.lasting.upstream.then(Failed())
+    stage.lasting.clock.step(MONTH_S)
+    await stage.process.catalogue.refresh()
+    await ask(stage)
+    assert state_of(stage) is S.FAILED
+    stage.lasting.clock.step(-MONTH_S)
+    stage.lasting.clock.advance(61)
+    await ask(stage)
+    assert state_of(stage) is S.INVOICED

@@ -17,11 +17,12 @@ from cobot_meter.domain.errors import (
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.release_gate import KeepReleases, ReleaseGate
-from cobot_meter.ports.books import Applied
+from cobot_meter.ports.books import Applied, Books
 
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
-from tests.flows.rigs.process import Process
+from tests.fakes.twin_books import twin_books
+from tests.flows.rigs.process import RETENTION, Process
 from tests.flows.rigs.stories import Stage, ask, ask_another, claim, hear, pay
 from tests.flows.sale.test_crash_points import staged
 
@@ -86,7 +87,7 @@ class Refusing(FakeBooks):
         return await super().apply(transition)
 
 
-def keeper(books: FakeBooks) -> tuple[ReleaseGate, KeepReleases, list[Transition]]:
+def keeper(books: Books) -> tuple[ReleaseGate, KeepReleases, list[Transition]]:
     """A gate on these books, and the words that were new."""
     gate = ReleaseGate()
     told: list[Transition] = []
@@ -122,22 +123,22 @@ async def test_books_that_do_not_take_the_word_end_the_process() -> None:
         await gate.end()
 
 
-async def test_two_who_stop_say_one_word_and_both_open() -> None:
+async def test_two_who_stop_say_one_word_and_both_open(tmp_path: Path) -> None:
     """Replicas on the same books: the gate of each follows the last word."""
-    books = FakeBooks()
-    one, keep_one, _ = keeper(books)
-    other, keep_other, _ = keeper(books)
-    await keep_one.stop("a hold differs")
-    await keep_other.stop("a hold differs")
-    assert (await books.releases()).words == 1
-    await keep_other.open("looked at")
-    with pytest.raises(ReleasesStopped):
+    async with twin_books(FakeBooks(), tmp_path, retention=RETENTION) as (books, _):
+        one, keep_one, _ = keeper(books)
+        other, keep_other, _ = keeper(books)
+        await keep_one.stop("a hold differs")
+        await keep_other.stop("a hold differs")
+        assert (await books.releases()).words == 1
+        await keep_other.open("looked at")
+        with pytest.raises(ReleasesStopped):
+            one.check()
+        await keep_one.follow()
         one.check()
-    await keep_one.follow()
-    one.check()
-    other.check()
-    with pytest.raises(RequestInvalid, match="not stopped"):
-        await keep_one.open("again")
+        other.check()
+        with pytest.raises(RequestInvalid, match="not stopped"):
+            await keep_one.open("again")
 
 
 async def test_what_cannot_be_booked_stops_nothing_else(tmp_path: Path) -> None:

@@ -6,13 +6,18 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.states import EscrowState
-from cobot_meter.flows.record_event import WRITTEN_EVERY_S
+from cobot_meter.domain.transitions.transition import Transition
+from cobot_meter.flows.record_event import WRITTEN_EVERY_S, EventRecorder
+from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.unwritten_facts import UnwrittenFacts
+from cobot_meter.ports.books import Applied
 
-from tests.contracts.books.books_samples import Sale, opened
+from tests.contracts.books.books_samples import RETENTION, Sale, opened
 from tests.fakes.books import FakeBooks
+from tests.fakes.clock import FakeClock
 from tests.fakes.upstream_outcomes import Completes, Failed, Outcome, Unknown
 from tests.flows.rigs.stories import ask
 from tests.flows.sale.test_crash_points import staged
@@ -82,3 +87,36 @@ def test_bytes_are_a_bound_of_their_own() -> None:
     unwritten.bytes = 10
     with pytest.raises(BooksBusy):
         unwritten.refuse_more()
+
+
+class DeafBooks(FakeBooks):
+    """Writes once without saying so."""
+
+    deaf = True
+
+    async def apply(self, transition: Transition) -> Applied:
+        applied = await super().apply(transition)
+        if self.deaf:
+            self.deaf = False
+            raise BooksBusy("nobody hears whether it is written")
+        return applied
+
+
+async def test_a_commit_whose_answer_is_lost_is_told_all_the_same() -> None:
+    """Metrics, the log and what counts our credit hear of it, once, when it is said again."""
+    told: list[Transition] = []
+    recorder = EventRecorder(
+        books=DeafBooks(),
+        wakes=WakeHub(),
+        clock=FakeClock(leaping=True),
+        retention=RETENTION,
+        gate=ReleaseGate(),
+        observe=told.append,
+    )
+    sale = Sale(FakeBooks(), opened("esc_1"))
+    await sale.open()
+    opening = sale.transitions[0]
+    await recorder.apply(opening)
+    assert told == [opening]
+    await recorder.apply(opening)
+    assert told == [opening]

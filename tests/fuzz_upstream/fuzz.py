@@ -26,7 +26,9 @@ from tests.fuzz_upstream.inputs import Inputs
 from tests.fuzz_upstream.rig import MODEL, RawRig, json_reply, model_row, models_of, open_raw_rig
 
 CREDIT_MSAT = 10**10
-# Memory is measured from here on: what is loaded once is loaded by then.
+# Memory is measured from here on: what is loaded once is loaded by then. What is in use stays what
+# it is (within 0.1 MiB over 6,000 inputs); what grows, and levels off some thousands later, is what
+# the allocator keeps free.
 WARM_AFTER = 1_000
 PAGE_BYTES = 4_096
 DAY_S = 86_400

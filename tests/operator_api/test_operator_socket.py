@@ -20,15 +20,15 @@ from cobot_meter.operator_api.socket import OperatorSocket
 from cobot_meter.operator_api.socket_names import fitting
 
 from tests.fakes.clock import FakeClock
-from tests.flows.rigs.operator_rig import OperatorRig
+from tests.flows.rigs.operator_rig import OperatorRig, operator_rig
 
 
 class Door:
     """A socket that runs, and the rig behind it."""
 
-    def __init__(self, path: Path, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, path: Path, tasks: asyncio.TaskGroup, rig: OperatorRig) -> None:
         self.path = path
-        self.rig = OperatorRig()
+        self.rig = rig
         self.faults: list[str] = []
         commands = operator_commands(
             cancellations=self.rig.cancellations,
@@ -71,17 +71,18 @@ class Door:
 @contextlib.asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Door]:
     """A door that answers for as long as the block lasts."""
-    async with asyncio.TaskGroup() as tasks:
-        door = Door(path, tasks)
+    async with operator_rig() as rig, asyncio.TaskGroup() as tasks:
+        door = Door(path, tasks, rig)
         async with door.socket.answering():
             yield door
 
 
 async def refusal(path: Path) -> str:
     """Why a door cannot be opened there."""
-    with pytest.raises(SettingInvalid) as refused:
-        async with Door(path, asyncio.TaskGroup()).socket.answering():
-            pass
+    async with operator_rig() as rig:
+        with pytest.raises(SettingInvalid) as refused:
+            async with Door(path, asyncio.TaskGroup(), rig).socket.answering():
+                pass
     return refused.value.message
 
 
@@ -92,7 +93,7 @@ async def test_commands_are_answered(tmp_path: Path) -> None:
         await door.rig.teller.invoiced("esc_1")
         canceled = await door.ask(command="cancel_invoice", name="esc_1")
         assert canceled["ok"]
-        assert door.rig.books.rows.escrows["esc_1"].state == "expired"
+        assert door.rig.fake.rows.escrows["esc_1"].state == "expired"
         answers = await door.say(
             b'{"command":"set_caller","caller_id":"c_1","blocked":true}\n',
             b'{"command":"set_caller","caller_id":"c_1","cap_msat":5000}\n',
@@ -123,7 +124,7 @@ async def test_what_is_no_command_is_refused(tmp_path: Path, line: bytes) -> Non
     async with opened(tmp_path / "s") as door:
         (answer,) = await door.say(line)
         assert (answer["ok"], answer["code"]) == (False, "invalid_request")
-        assert not door.rig.books.rows.journal
+        assert not door.rig.fake.rows.journal
         assert (await door.ask(command="ping"))["ok"]
 
 
@@ -243,19 +244,19 @@ async def test_a_block_and_a_cap_at_the_same_moment_both_stand(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("said", ["c_a\0b", "c_\n", "c_\u00e9", "c_" + "x" * 300, "", 7, None])
-async def test_a_name_that_no_book_holds_is_refused(said: object) -> None:
+async def test_a_name_that_no_book_holds_is_refused(said: object, tmp_path: Path) -> None:
     """With what an id is, before any database is asked for it."""
-    rig = OperatorRig()
-    commands = operator_commands(
-        cancellations=rig.cancellations,
-        callers=rig.callers,
-        adoption=rig.adoption,
-        quarantine=rig.quarantine,
-        releases=rig.recorder.releases,
-    )
-    for name, request in (
-        ("set_caller", {"caller_id": said, "blocked": True}),
-        ("cancel_invoice", {"name": said}),
-    ):
-        with pytest.raises(RequestInvalid, match="must be an id: 1 to 200"):
-            await commands[name](request)
+    async with operator_rig() as rig:
+        commands = operator_commands(
+            cancellations=rig.cancellations,
+            callers=rig.callers,
+            adoption=rig.adoption,
+            quarantine=rig.quarantine,
+            releases=rig.recorder.releases,
+        )
+        for name, request in (
+            ("set_caller", {"caller_id": said, "blocked": True}),
+            ("cancel_invoice", {"name": said}),
+        ):
+            with pytest.raises(RequestInvalid, match="must be an id: 1 to 200"):
+                await commands[name](request)

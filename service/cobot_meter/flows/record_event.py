@@ -119,27 +119,28 @@ class EventRecorder:
         if transition.escrow is not None and transition.escrow.version == 1:
             self.unwritten.refuse_more()
         try:
-            applied = await self._patiently(transition, lasting=lasting)
+            applied, again = await self._patiently(transition, lasting=lasting)
         except LedgerUnbalanced:
             raise
         except Broken as broken:  # nothing that one transition could have done
             await self.releases.stop(broken.message)
             raise
-        if not applied.repeated:
+        if again or not applied.repeated:  # the first try may have been written and not heard of
             self._observe(transition)
         self._wakes.wake(transition.subject_id)
         return applied
 
-    async def _patiently(self, transition: Transition, *, lasting: bool) -> Applied:
-        for delay_s in BUSY_DELAYS_S:
+    async def _patiently(self, transition: Transition, *, lasting: bool) -> tuple[Applied, bool]:
+        """What came of it, and whether it was tried before that."""
+        for tries, delay_s in enumerate(BUSY_DELAYS_S):
             try:
-                return await self._books.apply(transition)
+                return await self._books.apply(transition), tries > 0
             except BooksBusy:
                 await self._clock.sleep(delay_s)
         if lasting:
             with self.unwritten.keeping(transition):
-                return await self._at_last(transition)
-        return await self._books.apply(transition)
+                return await self._at_last(transition), True
+        return await self._books.apply(transition), True
 
     async def _at_last(self, transition: Transition) -> Applied:
         for _ in range(WRITTEN_TRIES):

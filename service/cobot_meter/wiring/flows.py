@@ -387,6 +387,7 @@ def _topups(shared: Shared) -> TopUp:
         clock=ports.clock,
         expiry_s=shared.terms.invoice_expiry_s,
         releases=shared.releases,
+        steady=shared.steady,
     )
 
 

@@ -27,15 +27,8 @@ from cobot_meter.adapters.storage.ledger_rows import (
     topup_moving_values,
 )
 from cobot_meter.adapters.storage.tables import ESCROW, TOPUP
-from cobot_meter.domain.escrow.record import (
-    Cost,
-    Escrow,
-    EscrowState,
-    Fallback,
-    IssuedInvoice,
-    Quote,
-    due_at_ms,
-)
+from cobot_meter.domain.escrow.record import Cost, Escrow, Fallback, IssuedInvoice, Quote, due_at_ms
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import RATE_MAX, ExchangeRate
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.topups import Topup

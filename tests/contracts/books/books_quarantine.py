@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.record import CostStanding
 from cobot_meter.domain.transitions.kinds import TOPUP_LIFTED, TOPUP_QUARANTINED
 from cobot_meter.domain.transitions.operator import releases_transition
 from cobot_meter.domain.transitions.topups import topup_transition
@@ -13,7 +14,7 @@ from cobot_meter.ports.books import Books, Releases
 from cobot_meter.ports.ledger_reports import LedgerReports, Standing
 
 from tests.contracts.books.books_lookups import at
-from tests.contracts.books.books_samples import START_MS, Sale, topup
+from tests.contracts.books.books_samples import COST_PUSD, START_MS, Sale, topup
 
 PARKED = on.Quarantined(event="cost_confirmed", reason="it is too large")
 FAR_MS = START_MS + 10**12
@@ -60,6 +61,16 @@ class BooksQuarantine:
         quiet = await books.quiet()
         assert (quiet.in_flight, quiet.awaited) == (False, False)
         assert await books.quarantined(after="", limit=9) == (row,)
+
+    async def test_a_cost_that_no_record_confirmed_counts_in_quarantine_too(
+        self, books: Books
+    ) -> None:
+        """What it says too much can still be missed elsewhere, whoever has to look at it."""
+        sale = await at(books, "esc_1", "generated")
+        await sale.cost(standing=CostStanding.PROVISIONAL)
+        assert (await books.quiet()).unconfirmed_pusd == COST_PUSD
+        await sale.record(PARKED)
+        assert (await books.quiet()).unconfirmed_pusd == COST_PUSD
 
     async def test_what_the_operator_lets_go_on_is_found_again(self, books: Books) -> None:
         """Lifted, the row is as it was, two versions on, and its timer is back."""

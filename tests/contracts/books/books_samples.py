@@ -166,9 +166,15 @@ class Sale:
             bodies=StoredBodies(completion=b"sealed answer", drop_request=True),
         )
 
-    async def cost(self, *, credit_used_msat: int = 0, price_msat: int = PRICE_MSAT) -> None:
+    async def cost(
+        self,
+        *,
+        credit_used_msat: int = 0,
+        price_msat: int = PRICE_MSAT,
+        standing: CostStanding = CostStanding.CONFIRMED,
+    ) -> None:
         """To `costed`."""
-        cost = Cost(cost_pusd=COST_PUSD, text="0.007", standing=CostStanding.CONFIRMED)
+        cost = Cost(cost_pusd=COST_PUSD, text="0.007", standing=standing)
         await self.record(
             on.CostKnown(
                 cost=cost,

@@ -119,3 +119,13 @@ def test_what_was_bought_late_still_wants_its_proof() -> None:
     late = paid_late().tell(on.LatePurchase()).escrow
     assert got(late, asker=CALLER) is V.ALREADY_PAID
     assert own_verdict(late) is V.DELIVER
+
+
+@pytest.mark.parametrize(
+    "apart_ms", [RETENTION.failure_repeated_ms + 1, 30 * RETENTION.released_ms]
+)
+def test_a_failure_that_is_still_to_come_is_of_a_clock_that_went_back(apart_ms: int) -> None:
+    """It is no more repeated than one of as long ago, or it would be for as long as that."""
+    failed = STAGES[S.FAILED]().escrow
+    assert got(failed, now_ms=failed.changed_at_ms - apart_ms) is V.OPEN_ANEW
+    assert got(failed, now_ms=failed.changed_at_ms - 1) is V.SAME_FAILURE

@@ -5,7 +5,11 @@ Must not know: what an audit finds.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from cobot_meter.domain.errors import NodeUnavailable
 from cobot_meter.domain.escrow import events as on
@@ -27,6 +31,7 @@ from cobot_meter.domain.transitions.upstream import upstream_baseline, usage_com
 from cobot_meter.flows.audit.findings import AuditReport
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.ports.books import Books
+from cobot_meter.ports.ledger_reports import LedgerReports
 
 from tests.domain.samples import (
     FAILURE,
@@ -47,6 +52,7 @@ from tests.domain.samples import (
     settled,
 )
 from tests.fakes.books import FakeBooks
+from tests.fakes.twin_books import twin_books
 
 BASELINE_PUSD = 5_000
 Next = Callable[[Escrow], on.EscrowEvent]
@@ -133,10 +139,36 @@ class Teller:
 
 
 async def full_books() -> FakeBooks:
-    """Every way an escrow can end or wait, top-ups, an operator's word and A13."""
-    books = FakeBooks()
-    await fill(books)
-    return books
+    """Every way an escrow can end or wait, top-ups, an operator's word and A13.
+
+    A file took all of it too, and an audit says the same of it.
+    """
+    async with opened_books() as opened_twice:
+        await fill(opened_twice.books)
+        assert (await opened_twice.audited()).sound
+        return opened_twice.fake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedBooks:
+    """Books in memory and in a file; `fake` are those in memory, where damage can be done."""
+
+    fake: FakeBooks
+    books: Books
+    reports: LedgerReports
+
+    async def audited(self, node: ToldNode | None = None) -> AuditReport:
+        """What an audit says of both, which is the same."""
+        return await audited_twice(self.fake, self.reports, node)
+
+
+@asynccontextmanager
+async def opened_books() -> AsyncIterator[AuditedBooks]:
+    """Empty ones."""
+    fake = FakeBooks(retention=RETENTION)
+    with tempfile.TemporaryDirectory() as folder:
+        async with twin_books(fake, Path(folder), retention=RETENTION) as (books, reports):
+            yield AuditedBooks(fake=fake, books=books, reports=reports)
 
 
 async def fill(books: Books) -> Teller:
@@ -285,3 +317,16 @@ async def audited(books: FakeBooks, node: ToldNode | None = None) -> AuditReport
     told = node or node_of(books)
     audit = AuditLedger(reports=books, node=lambda: told, upstream=None, retention=RETENTION)
     return await audit.audit()
+
+
+async def audited_twice(
+    books: FakeBooks, reports: LedgerReports, node: ToldNode | None = None
+) -> AuditReport:
+    """The audit of books whose file is to be told the same of."""
+    told = node or node_of(books)
+    report = await audited(books, told)
+    audit = AuditLedger(reports=reports, node=lambda: told, upstream=None, retention=RETENTION)
+    of_the_file = await audit.audit()
+    assert set(of_the_file.findings) == set(report.findings)
+    assert of_the_file.figures == report.figures
+    return report

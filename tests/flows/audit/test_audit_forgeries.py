@@ -26,7 +26,7 @@ from tests.fakes.books import FakeBooks
 from tests.fakes.books_rows import BooksRows
 from tests.fakes.identifiers import FakeIdentifiers
 from tests.flows.audit.audit_damage import with_entry, with_escrow
-from tests.flows.audit.audit_rig import Teller, ToldNode, audited, full_books, node_of
+from tests.flows.audit.audit_rig import Teller, ToldNode, audited, full_books, node_of, opened_books
 from tests.flows.rigs.whole_books import tell_everything, told_node
 
 ELSEWHERE = "03" * 33
@@ -38,10 +38,11 @@ def codes(report: AuditReport) -> set[str]:
 
 
 async def whole() -> FakeBooks:
-    """The whole story, adoption and all."""
-    books = FakeBooks()
-    await tell_everything(books)
-    return books
+    """The whole story, adoption and all, which a file took too."""
+    async with opened_books() as opened:
+        await tell_everything(opened.books)
+        assert (await opened.audited(await told_node())).sound
+        return opened.fake
 
 
 async def test_a_payment_to_a_node_that_was_never_ours_is_found() -> None:
@@ -101,8 +102,10 @@ def _without_topup(rows: BooksRows, topup_id: str) -> BooksRows:
 
 async def test_a_topup_handed_to_another_caller_in_every_row_is_found() -> None:
     """K3.2: row, entries, digests and accounts agree, but the invoice's memo names another."""
-    books = FakeBooks()
-    await Teller(books).topped_up("top_1", 9_000, "c_mallory")
+    async with opened_books() as opened:
+        await Teller(opened.books).topped_up("top_1", 9_000, "c_mallory")
+        assert (await opened.audited()).sound, "nothing in the books says it, but the memo does"
+        books = opened.fake
     node = node_of(books)
     row = books.rows.topups["top_1"]
     assert row.state is TopupState.CREDITED
@@ -146,12 +149,12 @@ async def test_keeping_that_was_cut_short_is_found() -> None:
 
 async def test_usage_that_fell_in_an_older_comparison_is_found() -> None:
     """K3.1: all cost was taken back at a figure below the one before, and nobody set a baseline."""
-    books = FakeBooks()
-    await books.apply(upstream_baseline(usage_pusd=0, at_ms=NOW_MS))
-    for number, (cost, usage) in enumerate(((3_000, 3_000), (-3_000, 0))):
-        told = usage_compared(sequence=number, cost_pusd=cost, usage_pusd=usage, at_ms=NOW_MS)
-        await books.apply(told)
-    report = await audited(books)
+    async with opened_books() as opened:
+        await opened.books.apply(upstream_baseline(usage_pusd=0, at_ms=NOW_MS))
+        for number, (cost, usage) in enumerate(((3_000, 3_000), (-3_000, 0))):
+            told = usage_compared(sequence=number, cost_pusd=cost, usage_pusd=usage, at_ms=NOW_MS)
+            await opened.books.apply(told)
+        report = await opened.audited()
     assert [(one.code, one.subject) for one in report.findings] == [
         ("comparison_differs", "upstream/usage_compared/1")
     ]
@@ -197,29 +200,23 @@ def _budget_forgotten(before: Escrow, event: on.EscrowEvent, after: Escrow) -> t
 )
 async def test_a_program_that_books_wrongly_is_found(wrong: Book, subject: str) -> None:
     """K3.5: journal and replay agree, since they share the booking; the second opinion does not."""
-    books = FakeBooks()
-    teller = Teller(books)
-    await teller.topped_up("top_1", 1_000, "c_mallory")
-    paid = await teller.invoiced("esc_paid")
-    lapsed = await teller.invoiced("esc_lapsed")
-    for row, event in ((paid, teller.paid(2_000)(paid)), (lapsed, canceled(lapsed))):
-        told = escrow_transition(
-            row,
-            event,
-            at_ms=NOW_MS,
+    async with opened_books() as opened:
+        teller = Teller(opened.books)
+        await teller.topped_up("top_1", 1_000, "c_mallory")
+        paid = await teller.invoiced("esc_paid")
+        lapsed = await teller.invoiced("esc_lapsed")
+        for row, event in ((paid, teller.paid(2_000)(paid)), (lapsed, canceled(lapsed))):
+            told = escrow_transition(row, event, at_ms=NOW_MS, retention=RETENTION, book=wrong)
+            await opened.books.apply(told)
+        node = node_of(opened.fake)
+        audit = AuditLedger(
+            reports=opened.reports,
+            node=lambda: node,
+            upstream=None,
             retention=RETENTION,
             book=wrong,
         )
-        await books.apply(told)
-    node = node_of(books)
-    audit = AuditLedger(
-        reports=books,
-        node=lambda: node,
-        upstream=None,
-        retention=RETENTION,
-        book=wrong,
-    )
-    report = await audit.audit()
+        report = await audit.audit()
     assert ("total_differs", subject) in {(one.code, one.subject) for one in report.findings}
 
 

@@ -11,10 +11,9 @@ from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.ports.lightning_node import LightningNode
 
 from tests.domain.samples import RETENTION, payment_hash_of
-from tests.fakes.books import FakeBooks
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.audit.audit_damage import facts
-from tests.flows.audit.audit_rig import BASELINE_PUSD, audited, full_books, node_of
+from tests.flows.audit.audit_rig import BASELINE_PUSD, audited, full_books, node_of, opened_books
 
 
 def codes(report: AuditReport) -> set[tuple[str, str]]:
@@ -40,7 +39,8 @@ async def test_sound_books_have_no_finding() -> None:
 
 async def test_empty_books_have_no_finding() -> None:
     """Books in which nothing has happened are sound."""
-    report = await audited(FakeBooks())
+    async with opened_books() as opened:
+        report = await opened.audited()
     assert report.sound
     assert report.figures.entries == 0
 

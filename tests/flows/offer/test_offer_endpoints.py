@@ -103,3 +103,15 @@ async def test_few_lists_are_asked_for_at_once() -> None:
     assert {task.result() for task in asks} == {SERVED}
     assert len(upstream.asked_for_endpoints) == ASKING_MAX
     assert await offers.of(models[-1]) == SERVED
+
+
+async def test_a_clock_that_goes_back_keeps_no_list_longer() -> None:
+    """Five minutes are five minutes of time that has passed."""
+    clock, upstream = FakeClock(), Slow()
+    upstream.let.set()
+    offers = EndpointOffers(upstream=upstream, clock=clock)
+    await offers.of(PRICED_MODEL)
+    clock.step(-3_600)
+    clock.advance(ENDPOINTS_FRESH_MS / 1_000)
+    await offers.of(PRICED_MODEL)
+    assert len(upstream.asked_for_endpoints) == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 from cobot_meter.domain.errors import BooksBusy, EscrowNotFound, NodeUnavailable, RequestInvalid
 from cobot_meter.domain.escrow.states import EscrowState
@@ -12,51 +14,52 @@ from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.domain.transitions.transition import CallerChange
 
 from tests.domain.samples import NOW_MS
-from tests.flows.audit.audit_rig import audited
-from tests.flows.rigs.operator_rig import OperatorRig
+from tests.flows.rigs.operator_rig import OperatorRig, operator_rig
 
 
-async def test_an_open_invoice_is_canceled_at_the_node_and_then_booked() -> None:
+@pytest.fixture
+async def rig() -> AsyncIterator[OperatorRig]:
+    """With empty books."""
+    async with operator_rig() as rig:
+        yield rig
+
+
+async def test_an_open_invoice_is_canceled_at_the_node_and_then_booked(rig: OperatorRig) -> None:
     """The escrow is expired because the node said CANCELED, and the books stay sound."""
-    rig = OperatorRig()
     escrow = await rig.teller.invoiced("esc_1")
     outcome = await rig.cancellations.cancel("esc_1")
     assert outcome.invoice_state is InvoiceState.CANCELED
     assert (outcome.subject_id, outcome.subject_state) == ("esc_1", "expired")
     assert outcome.payment_hash == escrow.payment_hash
-    assert (await audited(rig.books)).sound
+    assert (await rig.audited()).sound
 
 
-async def test_an_invoice_is_found_by_its_payment_hash() -> None:
+async def test_an_invoice_is_found_by_its_payment_hash(rig: OperatorRig) -> None:
     """A payment hash names the escrow as well as its id does."""
-    rig = OperatorRig()
     escrow = await rig.teller.invoiced("esc_1")
     assert (await rig.cancellations.cancel(str(escrow.payment_hash))).subject_id == "esc_1"
 
 
-async def test_a_faster_payment_wins() -> None:
+async def test_a_faster_payment_wins(rig: OperatorRig) -> None:
     """When the node answers SETTLED to the cancellation, the payment is booked and stands."""
-    rig = OperatorRig()
     rig.node.settled = True
     await rig.teller.invoiced("esc_1")
     outcome = await rig.cancellations.cancel("esc_1")
     assert outcome.invoice_state is InvoiceState.SETTLED
-    assert rig.books.rows.escrows["esc_1"].state is EscrowState.SETTLED
+    assert rig.fake.rows.escrows["esc_1"].state is EscrowState.SETTLED
 
 
-async def test_a_silent_node_books_nothing() -> None:
+async def test_a_silent_node_books_nothing(rig: OperatorRig) -> None:
     """Without the node's answer the escrow stays invoiced."""
-    rig = OperatorRig()
     rig.node.silent = True
     await rig.teller.invoiced("esc_1")
     with pytest.raises(NodeUnavailable):
         await rig.cancellations.cancel("esc_1")
-    assert rig.books.rows.escrows["esc_1"].state is EscrowState.INVOICED
+    assert rig.fake.rows.escrows["esc_1"].state is EscrowState.INVOICED
 
 
-async def test_a_topup_can_be_canceled_too() -> None:
+async def test_a_topup_can_be_canceled_too(rig: OperatorRig) -> None:
     """The open invoice of a top-up is taken back, and the top-up lapses."""
-    rig = OperatorRig()
     topup = Topup(
         topup_id="top_1",
         caller_id="c_1",
@@ -74,9 +77,8 @@ async def test_a_topup_can_be_canceled_too() -> None:
     assert (await rig.cancellations.cancel("top_1")).subject_state == "lapsed"
 
 
-async def test_only_what_is_open_can_be_canceled() -> None:
+async def test_only_what_is_open_can_be_canceled(rig: OperatorRig) -> None:
     """Nothing of that name, and an escrow without an open invoice, are refused by name."""
-    rig = OperatorRig()
     await rig.teller.open("esc_1")
     with pytest.raises(EscrowNotFound, match="esc_2"):
         await rig.cancellations.cancel("esc_2")
@@ -84,9 +86,8 @@ async def test_only_what_is_open_can_be_canceled() -> None:
         await rig.cancellations.cancel("esc_1")
 
 
-async def test_each_word_on_a_caller_is_an_entry() -> None:
+async def test_each_word_on_a_caller_is_an_entry(rig: OperatorRig) -> None:
     """Block, cap and their taking back stand in the journal, each changing only its own part."""
-    rig = OperatorRig()
     assert (await rig.callers.block("c_1", blocked=True)).blocked
     capped = await rig.callers.cap("c_1", 5_000)
     assert (capped.blocked, capped.cap_override_msat) == (True, 5_000)
@@ -94,12 +95,11 @@ async def test_each_word_on_a_caller_is_an_entry() -> None:
     assert (free.blocked, free.cap_override_msat) == (False, 5_000)
     assert (await rig.callers.cap("c_1", None)).cap_override_msat is None
     assert [one.kind for one in rig.booked] == ["caller_changed"] * 4
-    assert (await audited(rig.books)).sound
+    assert (await rig.audited()).sound
 
 
-async def test_a_word_that_another_overtook_is_said_again() -> None:
+async def test_a_word_that_another_overtook_is_said_again(rig: OperatorRig) -> None:
     """When somebody else's word takes the number meanwhile, ours is booked after it."""
-    rig = OperatorRig()
     overtaken = rig.books.caller_changes
 
     async def overtake(caller_id: str) -> int:
@@ -113,12 +113,11 @@ async def test_a_word_that_another_overtook_is_said_again() -> None:
 
     rig.books.caller_changes = overtake  # type: ignore[method-assign]
     assert (await rig.callers.block("c_1", blocked=True)).blocked
-    assert len(rig.books.rows.journal) == 2
+    assert len(rig.fake.rows.journal) == 2
 
 
-async def test_endless_overtaking_is_told() -> None:
+async def test_endless_overtaking_is_told(rig: OperatorRig) -> None:
     """A word that is overtaken again and again ends with an error instead of a loop."""
-    rig = OperatorRig()
     await rig.callers.block("c_1", blocked=True)
 
     async def stale(caller_id: str) -> int:
@@ -129,9 +128,8 @@ async def test_endless_overtaking_is_told() -> None:
         await rig.callers.cap("c_1", 1)
 
 
-async def test_a_mistyped_caller_is_refused() -> None:
+async def test_a_mistyped_caller_is_refused(rig: OperatorRig) -> None:
     """What is no caller id opens no account."""
-    rig = OperatorRig()
     with pytest.raises(RequestInvalid):
         await rig.callers.block("esc_1", blocked=True)
-    assert not rig.books.rows.ledger.accounts
+    assert not rig.fake.rows.ledger.accounts

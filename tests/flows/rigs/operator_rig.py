@@ -1,9 +1,12 @@
-"""The operator's flows over books in memory, with a node that cancels.
+"""The operator's flows over books in memory and in a file, with a node that cancels.
 
 Must not know: which command a test gives.
 """
 
 from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.errors import NodeUnavailable
@@ -20,11 +23,10 @@ from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 
 from tests.domain.samples import NODE, PUBKEY, RETENTION
-from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
 from tests.fakes.identifiers import FakeIdentifiers
 from tests.fakes.upstream import FakeUpstream
-from tests.flows.audit.audit_rig import Teller, ToldNode
+from tests.flows.audit.audit_rig import AuditedBooks, Teller, ToldNode, opened_books
 
 
 class CancelingNode(ToldNode):
@@ -49,10 +51,11 @@ class CancelingNode(ToldNode):
 
 
 class OperatorRig:
-    """Everything an operator's word touches."""
+    """Everything an operator's word touches. `fake` holds what `books` and their file do."""
 
-    def __init__(self) -> None:
-        self.books = FakeBooks()
+    def __init__(self, opened: AuditedBooks) -> None:
+        """Nothing has been said."""
+        self.fake, self.books, self.audited = opened.fake, opened.books, opened.audited
         self.teller = Teller(self.books)
         self.node = CancelingNode({})
         self.booked: list[Transition] = []
@@ -104,3 +107,10 @@ class OperatorRig:
             gate=NodeGate(),
         )
         self.callers = SetCaller(books=self.books, recorder=recorder, clock=clock)
+
+
+@asynccontextmanager
+async def operator_rig() -> AsyncIterator[OperatorRig]:
+    """With empty books, and a folder of its own for their file."""
+    async with opened_books() as opened:
+        yield OperatorRig(opened)

@@ -22,6 +22,7 @@ from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.record_event import OurNode
 from cobot_meter.flows.sale.ask_completion import Waits
 from cobot_meter.ports.books import Applied, Books
+from cobot_meter.ports.exchange_rate import ExchangeRates
 from cobot_meter.ports.identifiers import Identifiers
 from cobot_meter.ports.lightning_node import LightningNode
 from cobot_meter.wiring.flows import Ports, Terms, build_flows
@@ -65,6 +66,7 @@ class Lasting:
     crowd: Crowd = field(default_factory=Crowd)
     wakes: WakeHub = field(default_factory=WakeHub)
     turns_free: bool = True
+    rates: ExchangeRates | None = None
 
 
 class MortalBooks:
@@ -116,7 +118,8 @@ class Process:
                 node=lasting.node,
                 ours=self.ours,
                 upstream=lasting.upstream,
-                rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=lasting.clock),
+                rates=lasting.rates
+                or StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=lasting.clock),
                 clock=lasting.clock,
                 identifiers=lasting.identifiers,
                 sealer=lasting.sealer,
@@ -140,6 +143,7 @@ class Process:
         self.catalogue, self.opening, self.asks = flows.catalogue, flows.opening, flows.asks
         self.settlements, self.deliveries = flows.settlements, flows.deliveries
         self.recover, self.topups = flows.recover, flows.topups
+        self.account, self.node_gate = flows.account, flows.node_gate
         self.costs, self.rebasing = operating.costs, operating.rebasing
         self.adoption = operating.adoption
 

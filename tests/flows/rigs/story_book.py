@@ -85,6 +85,7 @@ STORIES: Mapping[str, tuple[Step, ...]] = {
         *(ask, after(HOUR_S), tick, after(DAY_S), tick, compare),
     ),
     "no invoice": (completes(), node_refuses, ask),
+    "a top-up lapses": (offer_topup, after(LAPSE_S), tick),
     "another node, one unpaid": (completes(), ask, another_node, adopt, tick),
     "another node, its invoice lost": (
         *(completes(), node_loses_every_reply, ask, another_node, adopt),

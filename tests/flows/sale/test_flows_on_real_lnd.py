@@ -26,6 +26,7 @@ from deploy.regtest.lnd.readings import Payment
 from deploy.regtest.network import Network
 from tests.fakes.books import Crash, FakeBooks, Killed, Moment
 from tests.fakes.clock import FakeClock
+from tests.fakes.twin_books import twin_books
 from tests.flows.rigs.process import EXPIRY_S, RETENTION, Lasting, Process
 from tests.flows.rigs.stories import ask_of
 
@@ -112,10 +113,13 @@ async def shop(nodes: Network, tmp_path: Path) -> AsyncIterator[Shop]:
         network="regtest",
     )
     clock = FakeClock(now_ms=int(time.time() * 1_000), leaping=True)
-    async with open_lnd_node(access) as node:
-        books = FakeBooks(retention=RETENTION)
+    books = FakeBooks(retention=RETENTION)
+    async with (
+        open_lnd_node(access) as node,
+        twin_books(books, tmp_path, retention=RETENTION) as (twins, _),
+    ):
         lasting = Lasting(
-            books=books,
+            books=twins,
             node=node,
             identity=await node.identity(),
             clock=clock,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -11,12 +13,14 @@ from cobot_meter.domain.errors import Broken, NodeUnavailable
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.flows.sale.recover import Recover
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
+from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import EscrowRuns, Opening
 
 from tests.contracts.books.books_lookups import at
 from tests.contracts.books.books_samples import RETENTION, START_MS, digest
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
+from tests.fakes.twin_books import twin_books
 
 A_DAY_LATER_MS = START_MS + 86_400_000
 
@@ -35,8 +39,21 @@ class StartedRuns:
         raise AssertionError(f"{escrow_id} was opened by {opening}")
 
 
+@pytest.fixture
+def fake() -> FakeBooks:
+    """What the books hold, in memory."""
+    return FakeBooks(retention=RETENTION)
+
+
+@pytest.fixture
+async def books(fake: FakeBooks, tmp_path: Path) -> AsyncIterator[Books]:
+    """Empty books, in memory and in a file."""
+    async with twin_books(fake, tmp_path, retention=RETENTION) as (books, _):
+        yield books
+
+
 def recovering(
-    books: FakeBooks,
+    books: Books,
     runs: EscrowRuns,
     settlements: SettleInvoice | None = None,
     clock: FakeClock | None = None,
@@ -52,9 +69,9 @@ def recovering(
     )
 
 
-async def test_what_waits_for_the_node_stands_in_no_ones_way() -> None:
+async def test_what_waits_for_the_node_stands_in_no_ones_way(books: Books) -> None:
     """However many are priced beside a node that is away, a timer that has passed is heard."""
-    books, runs = FakeBooks(), StartedRuns()
+    runs = StartedRuns()
     costed = [f"esc_{number}" for number in range(5)]
     for escrow_id in costed:
         await at(books, escrow_id, "costed")
@@ -92,25 +109,24 @@ async def turn(recover: Recover, *, limit: int) -> None:
     await asyncio.sleep(0)
 
 
-async def test_however_many_are_stuck_the_rest_is_reached() -> None:
+async def test_however_many_are_stuck_the_rest_is_reached(fake: FakeBooks, books: Books) -> None:
     """More stuck rows than one turn takes, the longest overdue of all: others are still driven."""
-    books = FakeBooks()
     stuck = {f"esc_{number:02}" for number in range(8)}
     for escrow_id in sorted(stuck):
         await at(books, escrow_id, "opened", caller_id=f"c_{escrow_id}")
     await at(books, "esc_well", "invoiced")
-    runs = Failing(books, stuck)
+    runs = Failing(fake, stuck)
     recover = recovering(books, runs)
     for _ in range(4):
         await turn(recover, limit=3)
     assert "esc_well" in runs.started
 
 
-async def test_what_is_stuck_comes_back_later_and_later() -> None:
+async def test_what_is_stuck_comes_back_later_and_later(fake: FakeBooks, books: Books) -> None:
     """After 2, 4, 8 s and so on, never more than an hour apart."""
-    books, clock = FakeBooks(), FakeClock()
+    clock = FakeClock()
     await at(books, "esc_1", "opened")
-    runs = Failing(books, {"esc_1"})
+    runs = Failing(fake, {"esc_1"})
     recover = recovering(books, runs, clock=clock)
     gaps: list[int] = []
     waited = 0
@@ -143,17 +159,16 @@ class Asked:
             raise self.faults[payment_hash]
 
 
-async def open_invoices(count: int) -> tuple[FakeBooks, list[str]]:
-    """Books with so many open invoices, and their hashes in the order of the sweep."""
-    books = FakeBooks()
+async def open_invoices(books: Books, count: int) -> list[str]:
+    """So many open invoices in the books, and their hashes in the order of the sweep."""
     for number in range(count):
         await at(books, f"esc_{number}", "invoiced", caller_id=f"c_{number}")
-    return books, [digest(f"esc_{number}", 0) for number in range(count)]
+    return [digest(f"esc_{number}", 0) for number in range(count)]
 
 
-async def test_one_invoice_that_fails_does_not_end_the_sweep() -> None:
+async def test_one_invoice_that_fails_does_not_end_the_sweep(books: Books) -> None:
     """Silence of the node about one, and a bug at another: those behind are asked about."""
-    books, hashes = await open_invoices(5)
+    hashes = await open_invoices(books, 5)
     asked = Asked()
     asked.faults = {hashes[0]: NodeUnavailable("it hangs"), hashes[2]: TypeError("a bug")}
     recover = recovering(books, StartedRuns(), cast("SettleInvoice", asked))
@@ -164,9 +179,9 @@ async def test_one_invoice_that_fails_does_not_end_the_sweep() -> None:
     assert asked.asked == [hashes[1], hashes[3], hashes[4]]
 
 
-async def test_a_silent_node_ends_the_sweep_and_holds_nothing_back() -> None:
+async def test_a_silent_node_ends_the_sweep_and_holds_nothing_back(books: Books) -> None:
     """After three in a row nobody else is asked about; back again, all are."""
-    books, hashes = await open_invoices(6)
+    hashes = await open_invoices(books, 6)
     asked = Asked()
     asked.faults = {one: NodeUnavailable("away") for one in hashes}
     recover = recovering(books, StartedRuns(), cast("SettleInvoice", asked))
@@ -177,9 +192,9 @@ async def test_a_silent_node_ends_the_sweep_and_holds_nothing_back() -> None:
     assert await recover.open_invoices() == 6
 
 
-async def test_a_single_invoice_and_a_silent_node_are_no_end_of_a_sweep() -> None:
+async def test_a_single_invoice_and_a_silent_node_are_no_end_of_a_sweep(books: Books) -> None:
     """Nothing was answered at all: the node is away, and that is said."""
-    books, hashes = await open_invoices(1)
+    hashes = await open_invoices(books, 1)
     asked = Asked()
     asked.faults = {hashes[0]: NodeUnavailable("away")}
     recover = recovering(books, StartedRuns(), cast("SettleInvoice", asked))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cobot_meter.domain.errors import OutcomeUnknown
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 
@@ -88,6 +89,21 @@ async def test_who_is_killed_is_found_out_by_the_living(stage: Stage) -> None:
     assert stage.escrow.failure is not None
     assert stage.escrow.failure.code == "outcome_unknown"
     assert stage.lasting.upstream.posts == 1
+
+
+async def test_what_another_process_ended_is_off_our_count(stage: Stage) -> None:
+    """Taken for dead, and back: what its run could cost counts against our credit no more."""
+    answer = await asked_and_waiting(stage)
+    other = await another(stage)
+    stage.process.replicas.die()
+    await other.recover.unfinished()
+    await other.runs.finish()
+    assert stage.escrow.state is S.FAILED
+    stage.lasting.upstream.open.set()
+    with pytest.raises(OutcomeUnknown):
+        await answer
+    await stage.process.account.look()
+    assert stage.process.account.in_flight_pusd == 0
 
 
 async def test_two_that_start_the_same_escrow_send_it_once(stage: Stage) -> None:

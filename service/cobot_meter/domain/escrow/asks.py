@@ -45,7 +45,7 @@ def verdict(
         case Stage.UNPAID:
             return Verdict.CHALLENGE
         case Stage.FAILED:
-            fresh = now_ms - escrow.changed_at_ms <= retention.failure_repeated_ms
+            fresh = _apart_ms(escrow, now_ms) <= retention.failure_repeated_ms
             return Verdict.SAME_FAILURE if fresh or keyed else Verdict.OPEN_ANEW
         case Stage.PAID:
             return _paid(escrow, asker=asker, keyed=keyed)
@@ -87,7 +87,15 @@ def is_over(escrow: Escrow, *, now_ms: int, retention: Retention) -> bool:
     if escrow.state is S.RELEASED:
         return not _kept(escrow)
     over = STATES[escrow.state].stage is Stage.OVER
-    return over and now_ms - escrow.changed_at_ms > retention.released_ms
+    return over and _apart_ms(escrow, now_ms) > retention.released_ms
+
+
+def _apart_ms(escrow: Escrow, now_ms: int) -> int:
+    """How far its last change is from now: one that is still to come is of a clock that went back.
+
+    Counted as not yet over, what failed while the clock was a month ahead would fail for a month.
+    """
+    return abs(now_ms - escrow.changed_at_ms)
 
 
 def own_verdict(escrow: Escrow) -> Verdict:

@@ -16,6 +16,7 @@ from cobot_meter.flows.escrow_faults import quarantined_fault
 from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.sale.find_cost import payment_hash
+from cobot_meter.flows.steady_clock import SteadyClock
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.identifiers import Identifiers
 from cobot_meter.ports.lightning_node import LightningNode
@@ -40,8 +41,13 @@ class TopUp:
         clock: Clock,
         expiry_s: int,
         releases: ReleaseGate | None = None,
+        steady: SteadyClock | None = None,
     ) -> None:
-        """`expiry_s` is how long an invoice lives; no credit is sold past closed `releases`."""
+        """`expiry_s` is how long an invoice lives; no credit is sold past closed `releases`.
+
+        By `steady` an invoice has expired.
+        """
+        self._steady = steady or SteadyClock(clock=clock)
         self._releases = releases or ReleaseGate()
         self._books = books
         self._recorder = recorder
@@ -107,9 +113,14 @@ class TopUp:
         return topup
 
     def _over(self, topup: Topup) -> bool:
-        return topup.state is TopupState.INVOICED and (
-            self._clock.now_ms() >= topup.expires_at_s * SECOND_MS
-        )
+        """By the node's word, and by time that has passed here: no clock that is set ends it."""
+        if topup.state is not TopupState.INVOICED:
+            return False
+        ending_ms = self._steady.ending_ms()
+        began_ms = min(topup.opened_at_ms, self._clock.now_ms())
+        lasted = ending_ms >= began_ms + self._expiry_s * SECOND_MS
+        ahead = topup.opened_at_ms > began_ms  # it began by a clock that has gone back since
+        return ending_ms >= topup.expires_at_s * SECOND_MS and (lasted or ahead)
 
     async def _cancel(self, topup: Topup) -> None:
         """An expired one makes room only once the node says so."""

@@ -60,7 +60,7 @@ class EndpointOffers:
 
     def _fresh(self, model_id: str) -> tuple[Endpoint, ...] | None:
         listed = self._listed.get(model_id)
-        if listed is None or listed.until_ms <= self._clock.now_ms():
+        if listed is None or listed.until_ms <= self._clock.monotonic_ms():
             return None
         return listed.endpoints
 
@@ -74,7 +74,7 @@ class EndpointOffers:
             fresh_ms = ASK_AGAIN_MS
         while len(self._listed) >= LISTS_MAX:
             self._listed.pop(next(iter(self._listed)))
-        self._listed[model_id] = _Listed(endpoints, self._clock.now_ms() + fresh_ms)
+        self._listed[model_id] = _Listed(endpoints, self._clock.monotonic_ms() + fresh_ms)
         return endpoints
 
 

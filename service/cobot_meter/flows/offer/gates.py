@@ -168,6 +168,13 @@ class WatchAccount:
         if failure is None or failure.code not in _NOT_CHARGED:
             self._ended_pusd += ceiling_pusd
 
+    def over(self, escrow_id: str) -> None:
+        """Its run has ended here; where another process wrote down how, it may have cost all.
+
+        Else what one replica loses to another would count against our credit for ever.
+        """
+        self._ended_pusd += self._off(escrow_id)
+
     async def ping(self) -> None:
         """Return while there is room for another ask. Raises UpstreamCreditLow."""
         if self.low:

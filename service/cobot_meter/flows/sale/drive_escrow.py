@@ -88,12 +88,24 @@ class EscrowDriver:
         """
         if just_opened is None:
             return await self._driven(await self._read(escrow_id))
+        begun = [escrow_id]
+        try:
+            return await self._begun(just_opened, begun, continued)
+        finally:
+            for one in begun:
+                self._openings.over(one)
+
+    async def _begun(
+        self, just_opened: JustOpened, begun: list[str], continued: Continued
+    ) -> Escrow:
+        """`begun` gains every attempt that is made."""
         while True:
             attempted = await self._first_step(just_opened)
             next_id = attempted.escrow.continued_as
             if not attempted.left or next_id is None:
                 return await self._driven(attempted.escrow)
             continued(next_id)
+            begun.append(next_id)
             left = replace(just_opened, chain=attempted.left)
             try:
                 just_opened = await self._openings.next(left, attempted.escrow)

@@ -204,6 +204,10 @@ class OpenEscrow:
             budget_held_pusd=quote.opening_pusd,
         )
 
+    def over(self, escrow_id: str) -> None:
+        """Its run in this process has ended, whoever wrote down how."""
+        self._account.over(escrow_id)
+
     async def _apply(
         self, escrow: Escrow, body: bytes, standing: CallerStanding, upstream: str
     ) -> JustOpened:

@@ -221,7 +221,7 @@ class RunCompletion:
 
         for first in (True, False):
             self._choice.tried(model)
-            began_ms, within_ms = self._clock.now_ms(), self._within_ms(opened)
+            began_ms, within_ms = self._clock.monotonic_ms(), self._within_ms(opened)
             try:
                 completion = await self._upstream.complete(
                     request,
@@ -233,7 +233,7 @@ class RunCompletion:
                 under = Circumstances(
                     own_terms=opened.own_terms,
                     started=begun,
-                    waited_ms=self._clock.now_ms() - began_ms,
+                    waited_ms=self._clock.monotonic_ms() - began_ms,
                     limit_ms=self._timeout_ms if within_ms is None else within_ms,
                 )
                 self._choice.failed(model, fault, under)

@@ -61,9 +61,23 @@ class SettleInvoice:
             return invoice
         expired_ms = invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS
         if invoice.state is InvoiceState.OPEN and self._steady.ending_ms() >= expired_ms:
-            invoice = await self._node.cancel_invoice(payment_hash)
+            subject = await self._books.subject_of_payment(payment_hash)
+            if subject is None or self._had_its_time(subject, invoice):
+                invoice = await self._node.cancel_invoice(payment_hash)
         await self.told(invoice)
         return invoice
+
+    def _had_its_time(self, subject: Escrow | Topup, invoice: Invoice) -> bool:
+        """Whether it was payable for as long as it said, by our clock too.
+
+        Where that is ahead of the node's by more than an invoice lasts, every invoice would be
+        expired, and canceled, as soon as it is made: all would be run and nothing sold.
+        """
+        now_ms, began_ms = self._clock.now_ms(), subject.opened_at_ms
+        if began_ms > now_ms:
+            return True  # it began by a clock that has gone back since
+        lasts_ms = (invoice.expires_at_s - invoice.created_at_s) * 1_000
+        return self._steady.ending_ms() >= began_ms + lasts_ms + EXPIRY_GRACE_MS
 
     async def _forgotten(self, payment_hash: str) -> Invoice | None:
         """As canceled, where the books have its invoice and the node is certainly ours."""

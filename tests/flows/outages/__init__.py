@@ -1,0 +1,1 @@
+"""Any state of a sale with any outage, tried as a product."""
