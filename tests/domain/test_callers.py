@@ -77,3 +77,61 @@ def test_a_caller_whom_nobody_has_seen_has_nothing() -> None:
     assert amounts == (0,) * 6
     assert not unseen.blocked
     assert unseen.cap_override_msat is None
+
+
+def test_a_days_budget_is_shared_out_to_the_pico_usd() -> None:
+    """A quarter for newcomers, a tenth of that for one address, the rest for the proven."""
+    terms = ExposureTerms.shares_of(1_000_003, cap=TERMS, newcomer_until_msat=7)
+    assert terms == ExposureTerms(
+        cap=TERMS,
+        newcomer_until_msat=7,
+        address_day_pusd=25_000,
+        newcomers_day_pusd=250_000,
+        proven_day_pusd=750_003,
+        ask_least_pusd=100_000_000,
+    )
+
+
+@pytest.mark.parametrize(
+    ("newcomers_bps", "address_bps", "newcomers", "address"),
+    [
+        (2_500, 1_000, 250_000, 25_000),
+        (2_499, 999, 249_900, 24_965),
+        (2_501, 1_001, 250_000, 25_000),
+        (10_000, 10_000, 250_000, 25_000),
+        (0, 1_000, 0, 0),
+        (2_500, 0, 250_000, 0),
+    ],
+)
+def test_no_setting_gives_newcomers_or_an_address_more_than_their_part(
+    newcomers_bps: int, address_bps: int, newcomers: int, address: int
+) -> None:
+    """Less can be set, more cannot; whatever they do not have is for those who have paid."""
+    terms = ExposureTerms.shares_of(
+        1_000_000,
+        cap=TERMS,
+        newcomer_until_msat=0,
+        newcomers_bps=newcomers_bps,
+        address_bps=address_bps,
+        ask_least_pusd=3,
+    )
+    assert (terms.newcomers_day_pusd, terms.address_day_pusd) == (newcomers, address)
+    assert terms.proven_day_pusd == 1_000_000 - newcomers
+    assert terms.ask_least_pusd == 3
+
+
+@pytest.mark.parametrize(
+    ("body_bytes", "times"), [(0, 1), (65_535, 1), (65_536, 2), (131_071, 2), (131_072, 3)]
+)
+def test_an_ask_counts_once_more_for_every_64_kib(body_bytes: int, times: int) -> None:
+    """What nobody pays for takes room all the same."""
+    assert ExposureTerms(cap=TERMS, ask_least_pusd=7).least_pusd(body_bytes) == 7 * times
+
+
+def test_what_is_set_where_nothing_is_set() -> None:
+    """A dollar a day in all, and a hundredth of a cent for an ask at least."""
+    terms = ExposureTerms(cap=TERMS)
+    assert (TERMS.newcomer_msat, TERMS.max_msat) == (200_000, 100_000_000)
+    assert terms.address_day_pusd == 25_000_000_000
+    assert terms.proven_day_pusd == 750_000_000_000
+    assert terms.ask_least_pusd == 100_000_000

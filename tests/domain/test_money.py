@@ -11,6 +11,7 @@ import pytest
 from cobot_meter.domain.money import (
     AMOUNT_MAX,
     RATE_MAX,
+    TOTAL_MAX,
     ExchangeRate,
     btc_usd_text,
     ceil_div,
@@ -19,6 +20,7 @@ from cobot_meter.domain.money import (
     pusd_from_msat,
     pusd_from_text,
     sat_of,
+    sat_text,
     usd_micro_from_text,
     usd_text,
     whole_sat_up,
@@ -201,6 +203,43 @@ def test_a_rate_is_shown_in_usd() -> None:
     """94,000.5 USD per bitcoin, exactly."""
     rate = ExchangeRate(usd_micro_per_btc=94_000_500_000, source="test", fetched_at_ms=0)
     assert btc_usd_text(rate) == "94000.5"
+
+
+@pytest.mark.parametrize(
+    ("msat", "text"),
+    [
+        (0, "0"),
+        (1, "0.001"),
+        (-1, "-0.001"),
+        (999, "0.999"),
+        (1_000, "1"),
+        (20_600, "20.6"),
+        (-20_600, "-20.6"),
+        (10**16, "10000000000000"),
+    ],
+)
+def test_an_amount_is_shown_in_satoshis(msat: int, text: str) -> None:
+    """Exactly, whichever way it goes."""
+    assert sat_text(msat) == text
+
+
+@pytest.mark.parametrize(
+    ("pusd", "text"),
+    [(0, "0"), (1, "0.000000000001"), (-1, "-0.000000000001"), (-(10**12), "-1"), (10**12, "1")],
+)
+def test_an_amount_is_shown_in_usd(pusd: int, text: str) -> None:
+    """Nothing has no sign."""
+    assert usd_text(pusd) == text
+
+
+def test_the_bounds_of_what_is_let_in() -> None:
+    """Ten thousand dollars at once, a million in all, nine million for a bitcoin."""
+    assert AMOUNT_MAX == 10_000 * 10**12
+    assert TOTAL_MAX == 10**6 * 10**12
+    assert RATE_MAX == 9 * 10**6 * 10**6
+    assert pusd_from_text("1e6", most=TOTAL_MAX) == TOTAL_MAX
+    with pytest.raises(ValueError, match="too large"):
+        pusd_from_text("1e6", most=TOTAL_MAX - 1)
 
 
 def test_the_example_of_the_books() -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.transitions.transition import Transition
-from cobot_meter.flows.record_event import WRITTEN_EVERY_S, EventRecorder
+from cobot_meter.flows.record_event import BUSY_DELAYS_S, WRITTEN_EVERY_S, EventRecorder
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.unwritten_facts import UnwrittenFacts
-from cobot_meter.ports.books import Applied
+from cobot_meter.ports.books import Applied, Books
 
 from tests.contracts.books.books_samples import RETENTION, Sale, opened
 from tests.fakes.books import FakeBooks
@@ -120,3 +122,46 @@ async def test_a_commit_whose_answer_is_lost_is_told_all_the_same() -> None:
     assert told == [opening]
     await recorder.apply(opening)
     assert told == [opening]
+
+
+class Unheard:
+    """Books that write, and whose answer to one kind of entry is lost `times` times."""
+
+    def __init__(self, books: Books, kind: str, times: int) -> None:
+        """Everything else is answered."""
+        self._books = books
+        self._kind = kind
+        self.times = times
+
+    async def apply(self, transition: Transition) -> Applied:
+        applied = await self._books.apply(transition)
+        if transition.kind == self._kind and self.times:
+            self.times -= 1
+            raise BooksBusy("nobody hears whether it is written")
+        return applied
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - every read of the port
+        return getattr(self._books, name)
+
+
+@pytest.mark.parametrize("times", [1, len(BUSY_DELAYS_S) + 1])
+@pytest.mark.parametrize(
+    "kind", ["generation_started", "completion_received", "cost_known", "invoice_issued"]
+)
+async def test_what_was_written_unheard_loses_no_answer(
+    tmp_path: Path, kind: str, times: int
+) -> None:
+    """Whichever commit of a sale is not heard of, and however long: one run, one invoice for it."""
+    async with staged(tmp_path / "node") as stage:
+        mortal = stage.process.mortal
+        unheard = Unheard(mortal._books, kind, times)
+        mortal._books = cast("Books", unheard)
+        for _ in range(3):
+            with contextlib.suppress(BooksBusy):
+                await ask(stage)
+            with contextlib.suppress(BooksBusy):
+                await stage.process.tick()
+        assert unheard.times == 0
+        assert (len(stage.books.rows.escrows), stage.lasting.upstream.posts) == (1, 1)
+        assert stage.escrow.state is EscrowState.INVOICED
+        assert stage.process.recorder.unwritten.count == stage.process.recorder.unwritten.bytes == 0

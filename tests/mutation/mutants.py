@@ -7,7 +7,8 @@ so that everything else of the file, comments too, stays as it was.
 from __future__ import annotations
 
 import ast
-import random
+import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,14 +50,18 @@ class Mutant:
 
     def __str__(self) -> str:
         """One line of a report."""
-        old, new = (" ".join(text.split())[:100] for text in (self.old, self.new))
+        old, new = (text[:100] for text in self.change)
         return f"{self.path}:{self.line}: {old}  →  {new}"
+
+    @property
+    def change(self) -> tuple[str, str]:
+        """What becomes what, each on one line."""
+        return " ".join(self.old.split()), " ".join(self.new.split())
 
     @property
     def name(self) -> str:
         """What stays the same while lines above it come and go."""
-        old, new = (" ".join(text.split()) for text in (self.old, self.new))
-        return f"{self.path} | {old} | {new}"
+        return " | ".join((self.path, *self.change))
 
     def applied(self, source: bytes) -> bytes:
         """The file with this change in it."""
@@ -64,10 +69,20 @@ class Mutant:
 
 
 def drawn(root: Path, paths: Sequence[str], *, number: int, seed: int) -> list[Mutant]:
-    """`number` different mutants of these files, the same for the same seed and sources."""
-    every = [mutant for path in paths for mutant in mutants_of(root, path)]
-    random.Random(seed).shuffle(every)
-    return every[:number]
+    """`number` different mutants of these files, the same for the same seed and sources.
+
+    Each has a lot of its own, by what it changes: an edit elsewhere, or a file that moves, leaves
+    the draw as it was, so that what lived can be tried again after its test is written.
+    """
+    met: Counter[tuple[str, str]] = Counter()
+    lots: list[tuple[bytes, Mutant]] = []
+    for mutant in (mutant for path in paths for mutant in mutants_of(root, path)):
+        change = mutant.change
+        met[change] += 1
+        lot = hashlib.sha256("\0".join((str(seed), str(met[change]), *change)).encode())
+        lots.append((lot.digest(), mutant))
+    lots.sort(key=lambda drawn: drawn[0])
+    return [mutant for _, mutant in lots[:number]]
 
 
 def mutants_of(root: Path, path: str) -> list[Mutant]:

@@ -128,6 +128,7 @@ class Flows:
     releases: ReleaseGate
     node_gate: NodeGate
     account: WatchAccount
+    choice: ChooseModel
     steady: SteadyClock
     body_keys: KeepBodyKeys
     catalogue: ModelCatalogue
@@ -178,6 +179,7 @@ def build_flows(
         releases=shared.releases,
         node_gate=shared.node_gate,
         account=shared.account,
+        choice=shared.choice,
         steady=shared.steady,
         body_keys=shared.body_keys,
         catalogue=catalogue,
@@ -335,7 +337,6 @@ def _invoices(shared: Shared) -> IssueInvoice:
         recorder=shared.recorder,
         node=ports.node,
         identifiers=ports.identifiers,
-        clock=ports.clock,
         retention=ports.retention,
         expiry_s=shared.terms.invoice_expiry_s,
         node_gate=shared.node_gate,

@@ -10,8 +10,9 @@ from cobot_meter.domain.escrow.asks import Verdict, is_over, own_verdict, verdic
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 
-from tests.domain.escrow.stages import STAGES, covered, paid_late
-from tests.domain.samples import CALLER, NOW_MS, RETENTION
+from tests.domain.escrow.stages import STAGES, covered, paid_late, parked
+from tests.domain.escrow.walks import Walk
+from tests.domain.samples import CALLER, NOW_MS, RETENTION, Shape, cost_known, received
 
 S, V = EscrowState, Verdict
 LATER_MS = NOW_MS + RETENTION.failure_repeated_ms + 1
@@ -112,6 +113,71 @@ def test_what_credit_bought_runs_anew_once_it_is_no_longer_kept() -> None:
     walk = covered().tell(on.CoveredByCredit(), on.CompletionDelivered(), on.BodiesShredded())
     assert got(walk.escrow, asker=CALLER) is V.OPEN_ANEW
     assert got(walk.escrow, asker=CALLER, keyed=True) is V.GONE
+
+
+def free(*events: on.EscrowEvent, nameless: bool) -> Escrow:
+    """A completion that cost nothing, asked for with or without a name."""
+    walk = Walk(Shape(ceiling=0)).tell(on.UpstreamRequested(), received())
+    walk.tell(cost_known(walk.escrow, 0), on.CoveredByCredit(), *events)
+    return opened_as(walk.escrow, nameless=nameless)
+
+
+READ, SHREDDED = on.CompletionDelivered(), on.BodiesShredded()
+
+
+@pytest.mark.parametrize(
+    ("events", "asker", "keyed", "expected"),
+    [
+        ((), None, False, V.DELIVER),
+        ((), None, True, V.DELIVER),
+        ((), "c_mallory", False, V.DELIVER),
+        ((READ,), None, False, V.OPEN_ANEW),
+        ((READ,), None, True, V.DELIVER),
+        ((READ,), "c_mallory", False, V.DELIVER),
+        ((READ, SHREDDED), None, False, V.OPEN_ANEW),
+        ((READ, SHREDDED), None, True, V.GONE),
+        ((READ, SHREDDED), CALLER, False, V.OPEN_ANEW),
+        ((READ, SHREDDED), CALLER, True, V.GONE),
+        ((on.ClaimLapsed(kept_msat=0),), None, False, V.OPEN_ANEW),
+        ((on.ClaimLapsed(kept_msat=0),), None, True, V.GONE),
+    ],
+)
+def test_what_was_free_and_nameless_is_anybodys_who_asks_the_same(
+    events: tuple[on.EscrowEvent], asker: str | None, expected: Verdict, *, keyed: bool
+) -> None:
+    """Once it was read, only a name or the same key says that it is not another ask."""
+    assert got(free(*events, nameless=True), asker=asker, keyed=keyed) is expected
+
+
+@pytest.mark.parametrize(
+    ("asker", "keyed", "expected"),
+    [
+        (CALLER, False, V.DELIVER),
+        (CALLER, True, V.DELIVER),
+        (None, False, V.OPEN_ANEW),
+        (None, True, V.OPEN_ANEW),
+        ("c_mallory", False, V.OPEN_ANEW),
+        ("c_mallory", True, V.GONE),
+    ],
+)
+def test_what_was_free_and_asked_for_by_name_is_that_callers(
+    asker: str | None, expected: Verdict, *, keyed: bool
+) -> None:
+    """Price or not: nobody reads what somebody else has asked."""
+    assert got(free(nameless=False), asker=asker, keyed=keyed) is expected
+    assert got(free(READ, nameless=False), asker=asker, keyed=keyed) is expected
+
+
+@pytest.mark.parametrize("state", list(S))
+def test_what_is_parked_is_held_up_until_it_is_paid(state: EscrowState) -> None:
+    """Nobody waits for what the operator has to look at; paid or ended it goes on as ever."""
+    escrow = parked(state).escrow
+    held_up = state in {S.OPENED, S.REQUESTED, S.GENERATED, S.COSTED, S.INVOICED}
+    assert (got(escrow) is V.QUARANTINED) is held_up
+    assert (own_verdict(escrow) is V.QUARANTINED) is held_up
+    if not held_up:
+        assert got(escrow) is PLAIN[state]
+        assert own_verdict(escrow) is OWN[state]
 
 
 def test_what_was_bought_late_still_wants_its_proof() -> None:

@@ -179,3 +179,47 @@ def test_a12_nobody_keeps_less_than_nothing_or_more_than_the_price(kept: int) ->
     walk.tell(settled(walk.escrow))
     with pytest.raises(LedgerUnbalanced):
         walk.tell(on.ClaimLapsed(kept_msat=kept))
+
+
+@pytest.mark.parametrize("kept", [0, 1, 6_999, 7_000])
+def test_a12_any_part_of_the_price_may_be_kept(kept: int) -> None:
+    """None of it, all of it, and to the msat what lies between."""
+    walk = invoiced()
+    walk.tell(settled(walk.escrow), on.ClaimLapsed(kept_msat=kept))
+    assert walk.nets().get("revenue", 0) == -kept
+    assert walk.nets().get("available", 0) == kept - 7_000
+    assert_cleared(walk)
+
+
+@pytest.mark.parametrize("kept", [-1, 7_001])
+def test_a12_no_more_than_the_price_is_kept(kept: int) -> None:
+    """Nor less than nothing."""
+    walk = invoiced()
+    walk.tell(settled(walk.escrow))
+    with pytest.raises(LedgerUnbalanced, match="cannot be kept"):
+        walk.tell(on.ClaimLapsed(kept_msat=kept))
+
+
+@pytest.mark.parametrize("least", [0, 300, None])
+def test_a12_a_free_completion_that_nobody_claims_moves_nothing(least: int | None) -> None:
+    """It ends like any other: no revenue, no credit, and only its least stays counted."""
+    walk = Walk(Shape(ceiling=0, least=least)).tell(on.UpstreamRequested(), received())
+    walk.tell(cost_known(walk.escrow, 0), on.CoveredByCredit(), on.ClaimLapsed(kept_msat=0))
+    assert lines(walk.last) == []
+    assert walk.escrow.state is EscrowState.REFUNDED
+    counted = {"budget": 300, "address": 300, "contra": -600} if least else {}
+    assert walk.nets() == counted
+    assert_cleared(walk)
+
+
+@pytest.mark.parametrize(("paid", "booked"), [(4_999, False), (5_000, True), (5_001, True)])
+def test_a4_a_payment_in_time_covers_what_was_due(paid: int, *, booked: bool) -> None:
+    """One msat less is not what was sold; what is more is credit."""
+    walk = invoiced()
+    if booked:
+        walk.tell(settled(walk.escrow, paid))
+        assert walk.nets()["settled"] == 5_000
+        assert walk.nets().get("available", 0) == 5_000 - paid
+    else:
+        with pytest.raises(LedgerUnbalanced, match="below what was due"):
+            walk.tell(settled(walk.escrow, paid))

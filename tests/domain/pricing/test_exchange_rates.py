@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import itertools
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from cobot_meter.domain.pricing.exchange_rates import (
     Reading,
     agreed_rate,
     differs,
+    is_fresh,
     watched,
 )
 from hypothesis import given
@@ -259,6 +261,113 @@ def test_what_is_remembered_has_a_bound(rates: list[int]) -> None:
     for usd in rates:
         seen.see(usd, after_s=1)
     assert len(seen.watch.trusted) <= 70
+
+
+def test_a_peak_within_the_window_is_remembered() -> None:
+    """What has come back to where it was is compared with what it was in between."""
+    seen = Following()
+    slide = (60_000, 63_000, 66_000, 62_000, 59_500, 59_300)
+    assert [seen.see(usd) for usd in slide] == [False] * 5 + [True]
+
+
+def test_levels_close_together_are_thinned_and_no_others() -> None:
+    """A look every second leaves one level for each 64th of the window, and the newest."""
+    seen = Following()
+    for _ in range(100):
+        seen.see(60_000, after_s=1)
+    times = [level.at_ms for level in seen.watch.trusted]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert gaps[:-1] == [10_000] * 9
+    assert (times[0], times[-1]) == (NOW_MS + 1_000, seen.now_ms)
+    rare = Following()
+    for _ in range(9):
+        rare.see(60_000, after_s=10)
+    assert len(rare.watch.trusted) == 9
+
+
+@pytest.mark.parametrize(("gap_ms", "levels"), [(9_374, 4), (9_375, 6)])
+def test_a_64th_of_the_window_is_the_least_between_two_levels(gap_ms: int, levels: int) -> None:
+    """To the millisecond: six looks so far apart are all remembered, or every second one."""
+    watch = JumpWatch()
+    for number in range(6):
+        now_ms = NOW_MS + number * gap_ms
+        rate = ExchangeRate(usd_micro_per_btc=USD, source="x", fetched_at_ms=now_ms)
+        watch = watched(watch, rate, terms=TERMS, now_ms=now_ms)
+    assert len(watch.trusted) == levels
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "fresh"),
+    [(-10_001, False), (-10_000, True), (0, True), (600_000, True), (600_001, False)],
+)
+def test_what_is_fresh(age_ms: int, *, fresh: bool) -> None:
+    """Ten minutes, and ten seconds ahead of us, to the millisecond."""
+    assert is_fresh(NOW_MS - age_ms, terms=TERMS, now_ms=NOW_MS) is fresh
+
+
+def test_a_level_seen_in_this_very_moment_is_in_the_window() -> None:
+    """Two looks within a millisecond: the second is compared with the first."""
+    seen = Following()
+    seen.see(60_000)
+    assert seen.see(50_000, after_s=0)
+
+
+def test_a_level_leaves_the_window_after_ten_minutes() -> None:
+    """To the second."""
+    for after_s, paused in ((600, True), (601, False)):
+        seen = Following()
+        seen.see(60_000)
+        assert seen.see(50_000, after_s=after_s) is paused
+
+
+def test_levels_from_a_clock_that_went_back_prove_nothing() -> None:
+    """What is dated ahead is neither compared with nor taken as having held."""
+    seen = Following()
+    seen.see(60_000)
+    assert not seen.see(50_000, after_s=-1)
+    seen = Following()
+    seen.see(60_000)
+    assert seen.see(50_000)
+    assert seen.see(50_000, after_s=-30)
+    assert seen.watch.unproven is not None
+    assert seen.watch.unproven.at_ms == seen.now_ms
+    assert seen.see(50_000, after_s=119)
+    assert not seen.see(50_000, after_s=1)
+
+
+def test_a_pause_says_since_when() -> None:
+    """The first moment of it, however long it lasts, and nothing new is trusted meanwhile."""
+    seen = Following()
+    seen.see(60_000)
+    before = seen.watch.trusted
+    seen.see(50_000)
+    began_ms = seen.now_ms
+    for usd in (50_000, None, 44_000, 44_100):
+        seen.see(usd)
+        assert seen.watch.paused_at_ms == began_ms
+        assert seen.watch.trusted == before
+    assert not seen.see(44_000)
+    assert [level.usd_micro_per_btc for level in seen.watch.trusted] == [44_000 * USD]
+
+
+def test_the_terms_where_nothing_is_set() -> None:
+    """Ten minutes, two per cent, two sources, ten per cent, ten minutes, two minutes."""
+    assert RateTerms() == RateTerms(
+        max_age_ms=600_000,
+        outlier_bps=200,
+        agreeing_min=2,
+        jump_bps=1_000,
+        jump_window_ms=600_000,
+        settle_ms=120_000,
+    )
+
+
+def test_sources_of_one_rate_stand_in_the_order_of_their_names() -> None:
+    """Whatever they say, so that the same sources are always the same text."""
+    found = agreed(64_300, 64_000, 64_200, 64_100, 90_000)
+    assert found.sources == ("bitstamp", "coinbase", "kraken", "mempool")
+    assert found.cut == ("other",)
+    assert found.rate.usd_micro_per_btc == 64_200 * USD
 
 
 @given(level=PLAUSIBLE, bound_bps=st.integers(0, 10_000))

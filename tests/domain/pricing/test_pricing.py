@@ -7,7 +7,9 @@ from fractions import Fraction
 import pytest
 from cobot_meter.domain.money import ExchangeRate, msat_from_pusd
 from cobot_meter.domain.pricing.prices import (
+    BELIEVED_CEILINGS,
     Ceiling,
+    ImagePrice,
     ModelPrice,
     PriceTerms,
     ceiling_for,
@@ -164,3 +166,91 @@ def test_the_usage_cost_shown_covers_our_cost(
 def test_a_free_model_is_one_without_prices(price: ModelPrice, *, free: bool) -> None:
     """Only there is a cost of zero a fact; anywhere else it is unknown."""
     assert price.free is free
+
+
+def test_how_far_a_cost_is_believed() -> None:
+    """Ten ceilings."""
+    assert BELIEVED_CEILINGS == 10
+
+
+def test_a_ceiling_to_the_pico_usd() -> None:
+    """A byte is a token at most; a message adds 16 and a request 512, and nothing else is added."""
+    ceiling = ceiling_for(
+        prices=(ModelPrice(prompt_pusd=10, completion_pusd=1_000, request_pusd=7),),
+        prompt_bytes=1_000,
+        message_count=3,
+        max_tokens=20,
+        rate=PAR,
+        terms=PriceTerms(credit_fee_bps=0, markup_bps=0, safety_bps=0),
+    )
+    expected = 7 + (1_000 + 3 * 16 + 512) * 10 + 20 * 1_000
+    assert ceiling == Ceiling(cost_pusd=expected, price_msat=expected)
+
+
+def test_what_is_added_where_nothing_is_set() -> None:
+    """5.5 % for buying credit, 10 % for us, and 5 % of room in the ceiling alone."""
+    terms = PriceTerms()
+    assert (terms.credit_fee_bps, terms.markup_bps, terms.safety_bps) == (550, 1_000, 500)
+
+
+def test_a_price_without_extras_is_only_what_was_named() -> None:
+    """Requests, cache writes and reasoning cost nothing where no price says so."""
+    price = ModelPrice(prompt_pusd=1, completion_pusd=1)
+    assert (price.request_pusd, price.cache_write_pusd, price.reasoning_pusd) == (0, 0, 0)
+    assert ImagePrice(image_pusd=1).token_pusd == 0
+
+
+@pytest.mark.parametrize("charged", ["prompt_pusd", "completion_pusd", "request_pusd"])
+def test_a_model_that_charges_for_anything_is_not_free(charged: str) -> None:
+    """Zero is then no fact but an unknown."""
+    prices = dict.fromkeys(("prompt_pusd", "completion_pusd", "request_pusd"), 0)
+    assert ModelPrice(**prices).free
+    assert not ModelPrice(**{**prices, charged: 1}).free
+
+
+def test_the_dearest_of_each_is_taken() -> None:
+    """Every unit price by itself, wherever it comes from."""
+    names = ("prompt_pusd", "completion_pusd", "request_pusd", "cache_write_pusd", "reasoning_pusd")
+    for dearest in names:
+        cheap = dict.fromkeys(names, 3)
+        prices = (ModelPrice(**cheap), ModelPrice(**{**cheap, dearest: 9}), ModelPrice(**cheap))
+        assert ModelPrice.dearest(prices) == ModelPrice(**{**cheap, dearest: 9})
+    images = (ImagePrice(image_pusd=5, token_pusd=1), ImagePrice(image_pusd=2, token_pusd=8))
+    assert ImagePrice.dearest(images) == ImagePrice(image_pusd=5, token_pusd=8)
+
+
+@pytest.mark.parametrize(
+    ("images", "context", "token_pusd", "expected"),
+    [
+        (0, 10**6, 3, 0),
+        (1, 10**6, 3, 11 + 50_000 * 3),
+        (2, 10**6, 3, 22 + 100_000 * 3),
+        (2, 60_000, 3, 22 + 60_000 * 3),
+        (1, 10**6, 1, 11 + 50_000 * 2),
+    ],
+)
+def test_the_most_that_images_add(
+    images: int, context: int, token_pusd: int, expected: int
+) -> None:
+    """Each at its price, and as many tokens as fit, at the dearest of all that they may be."""
+    price = ModelPrice(prompt_pusd=1, completion_pusd=9, cache_write_pusd=2)
+    image = ImagePrice(image_pusd=11, token_pusd=token_pusd)
+    assert image.ceiling_pusd(images, price, context_length=context) == expected
+
+
+def test_a_price_taken_apart_to_the_msat() -> None:
+    """Cost, fee, markup, and what went beyond the ceiling."""
+    terms = PriceTerms(credit_fee_bps=5_000, markup_bps=10_000, safety_bps=0)
+    whole = price_for(100, ceiling_msat=1_000, rate=PAR, terms=terms)
+    assert (whole.cost_msat, whole.credit_fee_msat, whole.markup_msat) == (100, 50, 150)
+    assert (whole.price_msat, whole.overrun_msat, whole.cost_pusd) == (300, 0, 100)
+    cut = price_for(100, ceiling_msat=120, rate=PAR, terms=terms)
+    assert (cut.cost_msat, cut.credit_fee_msat, cut.markup_msat) == (100, 20, 0)
+    assert (cut.price_msat, cut.overrun_msat) == (120, 180)
+
+
+def test_a_million_units_are_priced_for_the_list() -> None:
+    """Fee and markup on each unit, rounded up once."""
+    terms = PriceTerms(credit_fee_bps=5_000, markup_bps=10_000, safety_bps=9_999)
+    assert unit_price_msat_text(7, PAR, terms) == "21000000"
+    assert unit_price_pusd(7, terms) == 21

@@ -13,6 +13,7 @@ from cobot_meter.domain.upstream.completions import BYTES_PER_TOKEN_MAX, Complet
 from cobot_meter.domain.upstream.endpoints import ProviderChoice
 from cobot_meter.flows.offer.catalogue import FRESH_MS, ModelCatalogue
 from cobot_meter.flows.offer.quote_request import QuoteRequest
+from cobot_meter.flows.steady_clock import SteadyClock
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.upstream import FakeUpstream
@@ -37,6 +38,7 @@ async def quoting(
         rates=StaticRate(usd_micro_per_btc=94_000_500_000, clock=clock),
         price_terms=price_terms or PriceTerms(),
         exposure=ExposureTerms(cap=CapTerms()),
+        steady=SteadyClock(clock=clock),
         fallback_models=own,
     )
 
@@ -119,6 +121,7 @@ async def test_who_wants_certain_providers_is_not_served_by_a_machine_of_ours() 
         rates=StaticRate(usd_micro_per_btc=94_000_500_000, clock=FakeClock()),
         price_terms=PriceTerms(),
         exposure=ExposureTerms(cap=CapTerms()),
+        steady=SteadyClock(clock=FakeClock()),
         fallback_models=(LOCAL.model_id,),
     )
     request = asking("acme/large", max_tokens=10)
@@ -146,7 +149,7 @@ async def test_a_quote_keeps_the_fees_it_was_made_with() -> None:
     )
     dearer = await quoting(clock, price_terms=PriceTerms(credit_fee_bps=900, markup_bps=9_000))
     standing = CallerStanding(caller_id="c_alice")
-    quote = dearer.quote(await dearer.offer(asked), standing, now_ms=clock.now_ms())
+    quote = dearer.quote(await dearer.offer(asked), standing)
     assert quote.terms == PriceTerms()
     fees = (quote.terms.credit_fee_bps, quote.terms.markup_bps)
     assert quote.ceiling_msat == msat_from_pusd(quote.ceiling_pusd, quote.rate, *fees)

@@ -21,6 +21,7 @@ from cobot_meter.flows.operate.sweep_node import SweepNode
 from cobot_meter.flows.record_event import EventRecorder, OurNode
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
+from cobot_meter.flows.steady_clock import SteadyClock
 
 from tests.domain.samples import NODE, PUBKEY, RETENTION
 from tests.fakes.clock import FakeClock
@@ -71,7 +72,12 @@ class OperatorRig:
         )
         ours = OurNode(NodeIdentity(pubkey=PUBKEY, network="regtest", alias=NODE))
         settlements = SettleInvoice(
-            books=self.books, recorder=recorder, node=self.node, ours=ours, clock=clock
+            books=self.books,
+            recorder=recorder,
+            node=self.node,
+            ours=ours,
+            clock=clock,
+            steady=SteadyClock(clock=clock),
         )
         self.quarantine = Quarantine(
             books=self.books,

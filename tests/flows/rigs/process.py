@@ -144,6 +144,7 @@ class Process:
         self.settlements, self.deliveries = flows.settlements, flows.deliveries
         self.recover, self.topups = flows.recover, flows.topups
         self.account, self.node_gate = flows.account, flows.node_gate
+        self.choice, self.exposure = flows.choice, exposure
         self.costs, self.rebasing = operating.costs, operating.rebasing
         self.adoption = operating.adoption
 

@@ -169,6 +169,7 @@ def test_the_operators_chain_is_for_those_who_name_none(stage: Stage) -> None:
         rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=stage.lasting.clock),
         price_terms=PriceTerms(),
         exposure=ExposureTerms(cap=CapTerms()),
+        steady=stage.process.steady,
         fallback_models=("nobody/offers-it", THIRD.model_id, FIRST.model_id),
     )
     assert quoting.models(ask_of().request) == (FIRST, THIRD)

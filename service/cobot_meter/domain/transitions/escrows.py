@@ -129,7 +129,7 @@ def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
             return f"{escrow.escrow_id}/{event_name(event)}"
 
 
-def settle_cursor(event: on.EscrowEvent) -> SettleCursor | None:
+def settle_cursor(event: on.EscrowEvent | None) -> SettleCursor | None:
     """How far the node's stream is booked with this event; None when it says nothing of it."""
     if isinstance(event, on.WrittenOff) and not event.paid_msat:
         return None

@@ -44,7 +44,7 @@ def topup_transition(
         topup=topup,
         accounts=caller_accounts(topup.caller_id) if topup.version == 1 else (),
         transfers=transfers,
-        cursor=settle_cursor(settled) if settled else None,
+        cursor=settle_cursor(settled),
         facts={
             **(facts_of(settled) if settled else _topup_facts(topup, kind, reason)),
             ROW: topup_digest(topup),

@@ -157,6 +157,7 @@ IN_A_ROW = 5
 WINDOW = 20
 OPEN_MS = 30_000
 _ALL = (1 << WINDOW) - 1
+_ROW = _ALL >> (WINDOW - IN_A_ROW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,8 +194,7 @@ class Circuit:
         if self.opened_at_ms is not None:
             return replace(self, opened_at_ms=now_ms, probed_at_ms=None)
         after = self._with(failed=True)
-        in_a_row = (1 << IN_A_ROW) - 1
-        broken = after.failures & in_a_row == in_a_row
+        broken = after.failures & _ROW == _ROW
         often = after.attempts >= WINDOW and 2 * after.failures.bit_count() >= WINDOW
         return replace(after, opened_at_ms=now_ms) if broken or often else after
 

@@ -54,11 +54,14 @@ class QuoteRequest:
         rates: ExchangeRates,
         price_terms: PriceTerms,
         exposure: ExposureTerms,
+        steady: SteadyClock,
         fallback_models: tuple[str, ...] = (),
         releases: ReleaseGate | None = None,
-        steady: SteadyClock | None = None,
     ) -> None:
-        """Terms, exposure and fallbacks are settings; nothing is quoted past closed `releases`."""
+        """Terms, exposure and fallbacks are settings; nothing is quoted past closed `releases`.
+
+        `steady` says whose day's budget it is.
+        """
         self._releases = releases or ReleaseGate()
         self._steady = steady
         self._fallback_models = fallback_models
@@ -139,7 +142,7 @@ class QuoteRequest:
         )
 
     def quote(
-        self, offer: Offer, standing: CallerStanding, *, now_ms: int, least_pusd: int | None = None
+        self, offer: Offer, standing: CallerStanding, *, least_pusd: int | None = None
     ) -> Quote:
         """The quote of the first model, under the ceiling of all of them.
 
@@ -156,25 +159,25 @@ class QuoteRequest:
             ceiling_msat=offer.ceiling.price_msat,
             credit_reserved_msat=credit_msat,
             newcomer=self._exposure.is_newcomer(standing.settled_msat),
-            day=self._day(now_ms),
+            day=self._day(),
             rate=offer.rate,
             terms=offer.terms,
             prices=first.price,
             least_pusd=least_pusd,
         )
 
-    def anew(self, quote: Quote, standing: CallerStanding, *, now_ms: int) -> Quote:
+    def anew(self, quote: Quote, standing: CallerStanding) -> Quote:
         """The same prices, ceiling and rate, for what the caller's standing is by now."""
         return replace(
             quote,
             credit_reserved_msat=_credit_msat(standing, quote.ceiling_msat),
             newcomer=self._exposure.is_newcomer(standing.settled_msat),
-            day=self._day(now_ms),
+            day=self._day(),
         )
 
-    def _day(self, now_ms: int) -> str:
+    def _day(self) -> str:
         """Whose budget it is: a clock that was just set does not begin a day anew."""
-        return utc_day(now_ms if self._steady is None else self._steady.day_ms())
+        return utc_day(self._steady.day_ms())
 
 
 def _credit_msat(standing: CallerStanding, ceiling_msat: int) -> int:

@@ -62,16 +62,16 @@ class FindCost:
         upstream: Upstream,
         identifiers: Identifiers,
         clock: Clock,
+        steady: SteadyClock,
         retention: Retention,
         doubt: Doubt = _nobody_hears,
-        steady: SteadyClock | None = None,
     ) -> None:
         """Every part is a port or a flow; by `steady` a day of look-ups has passed.
 
         `doubt` is told of a cost that is not believed.
         """
         self._doubt = doubt
-        self._steady = steady or SteadyClock(clock=clock)
+        self._steady = steady
         self._recorder = recorder
         self._upstream = upstream
         self._identifiers = identifiers

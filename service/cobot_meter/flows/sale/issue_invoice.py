@@ -19,7 +19,6 @@ from cobot_meter.flows.sale.find_cost import payment_hash
 from cobot_meter.flows.steady_clock import SteadyClock
 from cobot_meter.ports.identifiers import Identifiers
 from cobot_meter.ports.lightning_node import LightningNode
-from cobot_meter.ports.process import Clock
 
 TOO_LATE = Failure(
     code=InvoiceRefused.code,
@@ -36,14 +35,16 @@ class IssueInvoice:
         recorder: EventRecorder,
         node: LightningNode,
         identifiers: Identifiers,
-        clock: Clock,
+        steady: SteadyClock,
         retention: Retention,
         expiry_s: int,
         node_gate: NodeGate,
-        steady: SteadyClock | None = None,
     ) -> None:
-        """`expiry_s` is how long an invoice lives; `node_gate` is shut when none is made."""
-        self._steady = steady or SteadyClock(clock=clock)
+        """`expiry_s` is how long an invoice lives; `node_gate` is shut when none is made.
+
+        By `steady` a cost has waited too long for one.
+        """
+        self._steady = steady
         self._node_gate = node_gate
         self._recorder = recorder
         self._node = node

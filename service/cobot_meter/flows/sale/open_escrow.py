@@ -119,7 +119,6 @@ class OpenEscrow:
         quote = self._quoting.quote(
             offer,
             standing,
-            now_ms=self._clock.now_ms(),
             least_pusd=self._exposure.least_pusd(len(request.body)),
         )
         asked = offer.models[0]
@@ -159,7 +158,7 @@ class OpenEscrow:
             raise CallerBlocked(BLOCKED)
         payable = self._account.payable(before.chain, failed.quote.ceiling_pusd)
         chain = self._choice.order(payable)
-        quote = self._quoting.anew(failed.quote, standing, now_ms=self._clock.now_ms())
+        quote = self._quoting.anew(failed.quote, standing)
         escrow = self._escrow(
             failed.continued_as,
             caller_id=failed.caller_id,

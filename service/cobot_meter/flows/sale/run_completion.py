@@ -13,6 +13,7 @@ from cobot_meter.domain.errors import (
     BodyKeysUnusable,
     BooksBusy,
     Broken,
+    Conflict,
     DependencyFault,
     OutcomeUnknown,
     SealBroken,
@@ -84,7 +85,7 @@ def completion_label(escrow_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """Where an attempt left its escrow; `left` is who may be asked next, when it failed."""
+    """Where an attempt left its escrow; `left` is who may be asked next, if it is continued."""
 
     escrow: Escrow
     left: tuple[Model, ...] = ()
@@ -104,12 +105,12 @@ class RunCompletion:
         replicas: Replicas,
         choice: ChooseModel,
         clock: Clock,
+        steady: SteadyClock,
         retention: Retention,
         timeout_ms: int,
-        steady: SteadyClock | None = None,
     ) -> None:
         """Every part is a port or a flow. `timeout_ms` is shared by all attempts of one ask."""
-        self._steady = steady or SteadyClock(clock=clock)
+        self._steady = steady
         self._books = books
         self._recorder = recorder
         self._upstream = upstream
@@ -199,13 +200,18 @@ class RunCompletion:
         sealed = await self._sealer.seal(
             opened.wrapped_key, completion.body, label=completion_label(escrow.escrow_id)
         )
-        received = await self._recorder.record(
-            current,
-            _received(completion, self._clock.now_ms()),
-            bodies=StoredBodies(completion=sealed, drop_request=True),
-            lasting=True,
-        )
-        return Attempted(received)
+        fact = _received(completion, self._clock.now_ms())
+        bodies = StoredBodies(completion=sealed, drop_request=True)
+        try:
+            return Attempted(
+                await self._recorder.record(current, fact, bodies=bodies, lasting=True)
+            )
+        except Conflict:
+            if unsaid is None:
+                raise
+            # It was written after all and nobody heard of it: what was paid for follows on that.
+            current = await self._recorder.record(current, unsaid, lasting=True)
+        return Attempted(await self._recorder.record(current, fact, bodies=bodies, lasting=True))
 
     async def _completed(
         self, escrow: Escrow, opened: JustOpened, started: UpstreamStarted
@@ -264,7 +270,7 @@ class RunCompletion:
         next_id = self._identifiers.escrow_id()
         event = _failure_event(current, fault, continued_as=next_id)
         failed = await self._recorder.record(current, event, lasting=True)
-        return Attempted(failed, left if failed.continued_as else ())
+        return Attempted(failed, left)
 
     def _left_ms(self, opened: JustOpened) -> int:
         return opened.began_ms + self._timeout_ms - self._steady.ending_ms()

@@ -37,10 +37,10 @@ class SettleInvoice:
         node: LightningNode,
         ours: OurNode,
         clock: Clock,
-        steady: SteadyClock | None = None,
+        steady: SteadyClock,
     ) -> None:
         """`ours` is the node whose word is taken; by `steady` an invoice has expired."""
-        self._steady = steady or SteadyClock(clock=clock)
+        self._steady = steady
         self._books = books
         self._recorder = recorder
         self._node = node
@@ -148,17 +148,19 @@ class SettleInvoice:
 
     async def _topup_told(self, topup: Topup, invoice: Invoice) -> None:
         now_ms = self._clock.now_ms()
-        if invoice.state is InvoiceState.SETTLED and topup.state is not TopupState.CREDITED:
+        if invoice.state is InvoiceState.CANCELED:
+            if topup.state is TopupState.INVOICED:
+                await self._recorder.apply(
+                    topup_transition(topup.lapsed(), "topup_lapsed", at_ms=now_ms)
+                )
+            return
+        if topup.state is not TopupState.CREDITED:
             settled = self.settled(invoice)
             credited = topup.credited(
                 paid_msat=invoice.amount_paid_msat, settle_index=invoice.settle_index
             )
             await self._recorder.apply(
                 topup_transition(credited, "topup_credited", at_ms=now_ms, settled=settled)
-            )
-        elif invoice.state is InvoiceState.CANCELED and topup.state is TopupState.INVOICED:
-            await self._recorder.apply(
-                topup_transition(topup.lapsed(), "topup_lapsed", at_ms=now_ms)
             )
 
     def settled(self, invoice: Invoice) -> InvoiceSettled:

@@ -1,0 +1,1 @@
+"""Tests of the single steps of a sale."""

@@ -1,0 +1,228 @@
+"""Who may have a place before others, and what an opening says of the model that is asked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cobot_meter.domain.errors import CallerBlocked, EscrowNotFound, ExposureExceeded
+from cobot_meter.domain.escrow.events import UpstreamFailed
+from cobot_meter.domain.escrow.record import AskKey, Fallback
+from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.domain.transitions.operator import caller_transition
+from cobot_meter.domain.transitions.transition import CallerChange, Transition
+from cobot_meter.domain.upstream.completions import Model
+from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.sale.open_escrow import TRIES
+from cobot_meter.ports.books import Applied
+from cobot_meter.ports.escrow_runs import JustOpened
+
+from tests.domain.samples import FAILURE
+from tests.fakes.upstream_outcomes import FREE_MODEL, PRICED_MODEL, fake_model
+from tests.flows.rigs.stories import (
+    ADDRESS,
+    BODY,
+    CALLER,
+    Stage,
+    ask_of,
+    completes,
+    hear,
+    pay,
+    top_up,
+)
+from tests.flows.sale.test_crash_points import staged
+
+# A prompt and a hundred tokens of it cost less than a thousandth of a satoshi.
+CHEAPEST = fake_model("tiny/cheapest", price=ModelPrice(prompt_pusd=10, completion_pusd=10))
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    """A service with a free, a cheap and an ordinary model, and one caller with some credit."""
+    async with staged(tmp_path / "node") as begun:
+        begun.lasting.upstream.offered = (PRICED_MODEL, CHEAPEST, FREE_MODEL)
+        await begun.process.catalogue.refresh()
+        await top_up(begun)
+        await hear(begun)
+        yield begun
+
+
+class Turns:
+    """The place of a run: free or not, and what was said of whoever wants it."""
+
+    def __init__(self, *, free: bool = True) -> None:
+        self.free = free
+        self.pays: list[bool] = []
+
+    def take(self, *, pays: bool, address: str) -> bool:
+        """Notes who came."""
+        assert address == ADDRESS
+        self.pays.append(pays)
+        return self.free
+
+
+async def opened(
+    stage: Stage, model: Model, *, caller_id: str = CALLER, turns: Turns | None = None
+) -> JustOpened:
+    """An escrow of this caller for that model."""
+    opening = stage.process.opening
+    escrow_id = opening.new_id()
+    key = AskKey(
+        request_key=escrow_id,
+        address_key=f"{ADDRESS} {escrow_id}",
+        address=ADDRESS,
+        request_sha256="5e" * 32,
+        nameless=False,
+    )
+    request = replace(ask_of().request, model=model.model_id, body=BODY)
+    return await opening.open(
+        request,
+        escrow_id=escrow_id,
+        ask=key,
+        caller_id=caller_id,
+        at_once=(turns or Turns()).take,
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "caller_id", "pays"),
+    [
+        (PRICED_MODEL, "c_stranger", False),
+        (PRICED_MODEL, CALLER, True),
+        (CHEAPEST, "c_stranger", False),
+        (CHEAPEST, CALLER, True),
+        (FREE_MODEL, "c_stranger", False),
+        (FREE_MODEL, CALLER, False),
+    ],
+    ids=lambda value: getattr(value, "model_id", str(value)),
+)
+async def test_whose_credit_covers_it_goes_before_who_may_never_pay(
+    stage: Stage, model: Model, caller_id: str, *, pays: bool
+) -> None:
+    """To the last msat; a free ask pays nothing, whoever asks."""
+    turns = Turns()
+    await opened(stage, model, caller_id=caller_id, turns=turns)
+    assert turns.pays == [pays]
+
+
+async def test_who_has_paid_for_others_goes_before_newcomers(stage: Stage) -> None:
+    """Without credit that covers it, and not for what is free."""
+    await completes()(stage)
+    for body in (BODY, BODY.replace(b"?", b"!")):
+        await stage.process.asks.answer(ask_of(caller_id="c_bob", body=body))
+        await pay()(stage)
+        await hear(stage)
+    turns = Turns()
+    await opened(stage, PRICED_MODEL, caller_id="c_bob", turns=turns)
+    await opened(stage, FREE_MODEL, caller_id="c_bob", turns=turns)
+    assert turns.pays == [True, False]
+
+
+@pytest.mark.parametrize("free", [True, False])
+async def test_what_has_a_place_is_requested_at_once(stage: Stage, *, free: bool) -> None:
+    """In one commit, by this process; and what waits for its turn by nobody yet."""
+    opening = await opened(stage, PRICED_MODEL, turns=Turns(free=free))
+    escrow = opening.escrow
+    own_id = stage.process.replicas.own_id
+    expected = (EscrowState.REQUESTED, own_id) if free else (EscrowState.OPENED, None)
+    assert (escrow.state, escrow.requested_by, escrow.version) == (*expected, 1)
+    assert (escrow.fallback, escrow.asked_model) == (None, PRICED_MODEL.model_id)
+    assert opening.chain == (PRICED_MODEL,)
+    assert opening.began_ms == escrow.opened_at_ms == stage.lasting.clock.now_ms()
+
+
+async def test_what_is_left_of_a_chain_is_sent_at_once_on_the_same_terms(stage: Stage) -> None:
+    """It has the place of the attempt before it, its time, its body, and no key of its own."""
+    before = await opened(stage, PRICED_MODEL)
+    event = UpstreamFailed(failure=FAILURE, charged=False, continued_as="esc_next")
+    failed = await stage.process.recorder.record(before.escrow, event)
+    stage.lasting.clock.advance(5)
+    left = replace(
+        before,
+        chain=(CHEAPEST,),
+        request=replace(before.request, body=BODY),
+        own_terms=not before.own_terms,
+    )
+    following = await stage.process.opening.next(left, failed)
+    escrow, first = following.escrow, failed
+    assert (escrow.escrow_id, escrow.caller_id) == ("esc_next", CALLER)
+    assert (escrow.state, escrow.version) == (EscrowState.REQUESTED, 1)
+    assert escrow.requested_by == stage.process.replicas.own_id
+    assert escrow.opened_at_ms == escrow.changed_at_ms == stage.lasting.clock.now_ms()
+    assert (escrow.quote.model, escrow.quote.prices) == (CHEAPEST.model_id, CHEAPEST.price)
+    assert escrow.quote.ceiling_msat == first.quote.ceiling_msat
+    assert escrow.quote.least_pusd == first.quote.least_pusd
+    assert escrow.budget_held_pusd == escrow.quote.opening_pusd
+    assert (escrow.ask.idempotency_key, escrow.stream) == (None, first.stream)
+    assert escrow.ask.request_key == first.ask.request_key
+    assert escrow.fallback == Fallback(
+        asked_model=PRICED_MODEL.model_id, reason=FAILURE.code, continues=first.escrow_id
+    )
+    assert (following.chain, following.began_ms) == ((CHEAPEST,), before.began_ms)
+    assert following.own_terms is left.own_terms is True
+    assert following.request.body == BODY
+    assert following.request.model == CHEAPEST.model_id
+    assert following.wrapped_key
+
+
+async def test_a_caller_who_is_blocked_meanwhile_goes_no_further(stage: Stage) -> None:
+    """Neither in a new ask nor in what is left of a chain."""
+    before = await opened(stage, PRICED_MODEL)
+    event = UpstreamFailed(failure=FAILURE, charged=False, continued_as="esc_next")
+    failed = await stage.process.recorder.record(before.escrow, event)
+    change = CallerChange(blocked=True, cap_msat=None)
+    now_ms = stage.lasting.clock.now_ms()
+    await stage.process.recorder.apply(caller_transition(CALLER, change, sequence=0, at_ms=now_ms))
+    with pytest.raises(CallerBlocked):
+        await stage.process.opening.next(replace(before, chain=(CHEAPEST,)), failed)
+    with pytest.raises(CallerBlocked):
+        await opened(stage, PRICED_MODEL)
+    assert list(stage.books.rows.escrows) == [before.escrow.escrow_id]
+
+
+@pytest.mark.parametrize("lacking", ["continued_as", "failure"])
+async def test_only_a_failure_that_names_what_follows_is_continued(
+    stage: Stage, lacking: str
+) -> None:
+    """Anything else would open a second escrow for what was sold or refused already."""
+    before = await opened(stage, PRICED_MODEL)
+    failed = replace(before.escrow, state=EscrowState.FAILED)
+    if lacking == "failure":
+        failed = replace(failed, continued_as="esc_next")
+    else:
+        failed = replace(failed, failure=FAILURE)
+    with pytest.raises(EscrowNotFound, match="not to be continued"):
+        await stage.process.opening.next(before, failed)
+    assert list(stage.books.rows.escrows) == [before.escrow.escrow_id]
+
+
+class Contested(EventRecorder):
+    """Somebody is always a moment before: `guard` refuses what is opened."""
+
+    def __init__(self, inner: EventRecorder, guard: str) -> None:
+        self.inner = inner
+        self.guard = guard
+        self.refused: list[Transition] = []
+
+    async def apply(self, transition: Transition) -> Applied:
+        """Refuses."""
+        self.refused.append(transition)
+        raise ExposureExceeded("no room", guard=self.guard, open_amount=0, asked=1, limit=0)
+
+
+@pytest.mark.parametrize(("guard", "tries"), [("available", TRIES), ("caller", 1), ("budget", 1)])
+async def test_credit_that_others_spend_meanwhile_is_quoted_anew(
+    stage: Stage, guard: str, tries: int
+) -> None:
+    """Three times, and then it is refused; any other guard refuses at once."""
+    process = stage.process
+    contested = Contested(process.recorder, guard)
+    process.opening._recorder = contested
+    stage.lasting.clock.advance(7)
+    with pytest.raises(ExposureExceeded) as refused:
+        await opened(stage, PRICED_MODEL)
+    assert len(contested.refused) == tries == (3 if guard == "available" else 1)
+    assert refused.value.at_ms == stage.lasting.clock.now_ms()
