@@ -45,7 +45,7 @@ from cobot_meter.domain.transitions.upstream import (
     usage_rebased,
 )
 
-from tests.domain.escrow.stages import STAGES
+from tests.domain.escrow.stages import STAGES, parked
 from tests.domain.escrow.walks import lines
 from tests.domain.samples import (
     BODIES,
@@ -312,3 +312,20 @@ def test_no_entry_books_more_than_the_one_bound(amount: int) -> None:
             booked()
     else:
         assert len(lines(booked())) == 2
+
+
+@pytest.mark.parametrize("paid_msat", [0, 1])
+def test_a_written_off_payment_moves_the_cursor(paid_msat: int) -> None:
+    """Where the node was paid its index is known by now; where it was not there is none."""
+    escrow = parked(EscrowState.INVOICED).escrow
+    event = on.WrittenOff(
+        reason="looked at",
+        payment_hash="h0",
+        paid_msat=paid_msat,
+        settle_index=6,
+        node_alias=NODE,
+        node_pubkey=PUBKEY,
+    )
+    entry = escrow_transition(escrow, event, at_ms=AT_MS, retention=RETENTION)
+    cursor = SettleCursor(node_pubkey=PUBKEY, settle_index=6) if paid_msat else None
+    assert entry.cursor == cursor

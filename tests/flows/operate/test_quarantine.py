@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.errors import Conflict, EscrowNotFound, Quarantined, RequestInvalid
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Cost, CostStanding
@@ -16,10 +17,22 @@ from cobot_meter.domain.transitions.kinds import TOPUP_QUARANTINED
 from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.operate.quarantine import Quarantine
+from cobot_meter.flows.sale.follow_run import FollowRun
 
+from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.twin_books import file_twins
 from tests.flows.rigs.process import RETENTION
-from tests.flows.rigs.stories import ADDRESS, CALLER, Stage, ask, ask_another, claim, hear, pay
+from tests.flows.rigs.stories import (
+    ADDRESS,
+    CALLER,
+    Stage,
+    ask,
+    ask_another,
+    ask_of,
+    claim,
+    hear,
+    pay,
+)
 from tests.flows.sale.test_crash_points import staged
 
 S = EscrowState
@@ -230,3 +243,25 @@ async def test_only_what_is_in_quarantine_is_touched(tmp_path: Path) -> None:
             await desk(stage).write_off(stage.escrow.escrow_id, "a mistake")
         assert stage.escrow.state is S.INVOICED
         assert stage.escrow.ask.address == ADDRESS
+
+
+class NobodyTells(WakeHub):
+    """Where a wait would be for nothing."""
+
+    async def wait(self, subject_id: str, *, timeout_s: float) -> bool:
+        message = f"{subject_id} waits for {timeout_s} s, and nobody will say anything"
+        raise AssertionError(message)
+
+
+async def test_nobody_waits_for_a_run_that_is_parked(tmp_path: Path) -> None:
+    """Requested and in quarantine: whoever asks hears so at once, and not when patience ends."""
+    async with staged(tmp_path / "node") as stage:
+        stage.process.mortal.crash = Crash(moment=Moment.AFTER)
+        with pytest.raises(Killed):
+            await stage.process.asks.answer(ask_of())
+        parked = on.Quarantined(event="anything", reason="out of range")
+        stage.process.mortal.dead, stage.process.mortal.crash = False, None
+        await stage.process.recorder.record(stage.escrow, parked)
+        follow = FollowRun(books=stage.books, runs=stage.process.runs, wakes=NobodyTells())
+        escrow = await follow.joined(stage.escrow.escrow_id, wait_s=60)
+        assert (escrow.state, escrow.quarantine is None) == (EscrowState.REQUESTED, False)

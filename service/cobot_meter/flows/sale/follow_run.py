@@ -48,7 +48,8 @@ class FollowRun:
                 escrow_id = escrow.escrow_id
                 run = self._runs.start(escrow_id)
                 continue
-            if escrow.state is not EscrowState.REQUESTED or wait_s <= 0:
+            elsewhere = escrow.state is EscrowState.REQUESTED and escrow.quarantine is None
+            if not elsewhere or wait_s <= 0:
                 return escrow
             await self._wakes.wait(escrow_id, timeout_s=min(wait_s, LOOK_S))
             wait_s = max(deadline - time(), 0.0)
