@@ -172,9 +172,9 @@ async def _shop() -> AsyncIterator[Shop]:
             "OPENROUTER_API_KEY": "sk-or-v1-simulated",
         }
         simulated = {**common, "COBOT_METER_DATA_DIR": str(Path(name) / "simulator")}
-        with running("service", "simulator", core=other, env=simulated) as child:
+        with running("cobot_meter", "simulator", core=other, env=simulated) as child:
             child.wait_ready(f"http://{simulator}/api/v1/models")
-            with running("service", "serve", core=measured, env=served) as service:
+            with running("cobot_meter", "serve", core=measured, env=served) as service:
                 service.wait_ready(f"http://{face}/v1/models")
                 async with aiohttp.ClientSession() as session:
                     yield Shop(f"http://{face}", f"http://{simulator}", session, itertools.count())

@@ -112,8 +112,8 @@ def _service(folder: Path) -> Iterator[tuple[str, str]]:
         "COBOT_METER_RUNS_MAX": str(SLOTS),
     }
     with (
-        running("service", "simulator", core=other, env=shared) as upstream,
-        running("service", "serve", core=measured, env=env) as child,
+        running("cobot_meter", "simulator", core=other, env=shared) as upstream,
+        running("cobot_meter", "serve", core=measured, env=env) as child,
     ):
         upstream.wait_ready(f"http://{simulator}/api/v1/models")
         child.wait_ready(f"http://127.0.0.1:{port}/v1/models")

@@ -68,7 +68,7 @@ def service_stack(
             **UNGUARDED,
             **(settings or {}),
         }
-        with running("service", "serve", core=measured, env=env) as child:
+        with running("cobot_meter", "serve", core=measured, env=env) as child:
             # Not /readyz, which repeats a first "not yet" for five seconds.
             child.wait_ready(f"http://127.0.0.1:{port}/v1/models")
             yield Stack(child=child, port=port, node_port=node_port, upstream_port=upstream_port)
