@@ -35,7 +35,7 @@ class Counters(NamedTuple):
         return self.debits_posted + self.debits_pending - self.credits_posted
 
 
-class OpenHold(NamedTuple):
+class OpenReservation(NamedTuple):
     """What a PENDING transfer reserved."""
 
     debit: str
@@ -52,7 +52,7 @@ class Ledger:
 
     accounts: Mapping[str, Account] = field(default_factory=dict)
     counters: Mapping[str, Counters] = field(default_factory=dict)
-    holds: Mapping[str, OpenHold | None] = field(default_factory=dict)
+    holds: Mapping[str, OpenReservation | None] = field(default_factory=dict)
 
     def after(self, accounts: Iterable[Account], transfers: Iterable[Transfer]) -> Ledger:
         """The ledger with `accounts` opened and all `transfers` booked, in their order.
@@ -72,7 +72,7 @@ class Ledger:
         """One account's counters; zeros when nothing has moved it."""
         return self.counters.get(account.code, NOTHING)
 
-    def open_holds(self) -> dict[str, OpenHold]:
+    def open_reservations(self) -> dict[str, OpenReservation]:
         """The reservations that wait for their end."""
         return {hold_id: hold for hold_id, hold in self.holds.items() if hold is not None}
 
@@ -81,7 +81,7 @@ class Ledger:
 class _Draft:
     accounts: dict[str, Account]
     counters: dict[str, Counters]
-    holds: dict[str, OpenHold | None]
+    holds: dict[str, OpenReservation | None]
 
     def open(self, account: Account) -> None:
         self.accounts.setdefault(account.code, account)
@@ -129,13 +129,15 @@ class _Draft:
     def _reserve(self, transfer: Transfer) -> None:
         hold_id = str(transfer.hold_id)
         _demand(hold_id not in self.holds, f"{hold_id} was taken before")
-        self.holds[hold_id] = OpenHold(transfer.debit.code, transfer.credit.code, transfer.amount)
+        self.holds[hold_id] = OpenReservation(
+            transfer.debit.code, transfer.credit.code, transfer.amount
+        )
 
     def _resolve(self, transfer: Transfer) -> None:
         hold_id = str(transfer.hold_id)
         hold = self.holds.get(hold_id)
         _demand(hold is not None, f"{hold_id} is not open")
-        resolved = OpenHold(transfer.debit.code, transfer.credit.code, transfer.held)
+        resolved = OpenReservation(transfer.debit.code, transfer.credit.code, transfer.held)
         _demand(hold == resolved, f"{hold_id} was reserved as {hold}, not as {resolved}")
         self.holds[hold_id] = None
 

@@ -13,7 +13,7 @@ from cobot_meter.domain.errors import (
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import caller_accounts
-from cobot_meter.domain.ledger.transfers import Guard, Hold, Transfer
+from cobot_meter.domain.ledger.transfers import Guard, Reservation, Transfer
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.ports.books import Books
@@ -22,7 +22,7 @@ from cobot_meter.ports.ledger_reports import LedgerReports
 from tests.domain.samples import CALLER, FAILURE, NOW_MS, RETENTION, Shape, opened, opening_of
 from tests.fakes.books import Crash, FakeBooks, Killed, Moment
 
-CREDIT = Hold(hold_id="h1", debit=chart.available(CALLER), credit=chart.UNEARNED, amount=100)
+CREDIT = Reservation(hold_id="h1", debit=chart.available(CALLER), credit=chart.UNEARNED, amount=100)
 
 
 def journal(*transfers: Transfer, key: str = "k", opens: bool = True) -> Transition:
@@ -49,11 +49,13 @@ def test_it_is_books_and_reports() -> None:
 async def test_a_guard_counts_what_is_reserved() -> None:
     """Two reservations cannot have the same credit, and a refusal writes nothing."""
     books = FakeBooks()
-    credit = Hold(hold_id="h0", debit=chart.UNEARNED, credit=chart.available(CALLER), amount=150)
+    credit = Reservation(
+        hold_id="h0", debit=chart.UNEARNED, credit=chart.available(CALLER), amount=150
+    )
     await books.apply(journal(*credit.pend(), key="a"))
     await books.apply(journal(*credit.post(150), key="b"))
     await books.apply(journal(*CREDIT.pend(Guard(name="available")), key="c"))
-    second = Hold(hold_id="h2", debit=CREDIT.debit, credit=CREDIT.credit, amount=51)
+    second = Reservation(hold_id="h2", debit=CREDIT.debit, credit=CREDIT.credit, amount=51)
     rows = books.rows
     with pytest.raises(ExposureExceeded) as refused:
         await books.apply(journal(*second.pend(Guard(name="available")), key="d"))
@@ -67,15 +69,15 @@ async def test_a_guard_counts_what_is_reserved() -> None:
         pytest.param(CREDIT.pend(), id="taken twice"),
         pytest.param((*CREDIT.void(), *CREDIT.post(1)), id="resolved twice"),
         pytest.param(
-            Hold(hold_id="h1", debit=CREDIT.debit, credit=CREDIT.credit, amount=99).void(),
+            Reservation(hold_id="h1", debit=CREDIT.debit, credit=CREDIT.credit, amount=99).void(),
             id="another amount",
         ),
         pytest.param(
-            Hold(hold_id="h1", debit=chart.REVENUE, credit=CREDIT.credit, amount=100).void(),
+            Reservation(hold_id="h1", debit=chart.REVENUE, credit=CREDIT.credit, amount=100).void(),
             id="another account",
         ),
         pytest.param(
-            Hold(hold_id="h9", debit=CREDIT.debit, credit=CREDIT.credit, amount=1).void(),
+            Reservation(hold_id="h9", debit=CREDIT.debit, credit=CREDIT.credit, amount=1).void(),
             id="never taken",
         ),
     ],

@@ -25,7 +25,7 @@ FEE_MSAT = 1_000
 LEAST = ["offchain:read", "offchain:write"]
 URL = "https://b.example/v1/chat/completions"
 
-Hold = Callable[[bytes], Awaitable[str]]
+Reservation = Callable[[bytes], Awaitable[str]]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def wallet(nodes: Network) -> LndWallet:
 
 
 @pytest.fixture
-async def hold(nodes: Network) -> AsyncIterator[Hold]:
+async def hold(nodes: Network) -> AsyncIterator[Reservation]:
     """Makes an invoice at bob's node that is held until he settles or, in the end, cancels it."""
     made: list[bytes] = []
 
@@ -127,7 +127,7 @@ async def test_a_route_that_costs_too_much_is_not_taken(nodes: Network, wallet: 
 
 
 async def test_a_node_killed_while_it_pays_is_asked_what_became_of_it(
-    nodes: Network, wallet: LndWallet, hold: Hold
+    nodes: Network, wallet: LndWallet, hold: Reservation
 ) -> None:
     """Alice's node is killed with the payment at bob's: once back it is paid, once, not failed."""
     before, preimage = await held(nodes), os.urandom(32)
@@ -145,7 +145,7 @@ async def test_a_node_killed_while_it_pays_is_asked_what_became_of_it(
 
 
 async def test_the_budget_counts_what_is_under_way(
-    nodes: Network, wallet: LndWallet, hold: Hold
+    nodes: Network, wallet: LndWallet, hold: Reservation
 ) -> None:
     """While a payment is held its amount and its fee limit are spent: the next one is refused."""
     preimage = os.urandom(32)

@@ -12,7 +12,7 @@ from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.errors import Conflict, ExposureExceeded
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.ledger import accounts as chart
-from cobot_meter.domain.ledger.transfers import Guard, Hold
+from cobot_meter.domain.ledger.transfers import Guard, Reservation
 from cobot_meter.domain.money import sat_text, usd_text
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange, Transition
@@ -262,7 +262,7 @@ class BooksGuards:
         """Of 1,000 at once on one balance, exactly the number that it can pay for succeed."""
         await give_credit(books, caller_id="c_one", amount_msat=123_456)
         holds = [
-            Hold(
+            Reservation(
                 hold_id=f"h{number}",
                 debit=chart.available("c_one"),
                 credit=chart.UNEARNED,

@@ -8,7 +8,7 @@ from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Failure
 from cobot_meter.domain.ledger import accounts as chart
-from cobot_meter.domain.ledger.transfers import Hold, posted
+from cobot_meter.domain.ledger.transfers import Reservation, posted
 from cobot_meter.domain.money import AMOUNT_MAX
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.books import Books
@@ -24,7 +24,7 @@ TOTAL = ENTRIES * LINES * AMOUNT_MAX
 def spent(number: int) -> Transition:
     """A journal row that moves as much as one may, and reserves as much again for a while."""
     before, now = (
-        Hold(
+        Reservation(
             hold_id=f"hold/{of}",
             debit=chart.EXPOSURE_PUSD,
             credit=chart.UPSTREAM_CREDITS,

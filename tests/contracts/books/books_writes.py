@@ -9,7 +9,7 @@ from cobot_meter.domain.errors import AlreadyOpen, LedgerContradicted, MovedOn
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger import accounts as chart
-from cobot_meter.domain.ledger.transfers import Hold, Transfer, TransferKind
+from cobot_meter.domain.ledger.transfers import Reservation, Transfer, TransferKind
 from cobot_meter.domain.topups import TopupState
 from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
@@ -29,7 +29,9 @@ from tests.contracts.books.books_samples import (
     topup,
 )
 
-CREDIT = Hold(hold_id="hold", debit=chart.available("c_one"), credit=chart.UNEARNED, amount=100)
+CREDIT = Reservation(
+    hold_id="hold", debit=chart.available("c_one"), credit=chart.UNEARNED, amount=100
+)
 
 
 def journal(key: str, *transfers: Transfer, caller_id: str = "c_one") -> Transition:
@@ -266,7 +268,7 @@ class BooksWrites:
     async def test_an_exact_account_must_have_been_opened(self, books: Books) -> None:
         """A guard could not stand on a row that is not there."""
         account = chart.address_budget("192.0.2.1", DAY)
-        hold = Hold(hold_id="h", debit=account, credit=chart.EXPOSURE_PUSD, amount=1)
+        hold = Reservation(hold_id="h", debit=account, credit=chart.EXPOSURE_PUSD, amount=1)
         with pytest.raises(LedgerContradicted):
             await books.apply(journal("unopened", *hold.pend()))
 

@@ -176,13 +176,23 @@ ROWS: dict[str, tuple[Escrow, Event, EscrowState, Changes]] = {
         costed(LEAST),
         on.CostConfirmed(cost=cost_of(400)),
         S.COSTED,
-        {"cost": cost_of(400), "lookup_at_ms": None, "budget_hold": 2, "budget_held_pusd": 400},
+        {
+            "cost": cost_of(400),
+            "lookup_at_ms": None,
+            "budget_hold": 2,
+            "budget_held_pusd": 400,
+        },
     ),
     "confirmed at less than its least": (
         costed(LEAST),
         on.CostConfirmed(cost=cost_of(100)),
         S.COSTED,
-        {"cost": cost_of(100), "lookup_at_ms": None, "budget_hold": 2, "budget_held_pusd": 300},
+        {
+            "cost": cost_of(100),
+            "lookup_at_ms": None,
+            "budget_hold": 2,
+            "budget_held_pusd": 300,
+        },
     ),
     "confirmed once it is paid": (
         kept(at(S.SETTLED)),
@@ -194,7 +204,12 @@ ROWS: dict[str, tuple[Escrow, Event, EscrowState, Changes]] = {
         at(S.FAILED),
         on.CostConfirmed(cost=cost_of(400)),
         S.FAILED,
-        {"cost": cost_of(400), "lookup_at_ms": None, "budget_hold": 1, "budget_held_pusd": 0},
+        {
+            "cost": cost_of(400),
+            "lookup_at_ms": None,
+            "budget_hold": 1,
+            "budget_held_pusd": 0,
+        },
     ),
     "missed": (
         replace(at(S.GENERATED), lookups=3),

@@ -153,4 +153,4 @@ def prove_balanced(node: Node) -> None:
     if node.row.state in ENDED:
         assert node.net(chart.UNEARNED) == 0
         assert node.net(chart.receivable(CALLER)) == 0
-        assert not ("written_off" in kinds and ledger.open_holds())
+        assert not ("written_off" in kinds and ledger.open_reservations())

@@ -81,7 +81,7 @@ class Walk:
 
     def pending(self) -> dict[str, int]:
         """What is still reserved, by the debited account."""
-        return {short(hold.debit): hold.amount for hold in self.ledger.open_holds().values()}
+        return {short(hold.debit): hold.amount for hold in self.ledger.open_reservations().values()}
 
 
 def invoiced(cost: int = 7_000, shape: Shape = PART_CREDIT, *, confirmed: bool = True) -> Walk:

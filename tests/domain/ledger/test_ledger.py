@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.ledger import accounts as chart
-from cobot_meter.domain.ledger.transfers import Guard, Hold, Transfer, TransferKind, posted
+from cobot_meter.domain.ledger.transfers import Guard, Reservation, Transfer, TransferKind, posted
 
 AVAILABLE = chart.available("c_1")
 SOUND: Mapping[TransferKind, Mapping[str, Any]] = {
@@ -82,7 +82,7 @@ def test_a_fact_of_nothing_is_no_transfer() -> None:
 
 def test_a_hold_is_pended_posted_and_voided_by_its_name() -> None:
     """All three say the same accounts and the whole amount reserved."""
-    hold = Hold(hold_id="h", debit=AVAILABLE, credit=chart.UNEARNED, amount=10)
+    hold = Reservation(hold_id="h", debit=AVAILABLE, credit=chart.UNEARNED, amount=10)
     (pended,), (part,), (void,) = hold.pend(), hold.post(4), hold.void()
     assert (pended.kind, pended.amount, pended.held) == (TransferKind.PENDING, 10, 0)
     assert (part.kind, part.amount, part.held) == (TransferKind.POST, 4, 10)
@@ -93,7 +93,7 @@ def test_a_hold_is_pended_posted_and_voided_by_its_name() -> None:
 
 def test_what_was_not_reserved_cannot_be_posted() -> None:
     """A hold of 0 is none: nothing to pend or void, and posting from it is refused."""
-    none = Hold(hold_id="h", debit=AVAILABLE, credit=chart.UNEARNED, amount=0)
+    none = Reservation(hold_id="h", debit=AVAILABLE, credit=chart.UNEARNED, amount=0)
     assert none.pend() == none.void() == none.post(0) == ()
     with pytest.raises(LedgerUnbalanced):
         none.post(1)
@@ -102,7 +102,7 @@ def test_what_was_not_reserved_cannot_be_posted() -> None:
 def test_more_than_was_reserved_cannot_be_posted() -> None:
     """An overrun is a fact of its own, never part of the reservation."""
     with pytest.raises(LedgerUnbalanced):
-        Hold(hold_id="h", debit=AVAILABLE, credit=chart.UNEARNED, amount=10).post(11)
+        Reservation(hold_id="h", debit=AVAILABLE, credit=chart.UNEARNED, amount=10).post(11)
 
 
 def test_callers_accounts_are_exact_and_operators_are_not() -> None:

@@ -89,12 +89,12 @@ def prove_cleared(node: Node) -> None:
     """Ended: nothing unearned or receivable, and nothing reserved but unexplained days."""
     assert node.net(chart.UNEARNED) == 0
     assert node.net(chart.receivable(CALLER)) == 0
-    open_holds = node.rows.ledger.open_holds()
+    open_reservations = node.rows.ledger.open_reservations()
     newcomer = node.row.quote.newcomer
     days = [chart.day_budget(DAY, newcomer=newcomer), *([ADDRESS_DAY] if newcomer else [])]
-    reserved = {hold.debit for hold in open_holds.values()}
+    reserved = {hold.debit for hold in open_reservations.values()}
     assert reserved in ({day.code for day in days}, set())
-    if not open_holds and node.row.quote.credit_reserved_msat < CEILING:
+    if not open_reservations and node.row.quote.credit_reserved_msat < CEILING:
         for day in days:
             prove_budget(node, node.net(day))
 
@@ -118,7 +118,7 @@ def prove_that_all_end(nodes: Iterable[Node]) -> None:
         sources.setdefault(node, [])
         for move in node.moves:
             sources.setdefault(move.target, []).append(node)
-        if node.row.state in ENDED and not node.rows.ledger.open_holds():
+        if node.row.state in ENDED and not node.rows.ledger.open_reservations():
             frontier.append(node)
     found = set(frontier)
     while frontier:

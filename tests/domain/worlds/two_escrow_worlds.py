@@ -21,7 +21,7 @@ from cobot_meter.domain.transitions.upstream import usage_compared
 from tests.domain.escrow.walks import granted
 from tests.domain.samples import CALLER, NOW_MS, Shape, opened, opening_of
 from tests.domain.worlds.one_escrow_graph import EscrowGraph, Move, Node
-from tests.fakes.ledger_model import Counters, Ledger, OpenHold
+from tests.fakes.ledger_model import Counters, Ledger, OpenReservation
 
 CEILING = 10_000
 LEAST = 100
@@ -188,7 +188,7 @@ class Search:
 def _sum(*ledgers: Ledger) -> Ledger:
     accounts: dict[str, Account] = {}
     counters: dict[str, Counters] = {}
-    holds: dict[str, OpenHold | None] = {}
+    holds: dict[str, OpenReservation | None] = {}
     for ledger in ledgers:
         accounts.update(ledger.accounts)
         holds.update(ledger.holds)

@@ -34,7 +34,7 @@ async def test_sound_books_have_no_finding() -> None:
     assert figures.settlements == figures.settlements_confirmed > 0
     assert [total.commodity for total in figures.totals] == ["msat", "pusd"]
     assert all(total.balanced and total.debits_posted for total in figures.totals)
-    assert figures.open_holds == len(books.rows.ledger.open_holds())
+    assert figures.open_holds == len(books.rows.ledger.open_reservations())
 
 
 async def test_empty_books_have_no_finding() -> None:

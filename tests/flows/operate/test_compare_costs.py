@@ -63,7 +63,7 @@ async def test_a_drop_is_shared_in_opening_order_up_to_each_ceiling(stage: Stage
     assert shares == [ceiling, min(drop - ceiling, second.quote.ceiling_pusd)]
     assert unattributed(stage) == drop
     assert budgets(stage) == sum(shares)
-    assert stage.books.rows.ledger.open_holds() == {}
+    assert stage.books.rows.ledger.open_reservations() == {}
 
 
 async def test_no_drop_gives_every_reservation_back(stage: Stage) -> None:
@@ -140,12 +140,12 @@ async def test_usage_that_falls_books_nothing_and_rings(stage: Stage) -> None:
     await sold_at(stage, COST)
     await upstream(Unknown(cost="0", announced=False))(stage)
     await ask_another(stage)
-    held = stage.books.rows.ledger.open_holds()
+    held = stage.books.rows.ledger.open_reservations()
     stage.lasting.upstream.spent_pusd = 0
     for _ in range(3):
         assert await stage.process.compare() is None
     assert unattributed(stage) == 0
-    assert stage.books.rows.ledger.open_holds() == held
+    assert stage.books.rows.ledger.open_reservations() == held
     alarm = stage.process.costs.alarm
     assert alarm is not None
     assert alarm.code == "upstream_usage_fell"

@@ -137,7 +137,7 @@ async def test_a_payment_that_cannot_be_booked_is_credit_when_written_off(tmp_pa
         standing = await stage.process.books.standing(stage.escrow.caller_id)
         assert standing.available_msat == paid.amount_msat
         assert stage.books.rows.ledger.of(chart.COST_UNPAID).net == stage.escrow.cost_pusd > 0
-        assert stage.books.rows.ledger.open_holds() == {}
+        assert stage.books.rows.ledger.open_reservations() == {}
         entry = list(stage.books.rows.journal.values())[-1]
         assert (entry.kind, entry.facts["reason"]) == ("written_off", "the figure is too large")
         choosy(stage, None)
@@ -154,7 +154,7 @@ async def test_unpaid_it_ends_without_a_charge(tmp_path: Path, kind: str) -> Non
         await ask(stage)
         ended = await desk(stage).write_off(stage.escrow.escrow_id, "looked at")
         assert ended.state is S.FAILED
-        assert stage.books.rows.ledger.open_holds() == {}
+        assert stage.books.rows.ledger.open_reservations() == {}
         assert await findings(stage) == []
         choosy(stage, None)
         await ask(stage)

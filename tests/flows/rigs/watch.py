@@ -65,7 +65,7 @@ class Watch:
         """Over: all escrows have ended, and nothing is left on the way."""
         self.check()
         self.check_costs()
-        assert self.books.rows.ledger.open_holds() == {}
+        assert self.books.rows.ledger.open_reservations() == {}
         assert self.net[chart.UNEARNED.code] == 0
         for escrow in self.books.rows.escrows.values():
             assert escrow.state in ENDED

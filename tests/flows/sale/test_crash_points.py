@@ -117,7 +117,7 @@ def facts(stage: Stage) -> tuple[dict[str, int], dict[str, int], list[str], list
     kinds = [entry.kind for entry in stage.books.rows.journal.values()]
     return (
         {code: counters.net for code, counters in ledger.counters.items() if counters.net},
-        {hold.debit: hold.amount for hold in ledger.open_holds().values()},
+        {hold.debit: hold.amount for hold in ledger.open_reservations().values()},
         sorted(kind for kind in kinds if kind not in UNCOUNTED),
         [escrow.state for escrow in stage.books.rows.escrows.values()],
     )
@@ -146,7 +146,7 @@ async def killed_on_the_way(stage: Stage, crash: Crash, asked: Ask) -> None:
 async def prove_sound(stage: Stage) -> None:
     """Ended: nothing on the way, every cost booked, and an audit that lives it all again."""
     ledger = stage.books.rows.ledger
-    assert ledger.open_holds() == {}
+    assert ledger.open_reservations() == {}
     assert ledger.of(chart.UNEARNED).net == 0
     booked = sum(ledger.of(account).net for account in chart.COST_ACCOUNTS)
     assert booked == stage.lasting.upstream.spent_pusd

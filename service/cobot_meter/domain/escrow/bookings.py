@@ -1,6 +1,6 @@
 """What each event books: a table from event to transfers, exactly as the postings are numbered.
 
-A1-A13 are the events of the escrow mode, B1 a top-up; `holds.py` has A0 with H1-H4.
+A1-A13 are the events of the escrow mode, B1 a top-up; `reservations.py` has A0 with H1-H4.
 Amounts: U ceiling, C0 credit reserved, P price, C credit used, c cost, S received.
 A fact is never refused: of these only the late purchase carries a guard.
 
@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping
 
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.holds import (
-    caller_hold,
-    credit_hold,
-    day_accounts,
-    day_holds,
-    old_address_hold,
-)
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.reservations import (
+    caller_reservation,
+    credit_reservation,
+    day_accounts,
+    day_reservations,
+    old_address_reservation,
+)
 from cobot_meter.domain.escrow.states import STATES, EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import Guard, Transfer, TransferKind, posted
@@ -50,16 +50,16 @@ def _none(_before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
 def _void_claims(escrow: Escrow) -> Transfers:
     """H1 and H4: everything but the days."""
     return (
-        *credit_hold(escrow).void(),
-        *caller_hold(escrow).void(),
-        *old_address_hold(escrow).void(),
+        *credit_reservation(escrow).void(),
+        *caller_reservation(escrow).void(),
+        *old_address_reservation(escrow).void(),
     )
 
 
 def _days_spent(escrow: Escrow, spent_pusd: int) -> Transfers:
     """H2 and H3 at what was spent, beyond the reservation too: the days count all of it."""
     transfers: Transfers = ()
-    for hold in day_holds(escrow):
+    for hold in day_reservations(escrow):
         if hold.amount:
             reserved = min(spent_pusd, hold.amount)
             transfers += hold.post(reserved)
@@ -68,17 +68,17 @@ def _days_spent(escrow: Escrow, spent_pusd: int) -> Transfers:
 
 
 def _days_void(escrow: Escrow) -> Transfers:
-    return tuple(one for hold in day_holds(escrow) for one in hold.void())
+    return tuple(one for hold in day_reservations(escrow) for one in hold.void())
 
 
 def _days_full(escrow: Escrow) -> Transfers:
     """H2 and H3 at all that is reserved."""
-    return tuple(one for hold in day_holds(escrow) for one in hold.post(hold.amount))
+    return tuple(one for hold in day_reservations(escrow) for one in hold.post(hold.amount))
 
 
 def _days_anew(before: Escrow, after: Escrow) -> Transfers:
     """H2 and H3 made anew at what is known by now."""
-    return (*_days_void(before), *(one for hold in day_holds(after) for one in hold.pend()))
+    return (*_days_void(before), *(one for hold in day_reservations(after) for one in hold.pend()))
 
 
 def _days_moved(escrow: Escrow, amount: int) -> Transfers:
@@ -121,7 +121,7 @@ def _cost_known(before: Escrow, event: on.CostKnown, after: Escrow) -> Transfers
 
 def _price_reserved(before: Escrow, after: Escrow) -> Transfers:
     """H1 made anew at what is due, so that the rest of the ceiling is free for other asks."""
-    ceiling, due = caller_hold(before), caller_hold(after)
+    ceiling, due = caller_reservation(before), caller_reservation(after)
     if ceiling.hold_id == due.hold_id:
         return ()
     return (*ceiling.void(), *due.pend())
@@ -159,17 +159,17 @@ def _given_up(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfe
 def _covered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     unpaid_pusd = 0 if before.price_msat else before.quote.counted_pusd(0)
     return (
-        *credit_hold(before).post(before.price_msat),
-        *caller_hold(before).void(),
-        *old_address_hold(before).void(),
+        *credit_reservation(before).post(before.price_msat),
+        *caller_reservation(before).void(),
+        *old_address_reservation(before).void(),
         *_days_spent(before, unpaid_pusd),
     )
 
 
 def _issued(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     return (
-        *credit_hold(before).post(before.credit_used_msat),
-        *caller_hold(before).post(before.due_msat),
+        *credit_reservation(before).post(before.credit_used_msat),
+        *caller_reservation(before).post(before.due_msat),
     )
 
 
@@ -193,7 +193,7 @@ def _settled(before: Escrow, event: on.InvoiceSettled, _after: Escrow) -> Transf
         *posted(node, chart.receivable(before.caller_id), before.due_msat),
         *posted(node, available, event.paid_msat - before.due_msat),
         *posted(chart.settled(before.caller_id), chart.EXPOSURE_MSAT, before.due_msat),
-        *old_address_hold(before).void(),
+        *old_address_reservation(before).void(),
         *_days_void(before),
     )
 
@@ -205,7 +205,7 @@ def _canceled(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfe
         *posted(chart.UNEARNED, chart.available(caller_id), before.credit_used_msat),
         *posted(chart.COST_UNPAID, chart.COST_UPSTREAM, before.cost_pusd),
         *posted(chart.lapsed(caller_id), chart.EXPOSURE_MSAT, before.due_msat),
-        *old_address_hold(before).post(_counted_by_old_address(before)),
+        *old_address_reservation(before).post(_counted_by_old_address(before)),
         *_days_full(before),
     )
 
@@ -219,7 +219,7 @@ def _late_purchase(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Tr
         amount=before.price_msat,
         guard=Guard(name="available"),
     )
-    address = old_address_hold(before).debit
+    address = old_address_reservation(before).debit
     return (
         purchase,
         *posted(chart.COST_UPSTREAM, chart.COST_UNPAID, before.cost_pusd),
@@ -231,7 +231,7 @@ def _late_purchase(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Tr
 
 def _counted_by_old_address(escrow: Escrow) -> int:
     """What a lapse leaves on an address's day in msat: nothing where no old H3 was taken."""
-    return escrow.due_msat if old_address_hold(escrow).amount else 0
+    return escrow.due_msat if old_address_reservation(escrow).amount else 0
 
 
 def _delivered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:

@@ -141,7 +141,7 @@ def _received(
 
 def _failed(escrow: Escrow, event: on.UpstreamFailed, at_ms: int, _retention: Retention) -> Changes:
     unresolved = event.charged and event.cost is None
-    resolved_hold = {} if unresolved else {"budget_held_pusd": 0}
+    resolved_reservation = {} if unresolved else {"budget_held_pusd": 0}
     awaited = event.charged and escrow.generation_id is not None
     return {
         "failure": event.failure,
@@ -149,7 +149,7 @@ def _failed(escrow: Escrow, event: on.UpstreamFailed, at_ms: int, _retention: Re
         "lookup_at_ms": at_ms if awaited else None,
         "keep_until_ms": None,
         "continued_as": event.continued_as,
-        **resolved_hold,
+        **resolved_reservation,
     }
 
 
@@ -209,7 +209,7 @@ def _not_found(
     return {"failure": event.failure, "lookup_at_ms": None, "keep_until_ms": None}
 
 
-def _hold_resolved(
+def _reservation_resolved(
     _escrow: Escrow, _event: on.EscrowEvent, _at_ms: int, _retention: Retention
 ) -> Changes:
     return {"budget_held_pusd": 0, "lookup_at_ms": None}
@@ -333,8 +333,8 @@ _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
     on.CostConfirmed: _confirmed,
     on.CostLookupMissed: _missed,
     on.CostNotFound: _not_found,
-    on.CostAttributed: _hold_resolved,
-    on.CostGivenUp: _hold_resolved,
+    on.CostAttributed: _reservation_resolved,
+    on.CostGivenUp: _reservation_resolved,
     on.CoveredByCredit: _covered,
     on.InvoiceIssued: _issued,
     on.InvoiceLost: _lost,

@@ -92,7 +92,7 @@ def posted(debit: Account, credit: Account, amount: int) -> tuple[Transfer, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class Reservation:
     """A reservation as its owner remembers it; an amount of 0 means that there is none."""
 
     hold_id: str

@@ -13,9 +13,9 @@ from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.bookings import bookings
-from cobot_meter.domain.escrow.holds import opened_accounts, opening
 from cobot_meter.domain.escrow.machine import changes_by
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.reservations import opened_accounts, opening
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.money import AMOUNT_MAX, usd_text
 from cobot_meter.domain.retention import Retention

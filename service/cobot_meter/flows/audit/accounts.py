@@ -34,7 +34,7 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenHold:
+class OpenReservation:
     """A reservation that nothing has resolved yet."""
 
     debit: str
@@ -48,7 +48,7 @@ class AccountReplay:
     def __init__(self, findings: Findings) -> None:
         """Start from nothing, as the books did."""
         self.counters: dict[str, Counters] = {}
-        self.holds: dict[str, OpenHold] = {}
+        self.holds: dict[str, OpenReservation] = {}
         self.entries = 0
         self.transfers = 0
         self._findings = findings
@@ -107,7 +107,7 @@ class AccountReplay:
             f"{hold_id} is reserved while it is still open",
             sound=hold_id not in self.holds,
         )
-        self.holds[hold_id] = OpenHold(transfer.debit, transfer.credit, transfer.amount)
+        self.holds[hold_id] = OpenReservation(transfer.debit, transfer.credit, transfer.amount)
 
     def _resolve(self, entry: JournalEntry, transfer: JournalTransfer) -> None:
         hold_id = str(transfer.hold_id)
@@ -119,7 +119,7 @@ class AccountReplay:
                 f"{hold_id} is resolved, but was never reserved or was resolved before",
             )
             return
-        resolved = OpenHold(transfer.debit, transfer.credit, transfer.held)
+        resolved = OpenReservation(transfer.debit, transfer.credit, transfer.held)
         self._findings.demand(
             "hold_differs",
             entry.key,
@@ -228,5 +228,5 @@ def _unsound(transfer: JournalTransfer) -> str:
     return ""
 
 
-def _shown(hold: OpenHold) -> str:
+def _shown(hold: OpenReservation) -> str:
     return f"{hold.amount} from {hold.debit} to {hold.credit}"

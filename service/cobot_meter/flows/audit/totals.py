@@ -108,7 +108,7 @@ def _is_memo(code: str, commodity: str) -> bool:
     return labels == (chart.Nature.MEMO, commodity)
 
 
-def check_holds(
+def check_reservations(
     findings: Findings, hold_ids: Collection[str], escrows: Mapping[str, Escrow]
 ) -> None:
     """Reservations that an escrow's end should have resolved."""

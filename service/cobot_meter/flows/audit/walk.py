@@ -22,7 +22,7 @@ from cobot_meter.flows.audit.quarantine import ReleasesReplay, check_quarantine
 from cobot_meter.flows.audit.rows import RowsReplay
 from cobot_meter.flows.audit.settlements import Settlement
 from cobot_meter.flows.audit.topups import TOPUP_KINDS, TopupReplay
-from cobot_meter.flows.audit.totals import Totals, check_holds, count_all
+from cobot_meter.flows.audit.totals import Totals, check_reservations, count_all
 from cobot_meter.flows.audit.upstream import UPSTREAM, UpstreamReplay
 from cobot_meter.ports.ledger_reports import JournalEntry, LedgerReports
 
@@ -131,7 +131,7 @@ class AuditWalk:
         for caller_id, settlement in self.operations.found.values():
             totals.credited(caller_id, settlement.paid_msat)
         totals.compare(self.accounts)
-        check_holds(self.findings, self.accounts.holds, self.escrows.lives)
+        check_reservations(self.findings, self.accounts.holds, self.escrows.lives)
 
     def _check_nodes(self) -> None:
         """Payments can only have come to a node that these books belonged to."""

@@ -109,7 +109,7 @@ async def test_a_server_that_only_reads_stops_the_start(cluster: Cluster, databa
         await refuse_another_secret(database, proof)
 
 
-async def test_holds_are_found_by_key_as_books_grow(cluster: Cluster, database: str) -> None:
+async def test_reservations_are_found_by_key_as_books_grow(cluster: Cluster, database: str) -> None:
     """Plans from when the books were empty do not walk them: a hold costs a row or two."""
     sales = 60
     async with open_postgres_books(database, retention=RETENTION) as books:

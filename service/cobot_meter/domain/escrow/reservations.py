@@ -11,17 +11,17 @@ from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Account
-from cobot_meter.domain.ledger.transfers import Guard, Hold, Transfer
+from cobot_meter.domain.ledger.transfers import Guard, Reservation, Transfer
 
 
-def caller_hold(escrow: Escrow) -> Hold:
+def caller_reservation(escrow: Escrow) -> Reservation:
     """H1: U - C0 of the caller's cap, and P - C as soon as the price is known."""
     old = escrow.quote.least_pusd is None
     if escrow.payment_hash is None or old:
         name, amount = "caller", escrow.quote.ceiling_msat - escrow.quote.credit_reserved_msat
     else:
         name, amount = "caller/priced", escrow.due_msat
-    return Hold(
+    return Reservation(
         hold_id=f"{escrow.escrow_id}/{name}",
         debit=chart.receivable(escrow.caller_id),
         credit=chart.UNEARNED,
@@ -29,13 +29,13 @@ def caller_hold(escrow: Escrow) -> Hold:
     )
 
 
-def day_holds(escrow: Escrow) -> tuple[Hold, ...]:
+def day_reservations(escrow: Escrow) -> tuple[Reservation, ...]:
     """H3 (newcomers) and H2: the ceiling, later the cost, on the day of address and group.
 
     They stand at one amount, and are renumbered together when they are reserved anew.
     """
     return tuple(
-        Hold(
+        Reservation(
             hold_id=f"{escrow.escrow_id}/{name}/{escrow.budget_hold}",
             debit=account,
             credit=chart.EXPOSURE_PUSD,
@@ -58,11 +58,11 @@ def _days(escrow: Escrow) -> dict[str, Account]:
     return {"address": chart.address_budget(escrow.ask.address, quote.day), **group}
 
 
-def old_address_hold(escrow: Escrow) -> Hold:
+def old_address_reservation(escrow: Escrow) -> Reservation:
     """H3 of an escrow from before addresses were counted in pico-USD: U - C0 to its end."""
     old = escrow.quote.least_pusd is None and escrow.quote.newcomer
     amount = escrow.quote.ceiling_msat - escrow.quote.credit_reserved_msat
-    return Hold(
+    return Reservation(
         hold_id=f"{escrow.escrow_id}/address",
         debit=chart.old_address_exposure(escrow.ask.address, escrow.quote.day),
         credit=chart.EXPOSURE_MSAT,
@@ -70,9 +70,9 @@ def old_address_hold(escrow: Escrow) -> Hold:
     )
 
 
-def credit_hold(escrow: Escrow) -> Hold:
+def credit_reservation(escrow: Escrow) -> Reservation:
     """H4: C0 of the caller's credit."""
-    return Hold(
+    return Reservation(
         hold_id=f"{escrow.escrow_id}/credit",
         debit=chart.available(escrow.caller_id),
         credit=chart.UNEARNED,
@@ -95,18 +95,18 @@ def opening(escrow: Escrow, standing: CallerStanding, terms: ExposureTerms) -> t
         "address": terms.address_day_pusd,
         "budget": terms.day_budget_pusd(newcomer=escrow.quote.newcomer),
     }
-    days = zip(_days(escrow), day_holds(escrow), strict=True)
+    days = zip(_days(escrow), day_reservations(escrow), strict=True)
     return (
-        *credit_hold(escrow).pend(Guard(name="available")),
-        *caller_hold(escrow).pend(cap),
-        *old_address_hold(escrow).pend(),
+        *credit_reservation(escrow).pend(Guard(name="available")),
+        *caller_reservation(escrow).pend(cap),
+        *old_address_reservation(escrow).pend(),
         *(one for name, hold in days for one in hold.pend(Guard(name=name, limit=limits[name]))),
     )
 
 
 def opened_accounts(escrow: Escrow) -> tuple[Account, ...]:
     """Every exact account that an escrow will ever move."""
-    old = old_address_hold(escrow)
+    old = old_address_reservation(escrow)
     return (
         *chart.caller_accounts(escrow.caller_id),
         *((old.debit,) if old.amount else ()),
