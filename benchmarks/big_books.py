@@ -12,13 +12,12 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.ledger_sales import STEPS, Sales
 from cobot_meter.adapters.storage.moves import Leg
 from cobot_meter.adapters.storage.sqlite.schema import upgrade
 from cobot_meter.adapters.storage.sqlite.statements import write_statements
 from cobot_meter.adapters.storage.sqlite.transitions import TransitionWriter
 from cobot_meter.domain.retention import Retention
-
-from benchmarks.ledger_sales import STEPS, Sales
 
 # In the order of their foreign keys.
 TABLES = ("journal", "transfer", "escrow", "body")

@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
-from cobot_meter.adapters.system_clock import SystemClock
-
 from benchmarks.big_books import make_big_books
 from benchmarks.ledger_paths import Cost, raw_loop, recorded, through_the_door
 from benchmarks.ledger_sales import STEPS, Sales
 from benchmarks.rig.sizes import Size
 from benchmarks.rig.tables import Bar, bars, ratios, spread, table
+from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
+from cobot_meter.adapters.system_clock import SystemClock
 
 NAME = "ledger"
 CALLERS = 64

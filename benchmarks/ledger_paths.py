@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import uvloop
+
+from benchmarks.ledger_sales import STEPS, Sale
 from cobot_meter.adapters.storage.moves import Leg
 from cobot_meter.adapters.storage.sqlite.books import BUSY_TIMEOUT_S, SqliteBooks, open_sqlite_books
 from cobot_meter.adapters.storage.sqlite.connections import connect_writer
@@ -26,8 +28,6 @@ from cobot_meter.adapters.storage.sqlite.statements import write_statements
 from cobot_meter.adapters.storage.sqlite.transitions import TransitionWriter
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import Transition
-
-from benchmarks.ledger_sales import STEPS, Sale
 
 Execution = tuple[str, Sequence[Any]]
 Group = list[Execution]

@@ -18,16 +18,16 @@ from typing import Any
 
 import asyncpg
 import orjson
+
+from benchmarks.ledger_sales import STEPS, Sale, Sales
+from benchmarks.rig.sizes import Size
+from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
 from cobot_meter.adapters.storage.postgres.batches import Batch
 from cobot_meter.adapters.storage.postgres.books import open_postgres_books
 from cobot_meter.adapters.storage.postgres.schema import upgrade_postgres
 from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.domain.retention import Retention
-
-from benchmarks.ledger_sales import STEPS, Sale, Sales
-from benchmarks.rig.sizes import Size
-from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 from tests.postgres.cluster import Cluster, binaries, running_cluster
 
 NAME = "postgres"

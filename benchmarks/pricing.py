@@ -5,12 +5,12 @@ from __future__ import annotations
 import timeit
 
 import orjson
-from cobot_meter.adapters.upstreams.openrouter.models import models_from
-from cobot_meter.domain.money import ExchangeRate
-from cobot_meter.domain.pricing.prices import PriceTerms, ceiling_for
 
 from benchmarks.rig.sizes import Size
 from benchmarks.rig.tables import Bar, bars
+from cobot_meter.adapters.upstreams.openrouter.models import models_from
+from cobot_meter.domain.money import ExchangeRate
+from cobot_meter.domain.pricing.prices import PriceTerms, ceiling_for
 
 NAME = "pricing"
 CEILING_BAR_US, BOOK_BAR_MS = 100, 50

@@ -21,6 +21,11 @@ from statistics import median
 from typing import Any
 
 import orjson
+
+from benchmarks.rig.mock_upstream import MODEL
+from benchmarks.rig.sizes import Size
+from benchmarks.rig.stacks import UNGUARDED, mock_upstream
+from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.states import EscrowState
@@ -31,11 +36,6 @@ from cobot_meter.wiring.build import Service, build_service
 from cobot_meter.wiring.opening.nodes import open_node
 from cobot_meter.wiring.opening.ports import open_parts, prepare_data_dir
 from cobot_meter.wiring.settings.settings import Settings, read_settings
-
-from benchmarks.rig.mock_upstream import MODEL
-from benchmarks.rig.sizes import Size
-from benchmarks.rig.stacks import UNGUARDED, mock_upstream
-from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 from deploy.regtest.binaries import Binaries, built, cache_folder
 from deploy.regtest.lnd.connection import lnrpc
 from deploy.regtest.network import Network, regtest_network

@@ -20,6 +20,13 @@ from typing import Annotated
 
 import httpx
 import uvloop
+from fastapi import Depends, FastAPI, Header, HTTPException, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from benchmarks.rig.naive_tables import EscrowRow, Tables, add_entry, escrow_by, open_engine
 from cobot_meter.adapters.lightning.dev_node.http import dev_node_face
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.adapters.system_clock import SystemClock
@@ -31,13 +38,6 @@ from cobot_meter.http_api.l402.credentials import parse_credentials
 from cobot_meter.http_api.l402.tokens import TokenKind, Tokens
 from cobot_meter.wiring.listening import listening
 from cobot_meter.wiring.settings.addresses import Address
-from fastapi import Depends, FastAPI, Header, HTTPException, Request
-from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-
-from benchmarks.rig.naive_tables import EscrowRow, Tables, add_entry, escrow_by, open_engine
 
 PAYMENT_REQUIRED = 402
 RATE = ExchangeRate(usd_micro_per_btc=100_000 * 10**6, source="static", fetched_at_ms=0)

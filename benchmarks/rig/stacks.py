@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
-from cobot_meter.adapters.storage.sqlite.schema import upgrade
-from cobot_meter.wiring.opening.databases import BOOKS_FILE
 
 from benchmarks.rig.processes import Child, cores, free_port, running
+from cobot_meter.adapters.storage.sqlite.schema import upgrade
+from cobot_meter.wiring.opening.databases import BOOKS_FILE
 
 # So that no guard refuses the load: what is measured has every guard, and none that says no.
 UNGUARDED = {

@@ -13,6 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rich.console import Console
+from rich.text import Text
+
 from cobot_meter.cli.demo.agent import Agent
 from cobot_meter.cli.demo.demo import TERMINATED, demo_settings, read_books, trade, until_ready
 from cobot_meter.cli.demo.story import BooksShown, steps, tell_books
@@ -21,9 +24,6 @@ from cobot_meter.wiring.app import Running, running_service
 from cobot_meter.wiring.logs import set_up_logs
 from cobot_meter.wiring.settings.settings import Settings
 from cobot_pay.lnd_wallet import LndWallet
-from rich.console import Console
-from rich.text import Text
-
 from deploy.regtest.binaries import Binaries, build, cache_folder
 from deploy.regtest.demo_books import NODE_ACCOUNTS, BothBooks, Held, tell_both_books
 from deploy.regtest.errors import BuildFailed, NodeFault, NodesLeftOut

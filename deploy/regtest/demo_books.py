@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from cobot_meter.cli.demo.story import tell_equal
 from cobot_meter.cli.tables.balances import plain_table
 from cobot_meter.cli.wording import msat
 from cobot_pay.wallet import Payment
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 NODE_ACCOUNTS = "ln/node/"
 

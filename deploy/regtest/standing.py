@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 from cobot_meter.adapters.lightning.lnd.macaroon import BAKE_URIS
-
 from deploy.regtest.binaries import Binaries
 from deploy.regtest.lnd.node import Node
 from deploy.regtest.network import Network, regtest_network

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.process import NAMES_MAX, process_file
 from cobot_meter.domain.errors import SettingInvalid
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+
 from cobot_meter.adapters.process import SoleProcess
 from cobot_meter.adapters.storage.postgres.session import (
     GONE_AFTER_MS,
     PostgresSession,
     open_postgres_session,
 )
-
 from tests.contracts.replicas_suite import ReplicasSuite
 from tests.fakes.clock import FakeClock
 from tests.fakes.replicas import Crowd, FakeReplicas

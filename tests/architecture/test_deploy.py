@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.errors import SettingInvalid
 from cobot_meter.wiring.settings.settings import read_settings, setting_names
-
 from tests.architecture.source_tree import ROOT, source
 
 CONTAINERFILE = "deploy/Containerfile"

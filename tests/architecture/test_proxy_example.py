@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cobot_meter.wiring.settings.settings import read_settings
 
+from cobot_meter.wiring.settings.settings import read_settings
 from tests.architecture.source_tree import source
 from tests.end_to_end.live import Live, ask_body, free_port, proof_of
 from tests.fakes.lnd.lnd_certificates import make_tls_pair

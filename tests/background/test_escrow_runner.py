@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import cast
 
 import pytest
+
 from cobot_meter.background.escrow_runner import EscrowRunner
 from cobot_meter.background.run_turns import RunBounds
 from cobot_meter.background.supervise import Supervisor
@@ -14,7 +15,6 @@ from cobot_meter.domain.errors import Broken, CallerBlocked, Draining, NodeUnava
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.flows.sale.drive_escrow import EscrowDriver
 from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
-
 from tests.fakes.clock import FakeClock
 
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import cast
 
 import pytest
+
 from cobot_meter.background import node_watcher as node_watch
 from cobot_meter.background.node_watcher import NodeWatch
 from cobot_meter.domain.errors import NodeUnavailable

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.adapters.process import SoleProcess
 from cobot_meter.background.supervise import LOOK_S, OnDuty
 from cobot_meter.domain.errors import NodeUnavailable
-
 from tests.fakes.clock import FakeClock
 
 

@@ -7,10 +7,10 @@ import itertools
 import logging
 
 import pytest
+
 from cobot_meter.background.outages import GAP_MAX_MS, GAP_MS, Outage, Outages
 from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.errors import NodeUnavailable
-
 from tests.fakes.clock import FakeClock
 
 

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 
 import pytest
+
 from cobot_meter.background.run_turns import Lane, RunBounds, RunTurns, Turn
 from cobot_meter.domain.errors import AddressBusy, ServiceBusy
 

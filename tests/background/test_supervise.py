@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.errors import BooksBusy, NodeUnavailable
-
 from tests.fakes.clock import FakeClock
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from benchmarks.big_books import make_big_books
+from benchmarks.ledger_paths import in_step, through_the_door
+from benchmarks.ledger_sales import STEPS, Sales
 from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
 from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
 from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
 from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.domain.retention import Retention
-
-from benchmarks.big_books import make_big_books
-from benchmarks.ledger_paths import in_step, through_the_door
-from benchmarks.ledger_sales import STEPS, Sales
 
 
 def sales() -> Sales:

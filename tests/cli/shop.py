@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner, Result
+
 from cobot_meter.cli.demo.agent import Agent, Order, Purchase
 from cobot_meter.cli.main import command_line
 from cobot_meter.wiring.app import Running, running_service
 from cobot_meter.wiring.settings.settings import read_settings
 from cobot_pay import DevWallet
-from typer.testing import CliRunner, Result
-
 from tests.architecture.source_tree import ROOT
 from tests.end_to_end.live import free_port
 

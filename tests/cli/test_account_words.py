@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.cli.wording import account_words
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
 

@@ -9,9 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.cli.exit_codes import ExitCode
 from cobot_meter.wiring.opening.databases import BOOKS_FILE
-
 from tests.cli.shop import CommandLine
 from tests.cli.test_refusals import one_line
 from tests.postgres.cluster import Cluster

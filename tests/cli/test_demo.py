@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
 from cobot_meter.cli.demo.story import BooksShown, tell_books, tell_lapse
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.flows.audit.findings import AuditFigures, AuditReport, CommodityTotals, Finding
 from cobot_meter.ports.ledger_reports import Balance
-from rich.console import Console
-
 from tests.architecture.source_tree import ROOT
 
 FIGURES = AuditFigures(

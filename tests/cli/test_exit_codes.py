@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.cli.commands.ledger import exit_code
 from cobot_meter.cli.exit_codes import ExitCode
 from cobot_meter.flows.audit.findings import AuditFigures, AuditReport, Finding
-
 from tests.cli.shop import CommandLine
 
 NOTHING = AuditFigures(

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cobot_meter.wiring.settings.settings import BODY_KEYS
 
+from cobot_meter.wiring.settings.settings import BODY_KEYS
 from tests.cli.shop import CommandLine
 
 

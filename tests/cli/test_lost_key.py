@@ -9,11 +9,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.storage.secret_marks import knows_a_secret
 from cobot_meter.adapters.storage.sqlite.schema import upgrade
 from cobot_meter.wiring.opening.databases import BOOKS_FILE
 from cobot_meter.wiring.opening.ports import KEY_FILE
-
 from tests.cli.shop import CommandLine
 from tests.cli.test_refusals import one_line
 from tests.postgres.cluster import Cluster

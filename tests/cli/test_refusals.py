@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.cli.terminal import CommandFailed, CouldNotLook, Misused, told
 from cobot_meter.domain.errors import (
     BooksBusy,
@@ -14,7 +15,6 @@ from cobot_meter.domain.errors import (
     SettingInvalid,
 )
 from cobot_pay.errors import PaymentFailed, PaymentUnknown
-
 from tests.cli.shop import CommandLine
 
 NEEDS_BOOKS = (

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from cobot_meter.adapters.lightning.lnd.stubs import staterpc
 
+from cobot_meter.adapters.lightning.lnd.stubs import staterpc
 from tests.cli.shop import CommandLine, command_line_in
 from tests.fakes.lnd.lnd_certificates import make_tls_pair
 from tests.fakes.lnd.lnd_server import FakeLnd

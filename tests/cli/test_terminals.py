@@ -11,6 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
 from cobot_meter.cli.command_groups import loaded
 from cobot_meter.cli.command_table import COMMANDS, Entry
 from cobot_meter.cli.exit_codes import ExitCode
@@ -18,10 +22,6 @@ from cobot_meter.cli.main import command_line
 from cobot_meter.cli.streams import fitting_text, prepare_streams
 from cobot_meter.cli.tables.balances import plain_table
 from cobot_meter.cli.terminal import HUNG_UP, PlainConsole, Terminal
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from typer.testing import CliRunner
-
 from tests.architecture.source_tree import ROOT
 from tests.cli.shop import CommandLine
 

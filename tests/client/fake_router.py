@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+
 from cobot_meter.adapters.lightning.lnd.stubs import router_services
 from cobot_pay.lnd_wallet import LndWallet
-
 from tests.fakes.lnd.lnd_certificates import make_tls_pair
 
 MACAROON = b"\x02a macaroon"

@@ -14,6 +14,8 @@ from hashlib import sha256
 import coincurve
 import httpx
 import orjson
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+
 from cobot_meter.adapters.lightning.bolt11 import Bolt11Terms, sign_bolt11
 from cobot_meter.domain import errors
 from cobot_meter.domain.escrow.record import Escrow, IssuedInvoice
@@ -23,8 +25,6 @@ from cobot_meter.http_api.l402.challenges import Challenges
 from cobot_meter.http_api.l402.credentials import parse_credentials
 from cobot_meter.http_api.l402.tokens import Tokens
 from cobot_pay import Payment, PaymentFailed
-from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
-
 from tests.http_api.samples import PUBLIC_URL, SECRET, invoiced_escrow
 
 NOW_S = 1_763_837_000

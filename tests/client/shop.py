@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import httpx
-from cobot_pay import Budget, L402Auth, PurchaseTerms
 
+from cobot_pay import Budget, L402Auth, PurchaseTerms
 from tests.client.seller import Seller, SellersWallet
 
 URL = "https://b.example/v1/chat/completions"

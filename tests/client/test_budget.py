@@ -6,11 +6,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from cobot_pay import Budget, BudgetExceeded
-from cobot_pay.budget import Reservation
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from cobot_pay import Budget, BudgetExceeded
+from cobot_pay.budget import Reservation
 
 TOTAL, PER_REQUEST, WINDOW, WINDOW_S = 1_000, 300, 500, 60
 

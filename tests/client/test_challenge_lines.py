@@ -5,12 +5,12 @@ from __future__ import annotations
 import string
 
 import pytest
-from cobot_pay.challenge_lines import LINE_CHARACTERS_MAX, Challenge, read_challenges
-from cobot_pay.invoice_terms import plain_invoice
-from cobot_pay.offers import Offer, read_offer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cobot_pay.challenge_lines import LINE_CHARACTERS_MAX, Challenge, read_challenges
+from cobot_pay.invoice_terms import plain_invoice
+from cobot_pay.offers import Offer, read_offer
 from tests.client.seller import invoice_text
 
 HASH = "ab" * 32

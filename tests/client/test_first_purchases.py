@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import httpx2
 import pytest
+
 from cobot_meter.http_api.http.exchange import json_answer
 from cobot_pay import BudgetExceeded, EventLoopUnsupported, L402Auth, PaymentFailed, PurchaseTerms
 from cobot_pay.proofs import ORIGINS_MAX, PROOFS_MAX, Attempt, Proofs
-
 from tests.client.seller import completion
 from tests.client.shop import URL, Shop, body, said
 

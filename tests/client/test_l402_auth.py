@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+
 from cobot_meter.domain import errors
 from cobot_meter.http_api.http.error_table import error_response
 from cobot_meter.http_api.http.exchange import PlainAnswer, json_answer
 from cobot_pay import BudgetExceeded, ChallengeRefused, PaymentFailed, ProofRefused, PurchaseTerms
-
 from tests.client.seller import cost_pending
 from tests.client.shop import URL, Shop, body, said
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
+
 from cobot_meter.http_api.http.exchange import PlainAnswer, json_answer
 from cobot_pay import ChallengeRefused
-
 from tests.client.seller import invoice_text
 from tests.client.shop import URL, Shop, body
 

@@ -9,10 +9,10 @@ import httpx
 import httpx2
 import openai
 import pytest
-from cobot_meter.http_api.http.exchange import NO_RETRY, json_answer
-from cobot_pay import Budget, BudgetExceeded, L402Auth
 from openai.types.chat import ChatCompletionUserMessageParam
 
+from cobot_meter.http_api.http.exchange import NO_RETRY, json_answer
+from cobot_pay import Budget, BudgetExceeded, L402Auth
 from tests.client.seller import Seller, SellersWallet, cost_pending
 from tests.client.shop import AT_ONCE
 from tests.fakes.servers.serving import serving

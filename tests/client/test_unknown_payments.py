@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from cobot_pay import Budget, L402Auth, Payment, PaymentFailed, PaymentUnknown, PurchaseTerms
 
+from cobot_pay import Budget, L402Auth, Payment, PaymentFailed, PaymentUnknown, PurchaseTerms
 from tests.client.seller import Seller, SellersWallet
 from tests.client.shop import AT_ONCE, URL, Shop, body, said
 

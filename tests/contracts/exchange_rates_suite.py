@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cobot_meter.ports.exchange_rate import ExchangeRates
-
 from tests.fakes.clock import FakeClock
 
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 import pytest
+
 from cobot_meter.adapters.lightning.invoice_check import check_invoice
 from cobot_meter.domain.errors import InvoiceRefused
 from cobot_meter.domain.invoices import HeldInvoice, HoldOrder, Invoice, InvoiceState

@@ -11,7 +11,6 @@ from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.domain.transitions.transition import CallerChange
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import Balance, JournalEntry, JournalTransfer, LedgerReports
-
 from tests.contracts.books.books_samples import (
     PRICE_MSAT,
     START_MS,

@@ -11,11 +11,11 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+
 from cobot_meter.adapters.lightning.bolt11 import decode_bolt11
 from cobot_meter.adapters.lightning.invoice_check import check_invoice
 from cobot_meter.domain.errors import InvoiceRefused, NodeUnavailable
 from cobot_meter.domain.invoices import InvoiceOrder, InvoiceState
-
 from tests.contracts.lightning_node_rig import (
     NodeRig,
     breaks,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
 
 TERMS = CapTerms()
 amounts = st.integers(min_value=0, max_value=10**18)

@@ -8,6 +8,9 @@ from fractions import Fraction
 from math import ceil
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.domain.money import (
     AMOUNT_MAX,
     RATE_MAX,
@@ -25,8 +28,6 @@ from cobot_meter.domain.money import (
     usd_text,
     whole_sat_up,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 amounts = st.integers(min_value=0, max_value=AMOUNT_MAX)
 surcharges = st.lists(st.integers(min_value=0, max_value=100_000), max_size=3)

@@ -6,6 +6,9 @@ import json
 import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.domain.outside import (
     COUNT_MAX,
     DEPTH_MAX,
@@ -20,8 +23,6 @@ from cobot_meter.domain.outside import (
     time_ms,
     value,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 anything = st.text(alphabet=st.characters(codec=None, exclude_categories=()))
 json_values = st.recursive(

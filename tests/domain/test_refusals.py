@@ -5,10 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from cobot_meter.domain.money import sat_text
-from cobot_meter.domain.refusals import exposure_exceeded, retry_after_s, sentence
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cobot_meter.domain.money import sat_text
+from cobot_meter.domain.refusals import exposure_exceeded, retry_after_s, sentence
 
 amounts = st.integers(min_value=0, max_value=10**16)
 GUARDS = ("caller", "address", "budget", "available")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.domain.steady_time import (
     PACE,
     RESTART_GAP_MS,
@@ -11,8 +14,6 @@ from cobot_meter.domain.steady_time import (
     begun,
     followed,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 WALL_MS = 1_700_000_000_000
 HOUR_MS = 3_600_000

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.topups import PROBE_AMOUNT_MSAT, Topup, TopupState
 from cobot_meter.domain.transitions.topups import topup_transition
-
 from tests.domain.escrow.walks import lines
 from tests.domain.samples import CALLER, NOW_MS, opened, settled
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+
 from cobot_meter.cli.demo.agent import Agent
 from cobot_pay import DevWallet
-
 from tests.architecture.source_tree import ROOT
 from tests.cli.shop import command_line_in, order
 

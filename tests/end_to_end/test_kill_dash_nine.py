@@ -13,8 +13,8 @@ from decimal import Decimal
 
 import httpx
 import pytest
-from cobot_meter.domain.money import pusd_from_text
 
+from cobot_meter.domain.money import pusd_from_text
 from tests.end_to_end.live import Live, ask_body, proof_of
 
 pytestmark = pytest.mark.slow

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from cobot_meter.domain.errors import UpstreamUnreachable
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.wiring.app import Running, running_service
@@ -18,7 +19,6 @@ from cobot_meter.wiring.loops import refresh_prices
 from cobot_meter.wiring.operator_offline import build_audit
 from cobot_meter.wiring.settings.settings import read_settings
 from cobot_pay import Budget, DevWallet, L402Auth
-
 from tests.cli.shop import CommandLine, command_line_in
 from tests.fakes.servers.ollama_server import ANSWER, FakeOllama, OllamaFault, fake_ollama
 from tests.fakes.servers.serving import refused_address

@@ -7,8 +7,8 @@ import asyncio
 import httpx
 import openai
 import pytest
-from cobot_pay import Budget, DevWallet, L402Auth
 
+from cobot_pay import Budget, DevWallet, L402Auth
 from tests.end_to_end.live import MODEL, Live
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cobot_pay.lnd_wallet import LndWallet
 
+from cobot_pay.lnd_wallet import LndWallet
 from deploy.regtest.network import Network
 from deploy.regtest.standing import bake_for_service, service_settings
 from tests.end_to_end.live import READY_S, Live, ask_body, proof_of

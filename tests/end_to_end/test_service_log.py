@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from cobot_meter import __version__
 
+from cobot_meter import __version__
 from tests.end_to_end.live import Live, LiveProcess, ask_body, proof_of
 
 CANARY = "canary-in-a-prompt"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from cobot_pay import Budget, DevWallet, L402Auth
 
+from cobot_pay import Budget, DevWallet, L402Auth
 from tests.cli.shop import MODEL, command_line_in, selling
 
 WEATHER = {

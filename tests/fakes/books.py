@@ -23,7 +23,6 @@ from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, RELEASES
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.ports.books import FIRST_TIMER, Applied, DueTimer, OpenInvoice, Quiet, Releases
-
 from tests.fakes.books_reports import FakeReports, body_keys, standing_of
 from tests.fakes.books_rows import BooksRows
 

@@ -26,7 +26,6 @@ from cobot_meter.ports.ledger_reports import (
     SmallRows,
     Standing,
 )
-
 from tests.fakes.books_rows import UNCHANGED, BooksRows
 from tests.fakes.ledger_model import Counters, Ledger
 

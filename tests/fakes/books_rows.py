@@ -15,7 +15,6 @@ from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.transition import CallerChange, StoredBodies, Transition
 from cobot_meter.ports.ledger_reports import JournalEntry, JournalTransfer
-
 from tests.fakes.ledger_model import Ledger
 
 UNCHANGED = CallerChange(blocked=False, cap_msat=None)

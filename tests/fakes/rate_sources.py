@@ -6,7 +6,6 @@ import asyncio
 
 from cobot_meter.domain.pricing.exchange_rates import NoReading, RateTerms, Reading
 from cobot_meter.flows.offer.median_rates import MedianRates
-
 from tests.fakes.clock import FakeClock
 
 USD_MICRO = 10**6

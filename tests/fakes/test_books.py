@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.domain.errors import (
     AlreadyOpen,
     BooksBusy,
@@ -18,7 +19,6 @@ from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import LedgerReports
-
 from tests.domain.samples import CALLER, FAILURE, NOW_MS, RETENTION, Shape, opened, opening_of
 from tests.fakes.books import Crash, FakeBooks, Killed, Moment
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from cobot_meter.domain.errors import CostNotYetKnown, OutcomeUnknown, UpstreamUnreachable
 from cobot_meter.domain.upstream.completions import UpstreamCompletion
-
 from tests.contracts.upstream.upstream_bench import Heard, ask
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import (

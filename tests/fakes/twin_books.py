@@ -25,7 +25,6 @@ from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.books import Applied, Books, Quiet
 from cobot_meter.ports.ledger_reports import LedgerReports
-
 from tests.fakes.books import FakeBooks
 from tests.fakes.books_rows import BooksRows
 

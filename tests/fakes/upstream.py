@@ -29,7 +29,6 @@ from cobot_meter.domain.upstream.completions import (
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
 from cobot_meter.ports.upstream import GenerationStarted
-
 from tests.fakes.upstream_outcomes import (
     EPOCH_S,
     FREE_MODEL,

@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass
 
 import orjson
+
 from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.domain.upstream.endpoints import Endpoint

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.errors import DependencyFault, ModelNotOffered, RateStale
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
@@ -14,7 +15,6 @@ from cobot_meter.domain.retention import DAY_MS, HOUR_MS
 from cobot_meter.domain.topups import TopupState
 from cobot_meter.flows.offer.catalogue import ModelCatalogue
 from cobot_meter.flows.steady_clock import SteadyClock
-
 from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.rate_sources import RateMarket
 from tests.fakes.upstream import FakeUpstream

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from cobot_meter.domain.errors import (
     CobotMeterError,
     CostPending,
@@ -20,7 +21,6 @@ from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import AMOUNT_MAX, usd_text
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.http_api.chat.answers import completion_answer
-
 from tests.adapters.upstreams.stream_frames import (
     ANSWER,
     DONE,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.errors import (
     BooksBusy,
     Broken,
@@ -18,7 +19,6 @@ from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.release_gate import KeepReleases, ReleaseGate
 from cobot_meter.ports.books import Applied, Books
-
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
 from tests.fakes.twin_books import twin_books

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+
 from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.states import EscrowState
@@ -16,7 +17,6 @@ from cobot_meter.flows.record_event import BUSY_DELAYS_S, WRITTEN_EVERY_S, Event
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.unwritten_facts import UnwrittenFacts
 from cobot_meter.ports.books import Applied, Books
-
 from tests.contracts.books.books_samples import RETENTION, Sale, opened
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock

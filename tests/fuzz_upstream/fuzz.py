@@ -21,7 +21,6 @@ from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.http_api.chat.answers import completion_answer
 from cobot_meter.http_api.model_routes import endpoint_document, model_document
 from cobot_meter.ports.upstream import Upstream
-
 from tests.fuzz_upstream.inputs import Inputs
 from tests.fuzz_upstream.rig import MODEL, RawRig, json_reply, model_row, models_of, open_raw_rig
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 import orjson
+
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.adapters.storage.postgres.books import open_postgres_books
 from cobot_meter.adapters.storage.postgres.reports import open_postgres_reports
@@ -30,7 +31,6 @@ from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import LedgerReports
-
 from tests.fakes.clock import FakeClock
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.rigs.process import RETENTION, Lasting, Process

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+
 from cobot_meter.http_api.http.exchange import AsgiApp
 
 ADDRESS = "203.0.113.7"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.adapters.lightning.dev_node.signing import NETWORK
 from cobot_meter.adapters.process import SoleProcess
@@ -43,7 +44,6 @@ from cobot_meter.wiring.http_app import face_parts
 from cobot_meter.wiring.metrics import Metrics
 from cobot_meter.wiring.opening.ports import Parts
 from cobot_meter.wiring.settings.settings import PREFIX, Settings, read_settings
-
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
 from tests.fakes.rate_sources import RateMarket

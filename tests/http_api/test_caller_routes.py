@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.retention import DAY_MS
-
 from tests.fakes.upstream_outcomes import NEVER, Completes
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import RATE_USD_MICRO, FaceRig, ask_of, narrowed, open_face

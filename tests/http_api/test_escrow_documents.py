@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.domain.escrow.record import Cost, CostStanding
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import price_for
 from cobot_meter.http_api.views import cost_document, escrow_document
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.http_api.samples import ESCROW, PUBLIC_URL, RATE, invoiced_escrow
 
 

@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.retention import DAY_MS
 from cobot_meter.http_api.context import FaceLimits
-
 from tests.fakes.upstream_outcomes import Completes, Failed
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import FaceRig, ask_of, challenge_of, narrowed, open_face

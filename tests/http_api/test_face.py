@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.http_api.app import HotRoutes
 from cobot_meter.http_api.http.edge import Edge
@@ -19,7 +20,6 @@ from cobot_meter.http_api.http.exchange import (
     Scope,
     Send,
 )
-
 from tests.http_api.asgi_caller import AsgiCaller
 from tests.http_api.face_rig import CHAT, FaceRig, open_face
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from cobot_meter.adapters.lightning.dev_node.signing import NodeFaults
 from cobot_meter.http_api.context import FaceLimits
-
 from tests.http_api.face_rig import FaceRig, open_face
 
 

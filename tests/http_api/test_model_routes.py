@@ -7,9 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from cobot_meter.domain.pricing.prices import ModelPrice
 from openai import AsyncOpenAI
 
+from cobot_meter.domain.pricing.prices import ModelPrice
 from tests.fakes.servers.serving import serving
 from tests.fakes.upstream_outcomes import FREE_MODEL, PRICED_MODEL, fake_model
 from tests.http_api.asgi_caller import Reply

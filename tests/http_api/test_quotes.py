@@ -8,15 +8,15 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.money import RATE_MAX, ExchangeRate
 from cobot_meter.domain.pricing.prices import Ceiling, ModelPrice, PriceTerms
 from cobot_meter.domain.pricing.quotes import QuotedTerms
 from cobot_meter.http_api.quote_routes import LIVES_MS
 from cobot_meter.http_api.quote_tokens import QuoteTokens
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.fakes.upstream_outcomes import PRICED_MODEL, fake_model
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import ASK, MODEL, FaceRig, ask_of, open_face

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import orjson
 import pytest
-from cobot_pay import DevWallet
 
+from cobot_pay import DevWallet
 from tests.cli.shop import CommandLine, command_line_in, order, selling
 from tests.end_to_end.live import ask_body
 from tests.nginx.fixtures import Before

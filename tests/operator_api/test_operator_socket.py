@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.errors import RequestInvalid, SettingInvalid
 from cobot_meter.operator_api import socket as operator_socket
@@ -18,7 +19,6 @@ from cobot_meter.operator_api import socket_names
 from cobot_meter.operator_api.commands import operator_commands
 from cobot_meter.operator_api.socket import OperatorSocket
 from cobot_meter.operator_api.socket_names import fitting
-
 from tests.fakes.clock import FakeClock
 from tests.flows.rigs.operator_rig import OperatorRig, operator_rig
 

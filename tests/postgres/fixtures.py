@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from cobot_meter.adapters.storage.postgres.schema import upgrade_postgres
 
+from cobot_meter.adapters.storage.postgres.schema import upgrade_postgres
 from tests.postgres.cluster import Cluster, binaries, owner_exists, running_cluster
 
 MARK = "postgres"

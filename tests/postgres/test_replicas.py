@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+
 from cobot_meter.adapters.storage.postgres.session import (
     GONE_AFTER_MS,
     PostgresSession,
@@ -18,7 +19,6 @@ from cobot_meter.adapters.storage.secret_marks import SecretProof
 from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.errors import BooksBusy, SettingInvalid
-
 from tests.fakes.clock import FakeClock
 from tests.postgres.cluster import Cluster
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from cobot_pay import Payment
 from rich.console import Console
 
+from cobot_pay import Payment
 from deploy.regtest.demo_books import BothBooks, Held, tell_both_books
 
 BEFORE = Held(alice_msat=8_000_000, bob_msat=2_000_000, carol_msat=10_000_000)

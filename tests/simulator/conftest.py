@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import httpx
 import pytest
-from openrouter_simulator.app import Simulator, build_simulator
 
+from openrouter_simulator.app import Simulator, build_simulator
 from tests.fakes.clock import FakeClock
 
 

@@ -14,7 +14,6 @@ from decimal import Decimal
 from typing import Any
 
 from openrouter_simulator.app import Simulator, build_simulator
-
 from tests.fakes.clock import FakeClock
 from tests.simulator.asking import CHAT, MODEL, PROMPT
 

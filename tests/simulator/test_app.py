@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import httpx
 import pytest
-from openrouter_simulator.app import Simulator, build_simulator
 
+from openrouter_simulator.app import Simulator, build_simulator
 from tests.fakes.clock import FakeClock
 from tests.fakes.servers.serving import serving
 from tests.simulator.asking import CHAT, chat, exact, fault, record

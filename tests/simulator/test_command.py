@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from openrouter_simulator.__main__ import main
 
+from openrouter_simulator.__main__ import main
 from tests.end_to_end.live import free_port
 
 ASK = {

@@ -10,10 +10,10 @@ from decimal import Decimal
 
 import httpx
 import pytest
+
 from openrouter_simulator.app import Simulator
 from openrouter_simulator.book.credit_book import Generation
 from openrouter_simulator.faults.fault_table import FAULTS
-
 from tests.fakes.servers.serving import serving
 from tests.simulator.asking import CHAT, PROMPT
 from tests.simulator.driving import ENOUGH_BYTES

@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from openrouter_simulator.faults.fault_document import fault_tables
 
+from openrouter_simulator.faults.fault_document import fault_tables
 from tests.architecture.source_tree import ROOT, source
 from tests.simulator.driving import ask, fresh_simulator
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from openrouter_simulator.error_answers import AVAILABILITY_CODES, ERROR_TYPES, STATUS_FAULTS
 from openrouter_simulator.faults.fault_table import FAULTS, Strikes, combined, fault_names
-
 from tests.simulator.driving import Reader, ask, control, fresh_simulator, get, post
 
 HUGE_BYTES = 64 * 1_024 * 1_024

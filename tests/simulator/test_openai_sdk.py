@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import openai
 import pytest
-from openrouter_simulator.app import Simulator
 
+from openrouter_simulator.app import Simulator
 from tests.fakes.servers.serving import serving
 from tests.simulator.asking import MODEL, PROMPT
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import grpc
 import httpx
+
 from cobot_pay.errors import PaymentFailed, PaymentUnknown
 from cobot_pay.invoice_terms import read_invoice
 from cobot_pay.lnd_wallet import LndWallet
 from cobot_pay.wallet import Payment
-
 from deploy.regtest.lnd.connection import invoicesrpc, lnrpc, routerrpc
 from deploy.regtest.network import Network
 from tests.end_to_end.live import Live, ask_body, proof_of

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from cobot_meter.adapters.lightning.lnd.macaroon import BAKE_URIS
-
 from deploy.regtest.network import Network
 from tests.end_to_end.live import Live
 from tests.postgres.cluster import Cluster

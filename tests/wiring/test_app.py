@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+
 from cobot_meter.background.node_watcher import InvoiceWatcher
 from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.errors import BooksBusy, Broken, DependencyFault, UpstreamUnreachable
@@ -19,7 +20,6 @@ from cobot_meter.ports.lightning_node import LightningNode
 from cobot_meter.wiring.app import running_service
 from cobot_meter.wiring.loops import refresh_prices
 from cobot_meter.wiring.settings.settings import read_settings
-
 from tests.cli.shop import command_line_in
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock

@@ -6,12 +6,12 @@ import asyncio
 from pathlib import Path
 
 import httpx
+
 from cobot_meter.cli.demo.agent import Agent
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.wiring.app import Running, running_service
 from cobot_meter.wiring.settings.settings import BODY_KEYS, read_settings
 from cobot_pay import DevWallet
-
 from tests.cli.shop import command_line_in, order
 
 METRIC = "cobot_meter_body_keys"

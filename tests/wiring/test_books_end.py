@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import pytest
 import typer
+
 from cobot_meter.cli.exit_codes import ExitCode
 from cobot_meter.cli.terminal import told
 from cobot_meter.wiring.app import running_service
 from cobot_meter.wiring.settings.settings import Settings, read_settings
-
 from tests.cli.shop import command_line_in
 
 

@@ -9,7 +9,6 @@ from cobot_meter.cli.demo.agent import Agent
 from cobot_meter.wiring.app import Running, running_service
 from cobot_meter.wiring.settings.settings import read_settings
 from cobot_pay import DevWallet
-
 from tests.cli.shop import CommandLine, command_line_in, order
 
 HOUR_MS = 3_600_000

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from cobot_meter.domain.errors import SettingInvalid
 from cobot_meter.wiring.app import running_service
 from cobot_meter.wiring.settings.addresses import Address
 from cobot_meter.wiring.settings.settings import MetricsSettings, Settings, read_settings
-
 from tests.cli.shop import command_line_in
 
 LONG = b"GET /healthz HTTP/1.1\r\nX: " + b"a" * 40_000

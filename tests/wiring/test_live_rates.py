@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 
 import httpx
+
 from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.wiring.app import running_service
 from cobot_meter.wiring.settings.settings import read_settings
-
 from tests.cli.shop import command_line_in
 from tests.end_to_end.live import ask_body
 from tests.fakes.servers.rate_services import RateServices, rate_services

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from cobot_meter.wiring.logs import event_logger
 
+from cobot_meter.wiring.logs import event_logger
 from tests.architecture.source_tree import ROOT
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from cobot_meter.adapters.lightning.lnd.stubs import staterpc
 from cobot_meter.wiring.app import Running, running_service
 from cobot_meter.wiring.settings.settings import read_settings
-
 from tests.cli.shop import command_line_in
 from tests.end_to_end.live import ask_body, proof_of
 from tests.fakes.lnd.lnd_certificates import make_tls_pair

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from cobot_meter.cli.demo.agent import Agent
 from cobot_meter.domain.invoices import COMPLETION
 from cobot_meter.wiring.app import Running
-
 from tests.cli.shop import CommandLine, command_line_in, order, selling
 from tests.contracts.lightning_node_rig import new_order
 from tests.end_to_end.live import ask_body

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+
 from cobot_pay.lnd_stubs import lnd_stubs
 
 lnrpc = lnd_stubs("lightning_pb2")

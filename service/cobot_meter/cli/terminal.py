@@ -15,7 +15,6 @@ from typing import IO, Any, ParamSpec, TypeVar
 
 import orjson
 import typer
-from cobot_pay.errors import L402Error, PaymentFailed, PaymentUnknown
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +24,7 @@ from cobot_meter.cli.streams import fitting_text, hang_up, is_unicode, prepare_s
 from cobot_meter.domain.errors import Broken, CobotMeterError, DependencyFault, SettingInvalid
 from cobot_meter.domain.outside import shown
 from cobot_meter.wiring.settings.settings import Settings, read_settings
+from cobot_pay.errors import L402Error, PaymentFailed, PaymentUnknown
 
 # A pipe has no width: a row is a line, however long.
 WIDTH_PIPED = 100_000

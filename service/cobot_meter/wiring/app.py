@@ -15,8 +15,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from openrouter_simulator.app import build_simulator
-
 from cobot_meter.adapters.lightning.dev_node.http import dev_node_face
 from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.domain.errors import SettingInvalid
@@ -39,6 +37,7 @@ from cobot_meter.wiring.operator_offline import SOCKET_FILE, build_commands
 from cobot_meter.wiring.readiness import Waits, until_selling
 from cobot_meter.wiring.settings.addresses import Address
 from cobot_meter.wiring.settings.settings import MetricsSettings, Settings
+from openrouter_simulator.app import build_simulator
 
 LOG = logging.getLogger(__name__)
 SIMULATOR_CREDIT_USD = Decimal(25)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cobot_meter.adapters.lightning.dev_node.node import DevNode
 
+from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from tests.adapters.lightning.dev_node.dev_node_rig import DevNodeRig
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import bech32
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.adapters.lightning.bech32 import (
     CHARSET,
     Bech32Invalid,
@@ -13,8 +16,6 @@ from cobot_meter.adapters.lightning.bech32 import (
     octets_of,
     words_of,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 prefixes = st.from_regex(r"[a-z]{1,8}[0-9]{0,6}", fullmatch=True)
 word_runs = st.lists(st.integers(0, 31), max_size=400).map(bytes)

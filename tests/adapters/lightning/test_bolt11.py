@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import coincurve
 import pytest
+
 from cobot_meter.adapters.lightning.bech32 import (
     decode_bech32,
     encode_bech32,
@@ -23,7 +24,6 @@ from cobot_meter.adapters.lightning.bolt11 import (
     sign_bolt11,
     signed_octets,
 )
-
 from tests.adapters.lightning.bolt11_vectors import (
     CAKE_HASH,
     INVALID,

@@ -7,6 +7,9 @@ from typing import Any
 import bolt11 as judge
 import coincurve
 from bolt11.models.tags import TagChar
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.adapters.lightning.bolt11 import (
     MAX_AMOUNT_MSAT,
     MAX_MEMO_OCTETS,
@@ -15,8 +18,6 @@ from cobot_meter.adapters.lightning.bolt11 import (
     decode_bolt11,
     sign_bolt11,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)
 keys = st.integers(1, 2**255).map(lambda number: coincurve.PrivateKey(number.to_bytes(32)))

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import coincurve
 import pytest
+
 from cobot_meter.adapters.lightning.dev_node.signing import NETWORK, BadInvoice, sign_order, spoil
 from cobot_meter.adapters.lightning.invoice_check import check_invoice
 from cobot_meter.domain.errors import InvoiceRefused
 from cobot_meter.domain.invoices import Invoice, InvoiceOrder, InvoiceState, NodeIdentity
-
 from tests.contracts.lightning_node_rig import new_order
 
 KEY = coincurve.PrivateKey(b"\x01" * 32)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+
 from cobot_meter.adapters.rates.static import StaticRate
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.flows.offer.median_rates import MedianRates
 from cobot_meter.ports.exchange_rate import ExchangeRates
 from cobot_meter.wiring.opening.rates import build_rates
 from cobot_meter.wiring.settings.settings import read_settings
-
 from tests.contracts.exchange_rates_suite import ExchangeRatesSuite
 from tests.fakes.clock import FakeClock
 from tests.fakes.rate_sources import RateMarket

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+
 from cobot_meter.adapters.rates.http_rate_source import HttpRateSource
 from cobot_meter.adapters.rates.rate_answers import Service, known_services
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.domain.pricing.exchange_rates import NoReading, Reading
-
 from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.servers.rate_services import NAMES, RateServices, rate_services
 from tests.fakes.servers.serving import refused_address

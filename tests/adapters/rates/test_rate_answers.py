@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from cobot_meter.adapters.rates.rate_answers import known_services
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cobot_meter.adapters.rates.rate_answers import known_services
 from tests.fakes.servers.rate_services import NAMES, answer_of
 
 AT_S = 1_700_000_000

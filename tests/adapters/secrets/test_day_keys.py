@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+
 from cobot_meter.adapters.secrets.day_key_files import (
     DayKey,
     dropped_keys,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.adapters.secrets.day_keys import DayKeys
 from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
 from cobot_meter.adapters.secrets.key_file import derived_keys, read_key_file
 from cobot_meter.adapters.secrets.sealer import AesSealer
 from cobot_meter.domain.errors import SealBroken, SettingInvalid
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.fakes.clock import FakeClock
 
 DAY = "2026-11-28"

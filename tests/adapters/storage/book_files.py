@@ -8,7 +8,6 @@ from pathlib import Path
 
 from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
 from cobot_meter.ports.ledger_reports import Balance, JournalEntry
-
 from tests.contracts.ledger_reports_suite import counters, recomputed
 
 

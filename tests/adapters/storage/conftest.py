@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.storage.reports import StoredReports
 from cobot_meter.adapters.storage.sqlite.books import SqliteBooks, open_sqlite_books
 from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
 from cobot_meter.adapters.storage.sqlite.schema import upgrade
-
 from tests.contracts.books.books_samples import RETENTION
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import asyncpg
 import pytest
 from asyncpg import exceptions
+
 from cobot_meter.adapters.storage.outage import AWAY, Outage
 from cobot_meter.adapters.storage.postgres import faults as postgres_faults
 from cobot_meter.adapters.storage.sqlite import faults as sqlite_faults

@@ -6,6 +6,9 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.adapters.storage.escrow_rows import (
     ESCROW_COLUMNS,
     FIXED_COLUMNS,
@@ -32,9 +35,6 @@ from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import RATE_MAX, ExchangeRate
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.topups import Topup
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.contracts.books.books_samples import opened
 
 RATES = st.builds(

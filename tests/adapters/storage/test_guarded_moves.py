@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
-from cobot_meter.adapters.storage.sqlite.statements import write_statements
-from cobot_meter.domain.callers import CapTerms
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cobot_meter.adapters.storage.sqlite.statements import write_statements
+from cobot_meter.domain.callers import CapTerms
 
 AMOUNTS = st.integers(min_value=0, max_value=2_100_000_000_000_000_000)
 NET = st.one_of(st.none(), st.tuples(AMOUNTS, AMOUNTS))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
+from sqlalchemy import NullPool, create_engine
+
 from cobot_meter.adapters.storage.migration_run import configured, run_downgrade, run_upgrade
 from cobot_meter.adapters.storage.schema import HEAD
 from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
@@ -19,8 +21,6 @@ from cobot_meter.adapters.storage.sqlite.schema import engine_for, found_revisio
 from cobot_meter.adapters.storage.tables import METADATA
 from cobot_meter.domain.errors import BooksDamaged, SettingInvalid
 from cobot_meter.ports.ledger_reports import Balance
-from sqlalchemy import NullPool, create_engine
-
 from tests.adapters.storage.book_files import balances_of, schema_of
 from tests.contracts.books.books_samples import RETENTION, Sale, ask_key, opened
 

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.storage.migration_run import run_downgrade
 from cobot_meter.adapters.storage.postgres.books import open_postgres_books
 from cobot_meter.adapters.storage.postgres.reports import open_postgres_reports
@@ -21,7 +22,6 @@ from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.upstream import upstream_baseline
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.ports.books import Books
-
 from tests.domain.samples import (
     FAILURE,
     NOW_MS,

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.storage.escrow_rows import MOVING_FIELDS
 from cobot_meter.adapters.storage.read_queries import read_statements
 from cobot_meter.adapters.storage.reports import report_statements
@@ -19,7 +20,6 @@ from cobot_meter.adapters.storage.sql_text import Statement
 from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
 from cobot_meter.adapters.storage.sqlite.statements import move_escrow, write_statements
 from cobot_meter.adapters.storage.tables import METADATA
-
 from tests.contracts.books.books_samples import RETENTION, Sale, give_credit, opened
 from tests.postgres.cluster import Cluster
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+
 from cobot_meter.adapters.upstreams.answer_stream import StreamAssembly
 from cobot_meter.adapters.upstreams.openrouter.wire import inline_cost_from
 from cobot_meter.domain.upstream.completions import UpstreamCompletion

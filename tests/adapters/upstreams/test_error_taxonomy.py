@@ -2,6 +2,7 @@
 
 import orjson
 import pytest
+
 from cobot_meter.adapters.upstreams.error_taxonomy import (
     KIND_BY_TYPE,
     error_of,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from cobot_meter.adapters.upstreams.event_lines import Event, EventLines
-from cobot_meter.domain.errors import OutcomeUnknown
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cobot_meter.adapters.upstreams.event_lines import Event, EventLines
+from cobot_meter.domain.errors import OutcomeUnknown
 from tests.adapters.upstreams.stream_frames import (
     ANSWER,
     COMMENT,

@@ -6,6 +6,9 @@ import json
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.adapters.upstreams.exact_json import (
     NumberText,
     amount,
@@ -15,8 +18,6 @@ from cobot_meter.adapters.upstreams.exact_json import (
     plain_loads,
 )
 from cobot_meter.domain.money import pusd_from_decimal, pusd_from_text
-from hypothesis import given
-from hypothesis import strategies as st
 
 DOUBLES = st.floats(min_value=0, max_value=9_000_000, allow_nan=False, allow_infinity=False)
 

@@ -9,6 +9,7 @@ import aiohttp
 import httpx
 import orjson
 import pytest
+
 from cobot_meter.adapters.upstreams.http_errors import (
     HttpAnswer,
     fault_of_lookup,

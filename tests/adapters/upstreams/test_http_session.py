@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
+
 from cobot_meter.adapters.upstreams.http_errors import fault_of_send
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.domain.errors import OutcomeUnknown, UpstreamUnreachable
-
 from tests.fakes.servers.serving import refused_address, serving
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]

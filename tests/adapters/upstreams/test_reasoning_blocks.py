@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 import pytest
-from cobot_meter.adapters.upstreams.reasoning_blocks import BLOCKS_MAX, ReasoningBlocks
 
+from cobot_meter.adapters.upstreams.reasoning_blocks import BLOCKS_MAX, ReasoningBlocks
 from tests.adapters.upstreams.stream_frames import DONE, FINISH, frame, read
 
 T, S, E = "reasoning.text", "reasoning.summary", "reasoning.encrypted"

@@ -7,12 +7,12 @@ from typing import Any
 
 import orjson
 import pytest
-from cobot_meter.adapters.upstreams.answer_stream import completion_from_json
-from cobot_meter.adapters.upstreams.openrouter.wire import inline_cost_from
-from cobot_meter.adapters.upstreams.tool_calls import CALLS_MAX, ToolCalls
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cobot_meter.adapters.upstreams.answer_stream import completion_from_json
+from cobot_meter.adapters.upstreams.openrouter.wire import inline_cost_from
+from cobot_meter.adapters.upstreams.tool_calls import CALLS_MAX, ToolCalls
 from tests.adapters.upstreams.stream_frames import DONE, GENERATION, read
 
 PARIS, ROME = '{"city":"Paris"}', '{"city":"Rome"}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.adapters.upstreams.error_taxonomy import KIND_BY_TYPE, kind_of_error
 from cobot_meter.adapters.upstreams.http_errors import fault_of_run
 from cobot_meter.domain.errors import (
@@ -16,7 +17,6 @@ from cobot_meter.domain.errors import (
 )
 from cobot_meter.domain.errors import UpstreamFaultKind as K
 from cobot_meter.domain.upstream.fallback import SILENCE_MS, Circumstances, is_models_own
-
 from tests.adapters.upstreams.test_error_taxonomy import (
     AVAILABILITY,
     RECORDED,

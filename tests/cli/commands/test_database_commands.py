@@ -7,10 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.storage.schema import HEAD
 from cobot_meter.adapters.storage.sqlite.connections import WriterLock
 from cobot_meter.wiring.opening.databases import BOOKS_FILE
-
 from tests.cli.shop import CommandLine
 from tests.cli.test_refusals import one_line
 from tests.postgres.cluster import Cluster

@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.cli.commands.doctor import Check, exit_code
 from cobot_meter.cli.exit_codes import ExitCode
-
 from tests.cli.shop import CommandLine, command_line_in
 from tests.fakes.servers.serving import refused_address
 

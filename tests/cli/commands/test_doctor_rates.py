@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cobot_meter.adapters.system_clock import SystemClock
 
+from cobot_meter.adapters.system_clock import SystemClock
 from tests.cli.shop import CommandLine, command_line_in
 from tests.fakes.servers.rate_services import RateServices, rate_services
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from cobot_meter.adapters.lightning.lnd.macaroon import BAKE_URIS
 from cobot_meter.adapters.lightning.lnd.stubs import staterpc
-
 from tests.cli.shop import CommandLine, command_line_in
 from tests.fakes.lnd.lnd_server import FakeLnd
 

@@ -6,11 +6,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from typer.testing import Result
+
 from cobot_meter.cli.terminal import CommandFailed
 from cobot_meter.wiring.opening.nodes import NODE_FILE
 from cobot_meter.wiring.operator_offline import SOCKET_FILE
-from typer.testing import Result
-
 from tests.cli.shop import CommandLine, command_line_in, one_sold_one_open, order, selling
 
 

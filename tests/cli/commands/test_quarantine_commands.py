@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import httpx
+
 from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.retention import Retention
@@ -13,7 +14,6 @@ from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.operator import releases_transition
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.wiring.opening.databases import BOOKS_FILE
-
 from tests.cli.shop import MODEL, CommandLine, selling
 
 RETENTION = Retention()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from cobot_meter import __version__
 from cobot_meter.cli.wording import name
-
 from tests.cli.shop import CommandLine
 
 

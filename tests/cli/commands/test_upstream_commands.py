@@ -6,10 +6,10 @@ import asyncio
 
 import httpx
 import pytest
+
 from cobot_meter.cli.exit_codes import ExitCode
 from cobot_meter.domain.upstream.usage import key_mark
 from cobot_meter.wiring.settings.settings import read_settings
-
 from tests.cli.shop import CommandLine, selling
 from tests.cli.test_damaged_books import damaged
 

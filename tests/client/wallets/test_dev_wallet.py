@@ -10,17 +10,17 @@ from pathlib import Path
 
 import orjson
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
 from cobot_meter.adapters.lightning.dev_node.http import dev_node_face
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.adapters.lightning.dev_node.signing import NETWORK
 from cobot_meter.domain.invoices import InvoiceOrder
 from cobot_pay import DevWallet, PaymentFailed, PaymentUnknown
 from cobot_pay.invoice_terms import read_invoice
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-
 from tests.fakes.clock import FakeClock
 from tests.fakes.servers.serving import refused_address, serving
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.adapters.lightning.bech32 import encode_bech32
 from cobot_meter.adapters.lightning.bolt11 import MAX_AMOUNT_MSAT
 from cobot_pay import ChallengeRefused
 from cobot_pay.invoice_terms import INVOICE_CHARACTERS_MAX, InvoiceTerms, read_invoice
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.client.seller import invoice_text
 
 HASH = "0123456789abcdef" * 4

@@ -11,11 +11,11 @@ from typing import Any
 
 import grpc
 import pytest
+
 from cobot_meter.adapters.lightning.lnd.stubs import lnrpc
 from cobot_pay import Payment, PaymentFailed, PaymentUnknown
 from cobot_pay.lnd_stubs import CIPHERS, lnd_stubs
 from cobot_pay.lnd_wallet import LndWallet
-
 from tests.client.fake_router import (
     CUT,
     MACAROON,

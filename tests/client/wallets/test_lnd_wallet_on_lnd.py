@@ -11,10 +11,10 @@ from hashlib import sha256
 import grpc
 import httpx
 import pytest
+
 from cobot_pay import Budget, BudgetExceeded, L402Auth, PaymentFailed, PurchaseTerms
 from cobot_pay.invoice_terms import read_invoice
 from cobot_pay.lnd_wallet import LndWallet
-
 from deploy.regtest.lnd.connection import invoicesrpc, lnrpc
 from deploy.regtest.network import Network
 from deploy.regtest.waiting import until

@@ -9,7 +9,6 @@ from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import LedgerReports
-
 from tests.contracts.books.books_samples import Sale, opened, opening
 
 MARK = "0123456789abcdef"

@@ -7,6 +7,7 @@ import dataclasses
 
 import orjson
 import pytest
+
 from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.errors import Conflict, ExposureExceeded
@@ -21,7 +22,6 @@ from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.http_api.http.error_table import error_response
 from cobot_meter.ports.books import Applied, Books
-
 from tests.contracts.books.books_samples import (
     CEILING_MSAT,
     CEILING_PUSD,

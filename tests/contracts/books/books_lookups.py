@@ -11,7 +11,6 @@ from cobot_meter.domain.transitions.node import node_adopted
 from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.domain.transitions.upstream import upstream_baseline, usage_compared
 from cobot_meter.ports.books import Books, DueTimer, OpenInvoice
-
 from tests.contracts.books.books_samples import (
     CEILING_PUSD,
     COST_PUSD,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import CostStanding
 from cobot_meter.domain.transitions.kinds import TOPUP_LIFTED, TOPUP_QUARANTINED
@@ -12,7 +13,6 @@ from cobot_meter.domain.transitions.operator import releases_transition
 from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.ports.books import Books, Releases
 from cobot_meter.ports.ledger_reports import LedgerReports, Standing
-
 from tests.contracts.books.books_lookups import at
 from tests.contracts.books.books_samples import COST_PUSD, START_MS, Sale, topup
 

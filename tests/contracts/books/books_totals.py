@@ -13,7 +13,6 @@ from cobot_meter.domain.money import AMOUNT_MAX
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import LedgerReports
-
 from tests.contracts.books.books_samples import START_MS, Sale, opened
 
 COLUMN_MAX = 2**63 - 1

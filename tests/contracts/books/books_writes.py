@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from cobot_meter.domain.errors import AlreadyOpen, LedgerContradicted, MovedOn
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow
@@ -14,7 +15,6 @@ from cobot_meter.domain.topups import TopupState
 from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.ports.books import Books
-
 from tests.contracts.books.books_samples import (
     CEILING_MSAT,
     DAY,

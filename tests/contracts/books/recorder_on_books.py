@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+
 from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.errors import Quarantined, ReleasesStopped
 from cobot_meter.domain.escrow import events as on
@@ -13,7 +14,6 @@ from cobot_meter.domain.escrow.record import Cost, CostStanding
 from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.ports.books import Books
-
 from tests.contracts.books.books_lookups import at
 from tests.contracts.books.books_samples import NODE, RETENTION, Sale
 from tests.fakes.clock import FakeClock

@@ -8,12 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.upstreams.ollama.wire import GENERATION_PREFIX, MODEL_PREFIX
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
 from cobot_meter.adapters.upstreams.routed_upstream import RoutedUpstream
 from cobot_meter.ports.upstream import Upstream
 from openrouter_simulator.app import build_simulator
-
 from tests.adapters.upstreams.ollama.ollama_rig import MODEL, OllamaRig, ollama_rig
 from tests.contracts.upstream.upstream_bench import Ending, ScriptedBench
 from tests.contracts.upstream.upstream_suite import ScriptedUpstream

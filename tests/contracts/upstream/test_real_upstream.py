@@ -10,11 +10,11 @@ import os
 from collections.abc import AsyncIterator
 
 import pytest
+
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.ports.upstream import Upstream
-
 from tests.contracts.upstream.upstream_bench import UpstreamBench
 from tests.contracts.upstream.upstream_suite import AnsweringUpstream
 

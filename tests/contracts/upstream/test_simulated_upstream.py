@@ -8,6 +8,7 @@ from decimal import Decimal
 import httpx
 import orjson
 import pytest
+
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
 from cobot_meter.domain.errors import UpstreamRefused
@@ -16,7 +17,6 @@ from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import Model, UpstreamCompletion, priced_for
 from cobot_meter.domain.upstream.endpoints import ProviderChoice
 from openrouter_simulator.app import Simulator, build_simulator
-
 from tests.contracts.upstream.upstream_bench import Ending, Heard, ScriptedBench, ask
 from tests.contracts.upstream.upstream_suite import Upstreams
 from tests.fakes.clock import FakeClock

@@ -10,6 +10,7 @@ from enum import StrEnum, auto
 from typing import Protocol
 
 import orjson
+
 from cobot_meter.domain.errors import CostNotYetKnown
 from cobot_meter.domain.upstream.completions import (
     CompletionRequest,

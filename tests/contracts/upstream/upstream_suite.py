@@ -13,6 +13,7 @@ import contextlib
 
 import orjson
 import pytest
+
 from cobot_meter.domain.errors import (
     CostNotYetKnown,
     OutcomeUnknown,
@@ -23,7 +24,6 @@ from cobot_meter.domain.errors import (
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import CompletionRequest
-
 from tests.contracts.upstream.upstream_bench import (
     Ending,
     Heard,

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
-
 from tests.domain.escrow.walks import Walk, invoiced
 from tests.domain.samples import (
     FAILURE,

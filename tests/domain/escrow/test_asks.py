@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.asks import Verdict, is_over, own_verdict, verdict
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
-
 from tests.domain.escrow.stages import STAGES, covered, paid_late, parked
 from tests.domain.escrow.walks import Walk
 from tests.domain.samples import CALLER, NOW_MS, RETENTION, Shape, cost_known, received

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.bookings import unattributed
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.transitions.upstream import usage_compared
-
 from tests.domain.escrow.walks import PART_CREDIT, Walk, assert_cleared, lines
 from tests.domain.samples import FAILURE, NOW_MS, Shape, cost_known, cost_of, received
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.domain.errors import ExposureExceeded, LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
-
 from tests.domain.escrow.walks import Walk, assert_cleared, invoiced, lines
 from tests.domain.samples import (
     WITH_FEE,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.ledger.accounts import account_of
-
 from tests.domain.escrow.walks import PART_CREDIT, Walk, assert_cleared, invoiced, lines
 from tests.domain.samples import FAILURE, Shape, canceled, cost_known, cost_of, received, settled
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.bookings import topup_credited
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger.transfers import TransferKind
-
 from tests.domain.escrow.walks import PART_CREDIT, Walk, assert_cleared, invoiced, lines
 from tests.domain.samples import CALLER, NODE, Shape, cost_known, invoice_issued, received, settled
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.machine import TRANSITIONS, advance, is_repeated
 from cobot_meter.domain.escrow.record import Cost, CostStanding, Escrow, Failure, IssuedInvoice, Run
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.outside import NAME_MAX, SENTENCE_MAX
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.domain.escrow.stages import EVENTS, STAGES, covered, paid_late, parked
 from tests.domain.escrow.walks import invoiced
 from tests.domain.samples import NOW_MS, RETENTION, Shape, cost_of, settled

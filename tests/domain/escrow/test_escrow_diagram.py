@@ -8,7 +8,6 @@ import sys
 from cobot_meter.domain.escrow.diagram import draw, ends
 from cobot_meter.domain.escrow.machine import TRANSITIONS
 from cobot_meter.domain.escrow.states import EscrowState
-
 from tests.architecture.source_tree import ROOT, source
 
 DRAWN = "docs/escrow-states.md"

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.machine import WRITTEN_OFF_FAILURE, advance
 from cobot_meter.domain.escrow.record import Escrow, Failure
 from cobot_meter.domain.escrow.states import EscrowState
-
 from tests.domain.escrow.stages import PARKED, STAGES, covered, paid_late, parked
 from tests.domain.escrow.walks import Walk
 from tests.domain.samples import (

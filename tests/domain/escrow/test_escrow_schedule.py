@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, due_at_ms, gives_up_at_ms
 from cobot_meter.domain.escrow.states import EscrowState
@@ -15,7 +16,6 @@ from cobot_meter.domain.retention import (
     later_lookup_ms,
     lookup_due_ms,
 )
-
 from tests.domain.escrow.stages import STAGES, parked
 from tests.domain.escrow.walks import invoiced
 from tests.domain.samples import NOW_MS, RETENTION, cost_of, settled

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Commodity
-
 from tests.domain.escrow.stages import EVENTS, PARKED, STAGES, parked
 from tests.domain.escrow.test_escrow import escrow_for, expected, tell
 from tests.domain.escrow.walks import assert_cleared

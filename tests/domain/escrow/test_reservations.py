@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from cobot_meter.domain.errors import ExposureExceeded
 
+from cobot_meter.domain.errors import ExposureExceeded
 from tests.domain.escrow.walks import PART_CREDIT, Walk, granted, invoiced, lines
 from tests.domain.samples import CALLER, Shape, canceled, opened, opening_of, settled
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.adapters.storage import tables
 from cobot_meter.domain.escrow.machine import TRANSITIONS
 from cobot_meter.domain.escrow.states import STATES, EscrowState, Stage, Timer, states_with

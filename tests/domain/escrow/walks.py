@@ -16,7 +16,6 @@ from cobot_meter.domain.ledger.accounts import caller_accounts
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.transition import Transition
-
 from tests.domain.samples import (
     ADDRESS,
     DAY,

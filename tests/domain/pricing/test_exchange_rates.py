@@ -8,6 +8,9 @@ import itertools
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.domain.money import ExchangeRate, msat_from_pusd
 from cobot_meter.domain.pricing import exchange_rates
 from cobot_meter.domain.pricing.exchange_rates import (
@@ -21,8 +24,6 @@ from cobot_meter.domain.pricing.exchange_rates import (
     is_fresh,
     watched,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW_MS = 1_700_000_000_000
 TERMS = RateTerms()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.domain.money import ExchangeRate, msat_from_pusd
 from cobot_meter.domain.pricing.prices import (
     BELIEVED_CEILINGS,
@@ -20,9 +23,6 @@ from cobot_meter.domain.pricing.prices import (
     unit_price_msat_text,
     unit_price_pusd,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.domain.samples import PAR
 from tests.domain.test_money import rates
 

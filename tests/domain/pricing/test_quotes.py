@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.domain.errors import CeilingOverCap
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import Ceiling
 from cobot_meter.domain.pricing.quotes import MaxCost, refuse_over_cap
-
 from tests.domain.samples import PAR
 
 # One pico-USD is one msat at PAR; here one msat is ten pico-USD.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.bookings import topup_credited, unattributed
@@ -44,7 +45,6 @@ from cobot_meter.domain.transitions.upstream import (
     usage_fell,
     usage_rebased,
 )
-
 from tests.domain.escrow.stages import STAGES, parked
 from tests.domain.escrow.walks import lines
 from tests.domain.samples import (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import IssuedInvoice, Run
 from cobot_meter.domain.transitions.event_facts import (
@@ -14,7 +15,6 @@ from cobot_meter.domain.transitions.event_facts import (
     event_of,
     facts_of,
 )
-
 from tests.domain.samples import FAILURE, cost_of
 
 RUN = Run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.transitions.escrows import SHREDDING, escrow_transition
@@ -12,7 +13,6 @@ from cobot_meter.domain.transitions.event_facts import event_name
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange, Transition
 from cobot_meter.domain.transitions.upstream import upstream_baseline, usage_compared
-
 from tests.domain.escrow.stages import EVENTS, STAGES, covered, paid_late
 from tests.domain.escrow.test_escrow import escrow_for, expected
 from tests.domain.escrow.walks import Walk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.domain.upstream.fallback import Circuit
 
 NOW_MS = 1_700_000_000_000

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
-from cobot_meter.domain.upstream.completions import priced_for
-from cobot_meter.domain.upstream.endpoints import Endpoint, ProviderChoice
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
+from cobot_meter.domain.upstream.completions import priced_for
+from cobot_meter.domain.upstream.endpoints import Endpoint, ProviderChoice
 from tests.fakes.upstream_outcomes import PRICED_MODEL, fake_endpoint, fake_model
 
 PRICES = st.builds(

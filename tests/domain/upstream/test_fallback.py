@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from cobot_meter.domain.errors import (
     DependencyFault,
     OutcomeUnknown,
@@ -26,7 +27,6 @@ from cobot_meter.domain.upstream.fallback import (
     is_models_own,
     step_after,
 )
-
 from tests.fakes.upstream_outcomes import fake_model
 
 

@@ -24,7 +24,6 @@ from cobot_meter.domain.ledger.accounts import (
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.transition import Transition
-
 from tests.domain.samples import (
     FAILURE,
     NOW_MS,

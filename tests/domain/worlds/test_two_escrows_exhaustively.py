@@ -10,10 +10,10 @@ import gc
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
+
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Commodity
-
 from tests.conftest import COUNTED
 from tests.domain.samples import ADDRESS, CALLER, DAY
 from tests.domain.worlds.one_escrow_graph import Node

@@ -17,7 +17,6 @@ from cobot_meter.domain.errors import ExposureExceeded
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.transitions.upstream import usage_compared
-
 from tests.domain.escrow.walks import granted
 from tests.domain.samples import CALLER, NOW_MS, Shape, opened, opening_of
 from tests.domain.worlds.one_escrow_graph import EscrowGraph, Move, Node

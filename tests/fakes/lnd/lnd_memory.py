@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import coincurve
+
 from cobot_meter.adapters.lightning.bolt11 import Bolt11Terms, decode_bolt11, sign_bolt11
 from cobot_meter.adapters.lightning.lnd.stubs import lnrpc
 

@@ -10,6 +10,7 @@ import asyncio
 from pathlib import Path
 
 import grpc
+
 from cobot_meter.adapters.lightning.lnd.access import LndAccess
 from cobot_meter.adapters.lightning.lnd.macaroon import BAKE_URIS
 from cobot_meter.adapters.lightning.lnd.stubs import (
@@ -20,7 +21,6 @@ from cobot_meter.adapters.lightning.lnd.stubs import (
     state_services,
     staterpc,
 )
-
 from tests.fakes.lnd.lnd_certificates import TlsPair, make_tls_pair
 from tests.fakes.lnd.lnd_macaroons import Bakery, by_name
 from tests.fakes.lnd.lnd_memory import LndMemory, Message, SaidNo, Untyped

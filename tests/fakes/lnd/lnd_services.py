@@ -10,6 +10,7 @@ from typing import Any
 
 import coincurve
 import grpc
+
 from cobot_meter.adapters.lightning.lnd.stubs import (
     invoices_services,
     invoicesrpc,
@@ -20,7 +21,6 @@ from cobot_meter.adapters.lightning.lnd.stubs import (
     state_services,
     staterpc,
 )
-
 from tests.fakes.lnd.lnd_memory import HEIGHT, Kept, LndMemory, Message, SaidNo, Untyped
 
 Context = Any

@@ -13,6 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import uvicorn
+
 from cobot_meter.wiring.connections.bounded_http import BoundedConfig
 from cobot_meter.wiring.connections.limits import ConnectionLimits
 from cobot_meter.wiring.connections.register import Register

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cobot_meter.ports.ledger_reports import JournalEntry, JournalTransfer
-
 from tests.domain.samples import NOW_MS
 from tests.fakes.books_rows import BooksRows
 from tests.fakes.ledger_model import Counters

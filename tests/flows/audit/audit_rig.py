@@ -32,7 +32,6 @@ from cobot_meter.flows.audit.findings import AuditReport
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import LedgerReports
-
 from tests.domain.samples import (
     FAILURE,
     NODE,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.topups import TopupState
-
 from tests.domain.samples import NODE
 from tests.flows.audit.audit_damage import (
     Damage,

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import asyncpg
+from sqlalchemy import Column, LargeBinary, Table
+
 from cobot_meter.adapters.storage.audit_queries import SHA256_HEX
 from cobot_meter.adapters.storage.postgres.books import open_postgres_books
 from cobot_meter.adapters.storage.postgres.session import refuse_another_secret
@@ -25,8 +27,6 @@ from cobot_meter.adapters.storage.sqlite.reports import sha256_hex
 from cobot_meter.adapters.storage.tables import METADATA
 from cobot_meter.flows.audit.findings import AuditReport
 from cobot_meter.flows.audit.ledger import AuditLedger
-from sqlalchemy import Column, LargeBinary, Table
-
 from tests.architecture.source_tree import source
 from tests.domain.samples import RETENTION
 from tests.flows.audit.audit_rig import ToldNode

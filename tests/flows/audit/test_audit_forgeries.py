@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.bookings import bookings
 from cobot_meter.domain.escrow.record import Escrow
@@ -20,7 +21,6 @@ from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.transitions.upstream import upstream_baseline, usage_compared
 from cobot_meter.flows.audit.findings import AuditReport
 from cobot_meter.flows.audit.ledger import AuditLedger
-
 from tests.domain.samples import NODE, NOW_MS, RETENTION, canceled
 from tests.fakes.books import FakeBooks
 from tests.fakes.books_rows import BooksRows

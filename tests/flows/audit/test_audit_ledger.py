@@ -9,7 +9,6 @@ from cobot_meter.domain.invoices import InvoiceState
 from cobot_meter.flows.audit.findings import FINDINGS_MAX, AuditReport, Findings
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.ports.lightning_node import LightningNode
-
 from tests.domain.samples import RETENTION, payment_hash_of
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.audit.audit_damage import facts

@@ -6,9 +6,9 @@ import asyncio
 import logging
 
 import pytest
+
 from cobot_meter.domain.errors import RateJumped, RateStale
 from cobot_meter.domain.pricing.exchange_rates import RateTerms
-
 from tests.fakes.clock import FakeClock
 from tests.fakes.rate_sources import USD_MICRO, RateMarket
 

@@ -6,12 +6,12 @@ import logging
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.secrets.day_keys import DayKeys
 from cobot_meter.domain.body_keys import key_name
 from cobot_meter.domain.errors import BodyKeysUnusable
 from cobot_meter.flows.offer.keep_body_keys import MISSING, NAMES_MAX, KeepBodyKeys
 from cobot_meter.flows.steady_clock import SteadyClock
-
 from tests.fakes.clock import FakeClock
 
 # The clock of the tests begins on 2023-11-14.

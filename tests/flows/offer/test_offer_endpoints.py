@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from cobot_meter.domain.errors import UpstreamUnreachable
 from cobot_meter.domain.upstream.endpoints import Endpoint
 from cobot_meter.flows.offer import catalogue as offer_endpoints
@@ -15,7 +16,6 @@ from cobot_meter.flows.offer.catalogue import (
     LISTS_MAX,
     EndpointOffers,
 )
-
 from tests.fakes.clock import FakeClock
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import PRICED_MODEL, fake_endpoint, fake_model

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.domain.errors import DependencyFault, ModelNotOffered
 from cobot_meter.flows.offer.catalogue import FRESH_MS, ModelCatalogue
-
 from tests.fakes.clock import FakeClock
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.rigs.chains import FIRST, LOCAL, SECOND

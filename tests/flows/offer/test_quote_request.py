@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.adapters.rates.static import StaticRate
 from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
 from cobot_meter.domain.errors import CeilingOverCap, DependencyFault, RequestInvalid
@@ -14,7 +15,6 @@ from cobot_meter.domain.upstream.endpoints import ProviderChoice
 from cobot_meter.flows.offer.catalogue import FRESH_MS, ModelCatalogue
 from cobot_meter.flows.offer.quote_request import QuoteRequest
 from cobot_meter.flows.steady_clock import SteadyClock
-
 from tests.fakes.clock import FakeClock
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import fake_model

@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.errors import UpstreamCreditLow, UpstreamUnreachable
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
-
 from tests.fakes.upstream_outcomes import Completes, Refused, Unreachable
 from tests.flows.rigs.chains import LOCAL
 from tests.http_api.face_rig import FaceRig, ask_of, open_face

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.errors import NodeUnavailable, SettingInvalid
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import next_adoption
@@ -15,7 +16,6 @@ from cobot_meter.domain.topups import TopupState
 from cobot_meter.domain.transitions.node import node_adopted
 from cobot_meter.flows.audit.findings import AuditReport
 from cobot_meter.flows.audit.ledger import AuditLedger
-
 from tests.flows.rigs.process import RETENTION, Process
 from tests.flows.rigs.stories import (
     CALLER,

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+
 from cobot_meter.domain.errors import BooksBusy, RequestInvalid
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.flows.operate.compare_costs import CompareCosts
-
 from tests.fakes.upstream_outcomes import NEVER, Completes, Failed, Unknown
 from tests.flows.audit.audit_rig import ToldNode, audited
 from tests.flows.rigs.process import EXPOSURE, Process

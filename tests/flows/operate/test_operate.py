@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+
 from cobot_meter.domain.errors import BooksBusy, EscrowNotFound, NodeUnavailable, RequestInvalid
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import InvoiceState
@@ -12,7 +13,6 @@ from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.domain.transitions.transition import CallerChange
-
 from tests.domain.samples import NOW_MS
 from tests.flows.rigs.operator_rig import OperatorRig, operator_rig
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.errors import Conflict, EscrowNotFound, Quarantined, RequestInvalid
 from cobot_meter.domain.escrow import events as on
@@ -18,7 +19,6 @@ from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.sale.follow_run import FollowRun
-
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.twin_books import file_twins
 from tests.flows.rigs.process import RETENTION

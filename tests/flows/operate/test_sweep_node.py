@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.errors import NodeUnavailable, RequestInvalid
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import COMPLETION, InvoiceOrder, tagged
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.offer.gates import NodeGate
 from cobot_meter.flows.operate.sweep_node import INTERVAL_MS, STEP_S, SweepNode
-
 from tests.contracts.lightning_node_rig import new_order
 from tests.fakes.twin_books import Backup, file_twins
 from tests.fakes.upstream_outcomes import NEVER, Completes

@@ -14,7 +14,6 @@ from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.sale.ask_completion import AnswerKind, Ask
 from cobot_meter.ports.ledger_reports import LedgerReports
-
 from tests.flows.outages.outage_parts import Trouble
 from tests.flows.outages.outage_world import World, prices
 from tests.flows.rigs.process import RETENTION

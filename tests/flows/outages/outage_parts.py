@@ -30,7 +30,6 @@ from cobot_meter.domain.upstream.completions import CompletionRequest, UpstreamC
 from cobot_meter.ports.books import Applied, Books
 from cobot_meter.ports.lightning_node import LightningNode
 from cobot_meter.ports.upstream import GenerationStarted
-
 from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.upstream import FakeUpstream
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.topups import Topup
-
 from tests.flows.outages.outage_parts import NodeTrouble, Trouble, UpstreamTrouble
 from tests.flows.outages.outage_world import World
 

@@ -34,7 +34,6 @@ from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask, Waits
 from cobot_meter.flows.sale.recover import Recover
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import LedgerReports
-
 from tests.fakes.books import FakeBooks, Killed
 from tests.fakes.clock import FakeClock
 from tests.fakes.twin_books import twin_books

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.topups import TopupState
-
 from tests.flows.outages.outage_judge import judged, prepared, quiet, restored, somebody_waits
 from tests.flows.outages.outage_table import OUTAGES, Outage
 from tests.flows.outages.outage_world import State, Wanted, World, named, world

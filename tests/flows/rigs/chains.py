@@ -8,7 +8,6 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.flows.sale.ask_completion import Ask
-
 from tests.fakes.upstream_outcomes import PRICED_MODEL, Completes, Outcome, fake_model
 from tests.flows.rigs.stories import COST, Stage, ask_of
 

@@ -12,7 +12,6 @@ from cobot_meter.domain.errors import CobotMeterError, Quarantined
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.flows.sale.drive_escrow import EscrowDriver
 from cobot_meter.ports.escrow_runs import Opening
-
 from tests.fakes.books import Killed
 
 

@@ -16,7 +16,6 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import STATES, EscrowState
 from cobot_meter.domain.invoices import InvoiceState
 from cobot_meter.flows.sale.ask_completion import AnswerKind, Ask, Waits
-
 from tests.fakes.upstream_outcomes import Completes, Failed
 from tests.flows.rigs.process import RETENTION, Process
 from tests.flows.rigs.shop import Shop

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from cobot_meter.adapters.lightning.dev_node.signing import change_faults
-from cobot_meter.domain.escrow.states import EscrowState
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from cobot_meter.adapters.lightning.dev_node.signing import change_faults
+from cobot_meter.domain.escrow.states import EscrowState
 from tests.fakes.books import Crash, Moment
 from tests.fakes.upstream_outcomes import (
     FREE_MODEL,

@@ -22,7 +22,6 @@ from cobot_meter.flows.record_event import EventRecorder, OurNode
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.flows.steady_clock import SteadyClock
-
 from tests.domain.samples import NODE, PUBKEY, RETENTION
 from tests.fakes.clock import FakeClock
 from tests.fakes.identifiers import FakeIdentifiers

@@ -26,7 +26,6 @@ from cobot_meter.ports.exchange_rate import ExchangeRates
 from cobot_meter.ports.identifiers import Identifiers
 from cobot_meter.ports.lightning_node import LightningNode
 from cobot_meter.wiring.flows import Ports, Terms, build_flows
-
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.clock import FakeClock
 from tests.fakes.identifiers import FakeBodyKeys, FakeIdentifiers, FakeSealer

@@ -29,7 +29,6 @@ from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
 from cobot_meter.flows.sale.run_completion import completion_label
 from cobot_meter.ports.books import Books
-
 from tests.fakes.books import Crash, FakeBooks, Killed
 from tests.fakes.clock import FakeClock
 from tests.fakes.upstream_outcomes import Outcome

@@ -21,7 +21,6 @@ from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.sale.ask_completion import Answer, Ask
 from cobot_meter.flows.sale.run_completion import completion_label
-
 from tests.fakes.books import FakeBooks
 from tests.fakes.lnd.moving_node import MovingNode
 from tests.fakes.upstream_outcomes import PRICED_MODEL, Completes, Outcome

@@ -14,7 +14,6 @@ from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
 from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import Balance, JournalEntry, LedgerReports
-
 from tests.fakes.twin_books import BOOKS_FILE, TwinBooks
 from tests.flows.rigs.process import RETENTION
 from tests.flows.rigs.shop import Shop

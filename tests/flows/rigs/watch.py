@@ -15,7 +15,6 @@ from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Commodity
 from cobot_meter.ports.ledger_reports import JournalEntry
-
 from tests.fakes.books import FakeBooks
 from tests.fakes.upstream import FakeUpstream
 

@@ -23,7 +23,6 @@ from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.transitions.upstream import upstream_key_named, usage_fell, usage_rebased
 from cobot_meter.ports.books import Books
-
 from tests.domain.samples import (
     FAILURE,
     NODE,

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.domain.errors import CobotMeterError, SettingInvalid
 from cobot_meter.domain.escrow.states import EscrowState
@@ -23,7 +24,6 @@ from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.sale.ask_completion import Ask
-
 from tests.fakes.books import Crash, FakeBooks, Killed, Moment
 from tests.fakes.clock import FakeClock
 from tests.fakes.lnd.moving_node import MovingNode

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.adapters.secrets.day_keys import DayKeys
 from cobot_meter.adapters.secrets.key_file import derived_keys
@@ -31,7 +32,6 @@ from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.flows.sale.run_completion import completion_label
 from cobot_meter.ports.books import Books
-
 from tests.fakes.books import Crash, FakeBooks, Killed, Moment
 from tests.fakes.clock import FakeClock
 from tests.fakes.identifiers import FakeSealer

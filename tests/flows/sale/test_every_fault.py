@@ -19,6 +19,9 @@ from typing import Any, cast
 
 import orjson
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
@@ -32,12 +35,9 @@ from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.flows.sale.ask_completion import AnswerKind, Ask
 from cobot_meter.http_api.views import completion_document
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 from openrouter_simulator.account import Account
 from openrouter_simulator.app import build_simulator
 from openrouter_simulator.faults.fault_table import FAULTS, Strikes, combined
-
 from tests.fakes.books import FakeBooks
 from tests.fakes.clock import FakeClock
 from tests.fakes.servers.serving import serving

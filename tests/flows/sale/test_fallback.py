@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.rates.static import StaticRate
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.errors import CobotMeterError, UpstreamRefused
@@ -20,7 +21,6 @@ from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.flows.offer.quote_request import QuoteRequest
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.flows.sale.run_completion import request_label
-
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.upstream_outcomes import Completes, Failed, Outcome, Refused, Unknown, Unreachable
 from tests.flows.rigs.chains import (

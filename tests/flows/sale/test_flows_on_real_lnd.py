@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.lightning.lnd.access import LndAccess
 from cobot_meter.adapters.lightning.lnd.node import LndNode, open_lnd_node
 from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
@@ -21,7 +22,6 @@ from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import Invoice, InvoiceState
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind
-
 from deploy.regtest.lnd.readings import Payment
 from deploy.regtest.network import Network
 from tests.fakes.books import Crash, FakeBooks, Killed, Moment

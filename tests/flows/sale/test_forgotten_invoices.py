@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import Invoice, InvoiceOrder, ListedInvoice, NodeIdentity
 from cobot_meter.domain.topups import TopupState
 from cobot_meter.flows.sale.settle_invoice import FORGOTTEN_AFTER_MS
 from cobot_meter.ports.lightning_node import LightningNode
-
 from tests.flows.rigs.process import EXPIRY_S
 from tests.flows.rigs.stories import CALLER, Stage, ask
 from tests.flows.sale.test_crash_points import staged

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.upstreams.ollama.wire import GENERATION_PREFIX, MODEL_PREFIX
 from cobot_meter.domain.errors import CobotMeterError
 from cobot_meter.domain.escrow.states import EscrowState
@@ -22,7 +23,6 @@ from cobot_meter.domain.upstream.completions import (
 )
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.ports.upstream import GenerationStarted
-
 from tests.adapters.upstreams.ollama.ollama_rig import MODEL, OllamaRig, ollama_rig
 from tests.fakes.books import Crash, Moment
 from tests.fakes.servers.ollama_server import OllamaFault

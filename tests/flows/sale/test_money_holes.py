@@ -7,10 +7,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.retention import DAY_MS
-
 from tests.fakes.upstream_outcomes import NEVER, Completes
 from tests.http_api.face_rig import ASK, FaceRig, ask_of, open_face
 

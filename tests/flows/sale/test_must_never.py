@@ -9,7 +9,6 @@ from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger.accounts import COST_FAILED, UNEARNED, UPSTREAM_CREDITS, available
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.flows.sale.ask_completion import AnswerKind
-
 from tests.fakes.upstream_outcomes import Completes, Failed
 from tests.flows.rigs.stories import (
     CALLER,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+
 from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.errors import Broken, NodeUnavailable
 from cobot_meter.domain.escrow.record import Escrow
@@ -15,7 +16,6 @@ from cobot_meter.flows.sale.recover import Recover
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import EscrowRuns, Opening
-
 from tests.contracts.books.books_lookups import at
 from tests.contracts.books.books_samples import RETENTION, START_MS, digest
 from tests.fakes.books import FakeBooks

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.errors import OutcomeUnknown
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.flows.sale.ask_completion import AnswerKind
-
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.upstream_outcomes import Completes
 from tests.flows.rigs.process import Process

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
 from cobot_meter.adapters.storage.postgres.books import open_postgres_books
 from cobot_meter.adapters.storage.postgres.reports import open_postgres_reports
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import LedgerReports
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
-
 from tests.conftest import COUNTED
 from tests.flows.rigs.machine import ShopMachine
 from tests.flows.rigs.process import RETENTION

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.errors import CompletionGone
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.http_api.views import is_readable
-
 from tests.flows.rigs.stories import ask, hear, pay
 from tests.flows.sale.test_crash_points import staged
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+
 from cobot_meter.domain.errors import CompletionGone, Conflict
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import Escrow
@@ -19,7 +20,6 @@ from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.identifiers import Sealer
-
 from tests.fakes.identifiers import KEY
 from tests.flows.rigs.stories import CALLER, Stage, ask, completes, hear, pay
 from tests.flows.sale.test_crash_points import staged

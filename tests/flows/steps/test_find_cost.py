@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+
 from cobot_meter.domain.errors import CostNotYetKnown
 from cobot_meter.domain.escrow.record import CostStanding, Escrow
 from cobot_meter.domain.escrow.states import EscrowState
@@ -18,7 +19,6 @@ from cobot_meter.domain.upstream.completions import GenerationCost
 from cobot_meter.flows.sale.find_cost import FindCost
 from cobot_meter.ports.process import Clock
 from cobot_meter.ports.upstream import Upstream
-
 from tests.fakes.upstream_outcomes import NEVER, Completes, Failed, Outcome, Unknown
 from tests.flows.rigs.process import RETENTION
 from tests.flows.rigs.stories import COST, Stage, ask

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+
 from cobot_meter.domain.errors import InvoiceRefused, NodeUnavailable
 from cobot_meter.domain.escrow.record import Escrow, IssuedInvoice
 from cobot_meter.domain.escrow.states import EscrowState
@@ -18,7 +19,6 @@ from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.flows.sale.issue_invoice import TOO_LATE, IssueInvoice
 from cobot_meter.ports.lightning_node import LightningNode
-
 from tests.fakes.upstream_outcomes import FREE_MODEL, Completes
 from tests.flows.rigs.process import RETENTION
 from tests.flows.rigs.stories import BODY, CALLER, COST, Stage, ask, ask_of

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.errors import CallerBlocked, EscrowNotFound, ExposureExceeded
 from cobot_meter.domain.escrow.events import UpstreamFailed
 from cobot_meter.domain.escrow.record import AskKey, Fallback
@@ -19,7 +20,6 @@ from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.sale.open_escrow import TRIES
 from cobot_meter.ports.books import Applied
 from cobot_meter.ports.escrow_runs import JustOpened
-
 from tests.domain.samples import FAILURE
 from tests.fakes.upstream_outcomes import FREE_MODEL, PRICED_MODEL, fake_model
 from tests.flows.rigs.stories import (

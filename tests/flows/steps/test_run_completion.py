@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+
 from cobot_meter.domain.errors import DependencyFault
 from cobot_meter.domain.escrow.record import CostStanding, Run
 from cobot_meter.domain.escrow.states import EscrowState
@@ -21,7 +22,6 @@ from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import JustOpened
 from cobot_meter.ports.identifiers import Sealer
 from cobot_meter.ports.upstream import GenerationStarted, Upstream
-
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.upstream_outcomes import Completes, Failed, Outcome, Refused, Unknown, Unreachable
 from tests.flows.rigs.chains import FIRST, SECOND, THIRD

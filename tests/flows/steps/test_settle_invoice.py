@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+
 from cobot_meter.domain.errors import Conflict
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import Escrow
@@ -19,7 +20,6 @@ from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.ports.lightning_node import LightningNode
-
 from tests.fakes.upstream_outcomes import Completes
 from tests.flows.rigs.process import EXPIRY_S
 from tests.flows.rigs.stories import (

@@ -7,12 +7,13 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.http_api.chat.fields import FIELDS, NOT_OFFERED
 from cobot_meter.http_api.chat.request import is_empty, parse_chat_request
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 HELLO = '[{"role": "user", "content": "Hello"}]'
 SCALARS = st.one_of(

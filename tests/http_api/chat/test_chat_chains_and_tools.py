@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 import pytest
-from cobot_meter.http_api.chat.request import CHAIN_MAX, TOOLS_MAX
 
+from cobot_meter.http_api.chat.request import CHAIN_MAX, TOOLS_MAX
 from tests.http_api.chat.test_chat_requests import ASK, forwarded, parsed, refused, refused_field
 
 LOOK_UP = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from cobot_meter.domain.pricing.prices import ModelPrice
-
 from tests.fakes.upstream_outcomes import PRICED_MODEL, Completes, Unknown, fake_model
 from tests.http_api.face_rig import MODEL, ask_of, open_face
 

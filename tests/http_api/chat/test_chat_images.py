@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 import pytest
+
 from cobot_meter.domain.pricing.prices import TOKENS_PER_IMAGE_MAX, ImagePrice, ModelPrice
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.http_api.chat.messages import IMAGES_MAX, URL_CHARS_MAX
-
 from tests.fakes.upstream_outcomes import PRICED_MODEL, fake_model
 from tests.http_api.chat.test_chat_requests import parsed, refused_field
 from tests.http_api.face_rig import MODEL, open_face

@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 import pytest
+
 from cobot_meter.domain.upstream.endpoints import ProviderChoice
 from cobot_meter.http_api.chat.providers import provider_choice
 from cobot_meter.http_api.chat.request import parse_chat_request
-
 from tests.http_api.chat.test_chat_requests import forwarded, refused_field
 from tests.http_api.face_rig import ASK
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 import orjson
+
 from cobot_meter.adapters.lightning.dev_node.signing import NodeFaults
 from cobot_meter.domain.escrow.states import EscrowState
-
 from tests.fakes.servers.serving import serving
 from tests.fakes.upstream_outcomes import Completes
 from tests.http_api.face_rig import ASK, CHAT, FaceRig, ask_of, open_face

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.http_api.chat.request import parse_chat_request

@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 import pytest
+
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.http_api.context import FaceLimits
 from cobot_meter.http_api.http.exchange import BodyLimits
-
 from tests.fakes.upstream_outcomes import PRICED_MODEL, Completes, fake_model
 from tests.http_api.face_rig import ASK, CHAT, MODEL, ask_of, challenge_of, open_face
 

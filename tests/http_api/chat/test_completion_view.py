@@ -9,11 +9,11 @@ from typing import Any
 
 import orjson
 import pytest
+
 from cobot_meter.domain.errors import Broken
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.http_api.views import cobot_document, completion_document
-
 from tests.http_api.samples import ESCROW, invoiced_escrow
 
 BODY: dict[str, Any] = {

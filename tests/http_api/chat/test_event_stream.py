@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from cobot_meter.http_api.chat.answers import CHUNK_CHARS, event_stream
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cobot_meter.http_api.chat.answers import CHUNK_CHARS, event_stream
 
 HEAD: dict[str, Any] = {"id": "gen-1", "object": "chat.completion", "created": 7, "model": "a/b"}
 USAGE: dict[str, Any] = {"usage": {"total_tokens": 3, "cost": 0.1}, "cobot": {"escrow_id": "esc"}}

@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from cobot_meter.domain.escrow.states import EscrowState
 
+from cobot_meter.domain.escrow.states import EscrowState
 from tests.fakes.upstream_outcomes import FREE_MODEL, Completes
 from tests.http_api.face_rig import FaceRig, ask_of, open_face
 

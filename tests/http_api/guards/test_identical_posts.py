@@ -8,10 +8,10 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.retention import DAY_MS
 from cobot_meter.flows.sale.ask_completion import LOOK_BACK
-
 from tests.fakes.upstream_outcomes import FREE_MODEL, Completes, Failed, Refused
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import ASK, FaceRig, ask_of, challenge_of, open_face

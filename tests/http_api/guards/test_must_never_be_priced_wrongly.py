@@ -6,10 +6,10 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from cobot_meter.adapters.upstreams.openrouter.models import models_from
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.pricing.prices import ModelPrice
-
 from tests.fakes.upstream_outcomes import PRICED_MODEL, Completes, fake_model
 from tests.http_api.face_rig import ASK, MODEL, open_face
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from cobot_meter.adapters.lightning.dev_node.signing import NodeFaults
-
 from tests.http_api.face_rig import ASK, ask_of, open_face
 
 

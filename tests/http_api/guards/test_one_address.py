@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.flows.offer.quote_request import utc_day
-
 from tests.fakes.upstream_outcomes import (
     FREE_MODEL,
     OTHER_MODEL,

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from cobot_meter.domain.escrow.states import EscrowState
 
+from cobot_meter.domain.escrow.states import EscrowState
 from tests.fakes.clock import FakeClock
 from tests.fakes.rate_sources import USD_MICRO, RateMarket
 from tests.http_api.asgi_caller import Reply

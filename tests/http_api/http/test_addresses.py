@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from cobot_meter.http_api.http.addresses import HOPS_MAX, UNKNOWN, address_of, trusted_networks
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cobot_meter.http_api.http.addresses import HOPS_MAX, UNKNOWN, address_of, trusted_networks
 
 PROXIES = trusted_networks(["10.0.0.0/8", " fd00::/8", "192.0.2.1"])
 

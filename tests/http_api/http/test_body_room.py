@@ -8,12 +8,12 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.errors import AddressBusy, ServiceBusy
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.http_api.context import FaceLimits
 from cobot_meter.http_api.http.body_room import BodyRoom
 from cobot_meter.http_api.http.exchange import BodyLimits
-
 from tests.fakes.upstream_outcomes import Completes, Refused, fake_model
 from tests.http_api.face_rig import ask_of, open_face
 

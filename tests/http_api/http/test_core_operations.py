@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.retention import DAY_MS
 from cobot_meter.flows.credit import caller_usage
-
 from tests.fakes.upstream_outcomes import Completes, fake_endpoint
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import MODEL, RATE_USD_MICRO, FaceRig, ask_of, open_face

@@ -9,11 +9,11 @@ from typing import Any
 
 import orjson
 import pytest
+
 from cobot_meter.domain import errors
 from cobot_meter.domain.refusals import exposure_exceeded
 from cobot_meter.http_api.http.error_table import ERROR_TABLE, error_response, row_of
 from cobot_meter.http_api.http.exchange import PlainAnswer
-
 from tests.http_api.samples import ESCROW, PAYMENT_HASH, PAYMENT_REQUEST, invoiced_escrow
 
 # The one stops the start, so no caller is there to read it; whoever meets the other decides.

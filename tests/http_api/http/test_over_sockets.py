@@ -10,10 +10,10 @@ import httpx
 import openai
 import orjson
 import pytest
-from cobot_meter.http_api.context import FaceLimits
-from cobot_meter.http_api.http.exchange import BodyLimits
 from openai import AsyncOpenAI
 
+from cobot_meter.http_api.context import FaceLimits
+from cobot_meter.http_api.http.exchange import BodyLimits
 from tests.fakes.servers.serving import serving
 from tests.http_api.face_rig import ASK, CHAT, MODEL, FaceRig, open_face
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cobot_meter.wiring.opening.databases import BOOKS_FILE
 
+from cobot_meter.wiring.opening.databases import BOOKS_FILE
 from tests.cli.shop import CommandLine, command_line_in, one_sold_one_open, selling
 from tests.http_api.face_rig import CHAT
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pymacaroons
 import pytest
-from cobot_meter.http_api.l402.credentials import Credential, Credentials, parse_credentials
-from cobot_meter.http_api.l402.macaroons import encode, parse, parse_identifier
-from cobot_meter.http_api.l402.tokens import Proof, TokenKind, Tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cobot_meter.http_api.l402.credentials import Credential, Credentials, parse_credentials
+from cobot_meter.http_api.l402.macaroons import encode, parse, parse_identifier
+from cobot_meter.http_api.l402.tokens import Proof, TokenKind, Tokens
 from tests.http_api.samples import (
     CALLER,
     ESCROW,

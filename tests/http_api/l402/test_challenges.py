@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+
 from cobot_meter.domain.errors import Broken
 from cobot_meter.domain.escrow.record import CostStanding, Escrow
 from cobot_meter.domain.escrow.states import EscrowState
@@ -15,7 +16,6 @@ from cobot_meter.http_api.http.exchange import PlainAnswer
 from cobot_meter.http_api.l402.challenges import TOKEN_LIFETIME_S, Challenges
 from cobot_meter.http_api.l402.credentials import parse_credentials
 from cobot_meter.http_api.l402.tokens import Tokens
-
 from tests.http_api.samples import (
     CALLER,
     ESCROW,

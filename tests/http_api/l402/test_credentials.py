@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.http_api.l402.credentials import (
     LINE_BYTES_MAX,
     LINES_MAX,
@@ -13,8 +16,6 @@ from cobot_meter.http_api.l402.credentials import (
     Credentials,
     parse_credentials,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 MACAROON = b"\x02\xfb\xff\xfe of tests"  # its base64 has characters of both alphabets
 OTHER = b"\x02 another"

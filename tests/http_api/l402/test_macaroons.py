@@ -7,6 +7,9 @@ from dataclasses import replace
 
 import pymacaroons
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from cobot_meter.http_api.l402.macaroons import (
     MACAROON_BYTES_MAX,
     Identifier,
@@ -19,8 +22,6 @@ from cobot_meter.http_api.l402.macaroons import (
     parse_identifier,
     verify,
 )
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 ROOT_KEY = b"a root key of tests"
 HALVES = st.binary(min_size=32, max_size=32)

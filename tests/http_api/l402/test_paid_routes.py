@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import orjson
-from cobot_meter.domain.escrow.states import EscrowState
 
+from cobot_meter.domain.escrow.states import EscrowState
 from tests.http_api.face_rig import CHAT, ask_of, open_face
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.lightning.bolt11 import decode_bolt11
 from cobot_meter.domain.escrow.states import EscrowState
-
 from tests.fakes.upstream_outcomes import Completes
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import CHAT, FaceRig, ask_of, challenge_of, open_face

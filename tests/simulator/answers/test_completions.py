@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import httpx
 import pytest
+
 from openrouter_simulator.app import Simulator
 from openrouter_simulator.error_answers import STATUS_FAULTS
-
 from tests.simulator.asking import CHAT, MODEL, chat, exact, fault, frames, record
 
 GENERATION_ID = re.compile(r"gen-\d{10}-[A-Za-z0-9]{20}")

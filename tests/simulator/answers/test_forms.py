@@ -10,8 +10,8 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openrouter_simulator.shapes.schema_values import value_for
 
+from openrouter_simulator.shapes.schema_values import value_for
 from tests.simulator.asking import chat, exact, frames
 
 WEATHER = {

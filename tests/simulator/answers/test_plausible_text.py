@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from openrouter_simulator.answers.answers import cut_to_tokens
 from openrouter_simulator.routing.asks import tokens_of
 from openrouter_simulator.shapes.plausible_text import plausible_answer

@@ -10,7 +10,6 @@ from openrouter_simulator.app import Simulator, build_simulator
 from openrouter_simulator.book.book_file import BookFile
 from openrouter_simulator.book.credit_book import Generation
 from openrouter_simulator.timing import Timing
-
 from tests.fakes.clock import FakeClock
 from tests.simulator.driving import control, post
 

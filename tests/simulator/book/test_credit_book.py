@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from openrouter_simulator.book import credit_book
 from openrouter_simulator.book.credit_book import BookBroken, CreditBook, Generation, as_charged
 

@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from openrouter_simulator.app import Simulator
 from openrouter_simulator.book.credit_book import CreditBook
 from openrouter_simulator.faults.fault_table import FAULTS, RUN_FAULTS, combined, fault_names
-
 from tests.simulator.driving import fresh_simulator, get, post
 
 LOOK_UPS = 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from openrouter_simulator.app import Simulator
 
+from openrouter_simulator.app import Simulator
 from tests.fakes.clock import FakeClock
 from tests.simulator.driving import control, fresh_simulator, get, post
 

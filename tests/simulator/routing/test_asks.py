@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from openrouter_simulator.app import Simulator
 
+from openrouter_simulator.app import Simulator
 from tests.fakes.clock import START_MS
 from tests.simulator.asking import MODEL, PROMPT
 from tests.simulator.driving import control, fresh_simulator, get, post

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from openrouter_simulator.app import Simulator
 
+from openrouter_simulator.app import Simulator
 from tests.simulator.driving import control, fresh_simulator, get, post
 
 LLAMA = "meta-llama/llama-3.3-70b-instruct"

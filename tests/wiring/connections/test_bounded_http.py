@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from cobot_meter.wiring.connections.limits import ConnectionLimits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cobot_meter.wiring.connections.limits import ConnectionLimits
 from tests.wiring.connections.wire_rig import wire
 
 INNER = b"GET /smuggled HTTP/1.1\r\nHost: b\r\n\r\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from cobot_meter.wiring.connections.limits import ConnectionLimits
 
+from cobot_meter.wiring.connections.limits import ConnectionLimits
 from tests.wiring.connections.wire_rig import wire
 
 

@@ -6,10 +6,10 @@ import logging
 import resource
 
 import pytest
+
 from cobot_meter.http_api.http.addresses import trusted_networks
 from cobot_meter.wiring.connections.limits import ConnectionLimits, allow_open_files
 from cobot_meter.wiring.connections.register import Register
-
 from tests.wiring.connections.wire_rig import Clock, wire
 
 NOBODY = trusted_networks(())

@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import orjson
+
 from cobot_meter.http_api.http.exchange import Receive, Scope, Send
 from cobot_meter.wiring.connections.limits import ConnectionLimits
 from cobot_meter.wiring.connections.register import Register
-
 from tests.fakes.servers.serving import serving
 
 PATIENCE_S = 20.0

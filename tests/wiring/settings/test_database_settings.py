@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.domain.errors import SettingInvalid
 from cobot_meter.wiring.settings.settings import read_settings
 

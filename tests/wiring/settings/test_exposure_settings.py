@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from cobot_meter.domain.money import AMOUNT_MAX, usd_text
-from cobot_meter.wiring.settings.settings import read_settings
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cobot_meter.domain.money import AMOUNT_MAX, usd_text
+from cobot_meter.wiring.settings.settings import read_settings
 
 
 @given(

@@ -6,10 +6,11 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from cobot_meter.domain.errors import SettingInvalid
-from cobot_meter.wiring.settings.settings import Settings, read_settings, setting_names
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from cobot_meter.domain.errors import SettingInvalid
+from cobot_meter.wiring.settings.settings import Settings, read_settings, setting_names
 
 KEY, KEY_FILE = "OPENROUTER_API_KEY", "OPENROUTER_API_KEY_FILE"
 REAL = {

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.errors import SettingInvalid
 from cobot_meter.wiring.settings.settings import read_settings, setting_names
 from cobot_meter.wiring.settings.values import Secret

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from cobot_pay.dev_wallet import DevWallet
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.wiring.opening.rates import rate_now
 from cobot_meter.wiring.opening.upstreams import open_upstream
 from cobot_meter.wiring.settings.settings import Settings
+from cobot_pay.dev_wallet import DevWallet
 
 BPS_PER_PERCENT = 100
 

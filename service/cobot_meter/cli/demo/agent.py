@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+
+from cobot_meter.cli.terminal import CommandFailed
 from cobot_pay.budget import Budget
 from cobot_pay.errors import PaymentFailed
 from cobot_pay.l402_auth import L402Auth
 from cobot_pay.wallet import Payment, Wallet, charges_fees
-
-from cobot_meter.cli.terminal import CommandFailed
 
 TIMEOUT_S = 30.0
 BUDGET_MSAT = 1_000_000

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import httpx
 import typer
-from cobot_pay.dev_wallet import DevWallet
 from rich.console import Console
 
 from cobot_meter.cli.demo.agent import NS_PER_MS, TIMEOUT_S, Agent, Order, Purchase
@@ -30,6 +29,7 @@ from cobot_meter.wiring.logs import set_up_logs
 from cobot_meter.wiring.operator_offline import build_audit
 from cobot_meter.wiring.settings.addresses import Address
 from cobot_meter.wiring.settings.settings import Settings, read_settings
+from cobot_pay.dev_wallet import DevWallet
 
 HOST = "127.0.0.1"
 PORTS = {"LISTEN": 8402, "SIMULATOR_LISTEN": 8403, "NODE_LISTEN": 8404}

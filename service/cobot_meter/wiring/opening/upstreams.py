@@ -13,7 +13,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import httpx
-from openrouter_simulator.book.book_file import BookFile
 
 from cobot_meter.adapters.secrets.identifiers import GenerationNames
 from cobot_meter.adapters.system_clock import SystemClock
@@ -28,6 +27,7 @@ from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.ports.process import Clock
 from cobot_meter.ports.upstream import Upstream
 from cobot_meter.wiring.settings.settings import Settings, UpstreamSettings
+from openrouter_simulator.book.book_file import BookFile
 
 METER_FILE = "ollama.jsonl"
 SIMULATOR_FILE = "simulator.jsonl"

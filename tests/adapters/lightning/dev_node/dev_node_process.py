@@ -13,7 +13,6 @@ from pathlib import Path
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.adapters.lightning.dev_node.signing import NETWORK
 from cobot_meter.adapters.system_clock import SystemClock
-
 from tests.contracts.lightning_node_rig import new_order
 
 MAX_ROUNDS = 100_000

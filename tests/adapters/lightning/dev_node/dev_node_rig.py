@@ -9,7 +9,6 @@ from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.adapters.lightning.dev_node.payments import PaymentRefused
 from cobot_meter.adapters.lightning.dev_node.signing import NETWORK
 from cobot_meter.domain.invoices import Invoice
-
 from tests.fakes.clock import FakeClock
 
 ALIAS = "cobot-meter tests"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.lightning.bolt11 import decode_bolt11
 from cobot_meter.adapters.lightning.dev_node.node import WATCH_EVERY_S, DevNode
 from cobot_meter.adapters.lightning.dev_node.payments import PaymentFault, PaymentRefused
@@ -14,7 +15,6 @@ from cobot_meter.adapters.lightning.dev_node.signing import NodeFaults
 from cobot_meter.adapters.lightning.dev_node.state import PARTS_HOLD_MS
 from cobot_meter.domain.errors import InvoiceRefused, SettingInvalid
 from cobot_meter.domain.invoices import InvoiceState
-
 from tests.adapters.lightning.dev_node.dev_node_rig import DevNodeRig, open_dev_node
 from tests.contracts.lightning_node_rig import new_order
 from tests.fakes.clock import FakeClock

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cobot_meter.ports.lightning_node import LightningNode
-
 from tests.adapters.lightning.dev_node.dev_node_rig import DevNodeRig
 from tests.contracts.lightning_node_rig import NodeRig
 from tests.contracts.lightning_node_suite import LightningNodeSuite

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+
 from cobot_meter.adapters.lightning.dev_node.http import MAX_BODY_OCTETS, dev_node_face
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.adapters.lightning.dev_node.signing import NO_FAULTS
 from cobot_meter.domain.errors import NodeUnavailable
 from cobot_meter.domain.invoices import Invoice, InvoiceOrder
-
 from tests.adapters.lightning.dev_node.dev_node_rig import ALIAS, DevNodeRig
 from tests.contracts.lightning_node_rig import new_order, next_event
 

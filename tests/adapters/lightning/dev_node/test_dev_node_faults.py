@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.adapters.lightning.dev_node.payments import PaymentFault, PaymentRefused
 from cobot_meter.adapters.lightning.dev_node.signing import (
@@ -17,7 +18,6 @@ from cobot_meter.adapters.lightning.dev_node.signing import (
 from cobot_meter.adapters.lightning.dev_node.streams import MAX_WAITING_EVENTS, SettleStream
 from cobot_meter.domain.errors import InvoiceRefused, NodeUnavailable
 from cobot_meter.domain.invoices import Invoice, InvoiceState
-
 from tests.adapters.lightning.dev_node.dev_node_rig import DevNodeRig
 from tests.contracts.lightning_node_rig import new_order, next_event, settled
 

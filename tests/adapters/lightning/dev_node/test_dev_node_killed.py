@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.domain.errors import SettingInvalid
 from cobot_meter.domain.invoices import InvoiceState
-
 from tests.adapters.lightning.dev_node.dev_node_rig import open_dev_node
 from tests.fakes.clock import FakeClock
 

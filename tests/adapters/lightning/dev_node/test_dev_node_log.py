@@ -7,11 +7,11 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from cobot_meter.adapters.lightning.dev_node.log import Canceled, DevNodeLog
 from cobot_meter.adapters.lightning.dev_node.snapshot import DevNodeSnapshot
 from cobot_meter.domain.errors import NodeUnavailable, SettingInvalid
 from cobot_meter.domain.invoices import InvoiceState
-
 from tests.adapters.lightning.dev_node.dev_node_rig import ALIAS, DevNodeRig, open_dev_node
 from tests.contracts.lightning_node_rig import breaks, new_order, next_event, settled
 

@@ -10,7 +10,6 @@ from cobot_meter.adapters.lightning.lnd.access import LndTimeouts
 from cobot_meter.adapters.lightning.lnd.connection import LndConnection
 from cobot_meter.adapters.lightning.lnd.hold_invoices import LndHoldInvoices
 from cobot_meter.domain.invoices import Invoice
-
 from tests.adapters.lightning.lnd.listed_node import ListedNode
 from tests.fakes.lnd.lnd_server import FakeLnd
 

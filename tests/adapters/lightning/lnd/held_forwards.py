@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 
 from cobot_meter.adapters.lightning.lnd.messages import Message
 from cobot_meter.adapters.lightning.lnd.stubs import routerrpc
-
 from deploy.regtest.lnd.node import Node
 
 ACTIONS = routerrpc.ResolveHoldForwardAction

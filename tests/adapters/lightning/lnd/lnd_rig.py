@@ -13,7 +13,6 @@ from cobot_meter.adapters.lightning.lnd.connection import LndConnection
 from cobot_meter.adapters.lightning.lnd.hold_invoices import LndHoldInvoices
 from cobot_meter.adapters.lightning.lnd.macaroon import BAKE_URIS
 from cobot_meter.domain.invoices import Invoice
-
 from deploy.regtest.lnd.node import Node
 from deploy.regtest.network import Network
 from tests.adapters.lightning.lnd.held_forwards import HeldForwards, held_forwards

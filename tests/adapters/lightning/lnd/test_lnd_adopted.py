@@ -6,8 +6,8 @@ from pathlib import Path
 
 import coincurve
 import pytest
-from cobot_meter.domain.errors import NodeUnavailable
 
+from cobot_meter.domain.errors import NodeUnavailable
 from tests.adapters.lightning.lnd.fake_lnd_rig import fake_lnd_rig
 from tests.contracts.lightning_node_rig import new_order, settled
 

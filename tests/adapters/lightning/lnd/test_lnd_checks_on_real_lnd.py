@@ -8,7 +8,6 @@ from pathlib import Path
 from cobot_meter.adapters.lightning.lnd.access import LndAccess
 from cobot_meter.adapters.lightning.lnd.fitness import NodeCheck, examine
 from cobot_meter.adapters.system_clock import SystemClock
-
 from deploy.regtest.network import Network
 from tests.adapters.lightning.lnd.lnd_rig import baked_access
 

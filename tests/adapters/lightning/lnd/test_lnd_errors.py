@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.lightning.lnd.errors import TABLE, LndFault, LndVerdict, verdict_of
 from cobot_meter.domain.errors import InvoiceRefused, NodeUnavailable
-
 from tests.adapters.lightning.lnd.fake_lnd_rig import FakeLndRig, fake_lnd_rig
 from tests.contracts.lightning_node_rig import new_order
 

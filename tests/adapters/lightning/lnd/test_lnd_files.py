@@ -8,16 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cobot_meter.adapters.lightning.lnd.access import read_secrets
-from cobot_meter.adapters.lightning.lnd.files import certificate_fault, macaroon_fault, validity_of
-from cobot_meter.adapters.lightning.lnd.fitness import WARNING, NodeCheck, examine
-from cobot_meter.adapters.system_clock import SystemClock
-from cobot_meter.domain.errors import SettingInvalid
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cobot_meter.adapters.lightning.lnd.access import read_secrets
+from cobot_meter.adapters.lightning.lnd.files import certificate_fault, macaroon_fault, validity_of
+from cobot_meter.adapters.lightning.lnd.fitness import WARNING, NodeCheck, examine
+from cobot_meter.adapters.system_clock import SystemClock
+from cobot_meter.domain.errors import SettingInvalid
 from tests.fakes.lnd.lnd_certificates import BORN, LIFE, TlsPair, make_tls_pair
 from tests.fakes.lnd.lnd_macaroons import Bakery
 from tests.fakes.lnd.lnd_server import FakeLnd

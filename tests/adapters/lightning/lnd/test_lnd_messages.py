@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.adapters.lightning.lnd.messages import identity_of, invoice_of
 from cobot_meter.adapters.lightning.lnd.stubs import lnrpc
 from cobot_meter.domain.errors import NodeUnavailable

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import coincurve
 import pytest
+
 from cobot_meter.adapters.lightning.lnd.access import LndTimeouts
 from cobot_meter.adapters.lightning.lnd.stubs import CIPHERS, invoicesrpc, staterpc
 from cobot_meter.domain.errors import InvoiceRefused, NodeUnavailable
 from cobot_meter.domain.invoices import InvoiceOrder, InvoiceState
-
 from tests.adapters.lightning.lnd.fake_lnd_rig import FakeLndRig, fake_lnd_rig
 from tests.contracts.hold_invoices_suite import new_hold
 from tests.contracts.lightning_node_rig import new_order, next_event, settled

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.lightning.lnd.access import LndTimeouts
 from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.errors import NodeUnavailable
 from cobot_meter.domain.invoices import Invoice, InvoiceState
-
 from tests.adapters.lightning.lnd.fake_lnd_rig import FakeLndRig, fake_lnd_rig
 from tests.contracts.hold_invoices_suite import new_hold, next_change
 from tests.contracts.lightning_node_rig import breaks, new_order, next_event, settled

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.lightning.lnd.access import LndTimeouts
 from cobot_meter.adapters.lightning.lnd.connection import LndConnection
 from cobot_meter.adapters.lightning.lnd.errors import LndFault, LndVerdict
 from cobot_meter.adapters.lightning.lnd.messages import Message
 from cobot_meter.adapters.lightning.lnd.stubs import invoicesrpc, lnrpc
-
 from deploy.regtest.network import Network
 from tests.adapters.lightning.lnd.lnd_rig import LndRig, baked_access, lnd_rig
 from tests.contracts.lightning_node_rig import new_order, settled

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+
 from cobot_meter.adapters.storage.postgres.books import PostgresBooks, open_postgres_books
 from cobot_meter.adapters.storage.postgres.reports import open_postgres_reports
 from cobot_meter.adapters.storage.reports import StoredReports
-
 from tests.contracts.books.books_samples import RETENTION
 from tests.contracts.books.books_suite import BooksSuite
 from tests.contracts.books.books_totals import BooksTexts

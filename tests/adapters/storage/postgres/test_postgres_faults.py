@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from cobot_meter.adapters.storage.postgres.books import PostgresBooks, open_postgres_books
 from cobot_meter.adapters.storage.postgres.reports import open_postgres_reports
 from cobot_meter.adapters.storage.postgres.session import refuse_another_secret
@@ -12,7 +13,6 @@ from cobot_meter.adapters.storage.secret_marks import SecretProof
 from cobot_meter.domain.errors import BooksBusy, SettingInvalid
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Failure
-
 from tests.contracts.books.books_samples import RETENTION, Sale, opened
 from tests.postgres.cluster import Cluster
 

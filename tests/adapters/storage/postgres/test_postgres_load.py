@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack
 
 import asyncpg
 import pytest
+
 from cobot_meter.adapters.storage.postgres.books import PostgresBooks, open_postgres_books
 from cobot_meter.adapters.storage.postgres.reports import open_postgres_reports
 from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.books import Applied, Books
-
 from tests.contracts.books.books_guards import WIDE
 from tests.contracts.books.books_samples import RETENTION, Sale, opened
 from tests.postgres.cluster import Cluster

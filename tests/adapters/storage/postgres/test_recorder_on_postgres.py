@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from cobot_meter.adapters.storage.postgres.books import PostgresBooks, open_postgres_books
 
+from cobot_meter.adapters.storage.postgres.books import PostgresBooks, open_postgres_books
 from tests.contracts.books.books_samples import RETENTION
 from tests.contracts.books.recorder_on_books import RecorderOnBooks
 

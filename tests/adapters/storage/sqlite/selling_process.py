@@ -15,7 +15,6 @@ from pathlib import Path
 from cobot_meter.adapters.storage.sqlite.books import SqliteBooks, open_sqlite_books
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.books import Applied
-
 from tests.contracts.books.books_guards import WIDE
 from tests.contracts.books.books_samples import RETENTION, Sale, opened
 

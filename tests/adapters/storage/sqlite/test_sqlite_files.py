@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from cobot_meter.adapters.storage.migration_run import run_downgrade
 from cobot_meter.adapters.storage.outage import Outage
 from cobot_meter.adapters.storage.schema import HEAD
@@ -29,7 +30,6 @@ from cobot_meter.adapters.storage.sqlite.transitions import TransitionWriter
 from cobot_meter.adapters.storage.sqlite.writer import SqliteWriter
 from cobot_meter.domain.errors import BooksBusy, BooksDamaged, SettingInvalid
 from cobot_meter.ports.books import Applied
-
 from tests.adapters.storage.book_files import audited, balances_of
 from tests.adapters.storage.sqlite.test_sqlite_writer import asks, entry, told
 from tests.adapters.storage.test_migrations import sold

@@ -13,10 +13,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.storage.sqlite.books import SqliteBooks, open_sqlite_books
 from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
 from cobot_meter.domain.errors import SettingInvalid
-
 from tests.adapters.storage.book_files import audited
 from tests.contracts.books.books_guards import WIDE
 from tests.contracts.books.books_samples import RETENTION, Sale, opened

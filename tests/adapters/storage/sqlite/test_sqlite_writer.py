@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.storage.moves import LEGS_MAX
 from cobot_meter.adapters.storage.sqlite import transitions as sqlite_transitions
 from cobot_meter.adapters.storage.sqlite import writer as sqlite_writer
@@ -22,7 +23,6 @@ from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import posted
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.books import Applied
-
 from tests.adapters.storage.book_files import audited, balances_of
 from tests.contracts.books.books_guards import WIDE
 from tests.contracts.books.books_samples import RETENTION, START_MS, Sale, opened, opening

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import httpx
 import orjson
+
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.adapters.upstreams.ollama.adapter import Ollama, OllamaSettings
 from cobot_meter.adapters.upstreams.ollama.meter import MeterFile, open_meter
 from cobot_meter.adapters.upstreams.ollama.wire import PROVIDER, local_model
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import CompletionRequest, UpstreamCompletion
-
 from tests.contracts.upstream.upstream_bench import Heard
 from tests.fakes.clock import FakeClock
 from tests.fakes.servers.ollama_server import MODEL_NAME, FakeOllama, OllamaFault, fake_ollama

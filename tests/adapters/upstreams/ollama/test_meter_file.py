@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from cobot_meter.adapters.upstreams.ollama import meter as meter_file
 from cobot_meter.adapters.upstreams.ollama.meter import KEPT_MS, MeterFile, open_meter
 from cobot_meter.domain.errors import (
@@ -17,7 +18,6 @@ from cobot_meter.domain.errors import (
     UpstreamFailed,
     UpstreamUnreachable,
 )
-
 from tests.fakes.clock import FakeClock
 
 MODEL = "ollama/llama3.2:3b"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from cobot_meter.adapters.upstreams.ollama.meter import ended_line, folded, read_book, started_line
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cobot_meter.adapters.upstreams.ollama.meter import ended_line, folded, read_book, started_line
 
 COSTS = st.lists(st.none() | st.integers(0, 10**15), max_size=12)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from cobot_meter.adapters.upstreams.ollama.meter import open_meter
 from cobot_meter.domain.errors import (
     CostNotYetKnown,
@@ -19,7 +20,6 @@ from cobot_meter.domain.errors import (
 )
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
-
 from tests.adapters.upstreams.ollama.ollama_rig import (
     MODEL,
     TARIFF,

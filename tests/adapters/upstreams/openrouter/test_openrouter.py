@@ -10,6 +10,7 @@ from decimal import Decimal
 import httpx
 import orjson
 import pytest
+
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
 from cobot_meter.domain.errors import (
@@ -24,7 +25,6 @@ from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import CompletionRequest, UpstreamCompletion
 from openrouter_simulator.account import Account
 from openrouter_simulator.app import build_simulator
-
 from tests.contracts.upstream.upstream_bench import Heard
 from tests.fakes.clock import FakeClock
 from tests.fakes.servers.serving import serving

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from cobot_meter.adapters.upstreams.answer_stream import completion_from_json
 from cobot_meter.adapters.upstreams.openrouter.wire import inline_cost_from
 from cobot_meter.domain.errors import OutcomeUnknown, UpstreamFailed
-
 from tests.adapters.upstreams.stream_frames import (
     ANSWER,
     COMMENT,

@@ -6,12 +6,13 @@ from decimal import Decimal
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.adapters.upstreams.openrouter.models import endpoints_from, models_from
 from cobot_meter.domain.errors import UpstreamUnreachable
 from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
 from cobot_meter.domain.upstream.completions import Model
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def row(model_id: str = "a/b", **beside: object) -> dict[str, object]:

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import orjson
 import pytest
-from cobot_meter.adapters.upstreams.answer_stream import completion_from_json
-from cobot_meter.adapters.upstreams.openrouter.wire import inline_cost_from
-from cobot_meter.domain.errors import OutcomeUnknown
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cobot_meter.adapters.upstreams.answer_stream import completion_from_json
+from cobot_meter.adapters.upstreams.openrouter.wire import inline_cost_from
+from cobot_meter.domain.errors import OutcomeUnknown
 from tests.adapters.upstreams.stream_frames import (
     ANSWER,
     COMMENT,

@@ -9,6 +9,9 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cobot_meter.adapters.upstreams.exact_json import exact_loads
 from cobot_meter.adapters.upstreams.openrouter.wire import (
     account_from,
@@ -22,8 +25,6 @@ from cobot_meter.domain.money import AMOUNT_MAX, TOTAL_MAX, pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.domain.upstream.completions import CompletionRequest
-from hypothesis import given
-from hypothesis import strategies as st
 
 CAP = ModelPrice(prompt_pusd=72_660, completion_pusd=145_320, request_pusd=0)
 GENERATION = "gen-1771967973-0hZ8J5kY7qLMOKbPx0u3"
