@@ -8,25 +8,30 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from cobot_meter.adapters.rates.static import StaticRate
 from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.errors import NodeUnavailable
 from cobot_meter.domain.invoices import Invoice, InvoiceState, NodeIdentity
+from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.transitions.transition import Transition
-from cobot_meter.flows.offer.gates import NodeGate
-from cobot_meter.flows.operate.adopt_node import AdoptNode
-from cobot_meter.flows.operate.operate import CancelInvoice, SetCaller
-from cobot_meter.flows.operate.quarantine import Quarantine
-from cobot_meter.flows.operate.rebase_usage import RebaseUsage
-from cobot_meter.flows.operate.sweep_node import SweepNode
-from cobot_meter.flows.record_event import EventRecorder, OurNode
-from cobot_meter.flows.release_gate import ReleaseGate
-from cobot_meter.flows.sale.settle_invoice import SettleInvoice
-from cobot_meter.flows.steady_clock import SteadyClock
+from cobot_meter.flows.record_event import OurNode
+from cobot_meter.wiring.flows import Ports, Reports, Terms, build_operator_flows
 from tests.domain.samples import NODE, PUBKEY, RETENTION
 from tests.fakes.clock import FakeClock
-from tests.fakes.identifiers import FakeIdentifiers
+from tests.fakes.identifiers import FakeBodyKeys, FakeIdentifiers, FakeSealer
+from tests.fakes.replicas import Crowd, FakeReplicas
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.audit.audit_rig import AuditedBooks, Teller, ToldNode, opened_books
+from tests.flows.rigs.process import EXPIRY_S, EXPOSURE, RATE_USD_MICRO, RUN_MS, WAITS
+
+TERMS = Terms(
+    prices=PriceTerms(),
+    exposure=EXPOSURE,
+    waits=WAITS,
+    upstream_key="key",
+    run_timeout_ms=RUN_MS,
+    invoice_expiry_s=EXPIRY_S,
+)
 
 
 class CancelingNode(ToldNode):
@@ -60,58 +65,27 @@ class OperatorRig:
         self.node = CancelingNode({})
         self.booked: list[Transition] = []
         clock = FakeClock()
-        self.gate = ReleaseGate()
-        self.recorder = recorder = EventRecorder(
-            books=self.books,
-            wakes=WakeHub(),
-            clock=clock,
-            retention=RETENTION,
-            gate=self.gate,
-            observe=self.booked.append,
-        )
-        ours = OurNode(NodeIdentity(pubkey=PUBKEY, network="regtest", alias=NODE))
-        settlements = SettleInvoice(
-            books=self.books,
-            recorder=recorder,
-            node=self.node,
-            ours=ours,
-            clock=clock,
-            steady=SteadyClock(clock=clock),
-        )
-        self.quarantine = Quarantine(
-            books=self.books,
-            recorder=recorder,
-            node=self.node,
-            ours=ours,
-            settlements=settlements,
-            clock=clock,
-        )
-        self.cancellations = CancelInvoice(
-            books=self.books, node=self.node, settlements=settlements
-        )
         self.upstream = FakeUpstream()
-        self.rebasing = RebaseUsage(
-            books=self.books, recorder=recorder, upstream=self.upstream, key="key", clock=clock
+        self.flows = build_operator_flows(
+            Ports(
+                books=self.books,
+                node=self.node,
+                ours=OurNode(NodeIdentity(pubkey=PUBKEY, network="regtest", alias=NODE)),
+                upstream=self.upstream,
+                rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=clock),
+                clock=clock,
+                identifiers=FakeIdentifiers(),
+                sealer=FakeSealer(),
+                body_keys=FakeBodyKeys(),
+                retention=RETENTION,
+                wakes=WakeHub(),
+                replicas=FakeReplicas(Crowd()),
+            ),
+            TERMS,
+            Reports(observe=self.booked.append),
         )
-        self.adoption = AdoptNode(
-            books=self.books,
-            recorder=recorder,
-            node=self.node,
-            ours=ours,
-            identifiers=FakeIdentifiers(),
-            clock=clock,
-        )
-        self.sweep = SweepNode(
-            books=self.books,
-            recorder=recorder,
-            settlements=settlements,
-            node=self.node,
-            ours=ours,
-            identifiers=FakeIdentifiers(),
-            clock=clock,
-            gate=NodeGate(),
-        )
-        self.callers = SetCaller(books=self.books, recorder=recorder, clock=clock)
+        self.cancellations, self.callers = self.flows.cancellations, self.flows.callers
+        self.quarantine, self.adoption = self.flows.quarantine, self.flows.adoption
 
 
 @asynccontextmanager
