@@ -1,8 +1,8 @@
-"""What each event books: a table from event to transfers, exactly as the postings are numbered.
+"""What each event books: a table from event to transfers.
 
-A1-A13 are the events of the escrow mode, B1 a top-up; `reservations.py` has A0 with H1-H4.
-Amounts: U ceiling, C0 credit reserved, P price, C credit used, c cost, S received.
-A fact is never refused: of these only the late purchase carries a guard.
+`docs/postings.md` has every posting with a worked example, and the key of the codes used here (A1 to
+A13, H1 to H4, B1). Amounts: U ceiling, C0 credit reserved, P price, C credit used, c cost, S
+received. A fact is never refused: of these only the late purchase carries a guard.
 
 Must not know: states (the table of `machine.py` has decided), storage or time.
 """

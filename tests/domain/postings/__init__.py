@@ -1,0 +1,1 @@
+"""The document of all postings, written by what the domain books."""

@@ -1,0 +1,188 @@
+"""Writes `docs/postings.md` from what the domain books, so that the two cannot differ.
+
+After a change of a posting run `python -m tests.domain.postings.document > docs/postings.md`; a
+test compares the file with what is written here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from cobot_meter.domain.errors import IllegalTransition, LedgerUnbalanced
+from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.bookings import topup_credited, unattributed
+from cobot_meter.domain.escrow.machine import TRANSITIONS
+from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.ledger.transfers import Transfer, TransferKind
+from tests.domain.escrow.stages import EVENTS, STAGES, covered, paid_late, parked
+from tests.domain.escrow.walks import PART_CREDIT, Walk, invoiced, lines, short
+from tests.domain.samples import (
+    CALLER,
+    FAILURE,
+    NODE,
+    cost_known,
+    cost_of,
+    invoice_issued,
+    received,
+)
+from tests.domain.samples import settled as paid
+
+Told = tuple[str, Walk]
+HEAD = """\
+# The postings
+
+*Written by `python -m tests.domain.postings.document`; do not edit.* What each event of a sale
+books, in the order in which it is written. The code is
+`service/cobot_meter/domain/escrow/bookings.py` and `reservations.py` beside it.
+
+A transfer debits one account and credits another of the same commodity. `pending` reserves: it
+counts against bounds and is in no balance. A reservation is resolved once, by a `post` of at most
+its amount (the rest is free again) or by a `void`. `posted` moves at once.
+
+| account | what it says | commodity |
+|---|---|---|
+| available | the caller's credit | msat |
+| receivable | what the caller owes us for an invoice | msat |
+| unearned | priced, and not yet released: income that is not ours yet | msat |
+| revenue | released | msat |
+| node | what our Lightning node received | msat |
+| settled, lapsed | what this caller has paid, and let lapse: its cap is made of these | msat |
+| address, budget | what stays unpaid today, of one address and of its group of callers | pico-USD |
+| contra | the other side of these memo accounts, which are nobody's money | both |
+| credits | our credit at the upstream | pico-USD |
+| cost/upstream, cost/failed | what it cost us: sold, or failed | pico-USD |
+| cost/unpaid, cost/unattributed | never paid, or explained by nothing | pico-USD |
+
+Codes that comments and tests use:
+
+| code | what |
+|---|---|
+| A0 | a sale is opened with its reservations, all or none |
+| A1, A2, A2c | its cost is known; its price is invoiced; credit covers the price |
+| A3, A4 | the payment; the release |
+| A5, A6 | the invoice was not paid; it was paid late, and what is still kept is bought with it |
+| A7, A8, A8b | an attempt failed at no cost; at a cost; at a cost that nobody knows |
+| A9, A10 | a cost as the answer said it; the upstream's record of it, later |
+| A11 | no invoice can be made |
+| A12 | a completion that was paid for is lost, or nobody claims it |
+| A13 | costs that no generation explains |
+| B1 | a top-up, or a payment that is in no book |
+| H1 | reserved of what the caller may owe: U − C0, and P − C once the price is known |
+| H2, H3 | reserved on the day of all newcomers (or proven callers), and of the address |
+| H4 | reserved of the caller's credit: C0 |
+
+U is the ceiling, C0 the credit reserved, P the price, C the credit used, c the cost, S what was
+received.
+
+In all examples 1 pico-USD is worth 1 msat and there is no fee, so that amounts can be followed:
+the ceiling is 10,000.
+"""
+WORKED = """
+## A sale, from the ask to the release
+
+The ceiling is 10,000 and the caller has 2,000 of credit; the run costs 7,000, so the price is
+7,000: 2,000 from credit and an invoice over 5,000. The caller pays 5,600, and the 600 too many
+are credit.
+"""
+EVERY = """
+## Every event in every state
+
+A row for each pair that the table of states has and that books anything, with a run that cost
+7,000. Pairs that are not here change the row and move no money.
+
+| state | event | books |
+|---|---|---|
+"""
+OTHERS = """
+## Beside the sale
+
+| what | books |
+|---|---|
+"""
+
+
+def document() -> str:
+    """The whole file."""
+    rows = "".join(f"| {state} | {event} | {_cell(booked)} |\n" for state, event, booked in every())
+    others = "".join(f"| {what} | {_cell(booked)} |\n" for what, booked in beside())
+    steps = "".join(_step(name, booked) for name, booked in worked())
+    return f"{HEAD}{WORKED}\n| event | books |\n|---|---|\n{steps}{EVERY}{rows}{OTHERS}{others}"
+
+
+def worked() -> Iterator[tuple[str, Sequence[str]]]:
+    """Each event of the worked example, with its lines."""
+    walk = Walk(PART_CREDIT)
+    yield "opened", lines(walk.last)
+    walk.tell(on.UpstreamRequested(), received())
+    for event in (
+        lambda: cost_known(walk.escrow, 7_000),
+        lambda: invoice_issued(walk.escrow),
+        lambda: paid(walk.escrow, walk.escrow.due_msat + 600),
+        on.CompletionDelivered,
+    ):
+        told = event()
+        walk.tell(told)
+        yield type(told).__name__, lines(walk.last)
+
+
+def every() -> Iterator[tuple[str, str, Sequence[str]]]:
+    """State, event and lines of every legal pair that books."""
+    for state, event_type in TRANSITIONS:
+        for name, walk in _walks(state, event_type):
+            try:
+                walk.tell(EVENTS[event_type](walk.escrow))
+            except (IllegalTransition, LedgerUnbalanced):
+                continue  # this one needs another history, which is among the others
+            if walk.last.transfers:
+                yield name, event_type.__name__, lines(walk.last)
+                break
+
+
+def _walks(state: EscrowState, event_type: type[on.EscrowEvent]) -> Iterator[Told]:
+    """Escrows in the state: those whose history says more come first."""
+    if event_type is on.CoveredByCredit:
+        yield f"{state} (credit covers it)", covered()
+    if state is EscrowState.EXPIRED:
+        yield f"{state} (paid late)", paid_late()
+    if event_type is on.CostConfirmed and state in {EscrowState.INVOICED, EscrowState.SETTLED}:
+        walk = invoiced(6_000, confirmed=False)
+        if state is EscrowState.SETTLED:
+            walk.tell(paid(walk.escrow))
+        yield f"{state} (the cost was said to be 6,000)", walk
+    if event_type is on.WrittenOff:
+        yield f"{state} (in quarantine)", parked(state)
+    yield state.value, STAGES[state]()
+
+
+def beside() -> Iterator[tuple[str, Sequence[str]]]:
+    """A failure that cost something, and what is booked of no escrow."""
+    failed = on.UpstreamFailed(failure=FAILURE, charged=True, cost=cost_of(300))
+    charged = Walk().tell(on.UpstreamRequested(), failed)
+    yield "an attempt failed, and its error said that it cost 300 (A8)", lines(charged.last)
+    yield (
+        "a top-up of 5,000 is paid (B1)",
+        _lines(topup_credited(caller_id=CALLER, node_alias=NODE, paid_msat=5_000)),
+    )
+    yield "the upstream charged 300 that no generation explains (A13)", _lines(unattributed(300))
+    yield "it gave 300 back", _lines(unattributed(-300))
+
+
+def _lines(transfers: Sequence[Transfer]) -> list[str]:
+    return [
+        f"{one.kind.value} {short(one.debit.code)} / {short(one.credit.code)} {one.amount}"
+        for one in transfers
+        if one.kind is TransferKind.POSTED
+    ]
+
+
+def _step(name: str, booked: Sequence[str]) -> str:
+    return f"| {name} | {_cell(booked)} |\n"
+
+
+def _cell(booked: Sequence[str]) -> str:
+    return "<br>".join(f"`{line}`" for line in booked) or "nothing"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())
