@@ -1,7 +1,7 @@
 """What each event books: a table from event to transfers.
 
-`docs/postings.md` has every posting with a worked example, and the key of the codes used here (A1 to
-A13, H1 to H4, B1). Amounts: U ceiling, C0 credit reserved, P price, C credit used, c cost, S
+`docs/postings.md` has every posting with a worked example, and the key of the codes used here (A1
+to A13, H1 to H4, B1). Amounts: U ceiling, C0 credit reserved, P price, C credit used, c cost, S
 received. A fact is never refused: of these only the late purchase carries a guard.
 
 Must not know: states (the table of `machine.py` has decided), storage or time.
