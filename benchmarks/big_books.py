@@ -2,7 +2,7 @@
 
 A few sales are written as the service writes them. Then every row that belongs to them is copied
 again and again under other names, as long and as ordered as real ones, and the shared accounts are
-multiplied, so that the books still balance. Must not know: what a column means beyond its name.
+multiplied, so that the books still balance.
 """
 
 from __future__ import annotations

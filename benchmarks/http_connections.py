@@ -1,6 +1,6 @@
 """A small HTTP/1.1 client for the load: keep-alive, one request at a time on each connection.
 
-Must not know: what is asked. Cheap, so that the load is not what is measured.
+Cheap, so that the load is not what is measured.
 """
 
 from __future__ import annotations

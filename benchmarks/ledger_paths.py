@@ -1,9 +1,8 @@
 """The two ways of writing the same rows: through the door, and a raw sqlite3 loop.
 
 The raw loop runs the very statements that the door's writer runs, with values that were worked out
-before, in transactions of the same size, on a connection with the same durability. What it lacks
-is what the door adds: callers who wait, a thread, savepoints, and values taken from transitions.
-Must not know: what a sale is, beyond its transitions.
+before, in transactions of the same size, on a connection with the same durability. What it lacks is
+what the door adds: callers who wait, a thread, savepoints, and values taken from transitions.
 """
 
 from __future__ import annotations

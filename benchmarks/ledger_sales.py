@@ -1,6 +1,6 @@
 """Sales as the service books them, made by the domain itself: the rows of the ledger benchmark.
 
-Each sale is eight transitions, from `opened` to `released`. Must not know: how they are stored.
+Each sale is eight transitions, from `opened` to `released`.
 """
 
 from __future__ import annotations

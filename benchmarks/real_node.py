@@ -1,8 +1,7 @@
 """Invoices of a real lnd: through the service against the bare call, and how soon one is released.
 
-Escrows are brought to `costed` while the node is held back; then all of them are driven at once,
-so many at a time, and the same node is asked for as many invoices without us. Must not know: how
-an invoice is checked or booked.
+Escrows are brought to `costed` while the node is held back; then all of them are driven at once, so
+many at a time, and the same node is asked for as many invoices without us.
 """
 
 from __future__ import annotations

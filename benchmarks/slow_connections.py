@@ -1,7 +1,7 @@
 """Ten buyers beside a thousand connections that are silent or drip, and heads without end.
 
 Buyers and the others come from one machine, so nothing is refused by address: what is measured is
-what those connections cost the service and its buyers. Must not know: how they are bounded.
+what those connections cost the service and its buyers.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 Plans: `cycles` (ask, pay, claim), `asks` (ask, read the 402), `direct` (the upstream alone);
 `askers` and `pollers` wait, until they are told to stop, for an upstream that never answers or for
 a payment that never comes. Every answer is checked: one that is not what it should be ends the run.
-Must not know: who serves.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 FastAPI with models in and out, one httpx client with its defaults, a session of async SQLAlchemy
 over aiosqlite for each request, uvicorn with its defaults, and the same development node in the
 same process. No group commit, no sealing, no exposure guards, three commits a sale instead of
-eight. Must not know: anything of the service but its node, its tokens and its money.
+eight.
 """
 
 from __future__ import annotations

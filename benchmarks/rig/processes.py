@@ -1,6 +1,6 @@
 """Our own child processes: started on a core of their own, measured from outside, stopped by id.
 
-Figures come from /proc, so this is for Linux. Must not know: what runs in them.
+Figures come from /proc, so this is for Linux.
 """
 
 from __future__ import annotations

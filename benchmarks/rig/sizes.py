@@ -1,7 +1,4 @@
-"""How much is measured: enough for a figure, or just enough to see that a benchmark runs.
-
-Must not know: what is measured.
-"""
+"""How much is measured: enough for a figure, or just enough to see that a benchmark runs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The two stacks, each with a mock upstream of its own, started as their users would start them.
-
-Must not know: what is measured.
-"""
+"""The two stacks, each with a mock upstream of its own, started as their users would start them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What is printed: tables in Markdown, so that they can be kept as they are.
-
-Must not know: what was measured.
-"""
+"""What is printed: tables in Markdown, so that they can be kept as they are."""
 
 from __future__ import annotations
 

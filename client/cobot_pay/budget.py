@@ -2,7 +2,6 @@
 
 An amount is reserved before it is paid and counts from then on. It is posted at what was really
 paid, or released when certainly nothing was; what became of it unknown stays reserved.
-Must not know: what is bought, or from whom.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reads `WWW-Authenticate` lines into challenges, forgiving how sellers write them.
 
 Taken: several challenges in one line and several lines, values as quoted strings or bare tokens
-(base64 with its `=` too), parameters parted by commas, semicolons or blanks, in any order and
-case. Linear in the length of a line, and bounded. Must not know: what a challenge offers.
+(base64 with its `=` too), parameters parted by commas, semicolons or blanks, in any order and case.
+Linear in the length of a line, and bounded.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A wallet over the development node's `POST /pay`: play money, for demos and tests.
-
-Must not know: what is bought.
-"""
+"""A wallet over the development node's `POST /pay`: play money, for demos and tests."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What of an HTTP library's requests and answers we use: httpx's, or those of one shaped like it.
-
-Must not know: which library it is.
-"""
+"""What we use of an HTTP library's requests and answers: httpx's, or of one shaped like it."""
 
 from __future__ import annotations
 

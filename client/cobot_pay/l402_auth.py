@@ -4,7 +4,6 @@
     OpenAI(base_url="http://127.0.0.1:8402/v1", api_key="none", http_client=http)
 
 The same object works in httpx2, which OpenAI's SDK brings, and in the asynchronous clients of both.
-Must not know: what is bought, or which wallet pays.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The compiled stubs of LND's gRPC, imported without the traces their package leaves.
 
 It sets GRPC_SSL_CIPHER_SUITES for the whole process, which would weaken every other gRPC client in
-it: the variable is put back as it was. Must not know: what is called, or why.
+it: the variable is put back as it was.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 LND pays a payment hash at most once, so what is doubtful is asked after, and sent again when LND
 has never heard of it. An outcome that cannot be learnt in time is unknown, and never failed.
-Must not know: what is bought.
 """
 
 from __future__ import annotations

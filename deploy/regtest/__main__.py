@@ -1,7 +1,4 @@
-"""`python -m deploy.regtest build|up`: build the nodes, or run them for a person.
-
-Must not know: how either is done.
-"""
+"""`python -m deploy.regtest build|up`: build the nodes, or run them for a person."""
 
 from __future__ import annotations
 

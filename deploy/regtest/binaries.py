@@ -1,7 +1,7 @@
 """lnd, lncli, btcd and btcctl, built once by the ordinary Go client into a cache outside the tree.
 
 go.mod and go.sum beside this file fix what is built, to the byte. Two who build at once wait for
-each other, and nobody sees half a folder. Must not know: how the nodes are run.
+each other, and nobody sees half a folder.
 """
 
 from __future__ import annotations

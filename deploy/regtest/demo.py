@@ -1,7 +1,6 @@
 """`python -m deploy.regtest.demo`: A pays from alice's node, B is paid at bob's, carol routes.
 
-The trade is that of `cobot-meter demo`; the wallet and the node are real. Must not know: how the
-comparison looks.
+The trade is that of `cobot-meter demo`; the wallet and the node are real.
 """
 
 from __future__ import annotations

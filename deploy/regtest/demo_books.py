@@ -1,7 +1,4 @@
-"""What both agents booked beside what the nodes hold: three comparisons, to the msat.
-
-Must not know: how anything was bought, or where the figures were read.
-"""
+"""What both agents booked beside what the nodes hold: three comparisons, to the msat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong with the nodes. Must not know: how any of them is run."""
+"""What can go wrong with the nodes."""
 
 from __future__ import annotations
 

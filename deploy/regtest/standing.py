@@ -1,7 +1,4 @@
-"""`make regtest`: the nodes stay up for a person, who is told what to type.
-
-Must not know: how the nodes are run.
-"""
+"""`make regtest`: the nodes stay up for a person, who is told what to type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for what takes its time, with an end. Must not know: what it is."""
+"""Waiting for what takes its time, with an end."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Before a run: the body is read, the limits are held, a model and an endpoint are found.
 
-What is refused here costs nothing. Must not know: how an answer is sent.
+What is refused here costs nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The simulator as one ASGI application: OpenRouter's routes, and `/control` beside them.
 
-Must not know: who serves it. Nothing outside this package is imported; whoever wants OpenRouter
-without OpenRouter mounts this on a port of its own.
+Nothing outside this package is imported; whoever wants OpenRouter without OpenRouter mounts this on
+a port of its own.
 """
 
 from __future__ import annotations

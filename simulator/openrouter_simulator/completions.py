@@ -1,6 +1,6 @@
 """POST /api/v1/chat/completions: admit the order, run it, charge it, and answer or fail as asked.
 
-Must not know: who calls. Errors before the run cost nothing, as on OpenRouter.
+Errors before the run cost nothing, as on OpenRouter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Plain ASGI: bodies in, JSON out, and the ways a connection ends badly.
 
-Must not know: what is asked. Written without a framework, because a faithful look-alike has to be
-able to break the protocol.
+Written without a framework, because a faithful look-alike has to be able to break the protocol.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Every GET below `/api/v1`: models, endpoints, records, the key, the credit.
-
-Must not know: who may ask at all; only which answers want a management key.
-"""
+"""Every GET below `/api/v1`: models, endpoints, records, the key, the credit."""
 
 from __future__ import annotations
 

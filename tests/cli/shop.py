@@ -1,7 +1,4 @@
-"""A service that has sold something, in a data directory, and the command line to look at it.
-
-Must not know: which command a test runs.
-"""
+"""A service that has sold something, in a data directory, and the command line to look at it."""
 
 from __future__ import annotations
 

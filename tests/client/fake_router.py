@@ -1,7 +1,4 @@
-"""An LND of which only the router is there: it says what a test wants it to say.
-
-Must not know: who asks.
-"""
+"""An LND of which only the router is there: it says what a test wants it to say."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What the LightningNode suite needs of a node under test, and what it does with one.
-
-Must not know: which node it is.
-"""
+"""What the LightningNode suite needs of a node under test, and what it does with one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Escrows and events to test with: round figures, so that postings can be read off.
 
-One caller, one model, one rate. Must not know: which test uses what.
+One caller, one model, one rate.
 """
 
 from __future__ import annotations

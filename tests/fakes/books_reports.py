@@ -1,4 +1,4 @@
-"""The whole-ledger reads over books in memory. Must not know: how rows came about."""
+"""The whole-ledger reads over books in memory."""
 
 from __future__ import annotations
 

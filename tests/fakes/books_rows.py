@@ -1,7 +1,4 @@
-"""Everything that books in memory hold, and what one transition makes of it, as values.
-
-Must not know: when a commit happens, or that a process can die.
-"""
+"""Everything that books in memory hold, and what one transition makes of it, as values."""
 
 from __future__ import annotations
 

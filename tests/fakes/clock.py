@@ -1,4 +1,4 @@
-"""A clock whose time only tests move. Must not know: what is being timed.
+"""A clock whose time only tests move.
 
 Two ways to use it. `FakeClock()` holds every `sleep` until `advance` or `pass_time` reaches its
 end: for code that waits in the background. `FakeClock(leaping=True)` lets every `sleep` return at

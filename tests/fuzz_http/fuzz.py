@@ -1,7 +1,4 @@
-"""Sends inputs to a service in a process of its own, on a real SQLite file, and judges it after.
-
-Must not know: how an input is made.
-"""
+"""Sends inputs to a service in a process of its own, on a real SQLite file, and judges it after."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The loop: an input, an ask, a payment, a reading; and what must hold whatever was sent.
-
-Must not know: how inputs come about.
-"""
+"""The loop: an input, an ask, a payment, a reading; and what must hold whatever was sent."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """What real upstreams send, in all its forms, and what becomes of it when bytes are changed.
 
-Everything comes from one seeded generator, so that a finding can be made again. Must not know:
-who reads it.
+Everything comes from one seeded generator, so that a finding can be made again.
 """
 
 from __future__ import annotations

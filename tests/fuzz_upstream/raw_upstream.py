@@ -1,7 +1,6 @@
 """An upstream that answers whatever bytes it is told to, down to its header lines.
 
 No HTTP library stands between a test and the wire, because none would send what is to be sent.
-Must not know: what an answer should look like.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The flows on real SQLite books over the real adapter, with an upstream that sends anything.
-
-Must not know: what is sent.
-"""
+"""The flows on real SQLite books over the real adapter, with an upstream that sends anything."""
 
 from __future__ import annotations
 

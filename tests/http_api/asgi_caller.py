@@ -1,7 +1,4 @@
-"""A caller who speaks ASGI to an application in the same event loop, and can hang up.
-
-Must not know: which application it calls.
-"""
+"""A caller who speaks ASGI to an application in the same event loop, and can hang up."""
 
 from __future__ import annotations
 

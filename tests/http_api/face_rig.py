@@ -2,7 +2,7 @@
 
 The books are twins: every call goes to those in memory, which a test looks into, and to a file.
 
-Time leaps: whatever sleeps on the clock returns at once. Must not know: what is being proved.
+Time leaps: whatever sleeps on the clock returns at once.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 In a copy of the tree every statement in a function first writes down that it was reached; as a
 plugin (`-p tests.mutation.reach`) this module notes for every test what was. What runs while a
-module is imported is nobody's in particular. Must not know: what is changed, or what a test says.
+module is imported is nobody's in particular.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Debian's nginx as the usual proxy: keep-alive to the service, and the websocket map.
-
-Must not know: what is asked through it.
-"""
+"""Debian's nginx as the usual proxy: keep-alive to the service, and the websocket map."""
 
 from __future__ import annotations
 

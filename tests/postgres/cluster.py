@@ -1,7 +1,6 @@
 """A PostgreSQL server in a folder of its own, that nothing but a test knows of.
 
 `initdb` refuses root, so root starts it as the package's own user. It ends with us at the latest.
-Must not know: what is kept in it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Asking the simulator as OpenRouter's clients do. Must not know: what is being proved."""
+"""Asking the simulator as OpenRouter's clients do."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Driving the simulator without a socket, through answers that never end or break off.
 
-Must not know: what is being proved. A reader here leaves after so many bytes, as a careful client
-does; a cut connection is seen as one.
+A reader here leaves after so many bytes, as a careful client does; a cut connection is seen as one.
 """
 
 from __future__ import annotations

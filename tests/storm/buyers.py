@@ -1,7 +1,7 @@
 """Callers who buy through every outage: they repeat what they asked until it is decided.
 
 What a caller may do after a cut connection or a 5xx is to send the same request again; that is all
-these do. Must not know: what is killed, or when.
+these do.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 The service, its Lightning node and its database are killed in turn with SIGKILL and started again;
 the simulator that plays the upstream stays, so that its credit book can be compared with ours.
-Must not know: what counts as wrong (`verdict.py`).
 """
 
 from __future__ import annotations

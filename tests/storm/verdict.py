@@ -1,6 +1,6 @@
 """What the storm left: the callers' receipts against the books, and the books against the node.
 
-Must not know: what was killed. Every finding is one sentence; none means that nothing was lost.
+Every finding is one sentence; none means that nothing was lost.
 """
 
 from __future__ import annotations

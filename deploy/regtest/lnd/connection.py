@@ -1,7 +1,4 @@
-"""Calls to an lnd: one short connection per use, so that any event loop may make them.
-
-Must not know: what is called.
-"""
+"""Calls to an lnd: one short connection per use, so that any event loop may make them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One lnd as a process: started, locked, stopped, killed and started again on the same ports.
 
-Every node has a wallet with a password, as an operator's has. Must not know: who its peers are for.
+Every node has a wallet with a password, as an operator's has.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a running lnd can be asked. Must not know: how it is started and stopped."""
+"""What a running lnd can be asked."""
 
 from __future__ import annotations
 

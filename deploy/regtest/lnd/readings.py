@@ -1,4 +1,4 @@
-"""What a node says of itself, as plain values. Must not know: how it was asked."""
+"""What a node says of itself, as plain values."""
 
 from __future__ import annotations
 

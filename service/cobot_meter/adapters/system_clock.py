@@ -1,4 +1,4 @@
-"""The machine's clock: the only file that reads the time. Must not know: who asks, or what for."""
+"""The machine's clock: the only file that reads the time."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Keeps in sight what waits for the operator: whether releases are stopped, what is in quarantine.
-
-Must not know: who is told, or what was wrong.
-"""
+"""Keeps in sight what waits for the operator: stopped releases, and what is in quarantine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Runs the driver: one run per escrow at a time, all in the service's own task group.
 
-A run belongs to the service, not to the connection that asked for it. Must not know: what the
-driver does, or who waits.
+A run belongs to the service, not to the connection that asked for it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What was already said of a fault that comes again and again: its beginning, a count, its end.
 
 A part that is away for an hour fails thousands of times. The log needs one line when it begins, one
-in a while with a count, and one when it is over with its length. Must not know: what fails, or how
-it is said.
+in a while with a count, and one when it is over with its length.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 What costs nothing passes every guard of the books, so it is bounded here by number: an address has
 so many unpaid runs under way at most, may run on half of the common slots, and only so many wait.
-Our own work (timers, recovery) waits as well, and goes before the unpaid. Must not know: what is
-run, or what it costs.
+Our own work (timers, recovery) waits as well, and goes before the unpaid.
 
 Whoever waits cannot begin now: a slot that becomes free is given away at once, to the first that
 may have it.

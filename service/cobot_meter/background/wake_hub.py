@@ -1,4 +1,4 @@
-"""Wake-ups inside one process: futures by subject. Must not know: what the subjects are."""
+"""Wake-ups inside one process: futures by subject."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Commands that are loaded when they are called, in groups that know their names and sentences.
-
-Must not know: which commands there are (`command_table.py` does), or what they do.
-"""
+"""Commands that are loaded when they are called, in groups that know their names and sentences."""
 
 from __future__ import annotations
 

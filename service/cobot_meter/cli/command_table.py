@@ -1,7 +1,7 @@
 """Every command: its name, where it is, and one sentence about it.
 
 A command is loaded when it is called and not before: all of them together take a second of CPU,
-`--help` and `--version` a fifth of that. Must not know: what any command does.
+`--help` and `--version` a fifth of that.
 """
 
 from __future__ import annotations

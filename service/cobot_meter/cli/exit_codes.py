@@ -1,7 +1,7 @@
 """What the exit code of every command means: five numbers, each with one meaning.
 
 A script must be able to tell "the books are wrong" from "nobody could look", and both from "the
-program fell over". Must not know: what any command does.
+program fell over".
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Finds what was named on the command line: callers, escrows and top-ups, by id or by its end.
-
-Must not know: what is done with them.
-"""
+"""Finds what was named on the command line: callers, escrows and top-ups, by id or by its end."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The command line: `cobot-meter`, and `python -m cobot_meter`.
 
-The one place that reads the process's environment. Must not know: what any command does.
+The one place that reads the process's environment.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Gives the running service an operator's command; opens the books itself when none runs.
-
-Must not know: what the commands do, or how their outcome is shown.
-"""
+"""Gives the running service an operator's command; opens the books itself when none runs."""
 
 from __future__ import annotations
 

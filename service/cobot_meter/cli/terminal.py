@@ -1,7 +1,4 @@
-"""The terminal that a command was typed into: settings, output and the words for what went wrong.
-
-Must not know: what any command does.
-"""
+"""The terminal that a command was typed into: settings, output, and what went wrong."""
 
 from __future__ import annotations
 

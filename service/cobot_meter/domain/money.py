@@ -1,8 +1,8 @@
 """Money: integers of msat and pico-USD, the one conversion between them and the one rounding.
 
-Must not know: what is priced, who pays, or any library. Decimal appears only while a number's
-text is read. 1 msat = 1e-11 BTC; 1 pusd (pico-USD) = 1e-12 USD; a rate is micro-USD per BTC.
-Every rounding in the house is `ceil_div`, upward, and it is called from here only.
+Decimal appears only while a number's text is read. 1 msat = 1e-11 BTC; 1 pusd (pico-USD) = 1e-12
+USD; a rate is micro-USD per BTC. Every rounding in the house is `ceil_div`, upward, and it is
+called from here only.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a refused guard tells the caller: the figures in one unit, then what to do and when.
 
 The only place where these sentences are made. Guards return figures, whoever answers the caller
-knows whether anything of its own can be paid. Nothing is advised that cannot be done here: there
-is no top-up of any size yet, so none is offered. Must not know: how a guard was tested, or HTTP.
+knows whether anything of its own can be paid. Nothing is advised that cannot be done here: there is
+no top-up of any size yet, so none is offered.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How long things are kept and when the cost is looked up: figures only, no clock.
 
-Must not know: who drives the look-ups or drops the keys. All durations in milliseconds.
+All durations in milliseconds.
 """
 
 from __future__ import annotations

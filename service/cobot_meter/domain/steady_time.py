@@ -7,8 +7,6 @@ begin anew with every jump. What ends by itself (claims, bodies, unpaid invoices
 follows at most 24 times as fast as time passes: it ends in portions, and an operator who sees the
 clock a month ahead has hours to set it right. Whoever reads it takes the wall clock where that is
 behind: what began after a step back must not end by the clock from before.
-
-Must not know: what ends, or who reads clocks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What an escrow's state says to whoever asks for it, where that is a fault.
-
-Must not know: who asks, or how a fault is told.
-"""
+"""What an escrow's state says to whoever asks for it, where that is a fault."""
 
 from __future__ import annotations
 

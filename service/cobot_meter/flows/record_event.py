@@ -2,7 +2,7 @@
 
 What cannot be booked is the trouble of that one escrow or top-up: it goes into quarantine. What
 shows that the books contradict themselves stops all releases. `OurNode` holds the node whose word
-counts in this process. Must not know: why the event happened or what is driven next.
+counts in this process.
 """
 
 from __future__ import annotations

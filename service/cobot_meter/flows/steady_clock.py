@@ -1,7 +1,4 @@
-"""The time by which things end of themselves: the wall clock, unless somebody has just set it.
-
-Must not know: what ends.
-"""
+"""The time by which things end of themselves: the wall clock, unless somebody has just set it."""
 
 from __future__ import annotations
 

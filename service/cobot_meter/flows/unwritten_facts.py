@@ -1,9 +1,9 @@
 """Facts that nobody will tell again, kept in memory until the books take them.
 
 A finished run has been charged: its answer is worth waiting for, through a fail-over or a full
-disk. What the node and the upstream's records say is not kept here, for they can be asked again.
-At the bound nothing new is sold, so that what is kept stays bounded; what is under way when the
-books go away is bounded by the slots that runs take. Must not know: what a fact says.
+disk. What the node and the upstream's records say is not kept here, for they can be asked again. At
+the bound nothing new is sold, so that what is kept stays bounded; what is under way when the books
+go away is bounded by the slots that runs take.
 """
 
 from __future__ import annotations

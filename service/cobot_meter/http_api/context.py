@@ -1,4 +1,4 @@
-"""What the HTTP face is built from: flows and ports, by name. Must not know: who builds them."""
+"""What the HTTP face is built from: flows and ports, by name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Is the process alive, and can it serve.
 
-`/readyz` asks every part, briefly and at most once a second, and says of a part only that it
-failed and with which code. Must not know: what the parts are.
+`/readyz` asks every part, briefly and at most once a second, and says of a part only that it failed
+and with which code.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Who asks, and from where: the credential, the address, and the challenge for those without.
-
-Must not know: what is asked for.
-"""
+"""Who asks, and from where: the credential, the address, and the challenge for those without."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Quotes as texts that need no storing: the terms, bound to one body, signed with a key of ours.
-
-Must not know: how a price is made, or who asks.
-"""
+"""Quotes as texts that need no storing: the terms, bound to one body, signed with a key of ours."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """The operator's door into a running service: a Unix socket, one JSON object a line, mode 0600.
 
 One process writes the books, so a command that changes something asks the process that does.
-Whoever may open the socket file is the operator: there is no other authentication. Must not know:
-what the commands do.
+Whoever may open the socket file is the operator: there is no other authentication.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A socket's file by a name that fits: addresses of Unix sockets hold about a hundred bytes.
-
-Must not know: who listens, or for what.
-"""
+"""A socket's file by a name that fits: addresses of Unix sockets hold about a hundred bytes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The keys of the day, without which no sealed body opens: made, watched and dropped.
-
-Must not know: what is sealed with them, or what the books say of it.
-"""
+"""The keys of the day, without which no sealed body opens: made, watched and dropped."""
 
 from __future__ import annotations
 

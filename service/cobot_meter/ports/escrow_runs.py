@@ -1,4 +1,4 @@
-"""Runs of the driver: at most one per escrow at a time. Must not know: what a run does."""
+"""Runs of the driver: at most one per escrow at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The price of a bitcoin. Must not know: which sources exist."""
+"""The price of a bitcoin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fresh identities and secrets derived from our key. Must not know: where the key lies."""
+"""Fresh identities and secrets derived from our key."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """This process and its fellows: the time, wake-ups, who else is at work, and who leads.
 
-A wake-up may be lost or come twice; whoever is woken reads the row again. Must not know: how other
-processes are found.
+A wake-up may be lost or come twice; whoever is woken reads the row again.
 """
 
 from __future__ import annotations

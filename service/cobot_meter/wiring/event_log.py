@@ -1,7 +1,7 @@
 """One line for each thing that an operator asks about later: a sale, a lapse, a failure, a top-up.
 
 Told by the observer of transitions, when they are durable. Names of escrows, callers and runs are
-in it; prompts, answers, preimages and tokens are never handed over. Must not know: where logs go.
+in it; prompts, answers, preimages and tokens are never handed over.
 """
 
 from __future__ import annotations

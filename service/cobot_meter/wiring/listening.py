@@ -1,7 +1,7 @@
 """Serve an ASGI application on an address for as long as a block lasts.
 
-Drives uvicorn's own start, loop and stop, but never its signal handlers: the process has one
-stop, and several listeners. Must not know: which application it serves.
+Drives uvicorn's own start, loop and stop, but never its signal handlers: the process has one stop,
+and several listeners.
 """
 
 from __future__ import annotations

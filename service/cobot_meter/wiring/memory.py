@@ -2,8 +2,7 @@
 
 glibc keeps a large block for the next one after the first was freed, and raises the size from which
 it does not up to 32 MiB: after a burst of large bodies a process stayed three times as big for
-good. With a fixed threshold such blocks are mapped and unmapped alone. Must not know: what is kept
-in memory.
+good. With a fixed threshold such blocks are mapped and unmapped alone.
 """
 
 from __future__ import annotations

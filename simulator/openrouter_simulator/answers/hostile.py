@@ -1,6 +1,6 @@
 """Bodies without end, and bodies too large: made piece by piece, never held.
 
-Must not know: what is right. A reader who leaves ends them.
+A reader who leaves ends them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Answers that were given before: the same body again within its time costs nothing.
-
-Must not know: what an answer says; answers repeat by themselves.
-"""
+"""Answers that were given before: the same body again within its time costs nothing."""
 
 from __future__ import annotations
 

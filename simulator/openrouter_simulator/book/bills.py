@@ -1,6 +1,6 @@
 """What a run costs, exactly, and which part of it the account pays.
 
-Amounts are Decimal USD. Must not know: what the answer tells of it.
+Amounts are Decimal USD.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Every fault by its name: when it strikes, what it decides, and what becomes of the money.
 
-Must not know: how a fault is carried out. `GET /control/faults` and the documentation show this
-table; a client's tests may walk over it.
+`GET /control/faults` and the documentation show this table; a client's tests may walk over it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Which run gets which fault: asked for by header, queued, standing for a model, or by chance.
-
-Must not know: what a fault does, runs or money.
-"""
+"""Which run gets which fault: asked for by header, queued, standing for a model, or by chance."""
 
 from __future__ import annotations
 

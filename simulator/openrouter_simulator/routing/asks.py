@@ -1,7 +1,4 @@
-"""What a chat request asks for, read from its body and counted in tokens.
-
-Must not know: which endpoint will run it, or at what price.
-"""
+"""What a chat request asks for, read from its body and counted in tokens."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One model: its names, its limits, its prices now, and how `GET /models` tells of it.
 
-Amounts are Decimal USD. Must not know: which models there are, or who hosts them besides.
+Amounts are Decimal USD.
 """
 
 from __future__ import annotations

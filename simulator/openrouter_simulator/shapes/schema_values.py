@@ -1,7 +1,7 @@
 """A value that a JSON schema allows, made of the prompt's own words; the same every time.
 
 Enough of JSON Schema for what agents send: types, enums, constants, references inside the schema,
-choices, and objects and lists with their bounds. Must not know: who asks for it.
+choices, and objects and lists with their bounds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Frames of a stream as recorded, and reading them. Must not know: what is being proved."""
+"""Frames of a stream as recorded, and reading them."""
 
 from __future__ import annotations
 

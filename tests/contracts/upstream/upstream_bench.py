@@ -1,7 +1,7 @@
 """An upstream under test and the other side of it, and the few moves its suite is made of.
 
-Must not know: which upstream it is. The bench keeps the *other side's* book, so that what the port
-says about charges can be compared with what was really charged.
+The bench keeps the *other side's* book, so that what the port says about charges can be compared
+with what was really charged.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""An escrow in each state, and an event of each type that fits the escrow it is told of.
-
-Must not know: which pair of them is legal.
-"""
+"""An escrow in each state, and an event of each type that fits the escrow it is told of."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One escrow told one event after another over the model ledger, and its postings as text.
 
-Every test over a walk gets the general proofs for nothing: each transition is booked on the
-model, which refuses whatever no ledger may take. Must not know: which events a test tells.
+Every test over a walk gets the general proofs for nothing: each transition is booked on the model,
+which refuses whatever no ledger may take.
 """
 
 from __future__ import annotations

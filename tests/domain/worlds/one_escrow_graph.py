@@ -1,9 +1,9 @@
 """Every way one escrow can go, told by parts outside that may say anything they ever say.
 
-A node is an escrow's row with what it has booked. Rows that differ only in how often something
-was tried (version, look-ups, invoice attempts) are one node. Every event is told through the
-door as it is, lost before its commit and told again, and repeated after it. Guards are left to
-whoever puts several escrows together. Must not know: how many escrows there are.
+A node is an escrow's row with what it has booked. Rows that differ only in how often something was
+tried (version, look-ups, invoice attempts) are one node. Every event is told through the door as it
+is, lost before its commit and told again, and repeated after it. Guards are left to whoever puts
+several escrows together.
 """
 
 from __future__ import annotations

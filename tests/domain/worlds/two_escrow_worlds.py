@@ -2,7 +2,7 @@
 
 Counters are sums, and no escrow touches another's rows, so a world is two nodes and what the
 comparison of costs booked beside them. What couples them are the guards: those are asked of the
-whole ledger, by the model's own code. Must not know: what is being proven.
+whole ledger, by the model's own code.
 """
 
 from __future__ import annotations

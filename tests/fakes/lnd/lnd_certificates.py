@@ -1,4 +1,4 @@
-"""Certificates as lnd makes them for itself. Must not know: who serves with them."""
+"""Certificates as lnd makes them for itself."""
 
 from __future__ import annotations
 

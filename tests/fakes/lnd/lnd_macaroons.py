@@ -1,4 +1,4 @@
-"""Macaroons as lnd bakes them, and what each call wants. Must not know: who serves."""
+"""Macaroons as lnd bakes them, and what each call wants."""
 
 from __future__ import annotations
 

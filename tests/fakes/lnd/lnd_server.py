@@ -1,7 +1,7 @@
 """A fake LND: lnd's gRPC over TLS with macaroons, served from the same stubs.
 
 For what a real node cannot be made to do on demand. The contract suite runs on both, so that it
-cannot lie. Must not know: who calls.
+cannot lie.
 """
 
 from __future__ import annotations

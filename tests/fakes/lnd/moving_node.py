@@ -1,7 +1,4 @@
-"""One address behind which another node may come to stand, as the adapter of a real one sees it.
-
-Must not know: which nodes, or who is told.
-"""
+"""One address behind which another node may come to stand, as the adapter of a real one sees it."""
 
 from __future__ import annotations
 

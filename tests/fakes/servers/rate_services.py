@@ -1,7 +1,4 @@
-"""Four public price services on one loopback address, each in its own shape.
-
-Must not know: who asks, or what is made of the prices.
-"""
+"""Four public price services on one loopback address, each in its own shape."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Any ASGI application on a real loopback socket, in the test's own event loop.
 
-Must not know: which application it is. The protocol is the service's own; uvicorn's start and stop
-are driven without its main loop, whose ticks and grace would cost every test 0.2 s, and without
-its signal handlers.
+The protocol is the service's own; uvicorn's start and stop are driven without its main loop, whose
+ticks and grace would cost every test 0.2 s, and without its signal handlers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A TCP proxy that can go silent: connections stay open and nothing comes through any more.
-
-Must not know: what is spoken through it.
-"""
+"""A TCP proxy that can go silent: connections stay open and nothing comes through any more."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Ways to damage books: each changes one thing behind the back of everything else.
-
-Must not know: what an audit finds.
-"""
+"""Ways to damage books: each changes one thing behind the back of everything else."""
 
 from __future__ import annotations
 

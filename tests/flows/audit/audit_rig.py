@@ -1,7 +1,4 @@
-"""Books with one of everything in them, the node's word on them, and ways to do damage.
-
-Must not know: what an audit finds.
-"""
+"""Books with one of everything in them, the node's word on them, and ways to do damage."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What has to be true of a service when an outage is over, whichever it was.
-
-Must not know: what was wrong, or in which state it began.
-"""
+"""What has to be true of a service when an outage is over, whichever it was."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What stands between one process and each part of the outside, and can be away, slow or wrong.
 
 Callers, payers and the upstream's own book are on the other side of it: whoever pays, pays, though
-the service hears nothing of it. Must not know: when an outage begins, or what is proved.
+the service hears nothing of it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """One service, its callers and its outside, in which an outage begins at a chosen commit.
 
 A story is told until a commit leaves its escrow or top-up in the state that is wanted; there, with
-whatever is under way, the outage begins. Must not know: which outages there are, or what a state
-or the end has to be like.
+whatever is under way, the outage begins.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Chains of models, and asks that name them. Must not know: what comes of an ask."""
+"""Chains of models, and asks that name them."""
 
 from __future__ import annotations
 

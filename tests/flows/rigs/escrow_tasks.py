@@ -1,7 +1,4 @@
-"""Runs of escrows as a test's process has them: tasks that are gone when it is.
-
-Must not know: how a process is put together.
-"""
+"""Runs of escrows as a test's process has them: tasks that are gone when it is."""
 
 from __future__ import annotations
 

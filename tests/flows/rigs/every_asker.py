@@ -1,7 +1,7 @@
 """Askers of one body, what becomes of their escrows, and what the table says the next one gets.
 
 The table is written here a second time, from the rows alone: `due` names every answer that an ask
-may get. Must not know: how the flow finds an escrow, or in which order a test plays this.
+may get.
 """
 
 from __future__ import annotations

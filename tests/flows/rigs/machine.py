@@ -1,7 +1,6 @@
 """The rules of a shop that anything may happen to: a hypothesis state machine over the flows.
 
 After every rule the watch looks at the books; at the end everything is let run out and audited.
-Must not know: how often it is played.
 """
 
 from __future__ import annotations

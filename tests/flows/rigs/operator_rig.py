@@ -1,7 +1,4 @@
-"""The operator's flows over books in memory and in a file, with a node that cancels.
-
-Must not know: which command a test gives.
-"""
+"""The operator's flows over books in memory and in a file, with a node that cancels."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a caller and the world do, step by step, so that any step can be done again after a crash.
 
-A story is a row of steps. Doing a step twice is what a caller's HTTP library, the node's stream
-or a timer would do. Must not know: where a crash falls, or what the books should say.
+A story is a row of steps. Doing a step twice is what a caller's HTTP library, the node's stream or
+a timer would do.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Every path of an escrow and of a top-up as a row of steps, by name.
-
-Must not know: how a step is done, or where a crash falls.
-"""
+"""Every path of an escrow and of a top-up as a row of steps, by name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Books in memory and books in a database side by side: whatever is written or read, they agree.
-
-Must not know: what is written.
-"""
+"""Books in memory and books in a database side by side: whatever is written or read, they agree."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What must hold whatever happens, read off the journal as it grows.
 
 It adds up the journal's transfers by itself and believes neither counters nor rows where it can
-count. Must not know: which rules a machine plays.
+count.
 """
 
 from __future__ import annotations

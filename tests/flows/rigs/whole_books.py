@@ -1,7 +1,4 @@
-"""One story in any books: every kind of entry, every way to end, and bodies that are sealed.
-
-Must not know: what an audit finds.
-"""
+"""One story in any books: every kind of entry, every way to end, and bodies that are sealed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Every fault of the simulator, alone and together: all that was billed is in the books.
 
 The flows run over the real adapter and real sockets, and the simulator's own book is the other
-side. Must not know: what a fault looks like on the wire; the simulator's table says what it means.
+side.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A listener with a clock of the test's own, an application that records, and raw sockets to it.
-
-Must not know: what is being proved.
-"""
+"""A listener with a clock of the test's own, an application that records, and raw sockets to it."""
 
 from __future__ import annotations
 

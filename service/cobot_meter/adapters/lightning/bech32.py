@@ -1,7 +1,5 @@
 """Bech32 (BIP 173, without its length limit): words of five bits, a charset and a checksum.
 
-Must not know: what the words mean.
-
 Five-bit words are kept as `bytes` (one word a byte), and whole runs of them are turned into
 integers and back in one step: a loop over bits would cost more than the signature.
 """

@@ -1,4 +1,4 @@
-"""Checks what a node answered against what we asked it for. Must not know: which node, or why.
+"""Checks what a node answered against what we asked it for.
 
 No invoice reaches a caller before this: a node that is confused, hijacked or on the wrong network
 must cost us an error, not somebody a payment that settles nothing.

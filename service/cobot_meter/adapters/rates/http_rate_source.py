@@ -1,7 +1,4 @@
-"""One price service asked over HTTP: bounded in time and size, and never a fault of ours.
-
-Must not know: which services there are, or what becomes of a reading.
-"""
+"""One price service asked over HTTP: bounded in time and size, and never a fault of ours."""
 
 from __future__ import annotations
 

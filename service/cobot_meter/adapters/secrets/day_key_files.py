@@ -5,8 +5,6 @@ so that two processes that make it at once agree on one. A key that is dropped i
 it is unlinked, and `2026-11-28.0123456789abcdef.gone` says that what it sealed is lost for good; an
 operator says the same of a key that was lost. `2026-11-28*.key` are further keys of that day, as
 they come about where two directories are brought together. Everything here blocks.
-
-Must not know: what is sealed, or which keys are still needed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The keys of the day, as a running service holds them: read once, then in memory.
 
 The request path waits for a file at the first ask of a day only; every look at files is in a thread
-and has a time limit. Must not know: what is sealed with them, or what the books say of it.
+and has a time limit.
 """
 
 from __future__ import annotations

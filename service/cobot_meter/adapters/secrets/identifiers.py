@@ -2,8 +2,7 @@
 
 A name begins with the time: rows that belong together lie together in every index on disk, which
 makes writing to a ledger of a million entries cost what writing to a small one does. What makes it
-hard to guess is the randomness after it. Must not know: where the key lies (`key_file.py` does), or
-what the names are for.
+hard to guess is the randomness after it.
 """
 
 from __future__ import annotations

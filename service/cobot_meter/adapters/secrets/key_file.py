@@ -1,7 +1,7 @@
 """The one secret file: from it every preimage, token and body key is derived.
 
 It lies outside the database, readable by its owner only. Losing it loses all kept completions;
-leaking it leaks preimages. Must not know: what the derived keys are used for beyond their names.
+leaking it leaks preimages.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 What wraps it is made of our own key and of the key of a day, which is kept outside the books and
 dropped with the last body of that day: from then on no copy of the wrapped key opens anything, be
-it in a page that was not overwritten, a log, a standby or a backup. Must not know: what the bodies
-are, or where bodies and keys are stored.
+it in a page that was not overwritten, a log, a standby or a backup.
 """
 
 from __future__ import annotations

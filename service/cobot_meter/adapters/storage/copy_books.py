@@ -1,7 +1,7 @@
 """Copies the books of a SQLite file into an empty PostgreSQL database, and proves them equal.
 
 Every row of every table goes over in one transaction of the target; before it is committed both
-sides are read again in the order of their keys and hashed. Must not know: what the rows mean.
+sides are read again in the order of their keys and hashed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether the books take writes: one line of log when they no longer do, one when they do again.
 
 Callers are told one sentence without the database's words; the cause is in the log, once, however
-often it is met. Must not know: which database it is.
+often it is met.
 """
 
 from __future__ import annotations

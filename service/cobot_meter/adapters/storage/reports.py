@@ -1,7 +1,7 @@
 """The port `LedgerReports` over whatever lends sessions that read. Nothing here can write.
 
 Reports may walk the history. Only a caller's own statement and the page of callers are found by an
-index, because requests ask for them. Must not know: which database it is.
+index, because requests ask for them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""POSTs to a chat completions URL, and their answers: read once, within bounds, never repeated.
-
-Must not know: what is sent, what a status means for money, or whose URL it is.
-"""
+"""POSTs to a chat completions URL, and their answers: read once, within bounds, never repeated."""
 
 from __future__ import annotations
 

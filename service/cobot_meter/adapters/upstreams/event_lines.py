@@ -2,8 +2,8 @@
 
 All of it (WHATWG HTML, 9.2.6): lines end in CR, LF or both; a byte-order mark may come first; a
 line that begins with a colon is a comment; one space after a field's colon is not its value; data
-lines of one event are joined by LF; fields that nobody knows are passed over; an event without
-data is none. Must not know: what the data say.
+lines of one event are joined by LF; fields that nobody knows are passed over; an event without data
+is none.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """JSON whose numbers keep the digits they had on the wire.
 
-Must not know: what the numbers mean. A cost that passes through a float is no longer what the
-upstream said, so the few frames that carry money are read here and the rest by orjson.
+A cost that passes through a float is no longer what the upstream said, so the few frames that carry
+money are read here and the rest by orjson.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an HTTP fault means for money: nothing sent, refused, or unknown.
 
-Must not know: what was asked. The one question is whether the other side may have charged us;
-where the answer is not certain it is yes (OutcomeUnknown), because every repeat is a charge.
+The one question is whether the other side may have charged us; where the answer is not certain it
+is yes (OutcomeUnknown), because every repeat is a charge.
 """
 
 from __future__ import annotations

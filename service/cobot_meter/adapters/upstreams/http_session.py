@@ -1,8 +1,8 @@
 """The process's one outward HTTP client: httpx's API over aiohttp's connections.
 
-Must not know: who is called. httpx's own pool walks every connection on each request, so a service
-that waits on models falls to 13 % of the direct rate with it (docs/decisions, dependencies); and a
-client made per request costs 37 ms for its certificate store alone.
+httpx's own pool walks every connection on each request, so a service that waits on models falls to
+13 % of the direct rate with it (docs/decisions, dependencies); and a client made per request costs
+37 ms for its certificate store alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Two upstreams as one: each model, and each generation, belongs to the one that its prefix names.
 
-Must not know: what either of them is. The credit account is the first one's; what was spent is the
-sum, so that books over both can be compared with it.
+The credit account is the first one's; what was spent is the sum, so that books over both can be
+compared with it.
 """
 
 from __future__ import annotations

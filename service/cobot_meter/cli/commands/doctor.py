@@ -1,6 +1,6 @@
 """`doctor`: looks at every part that the service needs, and says what is wrong with it.
 
-It changes nothing, and each look has a time limit. Must not know: how a part is mended.
+It changes nothing, and each look has a time limit.
 """
 
 from __future__ import annotations

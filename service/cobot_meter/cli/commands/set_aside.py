@@ -1,7 +1,4 @@
-"""`invoices set-aside`: the operator's word on payments that are in no book and name no caller.
-
-Must not know: how they are found.
-"""
+"""`invoices set-aside`: the operator's word on payments that are in no book and name no caller."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""`upstream rebase`: the operator's word on which usage our costs count against.
-
-Must not know: how the upstream is asked, or what waits for the word.
-"""
+"""`upstream rebase`: the operator's word on which usage our costs count against."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Tells the demonstration: what was asked, offered, paid and released, and what the books say.
-
-Must not know: how anything was done.
-"""
+"""Tells the demonstration: what was asked, offered, paid and released, and what the books say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an audit says, for people and for machines. Must not know: how it was found."""
+"""What an audit says, for people and for machines."""
 
 from __future__ import annotations
 

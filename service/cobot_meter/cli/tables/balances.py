@@ -1,4 +1,4 @@
-"""The trial balance and a caller's statement as tables. Must not know: where they were read."""
+"""The trial balance and a caller's statement as tables."""
 
 from __future__ import annotations
 

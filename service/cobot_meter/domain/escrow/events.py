@@ -1,4 +1,4 @@
-"""The events of an escrow: one frozen type per fact. Must not know: where they lead.
+"""The events of an escrow: one frozen type per fact.
 
 Each says who owns the fact. Events carry everything that becomes true with them, so that
 `advance` and the bookings need nothing else.

@@ -1,8 +1,7 @@
 """The escrow as a value: what was asked, at which prices, what it cost, what was paid, what is due.
 
 The quote is a snapshot taken when the escrow opens; nothing priced later uses anything newer. The
-one queue of timers is computed from the row (`due_at_ms`). Must not know: which event leads where
-(`machine.py`), or how rows are stored.
+one queue of timers is computed from the row (`due_at_ms`).
 """
 
 from __future__ import annotations

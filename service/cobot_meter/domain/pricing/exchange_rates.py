@@ -1,7 +1,7 @@
 """Which exchange rate to believe, and whether it has just jumped. Pure, integers only.
 
-Every rate is in 1e-6 USD for one bitcoin. Must not know: where readings come from, or what is
-priced. A lower rate asks for more satoshis, so of two middle readings the lower one is taken.
+Every rate is in 1e-6 USD for one bitcoin. A lower rate asks for more satoshis, so of two middle
+readings the lower one is taken.
 """
 
 from __future__ import annotations

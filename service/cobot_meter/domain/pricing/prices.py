@@ -1,8 +1,7 @@
 """Pricing: the ceiling before a run, the price after it, and the whole-sat invoice.
 
-Must not know: where prices, rates or costs come from. The ceiling bounds the cost from above
-with figures of the same snapshot that the price is later computed from, so price <= ceiling
-can be promised: what goes beyond is the operator's.
+The ceiling bounds the cost from above with figures of the same snapshot that the price is later
+computed from, so price <= ceiling can be promised: what goes beyond is the operator's.
 """
 
 from __future__ import annotations

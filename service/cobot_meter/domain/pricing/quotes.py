@@ -1,7 +1,4 @@
-"""What a caller was told before asking, and the most it will pay: both bind whoever prices.
-
-Must not know: how a quote is written down, or who carries it.
-"""
+"""What a caller was told before asking, and the most it will pay: both bind whoever prices."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The one value that is ever written: a journal entry with everything it makes true at once.
 
-Its key is deterministic, so applying it again finds the first and changes nothing. Must not know:
-what an event means, or storage.
+Its key is deterministic, so applying it again finds the first and changes nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Who serves a model at which price, and whom of them a caller wants.
-
-Must not know: where endpoints are listed, or what we charge.
-"""
+"""Who serves a model at which price, and whom of them a caller wants."""
 
 from __future__ import annotations
 

@@ -4,8 +4,6 @@ Theory of operation. The usage of one key only grows, so a smaller figure is ano
 counter that began anew, and says nothing about what was spent: nothing is booked from it, and it
 rings until the operator has looked and said from where to go on. A key is named by its mark, a
 digest, and never by itself.
-
-Must not know: who asks the upstream, or how often.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an audit says: findings against the books, what could not be checked, and the figures.
 
-Must not know: how anything was found. A finding means that the books are wrong; what could not be
-checked is told apart, because *unknown* is never *wrong*.
+A finding means that the books are wrong; what could not be checked is told apart, because *unknown*
+is never *wrong*.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Audit: what waits for the operator is a finding until he has looked at it.
-
-Must not know: why it cannot be booked.
-"""
+"""Audit: what waits for the operator is a finding until he has looked at it."""
 
 from __future__ import annotations
 

@@ -1,11 +1,9 @@
 """Bind the books to a node: silently to the first, at the operator's word to another.
 
 Facts come only from their owner, but the node that was left cannot be asked any more: of what was
-open on it, the operator's word is all there is. Everything open is closed first and the adoption
-is booked last, so that a kill in between leaves the books with the old node: the same word again
+open on it, the operator's word is all there is. Everything open is closed first and the adoption is
+booked last, so that a kill in between leaves the books with the old node: the same word again
 finishes. What the old node settled all the same is credit, should it ever say so.
-
-Must not know: whether the word came over the socket or from a command that opened the books.
 """
 
 from __future__ import annotations

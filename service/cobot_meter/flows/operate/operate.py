@@ -1,7 +1,6 @@
 """What an operator may change: cancel an open invoice, and set a caller's cap or block.
 
-Must not know: whether the word came over the socket or from a command that opened the books
-itself. The node is asked first, and only what it answers is booked.
+The node is asked first, and only what it answers is booked.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The operator's hand on what is in quarantine: look at it, let it go on, or write it off.
 
-Only what the node says now decides what was paid. Must not know: whether the word came over the
-socket or from a command that opened the books itself.
+Only what the node says now decides what was paid.
 """
 
 from __future__ import annotations

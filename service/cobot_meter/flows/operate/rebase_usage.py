@@ -1,7 +1,4 @@
-"""The operator's word that costs count from here on: another key, or a counter that began anew.
-
-Must not know: whether the word came over the socket or from a command that opened the books.
-"""
+"""The operator's word that costs count from here on: another key, or a counter that began anew."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Hand over what is paid for: settled → released, and the same bytes again while they are kept.
 
-The delivery is committed before the first byte goes out. Must not know: how the answer is
-written on the wire. Only a settled or released escrow is ever opened here.
+The delivery is committed before the first byte goes out. Only a settled or released escrow is ever
+opened here.
 """
 
 from __future__ import annotations

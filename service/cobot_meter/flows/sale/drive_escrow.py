@@ -3,7 +3,6 @@
 A request, a word of the node, a timer, a restart and an operator's command all end in
 `drive(escrow_id)`. At most one run per escrow is active in a process (ports/escrow_runs.py);
 against other processes the row's version decides, and for what was sent upstream its owner.
-Must not know: who waits for the result.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 generated → costed or failed, and corrections in every later state. Zero on a priced model is
 unknown, not zero, and so is more than ten ceilings; a missing record is not yet known, not missing.
-Must not know: who pays.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Wait for a run to come to where a caller can be answered, whichever process it is in.
 
 A run of this process is a future; one of another process is heard of through wake-ups, and looked
-at on a timer because those may be lost. Must not know: what the caller is answered.
+at on a timer because those may be lost.
 """
 
 from __future__ import annotations

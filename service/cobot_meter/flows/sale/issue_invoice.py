@@ -1,7 +1,7 @@
 """Ask the node for the invoice of a costed escrow: costed → invoiced, settled or failed.
 
-The payment hash was stored with the cost, so asking again finds what an earlier try made. An
-amount of 0 is never sent (it would mean *any amount*). Must not know: how the caller is told.
+The payment hash was stored with the cost, so asking again finds what an earlier try made. An amount
+of 0 is never sent (it would mean *any amount*).
 """
 
 from __future__ import annotations

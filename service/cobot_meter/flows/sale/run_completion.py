@@ -1,7 +1,7 @@
 """Run one completion upstream: opened → requested → generated or failed.
 
 The request is committed before it is sent, and what may have been received is never sent to the
-same model again. Must not know: who asked, what it may cost, or how it is paid.
+same model again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Take the node's word on an invoice: settled or canceled, for escrows and top-ups alike.
 
-Must not know: whether a stream, a sweep or a waiting caller brought the word. Redelivery is
-certain, so everything here may happen twice. Our own clock never settles or cancels anything: it
-only makes us ask the node to cancel.
+Redelivery is certain, so everything here may happen twice. Our own clock never settles or cancels
+anything: it only makes us ask the node to cancel.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a request got, as HTTP: a completion whole or as events, an escrow to follow, or credit.
 
-Events are those that OpenAI's SDKs read: `data: {json}` and a blank line each; the last is
-`data: [DONE]`. Must not know: how the completion was made, or who may read it.
+Events are those that OpenAI's SDKs read: `data: {json}` and a blank line each; the last is `data:
+[DONE]`.
 """
 
 from __future__ import annotations

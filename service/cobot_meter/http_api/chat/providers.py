@@ -1,7 +1,6 @@
 """Who may serve, as OpenRouter's `provider` object says it: only what narrows the choice.
 
-Preferences that leave nobody are refused here, before anything is reserved. Must not know: which
-providers there are, prices or HTTP.
+Preferences that leave nobody are refused here, before anything is reserved.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """How many bytes of request bodies are in memory at once, by address and in all.
 
 A body counts from its first byte until its request is answered: for as long as its run may need it.
-Must not know: what is in a body, or who sends it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The FastAPI application: it routes all but the hot routes, and writes `/openapi.json` for all.
 
-Must not know: what a handler does. Handlers take an HttpRequest and give a PlainAnswer; FastAPI's
-own validation, documentation pages and redirects are off, so that every answer has one shape.
+Handlers take an HttpRequest and give a PlainAnswer; FastAPI's own validation, documentation pages
+and redirects are off, so that every answer has one shape.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The process edge of HTTP: every fault becomes an answer, and the only catch-all is here.
 
 What nobody foresaw is a 500 that says nothing; the log gets its type and where it came from, and
-never its message, which may quote a caller. Must not know: what the routes do.
+never its message, which may quote a caller.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which paths there are, which methods they take, and which was meant by one that is not there.
 
 Clients are given a base URL by people, and people leave `/v1` out, write it twice or take
-OpenRouter's `/api/v1`. Must not know: what a route does.
+OpenRouter's `/api/v1`.
 """
 
 from __future__ import annotations

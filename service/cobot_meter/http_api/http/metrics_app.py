@@ -1,7 +1,6 @@
 """`/metrics` for the operator, as an application of its own: it listens where no caller comes.
 
-What it shows (revenue, losses, what is left upstream) is nobody else's business. Must not know:
-who counts, or where it listens.
+What it shows (revenue, losses, what is left upstream) is nobody else's business.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The 402: one invoice and one macaroon, in the header lines and body that callers' libraries read.
 
 The first `WWW-Authenticate` is L402 in exactly the order that the known libraries look for; further
-schemes may only follow it. Must not know: how an invoice is made, or who may be challenged.
+schemes may only follow it.
 """
 
 from __future__ import annotations

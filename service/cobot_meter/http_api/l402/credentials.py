@@ -3,7 +3,6 @@
 Taken: `L402` and `LSAT` in any case, once or doubled, or no scheme at all; several lines, or
 several joined by a comma; several macaroons before one preimage; base64 of either alphabet, padded
 or not. Every other scheme is passed over in silence: OpenAI's SDKs always send a `Bearer`.
-Must not know: what a macaroon says, or whether a pair proves anything.
 """
 
 from __future__ import annotations

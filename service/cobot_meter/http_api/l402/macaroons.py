@@ -1,8 +1,7 @@
 """Macaroons, version 2 binary: a codec over bytes, with the 66-byte identifier of L402.
 
 Byte-identical to what the libraries in the field write (key derived with
-`HMAC("macaroons-key-generator", root)`, first-party caveats only). Must not know: what a caveat
-means, who holds a macaroon, or HTTP.
+`HMAC("macaroons-key-generator", root)`, first-party caveats only).
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The exchange rate as the settings want it, running or looked at once.
-
-Must not know: what is priced, or how a look is shown.
-"""
+"""The exchange rate as the settings want it, running or looked at once."""
 
 from __future__ import annotations
 

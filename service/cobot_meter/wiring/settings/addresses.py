@@ -1,4 +1,4 @@
-"""Where parts listen. Must not know: which part."""
+"""Where parts listen."""
 
 from __future__ import annotations
 

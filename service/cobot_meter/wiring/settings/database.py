@@ -1,6 +1,6 @@
 """Settings of the database: the SQLite file in the data directory, or a PostgreSQL.
 
-Must not know: what connects to it. The address holds a password, so it is never shown.
+The address holds a password, so it is never shown.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Settings of a local Ollama: where it is, and what its models cost.
-
-Must not know: what asks it.
-"""
+"""Settings of a local Ollama: where it is, and what its models cost."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Settings of the Lightning node: the embedded one, or a real lnd.
 
-Must not know: what connects to it. A file that cannot be read is found when the node is opened.
+A file that cannot be read is found when the node is opened.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Settings of the exchange rate: a static one, or the median of several services.
-
-Must not know: what asks them.
-"""
+"""Settings of the exchange rate: a static one, or the median of several services."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Each has a word. A start with one of them is refused, unless the operator says that word in
 COBOT_METER_ACCEPTED_RISKS: what is done on purpose costs one line, what happens by accident costs
-nothing but a sentence. Must not know: what is built from the settings.
+nothing but a sentence.
 """
 
 from __future__ import annotations

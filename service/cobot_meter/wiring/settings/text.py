@@ -1,8 +1,7 @@
 """The texts of settings: what came along with them when they were copied, and how they are told.
 
-A pasted value brings things that nobody sees: quotes that an editor turned, a space without
-width, the dots of a shortened key. Each would fail later and elsewhere, with words about
-something else. Must not know: which setting it is, or what it means.
+A pasted value brings things that nobody sees: quotes that an editor turned, a space without width,
+the dots of a shortened key. Each would fail later and elsewhere, with words about something else.
 """
 
 from __future__ import annotations

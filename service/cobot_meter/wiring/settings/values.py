@@ -1,7 +1,6 @@
 """Reads typed values out of named variables, and knows which of them exist.
 
-Every refusal names the variable and says what fits. A secret never shows itself. Must not know:
-what the values mean.
+Every refusal names the variable and says what fits. A secret never shows itself.
 """
 
 from __future__ import annotations

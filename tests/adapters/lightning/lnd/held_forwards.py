@@ -1,7 +1,4 @@
-"""Payments that stop half way: the router between holds them until it is told to fail them.
-
-Must not know: who is to be paid.
-"""
+"""Payments that stop half way: the router between holds them until it is told to fail them."""
 
 from __future__ import annotations
 

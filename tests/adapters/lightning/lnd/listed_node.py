@@ -1,4 +1,4 @@
-"""The LND adapter, with a list of the streams that were opened. Must not know: which node."""
+"""The LND adapter, with a list of the streams that were opened."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Streams of settled invoices, with the manners of lnd's SubscribeInvoices.
-
-Must not know: how invoices settle, or who listens.
-"""
+"""Streams of settled invoices, with the manners of lnd's SubscribeInvoices."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The texts are lnd's own (invoices/errors.go, rpcperms/interceptor.go, macaroons/service.go,
 lnrpc/invoicesrpc/addinvoice.go at v0.21) and pinned by tests against a real node. Whatever is not
-in the table is *unknown*, never *failed*. Must not know: which call was made.
+in the table is *unknown*, never *failed*.
 """
 
 from __future__ import annotations

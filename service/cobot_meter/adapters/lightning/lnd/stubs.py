@@ -1,8 +1,8 @@
 """The compiled stubs of LND's gRPC: the one file that imports lndgrpc.
 
 Importing that package sets GRPC_SSL_CIPHER_SUITES for the whole process, which would weaken every
-other gRPC client in it: the variable is put back as it was. Its client classes are never used:
-they print errors and answer None. Must not know: what is called, or why.
+other gRPC client in it: the variable is put back as it was. Its client classes are never used: they
+print errors and answer None.
 """
 
 from __future__ import annotations

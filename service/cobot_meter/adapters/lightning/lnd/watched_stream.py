@@ -1,7 +1,7 @@
 """A stream of lnd's that is watched while it is silent.
 
 A connection may be half open, or lnd's event loop stuck (lnd#7727, lnd#8803): the stream is then
-silent for ever without an error. Must not know: who listens, or what an event means.
+silent for ever without an error.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The books in one PostgreSQL database: the port `Books` over batches and keyed reads.
 
-Several processes may write at once. Must not know: what a transition becomes in the database.
+Several processes may write at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The reports on one PostgreSQL database, beside running services.
-
-Must not know: which reads there are, or who writes.
-"""
+"""The reports on one PostgreSQL database, beside running services."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Brings a PostgreSQL database to the schema of this version, one process at a time.
-
-Must not know: what is in a revision.
-"""
+"""Brings a PostgreSQL database to the schema of this version, one process at a time."""
 
 from __future__ import annotations
 

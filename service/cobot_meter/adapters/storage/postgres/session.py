@@ -2,7 +2,7 @@
 
 A lock ends with its connection: nobody has to tidy up after a process that died. Because every
 connection breaks when the server restarts, a process whose lock is not held is only suspected at
-first, and counts as gone when it has not come back for a while. Must not know: what duties are.
+first, and counts as gone when it has not come back for a while.
 """
 
 from __future__ import annotations

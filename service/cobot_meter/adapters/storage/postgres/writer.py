@@ -5,8 +5,6 @@ subject, so that what is said of it arrives in the order of saying. A worker tak
 GROUP_MAX, and sends it as one call, which the database commits as a whole before it answers. While
 that is under way the next batch grows. Where the connection breaks under a call nobody knows
 whether it was written: the caller is told BooksBusy and says the same again, and the key decides.
-
-Must not know: what a transition becomes in the database.
 """
 
 from __future__ import annotations

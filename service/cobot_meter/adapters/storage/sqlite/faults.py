@@ -1,6 +1,6 @@
 """What an error of SQLite means: for the values, for the file, or for the moment.
 
-Nothing was written in any of the three. Must not know: which statement it was.
+Nothing was written in any of the three.
 """
 
 from __future__ import annotations

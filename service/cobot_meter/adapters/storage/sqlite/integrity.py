@@ -1,7 +1,6 @@
 """Is the file what SQLite wrote: its pages, its tables, and whether it may be written.
 
 `quick_check` reads every page once; where that would take too long it is stopped, and says so.
-Must not know: what the rows mean.
 """
 
 from __future__ import annotations

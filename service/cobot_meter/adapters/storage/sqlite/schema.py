@@ -1,7 +1,6 @@
 """Brings a database to the schema of this version, and says which one it has.
 
-Alembic is loaded only when there is something to do: it would cost every start a third of a
-second. Must not know: what is in a revision.
+Alembic is loaded only when there is something to do: it would cost every start a third of a second.
 """
 
 from __future__ import annotations

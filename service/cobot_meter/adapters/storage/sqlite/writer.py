@@ -10,8 +10,6 @@ transaction is open, because the thread cannot await.
 The thread outlives whatever the disk does: after any error of the database it goes on, with a new
 connection where the old one is of no use. Should it die all the same, `died` says so, and the
 process has to end: a service that cannot book must not look as if it could.
-
-Must not know: which statements a transition takes.
 """
 
 from __future__ import annotations

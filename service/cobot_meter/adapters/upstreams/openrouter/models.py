@@ -1,8 +1,8 @@
 """OpenRouter's lists of models and of who serves them, with finite prices.
 
-Must not know: what we charge. A price that is missing, negative or not a number leaves the model
-out: there is no default price, ever. Time windows and long prompts (`overrides`) count as if they
-always held, so a ceiling made from these prices is never too low.
+A price that is missing, negative or not a number leaves the model out: there is no default price,
+ever. Time windows and long prompts (`overrides`) count as if they always held, so a ceiling made
+from these prices is never too low.
 """
 
 from __future__ import annotations
