@@ -40,7 +40,7 @@ def project() -> dict[str, object]:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_every_pin_carries_hashes(lock: str) -> None:
     """A lock holds pins, their hashes and comments, and nothing else: no address, no option."""
-    allowed = re.compile(r"#|    #|    --hash=sha256:[0-9a-f]{64}(?: \\)?$|[\w.-]+==[^@]+ \\$")
+    allowed = re.compile(r"$|#|    #|    --hash=sha256:[0-9a-f]{64}(?: \\)?$|[\w.-]+==[^@]+ \\$")
     assert pins(lock)
     assert [line for line in source(lock).splitlines() if not allowed.match(line)] == []
     for block in re.split(r"\n(?=\w)", source(lock))[1:]:
