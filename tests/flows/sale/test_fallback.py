@@ -19,6 +19,7 @@ from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.flows.offer.quote_request import QuoteRequest
+from cobot_meter.flows.record_event import WRITTEN_EVERY_S
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.flows.sale.run_completion import request_label
 from tests.fakes.books import Crash, Killed, Moment
@@ -300,3 +301,19 @@ async def test_a_kill_anywhere_in_a_chain_leaves_sound_books(
             await killed_on_the_way(stage, Crash(moment=moment, commits=number), chained(SECOND))
             assert len(stage.lasting.upstream.runs) <= len(escrows(stage))
             assert sum(one.paid_msat > 0 for one in escrows(stage)) <= 3
+
+
+async def test_a_failure_that_is_continued_waits_for_the_books_too(stage: Stage) -> None:
+    """Books that are away for two minutes while the first model fails: the second is asked."""
+    come_to(stage, first=Unreachable(), second=GOOD)
+    upstream = stage.lasting.upstream
+    upstream.open.clear()
+    async with asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(stage.process.asks.answer(chained(SECOND)))
+        await upstream.reached.wait()
+        stage.books.busy = int(120 / WRITTEN_EVERY_S)
+        upstream.open.set()
+        answer = await asking
+    assert stage.books.busy == 0
+    assert answer.kind is AnswerKind.CHALLENGE
+    assert [one.state for one in escrows(stage)] == [EscrowState.FAILED, EscrowState.INVOICED]
