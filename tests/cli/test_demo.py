@@ -161,3 +161,22 @@ def test_a_demonstration_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     assert stopped.returncode == 143
     assert said == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_demonstrations_that_begin_at_once_are_not_in_each_others_way(tmp_path: Path) -> None:
+    """Each finds the default ports free, and one has them a moment later: all of them end well."""
+    began = [
+        subprocess.Popen(
+            [sys.executable, "-m", "cobot_meter", "demo"],
+            env=environ_in(tmp_path),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    told = [(one.communicate(timeout=100), one.returncode) for one in began]
+    assert [(said, code) for (_, said), code in told] == [("", 0)] * len(began)
+    assert list(tmp_path.iterdir()) == []
