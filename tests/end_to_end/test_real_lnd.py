@@ -71,7 +71,8 @@ async def test_lnd_restart_matrix(live: Live, nodes: Network, moment: str) -> No
     proof = proof_of(challenge, paid.preimage)
     assert (await answered(live, OK, moment, **proof)).json()["choices"]
     book = await live.upstream_book()
-    assert book["posts"] == 1
+    # What came in the very moment of the kill may have run, and waits for its invoice then.
+    assert book["posts"] in ({1, 2} if moment == "before the claim" else {1})
 
 
 async def restarted(live: Live, nodes: Network) -> None:
