@@ -20,16 +20,20 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cobot_meter.adapters.secrets.secret_files import (
+    PRIVATE,
+    SECRET_BYTES,
+    is_open_to_others,
+    secret_in,
+    write_secret,
+)
 from cobot_meter.domain.body_keys import DAY, DAY_CHARS, day_of, key_name, unusable
 
-SECRET_BYTES = 32
 MARK_BYTES = 8
 KEY, GONE, NEW = ".key", ".gone", ".new"
 # For so long a dropped key is known as dropped: older backups of the books ask the operator.
 GONE_KEPT = dt.timedelta(days=400)
 _OF_A_DAY = re.compile(rf"{DAY}\..*|{DAY}[^.]*\.key", re.ASCII)
-_OPEN_TO_OTHERS = 0o077
-_PRIVATE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ def dropped_keys(folder: Path, *, kept: Collection[str], before: str) -> tuple[s
         for path in sorted(_of_days(folder)):
             day = path.name[:DAY_CHARS]
             if path.suffix == KEY and day < before:
-                secret = _secret_in(path)
+                secret = secret_in(path)
                 name = _named(path, secret or b"")
                 if name not in kept and (secret is not None or day not in needed):
                     _erase(path, name)
@@ -142,11 +146,7 @@ def _linked(path: Path, secret: bytes) -> None:
     """Whole and on the disk before it has its name; whoever is first gives it."""
     fresh = path.with_name(f"{path.stem}.{secrets.token_hex(MARK_BYTES)}{NEW}")
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secret.hex() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        write_secret(fresh, secret)
         os.link(fresh, path)
     except FileExistsError:
         pass  # another process was first: its key is the one
@@ -156,7 +156,7 @@ def _linked(path: Path, secret: bytes) -> None:
 
 def _erase(path: Path, name: str) -> None:
     """Say that it is gone before it is, so that nobody waits for it to come back."""
-    gone = os.open(path.parent / f"{name}{GONE}", os.O_WRONLY | os.O_CREAT, _PRIVATE)
+    gone = os.open(path.parent / f"{name}{GONE}", os.O_WRONLY | os.O_CREAT, PRIVATE)
     try:
         os.fsync(gone)
     finally:
@@ -184,7 +184,7 @@ def _keys_of(folder: Path, day: str) -> Iterator[DayKey]:
         if path.suffix == KEY and path.name.startswith(day):
             try:
                 _refuse_open(path)
-                secret = _secret_in(path)
+                secret = secret_in(path)
             except FileNotFoundError:
                 continue
             if secret is not None:
@@ -198,7 +198,7 @@ def _of_days(folder: Path) -> Iterator[Path]:
 
 def _read(path: Path) -> DayKey:
     _refuse_open(path)
-    secret = _secret_in(path)
+    secret = secret_in(path)
     if secret is None:
         why = (
             f"{path} must hold {2 * SECRET_BYTES} hex digits: put it back from its backup, or "
@@ -209,21 +209,13 @@ def _read(path: Path) -> DayKey:
     return DayKey(_named(path, secret), secret)
 
 
-def _secret_in(path: Path) -> bytes | None:
-    try:
-        secret = bytes.fromhex(path.read_text(encoding="ascii").strip())
-    except ValueError:
-        return None
-    return secret if len(secret) == SECRET_BYTES else None
-
-
 def _named(path: Path, secret: bytes) -> str:
     mark = hmac.digest(secret, b"cobot-meter/1/day-mark", hashlib.sha256)[:MARK_BYTES].hex()
     return key_name(path.name[:DAY_CHARS], mark)
 
 
 def _refuse_open(path: Path) -> None:
-    if path.stat().st_mode & _OPEN_TO_OTHERS:
+    if is_open_to_others(path):
         mode = 700 if path.is_dir() else 600
         raise unusable(f"{path} is open to others; run: chmod {mode} {path}")
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cobot_meter.adapters.secrets.secret_files import (
+    SECRET_BYTES,
+    is_open_to_others,
+    secret_in,
+    write_secret,
+)
 from cobot_meter.domain.errors import SettingInvalid
-
-SECRET_BYTES = 32
-_OPEN_TO_OTHERS = 0o077
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +54,11 @@ def read_key_file(path: Path, *, begun: bool = False) -> DerivedKeys:
             )
             raise SettingInvalid(message)
         _create(path)
-    if path.stat().st_mode & _OPEN_TO_OTHERS:
+    if is_open_to_others(path):
         message = f"{path} is readable by others; run: chmod 600 {path}"
         raise SettingInvalid(message)
-    try:
-        secret = bytes.fromhex(path.read_text(encoding="ascii").strip())
-    except ValueError:
-        secret = b""
-    if len(secret) != SECRET_BYTES:
+    secret = secret_in(path)
+    if secret is None:
         message = f"{path} must hold {2 * SECRET_BYTES} hex digits; restore it from your backup"
         raise SettingInvalid(message)
     return derived_keys(secret)
@@ -69,11 +68,7 @@ def _create(path: Path) -> None:
     """Complete or not at all: a half-written secret would be a different one."""
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(SECRET_BYTES) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_secret(fresh, secrets.token_bytes(SECRET_BYTES))
     fresh.rename(path)
 
 
