@@ -168,7 +168,7 @@ async def _ours(shop: Shop, size: Size, at_once: int) -> float:
     shop.node.held = False
 
     async def drive(number: int) -> None:
-        escrow = await shop.service.runner.start(costed[number])
+        escrow = await shop.service.flows.runs.start(costed[number])
         assert escrow.state is EscrowState.INVOICED
 
     return await _per_s(drive, size.invoices, at_once)

@@ -161,7 +161,7 @@ class FaceRig:
 
     async def drive(self, escrow: Escrow) -> Escrow:
         """Run the driver, as a timer would."""
-        return await asyncio.shield(self.service.runner.start(escrow.escrow_id))
+        return await asyncio.shield(self.service.flows.runs.start(escrow.escrow_id))
 
     async def expire(self, escrow: Escrow) -> Escrow:
         """Let the invoice lapse: its time passes, and the node is asked to cancel it."""
@@ -282,5 +282,5 @@ async def open_face(
             caller=AsgiCaller(app),
             draining=draining,
         )
-        await service.runner.drain(0)
+        await service.flows.runs.drain(0)
     node.close()

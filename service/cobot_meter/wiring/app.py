@@ -107,7 +107,7 @@ async def running_service(
             )
         finally:
             draining.set()
-            await service.runner.drain(settings.run.drain_s)
+            await service.flows.runs.drain(settings.run.drain_s)
 
 
 @contextlib.asynccontextmanager
@@ -149,7 +149,7 @@ async def serve(
         log.info("started", **start_fields(running.service.settings, node, running.face))
         telling = tasks.create_task(tell(running), name="until it sells")
         await stop.wait()
-        log.info("stopping", running=running.service.runner.active)
+        log.info("stopping", running=running.service.flows.runs.active)
         telling.cancel()
     log.info("stopped", after_s=(clock.now_ms() - began_ms) // 1_000)
 
@@ -209,7 +209,7 @@ async def _background(settings: Settings, node: OpenNode, clock: Clock) -> Async
             async with door.answering():
                 yield service
         finally:
-            await service.runner.drain(settings.run.drain_s)
+            await service.flows.runs.drain(settings.run.drain_s)
             for loop in loops:
                 loop.cancel()
 

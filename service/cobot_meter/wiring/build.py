@@ -42,8 +42,7 @@ class Service:
 
     settings: Settings
     parts: Parts
-    flows: Flows
-    runner: EscrowRunner
+    flows: Flows[EscrowRunner]
     watcher: InvoiceWatcher
     node_watch: NodeWatch
     supervisor: Supervisor
@@ -53,14 +52,10 @@ class Service:
 def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) -> Service:
     """All flows, and a runner whose runs live in `tasks`."""
     supervisor = Supervisor(clock=parts.clock, report=parts.metrics.fault)
-    runners: list[EscrowRunner] = []
 
     def runs_by(driver: EscrowDriver) -> EscrowRunner:
         bounds = settings.run.bounds
-        runners.append(
-            EscrowRunner(driver=driver, tasks=tasks, supervisor=supervisor, bounds=bounds)
-        )
-        return runners[0]
+        return EscrowRunner(driver=driver, tasks=tasks, supervisor=supervisor, bounds=bounds)
 
     reports = Reports(
         observe=_observer(parts),
@@ -70,12 +65,11 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     )
     flows = build_flows(parts, terms_of(settings), runs_by, reports)
     alarms = Alarms(books=parts.books, releases=flows.recorder.releases)
-    _watch(parts, flows, runners[0], alarms)
+    _watch(parts, flows, alarms)
     return Service(
         settings=settings,
         parts=parts,
         flows=flows,
-        runner=runners[0],
         watcher=InvoiceWatcher(
             books=parts.books,
             node=parts.node,
@@ -122,10 +116,10 @@ def _observer(parts: Parts) -> Observer:
     return observe
 
 
-def _watch(parts: Parts, flows: Flows, runner: EscrowRunner, alarms: Alarms) -> None:
+def _watch(parts: Parts, flows: Flows[EscrowRunner], alarms: Alarms) -> None:
     """Metrics of what is looked at when somebody reads them."""
     metrics, operating = parts.metrics, flows.operating
-    metrics.active_runs.set_function(lambda: runner.active)
+    metrics.active_runs.set_function(lambda: flows.runs.active)
     watch_account(metrics.registry, flows.account)
     watch_unwritten(metrics.registry, flows.recorder.unwritten)
     watch_usage(metrics.registry, operating.costs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.pricing.prices import PriceTerms
@@ -47,6 +48,8 @@ from cobot_meter.ports.identifiers import Identifiers, Sealer
 from cobot_meter.ports.lightning_node import LightningNode
 from cobot_meter.ports.process import Clock, Replicas, Wakes
 from cobot_meter.ports.upstream import Upstream
+
+R = TypeVar("R", bound=EscrowRuns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +124,10 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flows:
-    """Every flow of the service. What one process of several does is told by the background."""
+class Flows(Generic[R]):
+    """Every flow of the service, and the `runs` that the driver's caller keeps."""
 
+    runs: R
     recorder: EventRecorder
     releases: ReleaseGate
     node_gate: NodeGate
@@ -159,9 +163,9 @@ class OperatorFlows:
 def build_flows(
     ports: Ports,
     terms: Terms,
-    runs_by: Callable[[EscrowDriver], EscrowRuns],
+    runs_by: Callable[[EscrowDriver], R],
     reports: Reports | None = None,
-) -> Flows:
+) -> Flows[R]:
     """Every flow; `runs_by` makes what keeps the runs of this process on the driver."""
     shared = _shared(ports, terms, reports or Reports())
     catalogue = ModelCatalogue(
@@ -175,6 +179,7 @@ def build_flows(
     settlements, deliveries = _settlements(shared), _deliveries(shared)
     runs = runs_by(_driver(shared, opening, settlements, deliveries))
     return Flows(
+        runs=runs,
         recorder=shared.recorder,
         releases=shared.releases,
         node_gate=shared.node_gate,

@@ -97,7 +97,7 @@ async def test_everything_works_beside_a_running_service(tmp_path: Path) -> None
         assert (await beside(commands, "callers", "unblock", caller_id)).exit_code == 0
         refused = await beside(commands, "invoices", "cancel", escrow_id)
         assert "expired" in refused.stderr
-        assert running.service.runner.active == 0
+        assert running.service.flows.runs.active == 0
     assert not (tmp_path / "data" / SOCKET_FILE).exists()
 
 

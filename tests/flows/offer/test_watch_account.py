@@ -109,7 +109,7 @@ async def test_what_is_in_flight_counts(tmp_path: Path) -> None:
         assert rig.service.flows.account.low
         gate.set()
         await rig.until(EscrowState.INVOICED)
-        await rig.service.runner.drain(1)
+        await rig.service.flows.runs.drain(1)
 
 
 async def test_what_has_run_counts_until_a_look_has_seen_it(tmp_path: Path) -> None:

@@ -40,15 +40,15 @@ class TopUp:
         identifiers: Identifiers,
         clock: Clock,
         expiry_s: int,
-        releases: ReleaseGate | None = None,
-        steady: SteadyClock | None = None,
+        releases: ReleaseGate,
+        steady: SteadyClock,
     ) -> None:
         """`expiry_s` is how long an invoice lives; no credit is sold past closed `releases`.
 
         By `steady` an invoice has expired.
         """
-        self._steady = steady or SteadyClock(clock=clock)
-        self._releases = releases or ReleaseGate()
+        self._steady = steady
+        self._releases = releases
         self._books = books
         self._recorder = recorder
         self._node = node

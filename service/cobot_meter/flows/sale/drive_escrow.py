@@ -58,10 +58,10 @@ class EscrowDriver:
         clock: Clock,
         openings: OpenEscrow,
         retention: Retention,
-        steady: SteadyClock | None = None,
+        steady: SteadyClock,
     ) -> None:
         """All by name: each is the flow of one or two states. By `steady` things end."""
-        self._steady = steady or SteadyClock(clock=clock)
+        self._steady = steady
         self._openings = openings
         self._books = books
         self._recorder = recorder

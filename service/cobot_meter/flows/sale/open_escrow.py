@@ -53,9 +53,9 @@ class OpenEscrow:
         replicas: Replicas,
         choice: ChooseModel,
         account: WatchAccount,
-        body_keys: KeepBodyKeys | None = None,
+        body_keys: KeepBodyKeys,
     ) -> None:
-        """`exposure` is the operator's setting. Without `body_keys` nobody else has to open."""
+        """`exposure` is the operator's setting."""
         self._body_keys = body_keys
         self._node_gate = node_gate
         self._replicas = replicas
@@ -93,8 +93,7 @@ class OpenEscrow:
         spent), and Conflict when the same ask was opened by somebody else meanwhile.
         """
         self._node_gate.check()
-        if self._body_keys is not None:
-            self._body_keys.check()
+        self._body_keys.check()
         for _ in range(TRIES - 1):
             try:
                 return await self._open(request, escrow_id, ask, caller_id, at_once=at_once)
