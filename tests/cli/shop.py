@@ -22,6 +22,7 @@ from cobot_meter.wiring.settings.settings import read_settings
 from cobot_pay import DevWallet
 from tests.architecture.source_tree import ROOT
 from tests.end_to_end.live import free_port
+from tests.wiring.patience import answered
 
 MODEL = "anthropic/claude-haiku-4.5"
 
@@ -75,8 +76,8 @@ def command_line_in(folder: Path) -> CommandLine:
 async def selling(commands: CommandLine) -> AsyncIterator[tuple[Running, Agent]]:
     """The service of these settings, ready, and an agent that buys from it."""
     async with running_service(read_settings(commands.environ)) as running:
-        await running.service.flows.catalogue.refresh()
-        await running.service.flows.operating.costs.baseline()
+        await answered(running.service.flows.catalogue.refresh)
+        await answered(running.service.flows.operating.costs.baseline)
         agent = Agent(service_url=running.face.url, wallet=DevWallet(running.play_wallet_url))
         try:
             yield running, agent

@@ -13,6 +13,7 @@ from cobot_meter.wiring.app import Running, running_service
 from cobot_meter.wiring.settings.settings import BODY_KEYS, read_settings
 from cobot_pay import DevWallet
 from tests.cli.shop import command_line_in, order
+from tests.wiring.patience import answered
 
 METRIC = "cobot_meter_body_keys"
 DIRECTORY = "COBOT_METER_BODY_KEYS_DIR"
@@ -37,7 +38,7 @@ async def test_a_service_without_the_keys_of_its_bodies_sells_nothing_and_says_s
     commands = command_line_in(tmp_path / "data")
     folder = tmp_path / "data" / BODY_KEYS
     async with running_service(read_settings(commands.environ)) as running:
-        await running.service.flows.catalogue.refresh()
+        await answered(running.service.flows.catalogue.refresh)
         agent = agent_of(running)
         await agent.only_ask(order("Write 200 words on vaults."))
         assert await ready(running) == (200, None)
@@ -45,7 +46,7 @@ async def test_a_service_without_the_keys_of_its_bodies_sells_nothing_and_says_s
     (key,) = await asyncio.to_thread(lambda: [path.name for path in folder.glob("*.key")])
     elsewhere = {**commands.environ, DIRECTORY: str(tmp_path / "elsewhere")}
     async with running_service(read_settings(elsewhere)) as running:
-        await running.service.flows.catalogue.refresh()
+        await answered(running.service.flows.catalogue.refresh)
         assert await ready(running) == (503, "body_keys_unusable")
         read = running.service.parts.metrics.registry.get_sample_value
         assert (read(f"{METRIC}_missing"), read(f"{METRIC}_unusable")) == (1, 1)

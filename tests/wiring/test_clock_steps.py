@@ -10,6 +10,7 @@ from cobot_meter.wiring.app import Running, running_service
 from cobot_meter.wiring.settings.settings import read_settings
 from cobot_pay import DevWallet
 from tests.cli.shop import CommandLine, command_line_in, order
+from tests.wiring.patience import answered
 
 HOUR_MS = 3_600_000
 MONTH_MS = 31 * 24 * HOUR_MS
@@ -40,7 +41,7 @@ async def test_a_clock_that_is_set_while_it_runs_stops_no_sale(tmp_path: Path) -
     """Two hours forward, an hour back, a month forward: the next ask is sold each time."""
     commands, clock = command_line_in(tmp_path / "data"), SetClock()
     async with running_service(read_settings(commands.environ), clock=clock) as running:
-        await running.service.flows.catalogue.refresh()
+        await answered(running.service.flows.catalogue.refresh)
         await sold(running, "Write 200 words on clocks.")
         for number, step_ms in enumerate((2 * HOUR_MS, -HOUR_MS, MONTH_MS, -MONTH_MS)):
             clock.ahead_ms += step_ms
@@ -55,7 +56,7 @@ async def test_a_month_forward_over_a_restart_takes_no_answer_away(tmp_path: Pat
     """What was bought before is still kept after it: the same bytes for the same token."""
     commands, clock = command_line_in(tmp_path / "data"), SetClock()
     async with running_service(read_settings(commands.environ), clock=clock) as running:
-        await running.service.flows.catalogue.refresh()
+        await answered(running.service.flows.catalogue.refresh)
         escrow_id = await sold(running, "Write 200 words on calendars.")
     clock.ahead_ms = MONTH_MS
     async with running_service(read_settings(commands.environ), clock=clock) as running:

@@ -13,6 +13,7 @@ from cobot_meter.wiring.settings.settings import read_settings
 from tests.cli.shop import command_line_in
 from tests.end_to_end.live import ask_body
 from tests.fakes.servers.rate_services import RateServices, rate_services
+from tests.wiring.patience import answered
 
 MEDIAN = "median:bitstamp,coinbase,kraken,mempool"
 TRIES, PAUSE_S = 2_000, 0.02
@@ -38,7 +39,7 @@ async def sold_with(folder: Path, services: RateServices) -> None:
         running_service(read_settings(environ)) as running,
         httpx.AsyncClient(trust_env=False, timeout=20) as http,
     ):
-        await running.service.flows.catalogue.refresh()
+        await answered(running.service.flows.catalogue.refresh)
         await until_ready(http, running.face.url)
         answer = await http.post(
             f"{running.face.url}/v1/chat/completions", json=ask_body("How fast is Lightning?")

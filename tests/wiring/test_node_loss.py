@@ -18,6 +18,7 @@ from tests.cli.shop import command_line_in
 from tests.end_to_end.live import ask_body, proof_of
 from tests.fakes.lnd.lnd_certificates import make_tls_pair
 from tests.fakes.lnd.lnd_server import FakeLnd
+from tests.wiring.patience import answered
 
 OK, PAY, AWAY = 200, 402, 503
 TRIES, PAUSE_S = 600, 0.02
@@ -89,8 +90,8 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
         stack.push_async_callback(lnd.stop)
         running = await stack.enter_async_context(running_service(read_settings(settings)))
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=30.0, trust_env=False))
-        await running.service.flows.catalogue.refresh()
-        await running.service.flows.operating.costs.baseline()
+        await answered(running.service.flows.catalogue.refresh)
+        await answered(running.service.flows.operating.costs.baseline)
         yield Shop(running, lnd, http)
 
 
