@@ -249,7 +249,7 @@ def _maker(made: type[Any], lines: Sequence[Line], begin: int) -> tuple[Callable
 
 
 def _slot(made: type[Any], attribute: str) -> Callable[[Any, Any], None]:
-    fill: Callable[[Any, Any], None] = vars(made)[attribute].__set__
+    fill: Callable[[Any, Any], None] = getattr(made, attribute).__set__
     return fill
 
 

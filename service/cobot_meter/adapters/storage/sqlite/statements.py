@@ -17,14 +17,17 @@ from sqlalchemy import (
     ClauseElement,
     ColumnElement,
     Table,
+    TableClause,
     Update,
     bindparam,
     case,
+    column,
     delete,
     func,
     literal_column,
     null,
     select,
+    table,
     text,
     update,
 )
@@ -58,12 +61,10 @@ from cobot_meter.adapters.storage.tables import (
     CALLER,
     COUNTERS,
     JOURNAL,
-    METADATA,
     PENDING,
     SETTLE_CURSOR,
     TALLY,
     TRANSFER,
-    columns_of,
 )
 
 # How many rows one statement takes; more are written in several.
@@ -116,16 +117,16 @@ def write_statements() -> WriteStatements:
 def open_row(spec: RowSpec[Any]) -> Statement:
     """Writes a row that is not there yet; beside a version, the number of its entry comes last."""
     names = (*spec.opening.columns, *((OPENED_SEQUENCE,) if spec.versioned else ()))
-    opened = _insert(METADATA.tables[spec.table], names)
+    opened = _insert(_table(spec), names)
     return compiled(opened, *names, dialect=dialect_of("sqlite"))
 
 
 @functools.lru_cache(maxsize=MOVES_MAX)
 def move_row(spec: RowSpec[Any], changed: tuple[str, ...] | None) -> Statement:
     """Gives a row other values in the columns of these fields, at the version before."""
-    table, columns = METADATA.tables[spec.table], moved_by(spec, changed).columns
-    moved = _set(table, columns).where(
-        table.c[spec.key] == bindparam("subject_id"), table.c[VERSION] == bindparam("before")
+    rows, columns = _table(spec), moved_by(spec, changed).columns
+    moved = _set(rows, columns).where(
+        rows.c[spec.key] == bindparam("subject_id"), rows.c[VERSION] == bindparam("before")
     )
     return compiled(moved, *_new(columns), "subject_id", "before", dialect=dialect_of("sqlite"))
 
@@ -133,9 +134,16 @@ def move_row(spec: RowSpec[Any], changed: tuple[str, ...] | None) -> Statement:
 @functools.cache
 def row_by_key(spec: RowSpec[Any]) -> Statement:
     """What stands in the row of one key."""
-    one = METADATA.tables[spec.table].c[spec.key] == bindparam("subject_id")
-    found = select(*columns_of(spec)).where(one)
-    return compiled(found, "subject_id", dialect=dialect_of("sqlite"))
+    rows = _table(spec)
+    found = select(*(rows.c[name] for name in spec.columns))
+    one = found.where(rows.c[spec.key] == bindparam("subject_id"))
+    return compiled(one, "subject_id", dialect=dialect_of("sqlite"))
+
+
+def _table(spec: RowSpec[Any]) -> TableClause:
+    """The spec's own names: whatever else the table has is no matter of its rows."""
+    names = (*spec.opening.columns, *((OPENED_SEQUENCE,) if spec.versioned else ()))
+    return table(spec.table, *(column(name) for name in names))
 
 
 def _journal(sql: Compile) -> dict[str, Any]:
@@ -230,12 +238,12 @@ def _count_entry() -> Insert:
     return first.on_conflict_do_update(["name"], set_={"entries": one_more})
 
 
-def _insert(table: Table, columns: Sequence[str]) -> Insert:
-    return insert(table).values({name: bindparam(name) for name in columns})
+def _insert(into: TableClause, columns: Sequence[str]) -> Insert:
+    return insert(into).values({name: bindparam(name) for name in columns})
 
 
-def _insert_rows(table: Table, columns: Sequence[str], rows: int) -> Insert:
-    return insert(table).values(
+def _insert_rows(into: Table, columns: Sequence[str], rows: int) -> Insert:
+    return insert(into).values(
         [{name: bindparam(f"{name}_{row}") for name in columns} for row in range(rows)]
     )
 
@@ -244,9 +252,9 @@ def _numbered(columns: Sequence[str], rows: int) -> tuple[str, ...]:
     return tuple(f"{name}_{row}" for row in range(rows) for name in columns)
 
 
-def _set(table: Table, columns: Sequence[str]) -> Update:
-    return update(table).ordered_values(
-        *((table.c[name], bindparam(f"new_{name}")) for name in columns)
+def _set(rows: TableClause, columns: Sequence[str]) -> Update:
+    return update(rows).ordered_values(
+        *((rows.c[name], bindparam(f"new_{name}")) for name in columns)
     )
 
 
