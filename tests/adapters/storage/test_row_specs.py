@@ -21,6 +21,9 @@ from cobot_meter.adapters.storage.postgres.row_writer import (
 )
 from cobot_meter.adapters.storage.postgres.schema import check_schema, upgrade_postgres
 from cobot_meter.adapters.storage.row_spec import (
+    Derived,
+    Joined,
+    Kind,
     RowSpec,
     choice,
     flag,
@@ -83,6 +86,44 @@ class TrackedParcel(Parcel):
     tracked_at_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Van:
+    """A row of a table of its own."""
+
+    van_id: str
+    number: int
+    km: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driven:
+    """A row that has one of another table."""
+
+    parcel_id: str
+    version: int
+    van_id: str
+    drive: int
+    van: Van
+
+
+VAN_SPEC = RowSpec("van", Van, fixed=(key("van_id"), number("number"), number("km")))
+DRIVEN_SPEC = RowSpec(
+    "parcel",
+    Driven,
+    fixed=(key("parcel_id"), words("van_id")),
+    moving=(number("version"), number("drive")),
+    derived=(
+        Derived(
+            column="km",
+            kind=Kind.NUMBER,
+            says=lambda driven, _: driven.van.km,
+            looks_at=frozenset({"van"}),
+        ),
+    ),
+    joined=(
+        Joined(attribute="van", spec=VAN_SPEC, on=(("van_id", "van_id"), ("drive", "number"))),
+    ),
+)
 FIXED = (key("parcel_id"), part("label", Label, words("label_name", "name"), flag("fragile")))
 MOVING = (
     choice("state", EscrowState),
@@ -197,6 +238,23 @@ async def test_the_function_in_the_database_is_the_one_that_the_specs_make(datab
         assert await connection.fetchval(WRITER_NOW) == writer_body()
     finally:
         await connection.close()
+
+
+def test_a_row_is_read_with_the_one_that_is_joined_to_it(parcels: sqlite3.Connection) -> None:
+    """Each is written by its own spec, and what the domain says of both follows either."""
+    parcels.execute("CREATE TABLE van (van_id TEXT, number BIGINT, km BIGINT)")
+    first, second = (Van(van_id="v_1", number=drive, km=70 * drive) for drive in (1, 2))
+    for van in (first, second):
+        parcels.execute(open_row(VAN_SPEC).sql, VAN_SPEC.opening.values(van, RETENTION))
+    parcels.execute("ALTER TABLE parcel ADD COLUMN van_id TEXT")
+    parcels.execute("ALTER TABLE parcel ADD COLUMN drive BIGINT")
+    parcels.execute("ALTER TABLE parcel ADD COLUMN km BIGINT")
+    driven = Driven(parcel_id="p_3", version=1, van_id="v_1", drive=2, van=second)
+    parcels.execute(open_row(DRIVEN_SPEC).sql, (*DRIVEN_SPEC.opening.values(driven, RETENTION), 3))
+    row = parcels.execute(row_by_key(DRIVEN_SPEC).sql, ("p_3",)).fetchone()
+    assert DRIVEN_SPEC.decode(row) == driven
+    assert DRIVEN_SPEC.moved(("van",)).columns == ("km",)
+    assert DRIVEN_SPEC.moved(("van",)).values(driven, RETENTION) == [140]
 
 
 def test_a_field_without_a_line_is_refused_when_the_spec_is_made() -> None:

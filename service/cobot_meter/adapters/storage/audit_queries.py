@@ -25,7 +25,7 @@ from cobot_meter.adapters.storage.tables import (
     TALLY,
     TOPUP,
     TRANSFER,
-    columns_of,
+    selected,
 )
 from cobot_meter.ports.ledger_reports import BodyDigests, CallerWord, RowMark
 
@@ -70,7 +70,7 @@ def audit_statements(database: str = "sqlite") -> AuditStatements:
         ),
         cursors=sql(select(SETTLE_CURSOR.c.node_pubkey, SETTLE_CURSOR.c.settle_index)),
         words=sql(select(CALLER.c.caller_id, CALLER.c.blocked, CALLER.c.cap_msat)),
-        adoptions=sql(select(*columns_of(NODE_SPEC)).order_by(NODE_ADOPTION.c.number)),
+        adoptions=sql(selected(NODE_SPEC).order_by(NODE_ADOPTION.c.number)),
         tallies=sql(select(TALLY.c.name, TALLY.c.entries)),
         strays=sql(_strays()),
         entries=Statement(ENTRIES_COUNTED, ()) if database == "postgresql" else None,

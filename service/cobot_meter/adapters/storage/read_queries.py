@@ -57,7 +57,7 @@ from cobot_meter.adapters.storage.tables import (
     UNCONFIRMED,
     UNEXPLAINED,
     UNFINISHED,
-    columns_of,
+    selected,
 )
 
 _ZERO: ColumnElement[int] = literal_column("0")
@@ -164,11 +164,11 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
     columns = ESCROW.c
     newest = columns.opened_sequence.desc()
     generation = and_(_is(columns.caller_id), _is(columns.generation_id))
-    topup = select(*columns_of(TOPUP_SPEC))
+    topup = selected(TOPUP_SPEC)
     bodies = select(BODY.c.wrapped_key, BODY.c.request, BODY.c.completion)
     keyed = _escrows(_is(columns.idempotency_key), text(KEYED))
     number = NODE_ADOPTION.c.number
-    nodes = select(*columns_of(NODE_SPEC))
+    nodes = selected(NODE_SPEC)
     return {
         "escrow": (_escrows(_is(columns.escrow_id)), ("escrow_id",)),
         "topup": (topup.where(_is(TOPUP.c.topup_id)), ("topup_id",)),
@@ -250,12 +250,12 @@ def _of(counted: ColumnElement[int], account: str) -> ColumnElement[int]:
 
 
 def _escrows(*conditions: ColumnElement[bool] | TextClause) -> Select[Any]:
-    return select(*columns_of(ESCROW_SPEC)).where(*conditions)
+    return selected(ESCROW_SPEC).where(*conditions)
 
 
 def _quarantined(spec: RowSpec[Any]) -> Select[Any]:
     key = METADATA.tables[spec.table].c[spec.key]
-    rows = select(*columns_of(spec))
+    rows = selected(spec)
     return _limited(rows.where(text(QUARANTINED), key > bindparam("after")), key)
 
 

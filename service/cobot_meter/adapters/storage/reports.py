@@ -56,7 +56,7 @@ from cobot_meter.adapters.storage.tables import (
     JOURNAL,
     TOPUP,
     TRANSFER,
-    columns_of,
+    selected,
 )
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
@@ -107,8 +107,8 @@ def report_statements(database: str = "sqlite") -> ReportStatements:
         return compiled(clause, *names, dialect=dialect)
 
     newest = ESCROW.c.opened_sequence.desc()
-    escrows = select(*columns_of(ESCROW_SPEC)).order_by(newest)
-    topups = select(*columns_of(TOPUP_SPEC))
+    escrows = selected(ESCROW_SPEC).order_by(newest)
+    topups = selected(TOPUP_SPEC)
     return ReportStatements(
         statement=sql(_statement(), "caller_id", "before", "limit"),
         journal=sql(_journal(), "after"),

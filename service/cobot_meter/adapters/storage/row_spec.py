@@ -88,7 +88,19 @@ class Derived:
     looks_at: frozenset[str]
 
 
-Line = Stored | Part | MaybePart
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """A value inside the value that is a row of another table: read with it, and written by itself.
+
+    `on` pairs a column of this table with one of the other, as often as it takes to find one row.
+    """
+
+    attribute: str
+    spec: RowSpec[Any]
+    on: tuple[tuple[str, str], ...]
+
+
+Line = Stored | Part | MaybePart | Joined
 
 
 def key(column: str) -> Stored:
@@ -158,20 +170,22 @@ class RowSpec(Generic[Value]):
         fixed: tuple[Line, ...],
         moving: tuple[Line, ...] = (),
         derived: tuple[Derived, ...] = (),
+        joined: tuple[Joined, ...] = (),
     ) -> None:
         """`fixed` lines are written when a row opens, `moving` ones whenever they change."""
-        lines = _in_reading_order((*fixed, *moving))
+        lines = _in_reading_order((*fixed, *moving, *joined))
         self.table = table
+        self.made, self.lines, self.joined = made, lines, joined
         self.stored = tuple(_flat(lines))
         self.derived = derived
         self.columns = tuple(one.column for one in self.stored)
         self.key = next(_flat(fixed)).column
         self.versioned = VERSION in self.columns
         self.fixed_columns = tuple(one.column for one in _flat(fixed))
-        self.fields = tuple(line.attribute for line in moving)
+        self.fields = tuple(line.attribute for line in (*moving, *joined))
         self.decode: Callable[[Row], Value] = _maker(made, lines, 0)[0]
         self.opening = _writing(lines, derived)
-        self._moving = moving
+        self._moving = {line.attribute: line for line in (*moving, *joined)}
         self._identity = attrgetter(self.key, VERSION)
 
     def identity(self, value: Value) -> tuple[str, int]:
@@ -181,9 +195,8 @@ class RowSpec(Generic[Value]):
 
     def moved(self, changed: tuple[str, ...]) -> Writing:
         """What is written when these fields have changed, and what is said by them."""
-        lines = {line.attribute: line for line in self._moving}
         said = (one for one in self.derived if not one.looks_at.isdisjoint(changed))
-        return _writing([lines[name] for name in changed], tuple(said))
+        return _writing([self._moving[name] for name in changed], tuple(said))
 
 
 @functools.lru_cache(maxsize=MOVES_MAX)
@@ -193,10 +206,11 @@ def moved_by(spec: RowSpec[Any], changed: tuple[str, ...] | None) -> Writing:
 
 
 def _in_reading_order(lines: Sequence[Line]) -> tuple[Line, ...]:
-    """First what lies in the value itself, so that it can be taken out of a row as one piece."""
+    """What lies in the value itself in one piece, then its parts, then rows of other tables."""
     return (
         *(line for line in lines if isinstance(line, Stored)),
-        *(line for line in lines if not isinstance(line, Stored)),
+        *(line for line in lines if isinstance(line, Part | MaybePart)),
+        *(line for line in lines if isinstance(line, Joined)),
     )
 
 
@@ -226,8 +240,9 @@ def _maker(made: type[Any], lines: Sequence[Line], begin: int) -> tuple[Callable
     parts: list[tuple[Callable[[Any, Any], None], Callable[[Row], Any]]] = []
     for line in lines:
         if not isinstance(line, Stored):
-            make, after = _maker(line.made, _in_reading_order(line.lines), end)
-            make = make if isinstance(line, Part) else _maybe(make, end)
+            inner = line.spec if isinstance(line, Joined) else line
+            make, after = _maker(inner.made, _in_reading_order(inner.lines), end)
+            make = _maybe(make, end) if isinstance(line, MaybePart) else make
             parts.append((_slot(made, line.attribute), make))
             end = after
     check: Callable[[Any], None] | None = getattr(made, "__post_init__", None)

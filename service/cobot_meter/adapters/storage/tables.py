@@ -18,15 +18,20 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     ForeignKey,
+    FromClause,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     Table,
     Text,
+    and_,
     func,
     literal_column,
+    select,
     text,
 )
 from sqlalchemy.dialects import postgresql
@@ -288,6 +293,27 @@ SECRET_MARK = Table(
 )
 
 
-def columns_of(spec: RowSpec[Any]) -> list[Column[Any]]:
-    """What is read of a row of the spec, in the order in which it is decoded."""
-    return [METADATA.tables[spec.table].c[name] for name in spec.columns]
+def stored_in(spec: RowSpec[Any]) -> FromClause:
+    """The table of the spec."""
+    return METADATA.tables[spec.table]
+
+
+def selected(
+    spec: RowSpec[Any], within: Callable[[RowSpec[Any]], FromClause] = stored_in
+) -> Select[Any]:
+    """Reads rows of the spec with those that are joined to them, in the order of decoding."""
+    columns, rows = _read(spec, within)
+    return select(*columns).select_from(rows)
+
+
+def _read(
+    spec: RowSpec[Any], within: Callable[[RowSpec[Any]], FromClause]
+) -> tuple[list[ColumnElement[Any]], FromClause]:
+    own = within(spec)
+    columns: list[ColumnElement[Any]] = [own.c[name] for name in spec.columns]
+    rows = own
+    for joined in spec.joined:
+        other, theirs = within(joined.spec), _read(joined.spec, within)
+        rows = rows.join(theirs[1], and_(*(own.c[mine] == other.c[its] for mine, its in joined.on)))
+        columns += theirs[0]
+    return columns, rows

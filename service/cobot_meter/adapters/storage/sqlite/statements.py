@@ -65,6 +65,7 @@ from cobot_meter.adapters.storage.tables import (
     SETTLE_CURSOR,
     TALLY,
     TRANSFER,
+    selected,
 )
 
 # How many rows one statement takes; more are written in several.
@@ -134,9 +135,8 @@ def move_row(spec: RowSpec[Any], changed: tuple[str, ...] | None) -> Statement:
 @functools.cache
 def row_by_key(spec: RowSpec[Any]) -> Statement:
     """What stands in the row of one key."""
-    rows = _table(spec)
-    found = select(*(rows.c[name] for name in spec.columns))
-    one = found.where(rows.c[spec.key] == bindparam("subject_id"))
+    tables = functools.cache(_table)
+    one = selected(spec, tables).where(tables(spec).c[spec.key] == bindparam("subject_id"))
     return compiled(one, "subject_id", dialect=dialect_of("sqlite"))
 
 
