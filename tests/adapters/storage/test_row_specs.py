@@ -265,6 +265,12 @@ def test_a_field_without_a_line_is_refused_when_the_spec_is_made() -> None:
         RowSpec("parcel", Parcel, fixed=FIXED, moving=(*MOVING, maybe_words("colour")))
 
 
+def test_a_part_whose_first_column_may_be_null_is_refused() -> None:
+    """It would be read as absent although it is there."""
+    with pytest.raises(Broken, match="weight may be NULL in a receipt that is there"):
+        maybe_part("receipt", Receipt, maybe_number("weight"), words("signed_by"))
+
+
 def test_a_value_checks_itself_when_it_is_read() -> None:
     """What a value refuses when it is made it refuses from a row too."""
     row: list[Any] = [None] * len(ESCROW_SPEC.columns)

@@ -144,7 +144,10 @@ def part(attribute: str, made: type[Any], *lines: Stored | Part) -> Part:
 
 
 def maybe_part(attribute: str, made: type[Any], *lines: Stored) -> MaybePart:
-    """A value inside the value, or None."""
+    """A value inside the value, or None. Raises Broken where nothing tells whether it is there."""
+    if lines[0].nullable:
+        message = f"{lines[0].column} may be NULL in a {attribute} that is there"
+        raise Broken(message)
     return MaybePart(attribute=attribute, made=made, lines=lines)
 
 
@@ -181,7 +184,6 @@ class RowSpec(Generic[Value]):
         self.columns = tuple(one.column for one in self.stored)
         self.key = next(_flat(fixed)).column
         self.versioned = VERSION in self.columns
-        self.fixed_columns = tuple(one.column for one in _flat(fixed))
         self.fields = tuple(line.attribute for line in (*moving, *joined))
         self.decode: Callable[[Row], Value] = _maker(made, lines, 0)[0]
         self.opening = _writing(lines, derived)

@@ -81,7 +81,11 @@ async def _writes_rows(url: str) -> bool:
     except WRONG as fault:
         raise unreachable(url, fault) from None
     try:
-        return bool(await connection.fetchval(WRITER_NOW) == writer_body())
+        found: str | None = await connection.fetchval(WRITER_NOW)
+    except CAUGHT as fault:
+        raise unreachable(url, fault) from None
+    else:
+        return found == writer_body()
     finally:
         await connection.close()
 
