@@ -9,29 +9,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cobot_meter.adapters.storage.escrow_rows import (
-    ESCROW_COLUMNS,
-    FIXED_COLUMNS,
-    MOVING_COLUMNS,
-    MOVING_FIELDS,
-    NAME_COLUMNS,
-    SAID_OF,
-    changed_values,
-    columns_of,
-    escrow_from_row,
-    fixed_values,
-    moving_values,
-    named_values,
+from cobot_meter.adapters.storage.row_spec import OPENED_SEQUENCE, moved_by
+from cobot_meter.adapters.storage.table_specs import (
+    ESCROW_SPEC,
+    NODE_SPEC,
+    TOPUP_SPEC,
+    VERSIONED_SPECS,
 )
-from cobot_meter.adapters.storage.ledger_rows import (
-    TOPUP_COLUMNS,
-    topup_fixed_values,
-    topup_from_row,
-    topup_moving_values,
-)
-from cobot_meter.adapters.storage.tables import ESCROW, TOPUP
+from cobot_meter.adapters.storage.tables import METADATA
 from cobot_meter.domain.escrow.record import Cost, Escrow, Fallback, IssuedInvoice, Quote, due_at_ms
 from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.money import RATE_MAX, ExchangeRate
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.topups import Topup
@@ -87,60 +75,69 @@ TELLING: dict[str, tuple[Any, ...]] = {
 def test_an_escrow_survives_its_row(escrow: Escrow) -> None:
     """Every field of every part has a column, and none is mistaken for another."""
     retention = Retention()
-    moving = dict(zip(MOVING_COLUMNS, moving_values(escrow, retention), strict=True))
-    assert moving.pop("occupies_ask") == int(escrow.occupies_ask)
-    assert moving.pop("due_at_ms") == due_at_ms(escrow, retention)
-    fixed = zip(FIXED_COLUMNS, fixed_values(escrow), strict=True)
-    names = zip(NAME_COLUMNS, named_values(escrow), strict=True)
-    columns = {**dict(fixed), **moving, **dict(names)}
-    assert columns.keys() == set(ESCROW_COLUMNS)
-    assert escrow_from_row(tuple(columns[name] for name in ESCROW_COLUMNS)) == escrow
+    columns = opened_row(escrow)
+    assert columns.pop("occupies_ask") == int(escrow.occupies_ask)
+    assert columns.pop("due_at_ms") == due_at_ms(escrow, retention)
+    assert columns.keys() == set(ESCROW_SPEC.columns)
+    assert ESCROW_SPEC.decode(tuple(columns[name] for name in ESCROW_SPEC.columns)) == escrow
 
 
-@given(before=ESCROWS, other=ESCROWS, changed=st.sets(st.sampled_from(MOVING_FIELDS)))
+@given(before=ESCROWS, other=ESCROWS, changed=st.sets(st.sampled_from(ESCROW_SPEC.fields)))
 def test_what_changed_is_written_with_all_that_is_said_by_it(
     before: Escrow, other: Escrow, changed: set[str]
 ) -> None:
     """A row in which only the changed columns are written is the row of the changed escrow."""
-    retention, names = Retention(), tuple(sorted(changed))
+    names = tuple(sorted(changed))
     after = replace(before, **{name: getattr(other, name) for name in names})
-    written = changed_values(after, names, retention)
-    row = moving_row(before) | dict(zip(columns_of(names), written, strict=True))
-    assert row == moving_row(after)
+    columns, values = moved_by(ESCROW_SPEC, names)
+    written = dict(zip(columns, values(after, Retention()), strict=True))
+    assert opened_row(before) | written == opened_row(after)
 
 
 def test_what_is_said_of_a_row_is_said_by_the_named_fields() -> None:
     """Whatever else stands in the row, no other field changes what is said of it."""
     sample, missed = opened("esc_1"), set()
+    said = {one.column: one.looks_at for one in ESCROW_SPEC.derived}
     for values in product(*TELLING.values()):
         escrow = replace(sample, **dict(zip(TELLING, values, strict=True)))
-        before = moving_row(escrow)
+        before = opened_row(escrow)
         for name, choices in TELLING.items():
-            after = moving_row(replace(escrow, **{name: choices[0]}))
+            after = opened_row(replace(escrow, **{name: choices[0]}))
             missed |= {
                 (column, name)
-                for column, fields in SAID_OF.items()
+                for column, fields in said.items()
                 if before[column] != after[column] and name not in fields
             }
     assert missed == set()
-    assert {name for fields in SAID_OF.values() for name in fields} <= TELLING.keys()
+    assert {name for fields in said.values() for name in fields} <= TELLING.keys()
 
 
-def moving_row(escrow: Escrow) -> dict[str, object]:
-    """Everything that an event may change, by column."""
-    names = zip(NAME_COLUMNS, named_values(escrow), strict=True)
-    return dict(zip(MOVING_COLUMNS, moving_values(escrow, Retention()), strict=True)) | dict(names)
+def opened_row(escrow: Escrow) -> dict[str, object]:
+    """Everything that is stored of it, by column."""
+    columns, values = ESCROW_SPEC.opening
+    return dict(zip(columns, values(escrow, Retention()), strict=True))
 
 
 @given(topup=st.from_type(Topup))
 def test_a_topup_survives_its_row(topup: Topup) -> None:
     """Every field has a column."""
-    row = (*topup_fixed_values(topup), *topup_moving_values(topup))
-    assert topup_from_row(row) == topup
+    columns, values = TOPUP_SPEC.opening
+    row = dict(zip(columns, values(topup, Retention()), strict=True))
+    assert TOPUP_SPEC.decode(tuple(row[name] for name in TOPUP_SPEC.columns)) == topup
 
 
-def test_the_table_has_the_columns_of_the_row() -> None:
-    """In the same order, with the number of the entry that opened it as the last."""
-    row = (*FIXED_COLUMNS, *MOVING_COLUMNS, *NAME_COLUMNS, "opened_sequence")
-    assert tuple(ESCROW.c.keys()) == row
-    assert tuple(TOPUP.c.keys()) == (*TOPUP_COLUMNS, "opened_sequence")
+@given(node=st.from_type(AdoptedNode))
+def test_an_adopted_node_survives_its_row(node: AdoptedNode) -> None:
+    """A row without a version is encoded and decoded alike."""
+    columns, values = NODE_SPEC.opening
+    row = dict(zip(columns, values(node, Retention()), strict=True))
+    assert NODE_SPEC.decode(tuple(row[name] for name in NODE_SPEC.columns)) == node
+
+
+def test_a_table_has_what_its_spec_writes_and_the_entry_that_opened_the_row() -> None:
+    """No column is written that is not there, and none is there that nothing writes."""
+    for spec in VERSIONED_SPECS:
+        written = {*spec.opening.columns, OPENED_SEQUENCE}
+        assert set(METADATA.tables[spec.table].c.keys()) == written
+        assert set(moved_by(spec, None).columns) < set(spec.opening.columns) - {spec.key}
+    assert set(METADATA.tables[NODE_SPEC.table].c.keys()) == set(NODE_SPEC.opening.columns)

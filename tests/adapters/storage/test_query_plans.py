@@ -13,12 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from cobot_meter.adapters.storage.escrow_rows import MOVING_FIELDS
 from cobot_meter.adapters.storage.read_queries import read_statements
 from cobot_meter.adapters.storage.reports import report_statements
 from cobot_meter.adapters.storage.sql_text import Statement
 from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
-from cobot_meter.adapters.storage.sqlite.statements import move_escrow, write_statements
+from cobot_meter.adapters.storage.sqlite.statements import (
+    move_row,
+    open_row,
+    row_by_key,
+    write_statements,
+)
+from cobot_meter.adapters.storage.table_specs import VERSIONED_SPECS
 from cobot_meter.adapters.storage.tables import METADATA
 from tests.contracts.books.books_samples import RETENTION, Sale, give_credit, opened
 from tests.postgres.cluster import Cluster
@@ -33,8 +38,11 @@ def statements() -> Iterator[tuple[str, Statement]]:
     """Everything that runs while requests are served, by name."""
     reports = report_statements()
     yield from ((f"report {name}", getattr(reports, name)) for name in REQUESTED)
-    for fields in (MOVING_FIELDS, *((name,) for name in MOVING_FIELDS)):
-        yield (f"move_escrow/{fields[0]}/{len(fields)}", move_escrow(fields))
+    for spec in VERSIONED_SPECS:
+        yield (f"open {spec.table}", open_row(spec))
+        yield (f"{spec.table} by key", row_by_key(spec))
+        for fields in (None, *((name,) for name in spec.fields)):
+            yield (f"move {spec.table}/{fields}", move_row(spec, fields))
     for group in (write_statements(), read_statements()):
         for field in dataclasses.fields(group):
             found = getattr(group, field.name)

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import ClauseElement, ColumnElement, Select, func, literal_column, or_, select
 
-from cobot_meter.adapters.storage.escrow_rows import Row
-from cobot_meter.adapters.storage.ledger_rows import NODE_COLUMNS
+from cobot_meter.adapters.storage.row_spec import Row
 from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of
+from cobot_meter.adapters.storage.table_specs import NODE_SPEC
 from cobot_meter.adapters.storage.tables import (
     BODY,
     CALLER,
@@ -25,6 +25,7 @@ from cobot_meter.adapters.storage.tables import (
     TALLY,
     TOPUP,
     TRANSFER,
+    selected,
 )
 from cobot_meter.ports.ledger_reports import BodyDigests, CallerWord, RowMark
 
@@ -69,11 +70,7 @@ def audit_statements(database: str = "sqlite") -> AuditStatements:
         ),
         cursors=sql(select(SETTLE_CURSOR.c.node_pubkey, SETTLE_CURSOR.c.settle_index)),
         words=sql(select(CALLER.c.caller_id, CALLER.c.blocked, CALLER.c.cap_msat)),
-        adoptions=sql(
-            select(*(NODE_ADOPTION.c[name] for name in NODE_COLUMNS)).order_by(
-                NODE_ADOPTION.c.number
-            )
-        ),
+        adoptions=sql(selected(NODE_SPEC).order_by(NODE_ADOPTION.c.number)),
         tallies=sql(select(TALLY.c.name, TALLY.c.entries)),
         strays=sql(_strays()),
         entries=Statement(ENTRIES_COUNTED, ()) if database == "postgresql" else None,

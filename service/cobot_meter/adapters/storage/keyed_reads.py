@@ -11,16 +11,15 @@ from typing import Any
 
 import orjson
 
-from cobot_meter.adapters.storage.escrow_rows import Row, escrow_from_row
 from cobot_meter.adapters.storage.ledger_rows import (
     made_of,
-    node_from_row,
     one_of,
     standing_from_rows,
-    topup_from_row,
 )
 from cobot_meter.adapters.storage.read_queries import ReadStatements
+from cobot_meter.adapters.storage.row_spec import Row
 from cobot_meter.adapters.storage.sql_text import Statement
+from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, TOPUP_SPEC
 from cobot_meter.adapters.storage.tables import CARRY
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
@@ -71,7 +70,7 @@ class KeyedReads(abc.ABC):
     async def asks_from_address(self, address_key: str, *, limit: int) -> tuple[Escrow, ...]:
         """The newest of this key; a second read only where they may hide the one that is open."""
         rows = await self._rows(self._statements.asks_from_address, address_key, limit)
-        found = tuple(map(escrow_from_row, rows))
+        found = tuple(map(ESCROW_SPEC.decode, rows))
         if len(found) < limit or any(one.ask.nameless and one.occupies_ask for one in found):
             return found
         hidden = await self._escrow(self._statements.open_nameless_ask, address_key)
@@ -99,7 +98,7 @@ class KeyedReads(abc.ABC):
     async def open_escrows(self, caller_id: str, *, limit: int) -> tuple[Escrow, ...]:
         """Invoiced ones, oldest first."""
         rows = await self._rows(self._statements.open_escrows, caller_id, limit)
-        return tuple(made_of(map(escrow_from_row, rows)))
+        return tuple(made_of(map(ESCROW_SPEC.decode, rows)))
 
     async def due(
         self, now_ms: int, *, limit: int, after: DueTimer = FIRST_TIMER
@@ -131,7 +130,7 @@ class KeyedReads(abc.ABC):
     async def node(self) -> AdoptedNode | None:
         """The newest of the adopted."""
         row = await self._row(self._statements.node)
-        return None if row is None else node_from_row(row)
+        return None if row is None else NODE_SPEC.decode(row)
 
     async def quiet(self) -> Quiet:
         """One statement, so one instant."""
@@ -169,7 +168,7 @@ class KeyedReads(abc.ABC):
     async def unexplained(self, *, limit: int) -> tuple[Escrow, ...]:
         """In opening order."""
         rows = await self._rows(self._statements.unexplained, limit)
-        return tuple(made_of(map(escrow_from_row, rows)))
+        return tuple(made_of(map(ESCROW_SPEC.decode, rows)))
 
     async def caller_changes(self, caller_id: str) -> int:
         """How often the operator spoke of this caller."""
@@ -179,8 +178,8 @@ class KeyedReads(abc.ABC):
         """Escrows and top-ups, in the order of their ids."""
         escrows = await self._rows(self._statements.quarantined_escrows, after, limit)
         topups = await self._rows(self._statements.quarantined_topups, after, limit)
-        found: dict[str, Escrow | Topup] = {row[0]: escrow_from_row(row) for row in escrows}
-        found |= {row[0]: topup_from_row(row) for row in topups}
+        found: dict[str, Escrow | Topup] = {row[0]: ESCROW_SPEC.decode(row) for row in escrows}
+        found |= {row[0]: TOPUP_SPEC.decode(row) for row in topups}
         return tuple(found[subject_id] for subject_id in sorted(found)[:limit])
 
     async def releases(self) -> Releases:
@@ -209,10 +208,10 @@ class KeyedReads(abc.ABC):
         return tuple(names)
 
     async def _escrow(self, statement: Statement, *values: str) -> Escrow | None:
-        return one_of(escrow_from_row, await self._rows(statement, *values))
+        return one_of(ESCROW_SPEC.decode, await self._rows(statement, *values))
 
     async def _topup(self, statement: Statement, *values: str) -> Topup | None:
-        return one_of(topup_from_row, await self._rows(statement, *values))
+        return one_of(TOPUP_SPEC.decode, await self._rows(statement, *values))
 
     async def _number(self, statement: Statement, *values: str) -> int:
         row = await self._row(statement, *values)

@@ -1,4 +1,4 @@
-"""Rows of the other tables, and back: top-ups, standings, journal entries, balances.
+"""Rows of tables that are no values of the domain, and back: journal, transfers, balances.
 
 Must not know: SQL or connections.
 """
@@ -11,15 +11,13 @@ from typing import TypeVar
 
 import orjson
 
-from cobot_meter.adapters.storage.escrow_rows import Row
+from cobot_meter.adapters.storage.row_spec import Row
 from cobot_meter.adapters.storage.tables import CARRY
 from cobot_meter.domain import outside
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import BooksDamaged
-from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import caller_accounts
 from cobot_meter.domain.ledger.transfers import Transfer
-from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.kinds import NUMBERED_KINDS
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.ledger_reports import Balance, JournalEntry, JournalTransfer
@@ -28,48 +26,14 @@ _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 _NUL_ESCAPED = b"\\u0000"
 Value = TypeVar("Value")
 
-TOPUP_FIXED = ("topup_id", "caller_id", "address_key", "amount_msat", "opened_at_ms")
-TOPUP_MOVING = (
-    "state",
-    "version",
-    "attempt",
-    "payment_hash",
-    "payment_request",
-    "expires_at_s",
-    "paid_msat",
-    "settle_index",
-    "quarantine",
-)
-TOPUP_COLUMNS = (*TOPUP_FIXED, *TOPUP_MOVING)
 TRANSFER_COLUMNS = ("kind", "debit", "credit", "commodity", "amount", "hold_id", "held")
 JOURNAL_COLUMNS = ("key", "kind", "subject_id", "caller_id", "at_ms", "facts")
-NODE_COLUMNS = ("number", "pubkey", "network", "alias")
 ENTRY_COLUMNS = ("sequence", *JOURNAL_COLUMNS)
 
 # A counter in two parts, so that a database can add up a billion of each without an overflow.
 HALF = 10**9
 
-topup_fixed_values = attrgetter(*TOPUP_FIXED)
-node_values = attrgetter(*NODE_COLUMNS)
-_topup_moving = attrgetter(*TOPUP_MOVING[1:])
 _journal = attrgetter(*JOURNAL_COLUMNS[:-1])
-
-
-def topup_moving_values(topup: Topup) -> Row:
-    """The values of TOPUP_MOVING."""
-    return (topup.state.value, *_topup_moving(topup))
-
-
-def topup_from_row(row: Row) -> Topup:
-    """The top-up whose TOPUP_COLUMNS `row` holds."""
-    values = dict(zip(TOPUP_COLUMNS, row, strict=True))
-    return Topup(**{**values, "state": TopupState(values["state"])})
-
-
-def node_from_row(row: Row) -> AdoptedNode:
-    """The node whose NODE_COLUMNS `row` holds."""
-    number, pubkey, network, alias = row
-    return AdoptedNode(number=number, pubkey=pubkey, network=network, alias=alias)
 
 
 def tally_of(transition: Transition) -> str | None:

@@ -7,7 +7,6 @@ reads of reports are in `reports.py`. Must not know: connections, threads or row
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,9 +30,9 @@ from sqlalchemy import (
     tuple_,
 )
 
-from cobot_meter.adapters.storage.escrow_rows import ESCROW_COLUMNS
-from cobot_meter.adapters.storage.ledger_rows import NODE_COLUMNS, TOPUP_COLUMNS
+from cobot_meter.adapters.storage.row_spec import RowSpec
 from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of, with_legs
+from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, TOPUP_SPEC
 from cobot_meter.adapters.storage.tables import (
     ACCOUNT,
     BODY,
@@ -45,6 +44,7 @@ from cobot_meter.adapters.storage.tables import (
     INVOICED,
     JOURNAL,
     KEYED,
+    METADATA,
     NODE_ADOPTION,
     OCCUPIED_NAMELESS,
     QUARANTINED,
@@ -57,6 +57,7 @@ from cobot_meter.adapters.storage.tables import (
     UNCONFIRMED,
     UNEXPLAINED,
     UNFINISHED,
+    selected,
 )
 
 _ZERO: ColumnElement[int] = literal_column("0")
@@ -153,8 +154,8 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
             ),
             *limited,
         ),
-        quarantined_escrows=sql(_quarantined(ESCROW, ESCROW_COLUMNS), "after", *limited),
-        quarantined_topups=sql(_quarantined(TOPUP, TOPUP_COLUMNS), "after", *limited),
+        quarantined_escrows=sql(_quarantined(ESCROW_SPEC), "after", *limited),
+        quarantined_topups=sql(_quarantined(TOPUP_SPEC), "after", *limited),
     )  # fmt: skip
 
 
@@ -163,11 +164,11 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
     columns = ESCROW.c
     newest = columns.opened_sequence.desc()
     generation = and_(_is(columns.caller_id), _is(columns.generation_id))
-    topup = select(*(TOPUP.c[name] for name in TOPUP_COLUMNS))
+    topup = selected(TOPUP_SPEC)
     bodies = select(BODY.c.wrapped_key, BODY.c.request, BODY.c.completion)
     keyed = _escrows(_is(columns.idempotency_key), text(KEYED))
     number = NODE_ADOPTION.c.number
-    nodes = select(*(NODE_ADOPTION.c[name] for name in NODE_COLUMNS))
+    nodes = selected(NODE_SPEC)
     return {
         "escrow": (_escrows(_is(columns.escrow_id)), ("escrow_id",)),
         "topup": (topup.where(_is(TOPUP.c.topup_id)), ("topup_id",)),
@@ -249,12 +250,12 @@ def _of(counted: ColumnElement[int], account: str) -> ColumnElement[int]:
 
 
 def _escrows(*conditions: ColumnElement[bool] | TextClause) -> Select[Any]:
-    return select(*(ESCROW.c[name] for name in ESCROW_COLUMNS)).where(*conditions)
+    return selected(ESCROW_SPEC).where(*conditions)
 
 
-def _quarantined(table: Table, names: Sequence[str]) -> Select[Any]:
-    key = table.primary_key.columns[0]
-    rows = select(*(table.c[name] for name in names))
+def _quarantined(spec: RowSpec[Any]) -> Select[Any]:
+    key = METADATA.tables[spec.table].c[spec.key]
+    rows = selected(spec)
     return _limited(rows.where(text(QUARANTINED), key > bindparam("after")), key)
 
 

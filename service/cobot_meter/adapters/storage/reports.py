@@ -36,21 +36,18 @@ from cobot_meter.adapters.storage.audit_queries import (
     topup_marks_from_rows,
     words_from_rows,
 )
-from cobot_meter.adapters.storage.escrow_rows import ESCROW_COLUMNS, escrow_from_row
 from cobot_meter.adapters.storage.ledger_rows import (
     ENTRY_COLUMNS,
     HALF,
-    TOPUP_COLUMNS,
     TRANSFER_COLUMNS,
     balance_from_row,
     entries_from_rows,
-    node_from_row,
     standing_from_rows,
     sum_from_row,
-    topup_from_row,
 )
 from cobot_meter.adapters.storage.read_queries import read_statements
 from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of, with_legs
+from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, TOPUP_SPEC
 from cobot_meter.adapters.storage.tables import (
     ACCOUNT,
     CARRIED,
@@ -59,6 +56,7 @@ from cobot_meter.adapters.storage.tables import (
     JOURNAL,
     TOPUP,
     TRANSFER,
+    selected,
 )
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
@@ -109,8 +107,8 @@ def report_statements(database: str = "sqlite") -> ReportStatements:
         return compiled(clause, *names, dialect=dialect)
 
     newest = ESCROW.c.opened_sequence.desc()
-    escrows = select(*(ESCROW.c[name] for name in ESCROW_COLUMNS)).order_by(newest)
-    topups = select(*(TOPUP.c[name] for name in TOPUP_COLUMNS))
+    escrows = selected(ESCROW_SPEC).order_by(newest)
+    topups = selected(TOPUP_SPEC)
     return ReportStatements(
         statement=sql(_statement(), "caller_id", "before", "limit"),
         journal=sql(_journal(), "after"),
@@ -262,12 +260,12 @@ class StoredReports:
     def escrows(self, *, state: str | None = None) -> AsyncIterator[Escrow]:
         """See the port."""
         if state is None:
-            return self._stream(_each(escrow_from_row), self._statements.escrows)
-        return self._stream(_each(escrow_from_row), self._statements.escrows_in, state)
+            return self._stream(_each(ESCROW_SPEC.decode), self._statements.escrows)
+        return self._stream(_each(ESCROW_SPEC.decode), self._statements.escrows_in, state)
 
     def topups(self) -> AsyncIterator[Topup]:
         """See the port."""
-        return self._stream(_each(topup_from_row), self._statements.topups)
+        return self._stream(_each(TOPUP_SPEC.decode), self._statements.topups)
 
     async def alarms(self, *, limit: int) -> Standing:
         """Found by small indexes; see the port."""
@@ -339,7 +337,7 @@ class StoredReports:
                     for pubkey, index in await session.all(tuple, audit.cursors)
                 ),
                 words=await session.all(words_from_rows, audit.words),
-                adoptions=await session.all(_each(node_from_row), audit.adoptions),
+                adoptions=await session.all(_each(NODE_SPEC.decode), audit.adoptions),
                 tallies=dict(await session.all(tuple, audit.tallies)),
                 entries=counted[0][0] if counted else None,
                 strays=tuple(row[0] for row in await session.all(tuple, audit.strays)),

@@ -3,7 +3,8 @@
 Amounts, times and counts are BIGINT, flags 0 or 1, names and keys TEXT in byte order. What must
 hold whatever the program does is a constraint here: counters never leave their range, credit is
 never spent below zero, a hold is reserved once and resolved once, an ask is open once. Two things
-Core cannot say stand in the migration: `journal` and `transfer` refuse UPDATE and DELETE.
+Core cannot say stand in the migration: `journal` and `transfer` refuse UPDATE and DELETE. Columns
+of values of the domain are lines of `table_specs.py`.
 
 Must not know: statements, connections, or what the rows mean to the domain.
 """
@@ -11,24 +12,33 @@ Must not know: statements, connections, or what the rows mean to the domain.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     ForeignKey,
+    FromClause,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     Table,
     Text,
+    and_,
     func,
     literal_column,
+    select,
     text,
 )
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine
 
+from cobot_meter.adapters.storage.row_spec import OPENED_SEQUENCE, Derived, Kind, RowSpec, Stored
+from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, TOPUP_SPEC
 from cobot_meter.domain.body_keys import NAME_BYTES, NAMED_BYTES
 from cobot_meter.domain.escrow.states import Stage, StateFacts, states_with
 
@@ -51,6 +61,13 @@ COUNTERS = ("debits_posted", "credits_posted", "debits_pending", "credits_pendin
 # column, plus CARRY for each one that was carried over into the column beside it.
 CARRY = 10**18
 CARRIED = tuple(f"{name}_carried" for name in COUNTERS)
+
+
+_TYPES: dict[Kind, TypeEngine[Any]] = {
+    Kind.KEY: KEY,
+    Kind.WORDS: Text(),
+    Kind.NUMBER: BigInteger(),
+}
 
 
 def _among(fact: Callable[[StateFacts], bool]) -> str:
@@ -99,6 +116,22 @@ def _flag(name: str) -> Column[int]:
 def _carried(name: str) -> Column[int]:
     none_below = CheckConstraint(f"{name} >= 0", name=name)
     return Column(name, BigInteger(), none_below, server_default=text("0"), nullable=False)
+
+
+def _columns(spec: RowSpec[Any]) -> list[Column[Any]]:
+    """Those of the spec; beside a version the number of the entry that opened the row."""
+    lines: tuple[Stored | Derived, ...] = (*spec.stored, *spec.derived)
+    made = [_stored(line, primary=line.column == spec.key) for line in lines]
+    return [*made, _number(OPENED_SEQUENCE)] if spec.versioned else made
+
+
+def _stored(line: Stored | Derived, *, primary: bool) -> Column[Any]:
+    if line.kind is Kind.FLAG:
+        return _flag(line.column)
+    kind = _TYPES[line.kind]
+    if primary:
+        return Column(line.column, kind, primary_key=True, autoincrement=False)
+    return Column(line.column, kind, nullable=line.nullable)
 
 
 def _index(name: str, *columns: str, unique: bool = False, where: str | None = None) -> Index:
@@ -168,47 +201,9 @@ ACCOUNT = Table(
 )
 
 ESCROW = Table(
-    "escrow",
+    ESCROW_SPEC.table,
     METADATA,
-    Column("escrow_id", KEY, primary_key=True),
-    _words("caller_id"),
-    _number("opened_at_ms"),
-    *map(_words, ("request_key", "address_key", "address", "request_sha256")),
-    _maybe_words("idempotency_key"),
-    _flag("nameless"),
-    _words("model"),
-    *map(_number, ("max_tokens", "ceiling_pusd", "ceiling_msat", "credit_reserved_msat")),
-    _words("day"),
-    _flag("newcomer"),
-    _number("rate_usd_micro_per_btc"),
-    _words("rate_source"),
-    _number("rate_at_ms"),
-    *map(_number, ("credit_fee_bps", "markup_bps", "safety_bps")),
-    *map(_number, ("prompt_pusd", "completion_pusd", "request_pusd")),
-    *map(_number, ("cache_write_pusd", "reasoning_pusd")),
-    _flag("stream"),
-    *map(_maybe_words, ("asked_model", "fallback_reason", "continues")),
-    _maybe_number("least_pusd"),
-    _words("state"),
-    *map(_number, ("changed_at_ms", "version", "lookups")),
-    _maybe_number("lookup_at_ms"),
-    *map(_number, ("priced_pusd", "price_msat", "credit_used_msat")),
-    *map(_number, ("budget_hold", "budget_held_pusd", "attempt", "paid_msat", "settle_index")),
-    *map(_maybe_number, ("settled_at_ms", "keep_until_ms", "completed_at_ms")),
-    *map(_maybe_words, ("inline_cost", "finish_reason")),
-    *map(_maybe_number, ("prompt_tokens", "completion_tokens", "cost_pusd")),
-    *map(_maybe_words, ("cost_text", "cost_standing")),
-    *map(_maybe_words, ("cost_provider", "cost_model", "cost_sha256", "payment_request")),
-    *map(_maybe_number, ("invoice_msat", "expires_at_s")),
-    *map(_maybe_words, ("failure_code", "failure_message")),
-    _maybe_number("failure_status"),
-    _maybe_words("requested_by"),
-    _maybe_words("continued_as"),
-    _maybe_words("quarantine"),
-    _flag("occupies_ask"),
-    _maybe_number("due_at_ms"),
-    *map(_maybe_words, ("generation_id", "payment_hash")),
-    _number("opened_sequence"),
+    *_columns(ESCROW_SPEC),
     _index("uq_escrow_opened", "opened_sequence", unique=True),
     _index("ix_escrow_request", "request_key", "opened_sequence"),
     _index("ix_escrow_address", "address_key", "opened_sequence"),
@@ -229,17 +224,9 @@ ESCROW = Table(
 )
 
 TOPUP = Table(
-    "topup",
+    TOPUP_SPEC.table,
     METADATA,
-    Column("topup_id", KEY, primary_key=True),
-    *map(_words, ("caller_id", "address_key")),
-    *map(_number, ("amount_msat", "opened_at_ms")),
-    _words("state"),
-    *map(_number, ("version", "attempt")),
-    *map(_words, ("payment_hash", "payment_request")),
-    *map(_number, ("expires_at_s", "paid_msat", "settle_index")),
-    _maybe_words("quarantine"),
-    _number("opened_sequence"),
+    *_columns(TOPUP_SPEC),
     _index("uq_topup_opened", "opened_sequence", unique=True),
     _index("uq_topup_address_open", "address_key", unique=True, where=TOPUP_OPEN),
     _index("uq_topup_payment", "payment_hash", unique=True),
@@ -282,11 +269,9 @@ CALLER = Table(
 
 # Whose invoices these are: the row of the highest number.
 NODE_ADOPTION = Table(
-    "node_adoption",
+    NODE_SPEC.table,
     METADATA,
-    Column("number", BigInteger(), primary_key=True, autoincrement=False),
-    Column("pubkey", KEY, nullable=False),
-    *map(_words, ("network", "alias")),
+    *_columns(NODE_SPEC),
     sqlite_with_rowid=False,
 )
 
@@ -306,3 +291,29 @@ SECRET_MARK = Table(
     ),
     _words("mark"),
 )
+
+
+def stored_in(spec: RowSpec[Any]) -> FromClause:
+    """The table of the spec."""
+    return METADATA.tables[spec.table]
+
+
+def selected(
+    spec: RowSpec[Any], within: Callable[[RowSpec[Any]], FromClause] = stored_in
+) -> Select[Any]:
+    """Reads rows of the spec with those that are joined to them, in the order of decoding."""
+    columns, rows = _read(spec, within)
+    return select(*columns).select_from(rows)
+
+
+def _read(
+    spec: RowSpec[Any], within: Callable[[RowSpec[Any]], FromClause]
+) -> tuple[list[ColumnElement[Any]], FromClause]:
+    own = within(spec)
+    columns: list[ColumnElement[Any]] = [own.c[name] for name in spec.columns]
+    rows = own
+    for joined in spec.joined:
+        other, theirs = within(joined.spec), _read(joined.spec, within)
+        rows = rows.join(theirs[1], and_(*(own.c[mine] == other.c[its] for mine, its in joined.on)))
+        columns += theirs[0]
+    return columns, rows

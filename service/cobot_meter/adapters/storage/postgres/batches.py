@@ -9,29 +9,17 @@ from typing import Any
 
 import orjson
 
-from cobot_meter.adapters.storage.escrow_rows import (
-    FIXED_COLUMNS,
-    MOVING_COLUMNS,
-    NAME_COLUMNS,
-    fixed_values,
-    moving_values,
-    named_values,
-)
 from cobot_meter.adapters.storage.ledger_rows import (
     JOURNAL_COLUMNS,
-    NODE_COLUMNS,
-    TOPUP_FIXED,
-    TOPUP_MOVING,
     TRANSFER_COLUMNS,
     dumped,
     journal_values,
-    node_values,
     tally_of,
-    topup_fixed_values,
-    topup_moving_values,
     transfer_values,
 )
 from cobot_meter.adapters.storage.moves import Step, rolled, steps_of, unbookable
+from cobot_meter.adapters.storage.row_spec import moved_by
+from cobot_meter.adapters.storage.table_specs import NODE_SPEC, WrittenRow, rows_of
 from cobot_meter.domain.callers import LAPSED_WEIGHT, SETTLED_SHARE
 from cobot_meter.domain.errors import (
     AlreadyOpen,
@@ -41,11 +29,9 @@ from cobot_meter.domain.errors import (
     LedgerUnbalanced,
     MovedOn,
 )
-from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger.transfers import Guard
 from cobot_meter.domain.refusals import exposure_exceeded
 from cobot_meter.domain.retention import Retention
-from cobot_meter.domain.topups import Topup
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 
 Document = dict[str, Any]
@@ -110,22 +96,21 @@ class Batch:
                 }
                 for account, counters in rolled(legs)
             ],
+            "rows": [_row(row, self._retention) for row in rows_of(transition)],
             "shred": transition.shred,
             "tally": tally_of(transition),
         }
-        self._add_rows(document, transition)
+        self._add_the_rest(document, transition)
         return document
 
-    def _add_rows(self, document: Document, transition: Transition) -> None:
+    def _add_the_rest(self, document: Document, transition: Transition) -> None:
         """What is not there has no key: JSON's null would be a value."""
-        if transition.escrow is not None:
-            document["escrow"] = _escrow(transition.escrow, self._retention)
-            if transition.bodies is not None:
-                document["bodies"] = self._bodies(transition.bodies)
-        if transition.topup is not None:
-            document["topup"] = _topup(transition.topup)
+        if transition.escrow is not None and transition.bodies is not None:
+            document["bodies"] = self._bodies(transition.bodies)
         if transition.node is not None:
-            document["node"] = dict(zip(NODE_COLUMNS, node_values(transition.node), strict=True))
+            columns, values = NODE_SPEC.opening
+            adopted = values(transition.node, self._retention)
+            document["node"] = dict(zip(columns, adopted, strict=True))
         if transition.cursor is not None:
             document["cursor"] = {
                 "node_pubkey": transition.cursor.node_pubkey,
@@ -153,17 +138,17 @@ class Batch:
         return len(self.blobs)
 
 
-def _escrow(escrow: Escrow, retention: Retention) -> Document:
-    names = (*FIXED_COLUMNS, *MOVING_COLUMNS, *NAME_COLUMNS)
-    values = (*fixed_values(escrow), *moving_values(escrow, retention), *named_values(escrow))
-    row = dict(zip(names, values, strict=True))
-    return {name: int(value) if value is True or value is False else value
-            for name, value in row.items()}  # fmt: skip
-
-
-def _topup(topup: Topup) -> Document:
-    values = (*topup_fixed_values(topup), *topup_moving_values(topup))
-    return dict(zip((*TOPUP_FIXED, *TOPUP_MOVING), values, strict=True))
+def _row(row: WrittenRow, retention: Retention) -> Document:
+    """A new row as a whole, of any other what changed."""
+    spec, value, changed = row
+    subject_id, version = spec.identity(value)
+    columns, values = spec.opening if version == 1 else moved_by(spec, changed)
+    return {
+        "table": spec.table,
+        "key": subject_id,
+        "version": version,
+        "values": dict(zip(columns, values(value, retention), strict=True)),
+    }
 
 
 def _step(step: Step) -> Document:
@@ -196,8 +181,7 @@ def _cap(guard: Guard) -> Document:
 
 def conflict(transition: Transition, subject_id: str) -> Conflict:
     """Why the row of `subject_id` was not written: it was to be opened, or it moved on."""
-    row = transition.escrow or transition.topup
-    if row is not None and row.version == 1:
+    if (subject_id, 1) in {row.spec.identity(row.value) for row in rows_of(transition)}:
         message = f"{subject_id} cannot open: it, or one for the same request, is open already"
         return AlreadyOpen(message)
     return MovedOn(f"{subject_id} has moved on, or was never opened")

@@ -17,6 +17,7 @@ from cobot_meter.adapters.storage.postgres.connections import (
     unreachable,
 )
 from cobot_meter.adapters.storage.postgres.faults import CAUGHT
+from cobot_meter.adapters.storage.postgres.row_writer import WRITER_NOW, row_writer, writer_body
 from cobot_meter.adapters.storage.schema import HEAD, other_schema
 from cobot_meter.adapters.storage.tables import METADATA
 from cobot_meter.domain.errors import BooksDamaged, SettingInvalid
@@ -29,7 +30,7 @@ OWN_TABLES = ("operator_leg", "journal_leg")
 async def upgrade_postgres(url: str, revision: str = HEAD) -> None:
     """Make or update the tables. Raises SettingInvalid for a database that cannot be used."""
     found = await found_schema(url)
-    if found == revision:
+    if found == revision and (revision != HEAD or await _writes_rows(url)):
         return
     if found is not None and found > HEAD:
         raise other_schema(shown(url), found)
@@ -39,6 +40,8 @@ async def upgrade_postgres(url: str, revision: str = HEAD) -> None:
 
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADING})")
         upgrade_on(connection, revision)
+        if revision == HEAD:
+            connection.exec_driver_sql(row_writer())
 
     await _run(url, migrate)
 
@@ -63,6 +66,28 @@ async def check_schema(url: str) -> None:
     if found != HEAD:
         raise other_schema(shown(url), found)
     await _refuse_missing_tables(url)
+    if not await _writes_rows(url):
+        message = (
+            f"the function write_rows in {shown(url)} is not the one of this version: stop the "
+            "services on it and run `cobot-meter db upgrade`"
+        )
+        raise SettingInvalid(message)
+
+
+async def _writes_rows(url: str) -> bool:
+    """Whether rows are written there as this version writes them."""
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_S, command_timeout=CALL_S)
+    except WRONG as fault:
+        raise unreachable(url, fault) from None
+    try:
+        found: str | None = await connection.fetchval(WRITER_NOW)
+    except CAUGHT as fault:
+        raise unreachable(url, fault) from None
+    else:
+        return found == writer_body()
+    finally:
+        await connection.close()
 
 
 async def _refuse_missing_tables(url: str) -> None:

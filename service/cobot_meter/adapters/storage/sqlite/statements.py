@@ -16,36 +16,26 @@ from sqlalchemy import (
     BigInteger,
     ClauseElement,
     ColumnElement,
-    Select,
     Table,
+    TableClause,
     Update,
-    and_,
     bindparam,
     case,
+    column,
     delete,
     func,
     literal_column,
     null,
     select,
+    table,
     text,
     update,
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import Insert, insert
 
-from cobot_meter.adapters.storage.escrow_rows import (
-    ESCROW_COLUMNS,
-    FIXED_COLUMNS,
-    MOVING_COLUMNS,
-    NAME_COLUMNS,
-    columns_of,
-)
 from cobot_meter.adapters.storage.ledger_rows import (
     JOURNAL_COLUMNS,
-    NODE_COLUMNS,
-    TOPUP_COLUMNS,
-    TOPUP_FIXED,
-    TOPUP_MOVING,
     TRANSFER_COLUMNS,
 )
 from cobot_meter.adapters.storage.moves import (
@@ -57,26 +47,29 @@ from cobot_meter.adapters.storage.moves import (
     claimed,
     move,
 )
-from cobot_meter.adapters.storage.sql_text import Statement, compiled
+from cobot_meter.adapters.storage.row_spec import (
+    MOVES_MAX,
+    OPENED_SEQUENCE,
+    VERSION,
+    RowSpec,
+    moved_by,
+)
+from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of
 from cobot_meter.adapters.storage.tables import (
     ACCOUNT,
     BODY,
     CALLER,
     COUNTERS,
-    ESCROW,
     JOURNAL,
-    NODE_ADOPTION,
     PENDING,
     SETTLE_CURSOR,
     TALLY,
-    TOPUP,
     TRANSFER,
+    selected,
 )
 
 # How many rows one statement takes; more are written in several.
 ROWS_MAX = 8
-# Each event changes fields of its own, some of them one set or another: far fewer than this.
-MOVES_MAX = 128
 ACCOUNT_ROW = ("code", "commodity", "nature", "exact", *COUNTERS)
 TRANSFER_ROW = ("sequence", "line", *TRANSFER_COLUMNS)
 
@@ -97,17 +90,11 @@ class WriteStatements:
     move_within_cap: Statement
     claimed: Statement
     cap: Statement
-    open_escrow: Statement
-    escrow: Statement
-    open_topup: Statement
-    move_topup: Statement
-    topup: Statement
     keep_bodies: Statement
     add_bodies: Statement
     drop_bodies: Statement
     advance_cursor: Statement
     set_caller: Statement
-    adopt_node: Statement
     count_entry: Statement
 
 
@@ -120,24 +107,43 @@ def write_statements() -> WriteStatements:
         return compiled(clause, *names, dialect=dialect)
 
     return WriteStatements(
-        **_journal(sql), **_accounts(sql), **_escrows(sql), **_topups(sql), **_bodies(sql),
+        **_journal(sql), **_accounts(sql), **_bodies(sql),
         advance_cursor=sql(_advance_cursor(), "node_pubkey", "settle_index"),
         set_caller=sql(_set_caller(), "caller_id", "blocked", "cap_msat"),
-        adopt_node=sql(_insert(NODE_ADOPTION, NODE_COLUMNS), *NODE_COLUMNS),
         count_entry=sql(_count_entry(), "name"),
     )  # fmt: skip
 
 
+@functools.cache
+def open_row(spec: RowSpec[Any]) -> Statement:
+    """Writes a row that is not there yet; beside a version, the number of its entry comes last."""
+    names = (*spec.opening.columns, *((OPENED_SEQUENCE,) if spec.versioned else ()))
+    opened = _insert(_table(spec), names)
+    return compiled(opened, *names, dialect=dialect_of("sqlite"))
+
+
 @functools.lru_cache(maxsize=MOVES_MAX)
-def move_escrow(changed: tuple[str, ...]) -> Statement:
-    """Gives an escrow other values in the columns of these fields, at the version before."""
-    columns = columns_of(changed)
-    before = and_(
-        ESCROW.c.escrow_id == bindparam("subject_id"), ESCROW.c.version == bindparam("before")
+def move_row(spec: RowSpec[Any], changed: tuple[str, ...] | None) -> Statement:
+    """Gives a row other values in the columns of these fields, at the version before."""
+    rows, columns = _table(spec), moved_by(spec, changed).columns
+    moved = _set(rows, columns).where(
+        rows.c[spec.key] == bindparam("subject_id"), rows.c[VERSION] == bindparam("before")
     )
-    moved = _set(ESCROW, columns).where(before)
-    dialect = sqlite.dialect(paramstyle="qmark")
-    return compiled(moved, *_new(columns), "subject_id", "before", dialect=dialect)
+    return compiled(moved, *_new(columns), "subject_id", "before", dialect=dialect_of("sqlite"))
+
+
+@functools.cache
+def row_by_key(spec: RowSpec[Any]) -> Statement:
+    """What stands in the row of one key."""
+    tables = functools.cache(_table)
+    one = selected(spec, tables).where(tables(spec).c[spec.key] == bindparam("subject_id"))
+    return compiled(one, "subject_id", dialect=dialect_of("sqlite"))
+
+
+def _table(spec: RowSpec[Any]) -> TableClause:
+    """The spec's own names: whatever else the table has is no matter of its rows."""
+    names = (*spec.opening.columns, *((OPENED_SEQUENCE,) if spec.versioned else ()))
+    return table(spec.table, *(column(name) for name in names))
 
 
 def _journal(sql: Compile) -> dict[str, Any]:
@@ -176,28 +182,6 @@ def _accounts(sql: Compile) -> dict[str, Any]:
         "claimed": sql(select(claimed()).where(ACCOUNT.c.code == bindparam("code")), "code"),
         "cap": sql(cap(), *CAP_TERMS),
     }
-
-
-def _escrows(sql: Compile) -> dict[str, Any]:
-    row = (*FIXED_COLUMNS, *MOVING_COLUMNS, *NAME_COLUMNS, "opened_sequence")
-    one = ESCROW.c.escrow_id == bindparam("subject_id")
-    return {
-        "open_escrow": sql(_insert(ESCROW, row), *row),
-        "escrow": sql(_select(ESCROW, ESCROW_COLUMNS).where(one), "subject_id"),
-    }
-
-
-def _topups(sql: Compile) -> dict[str, Any]:
-    row = (*TOPUP_FIXED, *TOPUP_MOVING, "opened_sequence")
-    one = TOPUP.c.topup_id == bindparam("subject_id")
-    return {
-        "open_topup": sql(_insert(TOPUP, row), *row),
-        "move_topup": sql(
-            _set(TOPUP, TOPUP_MOVING).where(one, TOPUP.c.version == bindparam("before")),
-            *_new(TOPUP_MOVING), "subject_id", "before",
-        ),
-        "topup": sql(_select(TOPUP, TOPUP_COLUMNS).where(one), "subject_id"),
-    }  # fmt: skip
 
 
 def _bodies(sql: Compile) -> dict[str, Any]:
@@ -254,16 +238,12 @@ def _count_entry() -> Insert:
     return first.on_conflict_do_update(["name"], set_={"entries": one_more})
 
 
-def _select(table: Table, columns: Sequence[str]) -> Select[Any]:
-    return select(*(table.c[name] for name in columns))
+def _insert(into: TableClause, columns: Sequence[str]) -> Insert:
+    return insert(into).values({name: bindparam(name) for name in columns})
 
 
-def _insert(table: Table, columns: Sequence[str]) -> Insert:
-    return insert(table).values({name: bindparam(name) for name in columns})
-
-
-def _insert_rows(table: Table, columns: Sequence[str], rows: int) -> Insert:
-    return insert(table).values(
+def _insert_rows(into: Table, columns: Sequence[str], rows: int) -> Insert:
+    return insert(into).values(
         [{name: bindparam(f"{name}_{row}") for name in columns} for row in range(rows)]
     )
 
@@ -272,9 +252,9 @@ def _numbered(columns: Sequence[str], rows: int) -> tuple[str, ...]:
     return tuple(f"{name}_{row}" for row in range(rows) for name in columns)
 
 
-def _set(table: Table, columns: Sequence[str]) -> Update:
-    return update(table).ordered_values(
-        *((table.c[name], bindparam(f"new_{name}")) for name in columns)
+def _set(rows: TableClause, columns: Sequence[str]) -> Update:
+    return update(rows).ordered_values(
+        *((rows.c[name], bindparam(f"new_{name}")) for name in columns)
     )
 
 

@@ -10,36 +10,36 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
-from cobot_meter.adapters.storage.escrow_rows import (
-    MOVING_FIELDS,
-    Row,
-    changed_values,
-    escrow_from_row,
-    fixed_values,
-    moving_values,
-    named_values,
-)
 from cobot_meter.adapters.storage.ledger_rows import (
     journal_values,
     mended,
-    node_values,
     tally_of,
-    topup_fixed_values,
-    topup_from_row,
-    topup_moving_values,
     transfer_values,
 )
 from cobot_meter.adapters.storage.moves import Counters, Leg, rolled, steps_of
+from cobot_meter.adapters.storage.row_spec import Row, moved_by
 from cobot_meter.adapters.storage.sql_text import Statement
-from cobot_meter.adapters.storage.sqlite.statements import ROWS_MAX, WriteStatements, move_escrow
+from cobot_meter.adapters.storage.sqlite.statements import (
+    ROWS_MAX,
+    WriteStatements,
+    move_row,
+    open_row,
+    row_by_key,
+)
+from cobot_meter.adapters.storage.table_specs import (
+    ESCROW_SPEC,
+    NODE_SPEC,
+    TOPUP_SPEC,
+    WrittenRow,
+    rows_of,
+)
 from cobot_meter.domain.errors import AlreadyOpen, LedgerContradicted, MovedOn
-from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.ledger.transfers import Guard, Transfer, TransferKind
 from cobot_meter.domain.refusals import exposure_exceeded
 from cobot_meter.domain.retention import Retention
-from cobot_meter.domain.topups import Topup
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.ports.books import Applied
 
@@ -67,10 +67,8 @@ class TransitionWriter:
         if not self._cursor.rowcount:
             return self._as_it_stands(transition)
         sequence = self._cursor.lastrowid or 0
-        if transition.escrow is not None:
-            self._write_escrow(transition.escrow, transition.changed, sequence)
-        if transition.topup is not None:
-            self._write_topup(transition.topup, sequence)
+        for row in rows_of(transition):
+            self._write_row(row, sequence)
         self._open_accounts(transition.accounts)
         if transition.transfers:
             self._add_transfers(transition.transfers, sequence)
@@ -97,39 +95,26 @@ class TransitionWriter:
 
     def _as_it_stands(self, transition: Transition) -> Applied:
         """The rows of a transition that the journal has already."""
-        escrow, topup = transition.escrow, transition.topup
-        escrow_row = topup_row = None
-        if escrow is not None:
-            self._run(self._statements.escrow, (escrow.escrow_id,))
-            escrow_row = self._cursor.fetchone()
-        if topup is not None:
-            self._run(self._statements.topup, (topup.topup_id,))
-            topup_row = self._cursor.fetchone()
+        stands: dict[str, Any] = {}
+        for spec, value, _ in rows_of(transition):
+            self._run(row_by_key(spec), spec.identity(value)[:1])
+            found = self._cursor.fetchone()
+            stands[spec.table] = spec.decode(found) if found else None
         return Applied(
             repeated=True,
-            escrow=escrow_from_row(escrow_row) if escrow_row else None,
-            topup=topup_from_row(topup_row) if topup_row else None,
+            escrow=stands.get(ESCROW_SPEC.table),
+            topup=stands.get(TOPUP_SPEC.table),
         )
 
-    def _write_escrow(self, escrow: Escrow, changed: tuple[str, ...] | None, sequence: int) -> None:
-        if escrow.version == 1:
-            moving = mended(moving_values(escrow, self._retention))
-            values = (*mended(fixed_values(escrow)), *moving, *named_values(escrow), sequence)
-            self._open_row(self._statements.open_escrow, values, escrow.escrow_id)
+    def _write_row(self, row: WrittenRow, sequence: int) -> None:
+        spec, value, changed = row
+        subject_id, version = spec.identity(value)
+        if version == 1:
+            opened = (*mended(spec.opening.values(value, self._retention)), sequence)
+            self._open_row(open_row(spec), opened, subject_id)
             return
-        changed = MOVING_FIELDS if changed is None else changed
-        moved = mended(changed_values(escrow, changed, self._retention))
-        which = (escrow.escrow_id, escrow.version - 1)
-        self._move_row(move_escrow(changed), (*moved, *which), escrow.escrow_id)
-
-    def _write_topup(self, topup: Topup, sequence: int) -> None:
-        moving = mended(topup_moving_values(topup))
-        if topup.version == 1:
-            values = (*topup_fixed_values(topup), *moving, sequence)
-            self._open_row(self._statements.open_topup, values, topup.topup_id)
-            return
-        values = (*moving, topup.topup_id, topup.version - 1)
-        self._move_row(self._statements.move_topup, values, topup.topup_id)
+        moved = mended(moved_by(spec, changed).values(value, self._retention))
+        self._move_row(move_row(spec, changed), (*moved, subject_id, version - 1), subject_id)
 
     def _open_row(self, statement: Statement, values: Row, subject_id: str) -> None:
         try:
@@ -239,7 +224,8 @@ class TransitionWriter:
             word = (transition.caller_id, int(caller.blocked), caller.cap_msat)
             self._run(self._statements.set_caller, word)
         if transition.node is not None:
-            self._run(self._statements.adopt_node, mended(node_values(transition.node)))
+            adopted = NODE_SPEC.opening.values(transition.node, self._retention)
+            self._run(open_row(NODE_SPEC), mended(adopted))
         tallied = tally_of(transition)
         if tallied is not None:
             self._run(self._statements.count_entry, (tallied,))

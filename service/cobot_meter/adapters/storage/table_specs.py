@@ -1,0 +1,235 @@
+"""What is stored of an escrow, a top-up and an adopted node: one line a column.
+
+A new column is a line here, a field in the domain's value and a migration. A new table of values is
+a spec here (with its place in VERSIONED_SPECS and `rows_of`), its indexes in `tables.py` and a
+migration. Must not know: SQL.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from cobot_meter.adapters.storage.row_spec import (
+    Derived,
+    Kind,
+    RowSpec,
+    choice,
+    flag,
+    key,
+    maybe_number,
+    maybe_part,
+    maybe_words,
+    number,
+    part,
+    words,
+)
+from cobot_meter.domain.escrow.record import (
+    AskKey,
+    Cost,
+    CostStanding,
+    Escrow,
+    Failure,
+    Fallback,
+    IssuedInvoice,
+    Quote,
+    Run,
+    due_at_ms,
+)
+from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.invoices import AdoptedNode
+from cobot_meter.domain.money import ExchangeRate
+from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms
+from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.transitions.transition import Transition
+
+ESCROW_SPEC = RowSpec(
+    "escrow",
+    Escrow,
+    fixed=(
+        key("escrow_id"),
+        words("caller_id"),
+        number("opened_at_ms"),
+        flag("stream"),
+        part(
+            "ask",
+            AskKey,
+            words("request_key"),
+            words("address_key"),
+            words("address"),
+            words("request_sha256"),
+            maybe_words("idempotency_key"),
+            flag("nameless"),
+        ),
+        part(
+            "quote",
+            Quote,
+            words("model"),
+            number("max_tokens"),
+            number("ceiling_pusd"),
+            number("ceiling_msat"),
+            number("credit_reserved_msat"),
+            words("day"),
+            flag("newcomer"),
+            maybe_number("least_pusd"),
+            part(
+                "rate",
+                ExchangeRate,
+                number("rate_usd_micro_per_btc", "usd_micro_per_btc"),
+                words("rate_source", "source"),
+                number("rate_at_ms", "fetched_at_ms"),
+            ),
+            part(
+                "terms",
+                PriceTerms,
+                number("credit_fee_bps"),
+                number("markup_bps"),
+                number("safety_bps"),
+            ),
+            part(
+                "prices",
+                ModelPrice,
+                number("prompt_pusd"),
+                number("completion_pusd"),
+                number("request_pusd"),
+                number("cache_write_pusd"),
+                number("reasoning_pusd"),
+            ),
+        ),
+        maybe_part(
+            "fallback",
+            Fallback,
+            words("asked_model"),
+            words("fallback_reason", "reason"),
+            words("continues"),
+        ),
+    ),
+    moving=(
+        choice("state", EscrowState),
+        number("changed_at_ms"),
+        number("version"),
+        maybe_words("generation_id"),
+        number("lookups"),
+        maybe_number("lookup_at_ms"),
+        number("priced_pusd"),
+        number("price_msat"),
+        number("credit_used_msat"),
+        number("budget_hold"),
+        number("budget_held_pusd"),
+        number("attempt"),
+        maybe_words("payment_hash"),
+        number("paid_msat"),
+        number("settle_index"),
+        maybe_number("settled_at_ms"),
+        maybe_number("keep_until_ms"),
+        maybe_words("requested_by"),
+        maybe_words("continued_as"),
+        maybe_words("quarantine"),
+        maybe_part(
+            "run",
+            Run,
+            number("completed_at_ms"),
+            words("inline_cost"),
+            words("finish_reason"),
+            number("prompt_tokens"),
+            number("completion_tokens"),
+        ),
+        maybe_part(
+            "cost",
+            Cost,
+            number("cost_pusd"),
+            words("cost_text", "text"),
+            choice("cost_standing", CostStanding, "standing"),
+            # Escrows from before revision 0005 have NULL in these.
+            words("cost_provider", "provider", unsaid=""),
+            words("cost_model", "model", unsaid=""),
+            words("cost_sha256", "record_sha256", unsaid=""),
+        ),
+        maybe_part(
+            "invoice",
+            IssuedInvoice,
+            words("payment_request"),
+            number("invoice_msat", "amount_msat"),
+            number("expires_at_s"),
+        ),
+        maybe_part(
+            "failure",
+            Failure,
+            words("failure_code", "code"),
+            words("failure_message", "message"),
+            number("failure_status", "status"),
+        ),
+    ),
+    derived=(
+        Derived(
+            column="occupies_ask",
+            kind=Kind.FLAG,
+            says=lambda escrow, _: int(escrow.occupies_ask),
+            looks_at=frozenset(
+                {"state", "invoice", "settled_at_ms", "price_msat", "credit_used_msat"}
+            ),
+        ),
+        Derived(
+            column="due_at_ms",
+            kind=Kind.NUMBER,
+            nullable=True,
+            says=due_at_ms,
+            looks_at=frozenset(
+                {
+                    *("state", "quarantine", "lookup_at_ms"),
+                    *("invoice", "budget_held_pusd", "keep_until_ms"),
+                }
+            ),
+        ),
+    ),
+)
+
+TOPUP_SPEC = RowSpec(
+    "topup",
+    Topup,
+    fixed=(
+        key("topup_id"),
+        words("caller_id"),
+        words("address_key"),
+        number("amount_msat"),
+        number("opened_at_ms"),
+    ),
+    moving=(
+        choice("state", TopupState),
+        number("version"),
+        number("attempt"),
+        words("payment_hash"),
+        words("payment_request"),
+        number("expires_at_s"),
+        number("paid_msat"),
+        number("settle_index"),
+        maybe_words("quarantine"),
+    ),
+)
+
+NODE_SPEC = RowSpec(
+    "node_adoption",
+    AdoptedNode,
+    fixed=(number("number"), key("pubkey"), words("network"), words("alias")),
+)
+
+
+# Every table whose rows have versions: what a transition's rows may lie in.
+VERSIONED_SPECS: tuple[RowSpec[Any], ...] = (ESCROW_SPEC, TOPUP_SPEC)
+
+
+class WrittenRow(NamedTuple):
+    """A row that a transition opens or moves on; `changed` None: any of its fields may differ."""
+
+    spec: RowSpec[Any]
+    value: Escrow | Topup
+    changed: tuple[str, ...] | None = None
+
+
+def rows_of(transition: Transition) -> tuple[WrittenRow, ...]:
+    """Every row with a version that the transition writes, in the order of writing."""
+    rows: tuple[WrittenRow, ...] = ()
+    if transition.escrow is not None:
+        rows += (WrittenRow(ESCROW_SPEC, transition.escrow, transition.changed),)
+    if transition.topup is not None:
+        rows += (WrittenRow(TOPUP_SPEC, transition.topup),)
+    return rows
