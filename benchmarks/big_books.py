@@ -20,7 +20,7 @@ from cobot_meter.adapters.storage.sqlite.transitions import TransitionWriter
 from cobot_meter.domain.retention import Retention
 
 # In the order of their foreign keys.
-TABLES = ("journal", "transfer", "escrow", "body")
+TABLES = ("journal", "transfer", "escrow", "run", "body")
 SEQUENCES = frozenset({"sequence", "opened_sequence"})
 # What a sale is known by, in any column: each copy has its own.
 NAMES = ("escrow_id", "caller_id", "request_key", "address_key", "generation_id", "payment_hash")
@@ -60,7 +60,10 @@ def _name_copies(connection: sqlite3.Connection, sales: Sales, copies: int) -> N
     """The original's names, and those of each copy."""
     columns = ", ".join(NAMES)
     connection.execute(f"CREATE TEMP TABLE copy (number INTEGER PRIMARY KEY, {columns})")
-    connection.execute(f"CREATE TEMP TABLE original AS SELECT {columns} FROM escrow")  # noqa: S608
+    connection.execute(
+        f"CREATE TEMP TABLE original AS SELECT {columns} "  # noqa: S608 - names of our own
+        "FROM escrow JOIN run USING (run_id, escrow_id)"
+    )
     connection.executemany("INSERT INTO copy VALUES (?, ?, ?, ?, ?, ?, ?)", _names(sales, copies))
 
 

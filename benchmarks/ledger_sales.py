@@ -12,19 +12,12 @@ from dataclasses import dataclass, field
 from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
 from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import (
-    AskKey,
-    Cost,
-    CostStanding,
-    Escrow,
-    IssuedInvoice,
-    Quote,
-    Run,
-)
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.record import AskKey, Escrow, IssuedInvoice, Opening, Quote
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.record import Cost, CostStanding, Summary
 from cobot_meter.domain.transitions.escrows import escrow_transition, open_escrow
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.ports.process import Clock
@@ -74,7 +67,7 @@ class Sales:
         escrow = opened
         for event in self._events(escrow_id, now_ms):
             bodies = None
-            if isinstance(event, on.CompletionReceived):
+            if isinstance(event, ran.CompletionReceived):
                 bodies = StoredBodies(completion=SEALED, drop_request=True)
             transition = escrow_transition(
                 escrow, event, at_ms=now_ms, retention=self.retention, bodies=bodies
@@ -86,7 +79,7 @@ class Sales:
         generation_id = f"gen-{now_ms}-{self.made:020d}"
         payment_hash = _digest(escrow_id, "payment")
         alias, pubkey = (f"node-{self.made}" if self.many_nodes else NODE[0]), NODE[1]
-        run = Run(
+        run = Summary(
             completed_at_ms=now_ms,
             inline_cost=COST.text,
             finish_reason="stop",
@@ -99,10 +92,10 @@ class Sales:
             expires_at_s=now_ms // 1_000 + 600,
         )
         return (
-            on.UpstreamRequested(),
-            on.GenerationStarted(generation_id=generation_id),
-            on.CompletionReceived(generation_id=generation_id, run=run),
-            on.CostKnown(
+            ran.UpstreamRequested(),
+            ran.GenerationStarted(generation_id=generation_id),
+            ran.CompletionReceived(generation_id=generation_id, summary=run),
+            ran.CostKnown(
                 cost=COST,
                 price_msat=PRICE_MSAT,
                 credit_used_msat=0,
@@ -125,37 +118,29 @@ class Sales:
         caller_id = self.caller_id or self.identifiers.caller_id()
         address = f"192.0.2.{self.made % 250}"
         rate = ExchangeRate(usd_micro_per_btc=10**11, source="static", fetched_at_ms=now_ms)
-        return Escrow(
-            escrow_id=escrow_id,
-            caller_id=caller_id,
-            ask=AskKey(
-                request_key=_digest(escrow_id, "request"),
-                address_key=_digest(escrow_id, "address"),
-                address=address,
-                request_sha256=_digest(escrow_id, "body"),
-                nameless=True,
-                idempotency_key=None,
-            ),
-            quote=Quote(
-                model="mock/model",
-                max_tokens=256,
-                ceiling_pusd=CEILING_PUSD,
-                ceiling_msat=CEILING_MSAT,
-                credit_reserved_msat=0,
-                newcomer=True,
-                day=DAY,
-                rate=rate,
-                terms=PriceTerms(),
-                prices=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
-                least_pusd=100_000_000,
-            ),
-            stream=False,
-            opened_at_ms=now_ms,
-            changed_at_ms=now_ms,
-            state=EscrowState.OPENED,
-            version=1,
-            budget_held_pusd=CEILING_PUSD,
+        ask = AskKey(
+            request_key=_digest(escrow_id, "request"),
+            address_key=_digest(escrow_id, "address"),
+            address=address,
+            request_sha256=_digest(escrow_id, "body"),
+            nameless=True,
+            idempotency_key=None,
         )
+        quote = Quote(
+            model="mock/model",
+            max_tokens=256,
+            ceiling_pusd=CEILING_PUSD,
+            ceiling_msat=CEILING_MSAT,
+            credit_reserved_msat=0,
+            newcomer=True,
+            day=DAY,
+            rate=rate,
+            terms=PriceTerms(),
+            prices=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
+            least_pusd=100_000_000,
+        )
+        opening = Opening(escrow_id=escrow_id, caller_id=caller_id, ask=ask, stream=False)
+        return Escrow.opened(opening, quote=quote, at_ms=now_ms)
 
 
 def _digest(*parts: str) -> str:

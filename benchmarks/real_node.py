@@ -27,7 +27,7 @@ from benchmarks.rig.stacks import UNGUARDED, mock_upstream
 from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.domain.errors import BooksBusy
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import Invoice, InvoiceOrder
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.sale.ask_completion import Ask
@@ -169,7 +169,7 @@ async def _ours(shop: Shop, size: Size, at_once: int) -> float:
 
     async def drive(number: int) -> None:
         escrow = await shop.service.flows.runs.start(costed[number])
-        assert escrow.state is EscrowState.INVOICED
+        assert escrow.progress is Progress.INVOICED
 
     return await _per_s(drive, size.invoices, at_once)
 
@@ -241,7 +241,7 @@ async def _claimed(shop: Shop, escrow_id: str) -> float:
     parts = shop.service.parts
     while True:
         escrow = await parts.books.escrow(escrow_id)
-        if escrow is not None and escrow.state is EscrowState.SETTLED:
+        if escrow is not None and escrow.progress is Progress.SETTLED:
             _, body = await shop.service.flows.deliveries.deliver(escrow)
             assert body
             return time.perf_counter()

@@ -48,9 +48,9 @@ def test_no_folder_has_more_than_15_files() -> None:
 def test_few_files_enumerate_the_states_of_an_escrow() -> None:
     """At most four files of the service name four states or more: the tables, and the driver."""
     named = {
-        name: len(set(re.findall(r"\b(?:EscrowState|S)\.([A-Z]+)\b", source(name))))
+        name: len(set(re.findall(r"\b(?:Progress|S)\.([A-Z]+)\b", source(name))))
         for name in python_files("service")
-        if "EscrowState" in source(name)
+        if "Progress" in source(name)
     }
     many = sorted(name for name, states in named.items() if states >= STATES_NAMED)
     print(f"files that enumerate escrow states: {len(many)}")

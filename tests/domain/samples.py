@@ -10,20 +10,12 @@ from dataclasses import dataclass, replace
 
 from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import (
-    AskKey,
-    Cost,
-    CostStanding,
-    Escrow,
-    Failure,
-    IssuedInvoice,
-    Quote,
-    Run,
-)
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.record import AskKey, Escrow, IssuedInvoice, Opening, Quote
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms, invoice_amount_msat, price_for
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
 from cobot_meter.domain.transitions.escrows import open_escrow
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 
@@ -72,37 +64,29 @@ def opened(shape: Shape | None = None) -> Escrow:
     """A freshly opened escrow; credit that covers the ceiling needs no budget."""
     shape = shape or Shape()
     request_key = shape.request_key or f"request of {shape.escrow_id}"
-    escrow = Escrow(
-        escrow_id=shape.escrow_id,
-        caller_id=shape.caller_id,
-        ask=AskKey(
-            request_key=request_key,
-            address_key=f"{ADDRESS} {request_key}",
-            address=ADDRESS,
-            request_sha256="5e" * 32,
-            nameless=False,
-            idempotency_key=shape.idempotency_key,
-        ),
-        quote=Quote(
-            model="mistralai/mistral-small-2603",
-            max_tokens=100,
-            ceiling_pusd=shape.ceiling,
-            ceiling_msat=shape.ceiling,
-            credit_reserved_msat=shape.credit,
-            newcomer=shape.newcomer,
-            day=DAY,
-            rate=PAR,
-            terms=shape.terms,
-            prices=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
-            least_pusd=shape.least,
-        ),
-        stream=False,
-        opened_at_ms=shape.opened_at_ms,
-        changed_at_ms=shape.opened_at_ms,
-        state=EscrowState.OPENED,
-        version=1,
+    ask = AskKey(
+        request_key=request_key,
+        address_key=f"{ADDRESS} {request_key}",
+        address=ADDRESS,
+        request_sha256="5e" * 32,
+        nameless=False,
+        idempotency_key=shape.idempotency_key,
     )
-    return replace(escrow, budget_held_pusd=escrow.quote.opening_pusd)
+    quote = Quote(
+        model="mistralai/mistral-small-2603",
+        max_tokens=100,
+        ceiling_pusd=shape.ceiling,
+        ceiling_msat=shape.ceiling,
+        credit_reserved_msat=shape.credit,
+        newcomer=shape.newcomer,
+        day=DAY,
+        rate=PAR,
+        terms=shape.terms,
+        prices=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
+        least_pusd=shape.least,
+    )
+    opening = Opening(escrow_id=shape.escrow_id, caller_id=shape.caller_id, ask=ask, stream=False)
+    return Escrow.opened(opening, quote=quote, at_ms=shape.opened_at_ms)
 
 
 def opening_of(
@@ -124,11 +108,11 @@ def payment_hash_of(escrow: Escrow) -> str:
     return hashlib.sha256(f"{escrow.escrow_id}/{escrow.attempt}".encode()).hexdigest()
 
 
-def received(*, completed_at_ms: int = NOW_MS) -> on.CompletionReceived:
+def received(*, completed_at_ms: int = NOW_MS) -> ran.CompletionReceived:
     """The whole answer is here."""
-    return on.CompletionReceived(
+    return ran.CompletionReceived(
         generation_id="gen-1",
-        run=Run(
+        summary=Summary(
             completed_at_ms=completed_at_ms,
             inline_cost=None,
             finish_reason="stop",
@@ -138,7 +122,7 @@ def received(*, completed_at_ms: int = NOW_MS) -> on.CompletionReceived:
     )
 
 
-def cost_known(escrow: Escrow, amount: int, *, confirmed: bool = True) -> on.CostKnown:
+def cost_known(escrow: Escrow, amount: int, *, confirmed: bool = True) -> ran.CostKnown:
     """The cost of a run, with the price and the credit that follow from it."""
     price = price_for(
         amount,
@@ -146,7 +130,7 @@ def cost_known(escrow: Escrow, amount: int, *, confirmed: bool = True) -> on.Cos
         rate=escrow.quote.rate,
         terms=escrow.quote.terms,
     )
-    return on.CostKnown(
+    return ran.CostKnown(
         cost=cost_of(amount, confirmed=confirmed),
         price_msat=price.price_msat,
         credit_used_msat=min(escrow.quote.credit_reserved_msat, price.price_msat),

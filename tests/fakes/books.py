@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import BooksBusy
-from cobot_meter.domain.escrow.record import CostStanding, Escrow, due_at_ms
-from cobot_meter.domain.escrow.states import STATES, EscrowState, Stage, states_with
+from cobot_meter.domain.escrow.record import Escrow, due_at_ms
+from cobot_meter.domain.escrow.states import Progress, Stage, states_with
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, UPSTREAM_CREDITS
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.run.record import CostStanding, due_of_run
+from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, RELEASES
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
@@ -79,8 +81,10 @@ class FakeBooks(FakeReports):
 
     def _applied(self, transition: Transition, *, repeated: bool) -> Applied:
         escrow, topup = transition.escrow, transition.topup
+        if not repeated:
+            return Applied(repeated=False, escrow=escrow, topup=topup)
         return Applied(
-            repeated=repeated,
+            repeated=True,
             escrow=self.rows.escrows.get(escrow.escrow_id) if escrow else None,
             topup=self.rows.topups.get(topup.topup_id) if topup else None,
         )
@@ -130,7 +134,9 @@ class FakeBooks(FakeReports):
 
     async def escrow_of_generation(self, caller_id: str, generation_id: str) -> Escrow | None:
         return self._newest(
-            lambda escrow: (escrow.caller_id, escrow.generation_id) == (caller_id, generation_id)
+            lambda escrow: (
+                (escrow.caller_id, escrow.run.generation_id) == (caller_id, generation_id)
+            )
         )
 
     async def open_topup(self, address_key: str) -> Topup | None:
@@ -141,7 +147,7 @@ class FakeBooks(FakeReports):
 
     async def open_escrows(self, caller_id: str, *, limit: int) -> tuple[Escrow, ...]:
         return self._in_order(
-            lambda escrow: (escrow.caller_id, escrow.state) == (caller_id, EscrowState.INVOICED),
+            lambda escrow: (escrow.caller_id, escrow.progress) == (caller_id, Progress.INVOICED),
             limit,
         )
 
@@ -151,7 +157,8 @@ class FakeBooks(FakeReports):
         timers = [
             (timer_ms, escrow.escrow_id)
             for escrow in self.rows.escrows.values()
-            if (timer_ms := due_at_ms(escrow, self._retention)) is not None and timer_ms <= now_ms
+            for timer_ms in (due_at_ms(escrow), due_of_run(escrow.run, self._retention))
+            if timer_ms is not None and timer_ms <= now_ms
         ]
         beyond = [timer for timer in sorted(timers) if timer > (after.at_ms, after.escrow_id)]
         return tuple(DueTimer(at_ms=at_ms, escrow_id=name) for at_ms, name in beyond[:limit])
@@ -169,7 +176,7 @@ class FakeBooks(FakeReports):
             **{
                 escrow.escrow_id: escrow.payment_hash
                 for escrow in self.rows.escrows.values()
-                if escrow.state is EscrowState.INVOICED and _goes_on(escrow)
+                if escrow.progress is Progress.INVOICED and _goes_on(escrow)
             },
             **{
                 topup.topup_id: topup.payment_hash
@@ -194,26 +201,26 @@ class FakeBooks(FakeReports):
         baseline = self.rows.journal.get(BASELINE_KEY)
         entries = self.rows.journal.values()
         return Quiet(
-            in_flight=any(STATES[escrow.state].in_flight for escrow in escrows),
-            awaited=any(escrow.lookup_at_ms is not None for escrow in escrows),
+            in_flight=any(escrow.run.in_flight for escrow in escrows),
+            awaited=any(escrow.run.lookup_at_ms is not None for escrow in escrows),
             mark=len(self.rows.journal),
             booked_pusd=-self.rows.ledger.of(UPSTREAM_CREDITS).net,
             comparisons=sum(1 for entry in entries if entry.kind == "usage_compared"),
             baseline_pusd=int(baseline.facts["usage_pusd"] or 0) if baseline else None,
             unattributed_pusd=self.rows.ledger.of(COST_UNATTRIBUTED).net,
             unconfirmed_pusd=sum(
-                escrow.cost.cost_pusd
+                escrow.run.cost.cost_pusd
                 for escrow in self.rows.escrows.values()
-                if escrow.cost and escrow.cost.standing is CostStanding.PROVISIONAL
+                if escrow.run.cost and escrow.run.cost.standing is CostStanding.PROVISIONAL
             ),
         )
 
     async def unexplained(self, *, limit: int) -> tuple[Escrow, ...]:
         return self._in_order(
             lambda escrow: (
-                escrow.state is EscrowState.FAILED
-                and escrow.budget_held_pusd > 0
-                and escrow.lookup_at_ms is None
+                escrow.run.state is RunState.FAILED
+                and escrow.run.budget_held_pusd > 0
+                and escrow.run.lookup_at_ms is None
                 and _goes_on(escrow)
             ),
             limit,

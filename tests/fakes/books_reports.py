@@ -12,6 +12,7 @@ from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow, due_at_ms
 from cobot_meter.domain.ledger.accounts import Account, available, lapsed, receivable, settled
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.run.record import due_of_run
 from cobot_meter.domain.topups import Topup
 from cobot_meter.domain.transitions.kinds import NUMBERED_KINDS, RELEASES
 from cobot_meter.domain.transitions.row_digests import sealed_digest
@@ -110,7 +111,9 @@ class FakeReports:
                 subject_id=escrow.escrow_id,
                 opened_sequence=self.rows.opened(escrow.escrow_id),
                 occupies_ask=escrow.occupies_ask,
-                due_at_ms=due_at_ms(escrow, Retention()),
+                due_at_ms=due_at_ms(escrow),
+                run_due_at_ms=due_of_run(escrow.run, Retention()),
+                run_opened_sequence=self.rows.opened(escrow.escrow_id),
             )
 
     async def topup_marks(self) -> AsyncIterator[RowMark]:

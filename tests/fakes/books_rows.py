@@ -48,13 +48,13 @@ class BooksRows:
         Raises Conflict for a version that moved on and an ask that is open already, and what
         the ledger raises.
         """
-        self._check_escrow(transition.escrow)
+        self._check_escrow(transition)
         self._check_topup(transition.topup)
         ledger = self.ledger.after(transition.accounts, transition.transfers)
         entry = _entry(len(self.journal) + 1, transition)
         rows = replace(self, ledger=ledger, journal={**self.journal, entry.key: entry})
         if transition.escrow is not None:
-            escrow = transition.escrow
+            escrow = self._merged(transition, transition.escrow)
             rows = replace(rows, escrows={**rows.escrows, escrow.escrow_id: escrow})
         if transition.topup is not None:
             topup = transition.topup
@@ -70,14 +70,31 @@ class BooksRows:
             rows = replace(rows, nodes=(*rows.nodes, transition.node))
         return replace(rows, bodies=_bodies_after(self.bodies, transition))
 
-    def _check_escrow(self, escrow: Escrow | None) -> None:
+    def _check_escrow(self, transition: Transition) -> None:
+        escrow = transition.escrow
         if escrow is None:
             return
         stored = self.escrows.get(escrow.escrow_id)
-        _check_version(stored.version if stored else 0, escrow.version, escrow.escrow_id)
-        if stored is None and (taken := self._same_ask(escrow)):
-            message = f"{taken.escrow_id} is open for the same ask"
-            raise AlreadyOpen(message)
+        if transition.opens:
+            _check_version(stored.version if stored else 0, 1, escrow.escrow_id)
+            if taken := self._same_ask(escrow):
+                message = f"{taken.escrow_id} is open for the same ask"
+                raise AlreadyOpen(message)
+            return
+        if transition.changed:
+            _check_version(stored.version if stored else 0, escrow.version, escrow.escrow_id)
+        if transition.run_changed:
+            version = stored.run.version if stored else 0
+            _check_version(version, escrow.run.version, escrow.escrow_id)
+
+    def _merged(self, transition: Transition, escrow: Escrow) -> Escrow:
+        """What is stored in the fields that the transition does not name stays."""
+        stored = self.escrows.get(escrow.escrow_id)
+        if stored is None or transition.opens:
+            return escrow
+        run = {name: getattr(escrow.run, name) for name in transition.run_changed}
+        sale = {name: getattr(escrow, name) for name in transition.changed}
+        return replace(stored, run=replace(stored.run, **run), **sale)
 
     def _same_ask(self, escrow: Escrow) -> Escrow | None:
         for other in self.escrows.values():

@@ -11,10 +11,10 @@ from cobot_meter.domain.errors import (
     LedgerUnbalanced,
     MovedOn,
 )
-from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import caller_accounts
 from cobot_meter.domain.ledger.transfers import Guard, Reservation, Transfer
+from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.ports.books import Books
@@ -102,7 +102,7 @@ async def test_the_same_key_is_one_journal_row() -> None:
     books = FakeBooks()
     escrow = opened()
     await books.apply(opening_of(escrow))
-    moved = escrow_transition(escrow, on.UpstreamRequested(), at_ms=NOW_MS, retention=RETENTION)
+    moved = escrow_transition(escrow, ran.UpstreamRequested(), at_ms=NOW_MS, retention=RETENTION)
     await books.apply(moved)
     again = await books.apply(opening_of(escrow))
     assert (again.repeated, again.escrow) == (True, moved.escrow)
@@ -114,9 +114,9 @@ async def test_a_row_that_moved_on_is_stale() -> None:
     books = FakeBooks()
     escrow = opened()
     await books.apply(opening_of(escrow))
-    for event in (on.UpstreamRequested(), on.Abandoned()):
+    for event in (ran.UpstreamRequested(), ran.Abandoned()):
         moved = escrow_transition(escrow, event, at_ms=NOW_MS, retention=RETENTION)
-        if isinstance(event, on.Abandoned):
+        if isinstance(event, ran.Abandoned):
             with pytest.raises(MovedOn):
                 await books.apply(moved)
         else:
@@ -131,7 +131,7 @@ async def test_one_live_escrow_for_one_ask() -> None:
     await books.apply(opening_of(first))
     with pytest.raises(AlreadyOpen):
         await books.apply(opening_of(second))
-    ended = escrow_transition(first, on.Abandoned(), at_ms=NOW_MS, retention=RETENTION)
+    ended = escrow_transition(first, ran.Abandoned(), at_ms=NOW_MS, retention=RETENTION)
     await books.apply(ended)
     await books.apply(opening_of(second))
     assert await books.latest_ask("r") == second
@@ -152,13 +152,13 @@ async def test_bodies_are_merged_dropped_and_shredded() -> None:
     await books.apply(opening_of(escrow))
     told = StoredBodies(completion=b"sealed answer", drop_request=True)
     moved = escrow_transition(
-        escrow, on.UpstreamRequested(), at_ms=NOW_MS, retention=RETENTION, bodies=told
+        escrow, ran.UpstreamRequested(), at_ms=NOW_MS, retention=RETENTION, bodies=told
     )
     await books.apply(moved)
     expected = StoredBodies(wrapped_key=b"key", completion=b"sealed answer")
     assert await books.bodies(escrow.escrow_id) == expected
     assert moved.escrow is not None
-    unknown = on.OutcomeUnknown(failure=FAILURE)
+    unknown = ran.OutcomeUnknown(failure=FAILURE)
     shredded = escrow_transition(moved.escrow, unknown, at_ms=NOW_MS, retention=RETENTION)
     await books.apply(shredded)
     assert await books.bodies(escrow.escrow_id) is None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cobot_meter.domain.errors import DependencyFault, ModelNotOffered, RateStale
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.retention import DAY_MS, HOUR_MS
 from cobot_meter.domain.topups import TopupState
@@ -23,7 +23,7 @@ from tests.flows.rigs.process import Process
 from tests.flows.rigs.stories import CALLER, COST, Stage, ask, ask_another, claim, hear, pay
 from tests.flows.sale.test_crash_points import staged
 
-S = EscrowState
+S = Progress
 MONTH_S = 30 * 24 * 3_600 + 3_600
 HOUR_S = 3_600
 
@@ -35,9 +35,9 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         yield stage
 
 
-def state_of(stage: Stage) -> EscrowState:
+def state_of(stage: Stage) -> Progress:
     """Of the newest escrow, as it stands now."""
-    return stage.escrow.state
+    return stage.escrow.progress
 
 
 async def quiet_minutes(stage: Stage, minutes: int) -> None:
@@ -97,12 +97,12 @@ async def test_a_month_forward_gives_up_no_look_up(stage: Stage) -> None:
     """A run whose cost is not said yet stays generated, and is sold once it is."""
     stage.lasting.upstream.usually = Completes(cost=COST, says_cost=False, lookups_before_record=12)
     await ask(stage)
-    assert state_of(stage) is S.GENERATED
+    assert state_of(stage) is Progress.GENERATED
     stage.lasting.clock.step(MONTH_S)
     await quiet_minutes(stage, 5)
-    assert state_of(stage) in {S.GENERATED, S.COSTED, S.INVOICED}
+    assert state_of(stage) in {Progress.GENERATED, Progress.COSTED, S.INVOICED}
     for _ in range(90):
-        if state_of(stage) is not S.GENERATED:
+        if state_of(stage) is not Progress.GENERATED:
             break
         await quiet_minutes(stage, 1)
     assert state_of(stage) is S.INVOICED
@@ -112,7 +112,7 @@ async def test_an_hour_back_stands_nothing_still(stage: Stage) -> None:
     """A look-up that was due in a minute is made within minutes, not in an hour."""
     stage.lasting.upstream.usually = Completes(cost=COST, says_cost=False, lookups_before_record=8)
     await ask(stage)
-    assert state_of(stage) is S.GENERATED
+    assert state_of(stage) is Progress.GENERATED
     looked = stage.lasting.upstream.lookups
     stage.lasting.clock.step(-HOUR_S)
     await quiet_minutes(stage, 5)
@@ -124,7 +124,7 @@ async def test_an_hour_back_over_a_restart_stands_nothing_still(stage: Stage) ->
     """The books say that they were written later than it is now."""
     stage.lasting.upstream.usually = Completes(cost=COST, says_cost=False, lookups_before_record=8)
     await ask(stage)
-    assert state_of(stage) is S.GENERATED
+    assert state_of(stage) is Progress.GENERATED
     await stage.process.kill()
     stage.lasting.clock.step(-HOUR_S)
     stage.process = Process(stage.lasting)

@@ -17,7 +17,7 @@ from cobot_meter.domain.errors import (
     UpstreamFailed,
     UpstreamRefused,
 )
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.money import AMOUNT_MAX, usd_text
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.http_api.chat.answers import completion_answer
@@ -82,7 +82,7 @@ async def test_half_a_character_in_an_error_is_that_runs_own_trouble(rig: RawRig
     rig.upstream.record = Reply(status=404, headers=(JSON,))
     with pytest.raises(UpstreamFailed, match="bad output \ufffd near token"):
         await rig.bought()
-    escrow = await rig.escrow(EscrowState.FAILED)
+    escrow = await rig.escrow(Progress.FAILED)
     assert escrow.cost_pusd == 41_400_001
     await still_sells(rig)
 
@@ -93,8 +93,8 @@ async def test_half_a_character_in_a_record_is_mended(rig: RawRig) -> None:
     rig.upstream.run = HONEST
     rig.upstream.record = json_reply(record % GENERATION.encode())
     answer = await rig.bought()
-    assert answer.escrow.cost is not None
-    assert answer.escrow.cost.provider == "Deep \ufffd"
+    assert answer.escrow.run.cost is not None
+    assert answer.escrow.run.cost.provider == "Deep \ufffd"
     await still_sells(rig)
 
 
@@ -153,8 +153,8 @@ async def test_a_bill_that_cannot_be_meant_is_unknown(rig: RawRig, total: str) -
     for _ in range(2):
         with pytest.raises(CostPending):
             await rig.bought(ask)
-    escrow = await rig.escrow(EscrowState.GENERATED)
-    assert escrow.cost is None
+    escrow = await rig.escrow(Progress.GENERATED)
+    assert escrow.run.cost is None
     rig.upstream.record = json_reply(record_of())
     await rig.later(61)
     answer = await rig.bought(ask)
@@ -191,8 +191,8 @@ async def test_what_the_answer_says_is_sold_while_the_record_is_absurd(rig: RawR
     rig.upstream.run = HONEST
     rig.upstream.record = json_reply(record_of(total_cost=1.00))
     answer = await rig.bought()
-    assert answer.escrow.cost is not None
-    assert answer.escrow.cost.standing == "provisional"
+    assert answer.escrow.run.cost is not None
+    assert answer.escrow.run.cost.standing == "provisional"
     await rig.later(61)
     assert (await rig.escrow()).cost_pusd == 41_400_001
     await still_sells(rig)
@@ -210,8 +210,8 @@ async def test_a_failed_run_is_free_once_its_record_has_said_so_for_long_enough(
     with pytest.raises(OutcomeUnknown):
         await rig.bought()
     await rig.later(after_s)
-    escrow = await rig.escrow(EscrowState.FAILED)
-    assert (escrow.cost.cost_pusd if escrow.cost else None) == cost
+    escrow = await rig.escrow(Progress.FAILED)
+    assert (escrow.run.cost.cost_pusd if escrow.run.cost else None) == cost
     await still_sells(rig)
 
 
@@ -318,7 +318,7 @@ async def test_postgresql_takes_what_sqlite_takes(tmp_path: Path, database: str)
         record = b'{"data":{"id":"%b","total_cost":0.00007,"provider_name":"D\\u0000 \\ud83d"}}'
         rig.upstream.record = json_reply(record % GENERATION.encode())
         answer = await rig.bought()
-        assert answer.escrow.cost is not None
-        assert answer.escrow.cost.provider == "D\ufffd \ufffd"
+        assert answer.escrow.run.cost is not None
+        assert answer.escrow.run.cost.provider == "D\ufffd \ufffd"
         assert models_of(model_row())
         await still_sells(rig)

@@ -29,7 +29,8 @@ from tests.flows.sale.test_crash_points import staged
 
 async def contradicted(stage: Stage) -> None:
     """An invoiced escrow is read with another reservation than its journal has."""
-    forged = replace(stage.escrow, budget_held_pusd=stage.escrow.budget_held_pusd - 1)
+    run = stage.escrow.run
+    forged = replace(stage.escrow, run=replace(run, budget_held_pusd=run.budget_held_pusd - 1))
     with pytest.raises(Quarantined):
         await stage.process.recorder.record(
             forged, on.InvoiceCanceled(payment_hash=forged.payment_hash or "")

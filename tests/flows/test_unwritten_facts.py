@@ -11,7 +11,7 @@ import pytest
 
 from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.errors import BooksBusy
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.record_event import BUSY_DELAYS_S, WRITTEN_EVERY_S, EventRecorder
 from cobot_meter.flows.release_gate import ReleaseGate
@@ -27,9 +27,9 @@ from tests.flows.sale.test_crash_points import staged
 FAIL_OVER_S = 120
 FOR_EVER = 10**9
 ENDS = {
-    "an answer": (Completes(), EscrowState.INVOICED),
-    "a failure with its cost": (Failed(cost="0.00001", says_cost=True), EscrowState.FAILED),
-    "a cut stream": (Unknown(), EscrowState.FAILED),
+    "an answer": (Completes(), Progress.INVOICED),
+    "a failure with its cost": (Failed(cost="0.00001", says_cost=True), Progress.FAILED),
+    "a cut stream": (Unknown(), Progress.FAILED),
 }
 
 
@@ -49,8 +49,8 @@ async def test_no_finished_run_is_lost_in_a_fail_over(tmp_path: Path, name: str)
             upstream.open.set()
             await asking
         assert stage.books.busy == 0
-        assert stage.escrow.state is state
-        assert stage.escrow.generation_id == upstream.runs[0].generation_id
+        assert stage.escrow.progress is state
+        assert stage.escrow.run.generation_id == upstream.runs[0].generation_id
         await ask(stage)
         assert (len(stage.books.rows.escrows), upstream.posts) == (1, 1)
         assert stage.process.recorder.unwritten.count == stage.process.recorder.unwritten.bytes == 0
@@ -150,5 +150,5 @@ async def test_what_was_written_unheard_loses_no_answer(
                 await stage.process.tick()
         assert unheard.times == 0
         assert (len(stage.books.rows.escrows), stage.lasting.upstream.posts) == (1, 1)
-        assert stage.escrow.state is EscrowState.INVOICED
+        assert stage.escrow.progress is Progress.INVOICED
         assert stage.process.recorder.unwritten.count == stage.process.recorder.unwritten.bytes == 0

@@ -21,7 +21,7 @@ from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import InvoiceState
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.audit.ledger import AuditLedger
@@ -147,12 +147,12 @@ class RawRig:
         self.process.lasting.clock.advance(seconds)
         await self.process.tick()
 
-    async def escrow(self, state: EscrowState | None = None) -> Escrow:
+    async def escrow(self, state: Progress | None = None) -> Escrow:
         """The newest escrow, in this state."""
         async with self.open_reports() as reports:
             found = [row async for row in reports.escrows()]
         newest = max(found, key=lambda row: row.opened_at_ms)
-        assert state in (None, newest.state)
+        assert state in (None, newest.progress)
         return newest
 
     async def findings(self) -> list[str]:

@@ -30,7 +30,7 @@ from cobot_meter.adapters.secrets.key_file import derived_keys
 from cobot_meter.adapters.secrets.sealer import AesSealer
 from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.retention import Retention
 from cobot_meter.flows.record_event import OurNode
 from cobot_meter.http_api.app import build_face
@@ -188,10 +188,10 @@ class FaceRig:
         """The newest row."""
         return self.escrows[-1]
 
-    async def until(self, state: EscrowState) -> Escrow:
+    async def until(self, state: Progress) -> Escrow:
         """The newest escrow, once it is in this state."""
         async with asyncio.timeout(5):
-            while not self.escrows or self.last.state is not state:  # noqa: ASYNC110
+            while not self.escrows or self.last.progress is not state:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         return self.last
 

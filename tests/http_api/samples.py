@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from cobot_meter.domain.escrow.record import (
-    AskKey,
-    Cost,
-    CostStanding,
-    Escrow,
-    IssuedInvoice,
-    Quote,
-    Run,
-)
+from cobot_meter.domain.escrow.record import AskKey, Escrow, IssuedInvoice, Quote
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import ExchangeRate, pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms, invoice_amount_msat, price_for
+from cobot_meter.domain.run.record import Cost, CostStanding, Run, Summary
+from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.topups import Topup, TopupState
 
 SECRET = b"a token secret of tests, 32 bytes or more"
@@ -64,8 +58,28 @@ def invoiced_escrow() -> Escrow:
         opened_at_ms=1_763_836_400_000,
         changed_at_ms=1_763_836_500_000,
         state=EscrowState.INVOICED,
-        version=6,
-        run=Run(
+        version=3,
+        run=_run(cost_pusd),
+        priced_pusd=cost_pusd,
+        price_msat=price.price_msat,
+        payment_hash=PAYMENT_HASH,
+        invoice=IssuedInvoice(
+            payment_request=PAYMENT_REQUEST,
+            amount_msat=invoice_amount_msat(price.price_msat),
+            expires_at_s=EXPIRES_AT_S,
+        ),
+    )
+
+
+def _run(cost_pusd: int) -> Run:
+    return Run(
+        run_id=ESCROW,
+        escrow_id=ESCROW,
+        opened_at_ms=1_763_836_400_000,
+        changed_at_ms=1_763_836_500_000,
+        state=RunState.COSTED,
+        version=5,
+        summary=Summary(
             completed_at_ms=1_763_836_450_000,
             inline_cost="0.00026580",
             finish_reason="stop",
@@ -79,14 +93,6 @@ def invoiced_escrow() -> Escrow:
             provider="Mistral",
             model="mistralai/mistral-small-2603",
             record_sha256="5e" * 32,
-        ),
-        priced_pusd=cost_pusd,
-        price_msat=price.price_msat,
-        payment_hash=PAYMENT_HASH,
-        invoice=IssuedInvoice(
-            payment_request=PAYMENT_REQUEST,
-            amount_msat=invoice_amount_msat(price.price_msat),
-            expires_at_s=EXPIRES_AT_S,
         ),
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.retention import DAY_MS
 from tests.fakes.upstream_outcomes import NEVER, Completes
 from tests.http_api.asgi_caller import Reply
@@ -87,7 +87,7 @@ async def test_ledger_equals_generation_total_cost(tmp_path: Path) -> None:
         assert {escrow.caller_id for escrow in rig.escrows} == {rig.last.caller_id}
         told_msat = 0
         for escrow in rig.escrows:
-            reply = await rig.get(f"/v1/generation?id={escrow.generation_id}", token=token)
+            reply = await rig.get(f"/v1/generation?id={escrow.run.generation_id}", token=token)
             data = exact(reply)["data"]
             price_msat = data["cobot"]["cost"]["price_msat"]
             told_msat += price_msat
@@ -130,8 +130,8 @@ async def test_a_generation_that_is_not_there(tmp_path: Path) -> None:
             assert (reply.status, reply.error["param"]) == (400, "id")
         rig.upstream.then(Completes(lookups_before_record=NEVER, says_cost=False))
         assert (await rig.ask(ask_of("No record"), token=token)).status == 503
-        assert rig.last.state is EscrowState.GENERATED
-        unknown = await rig.get(f"/v1/generation?id={rig.last.generation_id}", token=token)
+        assert rig.last.progress is Progress.GENERATED
+        unknown = await rig.get(f"/v1/generation?id={rig.last.run.generation_id}", token=token)
         assert unknown.status == 404
 
 
@@ -181,7 +181,7 @@ async def test_credit_that_a_run_holds_is_reserved(tmp_path: Path) -> None:
         assert cobot["reserved_msat"] == rig.last.quote.credit_reserved_msat > 0
         assert cobot["available_msat"] == 10_000 - cobot["reserved_msat"]
         gate.set()
-        await rig.until(EscrowState.SETTLED)
+        await rig.until(Progress.SETTLED)
 
 
 async def test_the_statement_is_paged_backwards(tmp_path: Path) -> None:

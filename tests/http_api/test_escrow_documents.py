@@ -7,17 +7,22 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cobot_meter.domain.escrow.record import Cost, CostStanding
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import price_for
+from cobot_meter.domain.run.record import Cost, CostStanding, Run
+from cobot_meter.domain.run.states import RunState
 from cobot_meter.http_api.views import cost_document, escrow_document
 from tests.http_api.samples import ESCROW, PUBLIC_URL, RATE, invoiced_escrow
 
 
 def test_what_is_not_known_yet_is_null() -> None:
     """Before the run an escrow shows its model and state, and neither usage nor cost."""
-    opened = replace(invoiced_escrow(), state=EscrowState.OPENED, run=None, cost=None, invoice=None)
+    escrow = invoiced_escrow()
+    run = Run(
+        run_id=ESCROW, escrow_id=ESCROW, opened_at_ms=1, changed_at_ms=1, state=RunState.OPENED
+    )
+    opened = replace(escrow, state=EscrowState.RUNNING, run=run, invoice=None)
     document = escrow_document(opened, public_url=PUBLIC_URL)
     assert (document["state"], document["model"]) == ("opened", "openai/gpt-4o-mini")
     assert document["usage"] is document["cost"] is document["expires_at"] is None
@@ -42,7 +47,9 @@ def test_the_parts_add_up(cost_pusd: int, ceiling_msat: int) -> None:
     escrow = replace(
         escrow,
         quote=replace(escrow.quote, ceiling_msat=ceiling_msat),
-        cost=Cost(cost_pusd=cost_pusd, text="", standing=CostStanding.CONFIRMED),
+        run=replace(
+            escrow.run, cost=Cost(cost_pusd=cost_pusd, text="", standing=CostStanding.CONFIRMED)
+        ),
         priced_pusd=cost_pusd,
         price_msat=price.price_msat,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.retention import DAY_MS
 from cobot_meter.http_api.context import FaceLimits
 from tests.fakes.upstream_outcomes import Completes, Failed
@@ -75,7 +75,7 @@ async def test_a_long_poll_ends_when_the_run_does(tmp_path: Path) -> None:
         await rig.ask(headers={"Prefer": "respond-async"})
         async with asyncio.TaskGroup() as tasks:
             poll = tasks.create_task(rig.get(f"{path_of(rig)}?wait=60"))
-            await rig.until(EscrowState.REQUESTED)
+            await rig.until(Progress.REQUESTED)
             gate.set()
         assert poll.result().json()["state"] == "invoiced"
 
@@ -115,7 +115,7 @@ async def test_its_own_pair_opens_it(tmp_path: Path) -> None:
     """Macaroon and preimage read it, also while only the node knows of the payment."""
     async with open_face(tmp_path) as rig:
         token = await rig.pay(await rig.ask())
-        assert rig.last.state is EscrowState.INVOICED
+        assert rig.last.progress is Progress.INVOICED
         reply = await rig.get(f"{path_of(rig)}/completion", token=token)
         assert reply.json()["choices"][0]["message"]["content"] == ANSWER
         assert reply.header("cache-control") == "private, no-store"
@@ -198,7 +198,7 @@ async def test_an_expired_pair_opens_nothing(tmp_path: Path) -> None:
         assert reply.status == 409
         assert hides(reply)
         assert (await rig.ask(token=token)).error["code"] == "already_paid"
-        assert rig.last.state is EscrowState.SETTLED
+        assert rig.last.progress is Progress.SETTLED
 
 
 async def test_what_was_released_takes_the_pair_too(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ async def test_before_there_is_anything_to_pay(tmp_path: Path) -> None:
     async with open_face(tmp_path) as rig:
         rig.upstream.then(Completes(gate=asyncio.Event()))
         await rig.ask(headers={"Prefer": "respond-async"})
-        await rig.until(EscrowState.REQUESTED)
+        await rig.until(Progress.REQUESTED)
         reply = await rig.get(f"{path_of(rig)}/completion")
         assert (reply.status, reply.error["code"]) == (503, "cost_pending")
         assert reply.header("retry-after") == "2"

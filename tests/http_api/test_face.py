@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.http_api.app import HotRoutes
 from cobot_meter.http_api.http.edge import Edge
 from cobot_meter.http_api.http.exchange import (
@@ -163,14 +163,14 @@ async def test_head_of_a_completion_hands_nothing_over(tmp_path: Path) -> None:
     async with open_face(tmp_path) as rig:
         token = await rig.pay(await rig.ask())
         settled = await rig.settle(rig.last)
-        states = [settled.state]
+        states = [settled.progress]
         target = f"/v1/escrows/{settled.escrow_id}/completion"
         head = await rig.caller.send("HEAD", target, headers={"Authorization": token})
         assert (head.status, head.body) == (200, b"")
-        states.append(rig.last.state)
+        states.append(rig.last.progress)
         assert (await rig.get(target, token=token)).status == 200
-        states.append(rig.last.state)
-        assert states == [EscrowState.SETTLED, EscrowState.SETTLED, EscrowState.RELEASED]
+        states.append(rig.last.progress)
+        assert states == [Progress.SETTLED, Progress.SETTLED, Progress.RELEASED]
 
 
 async def test_a_nonsensical_host_is_not_our_fault(tmp_path: Path) -> None:

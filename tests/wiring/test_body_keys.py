@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from cobot_meter.cli.demo.agent import Agent
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.wiring.app import Running, running_service
 from cobot_meter.wiring.settings.settings import BODY_KEYS, read_settings
 from cobot_pay import DevWallet
@@ -69,7 +69,7 @@ async def test_a_service_without_the_keys_of_its_bodies_sells_nothing_and_says_s
         await agent.aclose()
         row = await running.service.parts.books.escrow(purchase.escrow["id"])
         assert row is not None
-        assert row.state is EscrowState.RELEASED
+        assert row.progress is Progress.RELEASED
     assert (await asyncio.to_thread(commands.spawn, "audit")).returncode == 0
 
 

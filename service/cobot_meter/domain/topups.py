@@ -44,6 +44,11 @@ class Topup:
     settle_index: int = 0
     quarantine: str | None = None
 
+    @property
+    def progress(self) -> TopupState:
+        """How far it is, as callers read it."""
+        return self.state
+
     def issued(self, *, payment_request: str, expires_at_s: int) -> Topup:
         """The node made the invoice."""
         return self._to(

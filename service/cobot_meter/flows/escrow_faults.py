@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from cobot_meter.domain import errors
-from cobot_meter.domain.escrow.record import Escrow, Failure
+from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.run.record import Failure
 
 
 def quarantined_fault(subject_id: str, *, why: str, is_topup: bool = False) -> errors.Quarantined:
@@ -22,7 +23,7 @@ def waiting_fault(escrow: Escrow) -> errors.DependencyFault:
     """Why an escrow is not yet payable."""
     if escrow.quarantine is not None:
         return quarantined_fault(escrow.escrow_id, why=escrow.quarantine)
-    if escrow.state is EscrowState.COSTED:
+    if escrow.state is EscrowState.PRICED:
         message = "The Lightning node does not answer just now; repeat the same request."
         return errors.NodeUnavailable(message, retry_after_s=5)
     message = (

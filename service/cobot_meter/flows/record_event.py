@@ -116,7 +116,7 @@ class EventRecorder:
             raise await self._topup_parked(transition.topup, transition.kind, fault) from fault
 
     async def _written(self, transition: Transition, *, lasting: bool = False) -> Applied:
-        if transition.escrow is not None and transition.escrow.version == 1:
+        if transition.opens:
             self.unwritten.refuse_more()
         try:
             applied, again = await self._patiently(transition, lasting=lasting)
@@ -162,7 +162,7 @@ class EventRecorder:
         current = await self._books.escrow(escrow.escrow_id)
         if current is None:
             return Broken(f"{escrow.escrow_id} is not in the books: {fault}")
-        if current.version != escrow.version:
+        if current.versions != escrow.versions:
             return MovedOn(f"{escrow.escrow_id} has moved on: {fault}")
         name, why = event_name(event), shown(str(fault))
         if current.quarantine is None:

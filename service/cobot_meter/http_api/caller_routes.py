@@ -66,16 +66,16 @@ def generation_document(escrow: Escrow) -> dict[str, Any]:
 
     `total_cost` and `usage` are the price charged; `cobot` splits it into cost, fee and rate.
     """
-    run = escrow.run
+    run, summary = escrow.run, escrow.run.summary
     total = orjson.Fragment(charged_usd(escrow))
     created = dt.datetime.fromtimestamp(escrow.opened_at_ms // 1_000, tz=dt.UTC)
-    prompt, completion = (run.prompt_tokens, run.completion_tokens) if run else (0, 0)
-    finish_reason = run.finish_reason if run else None
+    prompt, completion = (summary.prompt_tokens, summary.completion_tokens) if summary else (0, 0)
+    finish_reason = summary.finish_reason if summary else None
     return {
         **dict.fromkeys(_UNTOLD),
-        "id": escrow.generation_id,
+        "id": run.generation_id,
         "created_at": created.isoformat(timespec="seconds"),
-        "model": (escrow.cost.model if escrow.cost else "") or escrow.quote.model,
+        "model": (run.cost.model if run.cost else "") or escrow.quote.model,
         "total_cost": total,
         "usage": total,
         "is_byok": False,
@@ -87,11 +87,11 @@ def generation_document(escrow: Escrow) -> dict[str, Any]:
         "tokens_completion": completion,
         "native_tokens_prompt": prompt,
         "native_tokens_completion": completion,
-        "provider_name": (escrow.cost.provider or None) if escrow.cost else None,
+        "provider_name": (run.cost.provider or None) if run.cost else None,
         "api_type": "completions",
         "data_region": "global",
         "origin": "",
-        "cobot": {**cobot_document(escrow), "state": escrow.state.value},
+        "cobot": {**cobot_document(escrow), "state": escrow.progress},
     }
 
 
@@ -179,7 +179,7 @@ class CallerRoutes:
         if escrow is None:
             message = "There is no such generation, or it is not yours."
             raise EscrowNotFound(message)
-        if escrow.cost is None and escrow.state is not EscrowState.FAILED:
+        if escrow.run.cost is None and escrow.state is not EscrowState.FAILED:
             message = "What this generation costs is not known yet; ask again in a moment."
             raise EscrowNotFound(message)
         return json_answer(OK, {"data": generation_document(escrow)}, (PRIVATE,))

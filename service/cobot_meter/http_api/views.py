@@ -16,9 +16,10 @@ import orjson
 
 from cobot_meter.domain import outside
 from cobot_meter.domain.errors import Broken
-from cobot_meter.domain.escrow.record import CostStanding, Escrow
+from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import ExchangeRate, btc_usd_text, usd_text
 from cobot_meter.domain.pricing.prices import charged_pusd
+from cobot_meter.domain.run.record import CostStanding
 
 ESCROWS_PATH = "/v1/escrows"
 _SOURCES = {
@@ -41,8 +42,8 @@ def escrow_document(escrow: Escrow, *, public_url: str) -> dict[str, Any]:
     """The whole escrow. `usage` and `cost` are null while unknown, `expires_at` is Unix seconds."""
     return {
         "id": escrow.escrow_id,
-        "mode": "escrow",
-        "state": escrow.state.value,
+        "mode": escrow.mode.value,
+        "state": escrow.progress.value,
         "request_sha256": escrow.ask.request_sha256,
         "model": escrow.quote.model,
         "max_tokens": escrow.quote.max_tokens,
@@ -69,13 +70,13 @@ def fallback_document(escrow: Escrow) -> dict[str, str | None] | None:
 
 def usage_document(escrow: Escrow) -> dict[str, int] | None:
     """Token counts in OpenAI's shape; None before the run has ended."""
-    run = escrow.run
-    if run is None:
+    summary = escrow.run.summary
+    if summary is None:
         return None
     return {
-        "prompt_tokens": run.prompt_tokens,
-        "completion_tokens": run.completion_tokens,
-        "total_tokens": run.prompt_tokens + run.completion_tokens,
+        "prompt_tokens": summary.prompt_tokens,
+        "completion_tokens": summary.completion_tokens,
+        "total_tokens": summary.prompt_tokens + summary.completion_tokens,
     }
 
 
@@ -85,8 +86,8 @@ def cost_document(escrow: Escrow) -> dict[str, Any] | None:
     `standing` says what `upstream_usd` was when the price was fixed or has since become; a record
     that differed afterwards is shown as `confirmed_usd` and changes no price.
     """
-    cost = escrow.cost
-    if cost is None or escrow.run is None:
+    cost = escrow.run.cost
+    if cost is None or escrow.run.summary is None:
         return None
     price, quote = escrow.price, escrow.quote
     price_pusd = charged_pusd(escrow.price_msat, quote.rate)
@@ -94,7 +95,7 @@ def cost_document(escrow: Escrow) -> dict[str, Any] | None:
     document: dict[str, Any] = {
         "standing": cost.standing.value,
         "source": _SOURCES[cost.standing],
-        "generation_id": escrow.generation_id,
+        "generation_id": escrow.run.generation_id,
         "served_model": cost.model or None,
         "provider": cost.provider or None,
         "record_sha256": cost.record_sha256 or None,
@@ -153,14 +154,14 @@ def cobot_document(escrow: Escrow) -> dict[str, Any]:
     """What one completion cost its caller, part by part; the cost is null while unknown."""
     return {
         "escrow_id": escrow.escrow_id,
-        "mode": "escrow",
+        "mode": escrow.mode.value,
         "model": escrow.quote.model,
         "max_tokens": escrow.quote.max_tokens,
         "fallback": fallback_document(escrow),
         "cost": cost_document(escrow),
         "paid_msat": escrow.paid_msat,
         "credited_msat": credited_msat(escrow),
-        "overrun_msat": escrow.price.overrun_msat if escrow.cost else 0,
+        "overrun_msat": escrow.price.overrun_msat if escrow.run.cost else 0,
     }
 
 

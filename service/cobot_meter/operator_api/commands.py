@@ -136,7 +136,7 @@ def _subject(subject: Escrow | Topup) -> Document:
         }
     return {
         **own,
-        "state": subject.state.value,
+        "state": subject.progress.value,
         "caller_id": subject.caller_id,
         "opened_at_ms": subject.opened_at_ms,
         "quarantine": subject.quarantine,

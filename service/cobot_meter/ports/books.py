@@ -21,7 +21,8 @@ from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 class Applied:
     """What `apply` did: `repeated` when the transition's key was in the journal already.
 
-    `escrow` and `topup` are the rows as they stand now: on a repeat, possibly further on.
+    `escrow` and `topup` are the rows as the transition has them, and on a repeat as they stand now,
+    possibly further on.
     """
 
     repeated: bool

@@ -49,13 +49,15 @@ class JournalEntry:
 class RowMark:
     """What a row of an escrow or a top-up keeps beside its value, so that indexes can stand on it.
 
-    The last two are an escrow's own.
+    The last four are an escrow's own, two of them in the row of its run.
     """
 
     subject_id: str
     opened_sequence: int
     occupies_ask: bool = False
     due_at_ms: int | None = None
+    run_due_at_ms: int | None = None
+    run_opened_sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,7 +94,7 @@ def sale_fields(escrow: Escrow) -> Fields:
     return {
         "escrow_id": escrow.escrow_id,
         "caller_id": escrow.caller_id,
-        "generation_id": escrow.generation_id,
+        "generation_id": escrow.run.generation_id,
         "model": escrow.quote.model,
         "price_msat": escrow.price_msat,
         "paid_msat": escrow.paid_msat,

@@ -135,7 +135,7 @@ class Metrics:
             self._overruns.inc()
             LOG.error(
                 "overrun: %s of %s cost $%s, and its ceiling was $%s",
-                escrow.generation_id,
+                escrow.run.generation_id,
                 escrow.quote.model,
                 usd_text(escrow.cost_pusd),
                 usd_text(escrow.quote.ceiling_pusd),
@@ -147,7 +147,7 @@ class Metrics:
         LOG.error(
             "overrun: %s of %s is said to have cost $%s, and its ceiling was $%s: not believed; "
             "it stays unknown and is looked up again",
-            escrow.generation_id,
+            escrow.run.generation_id,
             escrow.quote.model,
             usd_text(cost_pusd),
             usd_text(escrow.quote.ceiling_pusd),

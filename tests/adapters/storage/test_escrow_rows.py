@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cobot_meter.adapters.storage.row_spec import OPENED_SEQUENCE, moved_by
+from cobot_meter.adapters.storage.row_spec import OPENED_SEQUENCE, RowSpec, moved_by
 from cobot_meter.adapters.storage.table_specs import (
     ESCROW_SPEC,
     NODE_SPEC,
+    RUN_SPEC,
     TOPUP_SPEC,
     VERSIONED_SPECS,
 )
 from cobot_meter.adapters.storage.tables import METADATA
-from cobot_meter.domain.escrow.record import Cost, Escrow, Fallback, IssuedInvoice, Quote, due_at_ms
+from cobot_meter.domain.escrow.record import Escrow, Fallback, IssuedInvoice, Quote, due_at_ms
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.money import RATE_MAX, ExchangeRate
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.run.record import Cost, Run, due_of_run
+from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.topups import Topup
 from tests.contracts.books.books_samples import opened
 
@@ -31,21 +35,29 @@ RATES = st.builds(
     source=st.text(),
     fetched_at_ms=st.integers(),
 )
-ESCROWS = st.builds(
-    Escrow,
-    quote=st.builds(Quote, rate=RATES),
+V = TypeVar("V", Escrow, Run)
+RUNS = st.builds(
+    Run,
     cost=st.none() | st.builds(Cost, provider=..., model=..., record_sha256=...),
     **dict.fromkeys(
         (
-            "generation_id",
-            "run",
-            "lookup_at_ms",
+            *("requested_by", "generation_id", "summary", "cost_account", "lookup_at_ms"),
+            *("failure", "parked"),
+        ),
+        ...,
+    ),
+)
+ESCROWS = st.builds(
+    Escrow,
+    quote=st.builds(Quote, rate=RATES),
+    run=RUNS,
+    **dict.fromkeys(
+        (
             "payment_hash",
             "invoice",
             "settled_at_ms",
             "failure",
             "keep_until_ms",
-            "requested_by",
             "continued_as",
         ),
         ...,
@@ -55,67 +67,98 @@ ESCROWS = st.builds(
 
 
 # Of each field the values between which something is said of a row or not.
-TELLING: dict[str, tuple[Any, ...]] = {
-    "state": tuple(EscrowState),
-    "lookup_at_ms": (None, 5),
-    "price_msat": (0, 1_000),
-    "credit_used_msat": (0, 1_000),
-    "budget_held_pusd": (0, 9),
-    "invoice": (
-        None,
-        IssuedInvoice(payment_request="lnbc1", amount_msat=1_000, expires_at_s=8),
-    ),
-    "settled_at_ms": (None, 6),
-    "keep_until_ms": (None, 7),
-    "quarantine": (None, "looked at"),
+TELLING: dict[RowSpec[Any], dict[str, tuple[Any, ...]]] = {
+    ESCROW_SPEC: {
+        "state": tuple(EscrowState),
+        "price_msat": (0, 1_000),
+        "credit_used_msat": (0, 1_000),
+        "invoice": (
+            None,
+            IssuedInvoice(payment_request="lnbc1", amount_msat=1_000, expires_at_s=8),
+        ),
+        "settled_at_ms": (None, 6),
+        "keep_until_ms": (None, 7),
+        "quarantine": (None, "looked at"),
+    },
+    RUN_SPEC: {
+        "state": tuple(RunState),
+        "lookup_at_ms": (None, 5),
+        "budget_held_pusd": (0, 9),
+        "parked": (False, True),
+    },
 }
+SAMPLES: dict[RowSpec[Any], Any] = {ESCROW_SPEC: opened("esc_1"), RUN_SPEC: opened("esc_1").run}
 
 
 @given(escrow=ESCROWS)
-def test_an_escrow_survives_its_row(escrow: Escrow) -> None:
+def test_an_escrow_survives_its_rows(escrow: Escrow) -> None:
     """Every field of every part has a column, and none is mistaken for another."""
-    retention = Retention()
-    columns = opened_row(escrow)
+    columns, runs = opened_row(ESCROW_SPEC, escrow), opened_row(RUN_SPEC, escrow.run)
     assert columns.pop("occupies_ask") == int(escrow.occupies_ask)
-    assert columns.pop("due_at_ms") == due_at_ms(escrow, retention)
+    assert columns.pop("due_at_ms") == due_at_ms(escrow)
+    assert columns.pop("run_id") == escrow.run.run_id
+    assert runs.pop("due_at_ms") == due_of_run(escrow.run, Retention())
     assert columns.keys() == set(ESCROW_SPEC.columns)
-    assert ESCROW_SPEC.decode(tuple(columns[name] for name in ESCROW_SPEC.columns)) == escrow
+    assert runs.keys() == set(RUN_SPEC.columns)
+    read = (
+        *(columns[name] for name in ESCROW_SPEC.columns),
+        *(runs[name] for name in RUN_SPEC.columns),
+    )
+    assert ESCROW_SPEC.decode(read) == escrow
 
 
-@given(before=ESCROWS, other=ESCROWS, changed=st.sets(st.sampled_from(ESCROW_SPEC.fields)))
+@given(before=RUNS, other=RUNS, changed=st.sets(st.sampled_from(RUN_SPEC.fields)))
+def test_of_a_run_too_only_what_changed_is_written(
+    before: Run, other: Run, changed: set[str]
+) -> None:
+    """A row in which only the changed columns are written is the row of the changed run."""
+    assert_moved(RUN_SPEC, before, other, changed)
+
+
+@given(
+    before=ESCROWS,
+    other=ESCROWS,
+    changed=st.sets(st.sampled_from(ESCROW_SPEC.fields)),
+)
 def test_what_changed_is_written_with_all_that_is_said_by_it(
     before: Escrow, other: Escrow, changed: set[str]
 ) -> None:
     """A row in which only the changed columns are written is the row of the changed escrow."""
+    assert_moved(ESCROW_SPEC, before, other, changed)
+
+
+def assert_moved(spec: RowSpec[V], before: V, other: V, changed: set[str]) -> None:
+    """What is written of the changed fields makes the one row of the other."""
     names = tuple(sorted(changed))
     after = replace(before, **{name: getattr(other, name) for name in names})
-    columns, values = moved_by(ESCROW_SPEC, names)
+    columns, values = moved_by(spec, names)
     written = dict(zip(columns, values(after, Retention()), strict=True))
-    assert opened_row(before) | written == opened_row(after)
+    assert opened_row(spec, before) | written == opened_row(spec, after)
 
 
-def test_what_is_said_of_a_row_is_said_by_the_named_fields() -> None:
+@pytest.mark.parametrize("spec", TELLING, ids=lambda spec: spec.table)
+def test_what_is_said_of_a_row_is_said_by_the_named_fields(spec: RowSpec[Any]) -> None:
     """Whatever else stands in the row, no other field changes what is said of it."""
-    sample, missed = opened("esc_1"), set()
-    said = {one.column: one.looks_at for one in ESCROW_SPEC.derived}
-    for values in product(*TELLING.values()):
-        escrow = replace(sample, **dict(zip(TELLING, values, strict=True)))
-        before = opened_row(escrow)
-        for name, choices in TELLING.items():
-            after = opened_row(replace(escrow, **{name: choices[0]}))
+    telling, missed = TELLING[spec], set()
+    said = {one.column: one.looks_at for one in spec.derived}
+    for values in product(*telling.values()):
+        value: Any = replace(SAMPLES[spec], **dict(zip(telling, values, strict=True)))
+        before = opened_row(spec, value)
+        for name, choices in telling.items():
+            after = opened_row(spec, replace(value, **{name: choices[0]}))
             missed |= {
                 (column, name)
                 for column, fields in said.items()
                 if before[column] != after[column] and name not in fields
             }
     assert missed == set()
-    assert {name for fields in said.values() for name in fields} <= TELLING.keys()
+    assert {name for fields in said.values() for name in fields} - {"run"} <= telling.keys()
 
 
-def opened_row(escrow: Escrow) -> dict[str, object]:
+def opened_row(spec: RowSpec[Any], value: object) -> dict[str, object]:
     """Everything that is stored of it, by column."""
-    columns, values = ESCROW_SPEC.opening
-    return dict(zip(columns, values(escrow, Retention()), strict=True))
+    columns, values = spec.opening
+    return dict(zip(columns, values(value, Retention()), strict=True))
 
 
 @given(topup=st.from_type(Topup))

@@ -18,6 +18,7 @@ from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
 from cobot_meter.adapters.storage.sqlite.schema import engine_for, upgrade
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.upstream import upstream_baseline
 from cobot_meter.flows.audit.ledger import AuditLedger
@@ -38,7 +39,7 @@ from tests.flows.audit.audit_rig import ToldNode
 
 BEFORE = "0005"
 Told = Callable[[Escrow], on.EscrowEvent]
-REQUESTED: tuple[Told, ...] = (lambda _: on.UpstreamRequested(),)
+REQUESTED: tuple[Told, ...] = (lambda _: ran.UpstreamRequested(),)
 LAPSES: tuple[Told, ...] = (
     *REQUESTED,
     lambda _: received(),
@@ -48,8 +49,8 @@ LAPSES: tuple[Told, ...] = (
 )
 FAILS: tuple[Told, ...] = (
     *REQUESTED,
-    lambda _: on.OutcomeUnknown(failure=FAILURE),
-    lambda _: on.CostGivenUp(),
+    lambda _: ran.OutcomeUnknown(failure=FAILURE),
+    lambda _: ran.CostGivenUp(),
 )
 SHAPES = {
     f"esc_{name}_{done}": (events, done)

@@ -37,7 +37,12 @@ from cobot_meter.adapters.storage.row_spec import (
     words,
 )
 from cobot_meter.adapters.storage.sqlite.statements import move_row, open_row, row_by_key
-from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, TOPUP_SPEC, VERSIONED_SPECS
+from cobot_meter.adapters.storage.table_specs import (
+    ESCROW_SPEC,
+    RUN_SPEC,
+    TOPUP_SPEC,
+    VERSIONED_SPECS,
+)
 from cobot_meter.adapters.storage.tables import METADATA
 from cobot_meter.domain.errors import Broken, SettingInvalid
 from cobot_meter.domain.escrow.states import EscrowState
@@ -144,13 +149,13 @@ FIRST = Parcel(
     parcel_id="p_1",
     label=Label(name="to the north", fragile=True),
     version=1,
-    state=EscrowState.OPENED,
+    state=EscrowState.RUNNING,
 )
 TRACKED = TrackedParcel(
     parcel_id="p_2",
     label=Label(name="to the south", fragile=False),
     version=1,
-    state=EscrowState.OPENED,
+    state=EscrowState.RUNNING,
 )
 CHANGED = ("state", "version", "receipt", "tracked_at_ms")
 ARRIVED = replace(
@@ -273,9 +278,11 @@ def test_a_part_whose_first_column_may_be_null_is_refused() -> None:
 
 def test_a_value_checks_itself_when_it_is_read() -> None:
     """What a value refuses when it is made it refuses from a row too."""
-    row: list[Any] = [None] * len(ESCROW_SPEC.columns)
-    place = dict(zip(ESCROW_SPEC.columns, range(len(row)), strict=True))
-    row[place["state"]] = "opened"
+    columns = (*ESCROW_SPEC.columns, *RUN_SPEC.columns)
+    row: list[Any] = [None] * len(columns)
+    place = dict(zip(columns, range(len(row)), strict=True))
+    for name, said in (("state", "running"), ("billing_mode", "escrow")):
+        row[place[name]] = said
     row[place["rate_usd_micro_per_btc"]] = 0
     with pytest.raises(ValueError, match="rate"):
         ESCROW_SPEC.decode(tuple(row))

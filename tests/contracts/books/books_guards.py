@@ -11,10 +11,10 @@ import pytest
 from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.errors import Conflict, ExposureExceeded
-from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import Guard, Reservation
 from cobot_meter.domain.money import sat_text, usd_text
+from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange, Transition
 from cobot_meter.flows.operate.operate import SetCaller
@@ -290,7 +290,7 @@ class BooksGuards:
         sale = Sale(books, opened("esc_1"))
         await sale.open()
         first, second = (
-            sale.transition(on.UpstreamRequested(requested_by=name)) for name in ("r_one", "r_two")
+            sale.transition(ran.UpstreamRequested(requested_by=name)) for name in ("r_one", "r_two")
         )
         assert not (await books.apply(first)).repeated
         applied = await books.apply(second)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import Cost, CostStanding, Escrow, due_at_ms
+from cobot_meter.domain.escrow.record import Escrow, next_timer_ms
 from cobot_meter.domain.invoices import AdoptedNode
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.record import Cost, CostStanding
 from cobot_meter.domain.transitions.node import node_adopted
 from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.domain.transitions.upstream import upstream_baseline, usage_compared
@@ -32,8 +33,8 @@ async def at(books: Books, escrow_id: str, state: str, *, caller_id: str = "c_on
     if state == "opened":
         return sale
     if state == "failed":
-        await sale.record(on.UpstreamRequested())
-        await sale.record(on.OutcomeUnknown(failure=failure()))
+        await sale.record(ran.UpstreamRequested())
+        await sale.record(ran.OutcomeUnknown(failure=failure()))
         return sale
     steps = {
         "generated": sale.generate,
@@ -58,7 +59,7 @@ class BooksLookups:
         newer = Sale(books, opened("esc_a", ask=ask, at_ms=START_MS - 1))
         for sale in (older, newer):
             await sale.open()
-            await sale.record(on.Abandoned())
+            await sale.record(ran.Abandoned())
         assert await books.latest_ask(ask.request_key) == newer.escrow
         assert await books.asks_from_address(ask.address_key, limit=1) == (newer.escrow,)
         assert await books.latest_ask(ask.address_key) is None
@@ -92,7 +93,7 @@ class BooksLookups:
         assert await books.asks_from_address(key, limit=2) == (*newer[:2], hidden.escrow)
         assert await books.asks_from_address(key, limit=4) == (*newer, hidden.escrow)
         assert await books.asks_from_address(key, limit=9) == (*newer, hidden.escrow)
-        await hidden.record(on.Abandoned())
+        await hidden.record(ran.Abandoned())
         assert await books.asks_from_address(key, limit=2) == tuple(newer[:2])
 
     async def test_an_idempotency_key_finds_its_first_use(self, books: Books) -> None:
@@ -101,7 +102,7 @@ class BooksLookups:
         assert await books.ask_of_idempotency_key("key") is None
         first = Sale(books, opened("esc_1", ask=ask))
         await first.open()
-        await first.record(on.Abandoned())
+        await first.record(ran.Abandoned())
         await Sale(books, opened("esc_2")).open()
         assert await books.ask_of_idempotency_key("key") == first.escrow
 
@@ -150,9 +151,9 @@ class BooksLookups:
         waiting = await at(books, "esc_2", "opened")
         await at(books, "esc_3", "failed")
         await at(books, "esc_0", "costed")
-        when = due_at_ms(invoiced.escrow, RETENTION) or 0
+        when = next_timer_ms(invoiced.escrow, RETENTION) or 0
         assert when > START_MS
-        earlier = due_at_ms(waiting.escrow, RETENTION) or 0
+        earlier = next_timer_ms(waiting.escrow, RETENTION) or 0
         second = DueTimer(at_ms=earlier, escrow_id="esc_2")
         first = DueTimer(at_ms=when, escrow_id="esc_1")
         assert await books.due(when, limit=9) == (second, first)
@@ -241,14 +242,14 @@ class BooksLookups:
             await at(books, escrow_id, "failed")
         awaited = Sale(books, opened("esc_7"))
         await awaited.open()
-        await awaited.record(on.UpstreamRequested())
-        await awaited.record(on.GenerationStarted(generation_id="gen"))
-        await awaited.record(on.OutcomeUnknown(failure=failure()))
+        await awaited.record(ran.UpstreamRequested())
+        await awaited.record(ran.GenerationStarted(generation_id="gen"))
+        await awaited.record(ran.OutcomeUnknown(failure=failure()))
         found = await books.unexplained(limit=9)
         assert [escrow.escrow_id for escrow in found] == ["esc_9", "esc_5"]
-        assert [escrow.budget_held_pusd for escrow in found] == [CEILING_PUSD, CEILING_PUSD]
+        assert [escrow.run.budget_held_pusd for escrow in found] == [CEILING_PUSD, CEILING_PUSD]
         assert len(await books.unexplained(limit=1)) == 1
-        await Sale(books, found[0]).record(on.CostAttributed(cost_pusd=5))
+        await Sale(books, found[0]).record(ran.CostAttributed(cost_pusd=5))
         cost = Cost(cost_pusd=9, text="0.000000000009", standing=CostStanding.CONFIRMED)
-        await awaited.record(on.CostConfirmed(cost=cost))
+        await awaited.record(ran.CostConfirmed(cost=cost))
         assert [one.escrow_id for one in await books.unexplained(limit=9)] == ["esc_5"]

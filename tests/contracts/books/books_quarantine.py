@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import CostStanding
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.record import CostStanding
 from cobot_meter.domain.transitions.kinds import TOPUP_LIFTED, TOPUP_QUARANTINED
 from cobot_meter.domain.transitions.operator import releases_transition
 from cobot_meter.domain.transitions.topups import topup_transition
@@ -28,7 +29,7 @@ async def brought_to(books: Books, state: str) -> Sale:
     """An escrow in any of the ten states."""
     if state == "requested":
         sale = await at(books, "esc_1", "opened")
-        await sale.record(on.UpstreamRequested())
+        await sale.record(ran.UpstreamRequested())
         return sale
     if state == "expired":
         sale = await at(books, "esc_1", "invoiced")
@@ -53,7 +54,7 @@ class BooksQuarantine:
         assert row is not None
         assert row == sale.escrow
         assert row.quarantine == "cost_confirmed: it is too large"
-        assert row.state.value == state
+        assert row.progress.value == state
         assert await books.due(FAR_MS, limit=9) == ()
         assert await books.unfinished(after="", limit=9) == ()
         assert await books.open_invoices(after="", limit=9) == ()
@@ -80,8 +81,12 @@ class BooksQuarantine:
         await sale.record(PARKED)
         await sale.record(on.QuarantineLifted())
         after = await books.escrow("esc_1")
+        run, changed_at_ms = before.run, sale.escrow.changed_at_ms
         assert after == replace(
-            before, version=before.version + 2, changed_at_ms=sale.escrow.changed_at_ms
+            before,
+            version=before.version + 2,
+            changed_at_ms=changed_at_ms,
+            run=replace(run, version=run.version + 2, changed_at_ms=changed_at_ms),
         )
         assert await books.due(FAR_MS, limit=9) == timers
         assert await books.quarantined(after="", limit=9) == ()

@@ -12,20 +12,12 @@ from dataclasses import dataclass, field
 
 from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import (
-    AskKey,
-    Cost,
-    CostStanding,
-    Escrow,
-    Failure,
-    IssuedInvoice,
-    Quote,
-    Run,
-)
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.record import AskKey, Escrow, IssuedInvoice, Opening, Quote
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.escrows import escrow_transition, open_escrow
 from cobot_meter.domain.transitions.topups import topup_transition
@@ -79,30 +71,22 @@ def opened(
 ) -> Escrow:
     """A first row; its ask is its own unless `ask` says otherwise."""
     rate = ExchangeRate(usd_micro_per_btc=10**11, source=RATE_SOURCE, fetched_at_ms=START_MS)
-    escrow = Escrow(
-        escrow_id=escrow_id,
-        caller_id=caller_id,
-        ask=ask or ask_key(escrow_id, caller_id=caller_id),
-        quote=Quote(
-            model="lab/model",
-            max_tokens=256,
-            ceiling_pusd=CEILING_PUSD,
-            ceiling_msat=ceiling_msat,
-            credit_reserved_msat=credit_msat,
-            newcomer=newcomer,
-            day=DAY,
-            rate=rate,
-            terms=PriceTerms(),
-            prices=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
-            least_pusd=1_000,
-        ),
-        stream=False,
-        opened_at_ms=at_ms,
-        changed_at_ms=at_ms,
-        state=EscrowState.OPENED,
-        version=1,
+    quote = Quote(
+        model="lab/model",
+        max_tokens=256,
+        ceiling_pusd=CEILING_PUSD,
+        ceiling_msat=ceiling_msat,
+        credit_reserved_msat=credit_msat,
+        newcomer=newcomer,
+        day=DAY,
+        rate=rate,
+        terms=PriceTerms(),
+        prices=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
+        least_pusd=1_000,
     )
-    return dataclasses.replace(escrow, budget_held_pusd=escrow.quote.opening_pusd)
+    ask = ask or ask_key(escrow_id, caller_id=caller_id)
+    opening = Opening(escrow_id=escrow_id, caller_id=caller_id, ask=ask, stream=False)
+    return Escrow.opened(opening, quote=quote, at_ms=at_ms)
 
 
 def opening(
@@ -152,9 +136,9 @@ class Sale:
     async def generate(self) -> None:
         """To `generated`, with the answer stored."""
         generation_id = f"gen-{self.escrow.escrow_id}"
-        await self.record(on.UpstreamRequested(requested_by="r_one"))
-        await self.record(on.GenerationStarted(generation_id=generation_id))
-        run = Run(
+        await self.record(ran.UpstreamRequested(requested_by="r_one"))
+        await self.record(ran.GenerationStarted(generation_id=generation_id))
+        run = Summary(
             completed_at_ms=self.at_ms,
             inline_cost="0.007",
             finish_reason="stop",
@@ -162,7 +146,7 @@ class Sale:
             completion_tokens=20,
         )
         await self.record(
-            on.CompletionReceived(generation_id=generation_id, run=run),
+            ran.CompletionReceived(generation_id=generation_id, summary=run),
             bodies=StoredBodies(completion=b"sealed answer", drop_request=True),
         )
 
@@ -176,7 +160,7 @@ class Sale:
         """To `costed`."""
         cost = Cost(cost_pusd=COST_PUSD, text="0.007", standing=standing)
         await self.record(
-            on.CostKnown(
+            ran.CostKnown(
                 cost=cost,
                 price_msat=price_msat,
                 credit_used_msat=credit_used_msat,

@@ -10,7 +10,8 @@ import pytest
 from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.errors import Quarantined, ReleasesStopped
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import Cost, CostStanding
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.record import Cost, CostStanding
 from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.ports.books import Books
@@ -36,10 +37,10 @@ def recording(books: Books) -> tuple[EventRecorder, ReleaseGate]:
     return recorder, gate
 
 
-def confirmed(cost_pusd: int, text: str = "1") -> on.CostConfirmed:
+def confirmed(cost_pusd: int, text: str = "1") -> ran.CostConfirmed:
     """The upstream's record says so."""
     cost = Cost(cost_pusd=cost_pusd, text=text, standing=CostStanding.CONFIRMED)
-    return on.CostConfirmed(cost=cost)
+    return ran.CostConfirmed(cost=cost)
 
 
 class RecorderOnBooks:
@@ -78,8 +79,8 @@ class RecorderOnBooks:
         recorder, gate = recording(books)
         sale = await at(books, "esc_1", "settled")
         recorded = await recorder.record(sale.escrow, confirmed(5, text="Deep \ud83d"))
-        assert recorded.cost is not None
-        assert recorded.cost.text == "Deep \ufffd"
+        assert recorded.run.cost is not None
+        assert recorded.run.cost.text == "Deep \ufffd"
         assert await books.escrow("esc_1") == recorded
         assert await books.quarantined(after="", limit=9) == ()
         gate.check()
@@ -91,7 +92,9 @@ class RecorderOnBooks:
         """It is parked all the same, so that opened again the gate is not closed by it anew."""
         recorder, gate = recording(books)
         sale: Sale = await at(books, "esc_1", state)
-        forged = replace(sale.escrow, budget_held_pusd=sale.escrow.budget_held_pusd + 1)
+        run = sale.escrow.run
+        held_pusd = run.budget_held_pusd + 1
+        forged = replace(sale.escrow, run=replace(run, budget_held_pusd=held_pusd))
         event: on.EscrowEvent = on.InvoiceCanceled(payment_hash=str(forged.payment_hash))
         if state == "costed":
             event = confirmed(5)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import get_args
 
 from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.machine import HEARD, TRANSITIONS
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState, Progress
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.machine import RUN_TRANSITIONS
+from cobot_meter.domain.run.states import RunState
 from tests.domain.escrow.walks import Walk, invoiced
 from tests.domain.samples import (
     FAILURE,
@@ -21,11 +26,11 @@ from tests.domain.samples import (
     settled,
 )
 
-S = EscrowState
+S = Progress
 
 
 def _generated() -> Walk:
-    return Walk().tell(on.UpstreamRequested(), received())
+    return Walk().tell(ran.UpstreamRequested(), received())
 
 
 def _costed() -> Walk:
@@ -43,15 +48,15 @@ def _expired() -> Walk:
     return walk.tell(canceled(walk.escrow))
 
 
-STAGES: Mapping[EscrowState, Callable[[], Walk]] = {
+STAGES: Mapping[Progress, Callable[[], Walk]] = {
     S.OPENED: Walk,
-    S.REQUESTED: lambda: Walk().tell(on.UpstreamRequested()),
+    S.REQUESTED: lambda: Walk().tell(ran.UpstreamRequested()),
     S.GENERATED: _generated,
     S.COSTED: _costed,
     S.INVOICED: invoiced,
     S.SETTLED: _settled,
     S.RELEASED: lambda: _settled().tell(on.CompletionDelivered()),
-    S.FAILED: lambda: Walk().tell(on.UpstreamRequested(), on.OutcomeUnknown(failure=FAILURE)),
+    S.FAILED: lambda: Walk().tell(ran.UpstreamRequested(), ran.OutcomeUnknown(failure=FAILURE)),
     S.EXPIRED: _expired,
     S.REFUNDED: lambda: _settled().tell(on.CompletionLost()),
 }
@@ -60,14 +65,14 @@ STAGES: Mapping[EscrowState, Callable[[], Walk]] = {
 PARKED = on.Quarantined(event="cost_confirmed", reason="it is too large")
 
 
-def parked(state: EscrowState) -> Walk:
+def parked(state: Progress) -> Walk:
     """An escrow in this state and in quarantine."""
     return STAGES[state]().tell(PARKED)
 
 
 def covered() -> Walk:
     """A costed escrow whose price reserved credit covers."""
-    walk = Walk(Shape(credit=9_000)).tell(on.UpstreamRequested(), received())
+    walk = Walk(Shape(credit=9_000)).tell(ran.UpstreamRequested(), received())
     return walk.tell(cost_known(walk.escrow, 7_000))
 
 
@@ -78,18 +83,18 @@ def paid_late() -> Walk:
 
 
 EVENTS: Mapping[type[on.EscrowEvent], Callable[[Escrow], on.EscrowEvent]] = {
-    on.UpstreamRequested: lambda _: on.UpstreamRequested(),
-    on.Abandoned: lambda _: on.Abandoned(),
-    on.GenerationStarted: lambda _: on.GenerationStarted(generation_id="gen-1"),
-    on.CompletionReceived: lambda _: received(),
-    on.UpstreamFailed: lambda _: on.UpstreamFailed(failure=FAILURE, charged=False),
-    on.OutcomeUnknown: lambda _: on.OutcomeUnknown(failure=FAILURE),
-    on.CostKnown: lambda escrow: cost_known(escrow, 7_000),
-    on.CostConfirmed: lambda _: on.CostConfirmed(cost=cost_of(7_000)),
-    on.CostLookupMissed: lambda _: on.CostLookupMissed(lookup_at_ms=NOW_MS + 1),
-    on.CostNotFound: lambda _: on.CostNotFound(failure=FAILURE),
-    on.CostAttributed: lambda _: on.CostAttributed(cost_pusd=1),
-    on.CostGivenUp: lambda _: on.CostGivenUp(),
+    ran.UpstreamRequested: lambda _: ran.UpstreamRequested(),
+    ran.Abandoned: lambda _: ran.Abandoned(),
+    ran.GenerationStarted: lambda _: ran.GenerationStarted(generation_id="gen-1"),
+    ran.CompletionReceived: lambda _: received(),
+    ran.UpstreamFailed: lambda _: ran.UpstreamFailed(failure=FAILURE, charged=False),
+    ran.OutcomeUnknown: lambda _: ran.OutcomeUnknown(failure=FAILURE),
+    ran.CostKnown: lambda escrow: cost_known(escrow, 7_000),
+    ran.CostConfirmed: lambda _: ran.CostConfirmed(cost=cost_of(7_000)),
+    ran.CostLookupMissed: lambda _: ran.CostLookupMissed(lookup_at_ms=NOW_MS + 1),
+    ran.CostNotFound: lambda _: ran.CostNotFound(failure=FAILURE),
+    ran.CostAttributed: lambda _: ran.CostAttributed(cost_pusd=1),
+    ran.CostGivenUp: lambda _: ran.CostGivenUp(),
     on.CoveredByCredit: lambda _: on.CoveredByCredit(),
     on.InvoiceIssued: invoice_issued,
     on.InvoiceLost: invoice_lost,
@@ -105,3 +110,30 @@ EVENTS: Mapping[type[on.EscrowEvent], Callable[[Escrow], on.EscrowEvent]] = {
     on.QuarantineLifted: lambda _: on.QuarantineLifted(),
     on.WrittenOff: lambda _: on.WrittenOff(reason="looked at"),
 }
+
+
+def _product() -> dict[tuple[Progress, type[on.EscrowEvent]], Progress]:
+    """Both tables as one: what either of them refuses is refused."""
+    run_table: dict[tuple[RunState, type[on.EscrowEvent]], RunState] = {}
+    run_table.update(RUN_TRANSITIONS.items())
+    both: dict[tuple[Progress, type[on.EscrowEvent]], Progress] = {}
+    for progress, staged in STAGES.items():
+        escrow = staged().escrow
+        for event in EVENTS:
+            run_after, sale_after = escrow.run.state, escrow.state
+            if event in RUN_EVENTS:
+                if (run_after, event) not in run_table:
+                    continue
+                run_after = run_table[run_after, event]
+            if event in HEARD:
+                if (sale_after, event) not in TRANSITIONS:
+                    continue
+                sale_after = TRANSITIONS[sale_after, event]
+            goes_on = sale_after in {EscrowState.RUNNING, EscrowState.PRICED}
+            both[progress, event] = Progress(run_after.value if goes_on else sale_after.value)
+    return both
+
+
+RUN_EVENTS = frozenset(get_args(ran.RunEvent))
+# What follows what, as whoever asks for an escrow sees it.
+PRODUCT = _product()

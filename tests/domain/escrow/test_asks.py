@@ -9,12 +9,13 @@ import pytest
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.asks import Verdict, is_over, own_verdict, verdict
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
+from cobot_meter.domain.run import events as ran
 from tests.domain.escrow.stages import STAGES, covered, paid_late, parked
 from tests.domain.escrow.walks import Walk
 from tests.domain.samples import CALLER, NOW_MS, RETENTION, Shape, cost_known, received
 
-S, V = EscrowState, Verdict
+S, V = Progress, Verdict
 LATER_MS = NOW_MS + RETENTION.failure_repeated_ms + 1
 WAITING = dict.fromkeys((S.OPENED, S.REQUESTED, S.GENERATED, S.COSTED), V.WAIT)
 PLAIN = {
@@ -58,7 +59,7 @@ def opened_as(escrow: Escrow, *, nameless: bool) -> Escrow:
 @pytest.mark.parametrize("nameless", [False, True])
 @pytest.mark.parametrize("asker", [None, CALLER, "c_mallory"])
 @pytest.mark.parametrize("state", list(S))
-def test_without_proof(state: EscrowState, asker: str | None, *, nameless: bool) -> None:
+def test_without_proof(state: Progress, asker: str | None, *, nameless: bool) -> None:
     """Paid by invoice: whoever asks, only macaroon and preimage open it.
 
     A key counts where it is the asker's: somebody's without a name is not that of a named caller.
@@ -70,13 +71,13 @@ def test_without_proof(state: EscrowState, asker: str | None, *, nameless: bool)
 
 
 @pytest.mark.parametrize("state", list(S))
-def test_with_its_own_proof(state: EscrowState) -> None:
+def test_with_its_own_proof(state: Progress) -> None:
     """The pair that was paid for reads it, and never opens another."""
     assert own_verdict(STAGES[state]().escrow) is OWN[state]
 
 
 @pytest.mark.parametrize("state", list(S))
-def test_when_its_own_proof_asks_for_a_new_one(state: EscrowState) -> None:
+def test_when_its_own_proof_asks_for_a_new_one(state: Progress) -> None:
     """A day after it became credit, once a delivered one is erased, and never before."""
     walk = STAGES[state]()
     day_later = NOW_MS + RETENTION.released_ms + 1
@@ -117,7 +118,7 @@ def test_what_credit_bought_runs_anew_once_it_is_no_longer_kept() -> None:
 
 def free(*events: on.EscrowEvent, nameless: bool) -> Escrow:
     """A completion that cost nothing, asked for with or without a name."""
-    walk = Walk(Shape(ceiling=0)).tell(on.UpstreamRequested(), received())
+    walk = Walk(Shape(ceiling=0)).tell(ran.UpstreamRequested(), received())
     walk.tell(cost_known(walk.escrow, 0), on.CoveredByCredit(), *events)
     return opened_as(walk.escrow, nameless=nameless)
 
@@ -169,7 +170,7 @@ def test_what_was_free_and_asked_for_by_name_is_that_callers(
 
 
 @pytest.mark.parametrize("state", list(S))
-def test_what_is_parked_is_held_up_until_it_is_paid(state: EscrowState) -> None:
+def test_what_is_parked_is_held_up_until_it_is_paid(state: Progress) -> None:
     """Nobody waits for what the operator has to look at; paid or ended it goes on as ever."""
     escrow = parked(state).escrow
     held_up = state in {S.OPENED, S.REQUESTED, S.GENERATED, S.COSTED, S.INVOICED}

@@ -6,37 +6,38 @@ import pytest
 
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.bookings import unattributed
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.bookings import unattributed
 from cobot_meter.domain.transitions.upstream import usage_compared
 from tests.domain.escrow.walks import PART_CREDIT, Walk, assert_cleared, lines
 from tests.domain.samples import FAILURE, NOW_MS, Shape, cost_known, cost_of, received
 
-STARTED = on.GenerationStarted(generation_id="gen-1")
-UNKNOWN = on.OutcomeUnknown(failure=FAILURE)
+STARTED = ran.GenerationStarted(generation_id="gen-1")
+UNKNOWN = ran.OutcomeUnknown(failure=FAILURE)
 VOIDED = [
     "void available / unearned 2000",
     "void receivable / unearned 8000",
 ]
 
 
-def charged(amount: int | None) -> on.UpstreamFailed:
+def charged(amount: int | None) -> ran.UpstreamFailed:
     """It ran and failed, at a cost that it said or did not say."""
     cost = None if amount is None else cost_of(amount, confirmed=False)
-    return on.UpstreamFailed(failure=FAILURE, charged=True, cost=cost)
+    return ran.UpstreamFailed(failure=FAILURE, charged=True, cost=cost)
 
 
 def requested(shape: Shape = PART_CREDIT) -> Walk:
     """A walk into the upstream's hands, which has named the generation."""
-    return Walk(shape).tell(on.UpstreamRequested(), STARTED)
+    return Walk(shape).tell(ran.UpstreamRequested(), STARTED)
 
 
 @pytest.mark.parametrize(
     "events",
     [
-        pytest.param((on.Abandoned(),), id="never sent"),
+        pytest.param((ran.Abandoned(),), id="never sent"),
         pytest.param(
-            (on.UpstreamRequested(), on.UpstreamFailed(failure=FAILURE, charged=False)),
+            (ran.UpstreamRequested(), ran.UpstreamFailed(failure=FAILURE, charged=False)),
             id="refused",
         ),
     ],
@@ -53,7 +54,7 @@ def test_a7_certainly_not_charged_gives_everything_back(events: tuple[on.EscrowE
 @pytest.mark.parametrize(
     ("event", "counted"),
     [
-        (on.UpstreamFailed(failure=FAILURE, charged=False), 300),
+        (ran.UpstreamFailed(failure=FAILURE, charged=False), 300),
         (charged(40), 300),
         (charged(4_000), 4_000),
     ],
@@ -68,15 +69,15 @@ def test_an_ask_that_nobody_pays_for_counts_its_least(event: on.EscrowEvent, cou
 @pytest.mark.parametrize("share", [0, 40, 299, 300, 9_000])
 def test_a_share_counts_the_least_too(share: int) -> None:
     """An unknown outcome that turns out to have cost nothing still leaves its least."""
-    walk = Walk(Shape(least=300)).tell(on.UpstreamRequested(), UNKNOWN)
-    walk.tell(on.CostAttributed(cost_pusd=share))
+    walk = Walk(Shape(least=300)).tell(ran.UpstreamRequested(), UNKNOWN)
+    walk.tell(ran.CostAttributed(cost_pusd=share))
     assert walk.nets()["address"] == walk.nets()["budget"] == max(share, 300)
     assert_cleared(walk)
 
 
 def test_a7_never_remembers_a_cost() -> None:
     """What was not charged cost nothing, whatever else the event says."""
-    event = on.UpstreamFailed(failure=FAILURE, charged=False, cost=cost_of(5))
+    event = ran.UpstreamFailed(failure=FAILURE, charged=False, cost=cost_of(5))
     assert requested().tell(event).escrow.cost_pusd == 0
 
 
@@ -105,7 +106,7 @@ def test_a8_failed_at_a_cost() -> None:
 @pytest.mark.parametrize("confirmed", [0, 4_000, 10_000, 17_000])
 def test_a8_what_failed_is_counted_at_its_confirmed_cost(said: int, confirmed: int) -> None:
     """Overruns and corrections included, budget and cost/failed agree in the end."""
-    walk = requested().tell(charged(said), on.CostConfirmed(cost=cost_of(confirmed)))
+    walk = requested().tell(charged(said), ran.CostConfirmed(cost=cost_of(confirmed)))
     assert walk.nets().get("cost/failed", 0) == confirmed
     assert walk.nets().get("budget", 0) == walk.nets().get("address", 0) == confirmed
     assert_cleared(walk)
@@ -122,9 +123,9 @@ def test_a8b_an_unknown_cost_keeps_the_budget(events: tuple[on.EscrowEvent]) -> 
 
 def test_a8b_a_completion_without_a_cost_is_never_sold() -> None:
     """CostNotFound after a day of look-ups: as any unknown outcome."""
-    walk = requested().tell(received(), on.CostLookupMissed(lookup_at_ms=NOW_MS + 1))
+    walk = requested().tell(received(), ran.CostLookupMissed(lookup_at_ms=NOW_MS + 1))
     assert lines(walk.last) == []
-    walk.tell(on.CostNotFound(failure=FAILURE))
+    walk.tell(ran.CostNotFound(failure=FAILURE))
     assert lines(walk.last) == VOIDED
     assert walk.pending() == {"address": 10_000, "budget": 10_000}
 
@@ -132,7 +133,7 @@ def test_a8b_a_completion_without_a_cost_is_never_sold() -> None:
 @pytest.mark.parametrize("confirmed", [0, 1, 9_999, 10_000, 12_000])
 def test_a8b_the_record_arrives_after_all(confirmed: int) -> None:
     """CostConfirmed books as A8, with overruns counted on the budget."""
-    walk = requested().tell(UNKNOWN, on.CostConfirmed(cost=cost_of(confirmed)))
+    walk = requested().tell(UNKNOWN, ran.CostConfirmed(cost=cost_of(confirmed)))
     assert walk.nets().get("cost/failed", 0) == confirmed
     assert walk.nets().get("budget", 0) == walk.nets().get("address", 0) == confirmed
     assert_cleared(walk)
@@ -140,7 +141,7 @@ def test_a8b_the_record_arrives_after_all(confirmed: int) -> None:
 
 def test_a8b_nothing_explained_it_within_a_day() -> None:
     """The budget counts the ceiling as spent; no cost is invented."""
-    walk = requested().tell(UNKNOWN, on.CostGivenUp())
+    walk = requested().tell(UNKNOWN, ran.CostGivenUp())
     assert lines(walk.last) == ["post address / contra 10000", "post budget / contra 10000"]
     assert walk.nets()["budget"] == 10_000
     assert "cost/failed" not in walk.nets()
@@ -154,7 +155,7 @@ def test_a8_credit_that_covered_the_ceiling_held_no_budget() -> None:
         "void available / unearned 10000",
         "posted cost/failed / credits 4000",
     ]
-    walk.tell(on.CostConfirmed(cost=cost_of(5_000)))
+    walk.tell(ran.CostConfirmed(cost=cost_of(5_000)))
     assert "budget" not in walk.nets()
     assert_cleared(walk)
 
@@ -187,7 +188,7 @@ def test_a11_is_corrected_like_every_failure(confirmed: int) -> None:
     """A provisional cost of an escrow that failed is corrected in cost/failed and budget."""
     walk = requested().tell(received())
     walk.tell(cost_known(walk.escrow, 7_000, confirmed=False))
-    walk.tell(on.InvoiceRefused(failure=FAILURE), on.CostConfirmed(cost=cost_of(confirmed)))
+    walk.tell(on.InvoiceRefused(failure=FAILURE), ran.CostConfirmed(cost=cost_of(confirmed)))
     assert walk.nets().get("cost/failed", 0) == confirmed
     assert walk.nets().get("budget", 0) == walk.nets().get("address", 0) == confirmed
     assert_cleared(walk)
@@ -196,12 +197,12 @@ def test_a11_is_corrected_like_every_failure(confirmed: int) -> None:
 @pytest.mark.parametrize("share", [0, 1, 10_000])
 def test_a13_a_share_of_an_unexplained_drop(share: int) -> None:
     """Our credit fell by `share`: it is booked as unattributed and the budget counts it."""
-    walk = Walk(PART_CREDIT).tell(on.UpstreamRequested(), UNKNOWN)
-    assert walk.escrow.lookup_at_ms is None
-    walk.tell(on.CostAttributed(cost_pusd=share))
+    walk = Walk(PART_CREDIT).tell(ran.UpstreamRequested(), UNKNOWN)
+    assert walk.escrow.run.lookup_at_ms is None
+    walk.tell(ran.CostAttributed(cost_pusd=share))
     assert walk.nets().get("cost/unattributed", 0) == share
     assert walk.nets().get("budget", 0) == walk.nets().get("address", 0) == share
-    assert walk.escrow.state is EscrowState.FAILED
+    assert walk.escrow.progress is Progress.FAILED
     assert_cleared(walk)
 
 
@@ -219,11 +220,11 @@ def test_a13_what_no_escrow_explains_is_booked_alone(drop: int) -> None:
 
 @pytest.mark.parametrize(
     "again",
-    [on.CostAttributed(cost_pusd=1), on.CostGivenUp(), on.CostConfirmed(cost=cost_of(1))],
+    [ran.CostAttributed(cost_pusd=1), ran.CostGivenUp(), ran.CostConfirmed(cost=cost_of(1))],
 )
 def test_a_budget_is_resolved_once(again: on.EscrowEvent) -> None:
     """Whatever is told after the reservation has ended, it is not resolved a second time."""
-    walk = requested().tell(UNKNOWN, on.CostGivenUp(), again)
+    walk = requested().tell(UNKNOWN, ran.CostGivenUp(), again)
     assert "pending" not in " ".join(lines(walk.last))
     assert_cleared(walk)
 
@@ -234,4 +235,4 @@ def test_a_settlement_that_nobody_reserved_is_refused() -> None:
     walk.tell(cost_known(walk.escrow, 7_000))
     with pytest.raises(IllegalTransition):
         walk.tell(on.CoveredByCredit())
-    assert walk.escrow.state is EscrowState.COSTED
+    assert walk.escrow.progress is Progress.COSTED

@@ -6,8 +6,9 @@ import pytest
 
 from cobot_meter.domain.errors import ExposureExceeded, LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
+from cobot_meter.domain.run import events as ran
 from tests.domain.escrow.walks import Walk, assert_cleared, invoiced, lines
 from tests.domain.samples import (
     WITH_FEE,
@@ -62,7 +63,7 @@ def test_a6_late_money_is_credit_and_then_buys_what_is_kept() -> None:
     walk.tell(canceled(walk.escrow))
     walk.tell(settled(walk.escrow))
     assert lines(walk.last) == ["posted node / available 5000"]
-    assert walk.escrow.state is EscrowState.EXPIRED
+    assert walk.escrow.progress is Progress.EXPIRED
     walk.tell(on.LatePurchase())
     assert lines(walk.last) == [
         "posted available / unearned 7000",
@@ -96,7 +97,7 @@ def test_a6_credit_spent_elsewhere_buys_nothing_late() -> None:
 def test_a9_a_provisional_cost_prices_and_a10_corrects_our_margin() -> None:
     """What the record says later moves our cost and the reservation, never the price."""
     walk = invoiced(7_000, confirmed=False)
-    walk.tell(on.CostConfirmed(cost=cost_of(7_700)))
+    walk.tell(ran.CostConfirmed(cost=cost_of(7_700)))
     assert lines(walk.last) == [
         "posted cost/upstream / credits 700",
         "void address / contra 7000",
@@ -113,7 +114,7 @@ def test_a9_a_provisional_cost_prices_and_a10_corrects_our_margin() -> None:
 def test_a10_a_lower_cost_is_reversed() -> None:
     """A difference below zero is the same posting turned round."""
     walk = invoiced(7_000, confirmed=False)
-    walk.tell(on.CostConfirmed(cost=cost_of(6_000)))
+    walk.tell(ran.CostConfirmed(cost=cost_of(6_000)))
     assert lines(walk.last)[0] == "posted credits / cost/upstream 1000"
     walk.tell(canceled(walk.escrow))
     assert walk.nets()["cost/unpaid"] == walk.nets()["budget"] == 6_000
@@ -124,7 +125,7 @@ def test_a10_a_lower_cost_is_reversed() -> None:
 def test_a10_after_the_lapse_corrects_what_is_unpaid(confirmed: int) -> None:
     """In `expired` the difference goes to cost/unpaid and to the day's budget alike."""
     walk = invoiced(7_000, confirmed=False)
-    walk.tell(canceled(walk.escrow), on.CostConfirmed(cost=cost_of(confirmed)))
+    walk.tell(canceled(walk.escrow), ran.CostConfirmed(cost=cost_of(confirmed)))
     assert walk.nets()["cost/unpaid"] == walk.nets()["budget"] == confirmed
     assert walk.nets()["address"] == confirmed
     walk.tell(settled(walk.escrow), on.LatePurchase(), on.CompletionDelivered())
@@ -137,7 +138,7 @@ def test_a10_after_the_lapse_corrects_what_is_unpaid(confirmed: int) -> None:
 def test_a10_after_payment_is_margin_only(end: on.EscrowEvent) -> None:
     """Once paid, no budget is touched any more."""
     walk = invoiced(7_000, confirmed=False)
-    walk.tell(settled(walk.escrow), end, on.CostConfirmed(cost=cost_of(9_000)))
+    walk.tell(settled(walk.escrow), end, ran.CostConfirmed(cost=cost_of(9_000)))
     assert lines(walk.last) == ["posted cost/upstream / credits 2000"]
     assert_cleared(walk)
 
@@ -153,11 +154,11 @@ def test_a12_a_lost_completion_is_refunded_whole() -> None:
 def test_a12_a_lapsed_claim_pays_its_cost_and_no_more() -> None:
     """K = cost and credit fee stays ours, the markup P − K becomes credit."""
     shape = Shape(ceiling=100_000, terms=WITH_FEE)
-    walk = Walk(shape).tell(on.UpstreamRequested(), received())
+    walk = Walk(shape).tell(ran.UpstreamRequested(), received())
     walk.tell(cost_known(walk.escrow, 10_001))
     assert walk.escrow.price_msat == 15_002
     walk.tell(invoice_issued(walk.escrow))
-    walk.tell(settled(walk.escrow), on.CostConfirmed(cost=cost_of(8_000)))
+    walk.tell(settled(walk.escrow), ran.CostConfirmed(cost=cost_of(8_000)))
     kept = kept_when_lapsed_msat(
         walk.escrow.cost_pusd,
         price_msat=walk.escrow.price_msat,
@@ -203,10 +204,10 @@ def test_a12_no_more_than_the_price_is_kept(kept: int) -> None:
 @pytest.mark.parametrize("least", [0, 300, None])
 def test_a12_a_free_completion_that_nobody_claims_moves_nothing(least: int | None) -> None:
     """It ends like any other: no revenue, no credit, and only its least stays counted."""
-    walk = Walk(Shape(ceiling=0, least=least)).tell(on.UpstreamRequested(), received())
+    walk = Walk(Shape(ceiling=0, least=least)).tell(ran.UpstreamRequested(), received())
     walk.tell(cost_known(walk.escrow, 0), on.CoveredByCredit(), on.ClaimLapsed(kept_msat=0))
     assert lines(walk.last) == []
-    assert walk.escrow.state is EscrowState.REFUNDED
+    assert walk.escrow.progress is Progress.REFUNDED
     counted = {"budget": 300, "address": 300, "contra": -600} if least else {}
     assert walk.nets() == counted
     assert_cleared(walk)

@@ -8,6 +8,7 @@ import pytest
 
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.ledger.accounts import account_of
+from cobot_meter.domain.run import events as ran
 from tests.domain.escrow.walks import PART_CREDIT, Walk, assert_cleared, invoiced, lines
 from tests.domain.samples import FAILURE, Shape, canceled, cost_known, cost_of, received, settled
 
@@ -23,7 +24,7 @@ def test_an_old_escrow_keeps_its_reservations_when_the_cost_is_known() -> None:
         "pending old address / contra 8000",
         "pending budget / contra 10000",
     ]
-    walk.tell(on.UpstreamRequested(), received())
+    walk.tell(ran.UpstreamRequested(), received())
     walk.tell(cost_known(walk.escrow, 7_000))
     assert lines(walk.last) == [
         "posted cost/upstream / credits 7000",
@@ -48,12 +49,12 @@ def test_an_old_escrow_lapses_and_is_bought_late_as_it_always_was() -> None:
 @pytest.mark.parametrize(
     "events",
     [
-        (on.Abandoned(),),
-        (on.UpstreamRequested(), on.UpstreamFailed(failure=FAILURE, charged=False)),
+        (ran.Abandoned(),),
+        (ran.UpstreamRequested(), ran.UpstreamFailed(failure=FAILURE, charged=False)),
         (
-            on.UpstreamRequested(),
-            on.OutcomeUnknown(failure=FAILURE),
-            on.CostAttributed(cost_pusd=0),
+            ran.UpstreamRequested(),
+            ran.OutcomeUnknown(failure=FAILURE),
+            ran.CostAttributed(cost_pusd=0),
         ),
     ],
 )
@@ -68,7 +69,7 @@ def test_an_old_free_escrow_reserves_nothing() -> None:
     """A ceiling of nothing opened without any reservation, and ends so."""
     walk = Walk(Shape(ceiling=0, least=None))
     assert lines(walk.last) == []
-    walk.tell(on.UpstreamRequested(), received())
+    walk.tell(ran.UpstreamRequested(), received())
     walk.tell(cost_known(walk.escrow, 0), on.CoveredByCredit(), on.CompletionDelivered())
     assert walk.nets() == {}
 
@@ -76,7 +77,7 @@ def test_an_old_free_escrow_reserves_nothing() -> None:
 def test_an_old_failure_is_corrected_on_its_budget_alone() -> None:
     """A confirmed cost after the end moves the budget, and no address."""
     walk = invoiced(7_000, OLD, confirmed=False)
-    walk.tell(canceled(walk.escrow), on.CostConfirmed(cost=cost_of(9_000)))
+    walk.tell(canceled(walk.escrow), ran.CostConfirmed(cost=cost_of(9_000)))
     assert walk.nets()["budget"] == walk.nets()["cost/unpaid"] == 9_000
     assert walk.nets()["old address"] == 5_000
 

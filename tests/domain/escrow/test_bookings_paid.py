@@ -7,15 +7,16 @@ import pytest
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.bookings import topup_credited
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger.transfers import TransferKind
+from cobot_meter.domain.run import events as ran
 from tests.domain.escrow.walks import PART_CREDIT, Walk, assert_cleared, invoiced, lines
 from tests.domain.samples import CALLER, NODE, Shape, cost_known, invoice_issued, received, settled
 
 
 def test_a1_a2_the_cost_is_booked_and_reserved_anew() -> None:
     """CostKnown: c leaves our upstream credit; cap and days now hold P − C and c, no ceiling."""
-    walk = Walk(PART_CREDIT).tell(on.UpstreamRequested(), received())
+    walk = Walk(PART_CREDIT).tell(ran.UpstreamRequested(), received())
     walk.tell(cost_known(walk.escrow, 7_000))
     assert lines(walk.last) == [
         "posted cost/upstream / credits 7000",
@@ -43,7 +44,7 @@ def test_a2_a_cost_above_the_ceiling_is_ours() -> None:
 
 def test_a2c_credit_that_covers_the_price_settles_at_once() -> None:
     """P ≤ C0: credit pays P, everything else is given back, the node is never asked."""
-    walk = Walk(PART_CREDIT).tell(on.UpstreamRequested(), received())
+    walk = Walk(PART_CREDIT).tell(ran.UpstreamRequested(), received())
     walk.tell(cost_known(walk.escrow, 1_500), on.CoveredByCredit())
     assert lines(walk.last) == [
         "post available / unearned 1500",
@@ -63,16 +64,16 @@ def test_a2c_credit_that_covers_the_price_settles_at_once() -> None:
 
 def test_a2c_a_free_completion_moves_no_msat() -> None:
     """Price 0 settles without credit or invoice, and delivering it books nothing."""
-    walk = Walk(Shape(ceiling=0)).tell(on.UpstreamRequested(), received())
+    walk = Walk(Shape(ceiling=0)).tell(ran.UpstreamRequested(), received())
     walk.tell(cost_known(walk.escrow, 0), on.CoveredByCredit(), on.CompletionDelivered())
-    assert walk.escrow.state is EscrowState.RELEASED
+    assert walk.escrow.progress is Progress.RELEASED
     assert walk.nets() == {}
     assert_cleared(walk)
 
 
 def test_a2c_a_free_completion_counts_its_least() -> None:
     """What costs nothing is bounded all the same: its least stands on address and budget."""
-    walk = Walk(Shape(ceiling=0, least=300)).tell(on.UpstreamRequested(), received())
+    walk = Walk(Shape(ceiling=0, least=300)).tell(ran.UpstreamRequested(), received())
     assert walk.pending() == {"address": 300, "budget": 300}
     walk.tell(cost_known(walk.escrow, 0), on.CoveredByCredit(), on.CompletionDelivered())
     assert walk.nets() == {"address": 300, "budget": 300, "contra": -600}
@@ -83,7 +84,7 @@ def test_a2c_a_free_completion_counts_its_least() -> None:
 def test_what_was_paid_for_counts_nothing(credit: int) -> None:
     """Over Lightning or from credit: the day of address and group is as it was."""
     shape = Shape(least=300, credit=credit)
-    walk = Walk(shape).tell(on.UpstreamRequested(), received())
+    walk = Walk(shape).tell(ran.UpstreamRequested(), received())
     walk.tell(cost_known(walk.escrow, 40))
     assert walk.pending()["address"] == walk.pending()["budget"] == 300
     if credit:
@@ -141,7 +142,7 @@ def test_a3_less_than_due_is_never_a_settlement() -> None:
     walk = invoiced()
     with pytest.raises(LedgerUnbalanced):
         walk.tell(settled(walk.escrow, 4_999))
-    assert walk.escrow.state is EscrowState.INVOICED
+    assert walk.escrow.progress is Progress.INVOICED
 
 
 def test_b1_a_topup_is_credit_to_the_msat() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, due_at_ms, gives_up_at_ms
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, next_timer_ms
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.retention import (
     DAY_MS,
     HOUR_MS,
@@ -16,11 +16,13 @@ from cobot_meter.domain.retention import (
     later_lookup_ms,
     lookup_due_ms,
 )
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.record import gives_up_at_ms
 from tests.domain.escrow.stages import STAGES, parked
 from tests.domain.escrow.walks import invoiced
 from tests.domain.samples import NOW_MS, RETENTION, cost_of, settled
 
-S = EscrowState
+S = Progress
 EXPIRES_MS = NOW_MS + 600_000
 DUE = {
     S.OPENED: NOW_MS + RETENTION.abandoned_ms,
@@ -37,55 +39,55 @@ DUE = {
 
 
 @pytest.mark.parametrize("state", list(S))
-def test_every_state_has_its_timer(state: EscrowState) -> None:
+def test_every_state_has_its_timer(state: Progress) -> None:
     """The times of the design, from the row alone."""
-    assert due_at_ms(STAGES[state]().escrow, RETENTION) == DUE[state]
+    assert next_timer_ms(STAGES[state]().escrow, RETENTION) == DUE[state]
 
 
 @pytest.mark.parametrize("state", list(S))
-def test_nothing_in_quarantine_has_a_timer(state: EscrowState) -> None:
+def test_nothing_in_quarantine_has_a_timer(state: Progress) -> None:
     """It waits for the operator, and has its timer again when he lets it go on."""
     walk = parked(state)
-    assert due_at_ms(walk.escrow, RETENTION) is None
+    assert next_timer_ms(walk.escrow, RETENTION) is None
     walk.tell(on.QuarantineLifted())
-    assert due_at_ms(walk.escrow, RETENTION) == DUE[state]
+    assert next_timer_ms(walk.escrow, RETENTION) == DUE[state]
 
 
 @pytest.mark.parametrize("state", [S.INVOICED, S.SETTLED, S.RELEASED, S.EXPIRED])
-def test_the_earliest_timer_counts(state: EscrowState) -> None:
+def test_the_earliest_timer_counts(state: Progress) -> None:
     """An awaited cost is looked up while the state's own timer still runs."""
-    walk = STAGES[state]().tell(on.CostLookupMissed(lookup_at_ms=NOW_MS + 7))
-    assert due_at_ms(walk.escrow, RETENTION) == NOW_MS + 7
+    walk = STAGES[state]().tell(ran.CostLookupMissed(lookup_at_ms=NOW_MS + 7))
+    assert next_timer_ms(walk.escrow, RETENTION) == NOW_MS + 7
 
 
 def test_a_confirmed_cost_ends_the_look_ups() -> None:
     """After CostConfirmed only the state's timer is left."""
     walk = invoiced(confirmed=False)
-    assert due_at_ms(walk.escrow, RETENTION) == NOW_MS
-    walk.tell(on.CostConfirmed(cost=cost_of(7_000)))
-    assert due_at_ms(walk.escrow, RETENTION) == EXPIRES_MS + EXPIRY_GRACE_MS
+    assert next_timer_ms(walk.escrow, RETENTION) == NOW_MS
+    walk.tell(ran.CostConfirmed(cost=cost_of(7_000)))
+    assert next_timer_ms(walk.escrow, RETENTION) == EXPIRES_MS + EXPIRY_GRACE_MS
 
 
-@pytest.mark.parametrize("event", [on.CostGivenUp(), on.CostAttributed(cost_pusd=0)])
+@pytest.mark.parametrize("event", [ran.CostGivenUp(), ran.CostAttributed(cost_pusd=0)])
 def test_a_failure_whose_budget_is_resolved_is_over(event: on.EscrowEvent) -> None:
     """Nothing is due any more once nothing is reserved."""
     walk = STAGES[S.FAILED]()
-    assert due_at_ms(walk.escrow, RETENTION) == gives_up_at_ms(walk.escrow, RETENTION)
-    assert due_at_ms(walk.tell(event).escrow, RETENTION) is None
+    assert next_timer_ms(walk.escrow, RETENTION) == gives_up_at_ms(walk.escrow.run, RETENTION)
+    assert next_timer_ms(walk.tell(event).escrow, RETENTION) is None
 
 
 @pytest.mark.parametrize("state", [S.RELEASED, S.EXPIRED])
-def test_shredding_ends_it(state: EscrowState) -> None:
+def test_shredding_ends_it(state: Progress) -> None:
     """A dropped key is dropped once."""
     walk = STAGES[state]().tell(on.BodiesShredded())
-    assert due_at_ms(walk.escrow, RETENTION) is None
+    assert next_timer_ms(walk.escrow, RETENTION) is None
 
 
 def test_late_money_keeps_the_completion_for_its_buyer() -> None:
     """The day after the lapse becomes the thirty days after a purchase."""
     walk = STAGES[S.EXPIRED]()
     walk.tell(settled(walk.escrow), on.LatePurchase())
-    assert due_at_ms(walk.escrow, RETENTION) == NOW_MS + 30 * DAY_MS
+    assert next_timer_ms(walk.escrow, RETENTION) == NOW_MS + 30 * DAY_MS
 
 
 def test_the_early_look_ups() -> None:
@@ -109,4 +111,4 @@ def test_the_upstream_has_longer_than_its_look_ups() -> None:
     walk = STAGES[S.FAILED]()
     last = later_lookup_ms(NOW_MS, now_ms=NOW_MS + DAY_MS - 1)
     assert last is not None
-    assert gives_up_at_ms(walk.escrow, Retention()) == last + HOUR_MS
+    assert gives_up_at_ms(walk.escrow.run, Retention()) == last + HOUR_MS

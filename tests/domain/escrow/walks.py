@@ -7,13 +7,13 @@ which refuses whatever no ledger may take.
 from __future__ import annotations
 
 from cobot_meter.domain.callers import ExposureTerms
-from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.bookings import topup_credited
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import caller_accounts
 from cobot_meter.domain.ledger.transfers import Transfer
+from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.transition import Transition
 from tests.domain.samples import (
@@ -85,7 +85,7 @@ class Walk:
 
 def invoiced(cost: int = 7_000, shape: Shape = PART_CREDIT, *, confirmed: bool = True) -> Walk:
     """A walk as far as its invoice: P is the cost, C what credit there is."""
-    walk = Walk(shape).tell(on.UpstreamRequested(), received())
+    walk = Walk(shape).tell(ran.UpstreamRequested(), received())
     walk.tell(cost_known(walk.escrow, cost, confirmed=confirmed))
     return walk.tell(invoice_issued(walk.escrow))
 

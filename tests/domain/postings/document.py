@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 
 from cobot_meter.domain.errors import IllegalTransition, LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.bookings import topup_credited, unattributed
-from cobot_meter.domain.escrow.machine import TRANSITIONS
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.bookings import topup_credited
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger.transfers import Transfer, TransferKind
-from tests.domain.escrow.stages import EVENTS, STAGES, covered, paid_late, parked
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.bookings import unattributed
+from tests.domain.escrow.stages import EVENTS, PRODUCT, STAGES, covered, paid_late, parked
 from tests.domain.escrow.walks import PART_CREDIT, Walk, invoiced, lines, short
 from tests.domain.samples import (
     CALLER,
@@ -114,7 +115,7 @@ def worked() -> Iterator[tuple[str, Sequence[str]]]:
     """Each event of the worked example, with its lines."""
     walk = Walk(PART_CREDIT)
     yield "opened", lines(walk.last)
-    walk.tell(on.UpstreamRequested(), received())
+    walk.tell(ran.UpstreamRequested(), received())
     for event in (
         lambda: cost_known(walk.escrow, 7_000),
         lambda: invoice_issued(walk.escrow),
@@ -128,7 +129,7 @@ def worked() -> Iterator[tuple[str, Sequence[str]]]:
 
 def every() -> Iterator[tuple[str, str, Sequence[str]]]:
     """State, event and lines of every legal pair that books."""
-    for state, event_type in TRANSITIONS:
+    for state, event_type in PRODUCT:
         for name, walk in _walks(state, event_type):
             try:
                 walk.tell(EVENTS[event_type](walk.escrow))
@@ -139,15 +140,15 @@ def every() -> Iterator[tuple[str, str, Sequence[str]]]:
                 break
 
 
-def _walks(state: EscrowState, event_type: type[on.EscrowEvent]) -> Iterator[Told]:
+def _walks(state: Progress, event_type: type[on.EscrowEvent]) -> Iterator[Told]:
     """Escrows in the state: those whose history says more come first."""
     if event_type is on.CoveredByCredit:
         yield f"{state} (credit covers it)", covered()
-    if state is EscrowState.EXPIRED:
+    if state is Progress.EXPIRED:
         yield f"{state} (paid late)", paid_late()
-    if event_type is on.CostConfirmed and state in {EscrowState.INVOICED, EscrowState.SETTLED}:
+    if event_type is ran.CostConfirmed and state in {Progress.INVOICED, Progress.SETTLED}:
         walk = invoiced(6_000, confirmed=False)
-        if state is EscrowState.SETTLED:
+        if state is Progress.SETTLED:
             walk.tell(paid(walk.escrow))
         yield f"{state} (the cost was said to be 6,000)", walk
     if event_type is on.WrittenOff:
@@ -157,8 +158,8 @@ def _walks(state: EscrowState, event_type: type[on.EscrowEvent]) -> Iterator[Tol
 
 def beside() -> Iterator[tuple[str, Sequence[str]]]:
     """A failure that cost something, and what is booked of no escrow."""
-    failed = on.UpstreamFailed(failure=FAILURE, charged=True, cost=cost_of(300))
-    charged = Walk().tell(on.UpstreamRequested(), failed)
+    failed = ran.UpstreamFailed(failure=FAILURE, charged=True, cost=cost_of(300))
+    charged = Walk().tell(ran.UpstreamRequested(), failed)
     yield "an attempt failed, and its error said that it cost 300 (A8)", lines(charged.last)
     yield (
         "a top-up of 5,000 is paid (B1)",

@@ -6,8 +6,8 @@ import re
 import subprocess
 import sys
 
-from cobot_meter.domain.escrow.machine import TRANSITIONS
 from tests.architecture.source_tree import ROOT, source
+from tests.domain.escrow.stages import PRODUCT
 from tests.domain.escrow.walks import short
 from tests.domain.postings.document import document, every, worked
 
@@ -54,7 +54,7 @@ def test_every_event_that_books_is_there() -> None:
         *("UpstreamRequested", "GenerationStarted", "CompletionReceived", "CostLookupMissed"),
         *("InvoiceLost", "BodiesShredded", "Quarantined", "QuarantineLifted"),
     }
-    assert told | silent == {event.__name__ for _, event in TRANSITIONS}
+    assert told | silent == {event.__name__ for _, event in PRODUCT}
     assert told & silent == set()
 
 

@@ -8,13 +8,15 @@ import pytest
 
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.bookings import topup_credited, unattributed
+from cobot_meter.domain.escrow.bookings import topup_credited
 from cobot_meter.domain.escrow.record import Escrow, Fallback
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import caller_accounts
 from cobot_meter.domain.ledger.transfers import Transfer, TransferKind
 from cobot_meter.domain.money import AMOUNT_MAX
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.bookings import unattributed
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.event_facts import facts_of
 from cobot_meter.domain.transitions.kinds import TOPUP_LIFTED, TOPUP_QUARANTINED, TOPUP_WRITTEN_OFF
@@ -255,7 +257,8 @@ def test_an_opening_says_all_that_its_price_will_be_made_of() -> None:
 def test_an_opening_says_who_sends_it_and_what_it_stands_in_for() -> None:
     """Only where it is sent at once, and only where another model was asked for."""
     fallback = Fallback(asked_model="asked", reason="circuit_open", continues="esc_0")
-    escrow = replace(opened(), requested_by="replica-1", fallback=fallback)
+    run = replace(opened().run, requested_by="replica-1")
+    escrow = replace(opened(), run=run, fallback=fallback)
     old = replace(escrow, quote=replace(escrow.quote, least_pusd=None))
     facts = opening_of(old).facts
     assert facts["requested_by"] == "replica-1"
@@ -270,11 +273,11 @@ def test_an_opening_says_who_sends_it_and_what_it_stands_in_for() -> None:
 
 def test_what_was_sealed_with_an_event_is_in_its_entry() -> None:
     """As digests, beside what the event itself says."""
-    escrow = STAGES[EscrowState.OPENED]().escrow
+    escrow = STAGES[Progress.OPENED]().escrow
     bodies = StoredBodies(completion=b"sealed", drop_request=True)
-    event = on.UpstreamFailed(failure=FAILURE, charged=False)
+    event = ran.UpstreamFailed(failure=FAILURE, charged=False)
     entry = escrow_transition(
-        escrow, on.Abandoned(), at_ms=AT_MS, retention=RETENTION, bodies=bodies
+        escrow, ran.Abandoned(), at_ms=AT_MS, retention=RETENTION, bodies=bodies
     )
     assert entry.bodies is bodies
     assert entry.facts == sealed_facts(bodies)
@@ -292,7 +295,7 @@ def test_what_was_sealed_with_an_event_is_in_its_entry() -> None:
 @pytest.mark.parametrize("amount", [AMOUNT_MAX, AMOUNT_MAX + 1])
 def test_no_entry_books_more_than_the_one_bound(amount: int) -> None:
     """One row beyond it would spoil the sums of everybody's accounts; the bound itself may be."""
-    escrow = STAGES[EscrowState.INVOICED]().escrow
+    escrow = STAGES[Progress.INVOICED]().escrow
 
     def book(_before: Escrow, _event: object, _after: Escrow) -> tuple[Transfer, ...]:
         small = Transfer(
@@ -317,7 +320,7 @@ def test_no_entry_books_more_than_the_one_bound(amount: int) -> None:
 @pytest.mark.parametrize("paid_msat", [0, 1])
 def test_a_written_off_payment_moves_the_cursor(paid_msat: int) -> None:
     """Where the node was paid its index is known by now; where it was not there is none."""
-    escrow = parked(EscrowState.INVOICED).escrow
+    escrow = parked(Progress.INVOICED).escrow
     event = on.WrittenOff(
         reason="looked at",
         payment_hash="h0",

@@ -7,7 +7,9 @@ import json
 import pytest
 
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import IssuedInvoice, Run
+from cobot_meter.domain.escrow.record import IssuedInvoice
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.record import Summary
 from cobot_meter.domain.transitions.event_facts import (
     event_kind,
     event_kinds,
@@ -17,7 +19,7 @@ from cobot_meter.domain.transitions.event_facts import (
 )
 from tests.domain.samples import FAILURE, cost_of
 
-RUN = Run(
+RUN = Summary(
     completed_at_ms=5,
     inline_cost="1e-7",
     finish_reason="stop",
@@ -25,12 +27,12 @@ RUN = Run(
     completion_tokens=4,
 )
 EVENTS: tuple[on.EscrowEvent, ...] = (
-    on.UpstreamRequested(),
-    on.GenerationStarted(generation_id="gen-1"),
-    on.CompletionReceived(generation_id="gen-1", run=RUN),
-    on.UpstreamFailed(failure=FAILURE, charged=False),
-    on.UpstreamFailed(failure=FAILURE, charged=True, cost=cost_of(9)),
-    on.CostKnown(
+    ran.UpstreamRequested(),
+    ran.GenerationStarted(generation_id="gen-1"),
+    ran.CompletionReceived(generation_id="gen-1", summary=RUN),
+    ran.UpstreamFailed(failure=FAILURE, charged=False),
+    ran.UpstreamFailed(failure=FAILURE, charged=True, cost=cost_of(9)),
+    ran.CostKnown(
         cost=cost_of(9, confirmed=False),
         price_msat=10,
         credit_used_msat=1,

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
+from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.transitions.escrows import SHREDDING, escrow_transition
 from cobot_meter.domain.transitions.event_facts import event_name
 from cobot_meter.domain.transitions.operator import caller_transition
@@ -30,18 +31,18 @@ from tests.domain.samples import (
     settled,
 )
 
-S = EscrowState
+S = Progress
 LEGAL = [(state, event) for state in S for event in EVENTS if expected(state, event) is not None]
 
 
-def told(state: EscrowState, event: type[on.EscrowEvent], *, at_ms: int = NOW_MS) -> Transition:
+def told(state: Progress, event: type[on.EscrowEvent], *, at_ms: int = NOW_MS) -> Transition:
     """The transition of a legal pair."""
     escrow = escrow_for(state, event)
     return escrow_transition(escrow, EVENTS[event](escrow), at_ms=at_ms, retention=RETENTION)
 
 
 @pytest.mark.parametrize(("state", "event"), LEGAL)
-def test_the_same_fact_has_the_same_key(state: EscrowState, event: type[on.EscrowEvent]) -> None:
+def test_the_same_fact_has_the_same_key(state: Progress, event: type[on.EscrowEvent]) -> None:
     """Whenever and however often it is told, by whatever process."""
     first, again = told(state, event), told(state, event, at_ms=NOW_MS + 12_345)
     assert first.key == again.key
@@ -54,7 +55,7 @@ def test_different_facts_have_different_keys() -> None:
     walk = STAGES[S.GENERATED]()
     keys = [opening_of(opened()).key]
     for number in range(3):
-        walk.tell(on.CostLookupMissed(lookup_at_ms=NOW_MS + number))
+        walk.tell(ran.CostLookupMissed(lookup_at_ms=NOW_MS + number))
         keys.append(walk.last.key)
     walk = STAGES[S.COSTED]()
     for _ in range(3):
@@ -92,24 +93,24 @@ def test_settlements_move_the_cursor() -> None:
 
 @pytest.mark.parametrize(("state", "event"), LEGAL)
 def test_keys_are_dropped_exactly_where_nothing_is_left_to_sell(
-    state: EscrowState, event: type[on.EscrowEvent]
+    state: Progress, event: type[on.EscrowEvent]
 ) -> None:
     """The row's `keep_until_ms` and the shredding of the body key never disagree."""
     transition = told(state, event)
     assert transition.escrow is not None
     assert transition.shred is issubclass(event, SHREDDING)
-    ends_unsold = transition.escrow.state in {S.FAILED, S.REFUNDED}
+    ends_unsold = transition.escrow.progress in {S.FAILED, S.REFUNDED}
     if ends_unsold:
         assert transition.escrow.keep_until_ms is None
     if transition.shred:
         assert transition.escrow.keep_until_ms is None
     kept = {S.SETTLED, S.RELEASED, S.EXPIRED}
-    if transition.escrow.state in kept and not transition.shred:
+    if transition.escrow.progress in kept and not transition.shred:
         assert transition.escrow.keep_until_ms is not None
 
 
 @pytest.mark.parametrize(("state", "event"), LEGAL)
-def test_journal_facts_are_flat(state: EscrowState, event: type[on.EscrowEvent]) -> None:
+def test_journal_facts_are_flat(state: Progress, event: type[on.EscrowEvent]) -> None:
     """Numbers, texts and nothing else, so that a row is plain JSON; never a preimage."""
     facts = told(state, event).facts
     assert all(isinstance(value, str | int | None) for value in facts.values())
@@ -119,8 +120,8 @@ def test_journal_facts_are_flat(state: EscrowState, event: type[on.EscrowEvent])
 def test_a_failure_and_its_cost_can_be_read_off_the_journal() -> None:
     """Nested values are named by path."""
     walk = Walk().tell(
-        on.UpstreamRequested(),
-        on.UpstreamFailed(failure=dataclasses.replace(FAILURE, status=502), charged=True),
+        ran.UpstreamRequested(),
+        ran.UpstreamFailed(failure=dataclasses.replace(FAILURE, status=502), charged=True),
     )
     assert walk.last.facts["failure.status"] == 502
     assert walk.last.facts["cost"] is None
@@ -155,12 +156,14 @@ def test_operator_and_comparison_rows_are_numbered() -> None:
 
 
 def test_a_row_follows_its_version() -> None:
-    """Each transition carries the row one version on, whatever the event."""
+    """What a transition changes goes one version on: the row of the sale, of the run, or both."""
     for state, event in LEGAL:
-        escrow = escrow_for(state, event)
-        after = told(state, event).escrow
+        escrow, transition = escrow_for(state, event), told(state, event)
+        after = transition.escrow
         assert after is not None
-        assert after.version == escrow.version + 1
+        assert after.version == escrow.version + bool(transition.changed)
+        assert after.run.version == escrow.run.version + bool(transition.run_changed)
+        assert transition.changed or transition.run_changed
 
 
 def test_late_and_covered_escrows_owe_nothing() -> None:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import CostStanding, Escrow
-from cobot_meter.domain.escrow.states import STATES, EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger.accounts import (
     COST_ACCOUNTS,
     COST_UNATTRIBUTED,
@@ -22,6 +22,8 @@ from cobot_meter.domain.ledger.accounts import (
     available,
 )
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.record import CostStanding
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.transition import Transition
 from tests.domain.samples import (
@@ -42,7 +44,7 @@ from tests.domain.samples import (
 from tests.fakes.books_rows import BooksRows
 from tests.fakes.ledger_model import Ledger
 
-S = EscrowState
+S = Progress
 COSTS = (4_000, 7_500, 12_000)  # the ceiling is 10,000
 SAID = 7_500
 MAYBE = (0, 7_500, 12_000)
@@ -88,23 +90,23 @@ class Node:
     @property
     def awaited(self) -> bool:
         """Whether its cost is still being looked up."""
-        return self.row.lookup_at_ms is not None
+        return self.row.run.lookup_at_ms is not None
 
     @property
     def in_flight(self) -> bool:
         """Whether the upstream may still be at work on it."""
-        return STATES[self.row.state].in_flight
+        return self.row.run.in_flight
 
     @property
     def unexplained(self) -> bool:
         """Whether the comparison of costs would give it a share."""
-        failed = self.row.state is S.FAILED
-        return failed and self.row.budget_held_pusd > 0 and not self.awaited
+        failed = self.row.progress is S.FAILED
+        return failed and self.row.run.budget_held_pusd > 0 and not self.awaited
 
     @property
     def unconfirmed(self) -> bool:
         """Whether what it really cost was never said for certain."""
-        cost = self.row.cost
+        cost = self.row.run.cost
         return cost is None or cost.standing is not CostStanding.CONFIRMED
 
 
@@ -142,7 +144,7 @@ class EscrowGraph:
     def attributed(self, node: Node, share: int) -> Node:
         """The node after A13 gave it its share."""
         known = len(self.nodes)
-        target = self._told(node, on.CostAttributed(cost_pusd=share), node.truth).target
+        target = self._told(node, ran.CostAttributed(cost_pusd=share), node.truth).target
         for new in list(self.nodes.values())[known:]:
             new.moves = [self._told(new, event, truth) for event, truth in self._offered(new)]
         return target
@@ -178,20 +180,20 @@ def door(rows: BooksRows, transition: Transition) -> BooksRows:
 def offered(node: Node) -> Iterator[tuple[on.EscrowEvent, int]]:
     """What upstream, node, clock or caller may bring about next, and the truth behind it."""
     row = node.row
-    for event in _OF_ITS_STATE[row.state](row):
+    for event in _OF_ITS_STATE[row.progress](row):
         yield event, node.truth
-    if row.state is S.REQUESTED:
+    if row.progress is S.REQUESTED:
         yield from _of_the_upstream(row)
-    if row.state is S.GENERATED:
+    if row.progress is S.GENERATED:
         yield cost_known(row, node.truth), node.truth
         yield cost_known(row, SAID, confirmed=False), node.truth
-        yield on.CostNotFound(failure=FAILURE), node.truth
+        yield ran.CostNotFound(failure=FAILURE), node.truth
     elif node.awaited:
-        yield on.CostConfirmed(cost=cost_of(node.truth)), node.truth
-        yield on.CostLookupMissed(lookup_at_ms=NOW_MS), node.truth
-        yield on.CostLookupMissed(lookup_at_ms=None), node.truth
+        yield ran.CostConfirmed(cost=cost_of(node.truth)), node.truth
+        yield ran.CostLookupMissed(lookup_at_ms=NOW_MS), node.truth
+        yield ran.CostLookupMissed(lookup_at_ms=None), node.truth
     elif node.unexplained:
-        yield on.CostGivenUp(), node.truth
+        yield ran.CostGivenUp(), node.truth
 
 
 def with_quarantine(node: Node) -> Iterator[tuple[on.EscrowEvent, int]]:
@@ -203,7 +205,7 @@ def with_quarantine(node: Node) -> Iterator[tuple[on.EscrowEvent, int]]:
         return
     yield on.QuarantineLifted(), node.truth
     yield on.WrittenOff(reason="looked at"), node.truth
-    if row.state in {S.INVOICED, S.EXPIRED} and not row.paid_msat:
+    if row.progress in {S.INVOICED, S.EXPIRED} and not row.paid_msat:
         for paid in _payments(row):
             yield (
                 on.WrittenOff(
@@ -217,18 +219,18 @@ def with_quarantine(node: Node) -> Iterator[tuple[on.EscrowEvent, int]]:
 
 
 def _of_the_upstream(row: Escrow) -> Iterator[tuple[on.EscrowEvent, int]]:
-    named = row.generation_id is not None
+    named = row.run.generation_id is not None
     if not named:
-        yield on.GenerationStarted(generation_id="gen-1"), 0
+        yield ran.GenerationStarted(generation_id="gen-1"), 0
     for truth in COSTS:
         yield received(), truth
-    yield on.UpstreamFailed(failure=FAILURE, charged=False), 0
+    yield ran.UpstreamFailed(failure=FAILURE, charged=False), 0
     said = cost_of(SAID, confirmed=False)
     for truth in COSTS if named else (SAID,):
-        yield on.UpstreamFailed(failure=FAILURE, charged=True, cost=said), truth
+        yield ran.UpstreamFailed(failure=FAILURE, charged=True, cost=said), truth
     for truth in MAYBE:
-        yield on.UpstreamFailed(failure=FAILURE, charged=True), truth
-        yield on.OutcomeUnknown(failure=FAILURE), truth
+        yield ran.UpstreamFailed(failure=FAILURE, charged=True), truth
+        yield ran.OutcomeUnknown(failure=FAILURE), truth
 
 
 def _costed(row: Escrow) -> tuple[on.EscrowEvent, ...]:
@@ -258,10 +260,10 @@ def _claim_lapsed(row: Escrow) -> on.ClaimLapsed:
     return on.ClaimLapsed(kept_msat=kept)
 
 
-_OF_ITS_STATE: Mapping[EscrowState, Callable[[Escrow], tuple[on.EscrowEvent, ...]]] = {
-    S.OPENED: lambda _: (on.UpstreamRequested(), on.Abandoned()),
+_OF_ITS_STATE: Mapping[Progress, Callable[[Escrow], tuple[on.EscrowEvent, ...]]] = {
+    S.OPENED: lambda _: (ran.UpstreamRequested(), ran.Abandoned()),
     S.REQUESTED: lambda _: (),
-    S.GENERATED: lambda _: (on.CostLookupMissed(lookup_at_ms=NOW_MS),),
+    S.GENERATED: lambda _: (ran.CostLookupMissed(lookup_at_ms=NOW_MS),),
     S.COSTED: _costed,
     S.INVOICED: lambda row: (*_payments(row), canceled(row)),
     S.SETTLED: lambda row: (on.CompletionDelivered(), on.CompletionLost(), _claim_lapsed(row)),
@@ -282,7 +284,8 @@ def _unguarded(transition: Transition) -> Transition:
 
 
 def _identity(row: Escrow, ledger: Ledger, truth: int) -> Identity:
-    plain = replace(row, version=0, lookups=0, attempt=0, payment_hash=None)
+    run = replace(row.run, version=0, lookups=0)
+    plain = replace(row, version=0, attempt=0, payment_hash=None, run=run)
     booked = frozenset(
         (code, counters.net, counters.debits_pending, counters.credits_pending)
         for code, counters in ledger.counters.items()

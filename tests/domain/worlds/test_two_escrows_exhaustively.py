@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Commodity
 from tests.conftest import COUNTED
@@ -19,7 +19,7 @@ from tests.domain.samples import ADDRESS, CALLER, DAY
 from tests.domain.worlds.one_escrow_graph import Node
 from tests.domain.worlds.two_escrow_worlds import CEILING, LEAST, TERMS, Opening, Search, World
 
-S = EscrowState
+S = Progress
 ENDED = frozenset({S.RELEASED, S.REFUNDED, S.EXPIRED, S.FAILED})
 PAID = frozenset({S.SETTLED, S.RELEASED, S.REFUNDED})
 ADDRESS_DAY = chart.address_budget(ADDRESS, DAY)
@@ -74,14 +74,14 @@ def prove_node(node: Node) -> None:
     assert len(kinds) == node.row.version
     assert kinds.count("invoice_settled") <= 1
     assert kinds.count("completion_delivered") <= 1
-    if node.row.state in PAID:
+    if node.row.progress in PAID:
         assert PAYMENTS & set(kinds)
         assert node.net(chart.lapsed(CALLER)) == node.net(ADDRESS_DAY) == 0
     else:
         assert node.net(chart.REVENUE) == 0
-    if node.row.state is S.RELEASED:
+    if node.row.progress is S.RELEASED:
         assert -node.net(chart.REVENUE) == node.row.price_msat
-    if node.row.state in ENDED:
+    if node.row.progress in ENDED:
         prove_cleared(node)
 
 
@@ -102,7 +102,7 @@ def prove_cleared(node: Node) -> None:
 def prove_budget(node: Node, counted: int) -> None:
     """A day counts exactly what is unpaid, its least, or the ceiling where none can tell."""
     kinds = {entry.kind for entry in node.rows.journal.values()}
-    if node.row.state in PAID:
+    if node.row.progress in PAID:
         assert counted == 0
     elif "cost_given_up" in kinds:
         assert counted == CEILING
@@ -118,7 +118,7 @@ def prove_that_all_end(nodes: Iterable[Node]) -> None:
         sources.setdefault(node, [])
         for move in node.moves:
             sources.setdefault(move.target, []).append(node)
-        if node.row.state in ENDED and not node.rows.ledger.open_reservations():
+        if node.row.progress in ENDED and not node.rows.ledger.open_reservations():
             frontier.append(node)
     found = set(frontier)
     while frontier:

@@ -19,6 +19,7 @@ from cobot_meter.domain.invoices import (
     ListedInvoice,
     NodeIdentity,
 )
+from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.operator import caller_transition
@@ -80,8 +81,8 @@ class Teller:
         escrow = await self.open(escrow_id, **shape)
         return await self.tell(
             escrow,
-            on.UpstreamRequested(),
-            on.GenerationStarted(generation_id="gen-1"),
+            ran.UpstreamRequested(),
+            ran.GenerationStarted(generation_id="gen-1"),
             received(),
             lambda now: cost_known(now, cost),
             invoice_issued,
@@ -185,7 +186,7 @@ async def fill(books: Books) -> Teller:
 async def _bought(teller: Teller) -> None:
     released = await teller.invoiced("esc_released", cost=6_500)
     released = await teller.tell(released, teller.paid(2_000), on.CompletionDelivered())
-    confirmed = on.CostConfirmed(cost=cost_of(6_400))
+    confirmed = ran.CostConfirmed(cost=cost_of(6_400))
     await teller.tell(released, confirmed, on.BodiesShredded())
     claimed_not = await teller.invoiced("esc_lapsed_claim")
     await teller.tell(claimed_not, teller.paid(), on.ClaimLapsed(kept_msat=7_000))
@@ -205,22 +206,22 @@ async def _unpaid(teller: Teller) -> None:
 
 async def _failed(teller: Teller) -> None:
     await teller.open("esc_open")
-    await teller.tell(await teller.open("esc_abandoned"), on.Abandoned())
-    await teller.tell(await teller.open("esc_requested"), on.UpstreamRequested())
-    charged = on.UpstreamFailed(failure=FAILURE, charged=True, cost=cost_of(900))
-    await teller.tell(await teller.open("esc_failed"), on.UpstreamRequested(), charged)
-    unknown = on.OutcomeUnknown(failure=FAILURE)
+    await teller.tell(await teller.open("esc_abandoned"), ran.Abandoned())
+    await teller.tell(await teller.open("esc_requested"), ran.UpstreamRequested())
+    charged = ran.UpstreamFailed(failure=FAILURE, charged=True, cost=cost_of(900))
+    await teller.tell(await teller.open("esc_failed"), ran.UpstreamRequested(), charged)
+    unknown = ran.OutcomeUnknown(failure=FAILURE)
     await teller.tell(
         await teller.open("esc_attributed"),
-        on.UpstreamRequested(),
+        ran.UpstreamRequested(),
         unknown,
-        on.CostAttributed(cost_pusd=3_000),
+        ran.CostAttributed(cost_pusd=3_000),
     )
-    await teller.tell(await teller.open("esc_unknown"), on.UpstreamRequested(), unknown)
+    await teller.tell(await teller.open("esc_unknown"), ran.UpstreamRequested(), unknown)
     refused = await teller.open("esc_refused")
     await teller.tell(
         refused,
-        on.UpstreamRequested(),
+        ran.UpstreamRequested(),
         received(),
         lambda now: cost_known(now, 800, confirmed=False),
         invoice_lost,
@@ -232,7 +233,7 @@ async def _on_credit(teller: Teller) -> None:
     covered = await teller.open("esc_covered", credit=900, ceiling=900, caller_id="c_carol")
     await teller.tell(
         covered,
-        on.UpstreamRequested(),
+        ran.UpstreamRequested(),
         received(),
         lambda now: cost_known(now, 600),
         on.CoveredByCredit(),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.topups import TopupState
 from tests.domain.samples import NODE
 from tests.flows.audit.audit_damage import (
@@ -71,7 +71,7 @@ DAMAGES: dict[str, tuple[Damage, str, str]] = {
     ),
     "escrow row made up": (orphan_row, "row_orphan", "esc_ghost"),
     "state edited": (
-        lambda rows: with_escrow(rows, "esc_invoiced", state=EscrowState.SETTLED),
+        lambda rows: with_escrow(rows, "esc_invoiced", state=Progress.SETTLED),
         "state_differs",
         "esc_invoiced",
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cobot_meter.domain.errors import UpstreamCreditLow, UpstreamUnreachable
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from tests.fakes.upstream_outcomes import Completes, Refused, Unreachable
 from tests.flows.rigs.chains import LOCAL
@@ -108,7 +108,7 @@ async def test_what_is_in_flight_counts(tmp_path: Path) -> None:
         assert rig.service.flows.account.in_flight_pusd == 3 * one
         assert rig.service.flows.account.low
         gate.set()
-        await rig.until(EscrowState.INVOICED)
+        await rig.until(Progress.INVOICED)
         await rig.service.flows.runs.drain(1)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cobot_meter.domain.errors import NodeUnavailable, SettingInvalid
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import next_adoption
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.topups import TopupState
@@ -36,7 +36,7 @@ from tests.flows.rigs.stories import (
 )
 from tests.flows.sale.test_crash_points import prove_sound, staged
 
-S = EscrowState
+S = Progress
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ async def test_what_was_open_on_the_old_node_is_closed(stage: Stage) -> None:
     assert adoption.left is not None
     assert adoption.left.pubkey == first
     assert (adoption.escrows_closed, adoption.topups_closed, adoption.invoices_anew) == (1, 1, 0)
-    assert stage.escrow.state is S.EXPIRED
+    assert stage.escrow.progress is S.EXPIRED
     (topup,) = stage.books.rows.topups.values()
     assert topup.state is TopupState.LAPSED
     ledger = stage.books.rows.ledger
@@ -109,7 +109,7 @@ async def test_what_is_priced_gets_its_invoice_from_the_new_node(stage: Stage) -
     await node_loses_every_reply(stage)
     await ask(stage)
     before = stage.escrow
-    assert before.state is S.COSTED
+    assert before.progress is Progress.COSTED
     await another_node(stage)
     adoption = await stage.process.adoption.adopt()
     assert adoption.invoices_anew == 1
@@ -117,7 +117,7 @@ async def test_what_is_priced_gets_its_invoice_from_the_new_node(stage: Stage) -
     assert stage.escrow.payment_hash != before.payment_hash
     for step in (after(1), tick, pay(), claim):
         await step(stage)
-    assert stage.escrow.state is S.RELEASED
+    assert stage.escrow.progress is S.RELEASED
     await prove_sound(stage)
 
 
@@ -138,11 +138,14 @@ async def test_nothing_of_another_node_is_heard_before(stage: Stage) -> None:
     await another_node(stage)
     await ask_another(stage)
     assert isinstance(stage.fault, NodeUnavailable)
-    assert stage.escrow.state is S.COSTED
+    assert stage.escrow.progress is Progress.COSTED
     with pytest.raises(NodeUnavailable):
         await stage.process.recover.open_invoices()
     await stage.process.adoption.follow()
-    assert [one.state for one in stage.books.rows.escrows.values()] == [S.INVOICED, S.COSTED]
+    assert [one.progress for one in stage.books.rows.escrows.values()] == [
+        Progress.INVOICED,
+        Progress.COSTED,
+    ]
 
 
 async def test_what_the_old_node_settled_is_credit_when_it_comes_back(stage: Stage) -> None:
@@ -158,7 +161,7 @@ async def test_what_the_old_node_settled_is_credit_when_it_comes_back(stage: Sta
     await hear(stage)
     assert stage.escrow.bought_late
     await claim(stage)
-    assert stage.escrow.state is S.RELEASED
+    assert stage.escrow.progress is S.RELEASED
     await prove_sound(stage)
 
 
@@ -190,7 +193,7 @@ async def test_a_process_goes_along_with_what_another_adopted(stage: Stage) -> N
     await stage.process.adoption.follow()
     assert stage.process.ours.identity == stage.lasting.identity
     await ask(stage)
-    assert stage.escrow.state is S.INVOICED
+    assert stage.escrow.progress is S.INVOICED
     await another_node(stage)
     stays.ours.identity = first
     with pytest.raises(NodeUnavailable, match="lnd adopt"):

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from cobot_meter.domain.errors import BooksBusy, RequestInvalid
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.flows.operate.compare_costs import CompareCosts
@@ -99,8 +99,8 @@ async def test_nothing_is_compared_while_a_cost_is_awaited(stage: Stage) -> None
     """What a look-up may still explain is not called unexplained."""
     await upstream(Failed(cost=COST, lookups_before_record=NEVER))(stage)
     await ask(stage)
-    assert stage.escrow.state is EscrowState.FAILED
-    assert stage.escrow.lookup_at_ms is not None
+    assert stage.escrow.progress is Progress.FAILED
+    assert stage.escrow.run.lookup_at_ms is not None
     assert await stage.process.compare() is None
     assert unattributed(stage) == 0
 

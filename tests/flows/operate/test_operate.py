@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from cobot_meter.domain.errors import BooksBusy, EscrowNotFound, NodeUnavailable, RequestInvalid
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import InvoiceState
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.operator import caller_transition
@@ -46,7 +46,7 @@ async def test_a_faster_payment_wins(rig: OperatorRig) -> None:
     await rig.teller.invoiced("esc_1")
     outcome = await rig.cancellations.cancel("esc_1")
     assert outcome.invoice_state is InvoiceState.SETTLED
-    assert rig.fake.rows.escrows["esc_1"].state is EscrowState.SETTLED
+    assert rig.fake.rows.escrows["esc_1"].progress is Progress.SETTLED
 
 
 async def test_a_silent_node_books_nothing(rig: OperatorRig) -> None:
@@ -55,7 +55,7 @@ async def test_a_silent_node_books_nothing(rig: OperatorRig) -> None:
     await rig.teller.invoiced("esc_1")
     with pytest.raises(NodeUnavailable):
         await rig.cancellations.cancel("esc_1")
-    assert rig.fake.rows.escrows["esc_1"].state is EscrowState.INVOICED
+    assert rig.fake.rows.escrows["esc_1"].progress is Progress.INVOICED
 
 
 async def test_a_topup_can_be_canceled_too(rig: OperatorRig) -> None:

@@ -10,9 +10,10 @@ import pytest
 from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.errors import Conflict, EscrowNotFound, Quarantined, RequestInvalid
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import Cost, CostStanding
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState, Progress
 from cobot_meter.domain.ledger import accounts as chart
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.record import Cost, CostStanding
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.kinds import TOPUP_QUARANTINED
 from cobot_meter.domain.transitions.topups import topup_transition
@@ -35,7 +36,7 @@ from tests.flows.rigs.stories import (
 )
 from tests.flows.sale.test_crash_points import staged
 
-S = EscrowState
+S = Progress
 
 
 def choosy(stage: Stage, kind: str | None) -> None:
@@ -71,13 +72,13 @@ async def findings(stage: Stage) -> list[str]:
 @pytest.mark.parametrize(
     ("kind", "state"),
     [
-        ("completion_received", S.REQUESTED),
-        ("cost_known", S.GENERATED),
-        ("invoice_issued", S.COSTED),
+        ("completion_received", Progress.REQUESTED),
+        ("cost_known", Progress.GENERATED),
+        ("invoice_issued", Progress.COSTED),
     ],
 )
 async def test_a_sale_that_cannot_be_booked_is_parked_and_told_so(
-    tmp_path: Path, kind: str, state: EscrowState
+    tmp_path: Path, kind: str, state: Progress
 ) -> None:
     """503 with a true sentence at every repeat, nothing runs again, and others are sold."""
     async with staged(tmp_path / "node") as stage:
@@ -87,7 +88,7 @@ async def test_a_sale_that_cannot_be_booked_is_parked_and_told_so(
             await ask(stage)
             assert isinstance(stage.fault, Quarantined)
             assert "waits for the operator" in stage.fault.message
-        assert (stage.escrow.state, stage.lasting.upstream.posts) == (state, 1)
+        assert (stage.escrow.progress, stage.lasting.upstream.posts) == (state, 1)
         assert stage.escrow.quarantine == (
             f"{kind}: {stage.escrow.escrow_id}/{kind}"
             f"{'/0' if kind == 'invoice_issued' else ''} cannot be booked: out of range"
@@ -116,7 +117,7 @@ async def test_retried_it_goes_on_where_it_was(tmp_path: Path) -> None:
         for step in (ask, pay(), hear, claim):
             await step(stage)
         assert stage.answer is not None
-        assert stage.escrow.state is S.RELEASED
+        assert stage.escrow.progress is S.RELEASED
         assert stage.lasting.upstream.posts == 1
         assert await findings(stage) == []
 
@@ -129,11 +130,11 @@ async def test_a_payment_that_cannot_be_booked_is_credit_when_written_off(tmp_pa
         await pay()(stage)
         with pytest.raises(Quarantined):
             await hear(stage)
-        assert (stage.escrow.state, stage.escrow.paid_msat) == (S.INVOICED, 0)
+        assert (stage.escrow.progress, stage.escrow.paid_msat) == (S.INVOICED, 0)
         paid = stage.escrow.invoice
         assert paid is not None
         ended = await desk(stage).write_off(stage.escrow.escrow_id, "the figure is too large")
-        assert ended.state is S.EXPIRED
+        assert ended.progress is S.EXPIRED
         standing = await stage.process.books.standing(stage.escrow.caller_id)
         assert standing.available_msat == paid.amount_msat
         assert stage.books.rows.ledger.of(chart.COST_UNPAID).net == stage.escrow.cost_pusd > 0
@@ -153,7 +154,7 @@ async def test_unpaid_it_ends_without_a_charge(tmp_path: Path, kind: str) -> Non
         choosy(stage, kind)
         await ask(stage)
         ended = await desk(stage).write_off(stage.escrow.escrow_id, "looked at")
-        assert ended.state is S.FAILED
+        assert ended.progress is S.FAILED
         assert stage.books.rows.ledger.open_reservations() == {}
         assert await findings(stage) == []
         choosy(stage, None)
@@ -173,11 +174,11 @@ async def test_paid_work_is_delivered_whatever_else_cannot_be_booked(tmp_path: P
         choosy(stage, "cost_confirmed")
         said = Cost(cost_pusd=10, text="1e-11", standing=CostStanding.CONFIRMED)
         with pytest.raises(Quarantined):
-            await stage.process.recorder.record(stage.escrow, on.CostConfirmed(cost=said))
+            await stage.process.recorder.record(stage.escrow, ran.CostConfirmed(cost=said))
         assert stage.escrow.quarantine is not None
         await claim(stage)
         assert stage.answer is not None
-        assert stage.escrow.state is S.RELEASED
+        assert stage.escrow.progress is S.RELEASED
 
 
 async def test_what_was_decided_on_an_old_row_parks_nothing(tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ async def test_what_was_decided_on_an_old_row_parks_nothing(tmp_path: Path) -> N
         before = stage.escrow
         for step in (pay(), hear):
             await step(stage)
-        stale = replace(before, state=S.OPENED)
+        stale = replace(before, state=EscrowState.RUNNING)
         with pytest.raises(Conflict):
             await stage.process.recorder.record(stale, on.InvoiceCanceled(payment_hash="00"))
         assert stage.escrow.quarantine is None
@@ -241,7 +242,7 @@ async def test_only_what_is_in_quarantine_is_touched(tmp_path: Path) -> None:
             await desk(stage).show("esc_nowhere")
         with pytest.raises(RequestInvalid, match="it is invoiced"):
             await desk(stage).write_off(stage.escrow.escrow_id, "a mistake")
-        assert stage.escrow.state is S.INVOICED
+        assert stage.escrow.progress is S.INVOICED
         assert stage.escrow.ask.address == ADDRESS
 
 
@@ -264,4 +265,4 @@ async def test_nobody_waits_for_a_run_that_is_parked(tmp_path: Path) -> None:
         await stage.process.recorder.record(stage.escrow, parked)
         follow = FollowRun(books=stage.books, runs=stage.process.runs, wakes=NobodyTells())
         escrow = await follow.joined(stage.escrow.escrow_id, wait_s=60)
-        assert (escrow.state, escrow.quarantine is None) == (EscrowState.REQUESTED, False)
+        assert (escrow.progress, escrow.quarantine is None) == (Progress.REQUESTED, False)

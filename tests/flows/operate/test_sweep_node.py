@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cobot_meter.domain.errors import NodeUnavailable, RequestInvalid
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import COMPLETION, InvoiceOrder, tagged
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.offer.gates import NodeGate
@@ -136,24 +136,24 @@ async def test_an_escrow_that_the_backup_knows_is_settled_not_credited(stage: St
     await restored(stage, backup)
     swept = await sweep_of(stage).sweep()
     assert (swept.late, swept.found) == (1, 0)
-    assert stage.escrow.state is EscrowState.SETTLED
+    assert stage.escrow.progress is Progress.SETTLED
 
 
-def state_of(stage: Stage) -> EscrowState:
+def state_of(stage: Stage) -> Progress:
     """Of the newest escrow, now."""
-    return stage.escrow.state
+    return stage.escrow.progress
 
 
 async def _generated_in_the_backup(stage: Stage) -> Backup:
     """A run whose cost is not known yet; then it was, and was invoiced and paid."""
     await upstream(Completes(cost=COST, says_cost=False, lookups_before_record=NEVER))(stage)
     await ask(stage)
-    assert state_of(stage) is EscrowState.GENERATED
+    assert state_of(stage) is Progress.GENERATED
     backup = backup_of(stage)
     await records_appear(stage)
     stage.lasting.clock.advance(60)
     await tick(stage)
-    assert state_of(stage) is EscrowState.INVOICED
+    assert state_of(stage) is Progress.INVOICED
     await pay()(stage)
     await hear(stage)
     return backup
@@ -172,7 +172,7 @@ async def test_what_may_still_come_is_waited_for(stage: Stage) -> None:
     await tick(stage)
     assert (await sweep.sweep()).clean
     assert not sweep.holds
-    assert stage.escrow.state is EscrowState.SETTLED
+    assert stage.escrow.progress is Progress.SETTLED
     assert await findings(stage) == set()
 
 
@@ -183,7 +183,7 @@ async def test_a_payment_for_what_failed_in_the_restored_books_is_credit(stage: 
     for _ in range(3):
         stage.lasting.clock.advance(25 * STEP_S)
         await tick(stage)
-    assert stage.escrow.state is EscrowState.FAILED
+    assert stage.escrow.progress is Progress.FAILED
     swept = await sweep_of(stage).sweep()
     assert (swept.found, swept.clean) == (1, True)
     standing = await stage.books.standing(CALLER)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cobot_meter.adapters.lightning.dev_node.signing import NO_FAULTS
-from cobot_meter.domain.escrow.record import Escrow, due_at_ms
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.record import Escrow, next_timer_ms
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import InvoiceState
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.flows.audit.ledger import AuditLedger
@@ -16,7 +16,7 @@ from tests.flows.outages.outage_world import World, prices
 from tests.flows.rigs.process import RETENTION
 from tests.flows.rigs.stories import BODY, ask_of, end
 
-S = EscrowState
+S = Progress
 NO_LONGER = 60  # seconds that a failure is repeated to whoever asks the same
 TRIES = 6
 # What was held back comes back later and later: all of it within these turns.
@@ -101,12 +101,16 @@ async def _nothing_is_stranded(world: World) -> None:
     """Delivered, credited, or on the way with a timer; and the books know of every payment."""
     now_ms = world.clock.now_ms()
     for escrow in world.rows.rows.escrows.values():
-        on_the_way = due_at_ms(escrow, RETENTION) is not None or escrow.state is S.INVOICED
-        assert escrow.state in ENDED or on_the_way, f"stranded: {escrow}"
-        assert escrow.state not in {S.OPENED, S.REQUESTED, S.COSTED}, f"nobody drives {escrow}"
+        on_the_way = next_timer_ms(escrow, RETENTION) is not None or escrow.progress is S.INVOICED
+        assert escrow.progress in ENDED or on_the_way, f"stranded: {escrow}"
+        assert escrow.progress not in {Progress.OPENED, Progress.REQUESTED, Progress.COSTED}, (
+            f"nobody drives {escrow}"
+        )
         if await world.is_paid(escrow):
             assert escrow.paid_msat > 0, f"paid, and the books do not know: {escrow}"
-            assert escrow.state in {S.RELEASED, S.REFUNDED, S.EXPIRED}, f"paid, not had: {escrow}"
+            assert escrow.progress in {S.RELEASED, S.REFUNDED, S.EXPIRED}, (
+                f"paid, not had: {escrow}"
+            )
     for topup in world.rows.rows.topups.values():
         if await world.is_paid(topup):
             assert topup.state is TopupState.CREDITED, f"paid at {now_ms}, no credit: {topup}"

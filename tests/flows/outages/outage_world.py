@@ -22,7 +22,7 @@ from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.errors import CallerFault, DependencyFault
 from cobot_meter.domain.escrow.events import Quarantined
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import InvoiceState
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.kinds import TOPUP_QUARANTINED
@@ -61,7 +61,7 @@ WIDE = ExposureTerms(
 )
 # Real seconds, so many that no busy machine uses them up: every run ends in a moment.
 WAITS = Waits(first_s=60, identical_s=60)
-State = EscrowState | TopupState
+State = Progress | TopupState
 
 
 def named(state: State) -> str:
@@ -229,7 +229,7 @@ class World:
         subject = transition.escrow or transition.topup
         if subject is None or subject.caller_id != CALLER:
             return
-        self.reached.append(named(subject.state))
+        self.reached.append(named(subject.progress))
         wanted, begins = self.wanted, self.begins
         if wanted is None or named(wanted.state) != self.reached[-1]:
             return

@@ -1,6 +1,6 @@
 """Any state of a sale, any outage: nothing unpaid is delivered, and nothing paid is lost.
 
-The states are the members of `EscrowState` and `TopupState`, each as it comes and in quarantine;
+The states are the members of `Progress` and `TopupState`, each as it comes and in quarantine;
 the outages are the rows of a table; a story of the story book leads into each state. At the commit
 that reaches it the outage begins. Everybody goes on as if nothing were, somebody may kill the
 process meanwhile, the outage ends, and one judge looks at all of it. A new state, story or outage
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.topups import TopupState
 from tests.flows.outages.outage_judge import judged, prepared, quiet, restored, somebody_waits
 from tests.flows.outages.outage_table import OUTAGES, Outage
@@ -26,7 +26,7 @@ from tests.flows.outages.outage_world import State, Wanted, World, named, world
 from tests.flows.rigs.stories import Step, another_node
 from tests.flows.rigs.story_book import STORIES
 
-STATES: tuple[State, ...] = (*EscrowState, *TopupState)
+STATES: tuple[State, ...] = (*Progress, *TopupState)
 WANTED = tuple(Wanted(state=state, parked=parked) for parked in (False, True) for state in STATES)
 # Another node is another outage, with proofs of its own in test_adopt_node.py.
 TOLD = {name: steps for name, steps in STORIES.items() if another_node not in steps}
@@ -58,7 +58,7 @@ class Case:
 FOUND = (
     # Its failure was dated a month ahead, and repeated until then.
     Case(
-        wanted=Wanted(state=EscrowState.FAILED),
+        wanted=Wanted(state=Progress.FAILED),
         way=("unknown and nameless", True),
         outage="the clock is a month forward",
         killed=False,
@@ -72,14 +72,14 @@ FOUND = (
     ),
     # The books in memory and those in a file told different unconfirmed costs.
     Case(
-        wanted=Wanted(state=EscrowState.INVOICED, parked=True),
+        wanted=Wanted(state=Progress.INVOICED, parked=True),
         way=("lapsed while provisional", True),
         outage="the node is slow",
         killed=False,
     ),
     # What it could cost counted against our credit until a restart.
     Case(
-        wanted=Wanted(state=EscrowState.FAILED),
+        wanted=Wanted(state=Progress.FAILED),
         way=("refused upstream", True),
         outage="one answer of the database is lost",
         killed=False,

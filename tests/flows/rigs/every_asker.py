@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.errors import CobotMeterError
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import STATES, EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import InvoiceState
 from cobot_meter.flows.sale.ask_completion import AnswerKind, Ask, Waits
 from tests.fakes.upstream_outcomes import Completes, Failed
@@ -22,7 +22,7 @@ from tests.flows.rigs.shop import Shop
 from tests.flows.rigs.stories import ask_of
 from tests.flows.rigs.watch import Watch
 
-S = EscrowState
+S = Progress
 HERE, ELSEWHERE = "203.0.113.7", "198.51.100.9"
 LOOSE = ExposureTerms(
     cap=CapTerms(newcomer_msat=10**9, max_msat=10**9),
@@ -119,7 +119,7 @@ class Scene:
     def pay(self, escrow_id: str) -> None:
         """A wallet pays; nobody has heard of it yet."""
         escrow = self.shop.books.rows.escrows[escrow_id]
-        if escrow.invoice is not None and escrow.state is S.INVOICED:
+        if escrow.invoice is not None and escrow.progress is S.INVOICED:
             self.shop.pay(escrow.invoice.payment_request, escrow.invoice.amount_msat)
 
     def hear(self, escrow_id: str) -> None:
@@ -214,7 +214,7 @@ def _expired(scene: Scene, asker: Asker) -> str:
 
 def _paid_late(scene: Scene, asker: Asker) -> None:
     escrow_id = _expired(scene, asker)
-    if escrow_id and scene.shop.books.rows.escrows[escrow_id].state is S.EXPIRED:
+    if escrow_id and scene.shop.books.rows.escrows[escrow_id].progress is S.EXPIRED:
         scene.shop.settle_late(scene.shop.books.rows.escrows[escrow_id], 0)
 
 
@@ -257,13 +257,13 @@ def due(scene: Scene, asker: Asker) -> set[str]:
 
 def _by_pair(scene: Scene, own: Escrow, asker: Asker) -> set[str]:
     fresh = asker.key is not None and asker.key != _key_of(scene, own)
-    readable = own.state in {S.SETTLED, S.INVOICED} or (
-        own.state is S.RELEASED and own.keep_until_ms is not None and not fresh
+    readable = own.progress in {S.SETTLED, S.INVOICED} or (
+        own.progress is S.RELEASED and own.keep_until_ms is not None and not fresh
     )
-    if readable or (own.state is S.EXPIRED and own.keep_until_ms is not None):
+    if readable or (own.progress is S.EXPIRED and own.keep_until_ms is not None):
         return {f"200 {own.escrow_id}"}
     age_ms = scene.shop.lasting.clock.now_ms() - own.changed_at_ms
-    recent = own.state in {S.REFUNDED, S.EXPIRED} and age_ms <= RETENTION.released_ms
+    recent = own.progress in {S.REFUNDED, S.EXPIRED} and age_ms <= RETENTION.released_ms
     gone = asker.key is not None or recent
     return {"completion_gone"} if gone and not fresh else set()
 
@@ -287,14 +287,16 @@ def _first(scene: Scene, rows: list[Escrow], asker: Asker) -> set[str]:
 def _told(scene: Scene, row: Escrow, asker: Asker) -> set[str]:
     own_credit = not row.invoice and asker.caller_id == row.caller_id
     keyed = asker.key is not None
-    kept = row.state is S.SETTLED or (row.state is S.RELEASED and row.keep_until_ms is not None)
+    kept = row.progress is S.SETTLED or (
+        row.progress is S.RELEASED and row.keep_until_ms is not None
+    )
     told = {"completion_gone"} if keyed else set()
-    match row.state:
-        case state if STATES[state].in_flight:
+    match row.progress:
+        case _ if row.run.in_flight:
             told = {"cost_pending", f"202 {row.escrow_id}"}
         case S.INVOICED:
             told = {f"402 {row.escrow_id}"}
-        case S.SETTLED | S.RELEASED if row.invoice and (keyed or row.state is S.SETTLED):
+        case S.SETTLED | S.RELEASED if row.invoice and (keyed or row.progress is S.SETTLED):
             told = {f"already_paid {row.escrow_id}"}
         case S.SETTLED | S.RELEASED if own_credit and kept:
             told = {f"200 {row.escrow_id}"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cobot_meter.adapters.lightning.dev_node.signing import change_faults
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from tests.fakes.books import Crash, Moment
 from tests.fakes.upstream_outcomes import (
     FREE_MODEL,
@@ -242,7 +242,7 @@ class ShopMachine(RuleBasedStateMachine):
     def settle_late(self, pick: int, extra_msat: int) -> None:
         """A canceled invoice turns out paid."""
         rows = self.shop.books.rows.escrows.values()
-        if lapsed := [one for one in rows if one.state is EscrowState.EXPIRED]:
+        if lapsed := [one for one in rows if one.progress is Progress.EXPIRED]:
             self.shop.settle_late(picked(lapsed, pick), extra_msat)
 
     @rule(free=st.booleans())

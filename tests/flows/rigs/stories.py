@@ -14,7 +14,7 @@ from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.domain.errors import CobotMeterError
 from cobot_meter.domain.escrow.events import Quarantined
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import Invoice, InvoiceState
 from cobot_meter.domain.topups import Topup
 from cobot_meter.domain.upstream.completions import CompletionRequest
@@ -115,7 +115,7 @@ def pay(extra_msat: int = 0) -> Step:
 
     async def step(stage: Stage) -> None:
         for escrow in stage.books.rows.escrows.values():
-            if escrow.state is EscrowState.INVOICED and escrow.invoice and escrow.payment_hash:
+            if escrow.progress is Progress.INVOICED and escrow.invoice and escrow.payment_hash:
                 known = await stage.node.look_up(escrow.payment_hash)
                 if known is not None and known.state is InvoiceState.OPEN:
                     amount = escrow.invoice.amount_msat + extra_msat
@@ -138,7 +138,7 @@ async def hear(stage: Stage) -> None:
 
 async def cannot_be_booked(stage: Stage) -> None:
     """Something of the newest escrow could not be booked, unless its run was lost in a crash."""
-    if stage.escrow.quarantine is None and stage.escrow.state is not EscrowState.FAILED:
+    if stage.escrow.quarantine is None and stage.escrow.progress is not Progress.FAILED:
         parked = Quarantined(event="anything", reason="out of range")
         await stage.process.recorder.record(stage.escrow, parked)
 

@@ -10,15 +10,16 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from cobot_meter.domain.callers import ExposureTerms
-from cobot_meter.domain.escrow.record import CostStanding, Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Commodity
+from cobot_meter.domain.run.record import CostStanding
 from cobot_meter.ports.ledger_reports import JournalEntry
 from tests.fakes.books import FakeBooks
 from tests.fakes.upstream import FakeUpstream
 
-S = EscrowState
+S = Progress
 PAID = frozenset({S.SETTLED, S.RELEASED, S.REFUNDED})
 ENDED = frozenset({S.RELEASED, S.REFUNDED, S.EXPIRED, S.FAILED})
 UNKNOWING = frozenset({"outcome_unknown", "cost_not_found"})
@@ -67,7 +68,7 @@ class Watch:
         assert self.books.rows.ledger.open_reservations() == {}
         assert self.net[chart.UNEARNED.code] == 0
         for escrow in self.books.rows.escrows.values():
-            assert escrow.state in ENDED
+            assert escrow.progress in ENDED
             assert self.net[chart.receivable(escrow.caller_id).code] == 0
 
     def _told(self, entry: JournalEntry) -> None:
@@ -141,7 +142,9 @@ class Watch:
     def _check_spend(self) -> None:
         """What the upstream took and nobody paid is within what the day's budgets count."""
         escrows = self.books.rows.escrows.values()
-        generations = {escrow.generation_id: escrow for escrow in escrows if escrow.generation_id}
+        generations = {
+            escrow.run.generation_id: escrow for escrow in escrows if escrow.run.generation_id
+        }
         least = min((escrow.quote.ceiling_pusd for escrow in escrows), default=0)
         unpaid = overbooked = 0
         for run in self.upstream.runs:
@@ -150,12 +153,12 @@ class Watch:
                 unpaid += min(run.cost_pusd, least)
                 continue
             overbooked += _overbooked(escrow, run.cost_pusd)
-            if escrow.state not in PAID and _budgeted(escrow):
+            if escrow.progress not in PAID and _budgeted(escrow):
                 unpaid += run.cost_pusd - _beyond(escrow, run.cost_pusd)
         unbudgeted = sum(
             escrow.quote.ceiling_pusd
             for escrow in escrows
-            if escrow.generation_id is None and not _budgeted(escrow)
+            if escrow.run.generation_id is None and not _budgeted(escrow)
         )
         counted = sum(
             claimed for code, claimed in self.claimed.items() if code.startswith("exposure/unpaid/")
@@ -169,16 +172,16 @@ def _budgeted(escrow: Escrow) -> bool:
 
 def _overbooked(escrow: Escrow, truth_pusd: int) -> int:
     """What a provisional cost says too much, and A13 then finds missing for the others."""
-    if escrow.cost is None or escrow.cost.standing is CostStanding.CONFIRMED:
+    if escrow.run.cost is None or escrow.run.cost.standing is CostStanding.CONFIRMED:
         return 0
     return max(escrow.cost_pusd - truth_pusd, 0)
 
 
 def _beyond(escrow: Escrow, truth_pusd: int) -> int:
     """What the books cannot count yet: past the ceiling, or past a cost that is provisional."""
-    if escrow.cost is None:
+    if escrow.run.cost is None:
         return max(truth_pusd - escrow.quote.ceiling_pusd, 0)
-    provisional = escrow.cost.standing is CostStanding.PROVISIONAL
+    provisional = escrow.run.cost.standing is CostStanding.PROVISIONAL
     return max(truth_pusd - escrow.cost_pusd, 0) if provisional else 0
 
 

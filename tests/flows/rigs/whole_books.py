@@ -7,6 +7,7 @@ from dataclasses import replace
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow, Fallback
 from cobot_meter.domain.invoices import AdoptedNode
+from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.kinds import TOPUP_LIFTED, TOPUP_QUARANTINED, TOPUP_WRITTEN_OFF
 from cobot_meter.domain.transitions.node import (
@@ -76,12 +77,12 @@ async def _sealed(books: Books) -> None:
     kept = opened(Shape(escrow_id="esc_kept"))
     await books.apply(opening_of(kept, cap_msat=10**9))
     requested = escrow_transition(
-        kept, on.UpstreamRequested(requested_by="r_one"), at_ms=NOW_MS, retention=RETENTION
+        kept, ran.UpstreamRequested(requested_by="r_one"), at_ms=NOW_MS, retention=RETENTION
     )
     applied = await books.apply(requested)
     assert applied.escrow is not None
     answer = received()
-    answer = replace(answer, run=replace(answer.run, inline_cost="0.0000000065"))
+    answer = replace(answer, summary=replace(answer.summary, inline_cost="0.0000000065"))
     answered = escrow_transition(
         applied.escrow,
         answer,
@@ -98,8 +99,8 @@ async def _fallback(books: Books) -> None:
     await books.apply(opening_of(first, cap_msat=10**9))
     row = first
     for event in (
-        on.UpstreamRequested(requested_by="r_one"),
-        on.UpstreamFailed(failure=FAILURE, charged=False, continued_as="esc_second"),
+        ran.UpstreamRequested(requested_by="r_one"),
+        ran.UpstreamFailed(failure=FAILURE, charged=False, continued_as="esc_second"),
     ):
         applied = await books.apply(
             escrow_transition(row, event, at_ms=NOW_MS, retention=RETENTION)

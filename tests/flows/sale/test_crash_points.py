@@ -19,7 +19,7 @@ import pytest
 
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.domain.errors import CobotMeterError, SettingInvalid
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.flows.audit.ledger import AuditLedger
@@ -33,7 +33,7 @@ from tests.flows.rigs.process import RETENTION, Lasting, Process
 from tests.flows.rigs.stories import COST, Stage, Step, ask, end, hear, pay
 from tests.flows.rigs.story_book import STORIES
 
-S = EscrowState
+S = Progress
 UNCOUNTED = {"cost_lookup_missed", "usage_compared"}
 
 
@@ -79,13 +79,13 @@ def _node(path: Path, clock: FakeClock) -> DevNode:
     return DevNode(path=path, network="regtest", alias="dev", clock=clock)
 
 
-async def play(stage: Stage, steps: tuple[Step, ...], *crashes: Crash) -> list[EscrowState | None]:
+async def play(stage: Stage, steps: tuple[Step, ...], *crashes: Crash) -> list[Progress | None]:
     """All steps; where a crash falls, a new process recovers and does its step again.
 
     Each of `crashes` is armed when the one before has fallen. Answers in which state each left
     the newest escrow (None: there was none).
     """
-    fallen: list[EscrowState | None] = []
+    fallen: list[Progress | None] = []
     waiting = list(crashes)
     stage.process.mortal.crash = waiting.pop(0) if waiting else None
     for step in steps:
@@ -96,7 +96,7 @@ async def play(stage: Stage, steps: tuple[Step, ...], *crashes: Crash) -> list[E
                 await step(stage)
             except Killed:
                 rows = stage.books.rows.escrows
-                fallen.append(stage.escrow.state if rows else None)
+                fallen.append(stage.escrow.progress if rows else None)
             else:
                 break
     return fallen
@@ -184,7 +184,7 @@ async def test_a_kill_at_any_commit_ends_in_the_same_books(
             fallen = await play(stage, (*steps, end), Crash(moment=moment, commits=number))
             assert len(fallen) == 1
             await prove_sound(stage)
-            if fallen == [S.REQUESTED]:
+            if fallen == [Progress.REQUESTED]:
                 prove_lost(stage)
             else:
                 assert facts(stage) == undisturbed, f"killed {moment} commit {number}"
@@ -205,7 +205,7 @@ async def test_a_second_kill_during_recovery_changes_nothing(story: str, tmp_pat
         async with staged(tmp_path / f"{kill} {other}") as stage:
             fallen = await play(stage, (*steps, end), kill, other)
             await prove_sound(stage)
-            if S.REQUESTED in fallen:
+            if Progress.REQUESTED in fallen:
                 prove_lost(stage)
             else:
                 assert facts(stage) == undisturbed, f"{kill}, then {other}"
@@ -214,13 +214,13 @@ async def test_a_second_kill_during_recovery_changes_nothing(story: str, tmp_pat
 def prove_lost(stage: Stage) -> None:
     """Killed in `requested`: failed, the run was not repeated, and its cost has its account."""
     lost = next(iter(stage.books.rows.escrows.values()))
-    assert lost.state is S.FAILED
+    assert lost.progress is S.FAILED
     assert lost.failure is not None
     assert lost.failure.code == "outcome_unknown"
     assert len(stage.lasting.upstream.runs) <= len(stage.books.rows.escrows)
     ledger = stage.books.rows.ledger
     spent = stage.lasting.upstream.spent_pusd
-    record = stage.lasting.upstream._records.get(lost.generation_id or "")
+    record = stage.lasting.upstream._records.get(lost.run.generation_id or "")
     if record is not None and record.fruitless_lookups != NEVER:
         assert ledger.of(chart.COST_FAILED).net == spent
         assert ledger.of(chart.COST_UNATTRIBUTED).net == 0
@@ -262,15 +262,23 @@ async def test_the_story_of_a_purchase_has_every_commit(
     [
         (
             Moment.BEFORE,
-            [None, S.OPENED, *[S.REQUESTED] * 2, S.GENERATED, S.COSTED, S.INVOICED, S.SETTLED],
+            [
+                None,
+                Progress.OPENED,
+                *[Progress.REQUESTED] * 2,
+                Progress.GENERATED,
+                Progress.COSTED,
+                S.INVOICED,
+                S.SETTLED,
+            ],
         ),
         (
             Moment.AFTER,
             [
-                S.OPENED,
-                *[S.REQUESTED] * 2,
-                S.GENERATED,
-                S.COSTED,
+                Progress.OPENED,
+                *[Progress.REQUESTED] * 2,
+                Progress.GENERATED,
+                Progress.COSTED,
                 S.INVOICED,
                 S.SETTLED,
                 S.RELEASED,
@@ -279,10 +287,10 @@ async def test_the_story_of_a_purchase_has_every_commit(
     ],
 )
 async def test_kills_fall_in_every_state_of_a_purchase(
-    moment: Moment, states: list[EscrowState | None], tmp_path: Path, *, turns_free: bool
+    moment: Moment, states: list[Progress | None], tmp_path: Path, *, turns_free: bool
 ) -> None:
     """Nothing on the path is left out, `requested` with and without the stored id included."""
-    expected = [state for state in states if state is not S.OPENED or not turns_free]
+    expected = [state for state in states if state is not Progress.OPENED or not turns_free]
     fallen = []
     for number in range(len(expected)):
         async with staged(tmp_path / f"{number}", turns_free=turns_free) as stage:
@@ -296,7 +304,7 @@ async def test_a_recovered_run_sends_what_the_first_would_have(tmp_path: Path) -
     sent = []
     for name, crashes in (("calm", ()), ("killed", (Crash(moment=Moment.AFTER, commits=0),))):
         async with staged(tmp_path / name, turns_free=False) as stage:
-            assert await play(stage, (ask,), *crashes) == [S.OPENED for _ in crashes]
+            assert await play(stage, (ask,), *crashes) == [Progress.OPENED for _ in crashes]
             (run,) = stage.lasting.upstream.runs
             sent.append(run.request)
     assert sent[0] == sent[1]

@@ -25,7 +25,7 @@ from cobot_meter.domain.errors import (
     SealBroken,
 )
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.flows.sale.ask_completion import AnswerKind
@@ -230,7 +230,7 @@ async def test_a_body_that_is_kept_keeps_its_day(shop: Shop) -> None:
     await shop.later(29 * DAY_S)
     assert await shop.process.books.bodies(erased.escrow_id) is None
     assert b"chat.completion" in await shop.stolen(erased, copy)
-    assert (await shop.claimed(kept)).state is EscrowState.RELEASED
+    assert (await shop.claimed(kept)).progress is Progress.RELEASED
     await shop.later(2 * DAY_S)
     with pytest.raises(SealBroken):
         await shop.stolen(erased, copy)
@@ -243,10 +243,10 @@ async def test_what_is_paid_waits_while_its_key_may_come_back(shop: Shop) -> Non
     deliveries = shop.restarted()
     with pytest.raises(BodyKeysUnusable):
         await deliveries.deliver(paid)
-    assert (await shop.row(paid)).state is EscrowState.SETTLED
+    assert (await shop.row(paid)).progress is Progress.SETTLED
     mount(shop.folder)
     released, body = await deliveries.deliver(paid)
-    assert released.state is EscrowState.RELEASED
+    assert released.progress is Progress.RELEASED
     assert b"chat.completion" in body
 
 
@@ -261,10 +261,10 @@ async def test_a_lost_key_of_a_day_loses_the_bodies_of_that_day_only(shop: Shop)
     deliveries = shop.restarted()
     with pytest.raises(CompletionGone):
         await deliveries.deliver(lost)
-    assert (await shop.row(lost)).state is EscrowState.REFUNDED
+    assert (await shop.row(lost)).progress is Progress.REFUNDED
     standing = await shop.process.books.standing(lost.caller_id)
     assert standing.available_msat >= lost.price_msat
-    assert (await deliveries.deliver(other))[0].state is EscrowState.RELEASED
+    assert (await deliveries.deliver(other))[0].progress is Progress.RELEASED
     assert shop.process.gate.closed_by is None
 
 
@@ -283,7 +283,7 @@ async def test_an_ask_that_cannot_be_sealed_costs_nobody_anything(shop: Shop) ->
     assert isinstance(fault, BodyKeysUnusable)
     assert len(shop.process.lasting.upstream.runs) == posts
     closed_again(shop.folder)
-    assert (await shop.sold(BODY.replace(b"?", b"!"))).state is EscrowState.RELEASED
+    assert (await shop.sold(BODY.replace(b"?", b"!"))).progress is Progress.RELEASED
 
 
 async def test_an_outage_of_the_books_drops_no_key(shop: Shop) -> None:
@@ -305,9 +305,9 @@ class Busy:
         raise BooksBusy(f"nothing is read, not even {limit} rows")
 
 
-@pytest.mark.parametrize(("late_s", "ends"), [(1, EscrowState.INVOICED), (61, EscrowState.FAILED)])
+@pytest.mark.parametrize(("late_s", "ends"), [(1, Progress.INVOICED), (61, Progress.FAILED)])
 async def test_an_ask_that_was_opened_waits_a_minute_for_its_key(
-    shop: Shop, late_s: int, ends: EscrowState
+    shop: Shop, late_s: int, ends: Progress
 ) -> None:
     """Nothing was sent yet: with its key it is run, and without it costs nobody anything."""
     lasting = shop.process.lasting
@@ -323,7 +323,7 @@ async def test_an_ask_that_was_opened_waits_a_minute_for_its_key(
         await away.start()
     row = await lasting.books.escrow(escrow_id)
     assert row is not None
-    assert row.state is EscrowState.OPENED
+    assert row.progress is Progress.OPENED
     shop.clock.advance(late_s)
     if late_s < 60:
         mount(shop.folder)
@@ -331,5 +331,5 @@ async def test_an_ask_that_was_opened_waits_a_minute_for_its_key(
     await after.start()
     row = await lasting.books.escrow(escrow_id)
     assert row is not None
-    assert row.state is ends
-    assert len(lasting.upstream.runs) == (1 if ends is EscrowState.INVOICED else 0)
+    assert row.progress is ends
+    assert len(lasting.upstream.runs) == (1 if ends is Progress.INVOICED else 0)

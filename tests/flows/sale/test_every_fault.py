@@ -28,7 +28,7 @@ from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRo
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.errors import CobotMeterError
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_decimal
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
@@ -202,7 +202,7 @@ async def reckon(stage: Stage, account: Account) -> None:
     escrows = list(stage.books.rows.escrows.values())
     for escrow in escrows:
         assert escrow.price_msat <= escrow.quote.ceiling_msat
-        if escrow.state is EscrowState.FAILED:
+        if escrow.progress is Progress.FAILED:
             assert escrow.paid_msat == 0
             assert escrow.invoice is None
     assert account.book.runs <= len(escrows), "nothing that may have run was asked for again"
@@ -222,7 +222,7 @@ async def test_the_ledger_equals_the_bill(name: str, tmp_path: Path) -> None:
         bought = await sold(stage, asked(1))
         first = next(iter(stage.books.rows.escrows.values()))
         if name in NEVER_SOLD:
-            assert first.state is EscrowState.FAILED
+            assert first.progress is Progress.FAILED
             assert bought is not None, "the next model answered"
             assert bought.quote.model == SECOND
         await reckon(stage, account)
@@ -239,7 +239,7 @@ async def test_usage_beside_the_words_of_half_an_answer(cut: str, tmp_path: Path
         account.faults.queue([", ".join(combined(("usage_in_content_chunk", cut)))])
         await sold(stage, asked(1))
         first = next(iter(stage.books.rows.escrows.values()))
-        assert first.state is EscrowState.FAILED
+        assert first.progress is Progress.FAILED
         await reckon(stage, account)
 
 

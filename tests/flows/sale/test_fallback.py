@@ -14,7 +14,7 @@ from cobot_meter.adapters.rates.static import StaticRate
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.errors import CobotMeterError, UpstreamRefused
 from cobot_meter.domain.escrow.record import Fallback
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import PriceTerms
@@ -71,7 +71,7 @@ async def test_all_attempts_billed_once(stage: Stage, outcome: Outcome, wasted: 
     answer = await stage.process.asks.answer(chained(SECOND))
     assert answer.kind is AnswerKind.CHALLENGE
     first, second = escrows(stage)
-    assert (first.state, first.continued_as) == (EscrowState.FAILED, second.escrow_id)
+    assert (first.progress, first.continued_as) == (Progress.FAILED, second.escrow_id)
     assert answer.escrow == second
     assert second.quote.model == SECOND.model_id
     assert second.fallback == Fallback(
@@ -112,7 +112,7 @@ async def test_the_chain_is_asked_to_its_end(stage: Stage) -> None:
     other = anew(9, SECOND, THIRD)
     with pytest.raises(UpstreamRefused):
         await stage.process.asks.answer(other)
-    assert [one.state for one in escrows(stage)][-3:] == [EscrowState.FAILED] * 3
+    assert [one.progress for one in escrows(stage)][-3:] == [Progress.FAILED] * 3
     assert escrows(stage)[-1].continued_as is None
     await end(stage)
     await prove_sound(stage)
@@ -206,7 +206,7 @@ async def test_a_request_that_cannot_be_read_again_fails_as_it_did(
     with pytest.raises(CobotMeterError):
         await stage.process.asks.answer(chained(SECOND))
     (only,) = escrows(stage)
-    assert (only.state, only.continued_as) == (EscrowState.FAILED, None)
+    assert (only.progress, only.continued_as) == (Progress.FAILED, None)
     assert stage.lasting.upstream.posts == 1
     await end(stage)
     await prove_sound(stage)
@@ -316,4 +316,4 @@ async def test_a_failure_that_is_continued_waits_for_the_books_too(stage: Stage)
         answer = await asking
     assert stage.books.busy == 0
     assert answer.kind is AnswerKind.CHALLENGE
-    assert [one.state for one in escrows(stage)] == [EscrowState.FAILED, EscrowState.INVOICED]
+    assert [one.progress for one in escrows(stage)] == [Progress.FAILED, Progress.INVOICED]

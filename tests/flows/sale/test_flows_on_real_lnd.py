@@ -18,7 +18,7 @@ from cobot_meter.adapters.lightning.lnd.access import LndAccess
 from cobot_meter.adapters.lightning.lnd.node import LndNode, open_lnd_node
 from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import Invoice, InvoiceState
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind
@@ -49,9 +49,9 @@ class Shop:
         (escrow,) = self.books.rows.escrows.values()
         return escrow
 
-    def stands(self, state: EscrowState) -> bool:
+    def stands(self, state: Progress) -> bool:
         """Whether the escrow is in this state now."""
-        return self.escrow.state is state
+        return self.escrow.progress is state
 
     async def ask(self, *, proven: bool = False) -> Answer:
         """Ask, or claim with macaroon and preimage."""
@@ -84,7 +84,7 @@ class Shop:
         """One completion, read for one payment of exactly what bob received; the audit agrees."""
         answer = await self.ask(proven=True)
         assert answer.kind is AnswerKind.COMPLETION
-        assert self.stands(EscrowState.RELEASED)
+        assert self.stands(Progress.RELEASED)
         assert len(self.lasting.upstream.runs) == 1
         received = (await self.at_node()).amount_paid_msat
         balances = {row.account: row.net for row in await self.books.balances()}
@@ -137,7 +137,7 @@ async def test_killed_between_add_invoice_and_our_commit(shop: Shop) -> None:
     shop.process.mortal.crash = crash
     with pytest.raises(Killed):
         await shop.ask()
-    assert shop.stands(EscrowState.COSTED)
+    assert shop.stands(Progress.COSTED)
     assert shop.escrow.invoice is None
     assert (await shop.at_node()).state is InvoiceState.OPEN
     attempt = shop.lasting.identifiers.preimage(shop.escrow.escrow_id, shop.escrow.attempt)
@@ -155,10 +155,10 @@ async def test_killed_between_settled_and_our_posting(shop: Shop) -> None:
     shop.process.mortal.crash = Crash(moment=Moment.BEFORE, commits=0)
     with pytest.raises(Killed):
         await shop.process.hear(await shop.at_node())
-    assert shop.stands(EscrowState.INVOICED)
+    assert shop.stands(Progress.INVOICED)
     await shop.restart()
     await shop.process.recover.open_invoices()
-    assert shop.stands(EscrowState.SETTLED)
+    assert shop.stands(Progress.SETTLED)
     await shop.process.hear(await shop.at_node())  # the stream's replay tells it again
     await shop.prove_sold_once()
 
@@ -178,7 +178,7 @@ async def test_paid_after_our_expiry(shop: Shop) -> None:
     shop.lasting.clock.advance(EXPIRY_S + 5)
     assert (await shop.pay()).succeeded
     await shop.process.tick()
-    assert shop.stands(EscrowState.SETTLED)
+    assert shop.stands(Progress.SETTLED)
     await shop.prove_sold_once()
 
 
@@ -187,7 +187,7 @@ async def test_canceled_at_our_expiry(shop: Shop) -> None:
     await shop.ask()
     shop.lasting.clock.advance(EXPIRY_S + 5)
     await shop.process.tick()
-    assert shop.stands(EscrowState.EXPIRED)
+    assert shop.stands(Progress.EXPIRED)
     assert (await shop.at_node()).state is InvoiceState.CANCELED
     assert not (await shop.pay()).succeeded
 

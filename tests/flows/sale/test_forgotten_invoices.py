@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import Invoice, InvoiceOrder, ListedInvoice, NodeIdentity
 from cobot_meter.domain.topups import TopupState
 from cobot_meter.flows.sale.settle_invoice import FORGOTTEN_AFTER_MS
@@ -70,10 +70,10 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         yield stage
 
 
-def states(stage: Stage) -> tuple[EscrowState, TopupState]:
+def states(stage: Stage) -> tuple[Progress, TopupState]:
     """Of the escrow and of the top-up."""
     (topup,) = stage.books.rows.topups.values()
-    return stage.escrow.state, topup.state
+    return stage.escrow.progress, topup.progress
 
 
 async def test_what_our_node_has_forgotten_is_canceled(stage: Stage) -> None:
@@ -81,7 +81,7 @@ async def test_what_our_node_has_forgotten_is_canceled(stage: Stage) -> None:
     await forget(stage)
     stage.lasting.clock.advance(LONG_PAST_S)
     await stage.process.recover.open_invoices()
-    assert states(stage) == (EscrowState.EXPIRED, TopupState.LAPSED)
+    assert states(stage) == (Progress.EXPIRED, TopupState.LAPSED)
     assert await stage.process.books.open_invoices(after="", limit=9) == ()
 
 
@@ -90,7 +90,7 @@ async def test_its_timer_finds_it_too(stage: Stage) -> None:
     await forget(stage)
     stage.lasting.clock.advance(LONG_PAST_S)
     await stage.process.tick()
-    assert stage.escrow.state is EscrowState.EXPIRED
+    assert stage.escrow.progress is Progress.EXPIRED
 
 
 async def test_not_before_its_time(stage: Stage) -> None:
@@ -98,7 +98,7 @@ async def test_not_before_its_time(stage: Stage) -> None:
     await forget(stage)
     stage.lasting.clock.advance(EXPIRY_S + 60)
     await stage.process.recover.open_invoices()
-    assert states(stage) == (EscrowState.INVOICED, TopupState.INVOICED)
+    assert states(stage) == (Progress.INVOICED, TopupState.INVOICED)
 
 
 async def test_another_node_has_no_say(stage: Stage) -> None:
@@ -106,4 +106,4 @@ async def test_another_node_has_no_say(stage: Stage) -> None:
     await forget(stage, pubkey="02" + "cd" * 32)
     stage.lasting.clock.advance(LONG_PAST_S)
     await stage.process.recover.open_invoices()
-    assert states(stage) == (EscrowState.INVOICED, TopupState.INVOICED)
+    assert states(stage) == (Progress.INVOICED, TopupState.INVOICED)

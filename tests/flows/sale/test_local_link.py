@@ -12,7 +12,7 @@ import pytest
 
 from cobot_meter.adapters.upstreams.ollama.wire import GENERATION_PREFIX, MODEL_PREFIX
 from cobot_meter.domain.errors import CobotMeterError
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
@@ -93,9 +93,9 @@ async def test_the_last_link_answers(tmp_path: Path, outcome: Outcome, wasted: s
         answer = await stage.process.asks.answer(chained(MODEL))
         assert answer.escrow.quote.model == MODEL.model_id
         assert answer.escrow.quote.prices == MODEL.price
-        assert answer.escrow.cost is not None
-        assert answer.escrow.cost.cost_pusd == rig.earned_pusd > 0
-        assert answer.escrow.cost.provider == "Ollama"
+        assert answer.escrow.run.cost is not None
+        assert answer.escrow.run.cost.cost_pusd == rig.earned_pusd > 0
+        assert answer.escrow.run.cost.provider == "Ollama"
         await pay()(stage)
         await hear(stage)
         proof = replace(chained(MODEL), proven_escrow_id=answer.escrow.escrow_id)
@@ -126,7 +126,7 @@ async def test_no_link_answers(tmp_path: Path, fault: OllamaFault) -> None:
         rig.other_side.faults.append(fault)
         with pytest.raises(CobotMeterError):
             await stage.process.asks.answer(chained(MODEL))
-        assert [one.state for one in escrows(stage)] == [EscrowState.FAILED] * 2
+        assert [one.progress for one in escrows(stage)] == [Progress.FAILED] * 2
         await end(stage)
         await prove_sound(stage)
         assert stage.lasting.upstream.spent_pusd == pusd_from_text(WASTED)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.retention import DAY_MS
 from tests.fakes.upstream_outcomes import NEVER, Completes
@@ -94,7 +94,7 @@ async def test_an_empty_answer_that_cost_something_is_sold_and_shown(
         assert bought.json()["cobot"]["cost"]["upstream_usd"] == COST
         rig.upstream.then(Completes(cost="0", answer=answer, completion_tokens=0))
         assert (await rig.ask(ask_of("Again"))).status == 503
-        assert (rig.last.state, rig.last.price_msat) == (EscrowState.GENERATED, 0)
+        assert (rig.last.progress, rig.last.price_msat) == (Progress.GENERATED, 0)
 
 
 @pytest.mark.parametrize("body", [ASK, STREAMED])
@@ -104,10 +104,10 @@ async def test_missing_usage_is_not_free(tmp_path: Path, body: dict[str, object]
         rig.upstream.then(Completes(cost=COST, says_cost=False, lookups_before_record=NEVER))
         waiting = await rig.ask(body)
         assert (waiting.status, waiting.error["code"]) == (503, "cost_pending")
-        assert rig.last.state is EscrowState.GENERATED
-        assert rig.last.generation_id is not None
-        rig.upstream.record_appears(rig.last.generation_id)
-        rig.clock.set_ms((rig.last.lookup_at_ms or 0) + 1)
+        assert rig.last.progress is Progress.GENERATED
+        assert rig.last.run.generation_id is not None
+        rig.upstream.record_appears(rig.last.run.generation_id)
+        rig.clock.set_ms((rig.last.run.lookup_at_ms or 0) + 1)
         await rig.drive(rig.last)
         asked = await rig.ask(body)
         assert asked.status == 402
@@ -123,15 +123,15 @@ async def test_a_stream_longer_than_the_sweep_is_charged(tmp_path: Path) -> None
         rig.upstream.then(Completes(cost=COST, gate=gate))
         accepted = await rig.ask(STREAMED, headers={"Prefer": "respond-async"})
         assert accepted.status == 202
-        running = await rig.until(EscrowState.REQUESTED)
+        running = await rig.until(Progress.REQUESTED)
         for _ in range(12):
             await rig.later(DAY_MS // 288)
             await rig.service.flows.recover.due(rig.clock.now_ms())
             await rig.service.flows.recover.unfinished()
-        assert rig.escrow(running.escrow_id).state is EscrowState.REQUESTED
-        assert rig.escrow(running.escrow_id).budget_held_pusd > 0
+        assert rig.escrow(running.escrow_id).progress is Progress.REQUESTED
+        assert rig.escrow(running.escrow_id).run.budget_held_pusd > 0
         gate.set()
-        charged = await rig.until(EscrowState.INVOICED)
+        charged = await rig.until(Progress.INVOICED)
         assert charged.priced_pusd == pusd_from_text(COST)
         assert (rig.upstream.posts, len(rig.escrows)) == (1, 1)
 

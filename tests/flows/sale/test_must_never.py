@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cobot_meter.domain.errors import CompletionGone, OutcomeUnknown
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger.accounts import COST_FAILED, UNEARNED, UPSTREAM_CREDITS, available
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.flows.sale.ask_completion import AnswerKind
@@ -34,9 +34,9 @@ def credit_of(stage: Stage) -> int:
     return -stage.books.rows.ledger.of(available(CALLER)).net
 
 
-def state_of(stage: Stage) -> EscrowState:
+def state_of(stage: Stage) -> Progress:
     """Where the newest escrow stands now."""
-    return stage.escrow.state
+    return stage.escrow.progress
 
 
 async def test_refund_is_idempotent_per_claim(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ async def test_refund_is_idempotent_per_claim(tmp_path: Path) -> None:
     async with staged(tmp_path / "node") as stage:
         for step in (upstream(Completes(cost=COST)), ask, pay(), hear, seals_break, claim):
             await step(stage)
-        assert stage.escrow.state is EscrowState.REFUNDED
+        assert stage.escrow.progress is Progress.REFUNDED
         refunded_msat = credit_of(stage)
         assert refunded_msat == stage.escrow.paid_msat
         for step in (claim, hear, claim, tick):
@@ -65,7 +65,7 @@ async def test_an_empty_answer_costs_what_the_upstream_charged(tmp_path: Path) -
         assert stage.escrow.cost_pusd == pusd_from_text(COST)
         await upstream(Completes(cost="0", answer="", completion_tokens=0))(stage)
         await ask_another(stage)
-        assert stage.escrow.state is EscrowState.GENERATED
+        assert stage.escrow.progress is Progress.GENERATED
         assert stage.escrow.price_msat == 0
 
 
@@ -74,9 +74,9 @@ async def test_late_settle_credits(tmp_path: Path) -> None:
     async with staged(tmp_path / "node") as stage:
         for step in (upstream(Completes(cost=COST)), ask, after(LAPSE_S), tick):
             await step(stage)
-        assert state_of(stage) is EscrowState.EXPIRED
+        assert state_of(stage) is Progress.EXPIRED
         await hear_late(stage)
-        assert state_of(stage) is EscrowState.SETTLED
+        assert state_of(stage) is Progress.SETTLED
         assert credit_of(stage) == stage.escrow.paid_msat - stage.escrow.price_msat
         await hear_late(stage)
         assert credit_of(stage) == stage.escrow.paid_msat - stage.escrow.price_msat
@@ -95,5 +95,5 @@ async def test_all_attempts_billed_once(tmp_path: Path) -> None:
         ledger = stage.books.rows.ledger
         assert ledger.of(COST_FAILED).net == 2 * pusd_from_text("0.00001")
         assert -ledger.of(UPSTREAM_CREDITS).net == stage.lasting.upstream.spent_pusd
-        assert stage.escrow.state is EscrowState.RELEASED
+        assert stage.escrow.progress is Progress.RELEASED
         assert stage.escrow.priced_pusd == pusd_from_text(COST)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cobot_meter.domain.errors import OutcomeUnknown
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.upstream_outcomes import Completes
@@ -18,7 +18,7 @@ from tests.flows.rigs.stories import COST, Stage, ask_of, end
 from tests.flows.rigs.story_book import STORIES
 from tests.flows.sale.test_crash_points import commits_of, prove_sound, staged
 
-S = EscrowState
+S = Progress
 
 
 @pytest.fixture
@@ -36,9 +36,9 @@ async def another(stage: Stage) -> Process:
     return process
 
 
-def states(stage: Stage) -> list[EscrowState]:
+def states(stage: Stage) -> list[Progress]:
     """Where every escrow stands."""
-    return [escrow.state for escrow in stage.books.rows.escrows.values()]
+    return [escrow.progress for escrow in stage.books.rows.escrows.values()]
 
 
 async def asked_and_waiting(stage: Stage) -> asyncio.Task[object]:
@@ -55,7 +55,7 @@ async def test_a_start_leaves_anothers_running_request_alone(stage: Stage) -> No
     other = await another(stage)
     await other.recover.unfinished()
     await other.runs.finish()
-    assert states(stage) == [S.REQUESTED]
+    assert states(stage) == [Progress.REQUESTED]
     stage.lasting.upstream.open.set()
     await answer
     assert states(stage) == [S.INVOICED]
@@ -85,7 +85,7 @@ async def test_who_is_killed_is_found_out_by_the_living(stage: Stage) -> None:
     await asyncio.wait((answer,))
     await other.recover.unfinished()
     await other.runs.finish()
-    assert stage.escrow.state is S.FAILED
+    assert stage.escrow.progress is S.FAILED
     assert stage.escrow.failure is not None
     assert stage.escrow.failure.code == "outcome_unknown"
     assert stage.lasting.upstream.posts == 1
@@ -98,7 +98,7 @@ async def test_what_another_process_ended_is_off_our_count(stage: Stage) -> None
     stage.process.replicas.die()
     await other.recover.unfinished()
     await other.runs.finish()
-    assert stage.escrow.state is S.FAILED
+    assert stage.escrow.progress is S.FAILED
     stage.lasting.upstream.open.set()
     with pytest.raises(OutcomeUnknown):
         await answer
@@ -112,7 +112,7 @@ async def test_two_that_start_the_same_escrow_send_it_once(stage: Stage) -> None
     stage.process.mortal.crash = Crash(moment=Moment.AFTER)
     with pytest.raises(Killed):
         await stage.process.asks.answer(ask_of())
-    assert states(stage) == [S.OPENED]
+    assert states(stage) == [Progress.OPENED]
     await stage.process.kill()
     one, two = Process(stage.lasting), Process(stage.lasting)
     runs = [process.runs.start(stage.escrow.escrow_id) for process in (one, two)]
@@ -120,7 +120,7 @@ async def test_two_that_start_the_same_escrow_send_it_once(stage: Stage) -> None
     await one.runs.finish()
     await two.runs.finish()
     assert stage.lasting.upstream.posts == 1
-    assert stage.escrow.requested_by in {one.replicas.own_id, two.replicas.own_id}
+    assert stage.escrow.run.requested_by in {one.replicas.own_id, two.replicas.own_id}
     stage.process = one
     await one.recover.unfinished()
     await one.runs.finish()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cobot_meter.domain.errors import CompletionGone
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.http_api.views import is_readable
 from tests.flows.rigs.stories import ask, hear, pay
@@ -34,11 +34,11 @@ async def test_what_cannot_be_written_is_not_released(
         )
         if readable:
             released, _ = await deliveries.deliver(stage.escrow)
-            assert released.state is EscrowState.RELEASED
+            assert released.progress is Progress.RELEASED
             return
         with pytest.raises(CompletionGone):
             await deliveries.deliver(stage.escrow)
-        assert stage.escrow.state is EscrowState.REFUNDED
+        assert stage.escrow.progress is Progress.REFUNDED
         standing = await process.books.standing(stage.escrow.caller_id)
         assert standing.available_msat >= stage.escrow.price_msat
         assert process.gate.closed_by is None

@@ -12,7 +12,7 @@ import pytest
 from cobot_meter.domain.errors import CompletionGone, Conflict
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState, Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
 from cobot_meter.domain.transitions.transition import StoredBodies
@@ -24,7 +24,7 @@ from tests.fakes.identifiers import KEY
 from tests.flows.rigs.stories import CALLER, Stage, ask, completes, hear, pay
 from tests.flows.sale.test_crash_points import staged
 
-S = EscrowState
+S = Progress
 
 
 class Bereft:
@@ -109,7 +109,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     async with staged(tmp_path / "node") as begun:
         for step in (completes(), ask, pay(), hear):
             await step(begun)
-        assert begun.escrow.state is S.SETTLED
+        assert begun.escrow.progress is S.SETTLED
         yield begun
 
 
@@ -119,7 +119,7 @@ async def test_two_readers_at_once_both_get_it_and_it_is_sold_once(stage: Stage)
     first, body = await deliveries(stage).deliver(settled)
     again, same = await deliveries(stage).deliver(settled)
     assert (first, body) == (again, same)
-    assert first.state is S.RELEASED
+    assert first.progress is S.RELEASED
     assert stage.books.rows.ledger.of(chart.REVENUE).net == -settled.price_msat
 
 
@@ -129,7 +129,7 @@ async def test_a_reader_who_is_a_moment_late_reads_what_the_other_released(stage
     raced = Raced(stage.process.recorder, delivered=True)
     released, body = await deliveries(stage, recorder=raced).deliver(settled)
     assert body
-    assert (released.state, released) == (S.RELEASED, stage.escrow)
+    assert (released.progress, released) == (S.RELEASED, stage.escrow)
     assert stage.books.rows.ledger.of(chart.REVENUE).net == -settled.price_msat
 
 
@@ -138,18 +138,20 @@ async def test_a_reader_whose_escrow_moved_elsewhere_is_told_so(stage: Stage) ->
     raced = Raced(stage.process.recorder, delivered=False)
     with pytest.raises(Conflict):
         await deliveries(stage, recorder=raced).deliver(stage.escrow)
-    assert stage.escrow.state is S.SETTLED
+    assert stage.escrow.progress is S.SETTLED
     unknowing = Unknowing(stage.process.books)
     with pytest.raises(Conflict):
         await deliveries(stage, books=unknowing, recorder=raced).deliver(stage.escrow)
 
 
-@pytest.mark.parametrize("state", [one for one in S if one not in {S.SETTLED, S.RELEASED}])
+@pytest.mark.parametrize(
+    "state", [one for one in EscrowState if one not in {EscrowState.SETTLED, EscrowState.RELEASED}]
+)
 async def test_what_is_not_paid_is_never_opened(stage: Stage, state: EscrowState) -> None:
     """Whatever else its state is."""
     with pytest.raises(CompletionGone, match="no longer kept"):
         await deliveries(stage).deliver(replace(stage.escrow, state=state))
-    assert stage.escrow.state is S.SETTLED
+    assert stage.escrow.progress is S.SETTLED
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ async def test_what_cannot_be_read_is_credit_once(stage: Stage, kept: StoredBodi
     for _ in range(2):
         with pytest.raises(CompletionGone, match="credit of the caller"):
             await deliveries(stage, books=bereft).deliver(stage.escrow)
-        assert stage.escrow.state is S.REFUNDED
+        assert stage.escrow.progress is S.REFUNDED
         assert -stage.books.rows.ledger.of(chart.available(CALLER)).net == stage.escrow.paid_msat
 
 
@@ -178,7 +180,7 @@ async def test_what_was_read_and_is_no_longer_kept_was_delivered(stage: Stage) -
     bereft = Bereft(stage.process.books)
     with pytest.raises(CompletionGone, match="was delivered and is no longer kept"):
         await deliveries(stage, books=bereft).deliver(released)
-    assert stage.escrow.state is S.RELEASED
+    assert stage.escrow.progress is S.RELEASED
 
 
 async def test_a_claim_that_nobody_makes_keeps_what_it_cost_us(stage: Stage) -> None:
@@ -192,7 +194,7 @@ async def test_a_claim_that_nobody_makes_keeps_what_it_cost_us(stage: Stage) -> 
     )
     assert 0 < kept_msat < settled.price_msat
     lapsed = await deliveries(stage).claim_lapsed(settled)
-    assert (lapsed.state, lapsed) == (S.REFUNDED, stage.escrow)
+    assert (lapsed.progress, lapsed) == (S.REFUNDED, stage.escrow)
     ledger = stage.books.rows.ledger
     assert ledger.of(chart.REVENUE).net == -kept_msat
     assert -ledger.of(chart.available(CALLER)).net == settled.paid_msat - kept_msat

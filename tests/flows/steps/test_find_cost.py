@@ -10,11 +10,13 @@ from typing import cast
 import pytest
 
 from cobot_meter.domain.errors import CostNotYetKnown
-from cobot_meter.domain.escrow.record import CostStanding, Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState, Progress
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import BELIEVED_CEILINGS
 from cobot_meter.domain.retention import DAY_MS, FREE_FAILURE_MS, HOUR_MS, LOOKUPS_MS
+from cobot_meter.domain.run.record import CostStanding
+from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.upstream.completions import GenerationCost
 from cobot_meter.flows.sale.find_cost import FindCost
 from cobot_meter.ports.process import Clock
@@ -24,7 +26,7 @@ from tests.flows.rigs.process import RETENTION
 from tests.flows.rigs.stories import COST, Stage, ask
 from tests.flows.sale.test_crash_points import staged
 
-S = EscrowState
+S = Progress
 FREE_RECORD = GenerationCost(
     generation_id="gen-1",
     total_cost="0",
@@ -80,9 +82,11 @@ class Searched:
         self.records.asked_ms.clear()
         self.began_ms = self.clock.now_ms()
         at_ms = self.began_ms - since_ms
-        if escrow.run is None:
-            return replace(escrow, opened_at_ms=at_ms)
-        return replace(escrow, run=replace(escrow.run, completed_at_ms=at_ms))
+        summary = escrow.run.summary
+        if summary is None:
+            return replace(escrow, run=replace(escrow.run, opened_at_ms=at_ms))
+        run = replace(escrow.run, summary=replace(summary, completed_at_ms=at_ms))
+        return replace(escrow, run=run)
 
     @property
     def looked_up_ms(self) -> list[int]:
@@ -148,11 +152,16 @@ async def test_the_first_record_that_is_there_is_taken(searched: Searched, misse
     searched.records.record = record_of(COST)
     costed = await searched.costs.generated(escrow)
     assert searched.looked_up_ms == list(LOOKUPS_MS[: missed + 1])
-    assert (costed.state, costed.priced_pusd) == (S.COSTED, pusd_from_text(COST))
-    assert costed.lookup_at_ms is None
-    assert costed.cost is not None
-    assert costed.cost.standing is CostStanding.CONFIRMED
-    said = costed.cost.text, costed.cost.provider, costed.cost.model, costed.cost.record_sha256
+    assert (costed.progress, costed.priced_pusd) == (Progress.COSTED, pusd_from_text(COST))
+    assert costed.run.lookup_at_ms is None
+    assert costed.run.cost is not None
+    assert costed.run.cost.standing is CostStanding.CONFIRMED
+    said = (
+        costed.run.cost.text,
+        costed.run.cost.provider,
+        costed.run.cost.model,
+        costed.run.cost.record_sha256,
+    )
     page = searched.records.record
     assert said == (page.total_cost, page.provider, page.model, page.record_sha256)
 
@@ -174,13 +183,15 @@ async def test_later_look_ups_are_rarer(
 ) -> None:
     """Whether a provisional price is asked for meanwhile or none."""
     escrow = await searched.waiting(SILENT, since_ms=since_ms)
-    assert escrow.run is not None
-    escrow = replace(escrow, run=replace(escrow.run, inline_cost=said))
+    summary = escrow.run.summary
+    assert summary is not None
+    run = replace(escrow.run, summary=replace(summary, inline_cost=said))
+    escrow = replace(escrow, run=run)
     after = await searched.costs.generated(escrow)
-    assert after.lookup_at_ms == searched.began_ms - since_ms + next_ms
-    assert after.state is (S.COSTED if said else S.GENERATED)
-    if after.cost is not None:
-        assert after.cost.standing is CostStanding.PROVISIONAL
+    assert after.run.lookup_at_ms == searched.began_ms - since_ms + next_ms
+    assert after.progress is (Progress.COSTED if said else Progress.GENERATED)
+    if after.run.cost is not None:
+        assert after.run.cost.standing is CostStanding.PROVISIONAL
 
 
 async def test_after_a_day_nothing_is_sold_that_has_no_price(searched: Searched) -> None:
@@ -188,7 +199,7 @@ async def test_after_a_day_nothing_is_sold_that_has_no_price(searched: Searched)
     silent = await searched.waiting(SILENT)
     searched.clock.advance(DAY_MS // 1_000)
     failed = await searched.costs.generated(silent)
-    assert (failed.state, failed.lookup_at_ms) == (S.FAILED, None)
+    assert (failed.progress, failed.run.lookup_at_ms) == (S.FAILED, None)
     assert failed.failure is not None
     assert failed.failure.code == "cost_not_found"
 
@@ -198,8 +209,8 @@ async def test_a_provisional_price_stands_after_a_day(searched: Searched) -> Non
     saying = await searched.waiting(SAYING)
     searched.clock.advance(DAY_MS // 1_000)
     after = await searched.costs.confirm(saying)
-    assert after.lookup_at_ms is None
-    assert after.lookups == saying.lookups + 1
+    assert after.run.lookup_at_ms is None
+    assert after.run.lookups == saying.run.lookups + 1
 
 
 async def test_a_clock_set_a_day_forward_ends_no_look_ups(searched: Searched) -> None:
@@ -207,16 +218,17 @@ async def test_a_clock_set_a_day_forward_ends_no_look_ups(searched: Searched) ->
     escrow = await searched.waiting(SILENT)
     searched.clock.step(DAY_MS // 1_000)
     after = await searched.costs.generated(escrow)
-    assert after.state is S.GENERATED
-    assert after.lookup_at_ms == searched.clock.now_ms() + 300_000
+    assert after.progress is Progress.GENERATED
+    assert after.run.lookup_at_ms == searched.clock.now_ms() + 300_000
 
 
 async def test_a_run_without_a_name_is_not_looked_up(searched: Searched) -> None:
     """The upstream is not asked for nothing."""
-    escrow = replace(await searched.waiting(CUT), generation_id=None)
+    escrow = await searched.waiting(CUT)
+    escrow = replace(escrow, run=replace(escrow.run, generation_id=None))
     after = await searched.costs.confirm(escrow)
     assert searched.looked_up_ms == []
-    assert after.cost is None
+    assert after.run.cost is None
 
 
 async def test_a_cost_beyond_belief_is_doubted_once_and_not_booked(searched: Searched) -> None:
@@ -225,10 +237,11 @@ async def test_a_cost_beyond_belief_is_doubted_once_and_not_booked(searched: Sea
     most_pusd = BELIEVED_CEILINGS * escrow.quote.ceiling_pusd
     searched.records.record = replace(FREE_RECORD, cost_pusd=most_pusd + 1)
     missed = await searched.costs.generated(escrow)
-    assert (missed.state, missed.cost) == (S.GENERATED, None)
+    assert (missed.progress, missed.run.cost) == (Progress.GENERATED, None)
     assert len(searched.looked_up_ms) == len(LOOKUPS_MS)
     assert searched.doubted == [most_pusd + 1]
-    await searched.costs.confirm(replace(missed, state=S.INVOICED))
+    costed = replace(missed.run, state=RunState.COSTED)
+    await searched.costs.confirm(replace(missed, state=EscrowState.INVOICED, run=costed))
     assert searched.doubted == [most_pusd + 1] * 2
 
 
@@ -247,7 +260,7 @@ async def test_zero_on_a_priced_model_is_not_believed_of_an_answer(searched: Sea
     escrow = await searched.waiting(SILENT, since_ms=HOUR_MS)
     searched.records.record = record_of("0", final=True)
     after = await searched.costs.generated(escrow)
-    assert (after.state, after.cost) == (S.GENERATED, None)
+    assert (after.progress, after.run.cost) == (Progress.GENERATED, None)
     assert searched.doubted == []
 
 
@@ -268,6 +281,6 @@ async def test_zero_of_a_failed_run_is_believed_in_time(
     escrow = await searched.waiting(outcome, since_ms=since_ms)
     searched.records.record = record_of("0", final=final)
     after = await searched.costs.confirm(escrow)
-    assert after.state is S.FAILED
-    assert (after.cost is not None) is believed
-    assert (after.lookup_at_ms is None) is believed
+    assert after.progress is S.FAILED
+    assert (after.run.cost is not None) is believed
+    assert (after.run.lookup_at_ms is None) is believed

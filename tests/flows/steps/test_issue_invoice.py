@@ -12,7 +12,7 @@ import pytest
 
 from cobot_meter.domain.errors import InvoiceRefused, NodeUnavailable
 from cobot_meter.domain.escrow.record import Escrow, IssuedInvoice
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import Invoice, InvoiceOrder, InvoiceState
 from cobot_meter.flows.offer.gates import NodeGate
 from cobot_meter.flows.release_gate import ReleaseGate
@@ -24,7 +24,7 @@ from tests.flows.rigs.process import RETENTION
 from tests.flows.rigs.stories import BODY, CALLER, COST, Stage, ask, ask_of
 from tests.flows.sale.test_crash_points import staged
 
-S = EscrowState
+S = Progress
 EXPIRY_S = 77
 PRICE_MSAT = 8_124
 
@@ -76,7 +76,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         begun.lasting.upstream.usually = Completes(cost=COST)
         begun.node.set_faults(replace(begun.node.faults, down=True))
         await ask(begun)
-        assert (begun.escrow.state, begun.escrow.due_msat) == (S.COSTED, PRICE_MSAT)
+        assert (begun.escrow.progress, begun.escrow.due_msat) == (Progress.COSTED, PRICE_MSAT)
         yield begun
 
 
@@ -101,7 +101,7 @@ async def test_the_order_is_whole_and_what_the_node_made_is_kept(stage: Stage) -
         )
     ]
     assert escrow.payment_hash == payment_hash
-    assert invoiced.state is S.INVOICED
+    assert invoiced.progress is S.INVOICED
     assert invoiced.invoice == IssuedInvoice(
         payment_request="lnbcrt 1", amount_msat=9_000, expires_at_s=5 + EXPIRY_S
     )
@@ -116,11 +116,11 @@ async def test_an_invoice_that_was_canceled_before_we_stored_it_has_a_next_attem
     for attempt in (1, 2):
         escrow = await desk.invoices.costed(escrow)
         _, payment_hash = preimage(stage, escrow, attempt)
-        assert (escrow.state, escrow.attempt) == (S.COSTED, attempt)
+        assert (escrow.progress, escrow.attempt) == (Progress.COSTED, attempt)
         assert escrow.payment_hash == payment_hash
         assert escrow.invoice is None
     escrow = await desk.invoices.costed(escrow)
-    assert escrow.state is S.INVOICED
+    assert escrow.progress is S.INVOICED
     asked_for = [(order.preimage, order.payment_hash) for order in desk.node.orders]
     assert asked_for == [preimage(stage, escrow, attempt) for attempt in range(3)]
     kinds = [entry.kind for entry in stage.books.rows.journal.values()]
@@ -133,7 +133,7 @@ async def test_an_invoice_that_is_paid_already_is_issued_all_the_same(
 ) -> None:
     """An earlier try made it and its caller has paid: the settlement is told by itself."""
     invoiced = await Desk(stage, state).invoices.costed(stage.escrow)
-    assert invoiced.state is S.INVOICED
+    assert invoiced.progress is S.INVOICED
 
 
 async def test_a_node_that_is_away_stops_new_sales_and_is_asked_again(stage: Stage) -> None:
@@ -143,14 +143,14 @@ async def test_a_node_that_is_away_stops_new_sales_and_is_asked_again(stage: Sta
     assert await desk.invoices.costed(escrow) == escrow
     with pytest.raises(NodeUnavailable):
         desk.gate.check()
-    assert (await desk.invoices.costed(escrow)).state is S.INVOICED
+    assert (await desk.invoices.costed(escrow)).progress is S.INVOICED
 
 
 async def test_a_node_that_refuses_ends_the_sale_in_its_own_words(stage: Stage) -> None:
     """What it cost is ours, and new sales go on."""
     desk = Desk(stage, InvoiceRefused("the node says no"))
     failed = await desk.invoices.costed(stage.escrow)
-    assert failed.state is S.FAILED
+    assert failed.progress is S.FAILED
     assert failed.failure is not None
     assert (failed.failure.code, failed.failure.message) == (
         InvoiceRefused.code,
@@ -161,13 +161,13 @@ async def test_a_node_that_refuses_ends_the_sale_in_its_own_words(stage: Stage) 
 
 @pytest.mark.parametrize(("late_ms", "state"), [(0, S.INVOICED), (1, S.FAILED)])
 async def test_a_day_without_an_invoice_ends_the_sale(
-    stage: Stage, late_ms: int, state: EscrowState
+    stage: Stage, late_ms: int, state: Progress
 ) -> None:
     """To the millisecond, and without asking the node any more."""
     desk, escrow = Desk(stage, InvoiceState.OPEN), stage.escrow
     stage.lasting.clock.set_ms(escrow.opened_at_ms + RETENTION.costed_ms + late_ms)
     after = await desk.invoices.costed(escrow)
-    assert after.state is state
+    assert after.progress is state
     assert after.failure == (TOO_LATE if late_ms else None)
     assert len(desk.node.orders) == (0 if late_ms else 1)
 

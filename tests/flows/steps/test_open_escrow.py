@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from cobot_meter.domain.errors import CallerBlocked, EscrowNotFound, ExposureExceeded
-from cobot_meter.domain.escrow.events import UpstreamFailed
 from cobot_meter.domain.escrow.record import AskKey, Fallback
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState, Progress
 from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.domain.run.events import UpstreamFailed
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange, Transition
 from cobot_meter.domain.upstream.completions import Model
@@ -127,8 +127,9 @@ async def test_what_has_a_place_is_requested_at_once(stage: Stage, *, free: bool
     opening = await opened(stage, PRICED_MODEL, turns=Turns(free=free))
     escrow = opening.escrow
     own_id = stage.process.replicas.own_id
-    expected = (EscrowState.REQUESTED, own_id) if free else (EscrowState.OPENED, None)
-    assert (escrow.state, escrow.requested_by, escrow.version) == (*expected, 1)
+    expected = (Progress.REQUESTED, own_id) if free else (Progress.OPENED, None)
+    assert (escrow.progress, escrow.run.requested_by) == expected
+    assert escrow.versions == (1, 1)
     assert (escrow.fallback, escrow.asked_model) == (None, PRICED_MODEL.model_id)
     assert opening.chain == (PRICED_MODEL,)
     assert opening.began_ms == escrow.opened_at_ms == stage.lasting.clock.now_ms()
@@ -149,13 +150,13 @@ async def test_what_is_left_of_a_chain_is_sent_at_once_on_the_same_terms(stage: 
     following = await stage.process.opening.next(left, failed)
     escrow, first = following.escrow, failed
     assert (escrow.escrow_id, escrow.caller_id) == ("esc_next", CALLER)
-    assert (escrow.state, escrow.version) == (EscrowState.REQUESTED, 1)
-    assert escrow.requested_by == stage.process.replicas.own_id
+    assert (escrow.progress, escrow.version) == (Progress.REQUESTED, 1)
+    assert escrow.run.requested_by == stage.process.replicas.own_id
     assert escrow.opened_at_ms == escrow.changed_at_ms == stage.lasting.clock.now_ms()
     assert (escrow.quote.model, escrow.quote.prices) == (CHEAPEST.model_id, CHEAPEST.price)
     assert escrow.quote.ceiling_msat == first.quote.ceiling_msat
     assert escrow.quote.least_pusd == first.quote.least_pusd
-    assert escrow.budget_held_pusd == escrow.quote.opening_pusd
+    assert escrow.run.budget_held_pusd == escrow.quote.opening_pusd
     assert (escrow.ask.idempotency_key, escrow.stream) == (None, first.stream)
     assert escrow.ask.request_key == first.ask.request_key
     assert escrow.fallback == Fallback(

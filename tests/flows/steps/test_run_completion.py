@@ -10,9 +10,10 @@ from typing import Any, cast
 import pytest
 
 from cobot_meter.domain.errors import DependencyFault
-from cobot_meter.domain.escrow.record import CostStanding, Run
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.domain.run.record import CostStanding, Summary
+from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.upstream.completions import CompletionRequest, Model, UpstreamCompletion
 from cobot_meter.domain.upstream.fallback import BACKOFF_MAX_MS, Circumstances
@@ -29,7 +30,7 @@ from tests.flows.rigs.process import RETENTION, RUN_MS
 from tests.flows.rigs.stories import COST, Stage, ask_of
 from tests.flows.sale.test_crash_points import staged
 
-S = EscrowState
+S = Progress
 ATTEMPT_MIN_MS = 1_000
 
 
@@ -143,20 +144,20 @@ async def waiting(stage: Stage, *chain: Model) -> JustOpened:
     await stage.process.kill()
     stage.process = type(stage.process)(stage.lasting)
     await stage.process.catalogue.refresh()
-    assert stage.escrow.state is S.OPENED
+    assert stage.escrow.progress is Progress.OPENED
     stored = await runs_of(stage)._stored(stage.escrow)
     return replace(stored, chain=chain, began_ms=stage.lasting.clock.now_ms())
 
 
-@pytest.mark.parametrize(("late_ms", "state"), [(0, S.GENERATED), (1, S.FAILED)])
+@pytest.mark.parametrize(("late_ms", "state"), [(0, Progress.GENERATED), (1, S.FAILED)])
 async def test_what_waited_for_a_minute_is_not_sent_any_more(
-    stage: Stage, late_ms: int, state: EscrowState
+    stage: Stage, late_ms: int, state: Progress
 ) -> None:
     """To the millisecond: whoever asked has gone by then."""
     opened = await waiting(stage)
     stage.lasting.clock.set_ms(opened.escrow.opened_at_ms + RETENTION.abandoned_ms + late_ms)
     attempted = await runs_of(stage).just_opened(opened)
-    assert attempted.escrow.state is state
+    assert attempted.escrow.progress is state
     assert attempted.left == ()
     assert stage.lasting.upstream.posts == (0 if late_ms else 1)
 
@@ -165,9 +166,9 @@ async def test_a_run_read_back_from_the_books_has_all_its_time(stage: Stage) -> 
     """Nobody else is left to ask, and nobody knows when its caller began to wait."""
     await waiting(stage)
     generated = await runs_of(stage).opened(stage.escrow)
-    assert generated.state is S.GENERATED
+    assert generated.progress is Progress.GENERATED
     assert stage.lasting.upstream.limits_ms == [None]
-    assert generated.run == Run(
+    assert generated.run.summary == Summary(
         completed_at_ms=stage.lasting.clock.now_ms(),
         inline_cost=COST,
         finish_reason="stop",
@@ -212,7 +213,7 @@ async def test_the_chain_goes_on_while_there_is_a_second_left(
     stage.lasting.upstream.then(Unknown(cost=COST))
     runs = runs_of(stage, upstream=Slow(stage, RUN_MS - left_ms))
     attempted = await runs.just_opened(opened)
-    assert attempted.escrow.state is S.FAILED
+    assert attempted.escrow.progress is S.FAILED
     assert (attempted.escrow.continued_as is not None) is goes_on
     assert attempted.left == ((SECOND,) if goes_on else ())
 
@@ -223,7 +224,7 @@ async def test_the_last_of_a_chain_fails_for_good(stage: Stage, outcome: Outcome
     opened = await waiting(stage, FIRST)
     stage.lasting.upstream.then(outcome)
     attempted = await runs_of(stage).just_opened(opened)
-    assert attempted.escrow.state is S.FAILED
+    assert attempted.escrow.progress is S.FAILED
     assert (attempted.escrow.continued_as, attempted.left) == (None, ())
 
 
@@ -244,7 +245,7 @@ async def test_a_second_try_waits_a_moment(
     stage.lasting.upstream.then(outcome)
     began_ms = stage.lasting.clock.now_ms()
     attempted = await runs_of(stage).just_opened(opened)
-    assert attempted.escrow.state is S.GENERATED
+    assert attempted.escrow.progress is Progress.GENERATED
     assert stage.lasting.upstream.posts == 2
     assert least_ms <= stage.lasting.clock.now_ms() - began_ms < most_ms
 
@@ -325,7 +326,8 @@ async def test_what_another_process_sends_is_left_to_it(stage: Stage) -> None:
     """Its word that it is requested came first: nothing is sent twice."""
     opened = await waiting(stage)
     other = type(stage.process)(stage.lasting)
-    taken = replace(opened.escrow, state=S.OPENED)
+    run = replace(opened.escrow.run, state=RunState.OPENED)
+    taken = replace(opened.escrow, run=run)
     first = stage.process.recorder
     stage.process.recorder = other.recorder
     by_other = RunCompletion(
@@ -345,7 +347,7 @@ async def test_what_another_process_sends_is_left_to_it(stage: Stage) -> None:
     assert stage.lasting.upstream.posts == 1
     stage.process.recorder = first
     attempted = await runs_of(stage).just_opened(replace(opened, escrow=taken))
-    assert attempted.escrow.requested_by == other.replicas.own_id
+    assert attempted.escrow.run.requested_by == other.replicas.own_id
     assert stage.lasting.upstream.posts == 1
 
 
@@ -365,7 +367,7 @@ async def test_a_request_that_is_not_stored_whole_is_abandoned(
     await waiting(stage)
     runs = runs_of(stage, books=Keyless(stage.process.books, kept), sealer=Unasked())
     failed = await runs.opened(stage.escrow)
-    assert failed.state is S.FAILED
+    assert failed.progress is S.FAILED
     assert failed.failure is not None
     assert failed.failure.code == "abandoned"
     assert stage.lasting.upstream.posts == 0
@@ -386,7 +388,8 @@ async def test_a_request_is_an_orphan_once_whoever_sent_it_is_gone(
         "own": stage.process.replicas.own_id,
         None: None,
     }
-    requested = replace(opened.escrow, state=S.REQUESTED, requested_by=names[asked_by])
+    run = replace(opened.escrow.run, state=RunState.REQUESTED, requested_by=names[asked_by])
+    requested = replace(opened.escrow, run=run)
     after = await runs_of(stage).orphaned(requested)
-    assert (after.state is S.REQUESTED) is left_alone
+    assert (after.progress is Progress.REQUESTED) is left_alone
     assert after.failure == (None if left_alone else RESTARTED)

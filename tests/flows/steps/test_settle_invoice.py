@@ -12,7 +12,7 @@ import pytest
 from cobot_meter.domain.errors import Conflict
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import Invoice, InvoiceState, NodeIdentity
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.topups import Topup, TopupState
@@ -37,7 +37,7 @@ from tests.flows.rigs.stories import (
 )
 from tests.flows.sale.test_crash_points import staged
 
-S = EscrowState
+S = Progress
 # With the usual fee and markup this costs eight satoshis, to the msat.
 EIGHT_SAT = Completes(cost="0.0000689358")
 DUE_MSAT = 8_000
@@ -140,7 +140,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     async with staged(tmp_path / "node") as begun:
         await upstream(EIGHT_SAT)(begun)
         await ask(begun)
-        assert (begun.escrow.state, begun.escrow.due_msat) == (S.INVOICED, DUE_MSAT)
+        assert (begun.escrow.progress, begun.escrow.due_msat) == (S.INVOICED, DUE_MSAT)
         yield begun
 
 
@@ -156,7 +156,7 @@ async def test_a_word_is_read_again_where_somebody_wrote_first(
     else:
         with pytest.raises(Conflict):
             await asking(stage, recorder=recorder).told(paid)
-    assert stage.escrow.state is (S.SETTLED if settled else S.INVOICED)
+    assert stage.escrow.progress is (S.SETTLED if settled else S.INVOICED)
     assert recorder.tried == min(times + 1, 3)
 
 
@@ -172,7 +172,7 @@ async def test_an_open_invoice_is_canceled_a_second_after_its_expiry(
     said = await asking(stage, node).ask_node(str(stage.escrow.payment_hash))
     assert said == node.invoice
     assert node.canceled == ([stage.escrow.payment_hash] if canceled else [])
-    assert stage.escrow.state is (S.EXPIRED if canceled else S.INVOICED)
+    assert stage.escrow.progress is (S.EXPIRED if canceled else S.INVOICED)
 
 
 @pytest.mark.parametrize("state", [InvoiceState.ACCEPTED, InvoiceState.SETTLED])
@@ -183,7 +183,7 @@ async def test_what_is_being_paid_is_never_canceled(stage: Stage, state: Invoice
     stage.lasting.clock.advance(2 * LAPSE_S)
     assert await asking(stage, node).ask_node(str(stage.escrow.payment_hash)) == node.invoice
     assert node.canceled == []
-    assert stage.escrow.state is (S.SETTLED if paid_msat else S.INVOICED)
+    assert stage.escrow.progress is (S.SETTLED if paid_msat else S.INVOICED)
 
 
 @pytest.mark.parametrize(("early_ms", "forgotten"), [(1, False), (0, True)])
@@ -210,7 +210,7 @@ async def test_an_unknown_invoice_counts_as_canceled_ten_minutes_after_its_expir
             expires_at_s=expires_at_s,
         )
         assert said == (expected if forgotten else None)
-    assert stage.escrow.state is (S.EXPIRED if forgotten else S.INVOICED)
+    assert stage.escrow.progress is (S.EXPIRED if forgotten else S.INVOICED)
     assert topup_of(stage).state is (TopupState.LAPSED if forgotten else TopupState.INVOICED)
 
 
@@ -222,21 +222,21 @@ async def test_an_invoice_that_nobody_has_business_with_is_not_forgotten(stage: 
     flow = asking(stage, Saying(None, stage.lasting.identity))
     assert await flow.ask_node(str(stage.escrow.payment_hash)) is None
     assert await flow.ask_node("00" * 32) is None
-    assert stage.escrow.state is S.SETTLED
+    assert stage.escrow.progress is S.SETTLED
 
 
 async def lapsed(stage: Stage) -> None:
     """Nobody paid in time."""
     for step in (after(LAPSE_S), tick):
         await step(stage)
-    assert stage.escrow.state is S.EXPIRED
+    assert stage.escrow.progress is S.EXPIRED
 
 
 async def test_late_money_to_the_msat_buys_what_is_kept(stage: Stage) -> None:
     """What was due is enough."""
     await lapsed(stage)
     await asking(stage).told(word(stage, InvoiceState.SETTLED, DUE_MSAT))
-    assert stage.escrow.state is S.SETTLED
+    assert stage.escrow.progress is S.SETTLED
     assert credit_of(stage) == 0
 
 
@@ -247,7 +247,7 @@ async def test_late_money_short_of_what_was_due_is_only_credit(stage: Stage) -> 
         await step(stage)
     before = credit_of(stage)
     await asking(stage).told(word(stage, InvoiceState.SETTLED, DUE_MSAT - 1))
-    assert stage.escrow.state is S.EXPIRED
+    assert stage.escrow.progress is S.EXPIRED
     assert credit_of(stage) == before + DUE_MSAT - 1
 
 
@@ -258,7 +258,7 @@ async def test_late_money_for_what_is_no_longer_kept_is_credit(stage: Stage) -> 
         await step(stage)
     assert stage.escrow.keep_until_ms is None
     await asking(stage).told(word(stage, InvoiceState.SETTLED, DUE_MSAT))
-    assert (stage.escrow.state, stage.escrow.quarantine) == (S.EXPIRED, None)
+    assert (stage.escrow.progress, stage.escrow.quarantine) == (S.EXPIRED, None)
     assert credit_of(stage) == DUE_MSAT
 
 
@@ -269,10 +269,10 @@ async def test_a_payment_in_time_spends_no_credit(stage: Stage) -> None:
     before = credit_of(stage)
     for _ in range(2):
         await asking(stage).told(word(stage, InvoiceState.SETTLED, DUE_MSAT + 5))
-        assert (stage.escrow.state, stage.escrow.quarantine) == (S.SETTLED, None)
+        assert (stage.escrow.progress, stage.escrow.quarantine) == (S.SETTLED, None)
         assert credit_of(stage) == before + 5
     await asking(stage).told(word(stage, InvoiceState.CANCELED))
-    assert stage.escrow.state is S.SETTLED
+    assert stage.escrow.progress is S.SETTLED
 
 
 @pytest.mark.parametrize("state", [InvoiceState.OPEN, InvoiceState.ACCEPTED])

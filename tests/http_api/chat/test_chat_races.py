@@ -9,7 +9,7 @@ import httpx
 import orjson
 
 from cobot_meter.adapters.lightning.dev_node.signing import NodeFaults
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from tests.fakes.servers.serving import serving
 from tests.fakes.upstream_outcomes import Completes
 from tests.http_api.face_rig import ASK, CHAT, FaceRig, ask_of, open_face
@@ -109,11 +109,11 @@ async def test_disconnect_bills_real_generation(tmp_path: Path) -> None:
         rig.upstream.then(Completes(gate=gate))
         async with asyncio.TaskGroup() as tasks:
             asked = tasks.create_task(rig.ask())
-            await rig.until(EscrowState.REQUESTED)
+            await rig.until(Progress.REQUESTED)
             rig.caller.hang_up()
             assert (await asked).status == 0
             gate.set()
-        escrow = await rig.until(EscrowState.INVOICED)
+        escrow = await rig.until(Progress.INVOICED)
         assert escrow.cost_pusd == rig.upstream.spent_pusd > 0
         token = await rig.pay(await rig.ask())
         assert (await rig.ask(token=token)).status == 200
@@ -147,7 +147,7 @@ async def test_a_real_connection_that_is_closed_keeps_the_run(tmp_path: Path) ->
                 await http.post(CHAT, content=body, timeout=0.2)
             except httpx.ReadTimeout:
                 gate.set()
-            escrow = await rig.until(EscrowState.INVOICED)
+            escrow = await rig.until(Progress.INVOICED)
             asked = await http.post(CHAT, content=body)
             assert asked.status_code == 402
             assert escrow.invoice is not None

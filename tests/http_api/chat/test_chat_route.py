@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.http_api.context import FaceLimits
 from cobot_meter.http_api.http.exchange import BodyLimits
 from tests.fakes.upstream_outcomes import PRICED_MODEL, Completes, fake_model
@@ -172,7 +172,7 @@ async def test_prefer_respond_async_answers_at_once(tmp_path: Path, prefer: str)
         again = await rig.ask(headers={"Prefer": prefer})
         assert (again.status, again.header("location")) == (202, location)
         gate.set()
-        await rig.until(EscrowState.INVOICED)
+        await rig.until(Progress.INVOICED)
         assert (await rig.get(location)).json()["state"] == "invoiced"
         token = await rig.pay(await rig.ask(headers={"Prefer": prefer}))
         assert (await rig.get(f"{location}/completion", token=token)).status == 200

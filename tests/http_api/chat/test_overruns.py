@@ -35,8 +35,8 @@ async def test_a_cost_that_is_not_believed_raises_one_too(
         with caplog.at_level(logging.ERROR):
             reply = await rig.ask(ASK)
         assert (reply.status, reply.error["code"]) == (503, "cost_pending")
-        assert rig.last.cost is None
-        assert rig.last.lookup_at_ms is not None
+        assert rig.last.run.cost is None
+        assert rig.last.run.lookup_at_ms is not None
         (line,) = [record.getMessage() for record in caplog.records]
         assert line.startswith("overrun: ")
         assert "not believed" in line

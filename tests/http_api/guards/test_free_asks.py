@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from tests.fakes.upstream_outcomes import FREE_MODEL, Completes
 from tests.http_api.face_rig import FaceRig, ask_of, open_face
 
 FREE, SLOTS = 60, 20
-S = EscrowState
+S = Progress
 
 
 async def free(rig: FaceRig, number: int, peer: str) -> int:
@@ -21,19 +21,20 @@ async def free(rig: FaceRig, number: int, peer: str) -> int:
     return (await rig.ask(ask, peer=peer)).status
 
 
-def standing(rig: FaceRig, *states: EscrowState) -> int:
+def standing(rig: FaceRig, *states: Progress) -> int:
     """How many free escrows are in these states."""
     return sum(
-        one.state in states and one.quote.model == FREE_MODEL.model_id for one in rig.escrows
+        one.progress in states and one.quote.model == FREE_MODEL.model_id for one in rig.escrows
     )
 
 
 async def settled_down(rig: FaceRig, posts: int, *, under_way: int = FREE) -> None:
     """Until so many have reached the upstream and are booked so, and nothing more moves."""
     async with asyncio.timeout(20):
-        while rig.upstream.posts < posts or standing(rig, S.OPENED, S.REQUESTED) < under_way:  # noqa: ASYNC110
+        booked = (Progress.OPENED, Progress.REQUESTED)
+        while rig.upstream.posts < posts or standing(rig, *booked) < under_way:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        while sum(one.generation_id is not None for one in rig.escrows) < posts:  # noqa: ASYNC110
+        while sum(one.run.generation_id is not None for one in rig.escrows) < posts:  # noqa: ASYNC110
             await asyncio.sleep(0)
     for _ in range(50):
         await rig.service.parts.books.escrow("esc_nobody")  # its turn is after all that waits
@@ -57,10 +58,10 @@ async def test_a_prepaid_ask_beside_sixty_free_ones(
         ]
         await settled_down(rig, posts + running)
         assert rig.upstream.posts == posts + running
-        assert standing(rig, S.OPENED) == FREE - running
+        assert standing(rig, Progress.OPENED) == FREE - running
         paid = await rig.ask(ask_of("Paid"), token=token, peer="203.0.0.7")
         assert paid.status == 200
-        assert standing(rig, S.REQUESTED) == running
+        assert standing(rig, Progress.REQUESTED) == running
         gate.set()
         assert await asyncio.gather(*asks) == [200] * FREE
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.retention import DAY_MS
 from cobot_meter.flows.sale.ask_completion import LOOK_BACK
 from tests.fakes.upstream_outcomes import FREE_MODEL, Completes, Failed, Refused
@@ -34,7 +34,7 @@ async def test_before_it_is_invoiced_it_waits_and_then_says_cost_pending(tmp_pat
         rig.upstream.then(Completes(gate=gate))
         async with asyncio.TaskGroup() as tasks:
             first = tasks.create_task(rig.ask())
-            await rig.until(EscrowState.REQUESTED)
+            await rig.until(Progress.REQUESTED)
             second = await rig.ask()
             assert (second.status, second.error["code"]) == (503, "cost_pending")
             assert second.header("retry-after") == "2"
@@ -50,7 +50,7 @@ async def test_who_waits_until_it_is_invoiced_gets_the_same_402(tmp_path: Path) 
         rig.upstream.then(Completes(gate=gate))
         async with asyncio.TaskGroup() as tasks:
             first = tasks.create_task(rig.ask())
-            await rig.until(EscrowState.REQUESTED)
+            await rig.until(Progress.REQUESTED)
             second = tasks.create_task(rig.ask())
             gate.set()
         assert challenge_of(first.result())[1] == challenge_of(second.result())[1]
@@ -113,7 +113,7 @@ async def test_expired_opens_a_new_escrow(tmp_path: Path) -> None:
     """A lapsed invoice is not offered again: the ask runs anew and is invoiced anew."""
     async with open_face(tmp_path) as rig:
         first = await rig.ask()
-        assert (await rig.expire(rig.last)).state is EscrowState.EXPIRED
+        assert (await rig.expire(rig.last)).progress is Progress.EXPIRED
         second = await rig.ask()
         assert challenge_of(first)[1] != challenge_of(second)[1]
         assert rig.upstream.posts == 2
@@ -133,12 +133,12 @@ async def test_refunded_and_released_open_a_new_escrow(tmp_path: Path) -> None:
     """Whoever has read it, or let it lapse, asks for something new with the next POST."""
     async with open_face(tmp_path) as rig:
         await rig.buy()
-        assert rig.last.state is EscrowState.RELEASED
+        assert rig.last.progress is Progress.RELEASED
         assert (await rig.ask()).status == 402
         await rig.pay(await rig.ask())
         settled = await rig.settle(rig.last)
         await rig.later(31 * DAY_MS)
-        assert (await rig.drive(settled)).state is EscrowState.REFUNDED
+        assert (await rig.drive(settled)).progress is Progress.REFUNDED
         assert (await rig.ask()).status == 402
         assert rig.upstream.posts == len(rig.escrows) == 3
 
@@ -193,7 +193,7 @@ async def test_own_pair_of_a_refund_says_so_for_a_day_and_then_uses_it(tmp_path:
         unclaimed = await rig.pay(await rig.ask())
         settled = await rig.settle(rig.last)
         await rig.later(31 * DAY_MS)
-        assert (await rig.drive(settled)).state is EscrowState.REFUNDED
+        assert (await rig.drive(settled)).progress is Progress.REFUNDED
         for _ in range(2):
             refunded = await rig.ask(token=unclaimed)
             assert (refunded.status, refunded.error["code"]) == (410, "completion_gone")
@@ -351,11 +351,11 @@ async def test_a_free_completion_is_read_by_the_identical_post(tmp_path: Path) -
         rig.upstream.then(Completes(cost="0", gate=gate))
         async with asyncio.TaskGroup() as tasks:
             first = tasks.create_task(rig.ask(free))
-            await rig.until(EscrowState.REQUESTED)
+            await rig.until(Progress.REQUESTED)
             rig.caller.hang_up()
             gate.set()
         assert first.result().status == 0
-        await rig.until(EscrowState.SETTLED)
+        await rig.until(Progress.SETTLED)
         again = await rig.ask(free)
         assert (again.status, again.json()["usage"]["cost"]) == (200, 0)
         assert rig.upstream.posts == 1

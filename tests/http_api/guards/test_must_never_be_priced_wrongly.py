@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from cobot_meter.adapters.upstreams.openrouter.models import models_from
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.pricing.prices import ModelPrice
 from tests.fakes.upstream_outcomes import PRICED_MODEL, Completes, fake_model
 from tests.http_api.face_rig import ASK, MODEL, open_face
@@ -62,7 +62,7 @@ async def test_every_paid_route_is_metered(tmp_path: Path) -> None:
         assert rig.upstream.posts == 0
         await rig.ask(ASK)
         assert rig.upstream.posts == 1
-        assert [one.state for one in rig.escrows] == [EscrowState.INVOICED]
+        assert [one.progress for one in rig.escrows] == [Progress.INVOICED]
 
 
 async def test_a_dear_model_is_never_billed_at_a_cheap_ones_price(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.flows.offer.quote_request import utc_day
@@ -88,7 +88,7 @@ async def test_one_address_uses_a_tenth_of_the_newcomers_day(tmp_path: Path, see
                 for number in range(AT_ONCE)
             ]
             statuses += await asyncio.gather(*asks)
-            invoiced = [one for one in rig.escrows if one.state is EscrowState.INVOICED]
+            invoiced = [one for one in rig.escrows if one.progress is Progress.INVOICED]
             if invoiced and chance.random() < 0.3 and rig.clock.now_ms() % 86_400_000 < 80_000_000:
                 await rig.expire(chance.choice(invoiced))
                 await rig.service.flows.catalogue.refresh()

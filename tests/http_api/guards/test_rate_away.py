@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from tests.fakes.clock import FakeClock
 from tests.fakes.rate_sources import USD_MICRO, RateMarket
 from tests.http_api.asgi_caller import Reply
@@ -66,7 +66,7 @@ async def test_a_stale_rate_refuses_new_asks_and_nothing_else(
     proof = await rig.pay(challenged)
     released = await rig.ask(ask_of("asked before"), token=proof)
     assert released.status == 200
-    assert rig.last.state is EscrowState.RELEASED
+    assert rig.last.progress is Progress.RELEASED
     assert (await rig.get(MODELS)).body == listed.body
     assert (await rig.get("/v1/credits", token=token)).status == 200
     assert (await rig.get("/v1/ledger", token=token)).status == 200

@@ -10,8 +10,9 @@ import orjson
 import pytest
 
 from cobot_meter.domain.errors import Broken
-from cobot_meter.domain.escrow.record import CostStanding, Escrow
+from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.run.record import CostStanding
 from cobot_meter.http_api.http.exchange import PlainAnswer
 from cobot_meter.http_api.l402.challenges import TOKEN_LIFETIME_S, Challenges
 from cobot_meter.http_api.l402.credentials import parse_credentials
@@ -36,7 +37,7 @@ CHALLENGES = Challenges(tokens=TOKENS, public_url=PUBLIC_URL)
 COST = {
     "standing": "confirmed",
     "source": "the upstream's record",
-    "generation_id": invoiced_escrow().generation_id,
+    "generation_id": invoiced_escrow().run.generation_id,
     "served_model": "mistralai/mistral-small-2603",
     "provider": "Mistral",
     "record_sha256": "5e" * 32,
@@ -163,7 +164,8 @@ def test_the_body_of_an_escrow() -> None:
 def test_the_same_challenge_is_repeated_byte_for_byte() -> None:
     """An identical ask gets the identical 402, whatever else happened to the row."""
     first = CHALLENGES.for_escrow(invoiced_escrow(), caller_id=CALLER)
-    later = replace(invoiced_escrow(), version=9, changed_at_ms=1, lookups=3)
+    escrow = invoiced_escrow()
+    later = replace(escrow, version=9, changed_at_ms=1, run=replace(escrow.run, lookups=3))
     again = Challenges(tokens=Tokens(secret=SECRET), public_url=PUBLIC_URL)
     assert again.for_escrow(later, caller_id=CALLER) == first
 
@@ -196,14 +198,16 @@ def with_credit(escrow: Escrow) -> Escrow:
 
 def provisional(escrow: Escrow) -> Escrow:
     """Priced from what the answer itself said."""
-    assert escrow.cost is not None
-    return replace(escrow, cost=replace(escrow.cost, standing=CostStanding.PROVISIONAL))
+    assert escrow.run.cost is not None
+    cost = replace(escrow.run.cost, standing=CostStanding.PROVISIONAL)
+    return replace(escrow, run=replace(escrow.run, cost=cost))
 
 
 def corrected(escrow: Escrow) -> Escrow:
     """The upstream's record came after the price was fixed, and differs."""
-    assert escrow.cost is not None
-    return replace(escrow, cost=replace(escrow.cost, cost_pusd=escrow.cost.cost_pusd + 1))
+    assert escrow.run.cost is not None
+    cost = replace(escrow.run.cost, cost_pusd=escrow.run.cost.cost_pusd + 1)
+    return replace(escrow, run=replace(escrow.run, cost=cost))
 
 
 @pytest.mark.parametrize(

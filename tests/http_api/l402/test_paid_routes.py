@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from tests.http_api.face_rig import CHAT, ask_of, open_face
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -43,5 +43,5 @@ async def test_only_one_path_runs_anything(tmp_path: Path) -> None:
                     ran.append((method, path))
         assert ran == [("POST", CHAT)]
         assert rig.upstream.posts == len(rig.escrows) == 1
-        assert rig.last.state is EscrowState.INVOICED
+        assert rig.last.progress is Progress.INVOICED
         assert 0 < rig.last.price_msat <= rig.last.quote.ceiling_msat

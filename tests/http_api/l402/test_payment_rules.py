@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cobot_meter.adapters.lightning.bolt11 import decode_bolt11
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from tests.fakes.upstream_outcomes import Completes
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import CHAT, FaceRig, ask_of, challenge_of, open_face
@@ -134,7 +134,7 @@ async def test_rule_8_the_same_token_and_body_read_the_same_answer(tmp_path: Pat
         replays = [await rig.ask(token=token) for _ in range(3)]
         assert {reply.body for reply in replays} == {first.body}
         assert rig.upstream.posts == 1
-        assert rig.last.state is EscrowState.RELEASED
+        assert rig.last.progress is Progress.RELEASED
 
 
 async def test_rule_9_invoices_are_whole_sats_and_the_rest_is_the_callers(tmp_path: Path) -> None:

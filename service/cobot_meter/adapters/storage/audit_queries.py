@@ -14,13 +14,14 @@ from sqlalchemy import ClauseElement, ColumnElement, Select, func, literal_colum
 
 from cobot_meter.adapters.storage.row_spec import Row
 from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of
-from cobot_meter.adapters.storage.table_specs import NODE_SPEC
+from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC
 from cobot_meter.adapters.storage.tables import (
     BODY,
     CALLER,
     ESCROW,
     JOURNAL,
     NODE_ADOPTION,
+    RUN,
     SETTLE_CURSOR,
     TALLY,
     TOPUP,
@@ -62,7 +63,10 @@ def audit_statements(database: str = "sqlite") -> AuditStatements:
     digest = _sha256 if database == "postgresql" else _sha256_of_ours
     return AuditStatements(
         escrow_marks=sql(
-            select(escrow.escrow_id, escrow.opened_sequence, escrow.occupies_ask, escrow.due_at_ms)
+            selected(ESCROW_SPEC).with_only_columns(
+                *(escrow.escrow_id, escrow.opened_sequence, escrow.occupies_ask),
+                *(escrow.due_at_ms, RUN.c.due_at_ms, RUN.c.opened_sequence),
+            )
         ),
         topup_marks=sql(select(TOPUP.c.topup_id, TOPUP.c.opened_sequence)),
         bodies=sql(
@@ -110,12 +114,14 @@ def _sha256_of_ours(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def escrow_marks_from_rows(rows: Iterable[Row]) -> Iterator[RowMark]:
     """From `escrow_marks`."""
-    for subject_id, opened_sequence, occupies_ask, due_at_ms in rows:
+    for subject_id, opened_sequence, occupies_ask, due_at_ms, run_due_at_ms, run_opened in rows:
         yield RowMark(
             subject_id=subject_id,
             opened_sequence=opened_sequence,
             occupies_ask=bool(occupies_ask),
             due_at_ms=due_at_ms,
+            run_due_at_ms=run_due_at_ms,
+            run_opened_sequence=run_opened,
         )
 
 

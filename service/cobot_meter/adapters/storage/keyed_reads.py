@@ -103,10 +103,14 @@ class KeyedReads(abc.ABC):
     async def due(
         self, now_ms: int, *, limit: int, after: DueTimer = FIRST_TIMER
     ) -> tuple[DueTimer, ...]:
-        """Longest overdue first."""
-        statement = self._statements.due
-        rows = await self._rows(statement, now_ms, after.at_ms, after.escrow_id, limit)
-        return tuple(DueTimer(at_ms=at_ms, escrow_id=escrow_id) for at_ms, escrow_id in rows)
+        """Longest overdue first, of sales and of runs."""
+        since = (now_ms, after.at_ms, after.escrow_id, limit)
+        rows = [
+            *await self._rows(self._statements.due_escrows, *since),
+            *await self._rows(self._statements.due_runs, *since),
+        ]
+        first = sorted(map(tuple, rows))[:limit]
+        return tuple(DueTimer(at_ms=at_ms, escrow_id=escrow_id) for at_ms, escrow_id in first)
 
     async def unfinished(self, *, after: str, limit: int) -> tuple[str, ...]:
         """Ids, in order."""

@@ -48,6 +48,8 @@ from cobot_meter.adapters.storage.tables import (
     NODE_ADOPTION,
     OCCUPIED_NAMELESS,
     QUARANTINED,
+    RUN,
+    RUN_GOES_ON,
     SEALED_BY_DAY,
     SEALED_WITH,
     SETTLE_CURSOR,
@@ -80,7 +82,8 @@ class ReadStatements:
     open_topup: Statement
     standing: Statement
     open_escrows: Statement
-    due: Statement
+    due_escrows: Statement
+    due_runs: Statement
     unfinished: Statement
     open_escrow_invoices: Statement
     open_topup_invoices: Statement
@@ -117,17 +120,8 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
             _limited(_escrows(_is(columns.address_key)), columns.opened_sequence.desc()),
             "address_key", *limited,
         ),
-        due=sql(
-            _limited(
-                select(columns.due_at_ms, columns.escrow_id).where(
-                    columns.due_at_ms <= bindparam("now_ms"),
-                    tuple_(columns.due_at_ms, columns.escrow_id)
-                    > tuple_(bindparam("after_ms"), bindparam("after")),
-                ),
-                columns.due_at_ms, columns.escrow_id,
-            ),
-            "now_ms", "after_ms", "after", *limited,
-        ),
+        due_escrows=sql(_due(ESCROW), "now_ms", "after_ms", "after", *limited),
+        due_runs=sql(_due(RUN), "now_ms", "after_ms", "after", *limited),
         unfinished=sql(
             _limited(_above(ESCROW, UNFINISHED, "escrow_id"), columns.escrow_id), "after", *limited
         ),
@@ -149,8 +143,8 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
         ),
         unexplained=sql(
             _limited(
-                _escrows(text(UNEXPLAINED), text(GOES_ON), columns.opened_sequence > _ZERO),
-                columns.opened_sequence,
+                _escrows(text(UNEXPLAINED), text(RUN_GOES_ON), RUN.c.opened_sequence > _ZERO),
+                RUN.c.opened_sequence,
             ),
             *limited,
         ),
@@ -163,7 +157,7 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
     """The reads that find one row."""
     columns = ESCROW.c
     newest = columns.opened_sequence.desc()
-    generation = and_(_is(columns.caller_id), _is(columns.generation_id))
+    generation = and_(_is(columns.caller_id), _is(RUN.c.generation_id))
     topup = selected(TOPUP_SPEC)
     bodies = select(BODY.c.wrapped_key, BODY.c.request, BODY.c.completion)
     keyed = _escrows(_is(columns.idempotency_key), text(KEYED))
@@ -221,8 +215,8 @@ def _quiet() -> Select[Any]:
     carried = ACCOUNT.c.credits_posted_carried - ACCOUNT.c.debits_posted_carried
     one: Select[Any] = select(literal_column("1"))
     return select(
-        exists(one.select_from(ESCROW).where(text(IN_FLIGHT), text(GOES_ON))),
-        exists(one.where(ESCROW.c.lookup_at_ms > _ZERO, text(GOES_ON))),
+        exists(one.select_from(RUN).where(text(IN_FLIGHT), text(RUN_GOES_ON))),
+        exists(one.where(RUN.c.lookup_at_ms > _ZERO, text(RUN_GOES_ON))),
         func.coalesce(select(func.max(JOURNAL.c.sequence)).scalar_subquery(), _ZERO),
         _of(posted, "credits"),
         _of(carried, "carried"),
@@ -235,8 +229,8 @@ def _quiet() -> Select[Any]:
         _of(posted, "unattributed"),
         _of(carried, "unattributed_carried"),
         func.coalesce(
-            select(cast(func.sum(ESCROW.c.cost_pusd), BigInteger))
-            .where(text(UNCONFIRMED), ESCROW.c.cost_pusd > _ZERO)
+            select(cast(func.sum(RUN.c.cost_pusd), BigInteger))
+            .where(text(UNCONFIRMED), RUN.c.cost_pusd > _ZERO)
             .scalar_subquery(),
             _ZERO,
         ),
@@ -257,6 +251,17 @@ def _quarantined(spec: RowSpec[Any]) -> Select[Any]:
     key = METADATA.tables[spec.table].c[spec.key]
     rows = selected(spec)
     return _limited(rows.where(text(QUARANTINED), key > bindparam("after")), key)
+
+
+def _due(table: Table) -> Select[Any]:
+    """Timers of sales or of runs that have passed, the longest overdue first."""
+    columns = table.c
+    after = tuple_(bindparam("after_ms"), bindparam("after"))
+    overdue = select(columns.due_at_ms, columns.escrow_id).where(
+        columns.due_at_ms <= bindparam("now_ms"),
+        tuple_(columns.due_at_ms, columns.escrow_id) > after,
+    )
+    return _limited(overdue, columns.due_at_ms, columns.escrow_id)
 
 
 def _above(table: Table, condition: str, key: str, *others: str) -> Select[Any]:

@@ -1,4 +1,4 @@
-"""What is stored of an escrow, a top-up and an adopted node: one line a column.
+"""What is stored of a sale, a run, a top-up and an adopted node: one line a column.
 
 A new column is a line here, a field in the domain's value and a migration. A new table of values is
 a spec here (with its place in VERSIONED_SPECS and `rows_of`), its indexes in `tables.py` and a
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from cobot_meter.adapters.storage.row_spec import (
     Derived,
+    Joined,
     Kind,
     RowSpec,
     choice,
@@ -25,22 +26,88 @@ from cobot_meter.adapters.storage.row_spec import (
 )
 from cobot_meter.domain.escrow.record import (
     AskKey,
-    Cost,
-    CostStanding,
     Escrow,
-    Failure,
     Fallback,
     IssuedInvoice,
     Quote,
-    Run,
     due_at_ms,
 )
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState, Mode
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms
+from cobot_meter.domain.run.record import (
+    Cost,
+    CostAccount,
+    CostStanding,
+    Failure,
+    Run,
+    Summary,
+    due_of_run,
+)
+from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.transition import Transition
+
+RUN_SPEC = RowSpec(
+    "run",
+    Run,
+    fixed=(
+        key("run_id"),
+        key("escrow_id"),
+        number("opened_at_ms"),
+    ),
+    moving=(
+        # Not `state`: conditions of indexes name the columns of both tables without their table.
+        choice("run_state", RunState, "state"),
+        number("changed_at_ms"),
+        number("version"),
+        maybe_words("requested_by"),
+        maybe_words("generation_id"),
+        choice("cost_account", CostAccount),
+        number("lookups"),
+        maybe_number("lookup_at_ms"),
+        number("budget_hold"),
+        number("budget_held_pusd"),
+        flag("parked"),
+        maybe_part(
+            "summary",
+            Summary,
+            number("completed_at_ms"),
+            words("inline_cost"),
+            words("finish_reason"),
+            number("prompt_tokens"),
+            number("completion_tokens"),
+        ),
+        maybe_part(
+            "cost",
+            Cost,
+            number("cost_pusd"),
+            words("cost_text", "text"),
+            choice("cost_standing", CostStanding, "standing"),
+            # Runs from before revision 0005 have NULL in these.
+            words("cost_provider", "provider", unsaid=""),
+            words("cost_model", "model", unsaid=""),
+            words("cost_sha256", "record_sha256", unsaid=""),
+        ),
+        maybe_part(
+            "failure",
+            Failure,
+            words("failure_code", "code"),
+            words("failure_message", "message"),
+            number("failure_status", "status"),
+        ),
+    ),
+    derived=(
+        Derived(
+            column="due_at_ms",
+            kind=Kind.NUMBER,
+            nullable=True,
+            says=due_of_run,
+            looks_at=frozenset({"state", "parked", "lookup_at_ms", "budget_held_pusd"}),
+        ),
+    ),
+)
 
 ESCROW_SPEC = RowSpec(
     "escrow",
@@ -49,6 +116,7 @@ ESCROW_SPEC = RowSpec(
         key("escrow_id"),
         words("caller_id"),
         number("opened_at_ms"),
+        choice("billing_mode", Mode, "mode"),
         flag("stream"),
         part(
             "ask",
@@ -107,43 +175,17 @@ ESCROW_SPEC = RowSpec(
         choice("state", EscrowState),
         number("changed_at_ms"),
         number("version"),
-        maybe_words("generation_id"),
-        number("lookups"),
-        maybe_number("lookup_at_ms"),
         number("priced_pusd"),
         number("price_msat"),
         number("credit_used_msat"),
-        number("budget_hold"),
-        number("budget_held_pusd"),
         number("attempt"),
         maybe_words("payment_hash"),
         number("paid_msat"),
         number("settle_index"),
         maybe_number("settled_at_ms"),
         maybe_number("keep_until_ms"),
-        maybe_words("requested_by"),
         maybe_words("continued_as"),
         maybe_words("quarantine"),
-        maybe_part(
-            "run",
-            Run,
-            number("completed_at_ms"),
-            words("inline_cost"),
-            words("finish_reason"),
-            number("prompt_tokens"),
-            number("completion_tokens"),
-        ),
-        maybe_part(
-            "cost",
-            Cost,
-            number("cost_pusd"),
-            words("cost_text", "text"),
-            choice("cost_standing", CostStanding, "standing"),
-            # Escrows from before revision 0005 have NULL in these.
-            words("cost_provider", "provider", unsaid=""),
-            words("cost_model", "model", unsaid=""),
-            words("cost_sha256", "record_sha256", unsaid=""),
-        ),
         maybe_part(
             "invoice",
             IssuedInvoice,
@@ -172,13 +214,23 @@ ESCROW_SPEC = RowSpec(
             column="due_at_ms",
             kind=Kind.NUMBER,
             nullable=True,
-            says=due_at_ms,
-            looks_at=frozenset(
-                {
-                    *("state", "quarantine", "lookup_at_ms"),
-                    *("invoice", "budget_held_pusd", "keep_until_ms"),
-                }
-            ),
+            says=lambda escrow, _: due_at_ms(escrow),
+            looks_at=frozenset({"state", "quarantine", "invoice", "keep_until_ms"}),
+        ),
+        # The run that the sale lives by, read along with it.
+        Derived(
+            column="run_id",
+            kind=Kind.KEY,
+            says=lambda escrow, _: escrow.run.run_id,
+            looks_at=frozenset({"run"}),
+        ),
+    ),
+    joined=(
+        # By both keys, so that either row finds the other by its own.
+        Joined(
+            attribute="run",
+            spec=RUN_SPEC,
+            on=(("run_id", "run_id"), ("escrow_id", "escrow_id")),
         ),
     ),
 )
@@ -214,14 +266,14 @@ NODE_SPEC = RowSpec(
 
 
 # Every table whose rows have versions: what a transition's rows may lie in.
-VERSIONED_SPECS: tuple[RowSpec[Any], ...] = (ESCROW_SPEC, TOPUP_SPEC)
+VERSIONED_SPECS: tuple[RowSpec[Any], ...] = (ESCROW_SPEC, RUN_SPEC, TOPUP_SPEC)
 
 
 class WrittenRow(NamedTuple):
     """A row that a transition opens or moves on; `changed` None: any of its fields may differ."""
 
     spec: RowSpec[Any]
-    value: Escrow | Topup
+    value: Escrow | Run | Topup
     changed: tuple[str, ...] | None = None
 
 
@@ -229,7 +281,10 @@ def rows_of(transition: Transition) -> tuple[WrittenRow, ...]:
     """Every row with a version that the transition writes, in the order of writing."""
     rows: tuple[WrittenRow, ...] = ()
     if transition.escrow is not None:
-        rows += (WrittenRow(ESCROW_SPEC, transition.escrow, transition.changed),)
+        if transition.opens or transition.changed:
+            rows += (WrittenRow(ESCROW_SPEC, transition.escrow, transition.changed),)
+        if transition.opens or transition.run_changed:
+            rows += (WrittenRow(RUN_SPEC, transition.escrow.run, transition.run_changed),)
     if transition.topup is not None:
         rows += (WrittenRow(TOPUP_SPEC, transition.topup),)
     return rows

@@ -11,7 +11,8 @@ Must not know: statements, connections, or what the rows mean to the domain.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import enum
+from collections.abc import Callable, Collection
 from typing import Any
 
 from sqlalchemy import (
@@ -38,9 +39,10 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from cobot_meter.adapters.storage.row_spec import OPENED_SEQUENCE, Derived, Kind, RowSpec, Stored
-from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, TOPUP_SPEC
+from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, RUN_SPEC, TOPUP_SPEC
 from cobot_meter.domain.body_keys import NAME_BYTES, NAMED_BYTES
 from cobot_meter.domain.escrow.states import Stage, StateFacts, states_with
+from cobot_meter.domain.run.states import RunFacts, run_states_with
 
 METADATA = MetaData(
     naming_convention={
@@ -70,9 +72,21 @@ _TYPES: dict[Kind, TypeEngine[Any]] = {
 }
 
 
-def _among(fact: Callable[[StateFacts], bool]) -> str:
-    names = ", ".join(f"'{state}'" for state in sorted(states_with(fact)))
-    return f"state IN ({names})" if "," in names else f"state = {names}"
+# What older rows had in a column that came later: SQLite cannot take a default away again.
+_SINCE = {"billing_mode": text("'escrow'"), "run_id": text("''")}
+
+
+def _among(column: str, states: Collection[enum.StrEnum]) -> str:
+    names = ", ".join(f"'{state}'" for state in sorted(states))
+    return f"{column} IN ({names})" if "," in names else f"{column} = {names}"
+
+
+def _sales(fact: Callable[[StateFacts], bool]) -> str:
+    return _among("state", states_with(fact))
+
+
+def _runs(fact: Callable[[RunFacts], bool]) -> str:
+    return _among("run_state", run_states_with(fact))
 
 
 # The conditions of partial indexes: a query that repeats one word for word may use its index.
@@ -80,16 +94,17 @@ PENDING = "kind = 'pending'"
 RESOLVED = "kind IN ('post', 'void')"
 OCCUPIED = "occupies_ask = 1"
 OCCUPIED_NAMELESS = "occupies_ask = 1 AND nameless = 1"
-IN_FLIGHT = _among(lambda facts: facts.in_flight)
-UNFINISHED = _among(lambda facts: facts.stage is Stage.RUNNING)
-INVOICED = _among(lambda facts: facts.stage is Stage.UNPAID)
+IN_FLIGHT = _runs(lambda facts: facts.in_flight)
+UNFINISHED = _sales(lambda facts: facts.stage is Stage.RUNNING)
+INVOICED = _sales(lambda facts: facts.stage is Stage.UNPAID)
 KEYED = "idempotency_key IS NOT NULL"
-UNEXPLAINED = "state = 'failed' AND budget_held_pusd > 0 AND lookup_at_ms IS NULL"
+UNEXPLAINED = "run_state = 'failed' AND budget_held_pusd > 0 AND lookup_at_ms IS NULL"
 UNCONFIRMED = "cost_standing = 'provisional'"
 TOPUP_OPEN = "state IN ('invoiced', 'opened')"
 # What waits for the operator, and what therefore no sweep may find.
 QUARANTINED = "quarantine IS NOT NULL"
 GOES_ON = "quarantine IS NULL"
+RUN_GOES_ON = "parked = 0"
 SEALED_BY_DAY = f"length(wrapped_key) = {NAMED_BYTES}"
 
 
@@ -131,7 +146,8 @@ def _stored(line: Stored | Derived, *, primary: bool) -> Column[Any]:
     kind = _TYPES[line.kind]
     if primary:
         return Column(line.column, kind, primary_key=True, autoincrement=False)
-    return Column(line.column, kind, nullable=line.nullable)
+    default = _SINCE.get(line.column)
+    return Column(line.column, kind, server_default=default, nullable=line.nullable)
 
 
 def _index(name: str, *columns: str, unique: bool = False, where: str | None = None) -> Index:
@@ -211,16 +227,23 @@ ESCROW = Table(
     _index("uq_escrow_address_open", "address_key", unique=True, where=OCCUPIED_NAMELESS),
     _index("uq_escrow_idempotency", "idempotency_key", unique=True, where=KEYED),
     _index("uq_escrow_payment", "payment_hash", unique=True, where="payment_hash IS NOT NULL"),
-    _index("ix_escrow_generation", "caller_id", "generation_id", where="generation_id IS NOT NULL"),
     _index("ix_escrow_due", "due_at_ms", "escrow_id", where="due_at_ms IS NOT NULL"),
     _index("ix_escrow_unfinished", "escrow_id", where=UNFINISHED),
-    _index("ix_escrow_in_flight", "state", where=IN_FLIGHT),
-    _index("ix_escrow_awaited", "lookup_at_ms", where="lookup_at_ms IS NOT NULL"),
-    _index("ix_escrow_unexplained", "opened_sequence", where=UNEXPLAINED),
-    _index("ix_escrow_unconfirmed", "cost_pusd", where=UNCONFIRMED),
     _index("ix_escrow_invoiced", "escrow_id", "payment_hash", where=INVOICED),
     _index("ix_escrow_open_of_caller", "caller_id", "opened_sequence", where=INVOICED),
     _index("ix_escrow_quarantined", "escrow_id", where=QUARANTINED),
+)
+
+RUN = Table(
+    RUN_SPEC.table,
+    METADATA,
+    *_columns(RUN_SPEC),
+    _index("ix_run_generation", "generation_id", where="generation_id IS NOT NULL"),
+    _index("ix_run_due", "due_at_ms", "escrow_id", where="due_at_ms IS NOT NULL"),
+    _index("ix_run_in_flight", "run_state", where=IN_FLIGHT),
+    _index("ix_run_awaited", "lookup_at_ms", where="lookup_at_ms IS NOT NULL"),
+    _index("ix_run_unexplained", "opened_sequence", where=UNEXPLAINED),
+    _index("ix_run_unconfirmed", "cost_pusd", where=UNCONFIRMED),
 )
 
 TOPUP = Table(

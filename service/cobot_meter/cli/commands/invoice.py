@@ -124,7 +124,7 @@ def _list_table(rows: list[Invoiced], now_ms: int) -> Table:
             moment(row.opened_at_ms),
             age(row.opened_at_ms, now_ms),
             name(_id_of(row)),
-            row.state,
+            row.progress,
             name(row.caller_id),
             sat(_asked_msat(row)),
             sat(row.paid_msat) if row.paid_msat else "",
@@ -197,7 +197,7 @@ def _common(row: Invoiced, said: str) -> list[tuple[str, str]]:
     return [
         ("id", _id_of(row)),
         ("caller", row.caller_id),
-        ("state", row.state),
+        ("state", row.progress),
         ("the node says", said),
         ("payment hash", row.payment_hash or ""),
         ("invoice", sat(_asked_msat(row))),
@@ -213,13 +213,13 @@ def _price(escrow: Escrow) -> list[tuple[str, str]]:
         ("ceiling", f"{msat(quote.ceiling_msat)} msat ({usd(quote.ceiling_pusd)})"),
         ("rate", f"{btc_usd_text(quote.rate)} USD per BTC, {quote.rate.source}"),
     ]
-    if escrow.cost is not None:
+    if escrow.run.cost is not None:
         parts = (
             f"cost {msat(price.cost_msat)} + credit fee {msat(price.credit_fee_msat)} + markup "
             f"{msat(price.markup_msat)}"
         )
         rows += [
-            ("cost", f"{usd(escrow.cost_pusd)}, {escrow.cost.standing}"),
+            ("cost", f"{usd(escrow.cost_pusd)}, {escrow.run.cost.standing}"),
             ("price", f"{msat(price.price_msat)} msat = {parts}"),
             ("credit used", f"{msat(escrow.credit_used_msat)} msat"),
         ]

@@ -1,10 +1,9 @@
-"""What each event books: a table from event to transfers.
+"""What each event books: a table from event to transfers, the sale's in msat.
 
 `docs/postings.md` has every posting with a worked example, and the key of the codes used here (A1
 to A13, H1 to H4, B1). Amounts: U ceiling, C0 credit reserved, P price, C credit used, c cost, S
-received. A fact is never refused: of these only the late purchase carries a guard.
-
-Must not know: states (the table of `machine.py` has decided), storage or time.
+received. A fact is never refused: of these only the late purchase carries a guard. What a run books
+of its cost and on its days is in `domain/run`; the order of the lines is that of the first books.
 """
 
 from __future__ import annotations
@@ -17,20 +16,28 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.reservations import (
     caller_reservation,
     credit_reservation,
-    day_accounts,
-    day_reservations,
     old_address_reservation,
 )
-from cobot_meter.domain.escrow.states import STATES, EscrowState
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import Guard, Transfer, TransferKind, posted
-
-Transfers = tuple[Transfer, ...]
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.bookings import cost_booked, days_booked
+from cobot_meter.domain.run.days import Transfers
+from cobot_meter.domain.run.states import RunState
 
 
 def bookings(before: Escrow, event: on.EscrowEvent, after: Escrow) -> Transfers:
     """The transfers of one event of the escrow mode, in the order of their rows."""
-    return _BOOKINGS[type(event)](before, event, after)
+    if not isinstance(event, ran.RunEvent):
+        return _BOOKINGS[type(event)](before, event, after)
+    cost = cost_booked(before.run, event)
+    days = days_booked(before.run, event, after.run, before.days)
+    if isinstance(event, _ENDS):
+        return (*_void_claims(before), *days, *cost)
+    if isinstance(event, ran.CostKnown):
+        return (*cost, *_price_reserved(before, after), *days)
+    return (*cost, *days)
 
 
 def topup_credited(*, caller_id: str, node_alias: str, paid_msat: int) -> Transfers:
@@ -38,9 +45,8 @@ def topup_credited(*, caller_id: str, node_alias: str, paid_msat: int) -> Transf
     return posted(chart.node_balance(node_alias), chart.available(caller_id), paid_msat)
 
 
-def unattributed(cost_pusd: int) -> Transfers:
-    """A13: upstream spend that no generation explains; reversed when negative."""
-    return posted(chart.COST_UNATTRIBUTED, chart.UPSTREAM_CREDITS, cost_pusd)
+# What a run's end means to its sale: nothing is claimed for it any more.
+_ENDS = (ran.Abandoned, ran.UpstreamFailed, ran.OutcomeUnknown, ran.CostNotFound)
 
 
 def _none(_before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
@@ -56,69 +62,6 @@ def _void_claims(escrow: Escrow) -> Transfers:
     )
 
 
-def _days_spent(escrow: Escrow, spent_pusd: int) -> Transfers:
-    """H2 and H3 at what was spent, beyond the reservation too: the days count all of it."""
-    transfers: Transfers = ()
-    for hold in day_reservations(escrow):
-        if hold.amount:
-            reserved = min(spent_pusd, hold.amount)
-            transfers += hold.post(reserved)
-            transfers += posted(hold.debit, hold.credit, spent_pusd - reserved)
-    return transfers
-
-
-def _days_void(escrow: Escrow) -> Transfers:
-    return tuple(one for hold in day_reservations(escrow) for one in hold.void())
-
-
-def _days_full(escrow: Escrow) -> Transfers:
-    """H2 and H3 at all that is reserved."""
-    return tuple(one for hold in day_reservations(escrow) for one in hold.post(hold.amount))
-
-
-def _days_anew(before: Escrow, after: Escrow) -> Transfers:
-    """H2 and H3 made anew at what is known by now."""
-    return (*_days_void(before), *(one for hold in day_reservations(after) for one in hold.pend()))
-
-
-def _days_moved(escrow: Escrow, amount: int) -> Transfers:
-    """A fact on the days of an escrow whose reservations are resolved."""
-    return tuple(
-        one
-        for account in day_accounts(escrow)
-        for one in posted(account, chart.EXPOSURE_PUSD, amount)
-    )
-
-
-def _abandoned(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
-    return (*_void_claims(before), *_days_spent(before, before.quote.counted_pusd(0)))
-
-
-def _upstream_failed(before: Escrow, event: on.UpstreamFailed, after: Escrow) -> Transfers:
-    if not event.charged:
-        return _abandoned(before, event, after)
-    if event.cost is None:
-        return _void_claims(before)
-    cost_pusd = event.cost.cost_pusd
-    return (
-        *_void_claims(before),
-        *_days_spent(before, before.quote.counted_pusd(cost_pusd)),
-        *posted(chart.COST_FAILED, chart.UPSTREAM_CREDITS, cost_pusd),
-    )
-
-
-def _unknown(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
-    return _void_claims(before)
-
-
-def _cost_known(before: Escrow, event: on.CostKnown, after: Escrow) -> Transfers:
-    return (
-        *posted(chart.COST_UPSTREAM, chart.UPSTREAM_CREDITS, event.cost.cost_pusd),
-        *_price_reserved(before, after),
-        *_days_anew(before, after),
-    )
-
-
 def _price_reserved(before: Escrow, after: Escrow) -> Transfers:
     """H1 made anew at what is due, so that the rest of the ceiling is free for other asks."""
     ceiling, due = caller_reservation(before), caller_reservation(after)
@@ -127,42 +70,14 @@ def _price_reserved(before: Escrow, after: Escrow) -> Transfers:
     return (*ceiling.void(), *due.pend())
 
 
-def _cost_confirmed(before: Escrow, event: on.CostConfirmed, after: Escrow) -> Transfers:
-    difference = event.cost.cost_pusd - before.cost_pusd
-    return (
-        *posted(STATES[before.state].cost_account, chart.UPSTREAM_CREDITS, difference),
-        *_budget_confirmed(before, event.cost.cost_pusd, after),
-    )
-
-
-def _budget_confirmed(before: Escrow, cost_pusd: int, after: Escrow) -> Transfers:
-    counted_pusd = before.quote.counted_pusd
-    if before.state is EscrowState.FAILED and before.budget_held_pusd:
-        return _days_spent(before, counted_pusd(cost_pusd))
-    if before.state in {EscrowState.COSTED, EscrowState.INVOICED}:
-        return _days_anew(before, after)
-    if STATES[before.state].ended_unpaid and before.quote.opening_pusd:
-        return _days_moved(before, counted_pusd(cost_pusd) - counted_pusd(before.cost_pusd))
-    return ()
-
-
-def _attributed(before: Escrow, event: on.CostAttributed, _after: Escrow) -> Transfers:
-    counted_pusd = before.quote.counted_pusd(event.cost_pusd)
-    spent_pusd = min(counted_pusd, before.budget_held_pusd)
-    return (*unattributed(event.cost_pusd), *_days_spent(before, spent_pusd))
-
-
-def _given_up(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
-    return _days_full(before)
-
-
 def _covered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
-    unpaid_pusd = 0 if before.price_msat else before.quote.counted_pusd(0)
+    days = before.days
+    unpaid_pusd = 0 if before.price_msat else days.counted_pusd(0)
     return (
         *credit_reservation(before).post(before.price_msat),
         *caller_reservation(before).void(),
         *old_address_reservation(before).void(),
-        *_days_spent(before, unpaid_pusd),
+        *days.spent(before.run, unpaid_pusd),
     )
 
 
@@ -176,7 +91,7 @@ def _issued(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers
 def _refused(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     return (
         *_void_claims(before),
-        *_days_full(before),
+        *before.days.full(before.run),
         *posted(chart.COST_FAILED, chart.COST_UPSTREAM, before.cost_pusd),
     )
 
@@ -194,7 +109,7 @@ def _settled(before: Escrow, event: on.InvoiceSettled, _after: Escrow) -> Transf
         *posted(node, available, event.paid_msat - before.due_msat),
         *posted(chart.settled(before.caller_id), chart.EXPOSURE_MSAT, before.due_msat),
         *old_address_reservation(before).void(),
-        *_days_void(before),
+        *before.days.void(before.run),
     )
 
 
@@ -206,7 +121,7 @@ def _canceled(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfe
         *posted(chart.COST_UNPAID, chart.COST_UPSTREAM, before.cost_pusd),
         *posted(chart.lapsed(caller_id), chart.EXPOSURE_MSAT, before.due_msat),
         *old_address_reservation(before).post(_counted_by_old_address(before)),
-        *_days_full(before),
+        *before.days.full(before.run),
     )
 
 
@@ -219,13 +134,13 @@ def _late_purchase(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Tr
         amount=before.price_msat,
         guard=Guard(name="available"),
     )
-    address = old_address_reservation(before).debit
+    address, days = old_address_reservation(before).debit, before.days
     return (
         purchase,
         *posted(chart.COST_UPSTREAM, chart.COST_UNPAID, before.cost_pusd),
         *posted(chart.EXPOSURE_MSAT, chart.lapsed(caller_id), before.due_msat),
         *posted(chart.EXPOSURE_MSAT, address, _counted_by_old_address(before)),
-        *_days_moved(before, -before.quote.counted_pusd(before.cost_pusd)),
+        *days.moved(-days.counted_pusd(before.cost_pusd)),
     )
 
 
@@ -255,7 +170,13 @@ def _claim_lapsed(before: Escrow, event: on.ClaimLapsed, _after: Escrow) -> Tran
 
 def _written_off(before: Escrow, event: on.WrittenOff, after: Escrow) -> Transfers:
     """Unknown spend stays on the budget as the ceiling: a later comparison finds what it was."""
-    return _WRITTEN_OFF.get(before.state, _given_up)(before, event, after)
+    if before.state is EscrowState.RUNNING and before.run.state is RunState.OPENED:
+        return (*_void_claims(before), *before.days.spent(before.run, before.days.counted_pusd(0)))
+    return _WRITTEN_OFF.get(before.state, _days_given_up)(before, event, after)
+
+
+def _days_given_up(before: Escrow, _event: on.WrittenOff, _after: Escrow) -> Transfers:
+    return before.days.full(before.run)
 
 
 def _invoice_written_off(before: Escrow, event: on.WrittenOff, after: Escrow) -> Transfers:
@@ -268,27 +189,13 @@ def _late_and_written_off(before: Escrow, event: on.WrittenOff, _after: Escrow) 
 
 
 _WRITTEN_OFF: Mapping[EscrowState, Callable[..., Transfers]] = {
-    EscrowState.OPENED: _abandoned,
-    EscrowState.REQUESTED: _refused,
-    EscrowState.GENERATED: _refused,
-    EscrowState.COSTED: _refused,
+    EscrowState.RUNNING: _refused,
+    EscrowState.PRICED: _refused,
     EscrowState.INVOICED: _invoice_written_off,
     EscrowState.EXPIRED: _late_and_written_off,
     EscrowState.SETTLED: _refunded,
 }
-_BOOKINGS: Mapping[type[on.EscrowEvent], Callable[..., Transfers]] = {
-    on.UpstreamRequested: _none,
-    on.Abandoned: _abandoned,
-    on.GenerationStarted: _none,
-    on.CompletionReceived: _none,
-    on.UpstreamFailed: _upstream_failed,
-    on.OutcomeUnknown: _unknown,
-    on.CostKnown: _cost_known,
-    on.CostConfirmed: _cost_confirmed,
-    on.CostLookupMissed: _none,
-    on.CostNotFound: _unknown,
-    on.CostAttributed: _attributed,
-    on.CostGivenUp: _given_up,
+_BOOKINGS: Mapping[type[on.SaleEvent], Callable[..., Transfers]] = {
     on.CoveredByCredit: _covered,
     on.InvoiceIssued: _issued,
     on.InvoiceLost: _none,

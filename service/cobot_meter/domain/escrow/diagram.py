@@ -1,6 +1,6 @@
-"""Draws `docs/escrow-states.md` from the escrow's own table, so that the two cannot differ.
+"""Draws `docs/escrow-states.md` from the two machines' own tables, so that they cannot differ.
 
-After changing the table run `python -m cobot_meter.domain.escrow.diagram > docs/escrow-states.md`;
+After changing a table run `python -m cobot_meter.domain.escrow.diagram > docs/escrow-states.md`;
 a test compares the file with what is drawn here.
 """
 
@@ -8,95 +8,104 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.machine import TRANSITIONS
 from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.run.machine import RUN_TRANSITIONS
+from cobot_meter.domain.run.states import RunState
 
 HEAD = """\
-# The states of an escrow
+# The states of a run and of a sale
 
-*Drawn from the table in `service/cobot_meter/domain/escrow/machine.py` by
-`python -m cobot_meter.domain.escrow.diagram`; do not edit.* An event that a state does not list
-here raises `IllegalTransition` and changes nothing. What each event books is in `bookings.py`
-beside it. A settlement that is told again (it certainly will be) books nothing and changes nothing.
+*Drawn from the tables in `service/cobot_meter/domain/run/machine.py` and
+`service/cobot_meter/domain/escrow/machine.py` by `python -m cobot_meter.domain.escrow.diagram`; do
+not edit.* A **run** is one attempt of a completion at one upstream; a **sale** is what a caller
+buys, and what callers know as an escrow. An event that a state does not list here raises
+`IllegalTransition` and changes nothing. What each event books is in `bookings.py` beside the table.
+A settlement that is told again (it certainly will be) books nothing and changes nothing.
 """
-DIAGRAM = """\
-## Diagram
+RUN = """\
+## The run
 
-Events that leave the state as it is are in the table below only. What cannot be booked goes into
-quarantine in whatever state it is: it keeps the state and has no timer until the operator lets it
-go on (`QuarantineLifted`) or ends it (`WrittenOff`).
+Its facts belong to the upstream, and what it books is in pico-USD. Callers read its state as that
+of their escrow while the sale is `running`.
 """
-TABLE = """\
-## Events
+SALE = """\
+## The sale
 
-Every event is a fact with an owner: only whoever owns it may say it.
+Its facts belong to the node and to the caller, and what it books is in msat. It hears five of its
+run's events; all others, a late correction of the cost among them, leave its row alone. Callers
+read `priced` as `costed`. What cannot be booked goes into quarantine in whatever state it is: it
+keeps the state and has no timer until the operator lets it go on (`QuarantineLifted`) or ends it
+(`WrittenOff`).
+"""
+EVENTS = """\
+Events that leave the state as it is are in this table only. Every event is a fact with an owner:
+only whoever owns it may say it.
 
 | event | whose fact, and what | from | to |
 |---|---|---|---|
 """
+Table = Mapping[tuple[Any, type[Any]], Any]
 
 
 def draw() -> str:
-    """The whole document, in Markdown with a Mermaid diagram."""
-    return f"{HEAD}\n{DIAGRAM}\n```mermaid\n{_diagram()}\n```\n\n{TABLE}{_rows()}\n"
+    """The whole document, in Markdown with a Mermaid diagram for each machine."""
+    run_begins = {RunState.OPENED: "all runs are busy", RunState.REQUESTED: "sent at once"}
+    sale_begins = {EscrowState.RUNNING: "with its run"}
+    run = _machine(RUN, RUN_TRANSITIONS, run_begins)
+    return f"{HEAD}\n{run}\n{_machine(SALE, TRANSITIONS, sale_begins)}"
 
 
-def ends() -> tuple[EscrowState, ...]:
+def ends(table: Table = TRANSITIONS) -> tuple[Any, ...]:
     """The states that no event leads out of."""
-    left = {state for (state, _), after in TRANSITIONS.items() if after is not state}
-    return tuple(state for state in EscrowState if state not in left)
+    left = {state for (state, _), after in table.items() if after is not state}
+    states = dict.fromkeys(state for state, _ in table)
+    return tuple(state for state in type(next(iter(states))) if state not in left)
 
 
-def _diagram() -> str:
-    lines = [
-        "stateDiagram-v2",
-        f"    [*] --> {EscrowState.OPENED}: all runs are busy",
-        f"    [*] --> {EscrowState.REQUESTED}: sent at once",
-    ]
-    for (state, after), events in _moves().items():
+def _machine(head: str, table: Table, begins: Mapping[Any, str]) -> str:
+    diagram = _diagram(table, begins)
+    return f"{head}\n```mermaid\n{diagram}\n```\n\n{EVENTS}{_rows(table)}\n"
+
+
+def _diagram(table: Table, begins: Mapping[Any, str]) -> str:
+    lines = ["stateDiagram-v2"]
+    lines += [f"    [*] --> {state}: {why}" for state, why in begins.items()]
+    for (state, after), events in _moves(table).items():
         lines += [f"    {state} --> {after}: {event}" for event in events]
-    lines += [f"    {state} --> [*]" for state in ends()]
+    lines += [f"    {state} --> [*]" for state in ends(table)]
     return "\n".join(lines)
 
 
-def _moves() -> dict[tuple[EscrowState, EscrowState], list[str]]:
-    moves: dict[tuple[EscrowState, EscrowState], list[str]] = {}
-    for (state, event), after in TRANSITIONS.items():
+def _moves(table: Table) -> dict[tuple[Any, Any], list[str]]:
+    moves: dict[tuple[Any, Any], list[str]] = {}
+    for (state, event), after in table.items():
         if state is not after:
             moves.setdefault((state, after), []).append(event.__name__)
     return moves
 
 
-def _rows() -> str:
-    seen = dict.fromkeys(event for _, event in TRANSITIONS)
-    return "\n".join(row for event in seen for row in _event_rows(event))
+def _rows(table: Table) -> str:
+    seen = dict.fromkeys(event for _, event in table)
+    return "\n".join(row for event in seen for row in _event_rows(table, event))
 
 
-def _event_rows(event: type[EscrowEvent]) -> Iterator[str]:
+def _event_rows(table: Table, event: type[Any]) -> Iterator[str]:
     """One row for each state that it leads to; all states it stays in share one."""
-    staying = [state for (state, _), after in _told(event) if state is after]
-    leading: dict[EscrowState, list[EscrowState]] = {}
-    for (state, _), after in _told(event):
+    told = [(state, after) for (state, kind), after in table.items() if kind is event]
+    staying = [state for state, after in told if state is after]
+    leading: dict[Any, list[Any]] = {}
+    for state, after in told:
         if state is not after:
             leading.setdefault(after, []).append(state)
     saying = " ".join((inspect.getdoc(event) or "").split())
     for after, states in leading.items():
-        yield f"| `{event.__name__}` | {saying} | {_names(states)} | {after} |"
+        yield f"| `{event.__name__}` | {saying} | {', '.join(states)} | {after} |"
     if staying:
-        yield f"| `{event.__name__}` | {saying} | {_names(staying)} | the same |"
-
-
-def _told(
-    event: type[EscrowEvent],
-) -> list[tuple[tuple[EscrowState, type[EscrowEvent]], EscrowState]]:
-    return [(key, after) for key, after in TRANSITIONS.items() if key[1] is event]
-
-
-def _names(states: list[EscrowState]) -> str:
-    return ", ".join(states)
+        yield f"| `{event.__name__}` | {saying} | {', '.join(staying)} | the same |"
 
 
 if __name__ == "__main__":

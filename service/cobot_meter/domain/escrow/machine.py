@@ -1,50 +1,48 @@
-"""The escrow's state machine: one table, and `advance`, which is pure.
+"""The sale's state machine: one table, and `changes_by`, which is pure.
 
-Theory of operation. TRANSITIONS is the whole truth about which event may follow which state;
-an event that it does not have raises and changes nothing. `advance` gives the row after an
-event; what the event books is in `bookings.py`, and `transitions/escrows.py` joins both into one
-transition. Everything that changes an escrow's state is in this file, and the diagram of the
-documentation is drawn from the table.
-
-Must not know: transfers, ports, or the time (events bring their own).
+Theory of operation. TRANSITIONS is the whole truth about which event may follow which state of a
+sale in the escrow mode; an event that it does not have raises and changes nothing. Of the events of
+its run (`domain/run`) a sale hears five: one prices it, four end it; all others leave its row
+alone. A sale's own event that resolves what is reserved for its run, or reads its cost, changes the
+run's row with it (ON_RUN), so that no correction of the cost can come in between unseen. What each
+event books is in `bookings.py`; the diagram of the documentation is drawn from the tables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import Escrow, Failure
+from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run import machine as of_run
+from cobot_meter.domain.run.record import Failure, Run
 
 S = EscrowState
-AFTER_REQUEST = tuple(state for state in S if state not in {S.OPENED, S.REQUESTED})
 # Where the operator ends what cannot be booked.
 WRITTEN_OFF: Mapping[EscrowState, EscrowState] = {
-    **dict.fromkeys((S.OPENED, S.REQUESTED, S.GENERATED, S.COSTED), S.FAILED),
+    S.RUNNING: S.FAILED,
+    S.PRICED: S.FAILED,
     S.INVOICED: S.EXPIRED,
     S.SETTLED: S.REFUNDED,
     **{state: state for state in (S.RELEASED, S.FAILED, S.EXPIRED, S.REFUNDED)},
 }
 
 TRANSITIONS: Mapping[tuple[EscrowState, type[on.EscrowEvent]], EscrowState] = {
-    (S.OPENED, on.UpstreamRequested): S.REQUESTED,
-    (S.OPENED, on.Abandoned): S.FAILED,
-    (S.REQUESTED, on.GenerationStarted): S.REQUESTED,
-    (S.REQUESTED, on.CompletionReceived): S.GENERATED,
-    (S.REQUESTED, on.UpstreamFailed): S.FAILED,
-    (S.REQUESTED, on.OutcomeUnknown): S.FAILED,
-    (S.GENERATED, on.CostKnown): S.COSTED,
-    (S.GENERATED, on.CostLookupMissed): S.GENERATED,
-    (S.GENERATED, on.CostNotFound): S.FAILED,
-    (S.COSTED, on.CoveredByCredit): S.SETTLED,
-    (S.COSTED, on.InvoiceIssued): S.INVOICED,
-    (S.COSTED, on.InvoiceLost): S.COSTED,
-    (S.COSTED, on.InvoiceRefused): S.FAILED,
+    (S.RUNNING, ran.CostKnown): S.PRICED,
+    (S.RUNNING, ran.Abandoned): S.FAILED,
+    (S.RUNNING, ran.UpstreamFailed): S.FAILED,
+    (S.RUNNING, ran.OutcomeUnknown): S.FAILED,
+    (S.RUNNING, ran.CostNotFound): S.FAILED,
+    (S.PRICED, on.CoveredByCredit): S.SETTLED,
+    (S.PRICED, on.InvoiceIssued): S.INVOICED,
+    (S.PRICED, on.InvoiceLost): S.PRICED,
+    (S.PRICED, on.InvoiceRefused): S.FAILED,
     (S.INVOICED, on.InvoiceSettled): S.SETTLED,
     (S.INVOICED, on.InvoiceCanceled): S.EXPIRED,
     (S.SETTLED, on.CompletionDelivered): S.RELEASED,
@@ -54,14 +52,11 @@ TRANSITIONS: Mapping[tuple[EscrowState, type[on.EscrowEvent]], EscrowState] = {
     (S.EXPIRED, on.LatePurchase): S.SETTLED,
     (S.EXPIRED, on.BodiesShredded): S.EXPIRED,
     (S.RELEASED, on.BodiesShredded): S.RELEASED,
-    (S.FAILED, on.CostAttributed): S.FAILED,
-    (S.FAILED, on.CostGivenUp): S.FAILED,
     **{(state, on.Quarantined): state for state in S},
     **{(state, on.QuarantineLifted): state for state in S},
     **{(state, on.WrittenOff): ended for state, ended in WRITTEN_OFF.items()},
-    **{(state, on.CostConfirmed): state for state in AFTER_REQUEST if state is not S.GENERATED},
-    **{(state, on.CostLookupMissed): state for state in AFTER_REQUEST if state is not S.GENERATED},
 }
+HEARD = frozenset(event for _, event in TRANSITIONS)
 
 WRITTEN_OFF_FAILURE = Failure(
     code="written_off",
@@ -80,22 +75,46 @@ def is_repeated(escrow: Escrow, event: on.EscrowEvent) -> bool:
 Changes = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """The fields that an event sets, and to what: of the sale, and of its run. Empty: not moved."""
+
+    sale: Changes
+    run: Changes
+
+    def of(self, escrow: Escrow) -> Escrow:
+        """The escrow with these changes."""
+        run = replace(escrow.run, **self.run) if self.run else escrow.run
+        return replace(escrow, run=run, **self.sale)
+
+
 def advance(escrow: Escrow, event: on.EscrowEvent, *, at_ms: int, retention: Retention) -> Escrow:
     """The escrow after `event`. Raises IllegalTransition, leaving `escrow` as it was."""
-    return replace(escrow, **changes_by(event, escrow, at_ms=at_ms, retention=retention))
+    return changes_by(event, escrow, at_ms=at_ms, retention=retention).of(escrow)
 
 
-def changes_by(
-    event: on.EscrowEvent, escrow: Escrow, *, at_ms: int, retention: Retention
-) -> Changes:
-    """The fields that `event` sets, and to what. Raises IllegalTransition."""
-    state = TRANSITIONS.get((escrow.state, type(event)))
+def changes_by(event: on.EscrowEvent, escrow: Escrow, *, at_ms: int, retention: Retention) -> Moves:
+    """What `event` changes. Raises IllegalTransition."""
+    kind, run = type(event), escrow.run
+    if isinstance(event, ran.RunEvent):
+        changes = of_run.run_changes(run, event, escrow.days, at_ms=at_ms)
+        moved_run = _moved(run, at_ms) | changes
+        if kind not in HEARD:
+            return Moves(sale={}, run=moved_run)
+    else:
+        on_run = ON_RUN[kind](escrow) if kind in ON_RUN else None
+        moved_run = {} if on_run is None else _moved(run, at_ms) | on_run
+    state = TRANSITIONS.get((escrow.state, kind))
     if state is None:
-        message = f"{type(event).__name__} cannot happen to an escrow that is {escrow.state}"
+        message = f"{kind.__name__} cannot happen to an escrow that is {escrow.state}"
         raise IllegalTransition(message)
-    changes = _CHANGES[type(event)](escrow, event, at_ms, retention)
+    changes = _CHANGES[kind](escrow, event, at_ms, retention)
     moved = {} if state is escrow.state else {"state": state}
-    return {**moved, "version": escrow.version + 1, "changed_at_ms": at_ms, **changes}
+    return Moves(sale={**moved, **_moved(escrow, at_ms), **changes}, run=moved_run)
+
+
+def _moved(row: Escrow | Run, at_ms: int) -> Changes:
+    return {"version": row.version + 1, "changed_at_ms": at_ms}
 
 
 def _demand(rule: str, *, sound: bool) -> None:
@@ -110,115 +129,49 @@ def _demand_own(escrow: Escrow, payment_hash: str) -> None:
     )
 
 
-def _requested(
-    _escrow: Escrow, event: on.UpstreamRequested, _at_ms: int, _retention: Retention
+def _ended(
+    _escrow: Escrow,
+    event: ran.UpstreamFailed | ran.OutcomeUnknown,
+    _at_ms: int,
+    _retention: Retention,
 ) -> Changes:
-    return {"requested_by": event.requested_by}
+    return {
+        "failure": event.failure,
+        "keep_until_ms": None,
+        "continued_as": event.continued_as,
+    }
 
 
 def _abandoned(
-    _escrow: Escrow, _event: on.EscrowEvent, _at_ms: int, _retention: Retention
+    _escrow: Escrow, _event: ran.Abandoned, _at_ms: int, _retention: Retention
 ) -> Changes:
-    failure = Failure(code="abandoned", message="The request was not started in time; ask again.")
-    return {"failure": failure, "budget_held_pusd": 0, "keep_until_ms": None}
+    return {"failure": of_run.ABANDONED, "keep_until_ms": None}
 
 
-def _started(
-    _escrow: Escrow, event: on.GenerationStarted, _at_ms: int, _retention: Retention
+def _not_found(
+    _escrow: Escrow, event: ran.CostNotFound, _at_ms: int, _retention: Retention
 ) -> Changes:
-    return {"generation_id": event.generation_id}
+    return {"failure": event.failure, "keep_until_ms": None}
 
 
-def _received(
-    _escrow: Escrow, event: on.CompletionReceived, _at_ms: int, _retention: Retention
-) -> Changes:
-    return {
-        "generation_id": event.generation_id,
-        "run": event.run,
-        "lookup_at_ms": event.run.completed_at_ms,
-    }
-
-
-def _failed(escrow: Escrow, event: on.UpstreamFailed, at_ms: int, _retention: Retention) -> Changes:
-    unresolved = event.charged and event.cost is None
-    resolved_reservation = {} if unresolved else {"budget_held_pusd": 0}
-    awaited = event.charged and escrow.generation_id is not None
-    return {
-        "failure": event.failure,
-        "cost": event.cost if event.charged else None,
-        "lookup_at_ms": at_ms if awaited else None,
-        "keep_until_ms": None,
-        "continued_as": event.continued_as,
-        **resolved_reservation,
-    }
-
-
-def _unknown(
-    escrow: Escrow, event: on.OutcomeUnknown, at_ms: int, _retention: Retention
-) -> Changes:
-    return {
-        "failure": event.failure,
-        "lookup_at_ms": at_ms if escrow.generation_id else None,
-        "keep_until_ms": None,
-        "continued_as": event.continued_as,
-    }
-
-
-def _costed(escrow: Escrow, event: on.CostKnown, _at_ms: int, _retention: Retention) -> Changes:
+def _priced(escrow: Escrow, event: ran.CostKnown, _at_ms: int, _retention: Retention) -> Changes:
     quote = escrow.quote
     _demand(
         "a price must stay within its ceiling, and use the reserved credit first",
         sound=0 <= event.price_msat <= quote.ceiling_msat
         and event.credit_used_msat == min(quote.credit_reserved_msat, event.price_msat),
     )
-    reserved_anew = quote.counted_pusd(event.cost.cost_pusd) if escrow.budget_held_pusd else 0
     return {
-        "cost": event.cost,
         "priced_pusd": event.cost.cost_pusd,
         "price_msat": event.price_msat,
         "credit_used_msat": event.credit_used_msat,
         "payment_hash": event.payment_hash,
-        "lookup_at_ms": event.lookup_at_ms,
-        "budget_hold": escrow.budget_hold + 1,
-        "budget_held_pusd": reserved_anew,
     }
-
-
-def _confirmed(
-    escrow: Escrow, event: on.CostConfirmed, _at_ms: int, _retention: Retention
-) -> Changes:
-    changes: Changes = {"cost": event.cost, "lookup_at_ms": None}
-    if escrow.budget_held_pusd:
-        reserved = escrow.state in {S.COSTED, S.INVOICED}
-        changes["budget_hold"] = escrow.budget_hold + 1
-        changes["budget_held_pusd"] = (
-            escrow.quote.counted_pusd(event.cost.cost_pusd) if reserved else 0
-        )
-    return changes
-
-
-def _missed(
-    escrow: Escrow, event: on.CostLookupMissed, _at_ms: int, _retention: Retention
-) -> Changes:
-    return {"lookups": escrow.lookups + 1, "lookup_at_ms": event.lookup_at_ms}
-
-
-def _not_found(
-    _escrow: Escrow, event: on.CostNotFound, _at_ms: int, _retention: Retention
-) -> Changes:
-    return {"failure": event.failure, "lookup_at_ms": None, "keep_until_ms": None}
-
-
-def _reservation_resolved(
-    _escrow: Escrow, _event: on.EscrowEvent, _at_ms: int, _retention: Retention
-) -> Changes:
-    return {"budget_held_pusd": 0, "lookup_at_ms": None}
 
 
 def _covered(escrow: Escrow, _event: on.EscrowEvent, at_ms: int, retention: Retention) -> Changes:
     _demand("credit must cover the whole price", sound=escrow.due_msat == 0)
     return {
-        "budget_held_pusd": 0,
         "settled_at_ms": at_ms,
         "keep_until_ms": at_ms + retention.unclaimed_ms,
     }
@@ -239,7 +192,7 @@ def _lost(escrow: Escrow, event: on.InvoiceLost, _at_ms: int, _retention: Retent
 def _refused(
     _escrow: Escrow, event: on.InvoiceRefused, _at_ms: int, _retention: Retention
 ) -> Changes:
-    return {"failure": event.failure, "budget_held_pusd": 0, "keep_until_ms": None}
+    return {"failure": event.failure, "keep_until_ms": None}
 
 
 def _settled(escrow: Escrow, event: on.InvoiceSettled, at_ms: int, retention: Retention) -> Changes:
@@ -249,7 +202,6 @@ def _settled(escrow: Escrow, event: on.InvoiceSettled, at_ms: int, retention: Re
         return paid
     return {
         **paid,
-        "budget_held_pusd": 0,
         "settled_at_ms": at_ms,
         "keep_until_ms": at_ms + retention.unclaimed_ms,
     }
@@ -259,7 +211,7 @@ def _canceled(
     escrow: Escrow, event: on.InvoiceCanceled, at_ms: int, retention: Retention
 ) -> Changes:
     _demand_own(escrow, event.payment_hash)
-    return {"budget_held_pusd": 0, "keep_until_ms": at_ms + retention.unpaid_ms}
+    return {"keep_until_ms": at_ms + retention.unpaid_ms}
 
 
 def _late(escrow: Escrow, _event: on.EscrowEvent, at_ms: int, retention: Retention) -> Changes:
@@ -309,12 +261,7 @@ def _written_off(
         sound=event.paid_msat == 0
         or (escrow.paid_msat == 0 and escrow.state in {S.INVOICED, S.EXPIRED}),
     )
-    changes: Changes = {
-        "quarantine": None,
-        "budget_held_pusd": 0,
-        "lookup_at_ms": None,
-        "keep_until_ms": None,
-    }
+    changes: Changes = {"quarantine": None, "keep_until_ms": None}
     if WRITTEN_OFF[escrow.state] is S.FAILED and escrow.failure is None:
         changes["failure"] = WRITTEN_OFF_FAILURE
     if event.paid_msat:
@@ -323,18 +270,11 @@ def _written_off(
 
 
 _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
-    on.UpstreamRequested: _requested,
-    on.Abandoned: _abandoned,
-    on.GenerationStarted: _started,
-    on.CompletionReceived: _received,
-    on.UpstreamFailed: _failed,
-    on.OutcomeUnknown: _unknown,
-    on.CostKnown: _costed,
-    on.CostConfirmed: _confirmed,
-    on.CostLookupMissed: _missed,
-    on.CostNotFound: _not_found,
-    on.CostAttributed: _reservation_resolved,
-    on.CostGivenUp: _reservation_resolved,
+    ran.CostKnown: _priced,
+    ran.Abandoned: _abandoned,
+    ran.UpstreamFailed: _ended,
+    ran.OutcomeUnknown: _ended,
+    ran.CostNotFound: _not_found,
     on.CoveredByCredit: _covered,
     on.InvoiceIssued: _issued,
     on.InvoiceLost: _lost,
@@ -349,4 +289,34 @@ _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
     on.Quarantined: _quarantined,
     on.QuarantineLifted: _lifted,
     on.WrittenOff: _written_off,
+}
+
+
+def _settled_run(escrow: Escrow) -> Changes | None:
+    """A payment that came too late is credit, and the run stays unpaid."""
+    return None if escrow.state is S.EXPIRED else of_run.paid_for()
+
+
+def _closed_run(escrow: Escrow) -> Changes:
+    match escrow.state:
+        case S.RUNNING | S.PRICED:
+            return of_run.closed() | of_run.failed_by(escrow.run, WRITTEN_OFF_FAILURE)
+        case S.INVOICED:
+            return of_run.closed() | of_run.unpaid()
+        case _:
+            return of_run.closed()
+
+
+# What a sale's own event does to its run; one that is not here leaves the run's row alone.
+ON_RUN: Mapping[type[on.EscrowEvent], Callable[[Escrow], Changes | None]] = {
+    on.CoveredByCredit: lambda _: of_run.paid_for(),
+    on.InvoiceRefused: lambda _: of_run.refused(),
+    on.InvoiceSettled: _settled_run,
+    on.InvoiceCanceled: lambda _: of_run.unpaid(),
+    on.LatePurchase: lambda _: of_run.bought_late(),
+    # Its cost is read: no correction may come in between unseen.
+    on.ClaimLapsed: lambda _: {},
+    on.Quarantined: lambda _: {"parked": True},
+    on.QuarantineLifted: lambda _: {"parked": False},
+    on.WrittenOff: _closed_run,
 }

@@ -1,18 +1,15 @@
-"""The escrow as a value: what was asked, at which prices, what it cost, what was paid, what is due.
+"""The sale as a value: what was asked, at which prices, what was paid, what is due, and its run.
 
 The quote is a snapshot taken when the escrow opens; nothing priced later uses anything newer. The
-one queue of timers is computed from the row (`due_at_ms`).
+timers are computed from the rows (`due_at_ms`, `due_of_run`).
 """
 
 from __future__ import annotations
 
-import enum
-import re
 from dataclasses import dataclass
 
-from cobot_meter.domain.escrow.states import STATES, EscrowState, Timer
+from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode, Progress, Timer
 from cobot_meter.domain.money import ExchangeRate
-from cobot_meter.domain.outside import NAME_MAX, SENTENCE_MAX, text
 from cobot_meter.domain.pricing.prices import (
     BELIEVED_CEILINGS,
     ModelPrice,
@@ -20,27 +17,10 @@ from cobot_meter.domain.pricing.prices import (
     PriceTerms,
     price_for,
 )
-from cobot_meter.domain.retention import HOUR_MS, Retention
-
-# How a failure's sentence says when to come again. The books need no column of their own for it.
-_ASK_AGAIN = "; ask again in {:d} s"
-_WAIT_MAX_S = 86_400
-_ASKED_AGAIN = re.compile(r"; ask again in ([0-9]{1,5}) s$", re.ASCII)
-
-
-def _mend(part: object, name: str, *, most: int | None = NAME_MAX) -> None:
-    """Let one text of a frozen part through the gate once more, for whoever forgot it."""
-    said = getattr(part, name)
-    mended = text(said, most=most)
-    if mended != said:
-        object.__setattr__(part, name, mended)
-
-
-class CostStanding(enum.StrEnum):
-    """`provisional` is what the answer itself said; `confirmed` the upstream's own record."""
-
-    PROVISIONAL = "provisional"
-    CONFIRMED = "confirmed"
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.run.days import Days, counted_pusd
+from cobot_meter.domain.run.record import Failure, Run, due_of_run
+from cobot_meter.domain.run.states import RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,35 +62,16 @@ class Quote:
     prices: ModelPrice
     least_pusd: int | None = None
 
-    def counted_pusd(self, cost_pusd: int) -> int:
-        """What a cost counts on the day of an ask that nobody has paid for."""
-        return max(cost_pusd, self.least_pusd or 0)
-
     @property
     def opening_pusd(self) -> int:
         """What the day has to have room for when the ask opens: nothing where credit covers it."""
         covered = self.credit_reserved_msat == self.ceiling_msat
         paid_for = covered and (self.ceiling_msat > 0 or self.least_pusd is None)
-        return 0 if paid_for else self.counted_pusd(self.ceiling_pusd)
+        return 0 if paid_for else counted_pusd(self.ceiling_pusd, self.least_pusd)
 
     def believes(self, cost_pusd: int) -> bool:
         """Whether the run can have cost so much: beyond ten ceilings somebody is mistaken."""
         return cost_pusd <= BELIEVED_CEILINGS * self.ceiling_pusd
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What came back. `inline_cost` is the raw number text of `usage.cost`, None if unsaid."""
-
-    completed_at_ms: int
-    inline_cost: str | None
-    finish_reason: str
-    prompt_tokens: int
-    completion_tokens: int
-
-    def __post_init__(self) -> None:
-        """As a failure: whatever adapter says it."""
-        _mend(self, "finish_reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,25 +87,13 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """A cost with its raw number text and standing, and what the upstream said with it.
+class Opening:
+    """What a sale is opened for: by whom, for which ask, and how the answer is to be read."""
 
-    `provider` and `model` are who served, empty when unsaid; `record_sha256` is the digest of the
-    raw record, empty for what only the answer said.
-    """
-
-    cost_pusd: int
-    text: str
-    standing: CostStanding
-    provider: str = ""
-    model: str = ""
-    record_sha256: str = ""
-
-    def __post_init__(self) -> None:
-        """As a failure: whatever adapter says it."""
-        _mend(self, "text", most=None)
-        _mend(self, "provider")
-        _mend(self, "model")
+    escrow_id: str
+    caller_id: str
+    ask: AskKey
+    stream: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,47 +106,16 @@ class IssuedInvoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """Why an escrow failed: a stable error code, a sentence, the upstream's status (0: none).
-
-    Sentences of upstreams end up here, so what the books cannot hold ends here, whoever let it in.
-    """
-
-    code: str
-    message: str
-    status: int = 0
-
-    def __post_init__(self) -> None:
-        """A sentence that could not be written would stop more than this escrow."""
-        _mend(self, "message", most=SENTENCE_MAX + len(_ASK_AGAIN.format(_WAIT_MAX_S)))
-
-    def asking_to_wait(self, seconds: int | None) -> Failure:
-        """The same with how long the upstream asks to wait: every repeat of the ask reads it."""
-        if seconds is None:
-            return self
-        message = self.message[:SENTENCE_MAX] + _ASK_AGAIN.format(min(seconds, _WAIT_MAX_S))
-        return Failure(code=self.code, message=message, status=self.status)
-
-    @property
-    def retry_after_s(self) -> int | None:
-        """How long its sentence asks to wait; None when it does not."""
-        asked = _ASKED_AGAIN.search(self.message)
-        return int(asked[1]) if asked else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Escrow:
-    """One escrow. Amounts in msat or pico-USD as named, times in Unix milliseconds.
+    """One sale with the run that it lives by. Amounts in msat, times in Unix milliseconds.
 
-    `version` counts events. `price_msat` is fixed when the cost is known, from `priced_pusd`;
-    `credit_used_msat` is the part of it paid from credit. `budget_hold` and `budget_held_pusd`
-    name the open reservations on the day's budgets (0: none). `payment_hash` is stored before the
-    invoice is asked for. `paid_msat` is what the node received. `lookup_at_ms` is when the cost
-    is looked up next, None when nothing is awaited. `keep_until_ms` is when the bodies' key is
-    dropped, None when no key is kept. `requested_by` is the process that asked the upstream.
-    `fallback` says why this is not the model that was asked for, and `continued_as` is the escrow
-    of the next attempt after this one failed. `quarantine` says what could not be booked of it:
-    while it is there no timer runs, whatever the state, and the operator has to look.
+    `version` counts the events that changed the sale's own row. `price_msat` is fixed when the cost
+    is known, from `priced_pusd`; `credit_used_msat` is the part of it paid from credit.
+    `payment_hash` is stored before the invoice is asked for. `paid_msat` is what the node received.
+    `keep_until_ms` is when the bodies' key is dropped, None when no key is kept. `fallback` says
+    why this is not the model that was asked for, and `continued_as` is the escrow of the next
+    attempt after this one failed. `quarantine` says what could not be booked of it: while it is
+    there no timer runs, whatever the state, and the operator has to look.
     """
 
     escrow_id: str
@@ -209,16 +127,11 @@ class Escrow:
     changed_at_ms: int
     state: EscrowState
     version: int
-    generation_id: str | None = None
-    run: Run | None = None
-    cost: Cost | None = None
-    lookups: int = 0
-    lookup_at_ms: int | None = None
+    run: Run
+    mode: Mode = Mode.ESCROW
     priced_pusd: int = 0
     price_msat: int = 0
     credit_used_msat: int = 0
-    budget_hold: int = 0
-    budget_held_pusd: int = 0
     attempt: int = 0
     payment_hash: str | None = None
     invoice: IssuedInvoice | None = None
@@ -227,10 +140,65 @@ class Escrow:
     settled_at_ms: int | None = None
     failure: Failure | None = None
     keep_until_ms: int | None = None
-    requested_by: str | None = None
     fallback: Fallback | None = None
     continued_as: str | None = None
     quarantine: str | None = None
+
+    @classmethod
+    def opened(
+        cls,
+        opening: Opening,
+        *,
+        quote: Quote,
+        at_ms: int,
+        requested_by: str | None = None,
+        fallback: Fallback | None = None,
+    ) -> Escrow:
+        """The row as it opens: with `requested_by` its run is requested in the same commit."""
+        return cls(
+            escrow_id=opening.escrow_id,
+            caller_id=opening.caller_id,
+            ask=opening.ask,
+            quote=quote,
+            stream=opening.stream,
+            opened_at_ms=at_ms,
+            changed_at_ms=at_ms,
+            state=EscrowState.RUNNING,
+            version=1,
+            run=Run(
+                run_id=opening.escrow_id,
+                escrow_id=opening.escrow_id,
+                opened_at_ms=at_ms,
+                changed_at_ms=at_ms,
+                state=RunState.REQUESTED if requested_by else RunState.OPENED,
+                requested_by=requested_by,
+                budget_held_pusd=quote.opening_pusd,
+            ),
+            fallback=fallback,
+        )
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is, as callers read it."""
+        running = self.state in {EscrowState.RUNNING, EscrowState.PRICED}
+        return Progress(self.run.state.value if running else self.state.value)
+
+    @property
+    def versions(self) -> tuple[int, int]:
+        """Of the sale and of its run: the same pair means that nothing happened in between."""
+        return (self.version, self.run.version)
+
+    @property
+    def days(self) -> Days:
+        """What its cost counts on while nobody has paid."""
+        quote = self.quote
+        return Days(
+            day=quote.day,
+            newcomer=quote.newcomer,
+            address=self.ask.address,
+            least_pusd=quote.least_pusd,
+            opening_pusd=quote.opening_pusd,
+        )
 
     @property
     def asked_model(self) -> str:
@@ -245,7 +213,7 @@ class Escrow:
     @property
     def cost_pusd(self) -> int:
         """The cost booked so far; 0 while unknown."""
-        return self.cost.cost_pusd if self.cost else 0
+        return self.run.cost_pusd
 
     @property
     def bought_late(self) -> bool:
@@ -280,31 +248,23 @@ class Escrow:
 EXPIRY_GRACE_MS = 1_000
 
 
-def due_at_ms(escrow: Escrow, retention: Retention) -> int | None:
-    """The earliest of this escrow's timers in Unix ms; None when nothing is left to do.
+def due_at_ms(escrow: Escrow) -> int | None:
+    """The earliest of the sale's own timers in Unix ms; None when nothing is left to do.
 
-    One in quarantine has none: it waits for the operator.
+    One in quarantine has none, and neither has its run: it waits for the operator.
     """
     if escrow.quarantine is not None:
         return None
-    timers = [escrow.lookup_at_ms, _state_timer_ms(escrow, retention)]
-    return min((timer for timer in timers if timer is not None), default=None)
-
-
-def gives_up_at_ms(escrow: Escrow, retention: Retention) -> int:
-    """When an unexplained reservation on the budget counts as spent."""
-    return escrow.opened_at_ms + retention.cost_ms + HOUR_MS
-
-
-def _state_timer_ms(escrow: Escrow, retention: Retention) -> int | None:
     match STATES[escrow.state].timer:
-        case Timer.ABANDON:
-            return escrow.opened_at_ms + retention.abandoned_ms
         case Timer.EXPIRY if escrow.invoice is not None:
             return escrow.invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS
-        case Timer.GIVE_UP if escrow.budget_held_pusd:
-            return gives_up_at_ms(escrow, retention)
         case Timer.KEEP:
             return escrow.keep_until_ms
         case _:
             return None
+
+
+def next_timer_ms(escrow: Escrow, retention: Retention) -> int | None:
+    """The earliest timer of the sale and its run in Unix ms; None when nothing is left to do."""
+    timers = (due_at_ms(escrow), due_of_run(escrow.run, retention))
+    return min((timer for timer in timers if timer is not None), default=None)

@@ -29,35 +29,6 @@ def caller_reservation(escrow: Escrow) -> Reservation:
     )
 
 
-def day_reservations(escrow: Escrow) -> tuple[Reservation, ...]:
-    """H3 (newcomers) and H2: the ceiling, later the cost, on the day of address and group.
-
-    They stand at one amount, and are renumbered together when they are reserved anew.
-    """
-    return tuple(
-        Reservation(
-            hold_id=f"{escrow.escrow_id}/{name}/{escrow.budget_hold}",
-            debit=account,
-            credit=chart.EXPOSURE_PUSD,
-            amount=escrow.budget_held_pusd,
-        )
-        for name, account in _days(escrow).items()
-    )
-
-
-def day_accounts(escrow: Escrow) -> tuple[Account, ...]:
-    """What counts the unpaid cost of the escrow: the day it opened on, the group's row last."""
-    return tuple(_days(escrow).values())
-
-
-def _days(escrow: Escrow) -> dict[str, Account]:
-    quote = escrow.quote
-    group = {"budget": chart.day_budget(quote.day, newcomer=quote.newcomer)}
-    if quote.least_pusd is None or not quote.newcomer:
-        return group
-    return {"address": chart.address_budget(escrow.ask.address, quote.day), **group}
-
-
 def old_address_reservation(escrow: Escrow) -> Reservation:
     """H3 of an escrow from before addresses were counted in pico-USD: U - C0 to its end."""
     old = escrow.quote.least_pusd is None and escrow.quote.newcomer
@@ -95,7 +66,7 @@ def opening(escrow: Escrow, standing: CallerStanding, terms: ExposureTerms) -> t
         "address": terms.address_day_pusd,
         "budget": terms.day_budget_pusd(newcomer=escrow.quote.newcomer),
     }
-    days = zip(_days(escrow), day_reservations(escrow), strict=True)
+    days = zip(escrow.days.named(), escrow.days.reserved(escrow.run), strict=True)
     return (
         *credit_reservation(escrow).pend(Guard(name="available")),
         *caller_reservation(escrow).pend(cap),
@@ -110,5 +81,5 @@ def opened_accounts(escrow: Escrow) -> tuple[Account, ...]:
     return (
         *chart.caller_accounts(escrow.caller_id),
         *((old.debit,) if old.amount else ()),
-        *day_accounts(escrow),
+        *escrow.days.accounts(),
     )

@@ -6,7 +6,6 @@ storage, or who told.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
@@ -19,6 +18,7 @@ from cobot_meter.domain.escrow.reservations import opened_accounts, opening
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.money import AMOUNT_MAX, usd_text
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.transitions.event_facts import event_name, facts_of, parts_of
 from cobot_meter.domain.transitions.row_digests import ROW, opened_digest, sealed_facts
 from cobot_meter.domain.transitions.transition import SettleCursor, StoredBodies, Transition
@@ -26,10 +26,10 @@ from cobot_meter.domain.transitions.transition import SettleCursor, StoredBodies
 Book = Callable[[Escrow, on.EscrowEvent, Escrow], tuple[Transfer, ...]]
 
 SHREDDING = (
-    on.Abandoned,
-    on.UpstreamFailed,
-    on.OutcomeUnknown,
-    on.CostNotFound,
+    ran.Abandoned,
+    ran.UpstreamFailed,
+    ran.OutcomeUnknown,
+    ran.CostNotFound,
     on.InvoiceRefused,
     on.CompletionLost,
     on.ClaimLapsed,
@@ -46,7 +46,8 @@ def open_escrow(
     What is sent at once is opened as requested, and its entry says by whom.
     """
     quote = escrow.quote
-    requested = {"requested_by": escrow.requested_by} if escrow.requested_by else {}
+    requested_by = escrow.run.requested_by
+    requested = {"requested_by": requested_by} if requested_by else {}
     least = {} if quote.least_pusd is None else {"least_usd": usd_text(quote.least_pusd)}
     return Transition(
         key=f"{escrow.escrow_id}/opened",
@@ -55,6 +56,7 @@ def open_escrow(
         caller_id=escrow.caller_id,
         at_ms=escrow.opened_at_ms,
         escrow=escrow,
+        opens=True,
         accounts=opened_accounts(escrow),
         transfers=opening(escrow, standing, terms),
         bodies=bodies,
@@ -91,8 +93,8 @@ def escrow_transition(
     An amount beyond the one bound would spoil the sums of everybody's accounts. The row after the
     event is the transition's `escrow`; `book` says which transfers it books.
     """
-    changes = changes_by(event, before, at_ms=at_ms, retention=retention)
-    after = dataclasses.replace(before, **changes)
+    moves = changes_by(event, before, at_ms=at_ms, retention=retention)
+    after = moves.of(before)
     transfers = book(before, event, after)
     if any(transfer.amount > AMOUNT_MAX for transfer in transfers):
         message = f"{event_name(event)} books more than {AMOUNT_MAX}"
@@ -104,7 +106,8 @@ def escrow_transition(
         caller_id=before.caller_id,
         at_ms=at_ms,
         escrow=after,
-        changed=tuple(changes),
+        changed=tuple(moves.sale),
+        run_changed=tuple(moves.run),
         transfers=transfers,
         bodies=bodies,
         shred=isinstance(event, SHREDDING),
@@ -122,9 +125,9 @@ def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
         case on.InvoiceIssued() | on.InvoiceLost():
             return f"{escrow.escrow_id}/{event_name(event)}/{escrow.attempt}"
         case on.Quarantined() | on.QuarantineLifted() | on.WrittenOff():
-            return f"{escrow.escrow_id}/{event_name(event)}/{escrow.version}"
-        case on.CostLookupMissed():
-            return f"{escrow.escrow_id}/{event_name(event)}/{escrow.lookups}"
+            return f"{escrow.escrow_id}/{event_name(event)}/{sum(escrow.versions)}"
+        case ran.CostLookupMissed():
+            return f"{escrow.escrow_id}/{event_name(event)}/{escrow.run.lookups}"
         case _:
             return f"{escrow.escrow_id}/{event_name(event)}"
 

@@ -15,8 +15,11 @@ from typing import Any
 
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.events import EscrowEvent
-from cobot_meter.domain.escrow.record import Cost, CostStanding, Failure, IssuedInvoice, Run
+from cobot_meter.domain.escrow.record import IssuedInvoice
+from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
 
+# What the journal has called a part since its first entry.
+_PARTS = {"summary": "run"}
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -41,7 +44,7 @@ def facts_of(event: on.EscrowEvent) -> dict[str, str | int | None]:
     for name in event.__dataclass_fields__:
         value = getattr(event, name)
         if dataclasses.is_dataclass(value):
-            facts |= parts_of(name, value)
+            facts |= parts_of(_PARTS.get(name, name), value)
         else:
             facts[name] = value
     return facts
@@ -57,11 +60,11 @@ def parts_of(name: str, value: object) -> dict[str, str | int | None]:
 _KINDS: Mapping[str, type[EscrowEvent]] = {
     event_kind(event_type): event_type for event_type in typing.get_args(EscrowEvent)
 }
-_NESTED: Mapping[str, type[Cost | Failure | IssuedInvoice | Run]] = {
+_NESTED: Mapping[str, type[Cost | Failure | IssuedInvoice | Summary]] = {
     "cost": Cost,
     "failure": Failure,
     "invoice": IssuedInvoice,
-    "run": Run,
+    "summary": Summary,
 }
 # Facts that entries from before a version lack, and what was true then.
 _SINCE_LATER: Mapping[str, object] = {
@@ -102,7 +105,8 @@ def _told(name: str, facts: Mapping[str, object]) -> object:
     if nested is None:
         return _fact(name, facts)
     parts: dict[str, Any] = {
-        part.name: _fact(f"{name}.{part.name}", facts) for part in dataclasses.fields(nested)
+        part.name: _fact(f"{_PARTS.get(name, name)}.{part.name}", facts)
+        for part in dataclasses.fields(nested)
     }
     if nested is Cost:
         parts["standing"] = CostStanding(str(parts["standing"]))

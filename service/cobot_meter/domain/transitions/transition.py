@@ -38,10 +38,11 @@ class Transition:
     """Everything one event makes true, applied as a whole or not at all.
 
     `key` is unique for ever. `subject_id` is the escrow or top-up (`upstream`, `operator`, `node`).
-    `escrow` is the row after the event; its stored version must be `escrow.version - 1`
-    (version 1 inserts). `changed` names the fields of it that may differ from the row before; None:
-    any. `accounts` are opened if missing before any transfer runs. `shred` drops
-    the body key. `facts` goes into the journal row as JSON: no prompt, answer or preimage in it.
+    `escrow` is the sale with its run after the event, and new in the books while `opens`. Else
+    `changed` names the fields of the sale's row that may differ from before, `run_changed` those of
+    its run's; a row that none is named of is not touched, and the stored version of one that is
+    must be the version before. `accounts` are opened if missing before any transfer runs. `shred`
+    drops the body key. `facts` goes into the journal row as JSON: no prompt, answer, preimage.
     """
 
     key: str
@@ -50,7 +51,9 @@ class Transition:
     caller_id: str | None
     at_ms: int
     escrow: Escrow | None = None
-    changed: tuple[str, ...] | None = None
+    opens: bool = False
+    changed: tuple[str, ...] = ()
+    run_changed: tuple[str, ...] = ()
     topup: Topup | None = None
     accounts: tuple[Account, ...] = ()
     transfers: tuple[Transfer, ...] = ()

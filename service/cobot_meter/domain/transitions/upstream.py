@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cobot_meter.domain.escrow.bookings import unattributed
 from cobot_meter.domain.money import usd_text
+from cobot_meter.domain.run.bookings import unattributed
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, COMPARED, FELL, KEY_NAMED, REBASED
 from cobot_meter.domain.transitions.transition import Facts, Transition
 

@@ -11,6 +11,8 @@ from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import STATES, EscrowState
 from cobot_meter.domain.ledger import accounts as chart
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.states import RunState
 
 S = EscrowState
 
@@ -38,15 +40,15 @@ class ExposureReplay:
 
 def counted_pusd(before: Escrow, event: on.EscrowEvent) -> int:
     """What this event leaves on the day, beyond what is only reserved."""
-    held_pusd = before.budget_held_pusd
+    held_pusd = before.run.budget_held_pusd
     match event:
         case on.WrittenOff():
             return _written_off_pusd(before)
-        case on.InvoiceRefused() | on.InvoiceCanceled() | on.CostGivenUp():
+        case on.InvoiceRefused() | on.InvoiceCanceled() | ran.CostGivenUp():
             return held_pusd
         case on.LatePurchase():
             return -_at_least(before, before.cost_pusd)
-        case on.CostConfirmed() if STATES[before.state].ended_unpaid and not held_pusd:
+        case ran.CostConfirmed() if before.run.ended_unpaid and not held_pusd:
             more_pusd = _at_least(before, event.cost.cost_pusd)
             return more_pusd - _at_least(before, before.cost_pusd) if is_exposed(before) else 0
         case _:
@@ -76,24 +78,25 @@ def is_exposed(escrow: Escrow) -> bool:
 def _resolved_pusd(before: Escrow, event: on.EscrowEvent) -> int:
     """What a reservation on the day comes to, where this event says it."""
     match event:
-        case on.Abandoned() | on.UpstreamFailed(charged=False):
+        case ran.Abandoned() | ran.UpstreamFailed(charged=False):
             return _at_least(before, 0)
-        case on.UpstreamFailed(cost=cost) if cost is not None:
+        case ran.UpstreamFailed(cost=cost) if cost is not None:
             return _at_least(before, cost.cost_pusd)
         case on.CoveredByCredit() if not before.price_msat:
             return _at_least(before, 0)
-        case on.CostAttributed():
-            return min(_at_least(before, event.cost_pusd), before.budget_held_pusd)
-        case on.CostConfirmed() if before.state is S.FAILED:
+        case ran.CostAttributed():
+            return min(_at_least(before, event.cost_pusd), before.run.budget_held_pusd)
+        case ran.CostConfirmed() if before.state is S.FAILED:
             return _at_least(before, event.cost.cost_pusd)
         case _:
             return 0
 
 
 def _written_off_pusd(before: Escrow) -> int:
-    if before.state is S.OPENED:
-        return _at_least(before, 0) if before.budget_held_pusd else 0
-    return before.budget_held_pusd if STATES[before.state].reserved else 0
+    held_pusd = before.run.budget_held_pusd
+    if before.state is S.RUNNING and before.run.state is RunState.OPENED:
+        return _at_least(before, 0) if held_pusd else 0
+    return held_pusd if STATES[before.state].reserved else 0
 
 
 def _at_least(escrow: Escrow, cost_pusd: int) -> int:

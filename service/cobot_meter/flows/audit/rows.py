@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from cobot_meter.domain.escrow.record import Escrow, due_at_ms
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.run.record import due_of_run
 from cobot_meter.domain.transitions.escrows import SHREDDING
 from cobot_meter.domain.transitions.event_facts import event_kind
 from cobot_meter.domain.transitions.kinds import NODE_ADOPTED, NUMBERED_KINDS
@@ -76,14 +77,20 @@ class RowsReplay:
     def compare_mark(self, mark: RowMark, life: Escrow | None = None) -> None:
         """Hold what a row keeps for its indexes against its life; None for a top-up."""
         opened = self._opened.get(mark.subject_id)
-        due_ms = due_at_ms(life, self._retention) if life else None
-        wanted = (opened, life.occupies_ask if life else False, due_ms)
-        found = (mark.opened_sequence, mark.occupies_ask, mark.due_at_ms)
+        occupies = life.occupies_ask if life else False
+        due_ms = due_at_ms(life) if life else None
+        run_due_ms = due_of_run(life.run, self._retention) if life else None
+        run_opened = opened if life else None
+        wanted = (opened, occupies, due_ms, run_due_ms, run_opened)
+        found = (
+            *(mark.opened_sequence, mark.occupies_ask, mark.due_at_ms),
+            *(mark.run_due_at_ms, mark.run_opened_sequence),
+        )
         self._findings.demand(
             "index_differs",
             mark.subject_id,
-            f"opened_sequence, occupies_ask and due_at_ms stand at {found}, its journal makes them "
-            f"{wanted}",
+            "opened_sequence, occupies_ask, due_at_ms, and its run's due_at_ms and opened_sequence "
+            f"stand at {found}, its journal makes them {wanted}",
             sound=opened is None or found == wanted,
         )
 

@@ -40,7 +40,7 @@ class Totals:
             wanted[chart.REVENUE.code] -= escrow.price_msat
         if facts.had_payment:
             wanted[chart.settled(caller_id).code] += escrow.due_msat
-        wanted[facts.cost_account.code] += escrow.cost_pusd
+        wanted[escrow.run.cost_account.value] += escrow.cost_pusd
 
     def _count_credit(self, escrow: Escrow) -> None:
         """All that was paid is the caller's, less what was bought with it."""

@@ -19,7 +19,6 @@ from cobot_meter.domain.errors import (
     UpstreamUnreachable,
 )
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import STATES
 from cobot_meter.domain.money import usd_text
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.accounts import OPENROUTER, UpstreamAccount
@@ -159,7 +158,7 @@ class WatchAccount:
     def observe(self, transition: Transition) -> None:
         """Take what has ended off what runs; it is counted until a later look has seen it."""
         escrow = transition.escrow
-        if escrow is None or STATES[escrow.state].may_charge:
+        if escrow is None or escrow.run.may_charge:
             return
         failure = escrow.failure
         if failure is not None and failure.status in _NO_CREDIT:

@@ -166,7 +166,7 @@ class AdoptNode:
     async def _renumbered(self, escrow_id: str, coming: AdoptedNode) -> bool:
         for _ in range(TRIES):
             escrow = await self._books.escrow(escrow_id)
-            if escrow is None or escrow.state is not EscrowState.COSTED or escrow.due_msat == 0:
+            if escrow is None or escrow.state is not EscrowState.PRICED or escrow.due_msat == 0:
                 return False
             another = payment_hash(self._identifiers, escrow_id, escrow.attempt + 1)
             lost = InvoiceLost(payment_hash=another, adoption=coming.number)

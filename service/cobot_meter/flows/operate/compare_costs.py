@@ -12,8 +12,8 @@ import contextlib
 import logging
 
 from cobot_meter.domain.errors import Conflict, Quarantined
-from cobot_meter.domain.escrow.events import CostAttributed
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.run.events import CostAttributed
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, COMPARED, FELL, KEY_NAMED, REBASED
 from cobot_meter.domain.transitions.upstream import (
     upstream_baseline,

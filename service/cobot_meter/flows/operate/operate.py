@@ -58,7 +58,7 @@ class CancelInvoice:
             message = f"there is no escrow, top-up or payment hash {name[:80]}"
             raise EscrowNotFound(message)
         if subject.state not in OPEN or subject.payment_hash is None:
-            message = f"{name[:80]} is {subject.state}: only an open invoice can be canceled"
+            message = f"{name[:80]} is {subject.progress}: only an open invoice can be canceled"
             raise RequestInvalid(message)
         invoice = await self._node.cancel_invoice(subject.payment_hash)
         await self._settlements.told(invoice)
@@ -67,7 +67,7 @@ class CancelInvoice:
             subject_id=_id_of(subject),
             payment_hash=invoice.payment_hash,
             invoice_state=invoice.state,
-            subject_state=subject.state.value,
+            subject_state=subject.progress.value,
         )
 
     async def _find(self, name: str) -> Escrow | Topup | None:

@@ -76,7 +76,7 @@ class Quarantine:
             message = f"there is no escrow or top-up {shown(name, most=80)}"
             raise EscrowNotFound(message)
         if subject.quarantine is None:
-            message = f"{name} is not in quarantine: it is {subject.state}"
+            message = f"{name} is not in quarantine: it is {subject.progress}"
             raise RequestInvalid(message)
         return subject
 

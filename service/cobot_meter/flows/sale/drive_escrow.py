@@ -17,10 +17,12 @@ from cobot_meter.domain.errors import (
     EscrowNotFound,
     NodeUnavailable,
 )
-from cobot_meter.domain.escrow.events import CostGivenUp
-from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, gives_up_at_ms
+from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.run.events import CostGivenUp
+from cobot_meter.domain.run.record import gives_up_at_ms
+from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.steady_time import TOLERANCE_MS
 from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
@@ -118,9 +120,9 @@ class EscrowDriver:
                 moved = await self._step(escrow)
             except Conflict:
                 moved = await self._read(escrow_id)
-                if moved.version == escrow.version:
+                if moved.versions == escrow.versions:
                     raise
-            if moved.version == escrow.version:
+            if moved.versions == escrow.versions:
                 return moved
             escrow = moved
         return escrow
@@ -142,38 +144,38 @@ class EscrowDriver:
         """One step, or the same escrow when there is nothing to do now."""
         if escrow.quarantine is not None:
             return escrow
-        match escrow.state:
-            case EscrowState.OPENED:
+        if escrow.state is EscrowState.PRICED:
+            return await self._invoices.costed(escrow)
+        match escrow.run.state:
+            case RunState.OPENED:
                 return await self._runs.opened(escrow)
-            case EscrowState.REQUESTED:
+            case RunState.REQUESTED:
                 return await self._runs.orphaned(escrow)
-            case EscrowState.COSTED:
-                return await self._invoices.costed(escrow)
             case _:
                 return await self._timers(escrow)
 
     async def _timers(self, escrow: Escrow) -> Escrow:
         """Whatever is due in a state that otherwise waits: at most one thing at a time."""
         if self._looks_up(escrow):
-            if escrow.state is EscrowState.GENERATED:
+            if escrow.run.state is RunState.GENERATED:
                 return await self._costs.generated(escrow)
             return await self._costs.confirm(escrow)
         now_ms = self._steady.ending_ms()
-        match escrow.state:
-            case EscrowState.INVOICED:
-                return await self._expire(escrow, now_ms)
-            case EscrowState.FAILED if escrow.budget_held_pusd:
-                if gives_up_at_ms(escrow, self._retention) <= now_ms:
-                    return await self._recorder.record(escrow, CostGivenUp())
-            case _ if escrow.keep_until_ms is not None and escrow.keep_until_ms <= now_ms:
-                return await self._no_longer_kept(escrow)
+        if escrow.state is EscrowState.INVOICED:
+            return await self._expire(escrow, now_ms)
+        run = escrow.run
+        if run.state is RunState.FAILED and run.budget_held_pusd:
+            if gives_up_at_ms(run, self._retention) <= now_ms:
+                return await self._recorder.record(escrow, CostGivenUp())
+        elif escrow.keep_until_ms is not None and escrow.keep_until_ms <= now_ms:
+            return await self._no_longer_kept(escrow)
         return escrow
 
     def _looks_up(self, escrow: Escrow) -> bool:
         """A row that was written later than now has timers of a clock that went back since."""
-        now_ms = self._clock.now_ms()
-        return escrow.lookup_at_ms is not None and (
-            escrow.lookup_at_ms <= now_ms or escrow.changed_at_ms > now_ms + TOLERANCE_MS
+        run, now_ms = escrow.run, self._clock.now_ms()
+        return run.lookup_at_ms is not None and (
+            run.lookup_at_ms <= now_ms or run.changed_at_ms > now_ms + TOLERANCE_MS
         )
 
     async def _no_longer_kept(self, escrow: Escrow) -> Escrow:

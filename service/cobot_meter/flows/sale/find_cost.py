@@ -10,13 +10,7 @@ import hashlib
 from collections.abc import Callable
 
 from cobot_meter.domain.errors import DependencyFault
-from cobot_meter.domain.escrow.events import (
-    CostConfirmed,
-    CostKnown,
-    CostLookupMissed,
-    CostNotFound,
-)
-from cobot_meter.domain.escrow.record import Cost, CostStanding, Escrow, Failure
+from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.pricing.prices import price_for
 from cobot_meter.domain.retention import (
@@ -27,6 +21,8 @@ from cobot_meter.domain.retention import (
     later_lookup_ms,
     lookup_due_ms,
 )
+from cobot_meter.domain.run.events import CostConfirmed, CostKnown, CostLookupMissed, CostNotFound
+from cobot_meter.domain.run.record import Cost, CostStanding, Failure
 from cobot_meter.domain.upstream.completions import GenerationCost
 from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.sale.run_completion import inline_cost
@@ -83,7 +79,8 @@ class FindCost:
         if cost is not None:
             return await self._costed(escrow, cost, lookup_at_ms=None)
         later_ms = self._later_ms(escrow)
-        inline = escrow.run.inline_cost if escrow.run else None
+        summary = escrow.run.summary
+        inline = summary.inline_cost if summary else None
         provisional = inline_cost(escrow.quote, inline)
         if provisional is not None:
             return await self._costed(escrow, provisional, lookup_at_ms=later_ms)
@@ -127,10 +124,10 @@ class FindCost:
 
     async def _look_up(self, escrow: Escrow, *, last: bool = True) -> Cost | None:
         """What the record says, if it can be believed; the `last` of several rings when not."""
-        if escrow.generation_id is None:
+        if escrow.run.generation_id is None:
             return None
         try:
-            record = await self._upstream.generation_cost(escrow.generation_id)
+            record = await self._upstream.generation_cost(escrow.run.generation_id)
         except DependencyFault:
             return None
         if not escrow.quote.believes(record.cost_pusd):
@@ -182,7 +179,8 @@ def _cost(record: GenerationCost) -> Cost:
 
 
 def _since_ms(escrow: Escrow) -> int:
-    return escrow.run.completed_at_ms if escrow.run else escrow.opened_at_ms
+    summary = escrow.run.summary
+    return summary.completed_at_ms if summary else escrow.run.opened_at_ms
 
 
 def _seconds(milliseconds: int) -> float:

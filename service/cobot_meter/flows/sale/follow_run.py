@@ -10,7 +10,7 @@ import asyncio
 
 from cobot_meter.domain.errors import EscrowNotFound
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.run.states import RunState
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import EscrowRuns
 from cobot_meter.ports.process import Wakes
@@ -48,7 +48,7 @@ class FollowRun:
                 escrow_id = escrow.escrow_id
                 run = self._runs.start(escrow_id)
                 continue
-            elsewhere = escrow.state is EscrowState.REQUESTED and escrow.quarantine is None
+            elsewhere = escrow.run.state is RunState.REQUESTED and escrow.quarantine is None
             if not elsewhere or wait_s <= 0:
                 return escrow
             await self._wakes.wait(escrow_id, timeout_s=min(wait_s, LOOK_S))

@@ -9,10 +9,11 @@ from __future__ import annotations
 from cobot_meter.domain.errors import InvoiceRefused, NodeUnavailable
 from cobot_meter.domain.escrow.events import CoveredByCredit, InvoiceIssued, InvoiceLost
 from cobot_meter.domain.escrow.events import InvoiceRefused as InvoiceWasRefused
-from cobot_meter.domain.escrow.record import Escrow, Failure, IssuedInvoice
+from cobot_meter.domain.escrow.record import Escrow, IssuedInvoice
 from cobot_meter.domain.invoices import COMPLETION, Invoice, InvoiceOrder, InvoiceState, tagged
 from cobot_meter.domain.pricing.prices import invoice_amount_msat
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.run.record import Failure
 from cobot_meter.flows.offer.gates import NodeGate
 from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.sale.find_cost import payment_hash

@@ -15,8 +15,7 @@ from cobot_meter.domain.errors import (
     ExposureExceeded,
     UpstreamCreditLow,
 )
-from cobot_meter.domain.escrow.record import AskKey, Escrow, Fallback, Quote
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.record import AskKey, Escrow, Fallback, Opening, Quote
 from cobot_meter.domain.transitions.escrows import open_escrow
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.upstream.completions import CompletionRequest, Model
@@ -127,12 +126,10 @@ class OpenEscrow:
         if chain[0] is not asked:
             reason = CIRCUIT_OPEN if asked in payable else UpstreamCreditLow.code
             fallback = Fallback(asked_model=asked.model_id, reason=reason)
+        opening = Opening(escrow_id=escrow_id, caller_id=caller_id, ask=ask, stream=request.stream)
         escrow = self._escrow(
-            escrow_id,
-            caller_id=caller_id,
-            ask=ask,
+            opening,
             quote=_of_model(quote, chain[0]),
-            stream=request.stream,
             fallback=fallback,
             at_once=at_once(pays=_pays(quote), address=ask.address),
         )
@@ -158,12 +155,15 @@ class OpenEscrow:
         payable = self._account.payable(before.chain, failed.quote.ceiling_pusd)
         chain = self._choice.order(payable)
         quote = self._quoting.anew(failed.quote, standing)
-        escrow = self._escrow(
-            failed.continued_as,
+        opening = Opening(
+            escrow_id=failed.continued_as,
             caller_id=failed.caller_id,
             ask=replace(failed.ask, idempotency_key=None),  # the first attempt has it, for ever
-            quote=_of_model(quote, chain[0]),
             stream=failed.stream,
+        )
+        escrow = self._escrow(
+            opening,
+            quote=_of_model(quote, chain[0]),
             fallback=Fallback(
                 asked_model=failed.asked_model,
                 reason=failed.failure.code,
@@ -176,30 +176,14 @@ class OpenEscrow:
         return replace(opened, chain=chain, began_ms=before.began_ms, own_terms=before.own_terms)
 
     def _escrow(
-        self,
-        escrow_id: str,
-        *,
-        caller_id: str,
-        ask: AskKey,
-        quote: Quote,
-        stream: bool,
-        fallback: Fallback | None,
-        at_once: bool,
+        self, opening: Opening, *, quote: Quote, fallback: Fallback | None, at_once: bool
     ) -> Escrow:
-        now_ms = self._clock.now_ms()
-        return Escrow(
-            escrow_id=escrow_id,
-            caller_id=caller_id,
-            ask=ask,
+        return Escrow.opened(
+            opening,
             quote=quote,
-            stream=stream,
-            opened_at_ms=now_ms,
-            changed_at_ms=now_ms,
-            state=EscrowState.REQUESTED if at_once else EscrowState.OPENED,
+            at_ms=self._clock.now_ms(),
             requested_by=self._replicas.own_id if at_once else None,
-            version=1,
             fallback=fallback,
-            budget_held_pusd=quote.opening_pusd,
         )
 
     def over(self, escrow_id: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from cobot_meter.domain.errors import Draining, NodeUnavailable
-from cobot_meter.domain.escrow.record import Escrow, due_at_ms
+from cobot_meter.domain.escrow.record import Escrow, next_timer_ms
 from cobot_meter.domain.retention import Retention
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.ports.books import FIRST_TIMER, Books, OpenInvoice
@@ -197,7 +197,7 @@ class Recover:
             self._later.went_well(escrow_id)
 
     def _still_due(self, escrow: Escrow, until_ms: int | None) -> bool:
-        timer_ms = due_at_ms(escrow, self._retention)
+        timer_ms = next_timer_ms(escrow, self._retention)
         if until_ms is None or timer_ms is None:
             return False
         return timer_ms <= min(until_ms, self._clock.now_ms())

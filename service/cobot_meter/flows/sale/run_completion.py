@@ -21,19 +21,20 @@ from cobot_meter.domain.errors import (
     UpstreamRefused,
     UpstreamUnreachable,
 )
-from cobot_meter.domain.escrow.events import (
+from cobot_meter.domain.escrow.events import EscrowEvent
+from cobot_meter.domain.escrow.record import Escrow, Quote
+from cobot_meter.domain.money import pusd_from_text
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.run.events import (
     Abandoned,
     CompletionReceived,
-    EscrowEvent,
     GenerationStarted,
     UpstreamRequested,
 )
-from cobot_meter.domain.escrow.events import OutcomeUnknown as OutcomeIsUnknown
-from cobot_meter.domain.escrow.events import UpstreamFailed as UpstreamHasFailed
-from cobot_meter.domain.escrow.record import Cost, CostStanding, Escrow, Failure, Quote, Run
-from cobot_meter.domain.escrow.states import EscrowState
-from cobot_meter.domain.money import pusd_from_text
-from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.run.events import OutcomeUnknown as OutcomeIsUnknown
+from cobot_meter.domain.run.events import UpstreamFailed as UpstreamHasFailed
+from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
+from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.upstream.completions import CompletionRequest, Model, UpstreamCompletion
 from cobot_meter.domain.upstream.fallback import (
@@ -137,13 +138,14 @@ class RunCompletion:
     async def just_opened(self, opened: JustOpened) -> Attempted:
         """The same with the request at hand, which may be requested already or wait its turn."""
         escrow = opened.escrow
-        if escrow.state is EscrowState.REQUESTED:
+        if escrow.run.state is RunState.REQUESTED:
             return await self._send(escrow, opened)
         if self._too_old(escrow):
             return Attempted(await self._recorder.record(escrow, Abandoned()))
         own_id = self._replicas.own_id
         requested = await self._recorder.record(escrow, UpstreamRequested(requested_by=own_id))
-        if requested.state is not EscrowState.REQUESTED or requested.requested_by != own_id:
+        run = requested.run
+        if run.state is not RunState.REQUESTED or run.requested_by != own_id:
             return Attempted(requested)  # another process was first: the request is its to send
         return await self._send(requested, opened)
 
@@ -152,7 +154,7 @@ class RunCompletion:
 
         Left alone while the process that asked may still be at work on it.
         """
-        asked_by = escrow.requested_by
+        asked_by = escrow.run.requested_by
         if asked_by not in {None, self._replicas.own_id} and await self._replicas.alive(asked_by):
             return escrow
         return await self._recorder.record(escrow, OutcomeIsUnknown(failure=RESTARTED))
@@ -293,7 +295,7 @@ def _pause_s(fault: DependencyFault, escrow_id: str) -> float:
 def _received(completion: UpstreamCompletion, now_ms: int) -> CompletionReceived:
     return CompletionReceived(
         generation_id=completion.generation_id,
-        run=Run(
+        summary=Summary(
             completed_at_ms=now_ms,
             inline_cost=completion.inline_cost,
             finish_reason=completion.finish_reason,

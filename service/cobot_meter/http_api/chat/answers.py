@@ -119,7 +119,7 @@ def completion_answer(
     """200 with the completion, as one JSON object or replayed as an event stream."""
     document = completion_document(escrow, body)
     headers = [PRIVATE, _escrow_header(escrow)]
-    generation_id = outside.identifier(escrow.generation_id)  # older books may hold anything
+    generation_id = outside.identifier(escrow.run.generation_id)  # older books may hold anything
     if generation_id:
         headers.append((b"x-generation-id", generation_id.encode("ascii")))
     if not stream:

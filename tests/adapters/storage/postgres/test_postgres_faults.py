@@ -11,8 +11,8 @@ from cobot_meter.adapters.storage.postgres.reports import open_postgres_reports
 from cobot_meter.adapters.storage.postgres.session import refuse_another_secret
 from cobot_meter.adapters.storage.secret_marks import SecretProof
 from cobot_meter.domain.errors import BooksBusy, SettingInvalid
-from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import Failure
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.record import Failure
 from tests.contracts.books.books_samples import RETENTION, Sale, opened
 from tests.postgres.cluster import Cluster
 
@@ -31,13 +31,13 @@ async def begin(books: PostgresBooks, name: str) -> Sale:
     """A sale whose request was sent."""
     sale = Sale(books, opened(f"esc_{name}", caller_id=f"c_{name}"))
     await sale.open()
-    await sale.record(on.UpstreamRequested(requested_by="r_one"))
+    await sale.record(ran.UpstreamRequested(requested_by="r_one"))
     return sale
 
 
 async def go_on(sale: Sale) -> None:
     """The upstream began to answer it."""
-    await sale.record(on.GenerationStarted(generation_id=f"gen-{sale.escrow.escrow_id}"))
+    await sale.record(ran.GenerationStarted(generation_id=f"gen-{sale.escrow.escrow_id}"))
 
 
 async def test_a_window_of_releases_only_is_rolled_up(cluster: Cluster, database: str) -> None:
@@ -47,7 +47,7 @@ async def test_a_window_of_releases_only_is_rolled_up(cluster: Cluster, database
         sale = await begin(books, "a")
         cluster.sql(ROLL_UP, database=name)
         failure = Failure(code="upstream_refused", message="no")
-        await sale.record(on.UpstreamFailed(failure=failure, charged=False))
+        await sale.record(ran.UpstreamFailed(failure=failure, charged=False))
         async with open_postgres_reports(database) as reports:
             before = await reports.balances()
             cluster.sql(ROLL_UP, database=name)
@@ -64,7 +64,9 @@ async def test_an_account_that_cannot_be_rolled_up_stops_no_other(
     cluster.sql(bad, database=name)
     async with open_postgres_books(database, retention=RETENTION) as books:
         await (await begin(books, "a")).record(
-            on.UpstreamFailed(failure=Failure(code="upstream_refused", message="no"), charged=False)
+            ran.UpstreamFailed(
+                failure=Failure(code="upstream_refused", message="no"), charged=False
+            )
         )
         async with asyncio.timeout(20):
             while not caplog.records or cluster.sql(LEGS, database=name) != "1":  # noqa: ASYNC110
@@ -116,6 +118,6 @@ async def test_reservations_are_found_by_key_as_books_grow(cluster: Cluster, dat
         for number in range(sales):
             sale = await begin(books, str(number))
             failure = Failure(code="upstream_refused", message="no")
-            await sale.record(on.UpstreamFailed(failure=failure, charged=False))
+            await sale.record(ran.UpstreamFailed(failure=failure, charged=False))
     read = int(cluster.sql(READ, database=name_of(database)) or 0)
     assert read <= 10 * sales

@@ -11,7 +11,7 @@ import pytest
 from cobot_meter.adapters.storage.postgres.books import PostgresBooks, open_postgres_books
 from cobot_meter.adapters.storage.postgres.reports import open_postgres_reports
 from cobot_meter.domain.errors import BooksBusy
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.books import Applied, Books
 from tests.contracts.books.books_guards import WIDE
@@ -59,7 +59,7 @@ async def sell(books: Books, name: str, number: int) -> None:
     await sale.cost()
     await sale.invoice()
     await sale.settle()
-    assert sale.escrow.state is EscrowState.SETTLED
+    assert sale.escrow.progress is Progress.SETTLED
 
 
 async def prove_whole(database: str, *, sales: int) -> None:

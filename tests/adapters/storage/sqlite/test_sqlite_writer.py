@@ -18,9 +18,9 @@ from cobot_meter.adapters.storage.sqlite import transitions as sqlite_transition
 from cobot_meter.adapters.storage.sqlite import writer as sqlite_writer
 from cobot_meter.adapters.storage.sqlite.books import SqliteBooks, open_sqlite_books
 from cobot_meter.domain.errors import BooksBusy, Broken, LedgerUnbalanced
-from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import posted
+from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.books import Applied
 from tests.adapters.storage.book_files import audited, balances_of
@@ -246,7 +246,7 @@ async def test_what_was_shredded_is_in_no_file(path: Path, monkeypatch: pytest.M
         sale = Sale(books, opened("esc_secret"))
         await sale.open()
         assert any(b"key of esc_secret" in file.read_bytes() for file in files)
-        await sale.record(on.Abandoned())
+        await sale.record(ran.Abandoned())
         for _ in range(200):
             await asyncio.sleep(0.01)
             if files[1].stat().st_size == 0:

@@ -19,7 +19,7 @@ from cobot_meter.adapters.storage.ledger_rows import (
     transfer_values,
 )
 from cobot_meter.adapters.storage.moves import Counters, Leg, rolled, steps_of
-from cobot_meter.adapters.storage.row_spec import Row, moved_by
+from cobot_meter.adapters.storage.row_spec import Row, RowSpec, moved_by
 from cobot_meter.adapters.storage.sql_text import Statement
 from cobot_meter.adapters.storage.sqlite.statements import (
     ROWS_MAX,
@@ -95,16 +95,17 @@ class TransitionWriter:
 
     def _as_it_stands(self, transition: Transition) -> Applied:
         """The rows of a transition that the journal has already."""
-        stands: dict[str, Any] = {}
-        for spec, value, _ in rows_of(transition):
-            self._run(row_by_key(spec), spec.identity(value)[:1])
-            found = self._cursor.fetchone()
-            stands[spec.table] = spec.decode(found) if found else None
+        escrow, topup = transition.escrow, transition.topup
         return Applied(
             repeated=True,
-            escrow=stands.get(ESCROW_SPEC.table),
-            topup=stands.get(TOPUP_SPEC.table),
+            escrow=self._row(ESCROW_SPEC, escrow.escrow_id) if escrow else None,
+            topup=self._row(TOPUP_SPEC, topup.topup_id) if topup else None,
         )
+
+    def _row(self, spec: RowSpec[Any], subject_id: str) -> Any:  # noqa: ANN401 - the spec's value
+        self._run(row_by_key(spec), (subject_id,))
+        found = self._cursor.fetchone()
+        return spec.decode(found) if found else None
 
     def _write_row(self, row: WrittenRow, sequence: int) -> None:
         spec, value, changed = row

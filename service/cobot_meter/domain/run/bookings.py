@@ -1,0 +1,88 @@
+"""What the events of a run book, in pico-USD: its cost, and what counts on the days.
+
+`docs/postings.md` has every posting with a worked example. Both parts are apart because a sale's
+own postings stand between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from cobot_meter.domain.ledger import accounts as chart
+from cobot_meter.domain.ledger.transfers import posted
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.days import Days, Transfers
+from cobot_meter.domain.run.record import Run
+from cobot_meter.domain.run.states import RunState
+
+
+def cost_booked(before: Run, event: ran.RunEvent) -> Transfers:
+    """What the event books of the cost itself."""
+    match event:
+        case ran.CostKnown():
+            return posted(before.cost_account.account, chart.UPSTREAM_CREDITS, event.cost.cost_pusd)
+        case ran.CostConfirmed():
+            difference = event.cost.cost_pusd - before.cost_pusd
+            return posted(before.cost_account.account, chart.UPSTREAM_CREDITS, difference)
+        case ran.UpstreamFailed(charged=True, cost=cost) if cost is not None:
+            return posted(chart.COST_FAILED, chart.UPSTREAM_CREDITS, cost.cost_pusd)
+        case ran.CostAttributed():
+            return unattributed(event.cost_pusd)
+        case _:
+            return ()
+
+
+def unattributed(cost_pusd: int) -> Transfers:
+    """A13: upstream spend that no generation explains; reversed when negative."""
+    return posted(chart.COST_UNATTRIBUTED, chart.UPSTREAM_CREDITS, cost_pusd)
+
+
+def days_booked(before: Run, event: ran.RunEvent, after: Run, days: Days) -> Transfers:
+    """What the event moves on the days."""
+    booked = _ON_DAYS.get(type(event))
+    return booked(before, event, after, days) if booked else ()
+
+
+def _abandoned(before: Run, _event: ran.Abandoned, _after: Run, days: Days) -> Transfers:
+    return days.spent(before, days.counted_pusd(0))
+
+
+def _failed(before: Run, event: ran.UpstreamFailed, _after: Run, days: Days) -> Transfers:
+    if event.charged and event.cost is None:
+        return ()  # a later look-up or comparison says what it was
+    cost_pusd = event.cost.cost_pusd if event.charged and event.cost else 0
+    return days.spent(before, days.counted_pusd(cost_pusd))
+
+
+def _costed(before: Run, _event: ran.CostKnown, after: Run, days: Days) -> Transfers:
+    return days.anew(before, after)
+
+
+def _confirmed(before: Run, event: ran.CostConfirmed, after: Run, days: Days) -> Transfers:
+    counted_pusd = days.counted_pusd(event.cost.cost_pusd)
+    if before.budget_held_pusd:
+        if before.state is RunState.FAILED:
+            return days.spent(before, counted_pusd)
+        return days.anew(before, after)
+    if before.ended_unpaid and days.opening_pusd:
+        return days.moved(counted_pusd - days.counted_pusd(before.cost_pusd))
+    return ()
+
+
+def _attributed(before: Run, event: ran.CostAttributed, _after: Run, days: Days) -> Transfers:
+    counted_pusd = days.counted_pusd(event.cost_pusd)
+    return days.spent(before, min(counted_pusd, before.budget_held_pusd))
+
+
+def _given_up(before: Run, _event: ran.CostGivenUp, _after: Run, days: Days) -> Transfers:
+    return days.full(before)
+
+
+_ON_DAYS: Mapping[type[ran.RunEvent], Callable[..., Transfers]] = {
+    ran.Abandoned: _abandoned,
+    ran.UpstreamFailed: _failed,
+    ran.CostKnown: _costed,
+    ran.CostConfirmed: _confirmed,
+    ran.CostAttributed: _attributed,
+    ran.CostGivenUp: _given_up,
+}

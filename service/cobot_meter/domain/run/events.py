@@ -1,0 +1,123 @@
+"""The events of a run: one frozen type per fact, most of them the upstream's.
+
+Each says who owns the fact. Events carry everything that becomes true with them. Four of them end
+the sale that the run belongs to, and one prices it: what they mean to it is in its own table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cobot_meter.domain.run.record import Cost, Failure, Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamRequested:
+    """Ours: from here on the upstream may have been asked. Committed before the POST."""
+
+    # The process that asks; None in books from before processes had names.
+    requested_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandoned:
+    """Ours: opened, never requested, and too old to start now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationStarted:
+    """The upstream's: its headers named the generation; stored before the body is read."""
+
+    generation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionReceived:
+    """The upstream's: the whole answer is here (its body is stored in the same transition)."""
+
+    generation_id: str
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamFailed:
+    """The upstream's: it failed. `charged` False is certain; `cost` when it said one.
+
+    `continued_as` is the escrow in which the next model is asked.
+    """
+
+    failure: Failure
+    charged: bool
+    cost: Cost | None = None
+    continued_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeUnknown:
+    """Nobody's yet: it may have run and may have charged. `continued_as` as in a failure."""
+
+    failure: Failure
+    continued_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostKnown:
+    """The upstream's: what the run cost. The price is fixed here, and the payment hash chosen.
+
+    `credit_used_msat` <= price <= the ceiling; `lookup_at_ms` when the cost is only provisional.
+    """
+
+    cost: Cost
+    price_msat: int
+    credit_used_msat: int
+    payment_hash: str
+    lookup_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostConfirmed:
+    """The upstream's: its record arrived after the price was fixed, or after a failure."""
+
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostLookupMissed:
+    """The upstream's: no record yet. `lookup_at_ms` None ends the look-ups."""
+
+    lookup_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostNotFound:
+    """Nobody's: a day of look-ups found nothing, so nothing can be charged."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostAttributed:
+    """Ours, from the upstream's usage figure: the share of an unexplained drop (A13)."""
+
+    cost_pusd: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostGivenUp:
+    """Ours: nothing explained it within a day; the budget keeps the ceiling as spent."""
+
+
+RunEvent = (
+    UpstreamRequested
+    | Abandoned
+    | GenerationStarted
+    | CompletionReceived
+    | UpstreamFailed
+    | OutcomeUnknown
+    | CostKnown
+    | CostConfirmed
+    | CostLookupMissed
+    | CostNotFound
+    | CostAttributed
+    | CostGivenUp
+)

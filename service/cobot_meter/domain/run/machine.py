@@ -1,0 +1,171 @@
+"""The run's state machine: one table of which event may follow which state, and what it sets.
+
+An event that the table does not have raises and changes nothing. A sale's own events change a run
+too: they resolve what is reserved for it, and say who bears its cost. Those changes stand at the
+end; which of a sale's events makes them is in the sale's table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cobot_meter.domain.errors import IllegalTransition
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.days import Days
+from cobot_meter.domain.run.record import CostAccount, Failure, Run
+from cobot_meter.domain.run.states import RunState
+
+S = RunState
+RUN_TRANSITIONS: Mapping[tuple[RunState, type[ran.RunEvent]], RunState] = {
+    (S.OPENED, ran.UpstreamRequested): S.REQUESTED,
+    (S.OPENED, ran.Abandoned): S.FAILED,
+    (S.REQUESTED, ran.GenerationStarted): S.REQUESTED,
+    (S.REQUESTED, ran.CompletionReceived): S.GENERATED,
+    (S.REQUESTED, ran.UpstreamFailed): S.FAILED,
+    (S.REQUESTED, ran.OutcomeUnknown): S.FAILED,
+    (S.GENERATED, ran.CostKnown): S.COSTED,
+    (S.GENERATED, ran.CostLookupMissed): S.GENERATED,
+    (S.GENERATED, ran.CostNotFound): S.FAILED,
+    (S.COSTED, ran.CostConfirmed): S.COSTED,
+    (S.COSTED, ran.CostLookupMissed): S.COSTED,
+    (S.FAILED, ran.CostConfirmed): S.FAILED,
+    (S.FAILED, ran.CostLookupMissed): S.FAILED,
+    (S.FAILED, ran.CostAttributed): S.FAILED,
+    (S.FAILED, ran.CostGivenUp): S.FAILED,
+}
+
+ABANDONED = Failure(code="abandoned", message="The request was not started in time; ask again.")
+
+Changes = dict[str, Any]
+
+
+def run_changes(run: Run, event: ran.RunEvent, days: Days, *, at_ms: int) -> Changes:
+    """The fields of the run that `event` sets, and to what. Raises IllegalTransition."""
+    state = RUN_TRANSITIONS.get((run.state, type(event)))
+    if state is None:
+        message = f"{type(event).__name__} cannot happen to a run that is {run.state}"
+        raise IllegalTransition(message)
+    moved: Changes = {} if state is run.state else {"state": state}
+    return moved | _CHANGES[type(event)](run, event, days, at_ms)
+
+
+def _requested(_run: Run, event: ran.UpstreamRequested, _days: Days, _at_ms: int) -> Changes:
+    return {"requested_by": event.requested_by}
+
+
+def _abandoned(_run: Run, _event: ran.Abandoned, _days: Days, _at_ms: int) -> Changes:
+    return {"failure": ABANDONED, "cost_account": CostAccount.FAILED, "budget_held_pusd": 0}
+
+
+def _started(_run: Run, event: ran.GenerationStarted, _days: Days, _at_ms: int) -> Changes:
+    return {"generation_id": event.generation_id}
+
+
+def _received(_run: Run, event: ran.CompletionReceived, _days: Days, _at_ms: int) -> Changes:
+    return {
+        "generation_id": event.generation_id,
+        "summary": event.summary,
+        "lookup_at_ms": event.summary.completed_at_ms,
+    }
+
+
+def _failed(run: Run, event: ran.UpstreamFailed, _days: Days, at_ms: int) -> Changes:
+    unresolved = event.charged and event.cost is None
+    resolved_reservation = {} if unresolved else {"budget_held_pusd": 0}
+    awaited = event.charged and run.generation_id is not None
+    return {
+        "failure": event.failure,
+        "cost": event.cost if event.charged else None,
+        "cost_account": CostAccount.FAILED,
+        "lookup_at_ms": at_ms if awaited else None,
+        **resolved_reservation,
+    }
+
+
+def _unknown(run: Run, event: ran.OutcomeUnknown, _days: Days, at_ms: int) -> Changes:
+    return {
+        "failure": event.failure,
+        "cost_account": CostAccount.FAILED,
+        "lookup_at_ms": at_ms if run.generation_id else None,
+    }
+
+
+def _costed(run: Run, event: ran.CostKnown, days: Days, _at_ms: int) -> Changes:
+    reserved_anew = days.counted_pusd(event.cost.cost_pusd) if run.budget_held_pusd else 0
+    return {
+        "cost": event.cost,
+        "lookup_at_ms": event.lookup_at_ms,
+        "budget_hold": run.budget_hold + 1,
+        "budget_held_pusd": reserved_anew,
+    }
+
+
+def _confirmed(run: Run, event: ran.CostConfirmed, days: Days, _at_ms: int) -> Changes:
+    changes: Changes = {"cost": event.cost, "lookup_at_ms": None}
+    if run.budget_held_pusd:
+        counted = days.counted_pusd(event.cost.cost_pusd)
+        changes["budget_hold"] = run.budget_hold + 1
+        changes["budget_held_pusd"] = counted if run.state is S.COSTED else 0
+    return changes
+
+
+def _missed(run: Run, event: ran.CostLookupMissed, _days: Days, _at_ms: int) -> Changes:
+    return {"lookups": run.lookups + 1, "lookup_at_ms": event.lookup_at_ms}
+
+
+def _not_found(_run: Run, event: ran.CostNotFound, _days: Days, _at_ms: int) -> Changes:
+    return {"failure": event.failure, "cost_account": CostAccount.FAILED, "lookup_at_ms": None}
+
+
+def _given_up(
+    _run: Run, _event: ran.CostAttributed | ran.CostGivenUp, _days: Days, _at_ms: int
+) -> Changes:
+    return {"budget_held_pusd": 0, "lookup_at_ms": None}
+
+
+_CHANGES: Mapping[type[ran.RunEvent], Callable[..., Changes]] = {
+    ran.UpstreamRequested: _requested,
+    ran.Abandoned: _abandoned,
+    ran.GenerationStarted: _started,
+    ran.CompletionReceived: _received,
+    ran.UpstreamFailed: _failed,
+    ran.OutcomeUnknown: _unknown,
+    ran.CostKnown: _costed,
+    ran.CostConfirmed: _confirmed,
+    ran.CostLookupMissed: _missed,
+    ran.CostNotFound: _not_found,
+    ran.CostAttributed: _given_up,
+    ran.CostGivenUp: _given_up,
+}
+
+
+def paid_for() -> Changes:
+    """Nothing of it is unpaid any more."""
+    return {"budget_held_pusd": 0}
+
+
+def refused() -> Changes:
+    """It ran, and what it made cannot be sold."""
+    return {"budget_held_pusd": 0, "cost_account": CostAccount.FAILED}
+
+
+def unpaid() -> Changes:
+    """It was for sale, and nobody paid."""
+    return {"budget_held_pusd": 0, "cost_account": CostAccount.UNPAID}
+
+
+def bought_late() -> Changes:
+    """Paid for after all."""
+    return {"cost_account": CostAccount.UPSTREAM}
+
+
+def failed_by(run: Run, failure: Failure) -> Changes:
+    """Nothing that it made can be sold; where it had no end of its own yet, this is it."""
+    ended: Changes = {"state": S.FAILED, "failure": failure} if run.in_flight else {}
+    return ended | {"cost_account": CostAccount.FAILED}
+
+
+def closed() -> Changes:
+    """The operator has ended its sale: it waits for nothing more."""
+    return {"parked": False, "budget_held_pusd": 0, "lookup_at_ms": None}

@@ -1,0 +1,191 @@
+"""A run as a value: who was asked, what came back, what it cost, and what is reserved for it."""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+
+from cobot_meter.domain.ledger.accounts import COST_FAILED, COST_UNPAID, COST_UPSTREAM, Account
+from cobot_meter.domain.outside import NAME_MAX, SENTENCE_MAX, text
+from cobot_meter.domain.retention import HOUR_MS, Retention
+from cobot_meter.domain.run.states import RUN_STATES, RunState, RunTimer
+
+# How a failure's sentence says when to come again. The books need no column of their own for it.
+_ASK_AGAIN = "; ask again in {:d} s"
+_WAIT_MAX_S = 86_400
+_ASKED_AGAIN = re.compile(r"; ask again in ([0-9]{1,5}) s$", re.ASCII)
+
+
+def _mend(part: object, name: str, *, most: int | None = NAME_MAX) -> None:
+    """Let one text of a frozen part through the gate once more, for whoever forgot it."""
+    said = getattr(part, name)
+    mended = text(said, most=most)
+    if mended != said:
+        object.__setattr__(part, name, mended)
+
+
+class CostStanding(enum.StrEnum):
+    """`provisional` is what the answer itself said; `confirmed` the upstream's own record."""
+
+    PROVISIONAL = "provisional"
+    CONFIRMED = "confirmed"
+
+
+class CostAccount(enum.StrEnum):
+    """The expense account that a run's cost stands in: as long as it may be paid for, the first."""
+
+    UPSTREAM = COST_UPSTREAM.code
+    UNPAID = COST_UNPAID.code
+    FAILED = COST_FAILED.code
+
+    @property
+    def account(self) -> Account:
+        """As the chart has it."""
+        return _COST_ACCOUNTS[self.value]
+
+
+_COST_ACCOUNTS = {one.code: one for one in (COST_UPSTREAM, COST_UNPAID, COST_FAILED)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What the answer said of itself when it was whole.
+
+    `inline_cost` is the raw number text of `usage.cost`, None if unsaid.
+    """
+
+    completed_at_ms: int
+    inline_cost: str | None
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+
+    def __post_init__(self) -> None:
+        """A text that could not be written would stop more than this run."""
+        _mend(self, "finish_reason")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """A cost with its raw number text and standing, and what the upstream said with it.
+
+    `provider` and `model` are who served, empty when unsaid; `record_sha256` is the digest of the
+    raw record, empty for what only the answer said.
+    """
+
+    cost_pusd: int
+    text: str
+    standing: CostStanding
+    provider: str = ""
+    model: str = ""
+    record_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        """A text that could not be written would stop more than this run."""
+        _mend(self, "text", most=None)
+        _mend(self, "provider")
+        _mend(self, "model")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a run or a sale failed: a stable error code, a sentence, the upstream's status (0: none).
+
+    Sentences of upstreams end up here, so what the books cannot hold ends here, whoever let it in.
+    """
+
+    code: str
+    message: str
+    status: int = 0
+
+    def __post_init__(self) -> None:
+        """A sentence that could not be written would stop more than this run."""
+        _mend(self, "message", most=SENTENCE_MAX + len(_ASK_AGAIN.format(_WAIT_MAX_S)))
+
+    def asking_to_wait(self, seconds: int | None) -> Failure:
+        """The same with how long the upstream asks to wait: every repeat of the ask reads it."""
+        if seconds is None:
+            return self
+        message = self.message[:SENTENCE_MAX] + _ASK_AGAIN.format(min(seconds, _WAIT_MAX_S))
+        return Failure(code=self.code, message=message, status=self.status)
+
+    @property
+    def retry_after_s(self) -> int | None:
+        """How long its sentence asks to wait; None when it does not."""
+        asked = _ASKED_AGAIN.search(self.message)
+        return int(asked[1]) if asked else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run. Amounts in pico-USD, times in Unix milliseconds.
+
+    `version` counts the events that changed it. `requested_by` is the process that asked the
+    upstream. `lookup_at_ms` is when its cost is looked up next, None when nothing is awaited.
+    `cost_account` is the expense account that its cost stands in: a sale that ends moves it, and a
+    later correction finds it there. `budget_hold` and `budget_held_pusd` name the open reservations
+    on the days that it counts on (0: none). While it is `parked` its sale is in quarantine, and no
+    timer of it runs.
+    """
+
+    run_id: str
+    escrow_id: str
+    opened_at_ms: int
+    changed_at_ms: int
+    state: RunState
+    version: int = 1
+    requested_by: str | None = None
+    generation_id: str | None = None
+    summary: Summary | None = None
+    cost: Cost | None = None
+    cost_account: CostAccount = CostAccount.UPSTREAM
+    lookups: int = 0
+    lookup_at_ms: int | None = None
+    budget_hold: int = 0
+    budget_held_pusd: int = 0
+    failure: Failure | None = None
+    parked: bool = False
+
+    @property
+    def cost_pusd(self) -> int:
+        """The cost booked so far; 0 while unknown."""
+        return self.cost.cost_pusd if self.cost else 0
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether its cost is not known yet, and it has not failed."""
+        return RUN_STATES[self.state].in_flight
+
+    @property
+    def may_charge(self) -> bool:
+        """Whether nobody can say yet that the upstream will charge nothing for it."""
+        return RUN_STATES[self.state].may_charge
+
+    @property
+    def ended_unpaid(self) -> bool:
+        """Whether its cost is ours to bear."""
+        return self.cost_account is not CostAccount.UPSTREAM
+
+
+def due_of_run(run: Run, retention: Retention) -> int | None:
+    """The earliest of a run's timers in Unix ms; None when nothing is left to do."""
+    if run.parked:
+        return None
+    timers = [run.lookup_at_ms, _state_timer_ms(run, retention)]
+    return min((timer for timer in timers if timer is not None), default=None)
+
+
+def gives_up_at_ms(run: Run, retention: Retention) -> int:
+    """When an unexplained reservation on the day counts as spent."""
+    return run.opened_at_ms + retention.cost_ms + HOUR_MS
+
+
+def _state_timer_ms(run: Run, retention: Retention) -> int | None:
+    match RUN_STATES[run.state].timer:
+        case RunTimer.ABANDON:
+            return run.opened_at_ms + retention.abandoned_ms
+        case RunTimer.GIVE_UP if run.budget_held_pusd:
+            return gives_up_at_ms(run, retention)
+        case _:
+            return None

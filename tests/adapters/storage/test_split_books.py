@@ -1,0 +1,230 @@
+"""Books that the version before revision 0012 wrote go up to it, live on, and come down again.
+
+`books_at_0010.sql.gz` was written by that version: escrows in every state, each of them also
+parked, let go and written off, paid late, bought late, corrected, with top-ups and words of the
+operator.
+"""
+
+from __future__ import annotations
+
+import gzip
+import sqlite3
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, closing
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import event
+
+from cobot_meter.adapters.storage.migration_run import run_downgrade, run_upgrade
+from cobot_meter.adapters.storage.postgres.books import open_postgres_books
+from cobot_meter.adapters.storage.postgres.reports import open_postgres_reports
+from cobot_meter.adapters.storage.postgres.schema import downgrade_postgres, upgrade_postgres
+from cobot_meter.adapters.storage.schema import HEAD
+from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
+from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
+from cobot_meter.adapters.storage.sqlite.schema import engine_for, found_revision, upgrade
+from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import Progress
+from cobot_meter.domain.transitions.escrows import escrow_transition
+from cobot_meter.flows.audit.ledger import AuditLedger
+from cobot_meter.ports.books import Books
+from cobot_meter.ports.ledger_reports import LedgerReports
+from tests.domain.samples import NOW_MS, RETENTION, settled
+from tests.flows.audit.audit_rig import ToldNode
+from tests.postgres.cluster import Cluster
+
+WRITTEN = Path(__file__).with_name("books_at_0010.sql.gz")
+BEFORE = "0010"
+Tables = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """The file as the version before left it."""
+    path = tmp_path / "books.sqlite3"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(gzip.decompress(WRITTEN.read_bytes()).decode())
+    return path
+
+
+def rows_in(path: Path) -> Tables:
+    """Every row of every table, by the names of its columns."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        names = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'alembic_version'"
+        ).fetchall()
+        return {
+            name: sorted(
+                (dict(row) for row in connection.execute(f"SELECT * FROM {name}")),  # noqa: S608
+                key=lambda row: str(sorted(row.items())),
+            )
+            for (name,) in names
+        }
+
+
+async def findings(reports: LedgerReports) -> list[str]:
+    """What an audit has against the books, but for quarantines and what no node here knows."""
+    audit = AuditLedger(
+        reports=reports, node=lambda: ToldNode({}), upstream=None, retention=RETENTION
+    )
+    report = await audit.audit()
+    expected = {"quarantined", "settlement_unknown", "invoice_unknown"}
+    return [str(one) for one in report.findings if one.code not in expected]
+
+
+async def progress_of(reports: LedgerReports) -> dict[str, str]:
+    """How far every escrow is."""
+    return {one.escrow_id: one.progress.value async for one in reports.escrows()}
+
+
+async def paid_for(books: Books, escrow: Escrow, index: int) -> None:
+    """Its invoice is paid, and what it bought is handed over."""
+    for told in (settled(escrow, settle_index=index), on.CompletionDelivered()):
+        row = await books.escrow(escrow.escrow_id)
+        assert row is not None
+        await books.apply(escrow_transition(row, told, at_ms=NOW_MS, retention=RETENTION))
+
+
+async def live_on(books: Books, reports: LedgerReports, words: dict[str, str]) -> None:
+    """Nothing is missing, the audit is clean, and every open invoice can be paid."""
+    assert await progress_of(reports) == words
+    assert set(words.values()) == set(Progress)
+    assert await findings(reports) == []
+    unpaid = [one async for one in reports.escrows() if one.progress is Progress.INVOICED]
+    assert len(unpaid) > 3
+    for index, escrow in enumerate(unpaid, 9_000):
+        await paid_for(books, escrow, index)
+    assert await findings(reports) == []
+    moved = await progress_of(reports)
+    assert {moved[escrow.escrow_id] for escrow in unpaid} == {"released"}
+
+
+def words_in(tables: Tables) -> dict[str, str]:
+    """What the state was called in the row of before."""
+    return {row["escrow_id"]: row["state"] for row in tables["escrow"]}
+
+
+def test_up_and_down_again_is_every_row_of_before(old: Path) -> None:
+    """Journal, transfers and accounts are not touched, and each escrow's row is whole again."""
+    before = rows_in(old)
+    upgrade(old)
+    split = rows_in(old)
+    assert len(split["run"]) == len(split["escrow"]) == len(before["escrow"])
+    for name in before.keys() - {"escrow"}:
+        assert split[name] == before[name]
+    run_downgrade(engine_for(old), BEFORE)
+    assert rows_in(old) == before
+
+
+async def test_split_books_live_on(old: Path) -> None:
+    """In whatever state an escrow was."""
+    words = words_in(rows_in(old))
+    upgrade(old)
+    async with (
+        open_sqlite_books(old, retention=RETENTION) as books,
+        open_sqlite_reports(old) as reports,
+    ):
+        await live_on(books, reports, words)
+
+
+def test_a_migration_that_is_killed_at_any_statement_starts_again(old: Path) -> None:
+    """Until it is there as a whole it is not there at all."""
+    before = rows_in(old)
+    for killed_at in range(1, 200):
+        if not _killed(old, killed_at):
+            break
+        assert found_revision(engine_for(old)) == BEFORE
+        assert rows_in(old) == before
+    assert killed_at > 30
+    assert found_revision(engine_for(old)) == HEAD
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def _killed(path: Path, at: int) -> bool:
+    """Whether the way up had a statement of this number, before which it was ended."""
+    engine, count = engine_for(path), 0
+
+    def counted(*_: object) -> None:
+        nonlocal count
+        count += 1
+        if count == at:
+            raise Killed
+
+    event.listen(engine, "before_cursor_execute", counted)
+    try:
+        run_upgrade(engine, HEAD)
+    except Killed:
+        return True
+    finally:
+        engine.dispose()
+    return False
+
+
+async def test_what_no_row_of_before_can_hold_is_not_taken_down(old: Path) -> None:
+    """A sale that is paid in another way stays where it is, and the sentence says what to do."""
+    upgrade(old)
+    with closing(sqlite3.connect(old)) as connection, connection:
+        connection.execute("UPDATE escrow SET billing_mode = 'credit' WHERE state = 'released'")
+    before = rows_in(old)
+    with pytest.raises(ValueError, match="restore a copy from before the upgrade"):
+        run_downgrade(engine_for(old), "0011")
+    assert rows_in(old) == before
+
+
+async def _filled(url: str, tables: Tables) -> None:
+    """The same rows in PostgreSQL, at the revision at which they were written."""
+    await upgrade_postgres(url, BEFORE)
+    connection = await asyncpg.connect(url)
+    try:
+        for name in ("journal", *(one for one in tables if one not in {"journal", "body"}), "body"):
+            if name == "secret_mark" or not tables[name]:
+                continue
+            columns = list(tables[name][0])
+            records = [tuple(row.values()) for row in tables[name]]
+            await connection.copy_records_to_table(name, records=records, columns=columns)
+        await connection.execute(
+            "SELECT setval(pg_get_serial_sequence('journal', 'sequence'), max(sequence)) "
+            "FROM journal"
+        )
+        await connection.execute("INSERT INTO tally SELECT 'journal', count(*) FROM journal")
+    finally:
+        await connection.close()
+
+
+async def _rows(url: str, names: Sequence[str]) -> Tables:
+    connection = await asyncpg.connect(url)
+    try:
+        return {
+            name: sorted(
+                (dict(row) for row in await connection.fetch(f"SELECT * FROM {name}")),  # noqa: S608
+                key=lambda row: str(sorted(row.items())),
+            )
+            for name in names
+        }
+    finally:
+        await connection.close()
+
+
+@pytest.mark.postgres
+async def test_postgresql_splits_them_alike(old: Path, cluster: Cluster) -> None:
+    """The rows are those that SQLite makes of them, live on, and come down to what they were."""
+    url, before = cluster.new_database(), rows_in(old)
+    await _filled(url, before)
+    upgrade(old)
+    await upgrade_postgres(url)
+    split = rows_in(old)
+    assert await _rows(url, ("escrow", "run")) == {one: split[one] for one in ("escrow", "run")}
+    await downgrade_postgres(url, BEFORE)
+    assert await _rows(url, ("escrow",)) == {"escrow": before["escrow"]}
+    await upgrade_postgres(url)
+    books: AbstractAsyncContextManager[Books] = open_postgres_books(url, retention=RETENTION)
+    async with books as opened, open_postgres_reports(url) as reports:
+        await live_on(opened, reports, words_in(before))
