@@ -63,3 +63,16 @@ def test_no_banned_synonym_is_used() -> None:
         for word in sorted(words(identifier) & banned.keys())
     ]
     assert found == []
+
+
+def imported(name: str) -> set[str]:
+    """Whatever a file imports from somewhere, by its own name there."""
+    found = (node for node in ast.walk(tree(name)) if isinstance(node, ast.ImportFrom))
+    return {alias.name for node in found for alias in node.names}
+
+
+def test_no_flow_asks_for_a_whole_node() -> None:
+    """Each takes the parts of the port that it uses, so that its signature says what it can do."""
+    files = python_files("service/cobot_meter/flows", "service/cobot_meter/background")
+    assert not [name for name in files if "LightningNode" in imported(name)]
+    assert [name for name in files if "InvoiceLookup" in imported(name)]
