@@ -31,7 +31,6 @@ from cobot_meter.domain.errors import (
 )
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
-from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.domain.upstream.completions import (
     CompletionRequest,
     GenerationCost,
@@ -39,7 +38,7 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import GenerationStarted
+from cobot_meter.ports.upstream import AccountHolder, GenerationStarted
 
 _BAD_REQUEST = 400
 
@@ -135,9 +134,9 @@ class Ollama:
         """See the port."""
         return self._meter.total_pusd
 
-    async def account(self) -> UpstreamAccount:
-        """See the port: nothing bounds it."""
-        return UpstreamAccount(usage_pusd=self._meter.total_pusd)
+    def account_holders(self) -> tuple[AccountHolder, ...]:
+        """See the port: a machine of our own has no credit that could run low."""
+        return ()
 
     async def ping(self) -> None:
         """See the port."""

@@ -42,7 +42,7 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import GenerationStarted
+from cobot_meter.ports.upstream import AccountHolder, GenerationStarted
 
 _FORBIDDEN = 403
 _NOT_FOUND = 404
@@ -53,10 +53,12 @@ _GENERATION_ID = b"x-generation-id"
 class OpenRouterSettings:
     """Where OpenRouter is, and how long and how large an answer may be.
 
+    `name` is the account's among our upstreams; its models bear it, and callers do not see it.
     `base_url` ends in `/api/v1`. `timeout_s` is the whole time of a run, after which its outcome
     is unknown; `query_timeout_s` that of a look-up. `title` is shown in OpenRouter's statistics.
     """
 
+    name: str
     base_url: str
     api_key: str = field(repr=False)
     title: str = ""
@@ -138,7 +140,7 @@ class OpenRouter:
 
     async def models(self) -> tuple[Model, ...]:
         """See the port. Which parameters each takes is remembered until the next list."""
-        models = models_from(await self._query(self._models_url))
+        models = models_from(await self._query(self._models_url), upstream=self.name)
         self._parameters = {model.model_id: model.parameters for model in models}
         return models
 
@@ -155,6 +157,15 @@ class OpenRouter:
     async def usage_pusd(self) -> int:
         """See the port."""
         return key_usage_pusd(await self._query(self._key_url))
+
+    @property
+    def name(self) -> str:
+        """See the port `AccountHolder`."""
+        return self._settings.name
+
+    def account_holders(self) -> tuple[AccountHolder, ...]:
+        """See the port."""
+        return (self,)
 
     async def account(self) -> UpstreamAccount:
         """See the port. `/credits` is for management keys: 403 says no more than that."""
