@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cobot_meter.adapters.storage.escrow_rows import MOVING_FIELDS
-from cobot_meter.adapters.storage.read_queries import read_statements
+from cobot_meter.adapters.storage.read_queries import read_statements, subject_statements
 from cobot_meter.adapters.storage.reports import report_statements
 from cobot_meter.adapters.storage.sql_text import Statement
 from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
@@ -33,6 +33,10 @@ def statements() -> Iterator[tuple[str, Statement]]:
     """Everything that runs while requests are served, by name."""
     reports = report_statements()
     yield from ((f"report {name}", getattr(reports, name)) for name in REQUESTED)
+    subjects = subject_statements()
+    for name in ("pages", "pages_in"):
+        pages = enumerate(getattr(subjects, name))
+        yield from ((f"{name}/{number}", statement) for number, statement in pages)
     for fields in (MOVING_FIELDS, *((name,) for name in MOVING_FIELDS)):
         yield (f"move_escrow/{fields[0]}/{len(fields)}", move_escrow(fields))
     for group in (write_statements(), read_statements()):
@@ -89,7 +93,7 @@ def test_no_statement_scans_a_table(populated: sqlite3.Connection, statement: St
 def test_a_scan_would_be_noticed(populated: sqlite3.Connection) -> None:
     """A read without an index shows itself."""
     walking = report_statements()
-    assert [line for line in plan(populated, walking.escrows_in) if SCAN.search(line)]
+    assert [line for line in plan(populated, subject_statements().like[0]) if SCAN.search(line)]
     assert [line for line in plan(populated, walking.trial_balance) if SORT in line]
 
 
