@@ -110,3 +110,16 @@ def test_no_flow_names_an_upstream() -> None:
         if any(upstream in one for one in said(tree(name)) for upstream in UPSTREAMS)
     ]
     assert set(found) <= NAMED_STILL
+
+
+def test_what_all_adapters_share_names_no_upstream() -> None:
+    """What one upstream's errors and answers mean stands in that upstream's folder."""
+    folder = PurePosixPath("service/cobot_meter/adapters/upstreams")
+    shared = [name for name in python_files(str(folder)) if PurePosixPath(name).parent == folder]
+    assert len(shared) > 5
+    found = [
+        name
+        for name in shared
+        if any(upstream in one for one in said(tree(name)) for upstream in UPSTREAMS)
+    ]
+    assert found == []

@@ -21,6 +21,7 @@ from cobot_meter.adapters.upstreams.exact_json import (
     plain_loads,
 )
 from cobot_meter.adapters.upstreams.http_errors import HttpAnswer, fault_of_run, words_of
+from cobot_meter.adapters.upstreams.ollama.taxonomy import ERRORS
 from cobot_meter.domain import outside
 from cobot_meter.domain.errors import (
     OutcomeUnknown,
@@ -186,9 +187,9 @@ def fault_of_answer(answer: HttpAnswer) -> UpstreamRefused | UpstreamFailed:
     """
     if answer.status == _BUSY:
         kind = UpstreamFaultKind.OVERLOADED
-        words = words_of(error_of(answer.body), kind, status=_BUSY)
+        words = words_of(error_of(answer.body), kind, ERRORS, status=_BUSY)
         return UpstreamRefused(words, status=_BUSY, kind=kind)
-    fault = fault_of_run(answer)
+    fault = fault_of_run(ERRORS, answer)
     if isinstance(fault, OutcomeUnknown):
         return UpstreamFailed(f"the upstream answered {answer.status}", kind=fault.kind)
     if fault.kind is UpstreamFaultKind.BAD_REQUEST and _NOT_THIS_MODEL.search(fault.message):

@@ -24,10 +24,11 @@ from cobot_meter.adapters.upstreams.openrouter.models import (
     endpoints_from,
     models_from,
 )
+from cobot_meter.adapters.upstreams.openrouter.taxonomy import ERRORS
 from cobot_meter.adapters.upstreams.openrouter.wire import (
+    DIALECT,
     account_from,
     generation_cost_from,
-    inline_cost_from,
     key_usage_pusd,
     request_body,
 )
@@ -118,7 +119,7 @@ class OpenRouter:
             generation_id = outside.identifier(header_of(response, _GENERATION_ID)) or ""
             fault = None
             if response.status_code != OK:
-                fault = fault_of_run(await posts.refusal(response, deadline))
+                fault = fault_of_run(ERRORS, await posts.refusal(response, deadline))
             if generation_id and not isinstance(fault, UpstreamRefused):
                 await on_started(generation_id)
             if fault:
@@ -126,7 +127,7 @@ class OpenRouter:
                     raise fault
                 finally:
                     del fault  # a frame that holds its own fault stays, and the whole body with it
-            reading = posts.completion(response, generation_id, deadline, inline_cost_from)
+            reading = posts.completion(response, generation_id, deadline, DIALECT)
             return await reading.read(on_started)
         finally:
             await posts.close(response)
@@ -135,7 +136,7 @@ class OpenRouter:
         """See the port. One GET of `/generation`."""
         answer = await self._get(httpx.URL(self._generation_url + quote(generation_id, safe="")))
         if answer.status != OK:
-            raise fault_of_lookup(answer, generation_id)
+            raise fault_of_lookup(ERRORS, answer, generation_id)
         return generation_cost_from(answer.body, generation_id)
 
     async def models(self) -> tuple[Model, ...]:
@@ -151,7 +152,7 @@ class OpenRouter:
         if answer.status == _NOT_FOUND:
             return ()
         if answer.status != OK:
-            raise fault_of_query(answer)
+            raise fault_of_query(ERRORS, answer)
         return endpoints_from(answer.body)
 
     async def usage_pusd(self) -> int:
@@ -172,7 +173,7 @@ class OpenRouter:
         key = await self._query(self._key_url)
         credit = await self._get(self._credits_url)
         if credit.status not in {OK, _FORBIDDEN}:
-            raise fault_of_query(credit)
+            raise fault_of_query(ERRORS, credit)
         return account_from(key, credit.body if credit.status == OK else None)
 
     async def ping(self) -> None:
@@ -182,7 +183,7 @@ class OpenRouter:
     async def _query(self, url: httpx.URL) -> bytes:
         answer = await self._get(url)
         if answer.status != OK:
-            raise fault_of_query(answer)
+            raise fault_of_query(ERRORS, answer)
         return answer.body
 
     async def _get(self, url: httpx.URL, *, bytes_max: int | None = None) -> HttpAnswer:
