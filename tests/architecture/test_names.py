@@ -63,3 +63,63 @@ def test_no_banned_synonym_is_used() -> None:
         for word in sorted(words(identifier) & banned.keys())
     ]
     assert found == []
+
+
+def imported(name: str) -> set[str]:
+    """Whatever a file imports from somewhere, by its own name there."""
+    found = (node for node in ast.walk(tree(name)) if isinstance(node, ast.ImportFrom))
+    return {alias.name for node in found for alias in node.names}
+
+
+def test_no_flow_asks_for_a_whole_node() -> None:
+    """Each takes the parts of the port that it uses, so that its signature says what it can do."""
+    files = python_files("service/cobot_meter/flows", "service/cobot_meter/background")
+    assert not [name for name in files if "LightningNode" in imported(name)]
+    assert [name for name in files if "InvoiceLookup" in imported(name)]
+
+
+# The account of the ledger keeps its name until the books have rows of runs.
+NAMED_STILL = {"service/cobot_meter/domain/ledger/accounts.py"}
+UPSTREAMS = ("openrouter", "ollama")
+
+
+def said(module: ast.Module) -> set[str]:
+    """Every identifier and every text of `module` in lower case, its docstrings left out."""
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    texts = {
+        node.value.lower()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
+    }
+    names = {node.id.lower() for node in ast.walk(module) if isinstance(node, ast.Name)}
+    return texts | names | {name.lower() for name in identifiers(module)}
+
+
+def test_no_flow_names_an_upstream() -> None:
+    """Which upstreams there are is wiring's; flows go by what a model or an account says."""
+    floors = ("domain", "ports", "flows", "background")
+    found = [
+        name
+        for name in python_files(*(f"service/cobot_meter/{floor}" for floor in floors))
+        if any(upstream in one for one in said(tree(name)) for upstream in UPSTREAMS)
+    ]
+    assert set(found) <= NAMED_STILL
+
+
+def test_what_all_adapters_share_names_no_upstream() -> None:
+    """What one upstream's errors and answers mean stands in that upstream's folder."""
+    folder = PurePosixPath("service/cobot_meter/adapters/upstreams")
+    shared = [name for name in python_files(str(folder)) if PurePosixPath(name).parent == folder]
+    assert len(shared) > 5
+    found = [
+        name
+        for name in shared
+        if any(upstream in one for one in said(tree(name)) for upstream in UPSTREAMS)
+    ]
+    assert found == []

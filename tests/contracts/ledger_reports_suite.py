@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
+from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import Transfer
+from cobot_meter.domain.topups import Topup
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.domain.transitions.transition import CallerChange
@@ -167,13 +170,67 @@ class LedgerReportsSuite:
     async def test_escrows_are_listed_newest_first(
         self, books: Books, reports: LedgerReports
     ) -> None:
-        """All of them, or those of one state."""
+        """All of them."""
         sales = await three_callers(books)
         listed = [escrow async for escrow in reports.escrows()]
         assert listed == [sale.escrow for sale in reversed(sales)]
-        invoiced = [escrow async for escrow in reports.escrows(state="invoiced")]
-        assert invoiced == [sales[1].escrow]
-        assert [escrow async for escrow in reports.escrows(state="settled")] == []
+
+    async def test_a_subject_is_found_by_its_key(
+        self, books: Books, reports: LedgerReports
+    ) -> None:
+        """By id or payment hash, whole: the end of one names nothing here."""
+        sales, made = await three_callers(books), topup("top_1")
+        await books.apply(topup_transition(made, "topup_opened", at_ms=START_MS))
+        subjects: list[Escrow | Topup] = [*(sale.escrow for sale in sales), made]
+        for one in subjects:
+            name = one.topup_id if isinstance(one, Topup) else one.escrow_id
+            assert one.payment_hash is not None
+            assert await reports.subject(name) == one
+            assert await reports.subject(one.payment_hash) == one
+            assert await reports.subject(one.payment_hash[1:]) is None
+        assert await reports.subject("esc_none") is None
+
+    async def test_subjects_are_found_by_their_ends(
+        self, books: Books, reports: LedgerReports
+    ) -> None:
+        """Newest first and no more than wanted; `_` and `%` in a name mean themselves."""
+        opened_ids = ("esc_1_end", "escX1_end", "esc_2_end", "esc_2_fin")
+        sales = [Sale(books, opened(name, caller_id=name)) for name in opened_ids]
+        for sale in sales:
+            await sale.open()
+        made = topup("top_2_end")
+        await books.apply(topup_transition(made, "topup_opened", at_ms=START_MS))
+        one, other, two, _ = (sale.escrow for sale in sales)
+        assert await reports.subjects_like("", "_end", limit=9) == (made, two, other, one)
+        assert await reports.subjects_like("", "_end", limit=2) == (made, two)
+        assert await reports.subjects_like("esc", "_end", limit=9) == (two, other, one)
+        assert await reports.subjects_like("esc_", "1_end", limit=9) == (one,)
+        assert await reports.subjects_like("", "%end", limit=9) == ()
+        assert await reports.subjects_like("", made.payment_hash[-12:], limit=9) == (made,)
+
+    async def test_invoices_come_in_pages(self, books: Books, reports: LedgerReports) -> None:
+        """Escrows and top-ups in one order, each once; what has no invoice is in no page."""
+        sales = await three_callers(books)
+        made = [replace(topup(f"top_{n}", address_key=n), payment_request="lnbc1") for n in "ab"]
+        await books.apply(topup_transition(made[0], "topup_opened", at_ms=START_MS))
+        await Sale(books, opened("esc_d", caller_id="c_d")).open()
+        await books.apply(topup_transition(made[1], "topup_opened", at_ms=START_MS))
+        wanted = [made[1], made[0], *(sale.escrow for sale in reversed(sales))]
+        for limit in (1, 2, 5, 9):
+            listed: list[Escrow | Topup] = []
+            before: int | None = None
+            while True:
+                page = await reports.invoice_page(state=None, before=before, limit=limit)
+                listed += page.rows
+                assert len(page.rows) <= limit
+                before = page.before
+                if before is None:
+                    break
+            assert listed == wanted
+        invoiced = await reports.invoice_page(state="invoiced", before=None, limit=9)
+        assert sales[1].escrow in invoiced.rows
+        assert {one.state for one in invoiced.rows} == {"invoiced"}
+        assert (await reports.invoice_page(state="settled", before=None, limit=9)).rows == ()
 
     async def test_topups_are_listed_newest_first(
         self, books: Books, reports: LedgerReports

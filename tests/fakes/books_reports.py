@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -22,6 +23,7 @@ from cobot_meter.ports.ledger_reports import (
     Balance,
     BodyDigests,
     CallerWord,
+    InvoicePage,
     JournalEntry,
     RowMark,
     SmallRows,
@@ -90,10 +92,48 @@ class FakeReports:
     async def trial_balance(self) -> tuple[Balance, ...]:
         return summed(balances(self.rows.ledger))
 
-    async def escrows(self, *, state: str | None = None) -> AsyncIterator[Escrow]:
+    async def subject(self, name: str) -> Escrow | Topup | None:
+        return next((one for _, one, names in self._subjects() if name in names), None)
+
+    async def subjects_like(
+        self, head: str, tail: str, *, limit: int
+    ) -> tuple[Escrow | Topup, ...]:
+        alike = (
+            one
+            for _, one, names in self._subjects()
+            if any(
+                name.startswith(head) and name.removeprefix(head).endswith(tail) for name in names
+            )
+        )
+        return tuple(itertools.islice(alike, limit))
+
+    async def invoice_page(
+        self, *, state: str | None, before: int | None, limit: int
+    ) -> InvoicePage:
+        found = [
+            (sequence, one)
+            for sequence, one, _ in self._subjects()
+            if (one.payment_request if isinstance(one, Topup) else one.invoice)
+            and state in {None, one.state}
+            and (before is None or sequence < before)
+        ][:limit]
+        return InvoicePage(
+            rows=tuple(one for _, one in found),
+            before=found[-1][0] if len(found) == limit else None,
+        )
+
+    def _subjects(self) -> list[tuple[int, Escrow | Topup, tuple[str, ...]]]:
+        """Newest first, with the number that opened it and what it is called."""
+        subjects: dict[str, Escrow | Topup] = {**self.rows.escrows, **self.rows.topups}
+        found = [
+            (self.rows.opened(name), one, (name, one.payment_hash or name))
+            for name, one in subjects.items()
+        ]
+        return sorted(found, key=lambda one: one[0], reverse=True)
+
+    async def escrows(self) -> AsyncIterator[Escrow]:
         for escrow in reversed(tuple(self.rows.escrows.values())):
-            if state is None or escrow.state == state:
-                yield escrow
+            yield escrow
 
     async def topups(self) -> AsyncIterator[Topup]:
         for topup in reversed(tuple(self.rows.topups.values())):

@@ -28,9 +28,10 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import GenerationStarted
+from cobot_meter.ports.upstream import AccountHolder, GenerationStarted
 from tests.fakes.upstream_outcomes import (
     EPOCH_S,
+    FAKE,
     FREE_MODEL,
     NEVER,
     OTHER_MODEL,
@@ -67,6 +68,8 @@ class _Record:
 
 class FakeUpstream:
     """The port `Upstream`, in memory. Without a script every run `Completes()`."""
+
+    name = FAKE
 
     def __init__(
         self,
@@ -173,6 +176,9 @@ class FakeUpstream:
     async def usage_pusd(self) -> int:
         self._check_connection()
         return self.spent_pusd
+
+    def account_holders(self) -> tuple[AccountHolder, ...]:
+        return (self,)
 
     async def account(self) -> UpstreamAccount:
         self._check_connection()

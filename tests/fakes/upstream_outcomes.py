@@ -14,6 +14,7 @@ from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.domain.upstream.endpoints import Endpoint
 
+FAKE = "fake"
 COST = "0.0002658"
 NEVER = -1
 EPOCH_S = 1_795_000_000
@@ -82,7 +83,7 @@ def fake_model(
     max_out: int = 16_384,
     image_price: ImagePrice | None = None,
 ) -> Model:
-    """A model on offer, with a document of OpenRouter's shape."""
+    """A model on offer of the fake's own account, with a document of OpenRouter's shape."""
     document = orjson.dumps(
         {
             "id": model_id,
@@ -98,6 +99,8 @@ def fake_model(
         context_length=context_length,
         max_completion_tokens=max_out,
         document=document,
+        upstream=FAKE,
+        has_providers=True,
         image_price=image_price,
     )
 

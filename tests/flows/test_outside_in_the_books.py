@@ -303,7 +303,8 @@ async def test_a_usage_that_is_no_amount_is_a_fault_of_the_upstream(
     body = key_of().replace(b"1.5", usage.encode())
     rig.upstream.key = json_reply(body)
     try:
-        assert (await rig.process.lasting.upstream.account()).usage_pusd >= 0
+        (holder,) = rig.process.lasting.upstream.account_holders()
+        assert (await holder.account()).usage_pusd >= 0
     except CobotMeterError as fault:
         assert "what our key has spent" in fault.message  # noqa: PT017
 

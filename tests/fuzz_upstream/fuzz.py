@@ -163,7 +163,8 @@ async def _endpoints(upstream: Upstream) -> None:
 
 
 async def _account(upstream: Upstream) -> None:
-    await upstream.account()
+    for holder in upstream.account_holders():
+        await holder.account()
 
 
 async def _reckoned(rig: RawRig, report: FuzzReport) -> None:

@@ -187,7 +187,9 @@ async def open_raw_rig(path: Path, *, database: str | None = None) -> AsyncItera
                 DevNode(path=path / "node", network="regtest", alias="dev", clock=clock)
             )
         )
-        terms = OpenRouterSettings(base_url=f"{address}/api/v1", api_key="k", timeout_s=30)
+        terms = OpenRouterSettings(
+            name="gateway", base_url=f"{address}/api/v1", api_key="k", timeout_s=30
+        )
         lasting = Lasting(
             books=books,
             node=node,

@@ -19,7 +19,7 @@ from cobot_meter.flows.record_event import OurNode
 from cobot_meter.flows.sale.recover import Recover
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.ports.books import Books
-from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.lightning_node import NodeHealth, SettleEvents
 
 # Replays may be out of order and may miss events (lnd: invoices/sql_store.go), so resume earlier.
 REPLAY_OVERLAP = 1_000
@@ -32,7 +32,7 @@ class InvoiceWatcher:
         self,
         *,
         books: Books,
-        node: LightningNode,
+        node: SettleEvents,
         ours: OurNode,
         settlements: SettleInvoice,
         recover: Recover,
@@ -94,7 +94,7 @@ LOOK_S = 2.0
 class NodeWatch:
     """Says once that the node is away, and once that it is back."""
 
-    def __init__(self, *, node: LightningNode, gate: NodeGate) -> None:
+    def __init__(self, *, node: NodeHealth, gate: NodeGate) -> None:
         """This watch alone opens `gate`; others may shut it."""
         self._node = node
         self._gate = gate

@@ -13,6 +13,7 @@ from cobot_meter.ports.ledger_reports import LedgerReports
 
 PAGE = 500
 CANDIDATES = 5
+INVOICED = "escrow, top-up or payment hash"
 
 
 async def every_caller(reports: LedgerReports) -> AsyncIterator[CallerStanding]:
@@ -33,21 +34,20 @@ async def find_caller(reports: LedgerReports, given: str) -> CallerStanding:
 
 
 async def find_invoice(reports: LedgerReports, given: str) -> Escrow | Topup:
-    """The escrow or top-up of this id or payment hash. Raises CommandFailed."""
+    """The escrow or top-up of this id or payment hash. Raises CommandFailed, Misused."""
     refuse_short(given)
-    found: list[Escrow | Topup] = [
-        one
-        async for one in reports.escrows()
-        if names(given, one.escrow_id) or (one.payment_hash and names(given, one.payment_hash))
-    ]
-    found += [
-        one
-        async for one in reports.topups()
-        if names(given, one.topup_id) or names(given, one.payment_hash)
-    ]
-    ids = [one.escrow_id if isinstance(one, Escrow) else one.topup_id for one in found]
-    refuse_unless_one(given, ids, what="escrow, top-up or payment hash")
-    return found[0]
+    found = await reports.subject(given)
+    if found is not None:
+        return found
+    alike = await reports.subjects_like(*name_parts(given), limit=CANDIDATES + 1)
+    subjects = [one for one in alike if any(names(given, said) for said in _names_of(one))]
+    refuse_unless_one(given, [_names_of(one)[0] for one in subjects], what=INVOICED)
+    return subjects[0]
+
+
+def _names_of(subject: Escrow | Topup) -> tuple[str, ...]:
+    name = subject.escrow_id if isinstance(subject, Escrow) else subject.topup_id
+    return (name, subject.payment_hash) if subject.payment_hash else (name,)
 
 
 def refuse_short(given: str) -> None:
@@ -63,7 +63,7 @@ def refuse_unless_one(given: str, found: list[str], *, what: str) -> None:
         message = f"{given}: there is no such {what}"
         raise CommandFailed(message)
     if len(found) > 1:
-        more = f" and {len(found) - CANDIDATES} more" if len(found) > CANDIDATES else ""
+        more = " and more" if len(found) > CANDIDATES else ""
         candidates = ", ".join(found[:CANDIDATES])
-        message = f"{given}: {len(found)} of them end so: {candidates}{more}; give more of it"
+        message = f"{given}: several of them end so: {candidates}{more}; give more of it"
         raise Misused(message)

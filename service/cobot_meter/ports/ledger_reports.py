@@ -126,6 +126,14 @@ class Standing:
     quarantined: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoicePage:
+    """Escrows and top-ups, newest first; `before` names the page after, None at the end."""
+
+    rows: tuple[Escrow | Topup, ...]
+    before: int | None
+
+
 class LedgerReports(JournalKeys, SealedWith, Protocol):
     """Reads over the whole history. Every list is bounded or streamed."""
 
@@ -149,8 +157,24 @@ class LedgerReports(JournalKeys, SealedWith, Protocol):
         The summed codes are `caller/*/available`, `exposure/network/*`, `exposure/unpaid/*`...
         """
 
-    def escrows(self, *, state: str | None = None) -> AsyncIterator[Escrow]:
-        """Every escrow (of one state), newest first."""
+    async def subject(self, name: str) -> Escrow | Topup | None:
+        """The escrow or top-up of this id or payment hash, found by its key."""
+
+    async def subjects_like(
+        self, head: str, tail: str, *, limit: int
+    ) -> tuple[Escrow | Topup, ...]:
+        """Those whose id or payment hash begins and ends so, newest first, at most `limit`.
+
+        The database walks its rows for it, and hands over no more than the limit.
+        """
+
+    async def invoice_page(
+        self, *, state: str | None, before: int | None, limit: int
+    ) -> InvoicePage:
+        """At most `limit` of those that have an invoice (and are in this state), newest first."""
+
+    def escrows(self) -> AsyncIterator[Escrow]:
+        """Every escrow, newest first."""
 
     def topups(self) -> AsyncIterator[Topup]:
         """Every top-up, newest first."""

@@ -1,6 +1,8 @@
 """The Lightning node: makes invoices, and is the only one who says settled or canceled.
 
-Must not know: escrows, callers or the ledger.
+One small protocol for each thing that is asked of a node: who takes only `InvoiceLookup` cannot
+make an invoice, and a test of it needs no more than that. Every method may raise NodeUnavailable,
+which means *unknown*, never *failed*. Must not know: escrows, callers or the ledger.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from cobot_meter.domain.invoices import (
 )
 
 
-class LightningNode(Protocol):
-    """One node. Every method may raise NodeUnavailable, which means *unknown*, never *failed*."""
+class NodeInfo(Protocol):
+    """Which node it is."""
 
     async def identity(self) -> NodeIdentity:
         """Public key, network (`regtest`, `mainnet`, ...) and alias, as the node says now.
@@ -27,8 +29,23 @@ class LightningNode(Protocol):
         The first answer binds: with another node in its place, all else raises NodeUnavailable.
         """
 
+
+class NodeBinding(NodeInfo, Protocol):
+    """Which node it is to be from now on."""
+
     def bind(self, identity: NodeIdentity) -> None:
         """Work with the node that says this of itself from now on, in place of the one before."""
+
+
+class NodeHealth(Protocol):
+    """Whether the node is well."""
+
+    async def ping(self) -> None:
+        """Return when the node can make invoices and take payments now."""
+
+
+class InvoiceMaker(Protocol):
+    """Makes invoices."""
 
     async def add_invoice(self, order: InvoiceOrder) -> Invoice:
         """Make the invoice, or find the one that this preimage already has.
@@ -38,14 +55,26 @@ class LightningNode(Protocol):
         now. Raises InvoiceRefused for good.
         """
 
+
+class InvoiceLookup(Protocol):
+    """Tells of one invoice."""
+
     async def look_up(self, payment_hash: str) -> Invoice | None:
         """What the node says now; None when it has never heard of it (lnd: NOT_FOUND)."""
+
+
+class InvoiceCanceler(Protocol):
+    """Takes invoices back."""
 
     async def cancel_invoice(self, payment_hash: str) -> Invoice:
         """Cancel and answer what holds now: CANCELED, or SETTLED when the payer was faster.
 
         Idempotent. Raises InvoiceRefused when the node does not know it.
         """
+
+
+class SettleEvents(Protocol):
+    """Tells of payments as they come."""
 
     def settled_invoices(self, since_settle_index: int) -> AsyncIterator[Invoice]:
         """SETTLED invoices as they happen, after a replay of those above the index.
@@ -54,14 +83,28 @@ class LightningNode(Protocol):
         events may be missing (lnd: invoices/invoiceregistry.go). The sweep is the truth.
         """
 
+
+class InvoiceList(Protocol):
+    """Tells of every invoice."""
+
     def listed_invoices(self, since_s: int) -> AsyncIterator[ListedInvoice]:
         """Every invoice made at this Unix second or later, whatever its state now.
 
         From the node's own list, in pages: unlike the stream it misses nothing.
         """
 
-    async def ping(self) -> None:
-        """Return when the node can make invoices and take payments now."""
+
+class ReadOnlyNode(NodeInfo, InvoiceLookup, InvoiceList, Protocol):
+    """One node for questions only, as an audit beside the service has it."""
+
+
+class LightningNode(
+    ReadOnlyNode, NodeBinding, NodeHealth, InvoiceMaker, InvoiceCanceler, SettleEvents, Protocol
+):
+    """One node, whole: what an adapter implements and wiring hands to whoever needs a part of it.
+
+    Every method may raise NodeUnavailable, which means *unknown*, never *failed*.
+    """
 
 
 class HoldInvoices(Protocol):
@@ -70,7 +113,7 @@ class HoldInvoices(Protocol):
     async def add_hold_invoice(self, order: HoldOrder) -> Invoice:
         """Make the invoice, or find the one of this hash. Raises InvoiceRefused for good.
 
-        Checked as `LightningNode.add_invoice` does. It goes OPEN, ACCEPTED, then SETTLED or
+        Checked as `InvoiceMaker.add_invoice` does. It goes OPEN, ACCEPTED, then SETTLED or
         CANCELED; one that is ACCEPTED does not expire, but the node gives it back near its height.
         """
 

@@ -1,4 +1,4 @@
-"""The gateway that runs models and charges us for it. Must not know: callers or Lightning."""
+"""Whoever runs models and charges us for it, under a name. Must not know: callers or Lightning."""
 
 from __future__ import annotations
 
@@ -18,8 +18,22 @@ from cobot_meter.domain.upstream.endpoints import Endpoint
 GenerationStarted = Callable[[str], Awaitable[None]]
 
 
+class AccountHolder(Protocol):
+    """Keeps an account of ours whose credit can run low."""
+
+    @property
+    def name(self) -> str:
+        """The upstream's name, which its models bear too."""
+
+    async def account(self) -> UpstreamAccount:
+        """What is left: of our key's limit, and of the account as far as our key may know.
+
+        Raises UpstreamUnreachable, UpstreamRefused.
+        """
+
+
 class Upstream(Protocol):
-    """One upstream account."""
+    """One upstream, or several as one."""
 
     async def complete(
         self,
@@ -58,11 +72,8 @@ class Upstream(Protocol):
     async def usage_pusd(self) -> int:
         """All this key has ever spent, in pico-USD (openrouter: GET /key `usage`)."""
 
-    async def account(self) -> UpstreamAccount:
-        """What is left: of our key's limit, and of the account as far as our key may know.
-
-        Raises UpstreamUnreachable, UpstreamRefused.
-        """
+    def account_holders(self) -> tuple[AccountHolder, ...]:
+        """Whoever of them keeps an account that can run low, each name once; it asks nobody."""
 
     async def ping(self) -> None:
         """Return when the upstream answers and accepts our key."""

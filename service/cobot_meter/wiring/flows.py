@@ -207,7 +207,9 @@ def build_operator_flows(ports: Ports, terms: Terms, reports: Reports) -> Operat
 
 def _shared(ports: Ports, terms: Terms, reports: Reports) -> Shared:
     releases, steady = ReleaseGate(), SteadyClock(clock=ports.clock)
-    account = WatchAccount(upstream=ports.upstream, reserve_pusd=terms.reserve_pusd)
+    account = WatchAccount(
+        holders=ports.upstream.account_holders(), reserve_pusd=terms.reserve_pusd
+    )
 
     def observe(transition: Transition) -> None:
         reports.observe(transition)

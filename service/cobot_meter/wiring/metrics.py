@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -17,7 +18,7 @@ from cobot_meter.domain.ledger.transfers import TransferKind
 from cobot_meter.domain.money import usd_text
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
-from cobot_meter.flows.offer.gates import WatchAccount
+from cobot_meter.flows.offer.gates import WatchAccount, WatchedAccount
 from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.flows.operate.compare_costs import CompareCosts
 from cobot_meter.flows.operate.sweep_node import SweepNode
@@ -183,20 +184,34 @@ UNKNOWN = -1
 Read = Callable[[UpstreamAccount], int | None]
 
 
-def watch_account(registry: CollectorRegistry, account: WatchAccount) -> None:
-    """Gauges in pico-USD, -1 for what is unlimited or unknown."""
+def watch_account(registry: CollectorRegistry, watched: WatchAccount) -> None:
+    """Gauges in pico-USD by upstream, -1 for what is unlimited or unknown."""
     told: dict[str, tuple[str, Read]] = {
         "credit": ("Credit left in the account", lambda found: found.credit_left_pusd),
         "key_limit": ("The key's own limit", lambda found: found.limit_pusd),
         "key_left": ("What is left of the key's limit", lambda found: found.limit_remaining_pusd),
         "key_used_today": ("Spent by the key this UTC day", lambda found: found.usage_daily_pusd),
     }
-    for name, (what, read) in told.items():
-        _gauge(registry, f"{name}_pusd", what).set_function(_reader(account, read))
-    in_flight = _gauge(registry, "in_flight_pusd", "Ceilings of what the last look has not seen")
-    in_flight.set_function(lambda: account.in_flight_pusd)
-    low = _gauge(registry, "credit_low", "1 while asks are refused for want of credit")
-    low.set_function(lambda: account.low)
+    in_flight = "Ceilings of what the last look has not seen"
+    low = "1 while asks are refused for want of credit"
+    gauges = {
+        name: _by_upstream(registry, f"{name}_pusd", what) for name, (what, _) in told.items()
+    }
+    in_flight_gauge = _by_upstream(registry, "in_flight_pusd", in_flight)
+    low_gauge = _by_upstream(registry, "credit_low", low)
+    for upstream, account in watched.by_upstream.items():
+        for name, (_, read) in told.items():
+            gauges[name].labels(upstream).set_function(_reader(account, read))
+        in_flight_gauge.labels(upstream).set_function(partial(_in_flight, account))
+        low_gauge.labels(upstream).set_function(partial(_low, account))
+
+
+def _in_flight(account: WatchedAccount) -> int:
+    return account.in_flight_pusd
+
+
+def _low(account: WatchedAccount) -> bool:
+    return account.low
 
 
 def watch_usage(registry: CollectorRegistry, costs: CompareCosts) -> None:
@@ -221,7 +236,7 @@ def watch_sweep(registry: CollectorRegistry, sweep: SweepNode) -> None:
     unnamed.set_function(lambda: len(sweep.last.unnamed) if sweep.last else 0)
 
 
-def _reader(account: WatchAccount, read: Read) -> Callable[[], int]:
+def _reader(account: WatchedAccount, read: Read) -> Callable[[], int]:
     def value() -> int:
         found = read(account.account) if account.account else None
         return UNKNOWN if found is None else found
@@ -231,6 +246,10 @@ def _reader(account: WatchAccount, read: Read) -> Callable[[], int]:
 
 def _gauge(registry: CollectorRegistry, name: str, what: str) -> Gauge:
     return Gauge(f"cobot_meter_upstream_{name}", what, registry=registry)
+
+
+def _by_upstream(registry: CollectorRegistry, name: str, what: str) -> Gauge:
+    return Gauge(f"cobot_meter_upstream_{name}", what, ("upstream",), registry=registry)
 
 
 def watch_books(

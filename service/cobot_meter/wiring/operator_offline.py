@@ -17,7 +17,7 @@ from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.operator_api.commands import Command, operator_commands
 from cobot_meter.operator_api.upkeep_commands import upkeep_commands
 from cobot_meter.ports.ledger_reports import LedgerReports
-from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.lightning_node import ReadOnlyNode
 from cobot_meter.ports.upstream import Upstream
 from cobot_meter.wiring.build import build_operator_flows
 from cobot_meter.wiring.flows import OperatorFlows
@@ -32,7 +32,7 @@ SOCKET_FILE = "operator.sock"
 def build_audit(
     reports: LedgerReports,
     *,
-    node: Callable[[], LightningNode],
+    node: Callable[[], ReadOnlyNode],
     upstream: Upstream | None,
     settings: Settings | None = None,
 ) -> AuditLedger:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cobot_meter.adapters.storage.read_queries import read_statements
+from cobot_meter.adapters.storage.read_queries import read_statements, subject_statements
 from cobot_meter.adapters.storage.reports import report_statements
 from cobot_meter.adapters.storage.sql_text import Statement
 from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
@@ -43,6 +43,10 @@ def statements() -> Iterator[tuple[str, Statement]]:
         yield (f"{spec.table} by key", row_by_key(spec))
         for fields in (None, *((name,) for name in spec.fields)):
             yield (f"move {spec.table}/{fields}", move_row(spec, fields))
+    subjects = subject_statements()
+    for name in ("pages", "pages_in"):
+        pages = enumerate(getattr(subjects, name))
+        yield from ((f"{name}/{number}", statement) for number, statement in pages)
     for group in (write_statements(), read_statements()):
         for field in dataclasses.fields(group):
             found = getattr(group, field.name)
@@ -97,7 +101,7 @@ def test_no_statement_scans_a_table(populated: sqlite3.Connection, statement: St
 def test_a_scan_would_be_noticed(populated: sqlite3.Connection) -> None:
     """A read without an index shows itself."""
     walking = report_statements()
-    assert [line for line in plan(populated, walking.escrows_in) if SCAN.search(line)]
+    assert [line for line in plan(populated, subject_statements().like[0]) if SCAN.search(line)]
     assert [line for line in plan(populated, walking.trial_balance) if SORT in line]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from cobot_meter.adapters.upstreams.answer_stream import StreamAssembly
-from cobot_meter.adapters.upstreams.openrouter.wire import inline_cost_from
+from cobot_meter.adapters.upstreams.openrouter.wire import DIALECT
 from cobot_meter.domain.upstream.completions import UpstreamCompletion
 
 GENERATION = "gen-1786465029-CAkqUciXgQW34RmFaTck"
@@ -48,7 +48,7 @@ USAGE_EMPTY = b'data: {"id":"' + GENERATION.encode() + b'","choices":[],' + USAG
 
 def read(*pieces: bytes, generation_id: str = GENERATION) -> UpstreamCompletion:
     """Read a stream that arrives in these pieces."""
-    assembly = StreamAssembly(generation_id, inline_cost_from)
+    assembly = StreamAssembly(generation_id, DIALECT)
     for piece in pieces:
         assembly.feed(piece)
     assembly.end()

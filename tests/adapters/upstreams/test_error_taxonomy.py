@@ -3,14 +3,9 @@
 import orjson
 import pytest
 
-from cobot_meter.adapters.upstreams.error_taxonomy import (
-    KIND_BY_TYPE,
-    error_of,
-    kind_of_error,
-    may_have_run,
-    retry_after_s,
-)
+from cobot_meter.adapters.upstreams.error_taxonomy import error_of
 from cobot_meter.adapters.upstreams.http_errors import HttpAnswer, fault_of_lookup, fault_of_run
+from cobot_meter.adapters.upstreams.openrouter.taxonomy import ERRORS, KIND_BY_TYPE
 from cobot_meter.domain.errors import CostNotYetKnown, OutcomeUnknown, UpstreamRefused
 from cobot_meter.domain.errors import UpstreamFaultKind as K
 
@@ -146,7 +141,9 @@ def test_the_table_has_all_27_types() -> None:
 def test_every_type_before_the_start(name: str) -> None:
     """A type under its own status: 4xx is a refusal of its kind, 5xx may have been charged."""
     status = STATUS_OF_TYPE[name]
-    fault = fault_of_run(answer_of(status, {"message": "no", "metadata": {"error_type": name}}))
+    fault = fault_of_run(
+        ERRORS, answer_of(status, {"message": "no", "metadata": {"error_type": name}})
+    )
     assert isinstance(fault, UpstreamRefused if status < 500 else OutcomeUnknown)
     assert fault.kind is KIND_BY_TYPE[name]
 
@@ -154,15 +151,15 @@ def test_every_type_before_the_start(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(STATUS_OF_TYPE))
 def test_every_type_after_the_start(name: str) -> None:
     """Under the 200 of a stream the type alone tells the kind, and `code` may be text."""
-    assert kind_of_error({"error_type": name}) is KIND_BY_TYPE[name]
+    assert ERRORS.kind({"error_type": name}) is KIND_BY_TYPE[name]
     error = {"code": str(STATUS_OF_TYPE[name]), "metadata": {"error_type": name}}
-    assert kind_of_error(error) is KIND_BY_TYPE[name]
+    assert ERRORS.kind(error) is KIND_BY_TYPE[name]
 
 
 @pytest.mark.parametrize(("status", "error", "kind"), RECORDED)
 def test_every_recorded_body(status: int, error: dict[str, object], kind: K) -> None:
     """Bodies seen in real traffic are of their kind, certainly not charged, and tell nothing."""
-    fault = fault_of_run(answer_of(status, {"code": status, **error}))
+    fault = fault_of_run(ERRORS, answer_of(status, {"code": status, **error}))
     assert isinstance(fault, UpstreamRefused)
     assert fault.kind is kind
     for secret in (SETTINGS, "credits", "limit exceeded", "$", "my prompt", "management"):
@@ -173,7 +170,9 @@ def test_every_recorded_body(status: int, error: dict[str, object], kind: K) -> 
 def test_every_availability(code: str) -> None:
     """`availability` says that nothing ran, whatever the status; its wait is honoured."""
     status, kind = AVAILABILITY[code]
-    fault = fault_of_run(answer_of(status, {"availability": {"code": code, "retry_after": 4}}))
+    fault = fault_of_run(
+        ERRORS, answer_of(status, {"availability": {"code": code, "retry_after": 4}})
+    )
     assert isinstance(fault, UpstreamRefused)
     assert (fault.kind, fault.retry_after_s) == (kind, 4)
 
@@ -182,8 +181,8 @@ def test_every_availability(code: str) -> None:
 def test_a_4xx_that_ran_is_unknown(name: str) -> None:
     """A type that is only said after the request went on makes any status unknown."""
     error: dict[str, object] = {"metadata": {"error_type": name}}
-    assert may_have_run(error, 400)
-    assert isinstance(fault_of_run(answer_of(400, error)), OutcomeUnknown)
+    assert ERRORS.may_have_run(error, 400)
+    assert isinstance(fault_of_run(ERRORS, answer_of(400, error)), OutcomeUnknown)
 
 
 @pytest.mark.parametrize(
@@ -192,33 +191,33 @@ def test_a_4xx_that_ran_is_unknown(name: str) -> None:
 )
 def test_a_bare_status_has_a_kind(status: int, kind: K) -> None:
     """Where the body says nothing the status decides."""
-    assert kind_of_error({}, status) is kind
+    assert ERRORS.kind({}, status) is kind
 
 
 def test_the_free_daily_cap_is_not_asked_before_its_reset() -> None:
     """The reset is measured from the answer's own date; untold, it is a day away."""
     error = next(error for _, error, _ in RECORDED if "per-day" in str(error["message"]))
     date = "Wed, 18 Nov 2026 23:00:00 GMT"
-    assert retry_after_s(error, header=None, date=date) == 3_600
-    assert retry_after_s(error, header=None, date=None) == 86_400
-    assert retry_after_s(error, header=None, date="yesterday") == 86_400
-    assert retry_after_s(error, header="9", date=date) == 9
-    fault = fault_of_run(answer_of(429, error, date))
+    assert ERRORS.retry_after_s(error, header=None, date=date) == 3_600
+    assert ERRORS.retry_after_s(error, header=None, date=None) == 86_400
+    assert ERRORS.retry_after_s(error, header=None, date="yesterday") == 86_400
+    assert ERRORS.retry_after_s(error, header="9", date=date) == 9
+    fault = fault_of_run(ERRORS, answer_of(429, error, date))
     assert fault.retry_after_s == 3_600
 
 
 def test_a_mid_stream_error_of_few_words() -> None:
     """A recorded frame with a code and a sentence only is told by its words."""
     error = {"code": 400, "message": "Token limit reached"}
-    assert kind_of_error(error) is K.CONTEXT_LENGTH
-    assert kind_of_error({"message": "boom"}) is K.UNCLASSIFIED
-    assert kind_of_error({"code": "server_error"}) is K.UNCLASSIFIED
+    assert ERRORS.kind(error) is K.CONTEXT_LENGTH
+    assert ERRORS.kind({"message": "boom"}) is K.UNCLASSIFIED
+    assert ERRORS.kind({"code": "server_error"}) is K.UNCLASSIFIED
 
 
 def test_a_look_up_over_the_keys_limit_is_asked_again() -> None:
     """A 403 for the key's limit passes with its reset: the cost is not yet known, not refused."""
     error: dict[str, object] = {"message": "Key limit exceeded (daily limit)."}
-    assert isinstance(fault_of_lookup(answer_of(403, error), "gen-1"), CostNotYetKnown)
+    assert isinstance(fault_of_lookup(ERRORS, answer_of(403, error), "gen-1"), CostNotYetKnown)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"error":[]}', b'{"error":null}'])
@@ -254,13 +253,13 @@ ANSWERED = "Wed, 24 Jun 2026 12:00:00 GMT"
 )
 def test_both_forms_of_retry_after(header: str | None, seconds: int | None) -> None:
     """Seconds, and a date measured from the answer's own; at most a day, nonsense is nothing."""
-    assert retry_after_s({}, header=header, date=ANSWERED) == seconds
+    assert ERRORS.retry_after_s({}, header=header, date=ANSWERED) == seconds
 
 
 def test_an_error_that_is_only_a_text_is_repeated() -> None:
     """Gateways write `{"error": "..."}`; what no terminal shows is not repeated as it is."""
     fault = fault_of_run(
-        HttpAnswer(status=400, body=b'{"error":"bad \\ud83d token\\u0000\\u001b[2J"}')
+        ERRORS, HttpAnswer(status=400, body=b'{"error":"bad \\ud83d token\\u0000\\u001b[2J"}')
     )
     assert isinstance(fault, UpstreamRefused)
     assert fault.message.endswith("bad \ufffd token\ufffd\ufffd[2J")

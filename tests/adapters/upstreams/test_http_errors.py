@@ -17,6 +17,7 @@ from cobot_meter.adapters.upstreams.http_errors import (
     fault_of_run,
     fault_of_send,
 )
+from cobot_meter.adapters.upstreams.openrouter.taxonomy import ERRORS
 from cobot_meter.domain.errors import (
     CostNotYetKnown,
     OutcomeUnknown,
@@ -83,7 +84,7 @@ def answer(
 @pytest.mark.parametrize("status", [301, 400, 401, 402, 403, 404, 413, 422, 429])
 def test_refusals_are_not_charged(status: int) -> None:
     """Redirects and 4xx are said before anything runs."""
-    fault = fault_of_run(answer(status, {"message": "no", "code": status}))
+    fault = fault_of_run(ERRORS, answer(status, {"message": "no", "code": status}))
     assert isinstance(fault, UpstreamRefused)
     assert fault.status == status
 
@@ -91,7 +92,7 @@ def test_refusals_are_not_charged(status: int) -> None:
 @pytest.mark.parametrize("status", [202, 204, 408, 500, 502, 503, 504, 524, 529])
 def test_may_have_run_is_unknown(status: int) -> None:
     """Timeouts, 5xx and odd successes may have been charged."""
-    assert isinstance(fault_of_run(answer(status, {"code": status})), OutcomeUnknown)
+    assert isinstance(fault_of_run(ERRORS, answer(status, {"code": status})), OutcomeUnknown)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_may_have_run_is_unknown(status: int) -> None:
 )
 def test_availability_says_it_did_not_run(availability: dict[str, object]) -> None:
     """A 503 that says no endpoint was available has run nothing, and says when to come again."""
-    fault = fault_of_run(answer(503, {"code": 503, "availability": availability}))
+    fault = fault_of_run(ERRORS, answer(503, {"code": 503, "availability": availability}))
     assert isinstance(fault, UpstreamRefused)
     assert fault.retry_after_s == 5
 
@@ -123,7 +124,7 @@ def test_availability_says_it_did_not_run(availability: dict[str, object]) -> No
 )
 def test_retry_after_is_read_with_care(header: str | None, seconds: int | None) -> None:
     """Whole seconds up to a day are believed, everything else is passed over."""
-    fault = fault_of_run(answer(429, retry_after=header))
+    fault = fault_of_run(ERRORS, answer(429, retry_after=header))
     assert fault.retry_after_s == seconds
 
 
@@ -131,13 +132,13 @@ def test_retry_after_is_read_with_care(header: str | None, seconds: int | None) 
 def test_account_state_is_not_told_to_callers(status: int) -> None:
     """What the upstream says of our account and key stays out of our message."""
     said = "Add more using https://openrouter.ai/settings/credits"
-    assert said not in fault_of_run(answer(status, {"message": said})).message
+    assert said not in fault_of_run(ERRORS, answer(status, {"message": said})).message
 
 
 def test_moderation_is_told_apart() -> None:
     """A 403 for the prompt itself says so, without repeating the prompt."""
     metadata = {"reasons": ["violence"], "flagged_input": "the prompt"}
-    fault = fault_of_run(answer(403, {"message": "flagged", "metadata": metadata}))
+    fault = fault_of_run(ERRORS, answer(403, {"message": "flagged", "metadata": metadata}))
     assert "moderation" in fault.message
     assert "the prompt" not in fault.message.replace("refused the prompt", "")
 
@@ -145,20 +146,20 @@ def test_moderation_is_told_apart() -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error":"no"}', b'{"error":null}'])
 def test_any_body_will_do(body: bytes) -> None:
     """An error answer needs no readable body."""
-    assert isinstance(fault_of_run(HttpAnswer(status=404, body=body)), UpstreamRefused)
-    assert isinstance(fault_of_run(HttpAnswer(status=500, body=body)), OutcomeUnknown)
+    assert isinstance(fault_of_run(ERRORS, HttpAnswer(status=404, body=body)), UpstreamRefused)
+    assert isinstance(fault_of_run(ERRORS, HttpAnswer(status=500, body=body)), OutcomeUnknown)
 
 
 def test_long_words_are_cut() -> None:
     """An upstream cannot fill our logs: at most 200 characters are repeated."""
-    fault = fault_of_run(answer(400, {"message": "x" * 100_000}))
+    fault = fault_of_run(ERRORS, answer(400, {"message": "x" * 100_000}))
     assert len(fault.message) < 300
 
 
 @pytest.mark.parametrize("status", [402, 404, 408, 429, 500, 502, 524, 529])
 def test_lookup_faults_are_not_yet_known(status: int) -> None:
     """A look-up that is answered with an error may find the record later."""
-    fault = fault_of_lookup(answer(status, retry_after="3"), "gen-1")
+    fault = fault_of_lookup(ERRORS, answer(status, retry_after="3"), "gen-1")
     assert isinstance(fault, CostNotYetKnown)
     assert fault.retry_after_s == 3
 
@@ -166,7 +167,7 @@ def test_lookup_faults_are_not_yet_known(status: int) -> None:
 @pytest.mark.parametrize("status", [401, 403])
 def test_lookup_with_a_bad_key_is_refused(status: int) -> None:
     """A look-up that is not permitted will not be later either."""
-    assert isinstance(fault_of_lookup(answer(status), "gen-1"), UpstreamRefused)
+    assert isinstance(fault_of_lookup(ERRORS, answer(status), "gen-1"), UpstreamRefused)
 
 
 @pytest.mark.parametrize(
@@ -174,5 +175,5 @@ def test_lookup_with_a_bad_key_is_refused(status: int) -> None:
 )
 def test_query_faults(status: int, passes: bool) -> None:  # noqa: FBT001
     """A free question fails for now, or until the operator acts."""
-    fault = fault_of_query(answer(status))
+    fault = fault_of_query(ERRORS, answer(status))
     assert isinstance(fault, UpstreamUnreachable if passes else UpstreamRefused)

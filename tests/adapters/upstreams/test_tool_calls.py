@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cobot_meter.adapters.upstreams.answer_stream import completion_from_json
-from cobot_meter.adapters.upstreams.openrouter.wire import inline_cost_from
+from cobot_meter.adapters.upstreams.openrouter.wire import DIALECT
 from cobot_meter.adapters.upstreams.tool_calls import CALLS_MAX, ToolCalls
 from tests.adapters.upstreams.stream_frames import DONE, GENERATION, read
 
@@ -188,7 +188,7 @@ def test_a_call_without_an_id_gets_one_that_stays() -> None:
     for _ in range(2):
         for body in (
             read(stream).body,
-            completion_from_json(whole, GENERATION, inline_cost_from).body,
+            completion_from_json(whole, GENERATION, DIALECT).body,
         ):
             (call,) = orjson.loads(body)["choices"][0]["message"]["tool_calls"]
             assert call["type"] == "function"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cobot_meter.adapters.upstreams.error_taxonomy import KIND_BY_TYPE, kind_of_error
 from cobot_meter.adapters.upstreams.http_errors import fault_of_run
+from cobot_meter.adapters.upstreams.openrouter.taxonomy import ERRORS, KIND_BY_TYPE
 from cobot_meter.domain.errors import (
     DependencyFault,
     OutcomeUnknown,
@@ -43,8 +43,8 @@ OWN_TERMS = Circumstances(own_terms=True)
 def test_every_type_before_and_after_the_start(name: str) -> None:
     """Moderation, images, lengths, keys and credit say nothing of a model, wherever they come."""
     error: dict[str, object] = {"message": "no", "metadata": {"error_type": name}}
-    refused = fault_of_run(answer_of(STATUS_OF_TYPE[name], error))
-    failed = UpstreamFailed("it failed", kind=kind_of_error(error))
+    refused = fault_of_run(ERRORS, answer_of(STATUS_OF_TYPE[name], error))
+    failed = UpstreamFailed("it failed", kind=ERRORS.kind(error))
     for fault in (refused, failed):
         assert is_models_own(fault) is (name in BY_THE_MODEL)
         assert not is_models_own(fault, OWN_TERMS)
@@ -53,7 +53,7 @@ def test_every_type_before_and_after_the_start(name: str) -> None:
 @pytest.mark.parametrize("code", sorted(AVAILABILITY))
 def test_every_availability(code: str) -> None:
     """That nobody serves it on these terms is no fault of the model; that it is full is."""
-    fault = fault_of_run(answer_of(AVAILABILITY[code][0], {"availability": {"code": code}}))
+    fault = fault_of_run(ERRORS, answer_of(AVAILABILITY[code][0], {"availability": {"code": code}}))
     assert is_models_own(fault) is (code in BY_ITS_PROVIDERS)
     assert not is_models_own(fault, OWN_TERMS)
 
@@ -61,7 +61,7 @@ def test_every_availability(code: str) -> None:
 @pytest.mark.parametrize(("status", "error", "kind"), RECORDED)
 def test_every_recorded_body(status: int, error: dict[str, object], kind: K) -> None:
     """Of all that was seen in traffic before a start only a provider's own 429 counts."""
-    fault = fault_of_run(answer_of(status, {"code": status, **error}))
+    fault = fault_of_run(ERRORS, answer_of(status, {"code": status, **error}))
     assert is_models_own(fault) is (kind is K.RATE_LIMITED)
 
 
@@ -75,7 +75,7 @@ def test_every_recorded_body(status: int, error: dict[str, object], kind: K) -> 
 )
 def test_a_429_to_our_own_account_is_not_the_models(error: dict[str, object]) -> None:
     """The next model is asked all the same, and no circuit opens for everybody."""
-    fault = fault_of_run(answer_of(429, error))
+    fault = fault_of_run(ERRORS, answer_of(429, error))
     assert fault.kind is K.ACCOUNT_LIMITED
     assert not is_models_own(fault)
 

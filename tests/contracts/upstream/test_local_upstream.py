@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cobot_meter.adapters.upstreams.ollama.wire import GENERATION_PREFIX, MODEL_PREFIX
+from cobot_meter.adapters.upstreams.ollama.wire import generation_prefix, model_prefix
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
-from cobot_meter.adapters.upstreams.routed_upstream import RoutedUpstream
+from cobot_meter.adapters.upstreams.routed_upstream import Route, RoutedUpstream
 from cobot_meter.ports.upstream import Upstream
 from openrouter_simulator.app import build_simulator
-from tests.adapters.upstreams.ollama.ollama_rig import MODEL, OllamaRig, ollama_rig
+from tests.adapters.upstreams.ollama.ollama_rig import LOCAL, MODEL, OllamaRig, ollama_rig
 from tests.contracts.upstream.upstream_bench import Ending, ScriptedBench
 from tests.contracts.upstream.upstream_suite import ScriptedUpstream
 from tests.fakes.clock import FakeClock
@@ -79,13 +79,19 @@ class TestRoutedToLocal(ScriptedUpstream):
             with refused_address() as nowhere:
                 paid = OpenRouter(
                     rig.client,
-                    OpenRouterSettings(base_url=f"{address}/api/v1", api_key="sk-or-v1-test"),
+                    OpenRouterSettings(
+                        name="gateway", base_url=f"{address}/api/v1", api_key="sk-or-v1-test"
+                    ),
                 )
                 dead = _routed(paid, rig.adapter(base_url=nowhere))
                 yield LocalBench(rig, (_routed(paid, rig.adapter()), dead, dead))
 
 
 def _routed(paid: Upstream, local: Upstream) -> RoutedUpstream:
-    return RoutedUpstream(
-        paid, local, model_prefix=MODEL_PREFIX, generation_prefix=GENERATION_PREFIX
+    own = Route(
+        local,
+        model_prefix=model_prefix(LOCAL),
+        generation_prefix=generation_prefix(LOCAL),
+        vital=False,
     )
+    return RoutedUpstream((Route(paid), own))

@@ -43,7 +43,9 @@ class RealBench:
 async def bench() -> AsyncIterator[UpstreamBench]:
     """The real thing, with a cheap model."""
     async with http_session(HttpLimits()) as client:
-        upstream = OpenRouter(client, OpenRouterSettings(base_url=BASE_URL, api_key=API_KEY))
+        upstream = OpenRouter(
+            client, OpenRouterSettings(name="gateway", base_url=BASE_URL, api_key=API_KEY)
+        )
         models = {model.model_id: model for model in await upstream.models()}
         yield RealBench(upstream, models[MODEL_ID])
 

@@ -111,5 +111,7 @@ async def _served_by(
 
 
 def _adapter(client: httpx.AsyncClient, base_url: str, api_key: str) -> OpenRouter:
-    settings = OpenRouterSettings(base_url=f"{base_url}/api/v1", api_key=api_key, timeout_s=10)
+    settings = OpenRouterSettings(
+        name="gateway", base_url=f"{base_url}/api/v1", api_key=api_key, timeout_s=10
+    )
     return OpenRouter(client, settings)

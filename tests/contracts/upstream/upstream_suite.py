@@ -133,9 +133,18 @@ class AnsweringUpstream:
 
     async def test_the_account_says_what_is_left(self, bench: UpstreamBench) -> None:
         """Usage agrees with `usage_pusd`; what is not limited or not permitted is None."""
-        account = await bench.upstream.account()
-        assert account.usage_pusd <= await bench.upstream.usage_pusd()
-        assert account.left_pusd is None or account.left_pusd >= 0
+        holders = bench.upstream.account_holders()
+        assert len({holder.name for holder in holders}) == len(holders)
+        for holder in holders:
+            account = await holder.account()
+            assert account.usage_pusd <= await bench.upstream.usage_pusd()
+            assert account.left_pusd is None or account.left_pusd >= 0
+
+    async def test_models_bear_the_name_of_an_upstream(self, bench: UpstreamBench) -> None:
+        """Whoever keeps an account is named by its models, so that a run can be counted there."""
+        names = {model.upstream for model in await bench.upstream.models()}
+        assert "" not in names
+        assert {holder.name for holder in bench.upstream.account_holders()} <= names
 
 
 class ScriptedUpstream(AnsweringUpstream):

@@ -10,11 +10,17 @@ import pytest
 from cobot_meter.domain.errors import UpstreamCreditLow, UpstreamUnreachable
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
-from tests.fakes.upstream_outcomes import Completes, Refused, Unreachable
+from cobot_meter.flows.offer.gates import WatchedAccount
+from tests.fakes.upstream_outcomes import FAKE, Completes, Refused, Unreachable
 from tests.flows.rigs.chains import LOCAL
 from tests.http_api.face_rig import FaceRig, ask_of, open_face
 
 RESERVE_PUSD = 100_000_000_000
+
+
+def watched(rig: FaceRig) -> WatchedAccount:
+    """The one account that is watched."""
+    return rig.service.flows.account.by_upstream[FAKE]
 
 
 async def left(rig: FaceRig, pusd: int | None, *, credit: int | None = None) -> None:
@@ -82,10 +88,10 @@ async def test_what_costs_us_no_credit_is_run_instead(tmp_path: Path) -> None:
 async def test_what_is_not_known_refuses_nothing(tmp_path: Path) -> None:
     """Before the first look, and where neither limit nor credit is told."""
     async with open_face(tmp_path) as rig:
-        assert rig.service.flows.account.left_pusd is None
+        assert watched(rig).left_pusd is None
         assert (await rig.ask()).status == 402
         await rig.service.flows.account.look()
-        assert rig.service.flows.account.left_pusd is None
+        assert watched(rig).left_pusd is None
         await rig.service.flows.account.ping()
 
 
@@ -105,7 +111,7 @@ async def test_what_is_in_flight_counts(tmp_path: Path) -> None:
             ]
         statuses = sorted(task.result().status for task in asks)
         assert statuses == [202] * 3 + [503] * 7
-        assert rig.service.flows.account.in_flight_pusd == 3 * one
+        assert watched(rig).in_flight_pusd == 3 * one
         assert rig.service.flows.account.low
         gate.set()
         await rig.until(Progress.INVOICED)
@@ -118,9 +124,9 @@ async def test_what_has_run_counts_until_a_look_has_seen_it(tmp_path: Path) -> N
         one = await ceiling(rig)
         await left(rig, 2 * one)
         assert (await rig.ask(ask_of("Ask 00001"))).status == 402
-        assert rig.service.flows.account.in_flight_pusd == rig.last.quote.ceiling_pusd > 0
+        assert watched(rig).in_flight_pusd == rig.last.quote.ceiling_pusd > 0
         await left(rig, 2 * one)
-        assert rig.service.flows.account.in_flight_pusd == 0
+        assert watched(rig).in_flight_pusd == 0
 
 
 async def test_what_was_not_charged_is_given_back(tmp_path: Path) -> None:
@@ -129,10 +135,10 @@ async def test_what_was_not_charged_is_given_back(tmp_path: Path) -> None:
         for outcome in (Refused(status=400), Unreachable()):
             rig.upstream.then(outcome, outcome, outcome)
             assert (await rig.ask(ask_of(f"{outcome}"))).status in {502, 503}
-        assert rig.service.flows.account.in_flight_pusd == 0
+        assert watched(rig).in_flight_pusd == 0
     async with open_face(tmp_path, UNPAID_DAY_USD="0") as rig:
         assert (await rig.ask()).status == 429
-        assert rig.service.flows.account.in_flight_pusd == 0
+        assert watched(rig).in_flight_pusd == 0
 
 
 @pytest.mark.parametrize("status", [402, 403])
@@ -162,11 +168,8 @@ async def test_a_look_that_fails_keeps_the_count(tmp_path: Path) -> None:
         with pytest.raises(UpstreamUnreachable):
             await rig.service.flows.account.look()
         rig.upstream.reachable = True
-        assert rig.service.flows.account.in_flight_pusd > 0
-        assert (
-            rig.service.flows.account.left_pusd
-            == 2 * one - rig.service.flows.account.in_flight_pusd
-        )
+        assert watched(rig).in_flight_pusd > 0
+        assert watched(rig).left_pusd == 2 * one - watched(rig).in_flight_pusd
 
 
 async def test_the_metrics_tell_the_operator(tmp_path: Path) -> None:
@@ -175,9 +178,9 @@ async def test_the_metrics_tell_the_operator(tmp_path: Path) -> None:
         await left(rig, 0)
         body = (await rig.get("/metrics")).body.decode()
         for line in (
-            "cobot_meter_upstream_key_left_pusd 1e+11",
-            "cobot_meter_upstream_key_limit_pusd 1e+12",
-            "cobot_meter_upstream_credit_pusd -1.0",
-            "cobot_meter_upstream_credit_low 1.0",
+            'cobot_meter_upstream_key_left_pusd{upstream="fake"} 1e+11',
+            'cobot_meter_upstream_key_limit_pusd{upstream="fake"} 1e+12',
+            'cobot_meter_upstream_credit_pusd{upstream="fake"} -1.0',
+            'cobot_meter_upstream_credit_low{upstream="fake"} 1.0',
         ):
             assert line in body

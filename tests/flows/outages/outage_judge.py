@@ -11,6 +11,7 @@ from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.sale.ask_completion import AnswerKind, Ask
 from cobot_meter.ports.ledger_reports import LedgerReports
+from tests.fakes.upstream_outcomes import FAKE
 from tests.flows.outages.outage_parts import Trouble
 from tests.flows.outages.outage_world import World, prices
 from tests.flows.rigs.process import RETENTION
@@ -65,7 +66,9 @@ async def judged(world: World) -> None:
     for living in world.living:
         assert living.process.gate.closed_by is None
         await living.process.account.look()
-        assert living.process.account.in_flight_pusd == 0, "counted against our credit for ever"
+        assert living.process.account.by_upstream[FAKE].in_flight_pusd == 0, (
+            "counted against our credit for ever"
+        )
     await end(world.stage)
     await _right_for_ever(world)
 

@@ -29,7 +29,7 @@ from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.completions import CompletionRequest, UpstreamCompletion
 from cobot_meter.ports.books import Applied, Books
 from cobot_meter.ports.lightning_node import LightningNode
-from cobot_meter.ports.upstream import GenerationStarted
+from cobot_meter.ports.upstream import AccountHolder, GenerationStarted
 from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.upstream import FakeUpstream
 
@@ -220,6 +220,13 @@ class UpstreamBetween:
             case UpstreamTrouble.SLOW:
                 await self._clock.sleep(SLOW_RUN_S)
         return completion
+
+    @property
+    def name(self) -> str:
+        return self._upstream.name
+
+    def account_holders(self) -> tuple[AccountHolder, ...]:
+        return (cast("AccountHolder", self),)
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         async def read(*arguments: Any) -> Any:  # noqa: ANN401 - any read of the port

@@ -17,6 +17,7 @@ THIRD = fake_model("qwen/third", price=ModelPrice(prompt_pusd=50_000, completion
 LOCAL = replace(
     fake_model("ollama/local", price=ModelPrice(prompt_pusd=10, completion_pusd=10)),
     upstream="ollama",
+    has_providers=False,
 )
 WASTED = "0.0000300"
 GOOD = Completes(cost=COST)

@@ -31,10 +31,10 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_decimal
-from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.flows.sale.ask_completion import AnswerKind, Ask
 from cobot_meter.http_api.views import completion_document
+from cobot_meter.ports.upstream import AccountHolder
 from openrouter_simulator.account import Account
 from openrouter_simulator.app import build_simulator
 from openrouter_simulator.faults.fault_table import FAULTS, Strikes, combined
@@ -109,6 +109,7 @@ async def staged_on_the_simulator(
             )
         )
         terms = OpenRouterSettings(
+            name="gateway",
             base_url=f"{base_url}/api/v1",
             api_key="k",
             timeout_s=within_s,
@@ -147,8 +148,8 @@ class _Spending(OpenRouter):
     async def usage_pusd(self) -> int:
         return await self._patient.usage_pusd()
 
-    async def account(self) -> UpstreamAccount:
-        return await self._patient.account()
+    def account_holders(self) -> tuple[AccountHolder, ...]:
+        return (self._patient,)
 
     @property
     def spent_pusd(self) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cobot_meter.adapters.upstreams.ollama.wire import GENERATION_PREFIX, MODEL_PREFIX
+from cobot_meter.adapters.upstreams.ollama.wire import generation_prefix, model_prefix
 from cobot_meter.domain.errors import CobotMeterError
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
@@ -23,7 +23,7 @@ from cobot_meter.domain.upstream.completions import (
 )
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.ports.upstream import GenerationStarted
-from tests.adapters.upstreams.ollama.ollama_rig import MODEL, OllamaRig, ollama_rig
+from tests.adapters.upstreams.ollama.ollama_rig import LOCAL, MODEL, OllamaRig, ollama_rig
 from tests.fakes.books import Crash, Moment
 from tests.fakes.servers.ollama_server import OllamaFault
 from tests.fakes.upstream import FakeUpstream
@@ -51,7 +51,7 @@ class WithLocal(FakeUpstream):
         on_started: GenerationStarted,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
-        if not request.model.startswith(MODEL_PREFIX):
+        if not request.model.startswith(model_prefix(LOCAL)):
             return await super().complete(
                 request, price_cap=price_cap, on_started=on_started, within_ms=within_ms
             )
@@ -65,7 +65,7 @@ class WithLocal(FakeUpstream):
             self._metered_pusd = total_pusd
 
     async def generation_cost(self, generation_id: str) -> GenerationCost:
-        if generation_id.startswith(GENERATION_PREFIX):
+        if generation_id.startswith(generation_prefix(LOCAL)):
             return await self._local.generation_cost(generation_id)
         return await super().generation_cost(generation_id)
 

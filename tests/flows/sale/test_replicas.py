@@ -12,7 +12,7 @@ from cobot_meter.domain.errors import OutcomeUnknown
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from tests.fakes.books import Crash, Killed, Moment
-from tests.fakes.upstream_outcomes import Completes
+from tests.fakes.upstream_outcomes import FAKE, Completes
 from tests.flows.rigs.process import Process
 from tests.flows.rigs.stories import COST, Stage, ask_of, end
 from tests.flows.rigs.story_book import STORIES
@@ -103,7 +103,7 @@ async def test_what_another_process_ended_is_off_our_count(stage: Stage) -> None
     with pytest.raises(OutcomeUnknown):
         await answer
     await stage.process.account.look()
-    assert stage.process.account.in_flight_pusd == 0
+    assert stage.process.account.by_upstream[FAKE].in_flight_pusd == 0
 
 
 async def test_two_that_start_the_same_escrow_send_it_once(stage: Stage) -> None:

@@ -48,7 +48,7 @@ async def test_alias_never_changes_bill(tmp_path: Path) -> None:
 def test_no_default_price_ever(pricing: object) -> None:
     """A model whose price is not wholly known is not offered, whatever else is said of it."""
     row = {"id": "a/b", "context_length": 8_192, "pricing": pricing}
-    assert models_from(orjson.dumps({"data": [row]})) == ()
+    assert models_from(orjson.dumps({"data": [row]}), upstream="gateway") == ()
 
 
 async def test_every_paid_route_is_metered(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
+    or_,
     select,
     text,
     tuple_,
@@ -62,6 +63,7 @@ from cobot_meter.adapters.storage.tables import (
     selected,
 )
 
+ESCAPE = "/"
 _ZERO: ColumnElement[int] = literal_column("0")
 
 
@@ -151,6 +153,70 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
         quarantined_escrows=sql(_quarantined(ESCROW_SPEC), "after", *limited),
         quarantined_topups=sql(_quarantined(TOPUP_SPEC), "after", *limited),
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """Escrows or top-ups; the last column of each read is the number by which they are ordered."""
+
+    table: Table
+    spec: RowSpec[Any]
+    has_invoice: str
+
+    def page(self, *, in_state: bool = False) -> Select[Any]:
+        """Those that have an invoice, below a number."""
+        found = self.rows().where(self.table.c.opened_sequence < bindparam("before"))
+        if in_state:
+            found = found.where(self.table.c.state == bindparam("state"))
+        return found.where(text(self.has_invoice))
+
+    def like(self) -> Select[Any]:
+        """Those of an id or payment hash of this pattern."""
+        name, payment_hash = self.table.primary_key.columns[0], self.table.c.payment_hash
+        alike = (name.like(bindparam("id"), escape=ESCAPE),)
+        return self.rows().where(or_(*alike, payment_hash.like(bindparam("hash"), escape=ESCAPE)))
+
+    def rows(self) -> Select[Any]:
+        """The newest first, up to a limit."""
+        sequence = self.table.c.opened_sequence
+        newest = selected(self.spec).add_columns(sequence).order_by(sequence.desc())
+        newest = newest.limit(bindparam("limit"))
+        return newest.offset(literal_column("0"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectStatements:
+    """Reads of escrows and of top-ups, in this order, for lists that hold both."""
+
+    pages: tuple[Statement, Statement]
+    pages_in: tuple[Statement, Statement]
+    like: tuple[Statement, Statement]
+
+
+@functools.cache
+def subject_statements(database: str = "sqlite") -> SubjectStatements:
+    """Compile them all for `sqlite` or `postgresql`, once in a process."""
+    dialect = dialect_of(database)
+    escrows = Subjects(ESCROW, ESCROW_SPEC, "payment_request IS NOT NULL")
+    topups = Subjects(TOPUP, TOPUP_SPEC, "payment_request <> ''")
+
+    def sql(clause: ClauseElement, *names: str) -> Statement:
+        return compiled(clause, *names, dialect=dialect)
+
+    def pages(rows: Subjects) -> Statement:
+        return sql(rows.page(), "before", "limit")
+
+    def pages_in(rows: Subjects) -> Statement:
+        return sql(rows.page(in_state=True), "before", "state", "limit")
+
+    def like(rows: Subjects) -> Statement:
+        return sql(rows.like(), "id", "hash", "limit")
+
+    return SubjectStatements(
+        pages=(pages(escrows), pages(topups)),
+        pages_in=(pages_in(escrows), pages_in(topups)),
+        like=(like(escrows), like(topups)),
+    )
 
 
 def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:

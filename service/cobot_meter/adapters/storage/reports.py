@@ -45,7 +45,7 @@ from cobot_meter.adapters.storage.ledger_rows import (
     standing_from_rows,
     sum_from_row,
 )
-from cobot_meter.adapters.storage.read_queries import read_statements
+from cobot_meter.adapters.storage.read_queries import ESCAPE, read_statements, subject_statements
 from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of, with_legs
 from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, TOPUP_SPEC
 from cobot_meter.adapters.storage.tables import (
@@ -68,6 +68,7 @@ from cobot_meter.ports.books import Releases
 from cobot_meter.ports.ledger_reports import (
     Balance,
     BodyDigests,
+    InvoicePage,
     JournalEntry,
     LedgerReports,
     RowMark,
@@ -93,7 +94,6 @@ class ReportStatements:
     balances: Statement
     trial_balance: Statement
     escrows: Statement
-    escrows_in: Statement
     topups: Statement
     callers: Statement
 
@@ -115,7 +115,6 @@ def report_statements(database: str = "sqlite") -> ReportStatements:
         balances=with_legs(sql(_balances()), database),
         trial_balance=with_legs(sql(_trial_balance()), database),
         escrows=sql(escrows),
-        escrows_in=sql(escrows.where(ESCROW.c.state == bindparam("state")), "state"),
         topups=sql(topups.order_by(TOPUP.c.opened_sequence.desc())),
         callers=sql(_callers(), "after", "end", "limit"),
     )
@@ -219,6 +218,7 @@ class StoredReports:
         self._statements: ReportStatements = report_statements(database)
         self._audit: AuditStatements = audit_statements(database)
         self._keyed = read_statements(database)
+        self._subjects = subject_statements(database)
         self._standing: Statement = self._keyed.standing
         self._entry_facts: Statement = self._keyed.entry_facts
         self._tally: Statement = self._keyed.tally
@@ -257,11 +257,60 @@ class StoredReports:
         async with self._session() as session:
             return await session.all(_each(sum_from_row), self._statements.trial_balance)
 
-    def escrows(self, *, state: str | None = None) -> AsyncIterator[Escrow]:
+    async def subject(self, name: str) -> Escrow | Topup | None:
+        """By four unique indexes, one after the other; see the port."""
+        keyed = self._keyed
+        async with self._session() as session:
+            for made, statement in (
+                (ESCROW_SPEC.decode, keyed.escrow),
+                (TOPUP_SPEC.decode, keyed.topup),
+                (ESCROW_SPEC.decode, keyed.escrow_of_payment),
+                (TOPUP_SPEC.decode, keyed.topup_of_payment),
+            ):
+                found = await session.all(_each(made), statement, name)
+                if found:
+                    one: Escrow | Topup = found[0]
+                    return one
+        return None
+
+    async def subjects_like(
+        self, head: str, tail: str, *, limit: int
+    ) -> tuple[Escrow | Topup, ...]:
         """See the port."""
+        pattern = f"{_escaped(head)}%{_escaped(tail)}"
+        found = await self._newest(self._subjects.like, pattern, pattern, limit)
+        return tuple(one for _, one in found[:limit])
+
+    async def invoice_page(
+        self, *, state: str | None, before: int | None, limit: int
+    ) -> InvoicePage:
+        """See the port."""
+        below = _SEQUENCE_MAX if before is None else before
         if state is None:
-            return self._stream(_each(ESCROW_SPEC.decode), self._statements.escrows)
-        return self._stream(_each(ESCROW_SPEC.decode), self._statements.escrows_in, state)
+            found = await self._newest(self._subjects.pages, below, limit)
+        else:
+            found = await self._newest(self._subjects.pages_in, below, state, limit)
+        page = found[:limit]
+        return InvoicePage(
+            rows=tuple(one for _, one in page),
+            before=page[-1][0] if len(page) == limit else None,
+        )
+
+    async def _newest(
+        self, statements: tuple[Statement, Statement], *values: str | int
+    ) -> list[tuple[int, Escrow | Topup]]:
+        """Escrows and top-ups in the one order in which the journal opened them."""
+        escrows, topups = statements
+        async with self._session() as session:
+            found = [
+                *await session.all(_numbered(ESCROW_SPEC.decode), escrows, *values),
+                *await session.all(_numbered(TOPUP_SPEC.decode), topups, *values),
+            ]
+        return sorted(found, key=lambda one: one[0], reverse=True)
+
+    def escrows(self) -> AsyncIterator[Escrow]:
+        """See the port."""
+        return self._stream(_each(ESCROW_SPEC.decode), self._statements.escrows)
 
     def topups(self) -> AsyncIterator[Topup]:
         """See the port."""
@@ -370,3 +419,15 @@ class _Snapshot(StoredReports):
 
 def _each(made: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda rows: map(made, rows)
+
+
+def _numbered(made: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """With the number that each row ends with."""
+    return lambda rows: ((row[-1], made(row[:-1])) for row in rows)
+
+
+def _escaped(text: str) -> str:
+    """As a pattern that means these characters; ids have `_`, which would mean any."""
+    for one in (ESCAPE, "%", "_"):
+        text = text.replace(one, ESCAPE + one)
+    return text

@@ -4,15 +4,16 @@ Bytes go in as they arrive; out comes the whole `chat.completion`, or what went 
 streams do, and each of these has lost somebody money: comment lines before and between events; a
 usage frame that repeats `choices`, or has none; an error frame with the final usage in it, or
 without; an end without usage; usage beside every word; a cut. Only the first choice is read: n > 1
-is not offered. Must not know: sockets, or whose answer it is: what a `usage` costs is a function of
-its reader's.
+is not offered. Must not know: sockets, or whose answer it is: its reader has a
+`Dialect` for that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from cobot_meter.adapters.upstreams.error_taxonomy import kind_of_error
+from cobot_meter.adapters.upstreams.error_taxonomy import ErrorTaxonomy
 from cobot_meter.adapters.upstreams.event_lines import Event, EventLines
 from cobot_meter.adapters.upstreams.exact_json import exact_dumps, exact_loads, plain_loads
 from cobot_meter.adapters.upstreams.http_errors import words_of
@@ -146,6 +147,15 @@ class AnswerParts:
 # The cost text of a `usage` as `exact_loads` reads it; None where it says none.
 CostOf = Callable[[dict[str, object]], str | None]
 
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What is one upstream's own in its answers: what a `usage` costs, and what an error means."""
+
+    cost_of: CostOf
+    errors: ErrorTaxonomy
+
+
 _DONE = b"[DONE]"
 _ERROR = b"error"
 _MESSAGES = frozenset({b"", b"message"})
@@ -156,7 +166,7 @@ class StreamAssembly:
     """One stream being read. `generation_id` is known from the header or from a frame."""
 
     __slots__ = (
-        "_cost_of",
+        "_dialect",
         "_error",
         "_head",
         "_lines",
@@ -166,10 +176,10 @@ class StreamAssembly:
         "generation_id",
     )
 
-    def __init__(self, generation_id: str, cost_of: CostOf) -> None:
+    def __init__(self, generation_id: str, dialect: Dialect) -> None:
         """`generation_id` is what the headers said, empty when they said nothing."""
         self.generation_id = generation_id
-        self._cost_of = cost_of
+        self._dialect = dialect
         self.done = False
         self._lines = EventLines()
         self._head: dict[str, object] = {}
@@ -201,9 +211,9 @@ class StreamAssembly:
         Raises UpstreamFailed when the stream told of an error or holds no answer, OutcomeUnknown
         when it was cut before its end.
         """
-        inline_cost = self._cost_of(self._usage) if self._usage else None
+        inline_cost = self._dialect.cost_of(self._usage) if self._usage else None
         if self._error is not None:
-            raise failure_of(self._error, inline_cost)
+            raise failure_of(self._error, inline_cost, self._dialect.errors)
         if not self.conclusive:
             raise OutcomeUnknown("the upstream's stream was cut before its end")
         if not self.generation_id:
@@ -263,7 +273,7 @@ class StreamAssembly:
             self._error = frame["error"]
 
 
-def completion_from_json(body: bytes, generation_id: str, cost_of: CostOf) -> UpstreamCompletion:
+def completion_from_json(body: bytes, generation_id: str, dialect: Dialect) -> UpstreamCompletion:
     """The completion of a 200 that came as one JSON object instead of a stream.
 
     Raises UpstreamFailed for an error or an answer without choices, OutcomeUnknown for anything
@@ -274,9 +284,9 @@ def completion_from_json(body: bytes, generation_id: str, cost_of: CostOf) -> Up
         raise OutcomeUnknown("the upstream's answer cannot be read")
     usage = document.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    inline_cost = cost_of(usage)
+    inline_cost = dialect.cost_of(usage)
     if document.get("error"):
-        raise failure_of(document["error"], inline_cost)
+        raise failure_of(document["error"], inline_cost, dialect.errors)
     choices = document.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict) or _choice_failed(choice):
@@ -311,12 +321,12 @@ def completion_of(
     )
 
 
-def failure_of(error: object, inline_cost: str | None) -> UpstreamFailed:
+def failure_of(error: object, inline_cost: str | None, errors: ErrorTaxonomy) -> UpstreamFailed:
     """The fault for an error that came after the start; what it says of our account is left out."""
     document = error if isinstance(error, dict) else {"message": error}
-    kind = kind_of_error(document)
+    kind = errors.kind(document)
     return UpstreamFailed(
-        words_of(document, kind, failed="the upstream failed while answering"),
+        words_of(document, kind, errors, failed="the upstream failed while answering"),
         inline_cost=inline_cost,
         kind=kind,
     )

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from cobot_meter.adapters.upstreams.answer_stream import (
-    CostOf,
+    Dialect,
     StreamAssembly,
     completion_from_json,
 )
@@ -149,7 +149,7 @@ class ChatPosts:
         return answer_of(response, body)
 
     def completion(
-        self, response: httpx.Response, generation_id: str, deadline: float, cost_of: CostOf
+        self, response: httpx.Response, generation_id: str, deadline: float, dialect: Dialect
     ) -> AnswerReading:
         """What reads the completion of a 200."""
         return AnswerReading(
@@ -157,7 +157,7 @@ class ChatPosts:
             generation_id=generation_id,
             deadline=deadline,
             bytes_max=self._bytes_max,
-            cost_of=cost_of,
+            dialect=dialect,
         )
 
     async def close(self, response: httpx.Response) -> None:
@@ -169,7 +169,7 @@ class ChatPosts:
 class AnswerReading:
     """One completion being read."""
 
-    __slots__ = ("_bytes_max", "_cost_of", "_deadline", "_generation_id", "_response")
+    __slots__ = ("_bytes_max", "_deadline", "_dialect", "_generation_id", "_response")
 
     def __init__(
         self,
@@ -178,14 +178,14 @@ class AnswerReading:
         generation_id: str,
         deadline: float,
         bytes_max: int,
-        cost_of: CostOf,
+        dialect: Dialect,
     ) -> None:
         """`generation_id` is empty where only the answer itself names it."""
         self._response = response
         self._generation_id = generation_id
         self._deadline = deadline
         self._bytes_max = bytes_max
-        self._cost_of = cost_of
+        self._dialect = dialect
 
     async def read(self, on_named: GenerationStarted) -> UpstreamCompletion:
         """The completion, streamed or not.
@@ -225,7 +225,7 @@ class AnswerReading:
         except TRANSPORT_FAULTS as fault:
             raise OutcomeUnknown("the upstream's answer was cut before its end") from fault
         with _WHATEVER_IT_SAYS:
-            completion = completion_from_json(body, self._generation_id, self._cost_of)
+            completion = completion_from_json(body, self._generation_id, self._dialect)
         if not self._generation_id:
             await on_named(completion.generation_id)
         return completion
@@ -233,7 +233,7 @@ class AnswerReading:
     async def _streamed(
         self, begun: bytes, chunks: BoundedChunks, on_named: GenerationStarted
     ) -> UpstreamCompletion:
-        assembly = StreamAssembly(self._generation_id, self._cost_of)
+        assembly = StreamAssembly(self._generation_id, self._dialect)
         with _WHATEVER_IT_SAYS:
             assembly.feed(begun)
         if not self._generation_id:

@@ -1,8 +1,7 @@
-"""OpenRouter's errors in one table: of what kind, whether it may have run, when to come again.
+"""How an upstream's errors are read: of what kind, whether it may have run, when to come again.
 
-What is most certain is read first: `availability`, then `error_type`, then what the words and the
-metadata tell, then the status. Must not know: sockets, or our fault classes. Source: OpenRouter's
-OpenAPI document (27 values of ApiErrorType) and recorded bodies.
+The reading is shared, and what the words of one upstream mean is a table in that upstream's folder.
+Must not know: sockets, our fault classes, or any upstream.
 """
 
 from __future__ import annotations
@@ -27,50 +26,6 @@ _FIRST_SERVER_ERROR = 500
 _TIMED_OUT = 408
 _FIRST_STATUS, _LAST_STATUS = 100, 599
 
-KIND_BY_TYPE: Mapping[str, UpstreamFaultKind] = {
-    "context_length_exceeded": K.CONTEXT_LENGTH,
-    "max_tokens_exceeded": K.CONTEXT_LENGTH,
-    "token_limit_exceeded": K.CONTEXT_LENGTH,
-    "string_too_long": K.CONTEXT_LENGTH,
-    "invalid_request": K.BAD_REQUEST,
-    "invalid_prompt": K.BAD_REQUEST,
-    "content_policy_violation": K.MODERATION,
-    "refusal": K.MODERATION,
-    "invalid_image": K.BAD_REQUEST,
-    "image_too_large": K.BAD_REQUEST,
-    "image_too_small": K.BAD_REQUEST,
-    "unsupported_image_format": K.BAD_REQUEST,
-    "image_download_failed": K.BAD_REQUEST,
-    "authentication": K.AUTH,
-    "payment_required": K.PAYMENT,
-    "permission_denied": K.AUTH,
-    "not_found": K.NOT_FOUND,
-    "image_not_found": K.BAD_REQUEST,
-    "precondition_failed": K.BAD_REQUEST,
-    "payload_too_large": K.CONTEXT_LENGTH,
-    "unprocessable": K.BAD_REQUEST,
-    "rate_limit_exceeded": K.RATE_LIMITED,
-    "provider_unavailable": K.OVERLOADED,
-    "provider_overloaded": K.OVERLOADED,
-    "timeout": K.TIMEOUT,
-    "server": K.SERVER,
-    "unmapped": K.SERVER,
-}
-# Said of a request that had gone on to a provider, whatever the status is.
-_TYPES_THAT_RAN = frozenset({"provider_unavailable", "provider_overloaded", "timeout", "server"})
-_KIND_BY_AVAILABILITY: Mapping[str, UpstreamFaultKind] = {
-    "capacity_exhausted": K.RATE_LIMITED,
-    "temporarily_unavailable": K.OVERLOADED,
-    "model_not_found": K.NOT_FOUND,
-    "wrong_endpoint": K.NOT_FOUND,
-    "no_endpoints": K.NOT_FOUND,
-    "model_deprecated": K.NOT_FOUND,
-    "model_unavailable_upstream": K.NOT_FOUND,
-    "region_restricted": K.NOT_FOUND,
-    "privacy_restricted": K.NOT_FOUND,
-    "constraint_filtered": K.NOT_FOUND,
-    "free_variant_ended": K.NOT_FOUND,
-}
 _KIND_BY_STATUS: Mapping[int, UpstreamFaultKind] = {
     400: K.BAD_REQUEST,
     401: K.AUTH,
@@ -87,21 +42,6 @@ _KIND_BY_STATUS: Mapping[int, UpstreamFaultKind] = {
     524: K.TIMEOUT,
     529: K.OVERLOADED,
 }
-# Only where nothing more exact is said. The first that fits; each was seen in real traffic.
-_KIND_BY_WORDS: tuple[tuple[re.Pattern[str], UpstreamFaultKind], ...] = (
-    (
-        re.compile(
-            r"key limit exceeded|budget of \S+ exceeded|insufficient credits", re.IGNORECASE
-        ),
-        K.PAYMENT,
-    ),
-    (re.compile(r"requires more credits|prompt tokens limit exceeded", re.IGNORECASE), K.PAYMENT),
-    (re.compile(r"is not a valid model id|no endpoints found", re.IGNORECASE), K.NOT_FOUND),
-    (
-        re.compile(r"context length|context window|token limit reached", re.IGNORECASE),
-        K.CONTEXT_LENGTH,
-    ),
-)
 # What the words refine: these say more than their status or type does.
 _VAGUE = frozenset({K.AUTH, K.BAD_REQUEST, K.SERVER, K.UNCLASSIFIED})
 
@@ -113,74 +53,83 @@ def error_of(body: bytes) -> Mapping[str, object]:
     except ValueError:
         return {}
     error = document.get("error") if isinstance(document, dict) else None
-    return {"message": error} if isinstance(error, str) else _object(error)
+    return {"message": error} if isinstance(error, str) else object_of(error)
 
 
-def kind_of_error(error: Mapping[str, object], status: int | None = None) -> UpstreamFaultKind:
-    """Of what kind an error is. Without a status (mid-stream) its own `code` is used."""
-    availability = _text(_object(error.get("availability")).get("code"))
-    if availability in _KIND_BY_AVAILABILITY:
-        return _KIND_BY_AVAILABILITY[availability]
-    metadata = _object(error.get("metadata"))
-    if _text(metadata.get("limit_source")) == "openrouter_credits":
-        return K.PAYMENT
-    if metadata.get("reasons") or metadata.get("patterns"):
-        return K.MODERATION
-    kind = _kind_by_type_or_status(error, _code(error) if status is None else status)
-    if kind is K.RATE_LIMITED and _is_accounts_own(error, metadata):
-        return K.ACCOUNT_LIMITED
-    if kind in _VAGUE:
-        words = _text(error.get("message"))
-        return next((said for pattern, said in _KIND_BY_WORDS if pattern.search(words)), kind)
-    return kind
+class ErrorTaxonomy:
+    """Errors of the shape that OpenAI gave them; an upstream with more to say reads more."""
 
+    def __init__(
+        self,
+        *,
+        by_type: Mapping[str, UpstreamFaultKind],
+        by_words: tuple[tuple[re.Pattern[str], UpstreamFaultKind], ...],
+        types_that_ran: frozenset[str] = frozenset(),
+        account_words: tuple[str, ...] = (),
+    ) -> None:
+        """`by_words` counts only where nothing more exact is said, and the first that fits.
 
-def _is_accounts_own(error: Mapping[str, object], metadata: Mapping[str, object]) -> bool:
-    """Whether a 429 is OpenRouter's own to our account, and no word of a provider.
+        `types_that_ran` are said after a request had gone on. A message with one of `account_words`
+        is about our account, and not for callers.
+        """
+        self._by_type = by_type
+        self._by_words = by_words
+        self._types_that_ran = types_that_ran
+        self._account_words = account_words
 
-    Its own carry the X-RateLimit headers, or name the source.
-    """
-    limits = _object(metadata.get("headers"))
-    return (
-        _text(metadata.get("limit_source")).startswith("openrouter")
-        or any(name.lower().startswith("x-ratelimit") for name in limits)
-        or "free-models-per-" in _text(error.get("message"))
-    )
+    def kind(self, error: Mapping[str, object], status: int | None = None) -> UpstreamFaultKind:
+        """Of what kind an error is. Without a status (mid-stream) its own `code` is used."""
+        kind = self._by_type_or_status(error, _code(error) if status is None else status)
+        if kind not in _VAGUE:
+            return kind
+        words = text_of(error.get("message"))
+        return next((said for pattern, said in self._by_words if pattern.search(words)), kind)
 
+    def may_have_run(self, error: Mapping[str, object], status: int) -> bool:
+        """Whether a paid POST that was answered so may have been charged; in doubt, yes.
 
-def may_have_run(error: Mapping[str, object], status: int) -> bool:
-    """Whether a paid POST that was answered so may have been charged; in doubt, yes.
+        Timeouts and 5xx are said after the request went on; so is a success that is no 200.
+        """
+        late = status >= _FIRST_SERVER_ERROR or status < _FIRST_REDIRECT or status == _TIMED_OUT
+        return late or error_type_of(error) in self._types_that_ran
 
-    Timeouts and 5xx are said after the request went on; so is a success that is no 200. An error
-    with `availability` says that no endpoint was there to run it.
-    """
-    availability = _object(error.get("availability"))
-    if availability.get("code") or availability.get("retryable"):
-        return False
-    late = status >= _FIRST_SERVER_ERROR or status < _FIRST_REDIRECT or status == _TIMED_OUT
-    return late or error_type_of(error) in _TYPES_THAT_RAN
+    def retry_after_s(
+        self, error: Mapping[str, object], *, header: str | None, date: str | None
+    ) -> int | None:
+        """Whole seconds, at most a day, None when nothing usable was said.
+
+        `header` is Retry-After; what the error itself says is measured from the answer's own
+        `date`.
+        """
+        told = _retry_after(header, date)
+        if told is None:
+            told = self.retry_told_s(error, date)
+        return None if told is None else min(told, RETRY_AFTER_MAX_S)
+
+    def retry_told_s(self, error: Mapping[str, object], date: str | None) -> int | None:  # noqa: ARG002
+        """What the error says of it beside the header: nothing, unless an upstream has a way."""
+        return None
+
+    def tells_of_account(self, message: str) -> bool:
+        """Whether a message is about our account."""
+        return any(words in message for words in self._account_words)
+
+    def _by_type_or_status(
+        self, error: Mapping[str, object], status: int | None
+    ) -> UpstreamFaultKind:
+        named = self._by_type.get(error_type_of(error))
+        if named is not None and named is not K.SERVER:
+            return named
+        if status is None:
+            return named or K.UNCLASSIFIED
+        late = K.SERVER if status >= _FIRST_SERVER_ERROR else K.BAD_REQUEST
+        return _KIND_BY_STATUS.get(status, late)
 
 
 def error_type_of(error: Mapping[str, object]) -> str:
-    """OpenRouter's own name of the error, empty when it is not said."""
-    said = _object(error.get("metadata")).get("error_type") or error.get("error_type")
-    return _text(said)
-
-
-def retry_after_s(
-    error: Mapping[str, object], *, header: str | None, date: str | None
-) -> int | None:
-    """Whole seconds, at most a day, None when nothing usable was said.
-
-    `header` is Retry-After; of a cap the metadata names the reset, which is measured from the
-    answer's own `date`. A daily cap whose reset cannot be told is a day away.
-    """
-    told = _retry_after(header, date)
-    if told is None:
-        told = outside.count(_object(error.get("availability")).get("retry_after"))
-    if told is None:
-        return _until_reset_s(_object(error.get("metadata")), date)
-    return min(told, RETRY_AFTER_MAX_S)
+    """The upstream's own name of the error, empty when it is not said."""
+    said = object_of(error.get("metadata")).get("error_type") or error.get("error_type")
+    return text_of(said)
 
 
 def _retry_after(header: str | None, date: str | None) -> int | None:
@@ -188,23 +137,13 @@ def _retry_after(header: str | None, date: str | None) -> int | None:
     said = (header or "").strip()
     if _SECONDS.fullmatch(said):
         return math.ceil(float(said))
-    again, answered = _moment(said), _moment(date)
+    again, answered = moment_of(said), moment_of(date)
     if again is None or answered is None:
         return None
     return max(math.ceil((again - answered).total_seconds()), 0)
 
 
-def _until_reset_s(metadata: Mapping[str, object], date: str | None) -> int | None:
-    daily = "daily" in _text(metadata.get("limit_source"))
-    reset_ms = outside.time_ms(_object(metadata.get("headers")).get("X-RateLimit-Reset"))
-    answered = _moment(date)
-    if answered is None or reset_ms is None:
-        return RETRY_AFTER_MAX_S if daily else None
-    left_s = -(-reset_ms // _MS) - int(answered.timestamp())
-    return min(max(left_s, 0), RETRY_AFTER_MAX_S)
-
-
-def _moment(date: str | None) -> datetime | None:
+def moment_of(date: str | None) -> datetime | None:
     """A date as HTTP writes it; one without a zone is UTC, as HTTP means it."""
     try:
         moment = parsedate_to_datetime(date) if date else None
@@ -213,24 +152,17 @@ def _moment(date: str | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
-def _kind_by_type_or_status(error: Mapping[str, object], status: int | None) -> UpstreamFaultKind:
-    named = KIND_BY_TYPE.get(error_type_of(error))
-    if named is not None and named is not K.SERVER:
-        return named
-    if status is None:
-        return named or K.UNCLASSIFIED
-    return _KIND_BY_STATUS.get(status, K.SERVER if status >= _FIRST_SERVER_ERROR else K.BAD_REQUEST)
-
-
 def _code(error: Mapping[str, object]) -> int | None:
     """`error.code`, which has been seen as text; None when it is no HTTP status."""
     code = outside.count(error.get("code"), most=_LAST_STATUS)
     return code if code is not None and code >= _FIRST_STATUS else None
 
 
-def _object(value: object) -> Mapping[str, object]:
+def object_of(value: object) -> Mapping[str, object]:
+    """The object, empty for what is none."""
     return value if isinstance(value, dict) else {}
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """The text within bounds, empty for what is none."""
     return outside.maybe_text(value, most=_TEXT_MAX)

@@ -12,12 +12,7 @@ from dataclasses import dataclass
 import aiohttp
 import httpx
 
-from cobot_meter.adapters.upstreams.error_taxonomy import (
-    error_of,
-    kind_of_error,
-    may_have_run,
-    retry_after_s,
-)
+from cobot_meter.adapters.upstreams.error_taxonomy import ErrorTaxonomy, error_of
 from cobot_meter.domain import outside
 from cobot_meter.domain.errors import (
     CostNotYetKnown,
@@ -45,7 +40,6 @@ _TIMED_OUT = (TimeoutError, httpx.TimeoutException)
 _KEY_REFUSED = frozenset({401, 403})
 _BUSY = frozenset({408, 429, *range(500, 600)})
 _SAID_MAX = 200
-_ACCOUNT_WORDS = "openrouter.ai/"
 
 # What callers may read. A kind not listed here repeats the upstream's own words; those listed would
 # tell strangers about our account, or are not about the request.
@@ -86,48 +80,53 @@ def fault_of_send(error: Exception) -> UpstreamUnreachable | OutcomeUnknown:
     )
 
 
-def fault_of_run(answer: HttpAnswer) -> UpstreamRefused | OutcomeUnknown:
+def fault_of_run(errors: ErrorTaxonomy, answer: HttpAnswer) -> UpstreamRefused | OutcomeUnknown:
     """What an HTTP error in answer to a paid POST means."""
     error = error_of(answer.body)
-    kind = kind_of_error(error, answer.status)
-    if may_have_run(error, answer.status):
+    kind = errors.kind(error, answer.status)
+    if errors.may_have_run(error, answer.status):
         return OutcomeUnknown(
             f"the upstream answered {answer.status} and may have run the request", kind=kind
         )
-    return _refused(answer, error, kind)
+    return _refused(answer, error, kind, errors)
 
 
-def fault_of_lookup(answer: HttpAnswer, generation_id: str) -> UpstreamRefused | CostNotYetKnown:
+def fault_of_lookup(
+    errors: ErrorTaxonomy, answer: HttpAnswer, generation_id: str
+) -> UpstreamRefused | CostNotYetKnown:
     """What an HTTP error in answer to a cost look-up means.
 
     A 404 cannot be told from *never existed*; a 402, or a key's limit, passes once there is credit.
     """
     error = error_of(answer.body)
-    kind = kind_of_error(error, answer.status)
+    kind = errors.kind(error, answer.status)
     if answer.status in _KEY_REFUSED and kind is not K.PAYMENT:
-        return _refused(answer, error, kind)
+        return _refused(answer, error, kind, errors)
     return CostNotYetKnown(
         f"no record of {generation_id} yet (the upstream answered {answer.status})",
-        retry_after_s=_retry_after_s(answer, error),
+        retry_after_s=_retry_after_s(answer, error, errors),
     )
 
 
-def fault_of_query(answer: HttpAnswer) -> UpstreamRefused | UpstreamUnreachable:
+def fault_of_query(
+    errors: ErrorTaxonomy, answer: HttpAnswer
+) -> UpstreamRefused | UpstreamUnreachable:
     """What an HTTP error in answer to a free question (models, key) means."""
     error = error_of(answer.body)
-    kind = kind_of_error(error, answer.status)
+    kind = errors.kind(error, answer.status)
     if answer.status in _BUSY:
         return UpstreamUnreachable(
             f"the upstream answered {answer.status}",
-            retry_after_s=_retry_after_s(answer, error),
+            retry_after_s=_retry_after_s(answer, error, errors),
             kind=kind,
         )
-    return _refused(answer, error, kind)
+    return _refused(answer, error, kind, errors)
 
 
 def words_of(
     error: Mapping[str, object],
     kind: UpstreamFaultKind,
+    errors: ErrorTaxonomy,
     *,
     status: int | None = None,
     failed: str = "the upstream refused the request",
@@ -140,21 +139,26 @@ def words_of(
     if words:
         return words
     message = error.get("message")
-    if isinstance(message, str) and message and _ACCOUNT_WORDS not in message:
+    if isinstance(message, str) and message and not errors.tells_of_account(message):
         return f"{failed}: {outside.shown(message, most=_SAID_MAX)}"
     return f"the upstream answered {status}" if status else failed
 
 
 def _refused(
-    answer: HttpAnswer, error: Mapping[str, object], kind: UpstreamFaultKind
+    answer: HttpAnswer,
+    error: Mapping[str, object],
+    kind: UpstreamFaultKind,
+    errors: ErrorTaxonomy,
 ) -> UpstreamRefused:
     return UpstreamRefused(
-        words_of(error, kind, status=answer.status),
+        words_of(error, kind, errors, status=answer.status),
         status=answer.status,
-        retry_after_s=_retry_after_s(answer, error),
+        retry_after_s=_retry_after_s(answer, error, errors),
         kind=kind,
     )
 
 
-def _retry_after_s(answer: HttpAnswer, error: Mapping[str, object]) -> int | None:
-    return retry_after_s(error, header=answer.retry_after, date=answer.date)
+def _retry_after_s(
+    answer: HttpAnswer, error: Mapping[str, object], errors: ErrorTaxonomy
+) -> int | None:
+    return errors.retry_after_s(error, header=answer.retry_after, date=answer.date)

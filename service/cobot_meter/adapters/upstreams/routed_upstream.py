@@ -1,13 +1,13 @@
-"""Two upstreams as one: each model, and each generation, belongs to the one that its prefix names.
+"""Several upstreams as one: each model, and each generation, belongs to the one its prefix names.
 
-The credit account is the first one's; what was spent is the sum, so that books over both can be
-compared with it.
+What was spent is the sum, so that books over all of them can be compared with it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from cobot_meter.domain.pricing.prices import ModelPrice
-from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.domain.upstream.completions import (
     CompletionRequest,
     GenerationCost,
@@ -15,20 +15,47 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import GenerationStarted, Upstream
+from cobot_meter.ports.upstream import AccountHolder, GenerationStarted, Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One upstream, and what the ids of its models and of its generations begin with.
+
+    An empty prefix is that of whatever no other route has. One that is not `vital` stops nothing
+    when it is away.
+    """
+
+    upstream: Upstream
+    model_prefix: str = ""
+    generation_prefix: str = ""
+    vital: bool = True
 
 
 class RoutedUpstream:
-    """The port `Upstream` over a paid gateway and a local one."""
+    """The port `Upstream` over any number of them."""
 
-    def __init__(
-        self, paid: Upstream, local: Upstream, *, model_prefix: str, generation_prefix: str
-    ) -> None:
-        """The prefixes are those of `local`; everything else is for `paid`."""
-        self._paid = paid
-        self._local = local
-        self._model_prefix = model_prefix
-        self._generation_prefix = generation_prefix
+    def __init__(self, routes: tuple[Route, ...]) -> None:
+        """In the order in which their models are listed.
+
+        Raises ValueError for a prefix or the name of an account that two of them have, and where
+        none has an empty prefix.
+        """
+        for prefixes in (
+            [route.model_prefix for route in routes],
+            [route.generation_prefix for route in routes],
+        ):
+            _refuse_twice(prefixes)
+            if "" not in prefixes:
+                message = f"one of these prefixes must be empty: {prefixes}"
+                raise ValueError(message)
+        holders = [one for route in routes for one in route.upstream.account_holders()]
+        _refuse_twice([holder.name for holder in holders])
+        self._routes = routes
+        self._by_model = sorted(routes, key=lambda route: len(route.model_prefix), reverse=True)
+        self._by_generation = sorted(
+            routes, key=lambda route: len(route.generation_prefix), reverse=True
+        )
 
     async def complete(
         self,
@@ -39,40 +66,52 @@ class RoutedUpstream:
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         """See the port."""
-        is_local = request.model.startswith(self._model_prefix)
-        upstream = self._local if is_local else self._paid
-        return await upstream.complete(
+        return await self._of_model(request.model).upstream.complete(
             request, price_cap=price_cap, on_started=on_started, within_ms=within_ms
         )
 
     async def generation_cost(self, generation_id: str) -> GenerationCost:
         """See the port."""
-        is_local = generation_id.startswith(self._generation_prefix)
-        upstream = self._local if is_local else self._paid
-        return await upstream.generation_cost(generation_id)
+        route = next(
+            one for one in self._by_generation if generation_id.startswith(one.generation_prefix)
+        )
+        return await route.upstream.generation_cost(generation_id)
 
     async def models(self) -> tuple[Model, ...]:
-        """See the port. A model of the paid list that bears the local prefix cannot be reached."""
-        paid = await self._paid.models()
-        own = await self._local.models()
-        return (
-            *(model for model in paid if not model.model_id.startswith(self._model_prefix)),
-            *own,
+        """See the port. A model that bears another upstream's prefix cannot be reached."""
+        listed = [(route, await route.upstream.models()) for route in self._routes]
+        return tuple(
+            model
+            for route, models in listed
+            for model in models
+            if self._of_model(model.model_id) is route
         )
 
     async def endpoints(self, model_id: str) -> tuple[Endpoint, ...]:
         """See the port."""
-        is_local = model_id.startswith(self._model_prefix)
-        return await (self._local if is_local else self._paid).endpoints(model_id)
+        return await self._of_model(model_id).upstream.endpoints(model_id)
 
     async def usage_pusd(self) -> int:
         """See the port: the sum."""
-        return await self._paid.usage_pusd() + await self._local.usage_pusd()
+        return sum([await route.upstream.usage_pusd() for route in self._routes])
 
-    async def account(self) -> UpstreamAccount:
-        """See the port: the local one has none."""
-        return await self._paid.account()
+    def account_holders(self) -> tuple[AccountHolder, ...]:
+        """See the port."""
+        return tuple(
+            holder for route in self._routes for holder in route.upstream.account_holders()
+        )
 
     async def ping(self) -> None:
-        """See the port: a local one that is away stops nothing."""
-        await self._paid.ping()
+        """See the port: one that is not vital is not asked."""
+        for route in self._routes:
+            if route.vital:
+                await route.upstream.ping()
+
+    def _of_model(self, model_id: str) -> Route:
+        return next(one for one in self._by_model if model_id.startswith(one.model_prefix))
+
+
+def _refuse_twice(names: list[str]) -> None:
+    if len(set(names)) != len(names):
+        message = f"two upstreams cannot be told apart by {names}"
+        raise ValueError(message)

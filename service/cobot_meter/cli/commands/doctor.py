@@ -36,6 +36,7 @@ from cobot_meter.wiring.opening.ports import KEY_FILE, look_at_secret
 from cobot_meter.wiring.opening.rates import look_at_rates
 from cobot_meter.wiring.opening.upstreams import missing_local_models, open_upstream
 from cobot_meter.wiring.operator_offline import SOCKET_FILE
+from cobot_meter.wiring.settings.local import LOCAL
 from cobot_meter.wiring.settings.settings import Settings
 
 LOOK_S = 10.0
@@ -48,7 +49,6 @@ CREDIT = "upstream credit"
 USAGE = "upstream usage"
 SETTLEMENTS = "settlements"
 RATE = "exchange rate"
-LOCAL = "ollama"
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("–", "")}
 
@@ -304,10 +304,10 @@ async def _credit(settings: Settings) -> tuple[bool | None, str]:
     if settings.upstream.simulated and not await _runs(settings):
         return None, "the simulator runs inside `cobot-meter serve`"
     async with open_upstream(settings) as upstream:
-        account = await upstream.account()
-    left_pusd = account.left_pusd
-    well = left_pusd is None or left_pusd > settings.upstream.reserve_pusd
-    return well, account_words(account)
+        found = [(one.name, await one.account()) for one in upstream.account_holders()]
+    left = [account.left_pusd for _, account in found]
+    well = all(one is None or one > settings.upstream.reserve_pusd for one in left)
+    return well, "\n".join(f"{name}: {account_words(account)}" for name, account in found)
 
 
 async def _local(settings: Settings) -> tuple[bool | None, str]:

@@ -13,14 +13,14 @@ from rich.table import Table
 
 from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.cli.commands.ledger import AsJson
-from cobot_meter.cli.lookup import find_invoice
+from cobot_meter.cli.lookup import PAGE, find_invoice
 from cobot_meter.cli.operator_client import operate
 from cobot_meter.cli.tables.balances import plain_table
 from cobot_meter.cli.terminal import CommandFailed, Misused, Terminal, run, terminal_of
 from cobot_meter.cli.wording import account, age, event, moment, msat, name, sat, unit_amount, usd
 from cobot_meter.domain.errors import NodeUnavailable
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.money import btc_usd_text
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.ports.ledger_reports import JournalEntry, JournalTransfer, LedgerReports
@@ -49,7 +49,7 @@ SORTED: dict[str, Callable[[Invoiced], int]] = {
     "paid": lambda row: row.paid_msat,
 }
 SORTS = ", ".join(SORTED)
-STATES = tuple(sorted({*(one.value for one in EscrowState), *(one.value for one in TopupState)}))
+STATES = tuple(sorted({*(one.value for one in Progress), *(one.value for one in TopupState)}))
 
 
 def list_invoices(
@@ -84,28 +84,25 @@ async def _listed(settings: Settings, *, state: str, limit: int, sort: str) -> l
     """The first `limit` in that order; only the newest are found without reading all of them."""
     async with open_reports(settings) as books, books.snapshot() as reports:
         best: list[Invoiced] = []
-        for rows in (_escrows(reports, state), _topups(reports, state)):
-            taken = 0
-            async for row in rows:
-                best.append(row)
-                taken += 1
-                if taken == limit and sort == NEWEST:
-                    break
-                if len(best) > 2 * limit:
-                    best = heapq.nlargest(limit, best, key=SORTED[sort])
-    return heapq.nlargest(limit, best, key=SORTED[sort])
+        async for row in _invoices(reports, state):
+            best.append(row)
+            if sort == NEWEST and len(best) == limit:
+                break
+            if len(best) > 2 * limit:
+                best = heapq.nlargest(limit, best, key=SORTED[sort])
+    return best if sort == NEWEST else heapq.nlargest(limit, best, key=SORTED[sort])
 
 
-async def _escrows(reports: LedgerReports, state: str) -> AsyncIterator[Invoiced]:
-    async for escrow in reports.escrows(state=state or None):
-        if escrow.invoice is not None:
-            yield escrow
-
-
-async def _topups(reports: LedgerReports, state: str) -> AsyncIterator[Invoiced]:
-    async for topup in reports.topups():
-        if topup.payment_request and state in {"", topup.state}:
-            yield topup
+async def _invoices(reports: LedgerReports, state: str) -> AsyncIterator[Invoiced]:
+    """Page by page, newest first."""
+    before: int | None = None
+    while True:
+        page = await reports.invoice_page(state=state or None, before=before, limit=PAGE)
+        for row in page.rows:
+            yield row
+        before = page.before
+        if before is None:
+            return
 
 
 def _list_table(rows: list[Invoiced], now_ms: int) -> Table:

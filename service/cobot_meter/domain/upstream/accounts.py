@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-OPENROUTER = "openrouter"
-OLLAMA = "ollama"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamAccount:

@@ -95,7 +95,8 @@ class GenerationCost:
 class Model:
     """One model on offer; `document` is the upstream's own JSON object for it.
 
-    Models of one `upstream` share an account: what is wrong with it is wrong for all of them.
+    Models of one `upstream`, which is a name, share an account: what is wrong with it is wrong for
+    all of them. `has_providers` says that several serve it, of whom a caller may choose.
     `image_price` is None for a model that reads no images, or not at a price that is known;
     `parameters` None where the list does not say which it takes.
     """
@@ -105,7 +106,8 @@ class Model:
     context_length: int
     max_completion_tokens: int
     document: bytes
-    upstream: str = "openrouter"
+    upstream: str
+    has_providers: bool = False
     image_price: ImagePrice | None = None
     parameters: frozenset[str] | None = None
 

@@ -24,7 +24,7 @@ from cobot_meter.flows.audit.settlements import NodeWord, check_identity, check_
 from cobot_meter.flows.audit.upstream import UPSTREAM
 from cobot_meter.flows.audit.walk import AuditWalk
 from cobot_meter.ports.ledger_reports import LedgerReports
-from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.lightning_node import ReadOnlyNode
 
 UPSTREAM_TIMEOUT_S = 10.0
 
@@ -43,7 +43,7 @@ class AuditLedger:
         self,
         *,
         reports: LedgerReports,
-        node: Callable[[], LightningNode],
+        node: Callable[[], ReadOnlyNode],
         upstream: UsageTeller | None,
         retention: Retention,
         upstream_key: str | None = None,

@@ -15,7 +15,7 @@ from cobot_meter.domain.invoices import InvoiceState, ListedInvoice, is_ours, ta
 from cobot_meter.flows.audit.findings import Finding, Findings
 from cobot_meter.flows.audit.settlements import Settlement
 from cobot_meter.ports.books import JournalKeys
-from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.lightning_node import InvoiceList
 
 LIST_S = 300.0
 LOOKS = 4
@@ -38,7 +38,7 @@ class KnownPayments:
 
 async def check_listed(
     findings: Findings,
-    node: LightningNode,
+    node: InvoiceList,
     known: KnownPayments,
     *,
     journal: JournalKeys,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cobot_meter.domain.errors import NodeUnavailable
 from cobot_meter.domain.invoices import Invoice, InvoiceState
 from cobot_meter.flows.audit.findings import Finding, Findings
-from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.lightning_node import InvoiceLookup, NodeInfo
 
 AT_ONCE = 32
 TIMEOUT_S = 10.0
@@ -39,7 +39,7 @@ class NodeWord:
     unchecked: tuple[Finding, ...]
 
 
-async def check_identity(node: LightningNode, node_pubkey: str | None) -> Finding | None:
+async def check_identity(node: NodeInfo, node_pubkey: str | None) -> Finding | None:
     """Why nothing can be asked: the node is away, or is not the one that the books belong to."""
     try:
         async with asyncio.timeout(TIMEOUT_S):
@@ -57,7 +57,7 @@ async def check_identity(node: LightningNode, node_pubkey: str | None) -> Findin
 
 
 async def check_settlements(
-    findings: Findings, node: LightningNode, settlements: Iterable[Settlement]
+    findings: Findings, node: InvoiceLookup, settlements: Iterable[Settlement]
 ) -> NodeWord:
     """Ask the node about each, a few at a time; the first silence ends the asking."""
     confirmed, remaining = 0, iter(settlements)
@@ -78,7 +78,7 @@ async def check_settlements(
 
 
 async def _ask(
-    node: LightningNode, batch: tuple[Settlement, ...]
+    node: InvoiceLookup, batch: tuple[Settlement, ...]
 ) -> dict[Settlement, Invoice | Finding | None]:
     answers: dict[Settlement, Invoice | Finding | None] = {}
 

@@ -6,6 +6,7 @@ Must not know: HTTP, or how a payment is noticed (`settle_invoice.py` does).
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Protocol
 
 from cobot_meter.domain.errors import Conflict, NodeUnavailable, TopupsOpen
 from cobot_meter.domain.invoices import TOPUP, InvoiceOrder, InvoiceState, tagged
@@ -19,13 +20,17 @@ from cobot_meter.flows.sale.find_cost import payment_hash
 from cobot_meter.flows.steady_clock import SteadyClock
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.identifiers import Identifiers
-from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.lightning_node import InvoiceCanceler, InvoiceMaker
 from cobot_meter.ports.process import Clock
 
 TRIES = 3
 # How many of one address wait for payment at a time. Each stranger is given a top-up of its own,
 # for whoever pays one is its caller from then on; what nobody pays ends with its invoice.
 STRANGERS_MAX = 8
+
+
+class TopUpNode(InvoiceMaker, InvoiceCanceler, Protocol):
+    """What a top-up asks of the node."""
 
 
 class TopUp:
@@ -36,7 +41,7 @@ class TopUp:
         *,
         books: Books,
         recorder: EventRecorder,
-        node: LightningNode,
+        node: TopUpNode,
         identifiers: Identifiers,
         clock: Clock,
         expiry_s: int,

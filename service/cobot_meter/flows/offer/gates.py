@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from cobot_meter.domain.errors import (
     NodeUnavailable,
@@ -21,10 +21,10 @@ from cobot_meter.domain.errors import (
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import usd_text
 from cobot_meter.domain.transitions.transition import Transition
-from cobot_meter.domain.upstream.accounts import OPENROUTER, UpstreamAccount
+from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.flows.release_gate import ReleaseGate
-from cobot_meter.ports.upstream import Upstream
+from cobot_meter.ports.upstream import AccountHolder
 
 NODE_RETRY_S = 5
 
@@ -86,16 +86,14 @@ _NO_CREDIT = frozenset({402, 403})
 _NOT_CHARGED = frozenset({UpstreamRefused.code, UpstreamUnreachable.code})
 
 
-class WatchAccount:
-    """Knows nothing before the first look, and then refuses nothing."""
+class WatchedAccount:
+    """One upstream's. Knows nothing before the first look, and then refuses nothing."""
 
-    def __init__(self, *, upstream: Upstream, reserve_pusd: int) -> None:
-        """Asks are refused that could leave less than `reserve_pusd`."""
-        self._upstream = upstream
+    def __init__(self, holder: AccountHolder, *, reserve_pusd: int) -> None:
+        """See `WatchAccount`."""
+        self._holder = holder
         self._reserve_pusd = reserve_pusd
-        self._running: dict[str, int] = {}
         self._in_flight_pusd = self._ended_pusd = 0
-        self._alarm = asyncio.Event()
         self._was_low = False
         self.account: UpstreamAccount | None = None
 
@@ -110,27 +108,92 @@ class WatchAccount:
         left_pusd = self.account.left_pusd if self.account else None
         return None if left_pusd is None else left_pusd - self._reserve_pusd - self.in_flight_pusd
 
+    @property
+    def low(self) -> bool:
+        """Whether there is no room for any further ask."""
+        left_pusd = self.left_pusd
+        return left_pusd is not None and left_pusd <= 0
+
+    def pays(self, ceiling_pusd: int) -> bool:
+        """Whether what is left covers this."""
+        left_pusd = self.left_pusd
+        return left_pusd is None or left_pusd >= ceiling_pusd
+
     async def look(self) -> None:
         """Ask the upstream. Raises its faults; then the last figures stay, and the count grows."""
-        self._alarm.clear()
         told_pusd = self._ended_pusd
-        self.account = await self._upstream.account()
+        self.account = await self._holder.account()
         self._ended_pusd -= told_pusd
         self._say()
 
+    def begun(self, ceiling_pusd: int) -> None:
+        """A run that may cost so much is in flight from here on."""
+        self._in_flight_pusd += ceiling_pusd
+
+    def over(self, ceiling_pusd: int, *, charged: bool) -> None:
+        """It no longer is; where it may have been charged, it is counted until a later look."""
+        self._in_flight_pusd -= ceiling_pusd
+        self._ended_pusd += ceiling_pusd if charged else 0
+
+    def _say(self) -> None:
+        low, account = self.low, self.account
+        if low and not self._was_low and account is not None:
+            LOG.warning(
+                "our credit upstream is low, new asks of %s are refused: %s USD left",
+                self._holder.name,
+                usd_text(max(account.left_pusd or 0, 0)),
+            )
+        elif self._was_low and not low:
+            LOG.warning(
+                "our credit upstream is there again: new asks of %s are taken", self._holder.name
+            )
+        self._was_low = low
+
+
+class WatchAccount:
+    """Every account upstream whose credit can run low; what keeps none is never refused here."""
+
+    def __init__(self, *, holders: Iterable[AccountHolder], reserve_pusd: int) -> None:
+        """Asks are refused that could leave less than `reserve_pusd` of the account they run on."""
+        self.by_upstream: Mapping[str, WatchedAccount] = {
+            holder.name: WatchedAccount(holder, reserve_pusd=reserve_pusd) for holder in holders
+        }
+        self._running: dict[str, tuple[WatchedAccount, int]] = {}
+        self._alarm = asyncio.Event()
+
+    @property
+    def low(self) -> bool:
+        """Whether no account has room for any further ask."""
+        accounts = self.by_upstream.values()
+        return bool(accounts) and all(account.low for account in accounts)
+
+    async def look(self) -> None:
+        """Ask every upstream. Raises the fault of the first that does not answer, at the end."""
+        self._alarm.clear()
+        faults: list[UpstreamRefused | UpstreamUnreachable] = []
+        for account in self.by_upstream.values():
+            try:
+                await account.look()
+            except (UpstreamRefused, UpstreamUnreachable) as fault:
+                faults.append(fault)
+        if faults:
+            raise faults[0]
+
     async def look_soon(self, interval_s: float) -> None:
         """Wait for a run that was refused for want of credit, or the interval, then look."""
+        known = all(account.account for account in self.by_upstream.values())
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(interval_s if self.account else 0):
+            async with asyncio.timeout(interval_s if known else 0):
                 await self._alarm.wait()
         await self.look()
 
     def payable(self, models: tuple[Model, ...], ceiling_pusd: int) -> tuple[Model, ...]:
         """Those that what is left will pay for; all of them when it pays for none."""
-        left_pusd = self.left_pusd
-        if left_pusd is None or left_pusd >= ceiling_pusd:
-            return models
-        return tuple(model for model in models if model.upstream != OPENROUTER) or models
+        return tuple(model for model in models if self._pays(model, ceiling_pusd)) or models
+
+    def _pays(self, model: Model, ceiling_pusd: int) -> bool:
+        account = self.by_upstream.get(model.upstream)
+        return account is None or account.pays(ceiling_pusd)
 
     @contextlib.contextmanager
     def room(self, escrow: Escrow, upstream: str) -> Iterator[None]:
@@ -139,21 +202,21 @@ class WatchAccount:
         Counted before the books are asked, so that asks at the same time see each other; given
         back when it was not opened.
         """
-        if upstream != OPENROUTER:
+        account, ceiling_pusd = self.by_upstream.get(upstream), escrow.quote.ceiling_pusd
+        if account is None:
             yield
             return
-        left_pusd, ceiling_pusd = self.left_pusd, escrow.quote.ceiling_pusd
-        if left_pusd is not None and left_pusd < ceiling_pusd:
+        if not account.pays(ceiling_pusd):
             raise UpstreamCreditLow(LOW, retry_after_s=CREDIT_RETRY_S)
-        self._running[escrow.escrow_id] = ceiling_pusd
-        self._in_flight_pusd += ceiling_pusd
+        self._running[escrow.escrow_id] = (account, ceiling_pusd)
+        account.begun(ceiling_pusd)
         opened = False
         try:
             yield
             opened = True
         finally:
             if not opened:
-                self._off(escrow.escrow_id)
+                self._over(escrow.escrow_id, charged=False)
 
     def observe(self, transition: Transition) -> None:
         """Take what has ended off what runs; it is counted until a later look has seen it."""
@@ -163,41 +226,24 @@ class WatchAccount:
         failure = escrow.failure
         if failure is not None and failure.status in _NO_CREDIT:
             self._alarm.set()
-        ceiling_pusd = self._off(escrow.escrow_id)
-        if failure is None or failure.code not in _NOT_CHARGED:
-            self._ended_pusd += ceiling_pusd
+        charged = failure is None or failure.code not in _NOT_CHARGED
+        self._over(escrow.escrow_id, charged=charged)
 
     def over(self, escrow_id: str) -> None:
         """Its run has ended here; where another process wrote down how, it may have cost all.
 
         Else what one replica loses to another would count against our credit for ever.
         """
-        self._ended_pusd += self._off(escrow_id)
+        self._over(escrow_id, charged=True)
 
     async def ping(self) -> None:
         """Return while there is room for another ask. Raises UpstreamCreditLow."""
         if self.low:
             raise UpstreamCreditLow(LOW, retry_after_s=CREDIT_RETRY_S)
 
-    def _off(self, escrow_id: str) -> int:
-        """No longer in flight; what was counted for it, 0 when nothing is."""
-        ceiling_pusd = self._running.pop(escrow_id, 0)
-        self._in_flight_pusd -= ceiling_pusd
-        return ceiling_pusd
-
-    @property
-    def low(self) -> bool:
-        """Whether there is no room for any further ask."""
-        left_pusd = self.left_pusd
-        return left_pusd is not None and left_pusd <= 0
-
-    def _say(self) -> None:
-        low, account = self.low, self.account
-        if low and not self._was_low and account is not None:
-            LOG.warning(
-                "our credit upstream is low, new asks are refused: %s USD left",
-                usd_text(max(account.left_pusd or 0, 0)),
-            )
-        elif self._was_low and not low:
-            LOG.warning("our credit upstream is there again: new asks are taken")
-        self._was_low = low
+    def _over(self, escrow_id: str, *, charged: bool) -> None:
+        """No longer in flight; nothing happens for what was not counted."""
+        counted = self._running.pop(escrow_id, None)
+        if counted is not None:
+            account, ceiling_pusd = counted
+            account.over(ceiling_pusd, charged=charged)

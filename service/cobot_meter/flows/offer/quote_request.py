@@ -16,7 +16,6 @@ from cobot_meter.domain.escrow.record import Quote
 from cobot_meter.domain.money import AMOUNT_MAX, ExchangeRate
 from cobot_meter.domain.pricing.prices import Ceiling, PriceTerms, ceiling_for
 from cobot_meter.domain.pricing.quotes import MaxCost, QuotedTerms, refuse_over_cap
-from cobot_meter.domain.upstream.accounts import OPENROUTER
 from cobot_meter.domain.upstream.completions import (
     CompletionRequest,
     Model,
@@ -186,7 +185,7 @@ def _credit_msat(standing: CallerStanding, ceiling_msat: int) -> int:
 
 
 def _takes(request: CompletionRequest, model: Model) -> bool:
-    if request.providers is not None and request.providers.only and model.upstream != OPENROUTER:
+    if request.providers is not None and request.providers.only and not model.has_providers:
         return False  # the caller wants certain providers and nobody else
     try:
         refuse_unsupported(request, model)

@@ -22,7 +22,7 @@ from cobot_meter.flows.record_event import EventRecorder, OurNode
 from cobot_meter.flows.sale.find_cost import payment_hash
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.identifiers import Identifiers
-from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.lightning_node import NodeBinding
 from cobot_meter.ports.process import Clock
 
 PAGE = 500
@@ -51,7 +51,7 @@ class AdoptNode:
         *,
         books: Books,
         recorder: EventRecorder,
-        node: LightningNode,
+        node: NodeBinding,
         ours: OurNode,
         identifiers: Identifiers,
         clock: Clock,

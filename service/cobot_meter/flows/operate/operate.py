@@ -19,7 +19,7 @@ from cobot_meter.domain.transitions.transition import CallerChange
 from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.ports.books import Books
-from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.lightning_node import InvoiceCanceler
 from cobot_meter.ports.process import Clock
 
 TRIES = 16
@@ -42,7 +42,7 @@ class CancelOutcome:
 class CancelInvoice:
     """Takes an unpaid invoice back before its time."""
 
-    def __init__(self, *, books: Books, node: LightningNode, settlements: SettleInvoice) -> None:
+    def __init__(self, *, books: Books, node: InvoiceCanceler, settlements: SettleInvoice) -> None:
         """`settlements` books the node's word."""
         self._books = books
         self._node = node

@@ -6,6 +6,7 @@ Only what the node says now decides what was paid.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from cobot_meter.domain.errors import (
     CobotMeterError,
@@ -26,7 +27,7 @@ from cobot_meter.flows.record_event import EventRecorder, OurNode
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import EscrowRuns
-from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.lightning_node import InvoiceCanceler, InvoiceLookup
 from cobot_meter.ports.process import Clock
 
 LISTED_MAX = 1_000
@@ -42,6 +43,10 @@ class Retried:
     again: str | None = None
 
 
+class QuarantineNode(InvoiceLookup, InvoiceCanceler, Protocol):
+    """What quarantine asks of the node."""
+
+
 class Quarantine:
     """Everything of one kind: each word is an entry of the journal."""
 
@@ -50,7 +55,7 @@ class Quarantine:
         *,
         books: Books,
         recorder: EventRecorder,
-        node: LightningNode,
+        node: QuarantineNode,
         ours: OurNode,
         settlements: SettleInvoice,
         clock: Clock,

@@ -27,7 +27,7 @@ from cobot_meter.flows.sale.find_cost import payment_hash
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.identifiers import Identifiers
-from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.lightning_node import InvoiceList
 from cobot_meter.ports.process import Clock
 
 LOG = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class SweepNode:
         books: Books,
         recorder: EventRecorder,
         settlements: SettleInvoice,
-        node: LightningNode,
+        node: InvoiceList,
         ours: OurNode,
         identifiers: Identifiers,
         clock: Clock,

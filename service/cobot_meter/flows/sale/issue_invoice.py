@@ -19,7 +19,7 @@ from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.sale.find_cost import payment_hash
 from cobot_meter.flows.steady_clock import SteadyClock
 from cobot_meter.ports.identifiers import Identifiers
-from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.lightning_node import InvoiceMaker
 
 TOO_LATE = Failure(
     code=InvoiceRefused.code,
@@ -34,7 +34,7 @@ class IssueInvoice:
         self,
         *,
         recorder: EventRecorder,
-        node: LightningNode,
+        node: InvoiceMaker,
         identifiers: Identifiers,
         steady: SteadyClock,
         retention: Retention,

@@ -6,6 +6,8 @@ anything: it only makes us ask the node to cancel.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from cobot_meter.domain.errors import Conflict, ExposureExceeded
 from cobot_meter.domain.escrow.events import InvoiceCanceled, InvoiceSettled, LatePurchase
 from cobot_meter.domain.escrow.machine import is_repeated
@@ -17,12 +19,16 @@ from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.flows.record_event import EventRecorder, OurNode
 from cobot_meter.flows.steady_clock import SteadyClock
 from cobot_meter.ports.books import Books
-from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.lightning_node import InvoiceCanceler, InvoiceLookup, NodeInfo
 from cobot_meter.ports.process import Clock
 
 TRIES = 3
 # lnd deletes canceled invoices where its settings say so (`gc-canceled-invoices-*`).
 FORGOTTEN_AFTER_MS = 600_000
+
+
+class SettlingNode(NodeInfo, InvoiceLookup, InvoiceCanceler, Protocol):
+    """What settling asks of the node."""
 
 
 class SettleInvoice:
@@ -33,7 +39,7 @@ class SettleInvoice:
         *,
         books: Books,
         recorder: EventRecorder,
-        node: LightningNode,
+        node: SettlingNode,
         ours: OurNode,
         clock: Clock,
         steady: SteadyClock,

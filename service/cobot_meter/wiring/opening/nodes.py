@@ -17,7 +17,7 @@ from cobot_meter.adapters.lightning.dev_node.snapshot import DevNodeSnapshot
 from cobot_meter.adapters.lightning.lnd.access import LndAccess
 from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.domain.errors import NodeUnavailable, SettingInvalid
-from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.lightning_node import LightningNode, ReadOnlyNode
 from cobot_meter.ports.process import Clock
 from cobot_meter.wiring.settings.settings import Settings
 
@@ -61,7 +61,7 @@ async def open_node(
 
 
 @contextlib.asynccontextmanager
-async def open_node_to_look(settings: Settings) -> AsyncIterator[Callable[[], LightningNode]]:
+async def open_node_to_look(settings: Settings) -> AsyncIterator[Callable[[], ReadOnlyNode]]:
     """The node for questions only, beside a running service; calling it raises NodeUnavailable."""
     access = settings.node.lnd
     if access is not None:
@@ -70,7 +70,7 @@ async def open_node_to_look(settings: Settings) -> AsyncIterator[Callable[[], Li
         return
     path = settings.data_dir / NODE_FILE
 
-    def development_node() -> LightningNode:
+    def development_node() -> ReadOnlyNode:
         if not path.exists():
             message = f"{path} is not there"
             raise NodeUnavailable(message)

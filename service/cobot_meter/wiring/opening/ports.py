@@ -24,7 +24,7 @@ from cobot_meter.flows.record_event import OurNode
 from cobot_meter.flows.sale.find_cost import payment_hash
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import LedgerReports
-from cobot_meter.ports.lightning_node import LightningNode
+from cobot_meter.ports.lightning_node import LightningNode, NodeInfo
 from cobot_meter.ports.process import Clock, Duties
 from cobot_meter.wiring.flows import Ports
 from cobot_meter.wiring.metrics import Metrics, watch_books
@@ -124,7 +124,7 @@ async def open_parts(
         )
 
 
-async def _who_it_is(node: LightningNode, books: Books) -> NodeIdentity:
+async def _who_it_is(node: NodeInfo, books: Books) -> NodeIdentity:
     """As it says, or as the books know it while it is away. Raises NodeUnavailable."""
     try:
         return await node.identity()

@@ -19,16 +19,19 @@ from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.adapters.upstreams.ollama.adapter import Ollama, OllamaSettings
 from cobot_meter.adapters.upstreams.ollama.meter import open_meter
-from cobot_meter.adapters.upstreams.ollama.wire import GENERATION_PREFIX, MODEL_PREFIX, PROVIDER
+from cobot_meter.adapters.upstreams.ollama.wire import PROVIDER, generation_prefix, model_prefix
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
-from cobot_meter.adapters.upstreams.routed_upstream import RoutedUpstream
+from cobot_meter.adapters.upstreams.routed_upstream import Route, RoutedUpstream
 from cobot_meter.domain.errors import UpstreamUnreachable
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.ports.process import Clock
 from cobot_meter.ports.upstream import Upstream
+from cobot_meter.wiring.settings.local import LOCAL
 from cobot_meter.wiring.settings.settings import Settings, UpstreamSettings
 from openrouter_simulator.book.book_file import BookFile
 
+# The account of the settings, at OpenRouter itself or at what stands in for it.
+GATEWAY = "openrouter"
 METER_FILE = "ollama.jsonl"
 SIMULATOR_FILE = "simulator.jsonl"
 
@@ -83,6 +86,7 @@ async def upstream_on(
     Raises SettingInvalid when the meter is damaged.
     """
     reached = OpenRouterSettings(
+        name=GATEWAY,
         base_url=settings.upstream.base_url,
         api_key=settings.upstream.api_key.reveal(),
         timeout_s=settings.upstream.timeout_s,
@@ -94,9 +98,13 @@ async def upstream_on(
         yield paid
         return
     async with _open_local(client, settings, clock) as local:
-        yield RoutedUpstream(
-            paid, local, model_prefix=MODEL_PREFIX, generation_prefix=GENERATION_PREFIX
+        own = Route(
+            local,
+            model_prefix=model_prefix(LOCAL),
+            generation_prefix=generation_prefix(LOCAL),
+            vital=False,
         )
+        yield RoutedUpstream((Route(paid), own))
 
 
 async def missing_local_models(settings: Settings) -> tuple[str, ...]:
@@ -122,7 +130,7 @@ async def _open_local(
                 timeout_s=settings.upstream.timeout_s,
             ),
             meter=meter,
-            new_id=GenerationNames(prefix=GENERATION_PREFIX, clock=clock),
+            new_id=GenerationNames(prefix=generation_prefix(LOCAL), clock=clock),
         )
 
 

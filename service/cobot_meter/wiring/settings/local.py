@@ -13,6 +13,8 @@ from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.wiring.settings.values import Values, url_fault
 
+# Its name among our upstreams: what its models, its generations and its meter begin with.
+LOCAL = "ollama"
 TOKENS_PER_PRICE = 1_000_000
 CONTEXT_MIN = 2_048
 _URL = "OLLAMA_URL"
@@ -72,7 +74,7 @@ def _model(values: Values, row: str) -> Model:
     if name.endswith(_ELSEWHERE):
         values.refuse(_MODELS, row, "models that run on your own machine")
     price = ModelPrice(prompt_pusd=_pusd(prompt), completion_pusd=_pusd(completion))
-    return local_model(name, context_length=int(context), price=price)
+    return local_model(name, upstream=LOCAL, context_length=int(context), price=price)
 
 
 def _pusd(tariff: str) -> int:

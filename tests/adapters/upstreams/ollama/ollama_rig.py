@@ -22,7 +22,8 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.servers.ollama_server import MODEL_NAME, FakeOllama, OllamaFault, fake_ollama
 
 TARIFF = ModelPrice(prompt_pusd=20_000, completion_pusd=40_000)
-MODEL = local_model(MODEL_NAME, context_length=8_192, price=TARIFF)
+LOCAL = "ollama"
+MODEL = local_model(MODEL_NAME, upstream=LOCAL, context_length=8_192, price=TARIFF)
 QUESTION = "Why do invoices expire?"
 
 
@@ -43,7 +44,7 @@ class OllamaRig:
             self.client,
             replace(self.settings, **changed),  # type: ignore[arg-type]
             meter=self.meter,
-            new_id=lambda: f"ollama-{next(self.numbers):04}",
+            new_id=lambda: f"{LOCAL}-{next(self.numbers):04}",
         )
 
     async def run(

@@ -77,7 +77,11 @@ async def rig() -> AsyncIterator[Rig]:
     )
     async with serving(simulator) as address, http_session(HttpLimits()) as client:
         settings = OpenRouterSettings(
-            base_url=f"{address}/api/v1", api_key="sk-or-v1-test", timeout_s=10, title="cobot"
+            name="gateway",
+            base_url=f"{address}/api/v1",
+            api_key="sk-or-v1-test",
+            timeout_s=10,
+            title="cobot",
         )
         yield Rig(client=client, settings=settings, account=simulator.account, heard=Heard())
 
@@ -243,5 +247,7 @@ async def test_query_over_the_limit_is_unreachable(rig: Rig) -> None:
 
 def test_key_is_not_shown() -> None:
     """Settings can be logged without telling the key."""
-    settings = OpenRouterSettings(base_url="https://upstream/api/v1", api_key="sk-secret")
+    settings = OpenRouterSettings(
+        name="gateway", base_url="https://upstream/api/v1", api_key="sk-secret"
+    )
     assert "sk-secret" not in repr(settings)

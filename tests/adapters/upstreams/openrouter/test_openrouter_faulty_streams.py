@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cobot_meter.adapters.upstreams.answer_stream import completion_from_json
-from cobot_meter.adapters.upstreams.openrouter.wire import inline_cost_from
+from cobot_meter.adapters.upstreams.openrouter.wire import DIALECT
 from cobot_meter.domain.errors import OutcomeUnknown, UpstreamFailed
 from tests.adapters.upstreams.stream_frames import (
     ANSWER,
@@ -116,7 +116,7 @@ def test_odd_frames_are_passed_over(odd: bytes) -> None:
 def test_whole_answer_with_an_error_fails() -> None:
     """HTTP 200 with an error in the JSON body is a failure."""
     with pytest.raises(UpstreamFailed) as failed:
-        completion_from_json(b"{" + ERROR + b"," + USAGE + b"}", GENERATION, inline_cost_from)
+        completion_from_json(b"{" + ERROR + b"," + USAGE + b"}", GENERATION, DIALECT)
     assert failed.value.inline_cost == "4.1400000000000003e-05"
 
 
@@ -127,9 +127,7 @@ def test_whole_answer_with_an_error_fails() -> None:
 def test_whole_answer_without_choices_fails(choices: bytes) -> None:
     """A whole answer without a usable choice is a failure that says its cost."""
     with pytest.raises(UpstreamFailed) as failed:
-        completion_from_json(
-            b'{"choices":' + choices + b"," + USAGE + b"}", GENERATION, inline_cost_from
-        )
+        completion_from_json(b'{"choices":' + choices + b"," + USAGE + b"}", GENERATION, DIALECT)
     assert failed.value.inline_cost == "4.1400000000000003e-05"
 
 
@@ -137,4 +135,4 @@ def test_whole_answer_without_choices_fails(choices: bytes) -> None:
 def test_whole_answer_that_cannot_be_read_is_unknown(body: bytes) -> None:
     """Neither JSON nor a name to look it up by: unknown."""
     with pytest.raises(OutcomeUnknown):
-        completion_from_json(body, "", inline_cost_from)
+        completion_from_json(body, "", DIALECT)

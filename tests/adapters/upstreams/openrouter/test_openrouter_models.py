@@ -29,7 +29,7 @@ def row(model_id: str = "a/b", **beside: object) -> dict[str, object]:
 
 def offered(*rows: object) -> tuple[Model, ...]:
     """The models read from these entries."""
-    return models_from(orjson.dumps({"data": list(rows)}))
+    return models_from(orjson.dumps({"data": list(rows)}), upstream="gateway")
 
 
 def price(**pricing: object) -> ModelPrice | None:
@@ -171,7 +171,7 @@ def test_odd_entries_are_passed_over(odd: object) -> None:
 def test_unreadable_list_is_unreachable(body: bytes) -> None:
     """A list that cannot be read is no empty list."""
     with pytest.raises(UpstreamUnreachable):
-        models_from(body)
+        models_from(body, upstream="gateway")
 
 
 def endpoint(**beside: object) -> dict[str, object]:
@@ -237,7 +237,7 @@ def test_an_endless_list_of_endpoints_is_cut() -> None:
 def test_the_parameters_that_a_model_lists(said: object, taken: frozenset[str] | None) -> None:
     """Texts of a list; where nothing is said nothing is known to be missing."""
     listed = orjson.dumps({"data": [row(supported_parameters=said)]})
-    (model,) = models_from(listed)
+    (model,) = models_from(listed, upstream="gateway")
     assert model.parameters == taken
     assert isinstance(orjson.loads(model.document)["supported_parameters"], list)
     assert model.takes("min_p") is (taken is None)

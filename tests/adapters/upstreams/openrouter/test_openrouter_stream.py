@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cobot_meter.adapters.upstreams.answer_stream import completion_from_json
-from cobot_meter.adapters.upstreams.openrouter.wire import inline_cost_from
+from cobot_meter.adapters.upstreams.openrouter.wire import DIALECT
 from cobot_meter.domain.errors import OutcomeUnknown
 from tests.adapters.upstreams.stream_frames import (
     ANSWER,
@@ -68,7 +68,7 @@ def test_usage_in_content_chunk() -> None:
 def test_stream_bill_equals_nonstream_bill() -> None:
     """The same run says the same cost and tokens as a stream and as one JSON object."""
     streamed = read(ANSWER, FINISH, USAGE_REPEATS, DONE)
-    whole = completion_from_json(streamed.body, GENERATION, inline_cost_from)
+    whole = completion_from_json(streamed.body, GENERATION, DIALECT)
     assert whole == streamed
 
 

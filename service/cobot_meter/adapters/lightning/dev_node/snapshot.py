@@ -1,6 +1,6 @@
 """A second look at a development node's state file, for commands that run beside the service.
 
-Must not know: faults, streams or payers. It takes no lock and changes nothing.
+Must not know: faults or payers. It takes no lock and changes nothing.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ from pathlib import Path
 from cobot_meter.adapters.lightning.dev_node.log import read_facts
 from cobot_meter.adapters.lightning.dev_node.signing import NETWORK
 from cobot_meter.adapters.lightning.dev_node.state import remembered
-from cobot_meter.adapters.lightning.dev_node.streams import SettleStream
-from cobot_meter.domain.errors import NodeUnavailable
-from cobot_meter.domain.invoices import Invoice, InvoiceOrder, ListedInvoice, NodeIdentity
+from cobot_meter.domain.invoices import Invoice, ListedInvoice, NodeIdentity
 
 
 class DevNodeSnapshot:
-    """A LightningNode that only answers questions, with what the file said when it was opened."""
+    """A ReadOnlyNode, with what the file said when it was opened."""
 
     def __init__(self, *, path: Path, alias: str) -> None:
         """Read the file. Raises SettingInvalid when it is not there or not a node's."""
@@ -30,9 +28,6 @@ class DevNodeSnapshot:
         """The node whose file it is."""
         return self._identity
 
-    def bind(self, identity: NodeIdentity) -> None:
-        """Nothing: a file has one node."""
-
     async def look_up(self, payment_hash: str) -> Invoice | None:
         """The invoice as it was written down; one that expired since may still say OPEN."""
         entry = self._invoices.get(payment_hash)
@@ -42,21 +37,3 @@ class DevNodeSnapshot:
         """As they were written down."""
         for listed in self._invoices.made_since(since_s):
             yield listed
-
-    async def ping(self) -> None:
-        """Return: the file was readable."""
-
-    async def add_invoice(self, order: InvoiceOrder) -> Invoice:
-        """Never: only the process that runs the node makes invoices. Raises NodeUnavailable."""
-        raise NodeUnavailable(f"a snapshot of the node makes no invoice {order.payment_hash}")
-
-    async def cancel_invoice(self, payment_hash: str) -> Invoice:
-        """Never: only the process that runs the node cancels. Raises NodeUnavailable."""
-        raise NodeUnavailable(f"a snapshot of the node cancels no invoice {payment_hash}")
-
-    def settled_invoices(self, since_settle_index: int) -> SettleStream:
-        """The replay, without what happens later: the stream breaks at its end."""
-        backlog = self._invoices.settled_above(since_settle_index) if since_settle_index else []
-        stream = SettleStream(since_settle_index=since_settle_index, backlog=backlog)
-        stream.break_off()
-        return stream

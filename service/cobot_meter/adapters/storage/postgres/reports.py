@@ -64,6 +64,7 @@ class ReportConnection:
         """`connection` is given back by whoever lent it; `told` turns its errors into ours."""
         self._connection = connection
         self._told = told
+        self._stands_still = False
 
     async def all(
         self, made: Callable[[Any], Any], statement: Statement, *values: str | int | bytes
@@ -76,19 +77,51 @@ class ReportConnection:
     async def stream(
         self, made: Callable[[Any], Any], statement: Statement, *values: str | int | bytes
     ) -> AsyncGenerator[Any, None]:
-        """Read in one go of one statement, and so of one moment; made one by one."""
+        """One by one, a chunk of rows in memory at a time, all of one moment.
+
+        A cursor on the server, which lives as long as its transaction: the snapshot's, or its own.
+        """
+        own = not self._stands_still
         with self._told():
-            rows = await self._connection.fetch(statement.sql, *values, timeout=None)
-        for value in made_of(made(tuple(row) for row in rows)):
-            yield value
+            if own:
+                await self._connection.execute(BEGIN)
+            cursor = await self._connection.cursor(statement.sql, *values)
+        try:
+            begun: list[tuple[Any, ...]] = []
+            while rows := await self._fetched(cursor):
+                whole, begun = _whole([*begun, *rows])
+                for value in made_of(made(whole)):
+                    yield value
+            for value in made_of(made(begun)):
+                yield value
+        finally:
+            if own:
+                await self.end()
+
+    async def _fetched(self, cursor: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - no types
+        with self._told():
+            return [tuple(row) for row in await cursor.fetch(CHUNK)]
 
     async def begin(self) -> None:
         """See one moment from here on, in every read."""
         with self._told():
             await self._connection.execute(BEGIN)
             await self._connection.fetchval("SELECT 1 FROM journal LIMIT 1")
+        self._stands_still = True
 
     async def end(self) -> None:
         """See what is written from here on; a connection that broke sees nothing anyway."""
+        self._stands_still = False
         with suppress(*CAUGHT):
             await self._connection.execute("ROLLBACK")
+
+
+def _whole(rows: list[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Those of which no more can come, and the last ones of one key, which may go on.
+
+    A journal entry is a row for each of its transfers, all with its number in front.
+    """
+    end = len(rows)
+    while end and rows[end - 1][0] == rows[-1][0]:
+        end -= 1
+    return rows[:end], rows[end:]

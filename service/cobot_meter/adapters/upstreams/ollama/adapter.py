@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import httpx
 
+from cobot_meter.adapters.upstreams.answer_stream import Dialect
 from cobot_meter.adapters.upstreams.chat_posts import OK, ChatPosts, get_whole
 from cobot_meter.adapters.upstreams.http_errors import fault_of_query
 from cobot_meter.adapters.upstreams.ollama.meter import MeterFile
+from cobot_meter.adapters.upstreams.ollama.taxonomy import ERRORS
 from cobot_meter.adapters.upstreams.ollama.wire import (
     cost_by_tariff,
     fault_of_answer,
@@ -31,7 +33,6 @@ from cobot_meter.domain.errors import (
 )
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
-from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.domain.upstream.completions import (
     CompletionRequest,
     GenerationCost,
@@ -39,7 +40,7 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import GenerationStarted
+from cobot_meter.ports.upstream import AccountHolder, GenerationStarted
 
 _BAD_REQUEST = 400
 
@@ -135,9 +136,9 @@ class Ollama:
         """See the port."""
         return self._meter.total_pusd
 
-    async def account(self) -> UpstreamAccount:
-        """See the port: nothing bounds it."""
-        return UpstreamAccount(usage_pusd=self._meter.total_pusd)
+    def account_holders(self) -> tuple[AccountHolder, ...]:
+        """See the port: a machine of our own has no credit that could run low."""
+        return ()
 
     async def ping(self) -> None:
         """See the port."""
@@ -196,7 +197,8 @@ class Ollama:
         self, response: httpx.Response, deadline: float, generation_id: str, model: Model
     ) -> UpstreamCompletion:
         """The whole answer under our names; a failure has no cost, whatever it says of tokens."""
-        reading = self._posts.completion(response, generation_id, deadline, cost_by_tariff(model))
+        dialect = Dialect(cost_by_tariff(model), ERRORS)
+        reading = self._posts.completion(response, generation_id, deadline, dialect)
         try:
             return priced_as_ours(await reading.read(_named_already), model=model)
         except UpstreamFailed as fault:
@@ -211,7 +213,7 @@ class Ollama:
             bytes_max=self._settings.query_bytes_max,
         )
         if answer.status != OK:
-            raise fault_of_query(answer)
+            raise fault_of_query(ERRORS, answer)
         return answer.body
 
 

@@ -21,6 +21,7 @@ from cobot_meter.adapters.upstreams.exact_json import (
     plain_loads,
 )
 from cobot_meter.adapters.upstreams.http_errors import HttpAnswer, fault_of_run, words_of
+from cobot_meter.adapters.upstreams.ollama.taxonomy import ERRORS
 from cobot_meter.domain import outside
 from cobot_meter.domain.errors import (
     OutcomeUnknown,
@@ -31,11 +32,8 @@ from cobot_meter.domain.errors import (
 )
 from cobot_meter.domain.money import pusd_from_decimal, usd_text
 from cobot_meter.domain.pricing.prices import ModelPrice
-from cobot_meter.domain.upstream.accounts import OLLAMA
 from cobot_meter.domain.upstream.completions import CompletionRequest, Model, UpstreamCompletion
 
-MODEL_PREFIX = "ollama/"
-GENERATION_PREFIX = "ollama-"
 PROVIDER = "Ollama"
 _BUSY = 503
 _NOT_FOUND = 404
@@ -63,9 +61,19 @@ _NOT_THIS_MODEL = re.compile(r"does not support|not found", re.IGNORECASE)
 _DEFAULT_TAG = ":latest"
 
 
-def local_model(name: str, *, context_length: int, price: ModelPrice) -> Model:
+def model_prefix(upstream: str) -> str:
+    """What the ids of all models of the upstream of this name begin with."""
+    return f"{upstream}/"
+
+
+def generation_prefix(upstream: str) -> str:
+    """What the ids of all its generations begin with."""
+    return f"{upstream}-"
+
+
+def local_model(name: str, *, upstream: str, context_length: int, price: ModelPrice) -> Model:
     """A model as the list has it; `name` is what Ollama calls it."""
-    model_id = MODEL_PREFIX + name
+    model_id = model_prefix(upstream) + name
     document = {
         "id": model_id,
         "name": f"{PROVIDER}: {name}",
@@ -96,7 +104,7 @@ def local_model(name: str, *, context_length: int, price: ModelPrice) -> Model:
         context_length=context_length,
         max_completion_tokens=context_length,
         document=orjson.dumps(document),
-        upstream=OLLAMA,
+        upstream=upstream,
         parameters=frozenset(_SUPPORTED),
     )
 
@@ -119,7 +127,7 @@ def request_body(request: CompletionRequest, model: Model) -> bytes:
     document |= _thinking(asked.get("reasoning"))
     if isinstance(document.get("messages"), list):
         document["messages"] = [_in_its_roles(message) for message in document["messages"]]
-    document["model"] = model.model_id.removeprefix(MODEL_PREFIX)
+    document["model"] = _name_there(model)
     document["max_tokens"] = request.max_tokens
     document["stream"] = True
     document["stream_options"] = {"include_usage": True}
@@ -146,7 +154,7 @@ def cost_by_tariff(model: Model) -> CostOf:
 
 
 def priced_as_ours(completion: UpstreamCompletion, *, model: Model) -> UpstreamCompletion:
-    """The same answer under our names: its id, `ollama/` before the model, the provider.
+    """The same answer under our names: its id, the prefix before the model, the provider.
 
     Raises UpstreamFailed for an answer without a believable usage, or that cannot be written.
     """
@@ -179,9 +187,9 @@ def fault_of_answer(answer: HttpAnswer) -> UpstreamRefused | UpstreamFailed:
     """
     if answer.status == _BUSY:
         kind = UpstreamFaultKind.OVERLOADED
-        words = words_of(error_of(answer.body), kind, status=_BUSY)
+        words = words_of(error_of(answer.body), kind, ERRORS, status=_BUSY)
         return UpstreamRefused(words, status=_BUSY, kind=kind)
-    fault = fault_of_run(answer)
+    fault = fault_of_run(ERRORS, answer)
     if isinstance(fault, OutcomeUnknown):
         return UpstreamFailed(f"the upstream answered {answer.status}", kind=fault.kind)
     if fault.kind is UpstreamFaultKind.BAD_REQUEST and _NOT_THIS_MODEL.search(fault.message):
@@ -196,8 +204,13 @@ def names_missing(listed: bytes, wanted: tuple[Model, ...]) -> tuple[str, ...]:
     if not isinstance(rows, list):
         raise ValueError("no list of models")  # noqa: TRY004
     there = {outside.identifier(row.get("id")) for row in rows if isinstance(row, dict)}
-    names = (model.model_id.removeprefix(MODEL_PREFIX) for model in wanted)
+    names = (_name_there(model) for model in wanted)
     return tuple(name for name in names if not {name, name + _DEFAULT_TAG} & there)
+
+
+def _name_there(model: Model) -> str:
+    """What Ollama calls it."""
+    return model.model_id.removeprefix(model_prefix(model.upstream))
 
 
 def _choose_tools(choice: object, document: dict[str, object], model: Model) -> None:
@@ -243,7 +256,7 @@ def _refuse_over_wish(provider: object, model: Model) -> None:
 def _served(said: object, model: Model) -> str:
     if not isinstance(said, str) or not said:
         return model.model_id
-    return MODEL_PREFIX + outside.text(said, most=outside.NAME_MAX)
+    return model_prefix(model.upstream) + outside.text(said, most=outside.NAME_MAX)
 
 
 def _tokens(value: object, *, at_most: int) -> int | None:

@@ -24,10 +24,11 @@ from cobot_meter.adapters.upstreams.openrouter.models import (
     endpoints_from,
     models_from,
 )
+from cobot_meter.adapters.upstreams.openrouter.taxonomy import ERRORS
 from cobot_meter.adapters.upstreams.openrouter.wire import (
+    DIALECT,
     account_from,
     generation_cost_from,
-    inline_cost_from,
     key_usage_pusd,
     request_body,
 )
@@ -42,7 +43,7 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import GenerationStarted
+from cobot_meter.ports.upstream import AccountHolder, GenerationStarted
 
 _FORBIDDEN = 403
 _NOT_FOUND = 404
@@ -53,10 +54,12 @@ _GENERATION_ID = b"x-generation-id"
 class OpenRouterSettings:
     """Where OpenRouter is, and how long and how large an answer may be.
 
+    `name` is the account's among our upstreams; its models bear it, and callers do not see it.
     `base_url` ends in `/api/v1`. `timeout_s` is the whole time of a run, after which its outcome
     is unknown; `query_timeout_s` that of a look-up. `title` is shown in OpenRouter's statistics.
     """
 
+    name: str
     base_url: str
     api_key: str = field(repr=False)
     title: str = ""
@@ -116,7 +119,7 @@ class OpenRouter:
             generation_id = outside.identifier(header_of(response, _GENERATION_ID)) or ""
             fault = None
             if response.status_code != OK:
-                fault = fault_of_run(await posts.refusal(response, deadline))
+                fault = fault_of_run(ERRORS, await posts.refusal(response, deadline))
             if generation_id and not isinstance(fault, UpstreamRefused):
                 await on_started(generation_id)
             if fault:
@@ -124,7 +127,7 @@ class OpenRouter:
                     raise fault
                 finally:
                     del fault  # a frame that holds its own fault stays, and the whole body with it
-            reading = posts.completion(response, generation_id, deadline, inline_cost_from)
+            reading = posts.completion(response, generation_id, deadline, DIALECT)
             return await reading.read(on_started)
         finally:
             await posts.close(response)
@@ -133,12 +136,12 @@ class OpenRouter:
         """See the port. One GET of `/generation`."""
         answer = await self._get(httpx.URL(self._generation_url + quote(generation_id, safe="")))
         if answer.status != OK:
-            raise fault_of_lookup(answer, generation_id)
+            raise fault_of_lookup(ERRORS, answer, generation_id)
         return generation_cost_from(answer.body, generation_id)
 
     async def models(self) -> tuple[Model, ...]:
         """See the port. Which parameters each takes is remembered until the next list."""
-        models = models_from(await self._query(self._models_url))
+        models = models_from(await self._query(self._models_url), upstream=self.name)
         self._parameters = {model.model_id: model.parameters for model in models}
         return models
 
@@ -149,19 +152,28 @@ class OpenRouter:
         if answer.status == _NOT_FOUND:
             return ()
         if answer.status != OK:
-            raise fault_of_query(answer)
+            raise fault_of_query(ERRORS, answer)
         return endpoints_from(answer.body)
 
     async def usage_pusd(self) -> int:
         """See the port."""
         return key_usage_pusd(await self._query(self._key_url))
 
+    @property
+    def name(self) -> str:
+        """See the port `AccountHolder`."""
+        return self._settings.name
+
+    def account_holders(self) -> tuple[AccountHolder, ...]:
+        """See the port."""
+        return (self,)
+
     async def account(self) -> UpstreamAccount:
         """See the port. `/credits` is for management keys: 403 says no more than that."""
         key = await self._query(self._key_url)
         credit = await self._get(self._credits_url)
         if credit.status not in {OK, _FORBIDDEN}:
-            raise fault_of_query(credit)
+            raise fault_of_query(ERRORS, credit)
         return account_from(key, credit.body if credit.status == OK else None)
 
     async def ping(self) -> None:
@@ -171,7 +183,7 @@ class OpenRouter:
     async def _query(self, url: httpx.URL) -> bytes:
         answer = await self._get(url)
         if answer.status != OK:
-            raise fault_of_query(answer)
+            raise fault_of_query(ERRORS, answer)
         return answer.body
 
     async def _get(self, url: httpx.URL, *, bytes_max: int | None = None) -> HttpAnswer:

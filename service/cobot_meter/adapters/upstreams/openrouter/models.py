@@ -40,19 +40,19 @@ _ROUTERS = "openrouter/"
 _PARAMETERS = "supported_parameters"
 
 
-def models_from(body: bytes) -> tuple[Model, ...]:
-    """Every model of `GET /models` that can be priced.
+def models_from(body: bytes, *, upstream: str) -> tuple[Model, ...]:
+    """Every model of `GET /models` that can be priced, as one of the `upstream` of this name.
 
     Raises UpstreamUnreachable when the list cannot be read.
     """
     rows = _data(body)
     if not isinstance(rows, list):
         raise UpstreamUnreachable("the upstream's model list cannot be read")
-    models = (_model(row) for row in rows if isinstance(row, dict))
+    models = (_model(row, upstream) for row in rows if isinstance(row, dict))
     return tuple(model for model in models if model is not None)
 
 
-def _model(row: dict[str, object]) -> Model | None:
+def _model(row: dict[str, object], upstream: str) -> Model | None:
     model_id = outside.identifier(row.get("id"))
     if model_id is None or not _offered(model_id):
         return None
@@ -69,6 +69,8 @@ def _model(row: dict[str, object]) -> Model | None:
         max_completion_tokens=_positive(_top_provider(row).get("max_completion_tokens"))
         or context_length,
         document=document,
+        upstream=upstream,
+        has_providers=True,
         image_price=_image_price(row),
         parameters=frozenset(parameters) if parameters else None,
     )

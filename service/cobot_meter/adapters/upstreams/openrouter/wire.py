@@ -10,7 +10,9 @@ from hashlib import sha256
 
 import orjson
 
+from cobot_meter.adapters.upstreams.answer_stream import Dialect
 from cobot_meter.adapters.upstreams.exact_json import amount, checked_amount, exact_loads
+from cobot_meter.adapters.upstreams.openrouter.taxonomy import ERRORS
 from cobot_meter.domain import outside
 from cobot_meter.domain.errors import CostNotYetKnown, RequestInvalid, UpstreamUnreachable
 from cobot_meter.domain.money import TOTAL_MAX, pusd_from_decimal, usd_text
@@ -242,3 +244,6 @@ def _true_cost(charged: object, inference: object, said_by: dict[str, object]) -
         return None
     both = format(cost + own_key, "f")
     return None if checked_amount(both) is None else both
+
+
+DIALECT = Dialect(inline_cost_from, ERRORS)

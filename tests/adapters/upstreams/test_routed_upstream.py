@@ -1,0 +1,135 @@
+"""Several upstreams as one: whose a model or a generation is, and what is counted together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cobot_meter.adapters.upstreams.routed_upstream import Route, RoutedUpstream
+from cobot_meter.domain.errors import CostNotYetKnown, UpstreamUnreachable
+from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.domain.upstream.completions import CompletionRequest, Model
+from tests.fakes.upstream import FakeUpstream
+from tests.fakes.upstream_outcomes import fake_model
+
+PRICE = ModelPrice(prompt_pusd=1_000, completion_pusd=1_000)
+
+
+def named(name: str, *model_ids: str) -> FakeUpstream:
+    """An upstream of this name with these models."""
+    models = tuple(replace(model_of(model_id), upstream=name) for model_id in model_ids)
+    upstream = FakeUpstream(models=models)
+    upstream.name = name
+    return upstream
+
+
+def model_of(model_id: str) -> Model:
+    """A model at one price for all."""
+    return fake_model(model_id, price=PRICE)
+
+
+class Three:
+    """A gateway for what has no prefix, a second one under `eu/`, a machine in `eu/own/`."""
+
+    def __init__(self) -> None:
+        """The machine is listed last, and its prefix begins as the second one's does."""
+        self.gateway = named("gateway", "a/model", "eu/stray")
+        self.second = named("second", "eu/model", "a/stray")
+        self.own = named("own", "eu/own/model")
+        self.routed = RoutedUpstream(
+            (
+                Route(self.gateway),
+                Route(self.second, model_prefix="eu/", generation_prefix="eu-"),
+                Route(self.own, model_prefix="eu/own/", generation_prefix="eu-own-", vital=False),
+            )
+        )
+
+
+async def test_each_model_is_listed_by_whoever_runs_it() -> None:
+    """What another's prefix claims is left out: it could be listed, and never be reached."""
+    models = await Three().routed.models()
+    assert [(model.upstream, model.model_id) for model in models] == [
+        ("gateway", "a/model"),
+        ("second", "eu/model"),
+        ("own", "eu/own/model"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model_id", "who"), [("a/model", "gateway"), ("eu/model", "second"), ("eu/own/model", "own")]
+)
+async def test_a_run_goes_to_the_longest_prefix(model_id: str, who: str) -> None:
+    """Exactly one of the three runs it, and its endpoints are asked of the same one."""
+    three = Three()
+
+    async def heard(_generation_id: str) -> None:
+        return
+
+    request = CompletionRequest(body=b"{}", model=model_id, max_tokens=10)
+    await three.routed.complete(request, price_cap=PRICE, on_started=heard)
+    await three.routed.endpoints(model_id)
+    for name, upstream in (
+        ("gateway", three.gateway),
+        ("second", three.second),
+        ("own", three.own),
+    ):
+        assert upstream.posts == (name == who)
+        assert upstream.asked_for_endpoints == ([model_id] if name == who else [])
+
+
+@pytest.mark.parametrize(
+    ("generation_id", "who"), [("gen-1", "gateway"), ("eu-1", "second"), ("eu-own-1", "own")]
+)
+async def test_a_cost_is_asked_of_the_longest_prefix(generation_id: str, who: str) -> None:
+    """The others hear nothing of it."""
+    three = Three()
+    with pytest.raises(CostNotYetKnown, match=generation_id):
+        await three.routed.generation_cost(generation_id)
+    asked = {"gateway": three.gateway, "second": three.second, "own": three.own}
+    assert {name: upstream.lookups for name, upstream in asked.items()} == {
+        name: int(name == who) for name in asked
+    }
+
+
+async def test_usage_is_the_sum_and_accounts_are_told_apart() -> None:
+    """Books over all of them are held against one figure; what is left is each one's own."""
+    three = Three()
+    three.gateway.spent_pusd, three.second.spent_pusd, three.own.spent_pusd = 1, 20, 300
+    assert await three.routed.usage_pusd() == 321
+    holders = three.routed.account_holders()
+    assert [holder.name for holder in holders] == ["gateway", "second", "own"]
+    assert [(await holder.account()).usage_pusd for holder in holders] == [1, 20, 300]
+
+
+async def test_only_what_is_vital_stops_the_service() -> None:
+    """A machine of our own that is away makes nobody unready; a gateway does."""
+    three = Three()
+    three.own.reachable = False
+    await three.routed.ping()
+    three.second.reachable = False
+    with pytest.raises(UpstreamUnreachable):
+        await three.routed.ping()
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        Route(named("second")),
+        Route(named("second"), model_prefix="eu/"),
+        Route(named("second"), generation_prefix="eu-"),
+        Route(named("gateway"), model_prefix="eu/", generation_prefix="eu-"),
+    ],
+    ids=["no prefix", "no prefix of generations", "no prefix of models", "same name"],
+)
+def test_what_cannot_be_told_apart_is_refused(second: Route) -> None:
+    """Two routes of one prefix, or two accounts of one name, are a mistake in the wiring."""
+    with pytest.raises(ValueError, match="cannot be told apart"):
+        RoutedUpstream((Route(named("gateway")), second))
+
+
+def test_somebody_must_take_what_no_prefix_names() -> None:
+    """Else an id from before a change of prefixes would be nobody's."""
+    alone = Route(named("second"), model_prefix="eu/", generation_prefix="eu-")
+    with pytest.raises(ValueError, match="must be empty"):
+        RoutedUpstream((alone,))
