@@ -7,7 +7,9 @@ development node is inside the service, with its state in a file. Must not know:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -24,11 +26,18 @@ POLL_S = 0.05
 LOG_TAIL = 4_000
 
 
+# Below those that the system gives to outgoing connections: it would give one of its own to
+# somebody else before the server that it is meant for listens on it.
+PORTS = range(10_000, 32_000)
+
+
 def free_port() -> int:
     """A port that nobody listens on just now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def ask_body(text: str, **more: object) -> dict[str, object]:
