@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cobot_meter.adapters.rates.static import StaticRate
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
 from cobot_meter.domain.errors import CeilingOverCap, DependencyFault, RequestInvalid
 from cobot_meter.domain.money import msat_from_pusd
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms
-from cobot_meter.domain.pricing.quotes import QuotedTerms
+from cobot_meter.domain.pricing.quotes import CallerTerms, QuotedTerms
 from cobot_meter.domain.upstream.completions import BYTES_PER_TOKEN_MAX, CompletionRequest
 from cobot_meter.domain.upstream.endpoints import ProviderChoice
 from cobot_meter.flows.offer.catalogue import FRESH_MS, ModelCatalogue
@@ -46,7 +49,7 @@ async def quoting(
 def asking(model: str, *others: str, max_tokens: int, prompt_bytes: int = 100) -> CompletionRequest:
     """One message of so many bytes."""
     return CompletionRequest(
-        body=b"{}",
+        body=Body(b"{}"),
         model=model,
         max_tokens=max_tokens,
         prompt_bytes=prompt_bytes,
@@ -126,11 +129,11 @@ async def test_who_wants_certain_providers_is_not_served_by_a_machine_of_ours() 
     )
     request = asking("acme/large", max_tokens=10)
     assert flow.models(request) == (LARGE, LOCAL)
-    request.providers = ProviderChoice(preferred=("acme",))
+    request = replace(request, providers=ProviderChoice(preferred=("acme",)))
     assert flow.models(request) == (LARGE, LOCAL)
-    request.providers = ProviderChoice(only=("acme",))
+    request = replace(request, providers=ProviderChoice(only=("acme",)))
     assert flow.models(request) == (LARGE,)
-    request.fallback_models = (LOCAL.model_id,)
+    request = replace(request, fallback_models=(LOCAL.model_id,))
     assert flow.models(request) == (LARGE, LOCAL)
 
 
@@ -139,7 +142,7 @@ async def test_a_quote_keeps_the_fees_it_was_made_with() -> None:
     clock = FakeClock()
     before = await (await quoting(clock)).offer(asking("acme/large", max_tokens=100))
     asked = asking("acme/large", max_tokens=100)
-    asked.quoted = QuotedTerms(
+    quoted = QuotedTerms(
         models=tuple((model.model_id, model.price) for model in before.models),
         max_tokens=before.max_tokens,
         ceiling=before.ceiling,
@@ -147,6 +150,7 @@ async def test_a_quote_keeps_the_fees_it_was_made_with() -> None:
         terms=before.terms,
         expires_at_ms=clock.now_ms() + 1,
     )
+    asked = replace(asked, terms=CallerTerms(quoted=quoted))
     dearer = await quoting(clock, price_terms=PriceTerms(credit_fee_bps=900, markup_bps=9_000))
     standing = CallerStanding(caller_id="c_alice")
     quote = dearer.quote(await dearer.offer(asked), standing)

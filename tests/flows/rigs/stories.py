@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import CobotMeterError
 from cobot_meter.domain.escrow.events import Quarantined
 from cobot_meter.domain.escrow.record import Escrow
@@ -71,7 +72,7 @@ def ask_of(
     """One ask for a completion of at most a hundred tokens."""
     return Ask(
         request=CompletionRequest(
-            body=body,
+            body=Body(body),
             model=PRICED_MODEL.model_id,
             max_tokens=100,
             prompt_bytes=len(body),

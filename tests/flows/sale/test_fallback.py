@@ -147,7 +147,7 @@ async def test_only_what_was_never_run_is_asked_again(stage: Stage) -> None:
     come_to(stage, first=Unknown(announced=False))
     await stage.process.asks.answer(anew(102, SECOND))
     assert stage.lasting.upstream.posts == 5
-    sent = [run.request.body for run in stage.lasting.upstream.runs]
+    sent = [run.body for run in stage.lasting.upstream.runs]
     assert len(set(sent)) == 1, "every attempt is sent the whole request"
 
 

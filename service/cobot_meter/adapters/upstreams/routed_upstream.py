@@ -9,9 +9,9 @@ from __future__ import annotations
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.domain.upstream.completions import (
-    CompletionRequest,
     GenerationCost,
     Model,
+    UpstreamCall,
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
@@ -32,17 +32,17 @@ class RoutedUpstream:
 
     async def complete(
         self,
-        request: CompletionRequest,
+        call: UpstreamCall,
         *,
         price_cap: ModelPrice,
         on_started: GenerationStarted,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         """See the port."""
-        is_local = request.model.startswith(self._model_prefix)
+        is_local = call.model.startswith(self._model_prefix)
         upstream = self._local if is_local else self._paid
         return await upstream.complete(
-            request, price_cap=price_cap, on_started=on_started, within_ms=within_ms
+            call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
         )
 
     async def generation_cost(self, generation_id: str) -> GenerationCost:

@@ -100,8 +100,8 @@ class QuoteRequest:
         models = self.models(request)
         for model in models:
             refuse_unsupported(request, model)
-        if request.quoted is not None:
-            return _as_quoted(request.quoted, models, request.max_cost)
+        if request.terms.quoted is not None:
+            return _as_quoted(request.terms.quoted, models, request.terms.max_cost)
         max_tokens = min(tokens_allowed(request.max_tokens, model) for model in models)
         if request.providers is not None:
             models = await self._served(models, request.providers)
@@ -120,8 +120,10 @@ class QuoteRequest:
                 terms=self._price_terms,
             )
 
-        if request.max_cost is not None:
-            refuse_over_cap(ceiling_of, max_tokens=max_tokens, cap=request.max_cost, rate=rate)
+        if request.terms.max_cost is not None:
+            refuse_over_cap(
+                ceiling_of, max_tokens=max_tokens, cap=request.terms.max_cost, rate=rate
+            )
         ceiling = ceiling_of(max_tokens)
         _refuse_unbookable(ceiling)
         return Offer(

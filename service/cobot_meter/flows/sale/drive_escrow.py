@@ -8,7 +8,6 @@ against other processes the row's version decides, and for what was sent upstrea
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from cobot_meter.domain.errors import (
     CallerFault,
@@ -101,13 +100,12 @@ class EscrowDriver:
         while True:
             attempted = await self._first_step(just_opened)
             next_id = attempted.escrow.continued_as
-            if not attempted.left or next_id is None:
+            if attempted.left is None or next_id is None:
                 return await self._driven(attempted.escrow)
             continued(next_id)
             begun.append(next_id)
-            left = replace(just_opened, chain=attempted.left)
             try:
-                just_opened = await self._openings.next(left, attempted.escrow)
+                just_opened = await self._openings.next(attempted.left, attempted.escrow)
             except (CallerFault, DependencyFault, Conflict):
                 return attempted.escrow  # no room for another attempt: the failure stands
 

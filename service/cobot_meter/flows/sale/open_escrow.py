@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import (
     CallerBlocked,
@@ -25,7 +26,7 @@ from cobot_meter.flows.offer.gates import NodeGate, WatchAccount
 from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.flows.offer.quote_request import QuoteRequest
 from cobot_meter.flows.record_event import EventRecorder
-from cobot_meter.flows.sale.run_completion import request_label, run_request
+from cobot_meter.flows.sale.run_completion import request_label, upstream_call
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
 from cobot_meter.ports.identifiers import Identifiers, Sealer
@@ -118,7 +119,7 @@ class OpenEscrow:
         quote = self._quoting.quote(
             offer,
             standing,
-            least_pusd=self._exposure.least_pusd(len(request.body)),
+            least_pusd=self._exposure.least_pusd(len(request.body.content)),
         )
         asked = offer.models[0]
         payable = self._account.payable(offer.models, quote.ceiling_pusd)
@@ -137,7 +138,6 @@ class OpenEscrow:
             at_once=at_once(pays=_pays(quote), address=ask.address),
         )
         opened = await self._apply(escrow, request.body, standing, chain[0].upstream)
-        request.take_body()
         return replace(
             opened, chain=chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
         )
@@ -171,8 +171,7 @@ class OpenEscrow:
             ),
             at_once=True,
         )
-        body = before.request.take_body()
-        opened = await self._apply(escrow, body, standing, chain[0].upstream)
+        opened = await self._apply(escrow, before.call.body, standing, chain[0].upstream)
         return replace(opened, chain=chain, began_ms=before.began_ms, own_terms=before.own_terms)
 
     def _escrow(
@@ -207,10 +206,12 @@ class OpenEscrow:
         self._account.over(escrow_id)
 
     async def _apply(
-        self, escrow: Escrow, body: bytes, standing: CallerStanding, upstream: str
+        self, escrow: Escrow, body: Body, standing: CallerStanding, upstream: str
     ) -> JustOpened:
         wrapped_key = await self._sealer.new_key(day=escrow.quote.day)
-        sealed = await self._sealer.seal(wrapped_key, body, label=request_label(escrow.escrow_id))
+        sealed = await self._sealer.seal(
+            wrapped_key, body.content, label=request_label(escrow.escrow_id)
+        )
         opening = open_escrow(
             escrow,
             standing=standing,
@@ -223,7 +224,7 @@ class OpenEscrow:
         except ExposureExceeded as exceeded:
             exceeded.at_ms = escrow.opened_at_ms
             raise
-        return JustOpened(escrow=escrow, request=run_request(escrow, body), wrapped_key=wrapped_key)
+        return JustOpened(escrow=escrow, call=upstream_call(escrow, body), wrapped_key=wrapped_key)
 
     async def _standing(self, ask: AskKey, caller_id: str) -> CallerStanding:
         if ask.nameless:

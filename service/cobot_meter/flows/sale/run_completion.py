@@ -7,8 +7,9 @@ same model again.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import (
     BodyKeysUnusable,
     BooksBusy,
@@ -35,7 +36,7 @@ from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import StoredBodies
-from cobot_meter.domain.upstream.completions import CompletionRequest, Model, UpstreamCompletion
+from cobot_meter.domain.upstream.completions import UpstreamCall, UpstreamCompletion
 from cobot_meter.domain.upstream.fallback import (
     BACKOFF_MAX_MS,
     Circumstances,
@@ -68,9 +69,9 @@ def request_label(escrow_id: str) -> str:
     return f"{escrow_id}/request"
 
 
-def run_request(escrow: Escrow, body: bytes) -> CompletionRequest:
+def upstream_call(escrow: Escrow, body: Body) -> UpstreamCall:
     """What is sent upstream: the caller's body on the terms of the quote."""
-    return CompletionRequest(
+    return UpstreamCall(
         body=body,
         model=escrow.quote.model,
         max_tokens=escrow.quote.max_tokens,
@@ -85,10 +86,13 @@ def completion_label(escrow_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """Where an attempt left its escrow; `left` is who may be asked next, if it is continued."""
+    """Where an attempt left its escrow; `left` is what may be sent next, if it is continued.
+
+    That is the request once more, and the models of the chain that were not asked yet.
+    """
 
     escrow: Escrow
-    left: tuple[Model, ...] = ()
+    left: JustOpened | None = None
 
 
 class RunCompletion:
@@ -170,7 +174,7 @@ class RunCompletion:
             bodies.wrapped_key, bodies.request, label=request_label(escrow.escrow_id)
         )
         return JustOpened(
-            escrow=escrow, request=run_request(escrow, body), wrapped_key=bodies.wrapped_key
+            escrow=escrow, call=upstream_call(escrow, Body(body)), wrapped_key=bodies.wrapped_key
         )
 
     async def _stored_if_well(self, escrow: Escrow) -> JustOpened | None:
@@ -217,7 +221,7 @@ class RunCompletion:
         self, escrow: Escrow, opened: JustOpened, started: UpstreamStarted
     ) -> UpstreamCompletion:
         """One attempt, and one more where the first was certainly never run."""
-        model, request = escrow.quote.model, opened.request
+        model, call = escrow.quote.model, opened.call
         begun = False
 
         async def noticed(generation_id: str) -> None:
@@ -230,7 +234,7 @@ class RunCompletion:
             began_ms, within_ms = self._clock.monotonic_ms(), self._within_ms(opened)
             try:
                 completion = await self._upstream.complete(
-                    request,
+                    call,
                     price_cap=escrow.quote.prices,
                     on_started=noticed,
                     within_ms=within_ms,
@@ -249,7 +253,7 @@ class RunCompletion:
                 stored = await self._stored_if_well(escrow)
                 if stored is None:
                     raise
-                request = stored.request
+                call = stored.call
             else:
                 self._choice.succeeded(model)
                 return completion
@@ -266,11 +270,10 @@ class RunCompletion:
         if stored is None:
             event = _failure_event(current, fault)
             return Attempted(await self._recorder.record(current, event, lasting=True))
-        opened.request.body = stored.request.body
         next_id = self._identifiers.escrow_id()
         event = _failure_event(current, fault, continued_as=next_id)
         failed = await self._recorder.record(current, event, lasting=True)
-        return Attempted(failed, left)
+        return Attempted(failed, replace(opened, call=stored.call, chain=left))
 
     def _left_ms(self, opened: JustOpened) -> int:
         return opened.began_ms + self._timeout_ms - self._steady.ending_ms()
