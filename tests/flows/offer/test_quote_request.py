@@ -34,7 +34,7 @@ async def quoting(
 ) -> QuoteRequest:
     """The flow over both models, with the operator's own chain and fees."""
     upstream = FakeUpstream(models=(LARGE, SMALL, ABSURD))
-    catalogue = ModelCatalogue(upstream=upstream, clock=clock, allowed=frozenset())
+    catalogue = ModelCatalogue(upstream=upstream, clock=clock, allowed=frozenset(), fallbacks=own)
     await catalogue.refresh()
     return QuoteRequest(
         catalogue=catalogue,
@@ -42,7 +42,6 @@ async def quoting(
         price_terms=price_terms or PriceTerms(),
         exposure=ExposureTerms(cap=CapTerms()),
         steady=SteadyClock(clock=clock),
-        fallback_models=own,
     )
 
 
@@ -117,7 +116,12 @@ async def test_an_absurd_price_is_refused_and_not_booked() -> None:
 async def test_who_wants_certain_providers_is_not_served_by_a_machine_of_ours() -> None:
     """The operator's chain leaves out a local model; the caller's own may name one."""
     upstream = FakeUpstream(models=(LARGE, LOCAL))
-    catalogue = ModelCatalogue(upstream=upstream, clock=FakeClock(), allowed=frozenset())
+    catalogue = ModelCatalogue(
+        upstream=upstream,
+        clock=FakeClock(),
+        allowed=frozenset(),
+        fallbacks=(LOCAL.model_id,),
+    )
     await catalogue.refresh()
     flow = QuoteRequest(
         catalogue=catalogue,
@@ -125,7 +129,6 @@ async def test_who_wants_certain_providers_is_not_served_by_a_machine_of_ours() 
         price_terms=PriceTerms(),
         exposure=ExposureTerms(cap=CapTerms()),
         steady=SteadyClock(clock=FakeClock()),
-        fallback_models=(LOCAL.model_id,),
     )
     request = asking("acme/large", max_tokens=10)
     assert flow.models(request) == (LARGE, LOCAL)

@@ -21,7 +21,7 @@ from cobot_meter.domain.topups import Topup
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.sale.ask_completion import Answer, Ask
-from cobot_meter.flows.sale.run_completion import completion_label
+from cobot_meter.flows.vault import completion_label
 from tests.fakes.books import FakeBooks
 from tests.fakes.lnd.moving_node import MovingNode
 from tests.fakes.upstream_outcomes import PRICED_MODEL, Completes, Outcome
@@ -158,15 +158,7 @@ async def written_off(stage: Stage) -> None:
 
 def _desk(stage: Stage) -> Quarantine:
     process = stage.process
-    return Quarantine(
-        books=process.books,
-        recorder=process.recorder,
-        node=stage.lasting.node,
-        ours=process.ours,
-        settlements=process.settlements,
-        clock=stage.lasting.clock,
-        runs=process.runs,
-    )
+    return process.quarantine
 
 
 async def hear_late(stage: Stage) -> None:

@@ -234,7 +234,7 @@ async def test_credit_that_others_spend_meanwhile_is_quoted_anew(
     """Three times, and then it is refused; any other guard refuses at once."""
     process = stage.process
     contested = Contested(process.recorder, guard)
-    process.opening._recorder = contested
+    process.opening._ledger = process.ledger_on(recorder=contested)
     stage.lasting.clock.advance(7)
     with pytest.raises(ExposureExceeded) as refused:
         await opened(stage, PRICED_MODEL)

@@ -111,17 +111,14 @@ def runs_of(
     """The flow as the process has it, with other parts."""
     process, lasting = stage.process, stage.lasting
     return RunCompletion(
-        books=cast("Books", books or process.books),
-        recorder=process.recorder,
+        ledger=process.ledger,
+        vault=process.vault_on(
+            books=cast("Books | None", books), sealer=cast("Sealer | None", sealer)
+        ),
         upstream=cast("Upstream", upstream or lasting.upstream),
-        sealer=cast("Sealer", sealer or lasting.sealer),
-        identifiers=lasting.identifiers,
-        replicas=process.replicas,
         choice=choice or process.choice,
-        clock=lasting.clock,
-        retention=RETENTION,
+        replicas=process.replicas,
         timeout_ms=RUN_MS,
-        steady=process.steady,
     )
 
 
@@ -330,17 +327,12 @@ async def test_what_another_process_sends_is_left_to_it(stage: Stage) -> None:
     first = stage.process.recorder
     stage.process.recorder = other.recorder
     by_other = RunCompletion(
-        books=other.books,
-        recorder=other.recorder,
+        ledger=other.ledger,
+        vault=other.vault,
         upstream=stage.lasting.upstream,
-        sealer=stage.lasting.sealer,
-        identifiers=stage.lasting.identifiers,
-        replicas=other.replicas,
         choice=other.choice,
-        clock=stage.lasting.clock,
-        retention=RETENTION,
+        replicas=other.replicas,
         timeout_ms=RUN_MS,
-        steady=other.steady,
     )
     await by_other.just_opened(opened)
     assert stage.lasting.upstream.posts == 1

@@ -24,11 +24,11 @@ class CompletionRequest:
     `body` is the JSON object to run (the caller's, known fields only); `model` its model id;
     `max_tokens` is what the caller asked for, 0 when it did not say. `prompt_bytes` and
     `message_count` bound the prompt tokens for the ceiling, and `stream` is how the caller wants to
-    read the answer: both are settled when the escrow opens. `fallback_models`
-    are asked one after the other when `model` fails. `image_count` images are in the messages.
-    `providers` is None unless the caller names some; `own_terms` says that it chose among them in
-    any way, by price or policy. `demands` are the parameters without which the answer would not be
-    what was asked for; all others are wishes.
+    read the answer: both are settled when the escrow opens. `fallback_models` are asked one after
+    the other when `model` fails; `terms` are the caller's, of the headers. `image_count` images are
+    in the messages. `providers` is None unless the caller names some; `own_terms` says that it
+    chose among them in any way, by price or policy. `demands` are the parameters without which the
+    answer would not be what was asked for; all others are wishes.
     """
 
     body: Body

@@ -14,26 +14,21 @@ from cobot_meter.domain.errors import (
     CallerBlocked,
     EscrowNotFound,
     ExposureExceeded,
-    UpstreamCreditLow,
 )
 from cobot_meter.domain.escrow.record import AskKey, Escrow, Fallback, Quote
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.transitions.escrows import open_escrow
 from cobot_meter.domain.transitions.transition import StoredBodies
-from cobot_meter.domain.upstream.completions import CompletionRequest, Model
-from cobot_meter.flows.offer.choose_model import ChooseModel
-from cobot_meter.flows.offer.gates import NodeGate, WatchAccount
-from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
-from cobot_meter.flows.offer.quote_request import QuoteRequest
-from cobot_meter.flows.record_event import EventRecorder
-from cobot_meter.flows.sale.run_completion import request_label, upstream_call
-from cobot_meter.ports.books import Books
+from cobot_meter.domain.upstream.completions import CompletionRequest
+from cobot_meter.flows.ledger import Ledger
+from cobot_meter.flows.offer.gates import NodeGate
+from cobot_meter.flows.offer.make_offer import MakeOffer, QuotedChain
+from cobot_meter.flows.sale.run_completion import upstream_call
+from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
-from cobot_meter.ports.identifiers import Identifiers, Sealer
-from cobot_meter.ports.process import Clock, Replicas
+from cobot_meter.ports.process import Replicas
 
 TRIES = 3
-CIRCUIT_OPEN = "circuit_open"
 BLOCKED = "The operator of this service has blocked this caller."
 
 
@@ -43,36 +38,24 @@ class OpenEscrow:
     def __init__(
         self,
         *,
-        books: Books,
-        recorder: EventRecorder,
-        quoting: QuoteRequest,
-        identifiers: Identifiers,
-        sealer: Sealer,
-        clock: Clock,
-        exposure: ExposureTerms,
+        ledger: Ledger,
+        vault: Vault,
+        offers: MakeOffer,
         node_gate: NodeGate,
         replicas: Replicas,
-        choice: ChooseModel,
-        account: WatchAccount,
-        body_keys: KeepBodyKeys,
+        exposure: ExposureTerms,
     ) -> None:
         """`exposure` is the operator's setting."""
-        self._body_keys = body_keys
+        self._ledger = ledger
+        self._vault = vault
+        self._offers = offers
         self._node_gate = node_gate
         self._replicas = replicas
-        self._choice = choice
-        self._account = account
-        self._books = books
-        self._recorder = recorder
-        self._quoting = quoting
-        self._identifiers = identifiers
-        self._sealer = sealer
-        self._clock = clock
         self._exposure = exposure
 
     def new_id(self) -> str:
         """What the next escrow is called."""
-        return self._identifiers.escrow_id()
+        return self._vault.escrow_id()
 
     async def open(
         self,
@@ -94,7 +77,7 @@ class OpenEscrow:
         spent), and Conflict when the same ask was opened by somebody else meanwhile.
         """
         self._node_gate.check()
-        self._body_keys.check()
+        self._vault.check()
         for _ in range(TRIES - 1):
             try:
                 return await self._open(request, escrow_id, ask, caller_id, at_once=at_once)
@@ -115,31 +98,18 @@ class OpenEscrow:
         standing = await self._standing(ask, caller_id)
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
-        offer = await self._quoting.offer(request)
-        quote = self._quoting.quote(
-            offer,
-            standing,
-            least_pusd=self._exposure.least_pusd(len(request.body.content)),
-        )
-        asked = offer.models[0]
-        payable = self._account.payable(offer.models, quote.ceiling_pusd)
-        chain = self._choice.order(payable)
-        fallback = None
-        if chain[0] is not asked:
-            reason = CIRCUIT_OPEN if asked in payable else UpstreamCreditLow.code
-            fallback = Fallback(asked_model=asked.model_id, reason=reason)
+        offer = await self._offers.quoted(request, standing)
         escrow = self._escrow(
             escrow_id,
             caller_id=caller_id,
             ask=ask,
-            quote=_of_model(quote, chain[0]),
+            offer=offer,
             stream=request.stream,
-            fallback=fallback,
-            at_once=at_once(pays=_pays(quote), address=ask.address),
+            at_once=at_once(pays=_pays(offer.quote), address=ask.address),
         )
-        opened = await self._apply(escrow, request.body, standing, chain[0].upstream)
+        opened = await self._apply(escrow, request.body, standing, offer.chain[0].upstream)
         return replace(
-            opened, chain=chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
+            opened, chain=offer.chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
         )
 
     async def next(self, before: JustOpened, failed: Escrow) -> JustOpened:
@@ -155,24 +125,28 @@ class OpenEscrow:
         standing = await self._standing(failed.ask, failed.caller_id)
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
-        payable = self._account.payable(before.chain, failed.quote.ceiling_pusd)
-        chain = self._choice.order(payable)
-        quote = self._quoting.anew(failed.quote, standing)
-        escrow = self._escrow(
-            failed.continued_as,
-            caller_id=failed.caller_id,
-            ask=replace(failed.ask, idempotency_key=None),  # the first attempt has it, for ever
-            quote=_of_model(quote, chain[0]),
-            stream=failed.stream,
-            fallback=Fallback(
+        offer = self._offers.anew(
+            failed.quote,
+            standing,
+            left=before.chain,
+            because=Fallback(
                 asked_model=failed.asked_model,
                 reason=failed.failure.code,
                 continues=failed.escrow_id,
             ),
+        )
+        escrow = self._escrow(
+            failed.continued_as,
+            caller_id=failed.caller_id,
+            ask=replace(failed.ask, idempotency_key=None),  # the first attempt has it, for ever
+            offer=offer,
+            stream=failed.stream,
             at_once=True,
         )
-        opened = await self._apply(escrow, before.call.body, standing, chain[0].upstream)
-        return replace(opened, chain=chain, began_ms=before.began_ms, own_terms=before.own_terms)
+        opened = await self._apply(escrow, before.call.body, standing, offer.chain[0].upstream)
+        return replace(
+            opened, chain=offer.chain, began_ms=before.began_ms, own_terms=before.own_terms
+        )
 
     def _escrow(
         self,
@@ -180,37 +154,35 @@ class OpenEscrow:
         *,
         caller_id: str,
         ask: AskKey,
-        quote: Quote,
+        offer: QuotedChain,
         stream: bool,
-        fallback: Fallback | None,
         at_once: bool,
     ) -> Escrow:
-        now_ms = self._clock.now_ms()
+        now_ms = self._ledger.now_ms()
         return Escrow(
             escrow_id=escrow_id,
             caller_id=caller_id,
             ask=ask,
-            quote=quote,
+            quote=offer.quote,
             stream=stream,
             opened_at_ms=now_ms,
             changed_at_ms=now_ms,
             state=EscrowState.REQUESTED if at_once else EscrowState.OPENED,
             requested_by=self._replicas.own_id if at_once else None,
             version=1,
-            fallback=fallback,
-            budget_held_pusd=quote.opening_pusd,
+            fallback=offer.fallback,
+            budget_held_pusd=offer.quote.opening_pusd,
         )
 
     def over(self, escrow_id: str) -> None:
         """Its run in this process has ended, whoever wrote down how."""
-        self._account.over(escrow_id)
+        self._offers.over(escrow_id)
 
     async def _apply(
         self, escrow: Escrow, body: Body, standing: CallerStanding, upstream: str
     ) -> JustOpened:
-        wrapped_key = await self._sealer.new_key(day=escrow.quote.day)
-        sealed = await self._sealer.seal(
-            wrapped_key, body.content, label=request_label(escrow.escrow_id)
+        wrapped_key, sealed = await self._vault.seal_request(
+            escrow.escrow_id, body.content, day=escrow.quote.day
         )
         opening = open_escrow(
             escrow,
@@ -219,8 +191,8 @@ class OpenEscrow:
             bodies=StoredBodies(wrapped_key=wrapped_key, request=sealed),
         )
         try:
-            with self._account.room(escrow, upstream):
-                await self._recorder.apply(opening)
+            with self._offers.room(escrow, upstream):
+                await self._ledger.apply(opening)
         except ExposureExceeded as exceeded:
             exceeded.at_ms = escrow.opened_at_ms
             raise
@@ -229,15 +201,10 @@ class OpenEscrow:
     async def _standing(self, ask: AskKey, caller_id: str) -> CallerStanding:
         if ask.nameless:
             return CallerStanding(caller_id=caller_id)  # named a moment ago: nobody's yet
-        return await self._books.standing(caller_id)
+        return await self._ledger.books.standing(caller_id)
 
 
 def _pays(quote: Quote) -> bool:
     """Whether credit covers what this may cost, or its caller has paid for others before."""
     covered = quote.credit_reserved_msat == quote.ceiling_msat
     return quote.ceiling_msat > 0 and (covered or not quote.newcomer)
-
-
-def _of_model(quote: Quote, model: Model) -> Quote:
-    """The quote for another model of the chain: the ceiling is that of them all."""
-    return replace(quote, model=model.model_id, prices=model.price)
