@@ -26,6 +26,7 @@ from benchmarks.rig.sizes import Size
 from benchmarks.rig.stacks import UNGUARDED, mock_upstream
 from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 from cobot_meter.adapters.system_clock import SystemClock
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import Invoice, InvoiceOrder
@@ -197,7 +198,11 @@ def _ask() -> Ask:
     body = orjson.dumps({"model": MODEL, "messages": [message], "max_tokens": MAX_TOKENS})
     return Ask(
         request=CompletionRequest(
-            body=body, model=MODEL, max_tokens=MAX_TOKENS, prompt_bytes=len(body), message_count=1
+            body=Body(body),
+            model=MODEL,
+            max_tokens=MAX_TOKENS,
+            prompt_bytes=len(body),
+            message_count=1,
         ),
         request_sha256=text * 2,
         method="POST",

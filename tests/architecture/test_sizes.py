@@ -6,11 +6,13 @@ import re
 from collections import Counter
 from pathlib import PurePosixPath
 
-from tests.architecture.source_tree import HAND_WRITTEN, functions, python_files, source
+from tests.architecture.source_tree import HAND_WRITTEN, Function, functions, python_files, source
 
 FILE_LINES = 450
 FUNCTION_LINES = 60
 FOLDER_FILES = 15
+# Whoever needs more has two subjects, or takes a subject apart that should come as one.
+CONSTRUCTOR_ARGUMENTS = 6
 # A state is a row of one table; what else names many of them has a new state to learn by hand.
 STATE_FILES = 4
 STATES_NAMED = 4
@@ -45,6 +47,20 @@ def test_no_folder_has_more_than_15_files() -> None:
     assert {folder: files for folder, files in counted.items() if files > FOLDER_FILES} == {}
 
 
+def test_no_constructor_takes_more_than_6_arguments() -> None:
+    """Every written `__init__` has at most six beside `self`; what dataclasses generate is data."""
+    taken = {
+        f"{name}:{function.lineno}": len(_arguments(function))
+        for name in python_files("service", "client", "simulator")
+        for function in functions(name)
+        if function.name == "__init__"
+    }
+    largest = max(taken.values())
+    print(f"largest constructors: {largest} arguments")
+    print(*(place for place, count in taken.items() if count == largest), sep="\n")
+    assert {place: count for place, count in taken.items() if count > CONSTRUCTOR_ARGUMENTS} == {}
+
+
 def test_few_files_enumerate_the_states_of_an_escrow() -> None:
     """At most four files of the service name four states or more: the tables, and the driver."""
     named = {
@@ -56,6 +72,14 @@ def test_few_files_enumerate_the_states_of_an_escrow() -> None:
     print(f"files that enumerate escrow states: {len(many)}")
     assert len(many) <= STATE_FILES, many
     assert "service/cobot_meter/domain/escrow/states.py" in many
+
+
+def _arguments(function: Function) -> list[str]:
+    """The names of all its arguments but `self`, `*` and `**` included."""
+    written = function.args
+    named = [*written.posonlyargs, *written.args, *written.kwonlyargs]
+    rest = [one for one in (written.vararg, written.kwarg) if one is not None]
+    return [one.arg for one in (*named, *rest)][1:]
 
 
 def _lines(first: int, last: int | None) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from cobot_meter.domain.errors import (
     CostNotYetKnown,
@@ -22,9 +22,9 @@ from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.domain.upstream.completions import (
-    CompletionRequest,
     GenerationCost,
     Model,
+    UpstreamCall,
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
@@ -51,7 +51,8 @@ class FakeRun:
     """One `complete` that reached the upstream and was run there."""
 
     generation_id: str
-    request: CompletionRequest
+    call: UpstreamCall
+    body: bytes
     price_cap: ModelPrice
     cost_pusd: int
 
@@ -116,7 +117,7 @@ class FakeUpstream:
 
     async def complete(
         self,
-        request: CompletionRequest,
+        call: UpstreamCall,
         *,
         price_cap: ModelPrice,
         on_started: GenerationStarted,
@@ -125,22 +126,23 @@ class FakeUpstream:
         self.posts += 1
         self.limits_ms.append(within_ms)
         self.reached.set()
+        body = call.body.take()  # as whoever sends it does
         await self.open.wait()
-        price = self._price(request.model)
-        outcome = self._next_outcome(request.model, price)
+        price = self._price(call.model)
+        outcome = self._next_outcome(call.model, price)
         self._refuse(outcome)
         _check_cap(price, price_cap)
         if isinstance(outcome, Completes):
-            return await self._completed(outcome, request, price_cap, on_started)
+            return await self._completed(outcome, call, body, price_cap, on_started)
         if isinstance(outcome, Failed):
-            generation_id = self._run(outcome, request, price_cap)
+            generation_id = self._run(outcome, call, body, price_cap)
             await on_started(generation_id)
             raise UpstreamFailed(
                 "the provider failed mid-stream",
                 inline_cost=outcome.cost if outcome.says_cost else None,
             )
         assert isinstance(outcome, Unknown)
-        generation_id = self._run(outcome, request, price_cap)
+        generation_id = self._run(outcome, call, body, price_cap)
         if outcome.announced:
             await on_started(generation_id)
         if outcome.gate:
@@ -221,18 +223,19 @@ class FakeUpstream:
     async def _completed(
         self,
         outcome: Completes,
-        request: CompletionRequest,
+        call: UpstreamCall,
+        body: bytes,
         price_cap: ModelPrice,
         on_started: GenerationStarted,
     ) -> UpstreamCompletion:
-        generation_id = self._run(outcome, request, price_cap)
+        generation_id = self._run(outcome, call, body, price_cap)
         await on_started(generation_id)
         if outcome.gate:
             await outcome.gate.wait()
         inline_cost = (outcome.inline_cost or outcome.cost) if outcome.says_cost else None
         return UpstreamCompletion(
             generation_id=generation_id,
-            body=completion_body(generation_id, request.model, outcome, inline_cost),
+            body=completion_body(generation_id, call.model, outcome, inline_cost),
             inline_cost=inline_cost,
             finish_reason=outcome.finish_reason,
             prompt_tokens=outcome.prompt_tokens,
@@ -240,7 +243,11 @@ class FakeUpstream:
         )
 
     def _run(
-        self, outcome: Completes | Failed | Unknown, request: CompletionRequest, cap: ModelPrice
+        self,
+        outcome: Completes | Failed | Unknown,
+        call: UpstreamCall,
+        body: bytes,
+        cap: ModelPrice,
     ) -> str:
         number = len(self.runs) + 1
         generation_id = f"gen-{EPOCH_S + number}-{number:020d}"
@@ -248,14 +255,15 @@ class FakeUpstream:
         self.runs.append(
             FakeRun(
                 generation_id=generation_id,
-                request=replace(request),  # as it was: its body is moved on afterwards
+                call=call,
+                body=body,
                 price_cap=cap,
                 cost_pusd=cost_pusd,
             )
         )
         self.spent_pusd += cost_pusd
         self._records[generation_id] = _Record(
-            outcome.cost, outcome.lookups_before_record, model=request.model
+            outcome.cost, outcome.lookups_before_record, model=call.model
         )
         return generation_id
 

@@ -19,6 +19,7 @@ from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
 from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Progress
@@ -98,7 +99,7 @@ class RawRig:
         )
         return Ask(
             request=CompletionRequest(
-                body=body,
+                body=Body(body),
                 model=MODEL,
                 max_tokens=1_000,
                 prompt_bytes=len(body),

@@ -14,7 +14,7 @@ import orjson
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.money import sat_of, usd_text
 from cobot_meter.domain.pricing.prices import charged_pusd, unit_price_pusd
-from cobot_meter.domain.pricing.quotes import QuotedTerms
+from cobot_meter.domain.pricing.quotes import CallerTerms, QuotedTerms
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.offer.quote_request import Offer
 from cobot_meter.http_api.chat.answers import PRIVATE
@@ -44,8 +44,9 @@ class QuoteRoutes:
         if is_empty(content):
             message = "Send the body that you would send to POST /v1/chat/completions."
             raise RequestInvalid(message)
-        completion = parse_chat_request(content).completion
-        completion.max_cost = max_cost_of(request)
+        completion = parse_chat_request(
+            content, lambda: CallerTerms(max_cost=max_cost_of(request))
+        ).completion
         offer = await self._parts.quoting.offer(completion)
         expires_at_ms = self._parts.clock.now_ms() + LIVES_MS
         terms = QuotedTerms(

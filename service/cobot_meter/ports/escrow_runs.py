@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.upstream.completions import CompletionRequest, Model
+from cobot_meter.domain.upstream.completions import Model, UpstreamCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JustOpened:
     """An escrow as it was written a moment ago, so that its run need not read it back.
 
-    `request` is what will be sent, `wrapped_key` what its bodies are sealed with. `chain` is its
+    `call` is what will be sent, `wrapped_key` what its bodies are sealed with. `chain` is its
     model and those that may be asked after it, within the time that began at `began_ms`.
     `own_terms` says that the caller chose its providers or their prices, or that nobody knows any
     more: then a failure tells nothing of the model.
     """
 
     escrow: Escrow
-    request: CompletionRequest
+    call: UpstreamCall
     wrapped_key: bytes
     chain: tuple[Model, ...] = ()
     began_ms: int = 0

@@ -8,9 +8,9 @@ from typing import Protocol
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.domain.upstream.completions import (
-    CompletionRequest,
     GenerationCost,
     Model,
+    UpstreamCall,
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
@@ -37,7 +37,7 @@ class Upstream(Protocol):
 
     async def complete(
         self,
-        request: CompletionRequest,
+        call: UpstreamCall,
         *,
         price_cap: ModelPrice,
         on_started: GenerationStarted,
@@ -47,7 +47,7 @@ class Upstream(Protocol):
 
         `within_ms` bounds the whole time, beside the adapter's own limit.
 
-        The request's body may be taken. `on_started` is awaited with the generation id as soon as
+        The body may be taken. `on_started` is awaited with the generation id as soon as
         the headers name it, before the answer's body is read. `price_cap` holds the unit prices the
         upstream must not exceed.
         Raises UpstreamUnreachable and UpstreamRefused (certainly not charged), UpstreamFailed

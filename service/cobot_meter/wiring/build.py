@@ -15,8 +15,8 @@ from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.usage import key_mark
 from cobot_meter.flows.record_event import Observer
-from cobot_meter.flows.sale.ask_completion import Waits
 from cobot_meter.flows.sale.drive_escrow import EscrowDriver
+from cobot_meter.flows.sale.follow_run import Waits
 from cobot_meter.wiring.event_log import EventLog
 from cobot_meter.wiring.flows import Flows, OperatorFlows, Reports, Terms, build_flows
 from cobot_meter.wiring.flows import build_operator_flows as operator_flows

@@ -15,11 +15,13 @@ from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.credit.top_up import TopUp
+from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.catalogue import ModelCatalogue
 from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.offer.choose_model import Report as CircuitReport
 from cobot_meter.flows.offer.gates import NodeGate, WatchAccount
 from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
+from cobot_meter.flows.offer.make_offer import MakeOffer
 from cobot_meter.flows.offer.quote_request import QuoteRequest
 from cobot_meter.flows.operate.adopt_node import AdoptNode
 from cobot_meter.flows.operate.compare_costs import CompareCosts
@@ -29,16 +31,18 @@ from cobot_meter.flows.operate.rebase_usage import RebaseUsage
 from cobot_meter.flows.operate.sweep_node import SweepNode
 from cobot_meter.flows.record_event import EventRecorder, Observer, OurNode
 from cobot_meter.flows.release_gate import KeepReleases, ReleaseGate
-from cobot_meter.flows.sale.ask_completion import AskCompletion, Waits
+from cobot_meter.flows.sale.ask_completion import AskCompletion
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.flows.sale.drive_escrow import EscrowDriver
 from cobot_meter.flows.sale.find_cost import Doubt, FindCost
+from cobot_meter.flows.sale.follow_run import FollowRun, Waits
 from cobot_meter.flows.sale.issue_invoice import IssueInvoice
 from cobot_meter.flows.sale.open_escrow import OpenEscrow
 from cobot_meter.flows.sale.recover import Once, Recover, unguarded
 from cobot_meter.flows.sale.run_completion import RunCompletion
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.flows.steady_clock import SteadyClock
+from cobot_meter.flows.vault import Vault
 from cobot_meter.http_api.views import is_readable
 from cobot_meter.ports.body_keys import BodyKeys
 from cobot_meter.ports.books import Books
@@ -114,6 +118,8 @@ class Shared:
     ports: Ports
     terms: Terms
     reports: Reports
+    ledger: Ledger
+    vault: Vault
     recorder: EventRecorder
     releases: ReleaseGate
     node_gate: NodeGate
@@ -128,6 +134,8 @@ class Flows(Generic[R]):
     """Every flow of the service, and the `runs` that the driver's caller keeps."""
 
     runs: R
+    ledger: Ledger
+    vault: Vault
     recorder: EventRecorder
     releases: ReleaseGate
     node_gate: NodeGate
@@ -172,6 +180,7 @@ def build_flows(
         upstream=ports.upstream,
         clock=ports.clock,
         allowed=terms.models,
+        fallbacks=terms.fallback_models,
         wait_s=terms.prices_wait_s,
     )
     quoting = _quoting(shared, catalogue)
@@ -180,6 +189,8 @@ def build_flows(
     runs = runs_by(_driver(shared, opening, settlements, deliveries))
     return Flows(
         runs=runs,
+        ledger=shared.ledger,
+        vault=shared.vault,
         recorder=shared.recorder,
         releases=shared.releases,
         node_gate=shared.node_gate,
@@ -210,29 +221,44 @@ def _shared(ports: Ports, terms: Terms, reports: Reports) -> Shared:
     account = WatchAccount(
         holders=ports.upstream.account_holders(), reserve_pusd=terms.reserve_pusd
     )
+    body_keys = KeepBodyKeys(books=ports.books, keys=ports.body_keys, steady=steady)
 
     def observe(transition: Transition) -> None:
         reports.observe(transition)
         account.observe(transition)
 
+    recorder = EventRecorder(
+        books=ports.books,
+        wakes=ports.wakes,
+        clock=ports.clock,
+        retention=ports.retention,
+        gate=releases,
+        observe=observe,
+    )
     return Shared(
         ports=ports,
         terms=terms,
         reports=reports,
-        recorder=EventRecorder(
+        ledger=Ledger(
             books=ports.books,
-            wakes=ports.wakes,
+            recorder=recorder,
             clock=ports.clock,
+            steady=steady,
             retention=ports.retention,
-            gate=releases,
-            observe=observe,
         ),
+        vault=Vault(
+            books=ports.books,
+            identifiers=ports.identifiers,
+            sealer=ports.sealer,
+            body_keys=body_keys,
+        ),
+        recorder=recorder,
         releases=releases,
         node_gate=NodeGate(releases=releases),
         account=account,
         choice=ChooseModel(clock=ports.clock, report=reports.circuit),
         steady=steady,
-        body_keys=KeepBodyKeys(books=ports.books, keys=ports.body_keys, steady=steady),
+        body_keys=body_keys,
     )
 
 
@@ -243,111 +269,62 @@ def _quoting(shared: Shared, catalogue: ModelCatalogue) -> QuoteRequest:
         rates=shared.ports.rates,
         price_terms=terms.prices,
         exposure=terms.exposure,
-        fallback_models=terms.fallback_models,
         releases=shared.releases,
         steady=shared.steady,
     )
 
 
 def _opening(shared: Shared, quoting: QuoteRequest) -> OpenEscrow:
-    ports = shared.ports
+    exposure = shared.terms.exposure
     return OpenEscrow(
-        books=ports.books,
-        recorder=shared.recorder,
-        quoting=quoting,
-        identifiers=ports.identifiers,
-        sealer=ports.sealer,
-        clock=ports.clock,
-        exposure=shared.terms.exposure,
+        ledger=shared.ledger,
+        vault=shared.vault,
+        offers=MakeOffer(
+            quoting=quoting, choice=shared.choice, account=shared.account, exposure=exposure
+        ),
         node_gate=shared.node_gate,
-        replicas=ports.replicas,
-        choice=shared.choice,
-        account=shared.account,
-        body_keys=shared.body_keys,
+        replicas=shared.ports.replicas,
+        exposure=exposure,
     )
 
 
 def _settlements(shared: Shared) -> SettleInvoice:
-    ports = shared.ports
-    return SettleInvoice(
-        books=ports.books,
-        recorder=shared.recorder,
-        node=ports.node,
-        ours=ports.ours,
-        clock=ports.clock,
-        steady=shared.steady,
-    )
+    return SettleInvoice(ledger=shared.ledger, node=shared.ports.node, ours=shared.ports.ours)
 
 
 def _deliveries(shared: Shared) -> DeliverCompletion:
     return DeliverCompletion(
-        books=shared.ports.books,
-        recorder=shared.recorder,
-        sealer=shared.ports.sealer,
-        gate=shared.releases,
-        readable=is_readable,
+        ledger=shared.ledger, vault=shared.vault, gate=shared.releases, readable=is_readable
     )
 
 
 def _driver(
     shared: Shared, opening: OpenEscrow, settlements: SettleInvoice, deliveries: DeliverCompletion
 ) -> EscrowDriver:
-    ports = shared.ports
+    ports, ledger, vault = shared.ports, shared.ledger, shared.vault
     return EscrowDriver(
-        books=ports.books,
-        recorder=shared.recorder,
-        runs=_runs(shared),
-        costs=_costs(shared),
-        invoices=_invoices(shared),
-        settlements=settlements,
-        deliveries=deliveries,
+        ledger=ledger,
         openings=opening,
-        clock=ports.clock,
-        retention=ports.retention,
-        steady=shared.steady,
-    )
-
-
-def _runs(shared: Shared) -> RunCompletion:
-    ports = shared.ports
-    return RunCompletion(
-        books=ports.books,
-        recorder=shared.recorder,
-        upstream=ports.upstream,
-        sealer=ports.sealer,
-        identifiers=ports.identifiers,
-        replicas=ports.replicas,
-        choice=shared.choice,
-        clock=ports.clock,
-        retention=ports.retention,
-        timeout_ms=shared.terms.run_timeout_ms,
-        steady=shared.steady,
-    )
-
-
-def _costs(shared: Shared) -> FindCost:
-    ports = shared.ports
-    return FindCost(
-        recorder=shared.recorder,
-        upstream=ports.upstream,
-        identifiers=ports.identifiers,
-        clock=ports.clock,
-        retention=ports.retention,
-        doubt=shared.reports.doubt,
-        steady=shared.steady,
-    )
-
-
-def _invoices(shared: Shared) -> IssueInvoice:
-    ports = shared.ports
-    return IssueInvoice(
-        recorder=shared.recorder,
-        node=ports.node,
-        identifiers=ports.identifiers,
-        retention=ports.retention,
-        expiry_s=shared.terms.invoice_expiry_s,
-        node_gate=shared.node_gate,
-        steady=shared.steady,
+        runs=RunCompletion(
+            ledger=ledger,
+            vault=vault,
+            upstream=ports.upstream,
+            choice=shared.choice,
+            replicas=ports.replicas,
+            timeout_ms=shared.terms.run_timeout_ms,
+        ),
+        costs=FindCost(
+            ledger=ledger, vault=vault, upstream=ports.upstream, doubt=shared.reports.doubt
+        ),
+        invoices=IssueInvoice(
+            ledger=ledger,
+            vault=vault,
+            node=ports.node,
+            node_gate=shared.node_gate,
+            settlements=settlements,
+            expiry_s=shared.terms.invoice_expiry_s,
+        ),
+        deliveries=deliveries,
     )
 
 
@@ -360,16 +337,12 @@ def _asks(
 ) -> AskCompletion:
     ports = shared.ports
     return AskCompletion(
-        books=ports.books,
+        ledger=shared.ledger,
+        vault=shared.vault,
         opening=opening,
-        runs=runs,
+        runs=FollowRun(books=ports.books, runs=runs, wakes=ports.wakes, waits=shared.terms.waits),
         settlements=settlements,
         deliveries=deliveries,
-        identifiers=ports.identifiers,
-        clock=ports.clock,
-        wakes=ports.wakes,
-        retention=ports.retention,
-        waits=shared.terms.waits,
     )
 
 
@@ -386,58 +359,36 @@ def _recover(shared: Shared, runs: EscrowRuns, settlements: SettleInvoice) -> Re
 
 
 def _topups(shared: Shared) -> TopUp:
-    ports = shared.ports
     return TopUp(
-        books=ports.books,
-        recorder=shared.recorder,
-        node=ports.node,
-        identifiers=ports.identifiers,
-        clock=ports.clock,
-        expiry_s=shared.terms.invoice_expiry_s,
+        ledger=shared.ledger,
+        vault=shared.vault,
+        node=shared.ports.node,
         releases=shared.releases,
-        steady=shared.steady,
+        expiry_s=shared.terms.invoice_expiry_s,
     )
 
 
 def _operating(
     shared: Shared, settlements: SettleInvoice, runs: EscrowRuns | None
 ) -> OperatorFlows:
-    ports, recorder = shared.ports, shared.recorder
-    books, node, ours, clock = ports.books, ports.node, ports.ours, ports.clock
-    upstream, key = ports.upstream, shared.terms.upstream_key
+    ports, ledger, vault = shared.ports, shared.ledger, shared.vault
+    node, ours, upstream, key = ports.node, ports.ours, ports.upstream, shared.terms.upstream_key
     return OperatorFlows(
-        releases=recorder.releases,
-        cancellations=CancelInvoice(books=books, node=node, settlements=settlements),
-        callers=SetCaller(books=books, recorder=recorder, clock=clock),
-        adoption=AdoptNode(
-            books=books,
-            recorder=recorder,
-            node=node,
-            ours=ours,
-            identifiers=ports.identifiers,
-            clock=clock,
-        ),
+        releases=shared.recorder.releases,
+        cancellations=CancelInvoice(books=ports.books, node=node, settlements=settlements),
+        callers=SetCaller(ledger=ledger),
+        adoption=AdoptNode(ledger=ledger, vault=vault, node=node, ours=ours),
         quarantine=Quarantine(
-            books=books,
-            recorder=recorder,
-            node=node,
-            ours=ours,
-            settlements=settlements,
-            clock=clock,
-            runs=runs,
+            ledger=ledger, node=node, ours=ours, settlements=settlements, runs=runs
         ),
-        costs=CompareCosts(books=books, recorder=recorder, upstream=upstream, key=key, clock=clock),
-        rebasing=RebaseUsage(
-            books=books, recorder=recorder, upstream=upstream, key=key, clock=clock
-        ),
+        costs=CompareCosts(ledger=ledger, upstream=upstream, key=key),
+        rebasing=RebaseUsage(ledger=ledger, upstream=upstream, key=key),
         sweep=SweepNode(
-            books=books,
-            recorder=recorder,
+            ledger=ledger,
+            vault=vault,
             settlements=settlements,
             node=node,
             ours=ours,
-            identifiers=ports.identifiers,
-            clock=clock,
             gate=shared.node_gate,
         ),
     )

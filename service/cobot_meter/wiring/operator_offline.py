@@ -13,7 +13,7 @@ from cobot_meter.adapters.secrets.key_file import read_key_file
 from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.upstream.usage import key_mark
-from cobot_meter.flows.audit.ledger import AuditLedger
+from cobot_meter.flows.audit.ledger import AuditLedger, KeyUsage
 from cobot_meter.operator_api.commands import Command, operator_commands
 from cobot_meter.operator_api.upkeep_commands import upkeep_commands
 from cobot_meter.ports.ledger_reports import LedgerReports
@@ -43,11 +43,16 @@ def build_audit(
     return AuditLedger(
         reports=reports,
         node=node,
-        upstream=upstream,
+        upstream=_usage(upstream, settings) if upstream is not None else None,
         retention=Retention(),
-        upstream_key=key_mark(settings.upstream.api_key.reveal()) if settings else None,
         caller_of_tag=_caller_of_tag(settings) if settings else None,
     )
+
+
+def _usage(upstream: Upstream, settings: Settings | None) -> KeyUsage:
+    """What is said of our key; of an unknown one without `settings`."""
+    key = key_mark(settings.upstream.api_key.reveal()) if settings else None
+    return KeyUsage(teller=upstream, key=key)
 
 
 def _caller_of_tag(settings: Settings) -> Callable[[str, str], str | None] | None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from cobot_meter.adapters.upstreams.routed_upstream import Route, RoutedUpstream
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import CostNotYetKnown, UpstreamUnreachable
 from cobot_meter.domain.pricing.prices import ModelPrice
-from cobot_meter.domain.upstream.completions import CompletionRequest, Model
+from cobot_meter.domain.upstream.completions import Model, UpstreamCall
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import fake_model
 
@@ -66,8 +67,8 @@ async def test_a_run_goes_to_the_longest_prefix(model_id: str, who: str) -> None
     async def heard(_generation_id: str) -> None:
         return
 
-    request = CompletionRequest(body=b"{}", model=model_id, max_tokens=10)
-    await three.routed.complete(request, price_cap=PRICE, on_started=heard)
+    call = UpstreamCall(body=Body(b"{}"), model=model_id, max_tokens=10, caller_tag="c_one")
+    await three.routed.complete(call, price_cap=PRICE, on_started=heard)
     await three.routed.endpoints(model_id)
     for name, upstream in (
         ("gateway", three.gateway),

@@ -17,9 +17,11 @@ from cobot_meter.domain.money import sat_text, usd_text
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange, Transition
+from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.operate.operate import SetCaller
 from cobot_meter.flows.record_event import EventRecorder
 from cobot_meter.flows.release_gate import ReleaseGate
+from cobot_meter.flows.steady_clock import SteadyClock
 from cobot_meter.http_api.http.error_table import error_response
 from cobot_meter.ports.books import Applied, Books
 from tests.contracts.books.books_samples import (
@@ -191,7 +193,15 @@ class BooksGuards:
             gate=ReleaseGate(),
             observe=lambda _: None,
         )
-        callers = SetCaller(books=books, recorder=recorder, clock=clock)
+        callers = SetCaller(
+            ledger=Ledger(
+                books=books,
+                recorder=recorder,
+                clock=clock,
+                steady=SteadyClock(clock=clock),
+                retention=RETENTION,
+            )
+        )
         for number in range(10):
             caller_id = f"c_{number}"
             await asyncio.gather(

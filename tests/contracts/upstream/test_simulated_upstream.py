@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import UpstreamRefused
 from cobot_meter.domain.money import pusd_from_decimal
 from cobot_meter.domain.pricing.prices import ModelPrice
@@ -105,9 +107,10 @@ class TestSimulatedUpstream(Upstreams):
 async def _served_by(
     bench: ScriptedBench, provider: dict[str, list[str]], price_cap: ModelPrice
 ) -> UpstreamCompletion:
-    request = ask(bench.model)
-    request.body = orjson.dumps({**orjson.loads(request.body), "provider": provider})
-    return await bench.upstream.complete(request, price_cap=price_cap, on_started=Heard())
+    call = ask(bench.model)
+    body = orjson.dumps({**orjson.loads(call.body.content), "provider": provider})
+    call = replace(call, body=Body(body))
+    return await bench.upstream.complete(call, price_cap=price_cap, on_started=Heard())
 
 
 def _adapter(client: httpx.AsyncClient, base_url: str, api_key: str) -> OpenRouter:

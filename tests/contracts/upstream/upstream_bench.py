@@ -11,11 +11,12 @@ from typing import Protocol
 
 import orjson
 
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import CostNotYetKnown
 from cobot_meter.domain.upstream.completions import (
-    CompletionRequest,
     GenerationCost,
     Model,
+    UpstreamCall,
     UpstreamCompletion,
 )
 from cobot_meter.ports.upstream import Upstream
@@ -84,16 +85,13 @@ class Heard:
             raise self._fault
 
 
-def ask(model: Model, *, prompt: str = PROMPT, max_tokens: int = 64) -> CompletionRequest:
+def ask(model: Model, *, prompt: str = PROMPT, max_tokens: int = 64) -> UpstreamCall:
     """A request as the validation hands it on."""
     messages = [{"role": "user", "content": prompt}]
-    return CompletionRequest(
-        body=orjson.dumps({"model": model.model_id, "messages": messages}),
+    return UpstreamCall(
+        body=Body(orjson.dumps({"model": model.model_id, "messages": messages})),
         model=model.model_id,
-        prompt_bytes=len(prompt.encode()),
-        message_count=1,
         max_tokens=max_tokens,
-        stream=False,
         caller_tag="c_0123",
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -23,7 +24,6 @@ from cobot_meter.domain.errors import (
 )
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
-from cobot_meter.domain.upstream.completions import CompletionRequest
 from tests.contracts.upstream.upstream_bench import (
     Ending,
     Heard,
@@ -106,15 +106,7 @@ class AnsweringUpstream:
     async def test_unknown_model_is_refused(self, bench: UpstreamBench) -> None:
         """A model that does not exist is refused before anything runs."""
         heard = Heard()
-        request = ask(bench.model)
-        unknown = CompletionRequest(
-            body=request.body,
-            model="acme/fake-1.0",
-            prompt_bytes=request.prompt_bytes,
-            message_count=1,
-            max_tokens=16,
-            stream=False,
-        )
+        unknown = replace(ask(bench.model), model="acme/fake-1.0", max_tokens=16)
         with pytest.raises(UpstreamRefused) as refused:
             await bench.upstream.complete(unknown, price_cap=bench.model.price, on_started=heard)
         assert refused.value.status == 400

@@ -7,7 +7,7 @@ from dataclasses import replace
 from cobot_meter.domain.errors import NodeUnavailable
 from cobot_meter.domain.invoices import InvoiceState
 from cobot_meter.flows.audit.findings import FINDINGS_MAX, AuditReport, Findings
-from cobot_meter.flows.audit.ledger import AuditLedger
+from cobot_meter.flows.audit.ledger import AuditLedger, KeyUsage
 from cobot_meter.ports.lightning_node import LightningNode
 from tests.domain.samples import RETENTION, payment_hash_of
 from tests.fakes.upstream import FakeUpstream
@@ -103,7 +103,9 @@ async def test_the_upstreams_usage_is_a_figure() -> None:
     books = await full_books()
     upstream = FakeUpstream()
     node = node_of(books)
-    audit = AuditLedger(reports=books, node=lambda: node, upstream=upstream, retention=RETENTION)
+    audit = AuditLedger(
+        reports=books, node=lambda: node, upstream=KeyUsage(teller=upstream), retention=RETENTION
+    )
     report = await audit.audit()
     assert codes(report) == {("upstream_usage_fell", "upstream")}
     figures = report.figures

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cobot_meter.adapters.rates.static import StaticRate
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
 from cobot_meter.domain.errors import CeilingOverCap, DependencyFault, RequestInvalid
 from cobot_meter.domain.money import msat_from_pusd
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms
-from cobot_meter.domain.pricing.quotes import QuotedTerms
+from cobot_meter.domain.pricing.quotes import CallerTerms, QuotedTerms
 from cobot_meter.domain.upstream.completions import BYTES_PER_TOKEN_MAX, CompletionRequest
 from cobot_meter.domain.upstream.endpoints import ProviderChoice
 from cobot_meter.flows.offer.catalogue import FRESH_MS, ModelCatalogue
@@ -31,7 +34,7 @@ async def quoting(
 ) -> QuoteRequest:
     """The flow over both models, with the operator's own chain and fees."""
     upstream = FakeUpstream(models=(LARGE, SMALL, ABSURD))
-    catalogue = ModelCatalogue(upstream=upstream, clock=clock, allowed=frozenset())
+    catalogue = ModelCatalogue(upstream=upstream, clock=clock, allowed=frozenset(), fallbacks=own)
     await catalogue.refresh()
     return QuoteRequest(
         catalogue=catalogue,
@@ -39,14 +42,13 @@ async def quoting(
         price_terms=price_terms or PriceTerms(),
         exposure=ExposureTerms(cap=CapTerms()),
         steady=SteadyClock(clock=clock),
-        fallback_models=own,
     )
 
 
 def asking(model: str, *others: str, max_tokens: int, prompt_bytes: int = 100) -> CompletionRequest:
     """One message of so many bytes."""
     return CompletionRequest(
-        body=b"{}",
+        body=Body(b"{}"),
         model=model,
         max_tokens=max_tokens,
         prompt_bytes=prompt_bytes,
@@ -114,7 +116,12 @@ async def test_an_absurd_price_is_refused_and_not_booked() -> None:
 async def test_who_wants_certain_providers_is_not_served_by_a_machine_of_ours() -> None:
     """The operator's chain leaves out a local model; the caller's own may name one."""
     upstream = FakeUpstream(models=(LARGE, LOCAL))
-    catalogue = ModelCatalogue(upstream=upstream, clock=FakeClock(), allowed=frozenset())
+    catalogue = ModelCatalogue(
+        upstream=upstream,
+        clock=FakeClock(),
+        allowed=frozenset(),
+        fallbacks=(LOCAL.model_id,),
+    )
     await catalogue.refresh()
     flow = QuoteRequest(
         catalogue=catalogue,
@@ -122,15 +129,14 @@ async def test_who_wants_certain_providers_is_not_served_by_a_machine_of_ours() 
         price_terms=PriceTerms(),
         exposure=ExposureTerms(cap=CapTerms()),
         steady=SteadyClock(clock=FakeClock()),
-        fallback_models=(LOCAL.model_id,),
     )
     request = asking("acme/large", max_tokens=10)
     assert flow.models(request) == (LARGE, LOCAL)
-    request.providers = ProviderChoice(preferred=("acme",))
+    request = replace(request, providers=ProviderChoice(preferred=("acme",)))
     assert flow.models(request) == (LARGE, LOCAL)
-    request.providers = ProviderChoice(only=("acme",))
+    request = replace(request, providers=ProviderChoice(only=("acme",)))
     assert flow.models(request) == (LARGE,)
-    request.fallback_models = (LOCAL.model_id,)
+    request = replace(request, fallback_models=(LOCAL.model_id,))
     assert flow.models(request) == (LARGE, LOCAL)
 
 
@@ -139,7 +145,7 @@ async def test_a_quote_keeps_the_fees_it_was_made_with() -> None:
     clock = FakeClock()
     before = await (await quoting(clock)).offer(asking("acme/large", max_tokens=100))
     asked = asking("acme/large", max_tokens=100)
-    asked.quoted = QuotedTerms(
+    quoted = QuotedTerms(
         models=tuple((model.model_id, model.price) for model in before.models),
         max_tokens=before.max_tokens,
         ceiling=before.ceiling,
@@ -147,6 +153,7 @@ async def test_a_quote_keeps_the_fees_it_was_made_with() -> None:
         terms=before.terms,
         expires_at_ms=clock.now_ms() + 1,
     )
+    asked = replace(asked, terms=CallerTerms(quoted=quoted))
     dearer = await quoting(clock, price_terms=PriceTerms(credit_fee_bps=900, markup_bps=9_000))
     standing = CallerStanding(caller_id="c_alice")
     quote = dearer.quote(await dearer.offer(asked), standing)

@@ -275,11 +275,9 @@ async def test_more_waiting_than_a_page_leaves_nothing_unattributed_too_early(
     """K4.16: the next page may explain what the first one does not."""
     await unknown(stage, CHEAP, CHEAP)
     costs = CompareCosts(
-        books=stage.books,
-        recorder=stage.process.recorder,
+        ledger=stage.process.ledger,
         upstream=stage.lasting.upstream,
         key=stage.lasting.upstream_key,
-        clock=stage.lasting.clock,
         page=1,
     )
     stage.lasting.upstream.spent_pusd = 10 * pusd_from_text(OVERRUN)

@@ -19,7 +19,7 @@ from cobot_meter.domain.transitions.kinds import TOPUP_QUARANTINED
 from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.operate.quarantine import Quarantine
-from cobot_meter.flows.sale.follow_run import FollowRun
+from cobot_meter.flows.sale.follow_run import FollowRun, Waits
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.twin_books import file_twins
 from tests.flows.rigs.process import RETENTION
@@ -47,15 +47,7 @@ def choosy(stage: Stage, kind: str | None) -> None:
 def desk(stage: Stage) -> Quarantine:
     """The operator's hand on the stage's process."""
     process = stage.process
-    return Quarantine(
-        books=process.books,
-        recorder=process.recorder,
-        node=process.lasting.node,
-        ours=process.ours,
-        settlements=process.settlements,
-        clock=process.lasting.clock,
-        runs=process.runs,
-    )
+    return process.quarantine
 
 
 async def findings(stage: Stage) -> list[str]:
@@ -263,6 +255,11 @@ async def test_nobody_waits_for_a_run_that_is_parked(tmp_path: Path) -> None:
         parked = on.Quarantined(event="anything", reason="out of range")
         stage.process.mortal.dead, stage.process.mortal.crash = False, None
         await stage.process.recorder.record(stage.escrow, parked)
-        follow = FollowRun(books=stage.books, runs=stage.process.runs, wakes=NobodyTells())
-        escrow = await follow.joined(stage.escrow.escrow_id, wait_s=60)
+        follow = FollowRun(
+            books=stage.books,
+            runs=stage.process.runs,
+            wakes=NobodyTells(),
+            waits=Waits(identical_s=60),
+        )
+        escrow = await follow.joined(stage.escrow.escrow_id)
         assert (escrow.progress, escrow.quarantine is None) == (Progress.REQUESTED, False)

@@ -49,13 +49,11 @@ def sweep_of(stage: Stage, gate: NodeGate | None = None) -> SweepNode:
     """The flow over the process of now."""
     process, lasting = stage.process, stage.lasting
     return SweepNode(
-        books=process.books,
-        recorder=process.recorder,
+        ledger=process.ledger,
+        vault=process.vault,
         settlements=process.settlements,
         node=lasting.node,
         ours=process.ours,
-        identifiers=lasting.identifiers,
-        clock=lasting.clock,
         gate=gate or NodeGate(),
     )
 

@@ -8,7 +8,6 @@ from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import InvoiceState
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.flows.audit.ledger import AuditLedger
-from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.sale.ask_completion import AnswerKind, Ask
 from cobot_meter.ports.ledger_reports import LedgerReports
 from tests.fakes.upstream_outcomes import FAKE
@@ -84,15 +83,7 @@ async def quiet(world: World) -> None:
 async def _operator_looks(world: World) -> None:
     """Whatever was parked goes on: it could be booked all the time."""
     process = world.stage.process
-    desk = Quarantine(
-        books=process.books,
-        recorder=process.recorder,
-        node=process.lasting.node,
-        ours=process.ours,
-        settlements=process.settlements,
-        clock=world.clock,
-        runs=process.runs,
-    )
+    desk = process.quarantine
     for waiting in await process.books.quarantined(after="", limit=100):
         name = waiting.escrow_id if isinstance(waiting, Escrow) else waiting.topup_id
         again = (await desk.retry(name)).again

@@ -26,7 +26,7 @@ from cobot_meter.domain.invoices import Invoice, InvoiceOrder, ListedInvoice, No
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.transitions.transition import Transition
-from cobot_meter.domain.upstream.completions import CompletionRequest, UpstreamCompletion
+from cobot_meter.domain.upstream.completions import UpstreamCall, UpstreamCompletion
 from cobot_meter.ports.books import Applied, Books
 from cobot_meter.ports.lightning_node import LightningNode
 from cobot_meter.ports.upstream import AccountHolder, GenerationStarted
@@ -202,7 +202,7 @@ class UpstreamBetween:
 
     async def complete(
         self,
-        request: CompletionRequest,
+        call: UpstreamCall,
         *,
         price_cap: ModelPrice,
         on_started: GenerationStarted,
@@ -210,7 +210,7 @@ class UpstreamBetween:
     ) -> UpstreamCompletion:
         self._reached()
         completion = await self._upstream.complete(
-            request, price_cap=price_cap, on_started=on_started, within_ms=within_ms
+            call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
         )
         match self._trouble.upstream:
             case UpstreamTrouble.AWAY | UpstreamTrouble.CUT:

@@ -29,7 +29,8 @@ from cobot_meter.domain.transitions.kinds import TOPUP_QUARANTINED
 from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.operate.sweep_node import SweepNode
-from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask, Waits
+from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
+from cobot_meter.flows.sale.follow_run import Waits
 from cobot_meter.flows.sale.recover import Recover
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import LedgerReports
@@ -176,18 +177,8 @@ class World:
             retention=RETENTION,
             once=self._once,
         )
-        sweep = SweepNode(
-            books=process.books,
-            recorder=process.recorder,
-            settlements=process.settlements,
-            node=lasting.node,
-            ours=process.ours,
-            identifiers=lasting.identifiers,
-            clock=clock,
-            gate=process.node_gate,
-        )
         node = NodeWatch(node=lasting.node, gate=process.node_gate)
-        living = Living(process=process, books=books, sweep=sweep, node=node)
+        living = Living(process=process, books=books, sweep=process.sweep, node=node)
         self.living.append(living)
         return living
 

@@ -15,7 +15,8 @@ from cobot_meter.domain.errors import CobotMeterError
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import InvoiceState
-from cobot_meter.flows.sale.ask_completion import AnswerKind, Ask, Waits
+from cobot_meter.flows.sale.ask_completion import AnswerKind, Ask
+from cobot_meter.flows.sale.follow_run import Waits
 from tests.fakes.upstream_outcomes import Completes, Failed
 from tests.flows.rigs.process import RETENTION, Process
 from tests.flows.rigs.shop import Shop

@@ -19,11 +19,13 @@ from cobot_meter.domain.invoices import Invoice, NodeIdentity
 from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import Transition
-from cobot_meter.flows.record_event import OurNode
-from cobot_meter.flows.sale.ask_completion import Waits
+from cobot_meter.flows.ledger import Ledger
+from cobot_meter.flows.record_event import EventRecorder, OurNode
+from cobot_meter.flows.sale.follow_run import Waits
+from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.books import Applied, Books
 from cobot_meter.ports.exchange_rate import ExchangeRates
-from cobot_meter.ports.identifiers import Identifiers
+from cobot_meter.ports.identifiers import Identifiers, Sealer
 from cobot_meter.ports.lightning_node import LightningNode
 from cobot_meter.wiring.flows import Ports, Terms, build_flows
 from tests.fakes.books import Crash, Killed, Moment
@@ -138,6 +140,8 @@ class Process:
             self.runs.by,
         )
         flows, operating = self.flows, self.flows.operating
+        self.ledger, self.vault = flows.ledger, flows.vault
+        self.quarantine, self.sweep = operating.quarantine, operating.sweep
         self.recorder, self.gate, self.steady = flows.recorder, flows.releases, flows.steady
         self.catalogue, self.opening, self.asks = flows.catalogue, flows.opening, flows.asks
         self.settlements, self.deliveries = flows.settlements, flows.deliveries
@@ -146,6 +150,27 @@ class Process:
         self.choice, self.exposure = flows.choice, exposure
         self.costs, self.rebasing = operating.costs, operating.rebasing
         self.adoption = operating.adoption
+
+    def ledger_on(
+        self, *, books: Books | None = None, recorder: EventRecorder | None = None
+    ) -> Ledger:
+        """The ledger of this process, over other books or with another recorder."""
+        return Ledger(
+            books=books or self.books,
+            recorder=recorder or self.recorder,
+            clock=self.lasting.clock,
+            steady=self.steady,
+            retention=RETENTION,
+        )
+
+    def vault_on(self, *, books: Books | None = None, sealer: Sealer | None = None) -> Vault:
+        """The vault of this process, over other books or with another sealer."""
+        return Vault(
+            books=books or self.books,
+            identifiers=self.lasting.identifiers,
+            sealer=sealer or self.lasting.sealer,
+            body_keys=self.flows.body_keys,
+        )
 
     async def start(self) -> None:
         """What a start does: prices, baseline, and everything unfinished back to the driver."""

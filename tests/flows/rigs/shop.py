@@ -25,9 +25,8 @@ from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange
 from cobot_meter.flows.audit.ledger import AuditLedger
-from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
-from cobot_meter.flows.sale.run_completion import completion_label
+from cobot_meter.flows.vault import completion_label
 from cobot_meter.ports.books import Books
 from tests.fakes.books import Crash, FakeBooks, Killed
 from tests.fakes.clock import FakeClock
@@ -258,15 +257,7 @@ class Shop:
         if not parked:
             return
         process = self.process
-        desk = Quarantine(
-            books=process.books,
-            recorder=process.recorder,
-            node=self.lasting.node,
-            ours=process.ours,
-            settlements=process.settlements,
-            clock=self.lasting.clock,
-            runs=process.runs,
-        )
+        desk = process.quarantine
         name = picked(parked, pick)
         self.do(desk.write_off(name, "looked at") if write_off else desk.retry(name))
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import CobotMeterError
 from cobot_meter.domain.escrow.events import Quarantined
 from cobot_meter.domain.escrow.record import Escrow
@@ -20,7 +21,7 @@ from cobot_meter.domain.topups import Topup
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.sale.ask_completion import Answer, Ask
-from cobot_meter.flows.sale.run_completion import completion_label
+from cobot_meter.flows.vault import completion_label
 from tests.fakes.books import FakeBooks
 from tests.fakes.lnd.moving_node import MovingNode
 from tests.fakes.upstream_outcomes import PRICED_MODEL, Completes, Outcome
@@ -71,7 +72,7 @@ def ask_of(
     """One ask for a completion of at most a hundred tokens."""
     return Ask(
         request=CompletionRequest(
-            body=body,
+            body=Body(body),
             model=PRICED_MODEL.model_id,
             max_tokens=100,
             prompt_bytes=len(body),
@@ -157,15 +158,7 @@ async def written_off(stage: Stage) -> None:
 
 def _desk(stage: Stage) -> Quarantine:
     process = stage.process
-    return Quarantine(
-        books=process.books,
-        recorder=process.recorder,
-        node=stage.lasting.node,
-        ours=process.ours,
-        settlements=process.settlements,
-        clock=stage.lasting.clock,
-        runs=process.runs,
-    )
+    return process.quarantine
 
 
 async def hear_late(stage: Stage) -> None:

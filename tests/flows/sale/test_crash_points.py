@@ -306,5 +306,5 @@ async def test_a_recovered_run_sends_what_the_first_would_have(tmp_path: Path) -
         async with staged(tmp_path / name, turns_free=False) as stage:
             assert await play(stage, (ask,), *crashes) == [Progress.OPENED for _ in crashes]
             (run,) = stage.lasting.upstream.runs
-            sent.append(run.request)
+            sent.append((run.body, run.call.model, run.call.max_tokens, run.call.caller_tag))
     assert sent[0] == sent[1]

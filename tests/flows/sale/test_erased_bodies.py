@@ -30,7 +30,7 @@ from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
-from cobot_meter.flows.sale.run_completion import completion_label
+from cobot_meter.flows.vault import completion_label
 from cobot_meter.ports.books import Books
 from tests.fakes.books import Crash, FakeBooks, Killed, Moment
 from tests.fakes.clock import FakeClock
@@ -93,9 +93,8 @@ class Shop:
         """What hands over in a process that has no key in its memory yet."""
         process = self.process
         return DeliverCompletion(
-            books=process.books,
-            recorder=process.recorder,
-            sealer=sealer_on(self.folder),
+            ledger=process.ledger,
+            vault=process.vault_on(sealer=sealer_on(self.folder)),
             gate=process.gate,
         )
 

@@ -18,10 +18,11 @@ from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import PriceTerms
+from cobot_meter.flows.offer.catalogue import ModelCatalogue
 from cobot_meter.flows.offer.quote_request import QuoteRequest
 from cobot_meter.flows.record_event import WRITTEN_EVERY_S
 from cobot_meter.flows.sale.ask_completion import AnswerKind
-from cobot_meter.flows.sale.run_completion import request_label
+from cobot_meter.flows.vault import request_label
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.upstream_outcomes import Completes, Failed, Outcome, Refused, Unknown, Unreachable
 from tests.flows.rigs.chains import (
@@ -147,7 +148,7 @@ async def test_only_what_was_never_run_is_asked_again(stage: Stage) -> None:
     come_to(stage, first=Unknown(announced=False))
     await stage.process.asks.answer(anew(102, SECOND))
     assert stage.lasting.upstream.posts == 5
-    sent = [run.request.body for run in stage.lasting.upstream.runs]
+    sent = [run.body for run in stage.lasting.upstream.runs]
     assert len(set(sent)) == 1, "every attempt is sent the whole request"
 
 
@@ -163,15 +164,21 @@ async def test_a_short_wait_is_waited_and_a_long_one_is_not(stage: Stage) -> Non
     assert stage.lasting.upstream.posts == 5
 
 
-def test_the_operators_chain_is_for_those_who_name_none(stage: Stage) -> None:
+async def test_the_operators_chain_is_for_those_who_name_none(stage: Stage) -> None:
     """Its models follow the one asked for; a caller's own `models` replace it, even by one name."""
+    catalogue = ModelCatalogue(
+        upstream=stage.lasting.upstream,
+        clock=stage.lasting.clock,
+        allowed=frozenset(),
+        fallbacks=("nobody/offers-it", THIRD.model_id, FIRST.model_id),
+    )
+    await catalogue.refresh()
     quoting = QuoteRequest(
-        catalogue=stage.process.catalogue,
+        catalogue=catalogue,
         rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=stage.lasting.clock),
         price_terms=PriceTerms(),
         exposure=ExposureTerms(cap=CapTerms()),
         steady=stage.process.steady,
-        fallback_models=("nobody/offers-it", THIRD.model_id, FIRST.model_id),
     )
     assert quoting.models(ask_of().request) == (FIRST, THIRD)
     assert quoting.models(chained(SECOND).request) == (FIRST, SECOND)

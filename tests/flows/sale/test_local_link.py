@@ -17,8 +17,8 @@ from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import (
-    CompletionRequest,
     GenerationCost,
+    UpstreamCall,
     UpstreamCompletion,
 )
 from cobot_meter.flows.sale.ask_completion import AnswerKind
@@ -45,19 +45,19 @@ class WithLocal(FakeUpstream):
 
     async def complete(
         self,
-        request: CompletionRequest,
+        call: UpstreamCall,
         *,
         price_cap: ModelPrice,
         on_started: GenerationStarted,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
-        if not request.model.startswith(model_prefix(LOCAL)):
+        if not call.model.startswith(model_prefix(LOCAL)):
             return await super().complete(
-                request, price_cap=price_cap, on_started=on_started, within_ms=within_ms
+                call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
             )
         try:
             return await self._local.complete(
-                request, price_cap=price_cap, on_started=on_started, within_ms=within_ms
+                call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
             )
         finally:
             total_pusd = self._rig.meter.total_pusd

@@ -26,9 +26,8 @@ async def test_what_cannot_be_written_is_not_released(
             await step(stage)
         process = stage.process
         deliveries = DeliverCompletion(
-            books=process.books,
-            recorder=process.recorder,
-            sealer=stage.lasting.sealer,
+            ledger=process.ledger,
+            vault=process.vault,
             gate=process.gate,
             readable=lambda stored: is_readable(stored if body is None else body),
         )

@@ -95,10 +95,10 @@ def deliveries(
 ) -> DeliverCompletion:
     """The flow, over other books or with another recorder."""
     process = stage.process
+    others = cast("Books | None", books)
     return DeliverCompletion(
-        books=cast("Books", books or process.books),
-        recorder=recorder or process.recorder,
-        sealer=cast("Sealer", Strict(stage.lasting.sealer)),
+        ledger=process.ledger_on(books=others, recorder=recorder),
+        vault=process.vault_on(books=others, sealer=cast("Sealer", Strict(stage.lasting.sealer))),
         gate=process.gate,
     )
 

@@ -22,7 +22,6 @@ from cobot_meter.flows.sale.find_cost import FindCost
 from cobot_meter.ports.process import Clock
 from cobot_meter.ports.upstream import Upstream
 from tests.fakes.upstream_outcomes import NEVER, Completes, Failed, Outcome, Unknown
-from tests.flows.rigs.process import RETENTION
 from tests.flows.rigs.stories import COST, Stage, ask
 from tests.flows.sale.test_crash_points import staged
 
@@ -65,12 +64,9 @@ class Searched:
         self.doubted: list[int] = []
         self.began_ms = 0
         self.costs = FindCost(
-            recorder=process.recorder,
+            ledger=process.ledger,
+            vault=process.vault,
             upstream=cast("Upstream", self.records),
-            identifiers=lasting.identifiers,
-            clock=lasting.clock,
-            retention=RETENTION,
-            steady=process.steady,
             doubt=lambda _, cost_pusd: self.doubted.append(cost_pusd),
         )
 

@@ -59,13 +59,12 @@ class Desk:
         self.node = Answering(*words)
         self.gate = NodeGate(releases=ReleaseGate())
         self.invoices = IssueInvoice(
-            recorder=stage.process.recorder,
+            ledger=stage.process.ledger,
+            vault=stage.process.vault,
             node=cast("LightningNode", self.node),
-            identifiers=stage.lasting.identifiers,
-            steady=stage.process.steady,
-            retention=RETENTION,
-            expiry_s=EXPIRY_S,
             node_gate=self.gate,
+            settlements=stage.process.settlements,
+            expiry_s=EXPIRY_S,
         )
 
 

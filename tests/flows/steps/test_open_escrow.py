@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import CallerBlocked, EscrowNotFound, ExposureExceeded
 from cobot_meter.domain.escrow.record import AskKey, Fallback
 from cobot_meter.domain.escrow.states import EscrowState, Progress
@@ -77,7 +79,7 @@ async def opened(
         request_sha256="5e" * 32,
         nameless=False,
     )
-    request = replace(ask_of().request, model=model.model_id, body=BODY)
+    request = replace(ask_of().request, model=model.model_id, body=Body(BODY))
     return await opening.open(
         request,
         escrow_id=escrow_id,
@@ -135,6 +137,18 @@ async def test_what_has_a_place_is_requested_at_once(stage: Stage, *, free: bool
     assert opening.began_ms == escrow.opened_at_ms == stage.lasting.clock.now_ms()
 
 
+async def test_nobody_keeps_the_body_while_the_upstream_thinks(stage: Stage) -> None:
+    """The ask and what is sent have one body, and whoever sends it takes it from both."""
+    upstream, ask = stage.lasting.upstream, ask_of()
+    upstream.open.clear()
+    answer = asyncio.ensure_future(stage.process.asks.answer(ask))
+    await upstream.reached.wait()
+    assert ask.request.body.content == b""
+    upstream.open.set()
+    await answer
+    assert [run.body for run in upstream.runs] == [BODY]
+
+
 async def test_what_is_left_of_a_chain_is_sent_at_once_on_the_same_terms(stage: Stage) -> None:
     """It has the place of the attempt before it, its time, its body, and no key of its own."""
     before = await opened(stage, PRICED_MODEL)
@@ -144,7 +158,7 @@ async def test_what_is_left_of_a_chain_is_sent_at_once_on_the_same_terms(stage: 
     left = replace(
         before,
         chain=(CHEAPEST,),
-        request=replace(before.request, body=BODY),
+        call=replace(before.call, body=Body(BODY)),
         own_terms=not before.own_terms,
     )
     following = await stage.process.opening.next(left, failed)
@@ -164,8 +178,8 @@ async def test_what_is_left_of_a_chain_is_sent_at_once_on_the_same_terms(stage: 
     )
     assert (following.chain, following.began_ms) == ((CHEAPEST,), before.began_ms)
     assert following.own_terms is left.own_terms is True
-    assert following.request.body == BODY
-    assert following.request.model == CHEAPEST.model_id
+    assert following.call.body.content == BODY
+    assert following.call.model == CHEAPEST.model_id
     assert following.wrapped_key
 
 
@@ -221,7 +235,7 @@ async def test_credit_that_others_spend_meanwhile_is_quoted_anew(
     """Three times, and then it is refused; any other guard refuses at once."""
     process = stage.process
     contested = Contested(process.recorder, guard)
-    process.opening._recorder = contested
+    process.opening._ledger = process.ledger_on(recorder=contested)
     stage.lasting.clock.advance(7)
     with pytest.raises(ExposureExceeded) as refused:
         await opened(stage, PRICED_MODEL)

@@ -15,7 +15,7 @@ from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.run.record import CostStanding, Summary
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.transitions.transition import StoredBodies
-from cobot_meter.domain.upstream.completions import CompletionRequest, Model, UpstreamCompletion
+from cobot_meter.domain.upstream.completions import Model, UpstreamCall, UpstreamCompletion
 from cobot_meter.domain.upstream.fallback import BACKOFF_MAX_MS, Circumstances
 from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.sale.run_completion import RESTARTED, RunCompletion, inline_cost
@@ -44,7 +44,7 @@ class Slow:
 
     async def complete(
         self,
-        request: CompletionRequest,
+        call: UpstreamCall,
         *,
         price_cap: ModelPrice,
         on_started: GenerationStarted,
@@ -54,7 +54,7 @@ class Slow:
         if self.takes_ms:
             self.clock.set_ms(self.clock.now_ms() + self.takes_ms.pop(0))
         return await self.inner.complete(
-            request, price_cap=price_cap, on_started=on_started, within_ms=within_ms
+            call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
         )
 
 
@@ -112,17 +112,14 @@ def runs_of(
     """The flow as the process has it, with other parts."""
     process, lasting = stage.process, stage.lasting
     return RunCompletion(
-        books=cast("Books", books or process.books),
-        recorder=process.recorder,
+        ledger=process.ledger,
+        vault=process.vault_on(
+            books=cast("Books | None", books), sealer=cast("Sealer | None", sealer)
+        ),
         upstream=cast("Upstream", upstream or lasting.upstream),
-        sealer=cast("Sealer", sealer or lasting.sealer),
-        identifiers=lasting.identifiers,
-        replicas=process.replicas,
         choice=choice or process.choice,
-        clock=lasting.clock,
-        retention=RETENTION,
+        replicas=process.replicas,
         timeout_ms=RUN_MS,
-        steady=process.steady,
     )
 
 
@@ -158,7 +155,7 @@ async def test_what_waited_for_a_minute_is_not_sent_any_more(
     stage.lasting.clock.set_ms(opened.escrow.opened_at_ms + RETENTION.abandoned_ms + late_ms)
     attempted = await runs_of(stage).just_opened(opened)
     assert attempted.escrow.progress is state
-    assert attempted.left == ()
+    assert attempted.left is None
     assert stage.lasting.upstream.posts == (0 if late_ms else 1)
 
 
@@ -215,7 +212,8 @@ async def test_the_chain_goes_on_while_there_is_a_second_left(
     attempted = await runs.just_opened(opened)
     assert attempted.escrow.progress is S.FAILED
     assert (attempted.escrow.continued_as is not None) is goes_on
-    assert attempted.left == ((SECOND,) if goes_on else ())
+    chain_left = attempted.left.chain if attempted.left else ()
+    assert chain_left == ((SECOND,) if goes_on else ())
 
 
 @pytest.mark.parametrize("outcome", [Unknown(cost=COST), Failed(cost=COST), Refused(status=404)])
@@ -225,7 +223,7 @@ async def test_the_last_of_a_chain_fails_for_good(stage: Stage, outcome: Outcome
     stage.lasting.upstream.then(outcome)
     attempted = await runs_of(stage).just_opened(opened)
     assert attempted.escrow.progress is S.FAILED
-    assert (attempted.escrow.continued_as, attempted.left) == (None, ())
+    assert (attempted.escrow.continued_as, attempted.left) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -331,17 +329,12 @@ async def test_what_another_process_sends_is_left_to_it(stage: Stage) -> None:
     first = stage.process.recorder
     stage.process.recorder = other.recorder
     by_other = RunCompletion(
-        books=other.books,
-        recorder=other.recorder,
+        ledger=other.ledger,
+        vault=other.vault,
         upstream=stage.lasting.upstream,
-        sealer=stage.lasting.sealer,
-        identifiers=stage.lasting.identifiers,
-        replicas=other.replicas,
         choice=other.choice,
-        clock=stage.lasting.clock,
-        retention=RETENTION,
+        replicas=other.replicas,
         timeout_ms=RUN_MS,
-        steady=other.steady,
     )
     await by_other.just_opened(opened)
     assert stage.lasting.upstream.posts == 1

@@ -98,12 +98,9 @@ def asking(
     """The flow, with another node or recorder."""
     process = stage.process
     return SettleInvoice(
-        books=process.books,
-        recorder=recorder or process.recorder,
+        ledger=process.ledger_on(recorder=recorder),
         node=cast("LightningNode", node or stage.node),
         ours=process.ours,
-        clock=stage.lasting.clock,
-        steady=process.steady,
     )
 
 

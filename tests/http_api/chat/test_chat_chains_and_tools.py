@@ -36,7 +36,7 @@ def test_who_is_asked_and_in_which_order(document: dict[str, Any], chain: tuple[
     """`model` first, then `models`, each once; the upstream is told of none but the one it runs."""
     request = parsed({"messages": ASK["messages"], **document})
     assert request.model_chain == chain
-    assert "models" not in orjson.loads(request.body)
+    assert "models" not in orjson.loads(request.body.content)
 
 
 @pytest.mark.parametrize(

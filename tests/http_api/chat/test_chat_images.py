@@ -40,7 +40,7 @@ def shown(*parts: dict[str, Any], model: str = "acme/eyes") -> dict[str, Any]:
 def test_an_image_is_passed_on_untouched(part: dict[str, Any]) -> None:
     """Data or an address, with its detail."""
     request = parsed(shown(part))
-    assert orjson.loads(request.body)["messages"][0]["content"][1] == part
+    assert orjson.loads(request.body.content)["messages"][0]["content"][1] == part
     assert request.image_count == 1
 
 

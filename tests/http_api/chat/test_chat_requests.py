@@ -23,7 +23,7 @@ def parsed(document: dict[str, Any]) -> CompletionRequest:
 
 def forwarded(**fields: object) -> dict[str, Any]:
     """What would be sent upstream for an ask with these fields."""
-    document: dict[str, Any] = orjson.loads(parsed({**ASK, **fields}).body)
+    document: dict[str, Any] = orjson.loads(parsed({**ASK, **fields}).body.content)
     return document
 
 
@@ -45,7 +45,7 @@ def test_the_smallest_ask() -> None:
     assert (request.model, request.max_tokens, request.stream) == ("a/b", 0, False)
     assert request.message_count == 1
     assert request.prompt_bytes == len(orjson.dumps(HELLO))
-    assert orjson.loads(request.body) == ASK
+    assert orjson.loads(request.body.content) == ASK
 
 
 def test_what_is_known_is_forwarded_and_what_is_not_is_passed_over() -> None:
@@ -106,7 +106,7 @@ def test_every_role_may_speak_in_text() -> None:
         },
     ]
     request = parsed({**ASK, "messages": messages})
-    assert orjson.loads(request.body)["messages"] == messages
+    assert orjson.loads(request.body.content)["messages"] == messages
     assert request.message_count == 6
 
 
@@ -138,7 +138,7 @@ def test_max_tokens_under_either_name(name: str) -> None:
     """Both of OpenAI's names ask for the same; the upstream is told by the flow, not the body."""
     request = parsed({**ASK, name: 77})
     assert request.max_tokens == 77
-    assert name not in orjson.loads(request.body)
+    assert name not in orjson.loads(request.body.content)
 
 
 @pytest.mark.parametrize("value", [0, -1, True, 1.0, 1e3, 2**31, 2**70, "10", [], {}])

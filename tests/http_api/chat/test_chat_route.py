@@ -90,7 +90,7 @@ async def test_max_tokens_has_a_default_that_is_shown(tmp_path: Path) -> None:
         plain = {name: value for name, value in ASK.items() if name != "max_tokens"}
         asked = await rig.ask(plain)
         assert asked.json()["escrow"]["max_tokens"] == 1_024
-        assert rig.upstream.runs[0].request.max_tokens == 1_024
+        assert rig.upstream.runs[0].call.max_tokens == 1_024
         bought = await rig.ask(plain, token=await rig.pay(asked))
         assert bought.json()["cobot"]["max_tokens"] == 1_024
         rig.upstream.then(Completes(cost="0.0001"))
@@ -102,9 +102,9 @@ async def test_only_known_fields_reach_the_upstream(tmp_path: Path) -> None:
     """What the caller may not choose is not in the body that runs."""
     async with open_face(tmp_path) as rig:
         await rig.ask(ask_of("x", temperature=0.2, user="ada", provider={"sort": "price"}, x=1))
-        sent = orjson.loads(rig.upstream.runs[0].request.body)
+        sent = orjson.loads(rig.upstream.runs[0].body)
         assert sent.keys() == {"model", "messages", "temperature", "provider"}
-        assert rig.upstream.runs[0].request.caller_tag == rig.last.caller_id
+        assert rig.upstream.runs[0].call.caller_tag == rig.last.caller_id
 
 
 async def test_an_idempotency_key_finds_its_escrow(tmp_path: Path) -> None:

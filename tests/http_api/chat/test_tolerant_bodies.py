@@ -128,7 +128,7 @@ def test_kinds_of_images_as_clients_spell_them(spelt: str, kind: str) -> None:
     """The upstream is told the kind as the standard writes it."""
     part = {"type": "image_url", "image_url": {"url": f"data:{spelt};base64,{PNG}"}}
     request = parsed({**ASK, "messages": [{"role": "user", "content": [part]}]})
-    sent = orjson.loads(request.body)["messages"][0]["content"][0]["image_url"]["url"]
+    sent = orjson.loads(request.body.content)["messages"][0]["content"][0]["image_url"]["url"]
     assert sent == f"data:image/{kind};base64,{PNG}"
     assert request.image_count == 1
 

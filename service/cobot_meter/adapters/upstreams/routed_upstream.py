@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import (
-    CompletionRequest,
     GenerationCost,
     Model,
+    UpstreamCall,
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
@@ -59,15 +59,15 @@ class RoutedUpstream:
 
     async def complete(
         self,
-        request: CompletionRequest,
+        call: UpstreamCall,
         *,
         price_cap: ModelPrice,
         on_started: GenerationStarted,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         """See the port."""
-        return await self._of_model(request.model).upstream.complete(
-            request, price_cap=price_cap, on_started=on_started, within_ms=within_ms
+        return await self._of_model(call.model).upstream.complete(
+            call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
         )
 
     async def generation_cost(self, generation_id: str) -> GenerationCost:

@@ -62,3 +62,14 @@ def refuse_over_cap(
         f"X-Cobot-Max-Cost allows {cap.text()}; {fits}."
     )
     raise CeilingOverCap(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerTerms:
+    """The caller's own cap, and what it was told before; None for what it does not name."""
+
+    max_cost: MaxCost | None = None
+    quoted: QuotedTerms | None = None
+
+
+NO_TERMS = CallerTerms()

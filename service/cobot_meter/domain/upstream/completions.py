@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
-from cobot_meter.domain.pricing.quotes import MaxCost, QuotedTerms
+from cobot_meter.domain.pricing.quotes import NO_TERMS, CallerTerms
 from cobot_meter.domain.upstream.endpoints import Endpoint, ProviderChoice
 
 DEFAULT_MAX_TOKENS = 1_024
@@ -16,32 +17,28 @@ _ALSO_LISTED_AS = {"response_format": {"response_format", "structured_outputs"}}
 BYTES_PER_TOKEN_MAX = 256
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionRequest:
-    """One ask, already checked; whoever needs its body last takes it, so that none waits in memory.
+    """What a caller asks for, checked and complete, the terms in its headers included.
 
     `body` is the JSON object to run (the caller's, known fields only); `model` its model id;
-    `max_tokens` is what the caller asked for, 0 when it did not say, and what is sent upstream
-    once the escrow is open. `prompt_bytes` and `message_count` bound the prompt tokens for the
-    ceiling, and `stream` is how the caller wants to read the answer: both are settled when the
-    escrow opens. `caller_tag` is a stable hash that names the caller upstream. `fallback_models`
-    are asked one after the other when `model` fails. `max_cost` is the caller's own cap, `quoted`
-    what it was told before. `image_count` images are in the messages. `providers` is None unless
-    the caller names some; `own_terms` says that it chose among them in any way, by price or policy.
-    `demands` are the parameters without which the answer would not be what was asked for; all
-    others are wishes.
+    `max_tokens` is what the caller asked for, 0 when it did not say. `prompt_bytes` and
+    `message_count` bound the prompt tokens for the ceiling, and `stream` is how the caller wants to
+    read the answer: both are settled when the escrow opens. `fallback_models` are asked one after
+    the other when `model` fails; `terms` are the caller's, of the headers. `image_count` images are
+    in the messages. `providers` is None unless the caller names some; `own_terms` says that it
+    chose among them in any way, by price or policy. `demands` are the parameters without which the
+    answer would not be what was asked for; all others are wishes.
     """
 
-    body: bytes
+    body: Body
     model: str
     max_tokens: int
     prompt_bytes: int = 0
     message_count: int = 0
     stream: bool = False
-    caller_tag: str = ""
     fallback_models: tuple[str, ...] = ()
-    max_cost: MaxCost | None = None
-    quoted: QuotedTerms | None = None
+    terms: CallerTerms = NO_TERMS
     image_count: int = 0
     providers: ProviderChoice | None = None
     demands: frozenset[str] = frozenset()
@@ -52,10 +49,19 @@ class CompletionRequest:
         """Every model that may answer, each once, in the order in which they are asked."""
         return tuple(dict.fromkeys((self.model, *self.fallback_models)))
 
-    def take_body(self) -> bytes:
-        """The body, once; empty afterwards."""
-        body, self.body = self.body, b""
-        return body
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamCall:
+    """What is sent upstream for one attempt, on the terms of its quote.
+
+    `body` is taken by whoever writes what goes over the wire; `model` answers with at most
+    `max_tokens`. `caller_tag` is a stable hash that names the caller upstream.
+    """
+
+    body: Body
+    model: str
+    max_tokens: int
+    caller_tag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cobot_meter.domain.errors import DependencyFault, NodeUnavailable
@@ -36,6 +36,26 @@ class UsageTeller(Protocol):
         """As `ports.upstream.Upstream` has it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyUsage:
+    """What the upstream says that our key has used; `key` marks it, None where nobody knows."""
+
+    teller: UsageTeller
+    key: str | None = None
+
+    async def told(self) -> tuple[int | None, tuple[Finding, ...]]:
+        """What the upstream has charged in all, or why that could not be looked at."""
+        try:
+            async with asyncio.timeout(UPSTREAM_TIMEOUT_S):
+                return await self.teller.usage_pusd(), ()
+        except DependencyFault as fault:
+            why = fault.message
+        except TimeoutError:
+            why = f"it has not answered for {UPSTREAM_TIMEOUT_S:g} s"
+        message = f"the costs were not held against the upstream's usage: {why}"
+        return None, (Finding(code="upstream_unreachable", subject=UPSTREAM, message=message),)
+
+
 class AuditLedger:
     """Reads only; whatever it finds, it mends nothing."""
 
@@ -44,13 +64,12 @@ class AuditLedger:
         *,
         reports: LedgerReports,
         node: Callable[[], ReadOnlyNode],
-        upstream: UsageTeller | None,
+        upstream: KeyUsage | None,
         retention: Retention,
-        upstream_key: str | None = None,
         book: Book = bookings,
         caller_of_tag: CallerOfTag | None = None,
     ) -> None:
-        """`upstream` None leaves its usage unknown, `upstream_key` None which key it is of.
+        """`upstream` None leaves its usage unknown.
 
         `caller_of_tag` reads the tags in the memos of invoices, None where nobody can.
 
@@ -62,7 +81,6 @@ class AuditLedger:
         self._node = node
         self._upstream = upstream
         self._retention = retention
-        self._upstream_key = upstream_key
         self._book = book
         self._caller_of_tag = caller_of_tag
 
@@ -76,8 +94,9 @@ class AuditLedger:
             message = f"a row cannot be read, and what comes after it was not looked at: {fault!r}"
             walk.findings.add("row_unreadable", "books", message)
         word = await self._node_word(walk)
-        usage_pusd, silent = await self._usage_pusd()
-        walk.upstream.compare(key=self._upstream_key, usage_pusd=usage_pusd)
+        usage_pusd, silent = await self._upstream.told() if self._upstream else (None, ())
+        key = self._upstream.key if self._upstream else None
+        walk.upstream.compare(key=key, usage_pusd=usage_pusd)
         return AuditReport(
             findings=tuple(walk.findings.kept),
             left_out=walk.findings.left_out,
@@ -106,20 +125,6 @@ class AuditLedger:
             caller_of_tag=self._caller_of_tag,
         )
         return replace(word, unchecked=(*word.unchecked, *unread))
-
-    async def _usage_pusd(self) -> tuple[int | None, tuple[Finding, ...]]:
-        """What the upstream has charged in all, or why that could not be looked at."""
-        if self._upstream is None:
-            return None, ()
-        try:
-            async with asyncio.timeout(UPSTREAM_TIMEOUT_S):
-                return await self._upstream.usage_pusd(), ()
-        except DependencyFault as fault:
-            why = fault.message
-        except TimeoutError:
-            why = f"it has not answered for {UPSTREAM_TIMEOUT_S:g} s"
-        message = f"the costs were not held against the upstream's usage: {why}"
-        return None, (Finding(code="upstream_unreachable", subject=UPSTREAM, message=message),)
 
 
 def _figures(walk: AuditWalk, word: NodeWord, usage_pusd: int | None) -> AuditFigures:

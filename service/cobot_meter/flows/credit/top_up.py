@@ -14,14 +14,10 @@ from cobot_meter.domain.retention import SECOND_MS
 from cobot_meter.domain.topups import PROBE_AMOUNT_MSAT, Topup, TopupState
 from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.flows.escrow_faults import quarantined_fault
-from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.release_gate import ReleaseGate
-from cobot_meter.flows.sale.find_cost import payment_hash
-from cobot_meter.flows.steady_clock import SteadyClock
-from cobot_meter.ports.books import Books
-from cobot_meter.ports.identifiers import Identifiers
+from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.lightning_node import InvoiceCanceler, InvoiceMaker
-from cobot_meter.ports.process import Clock
 
 TRIES = 3
 # How many of one address wait for payment at a time. Each stranger is given a top-up of its own,
@@ -39,26 +35,17 @@ class TopUp:
     def __init__(
         self,
         *,
-        books: Books,
-        recorder: EventRecorder,
+        ledger: Ledger,
+        vault: Vault,
         node: TopUpNode,
-        identifiers: Identifiers,
-        clock: Clock,
-        expiry_s: int,
         releases: ReleaseGate,
-        steady: SteadyClock,
+        expiry_s: int,
     ) -> None:
-        """`expiry_s` is how long an invoice lives; no credit is sold past closed `releases`.
-
-        By `steady` an invoice has expired.
-        """
-        self._steady = steady
-        self._releases = releases
-        self._books = books
-        self._recorder = recorder
+        """`expiry_s` is how long an invoice lives; no credit is sold past closed `releases`."""
+        self._ledger = ledger
+        self._vault = vault
         self._node = node
-        self._identifiers = identifiers
-        self._clock = clock
+        self._releases = releases
         self._expiry_s = expiry_s
 
     async def offer(self, *, address_key: str, caller_id: str | None) -> Topup:
@@ -101,7 +88,7 @@ class TopUp:
             if ours:
                 return issued
             open_until_s.append(issued.expires_at_s)
-        now_s = self._clock.now_ms() // SECOND_MS
+        now_s = self._ledger.now_ms() // SECOND_MS
         wait_s = max(min(open_until_s, default=now_s) - now_s, 1)
         message = (
             f"{STRANGERS_MAX} top-ups of your address wait to be paid. Pay one of them, or ask "
@@ -111,7 +98,7 @@ class TopUp:
 
     async def _still_open(self, address_key: str) -> Topup | None:
         """The open one, unless its time is over."""
-        topup = await self._books.open_topup(address_key)
+        topup = await self._ledger.books.open_topup(address_key)
         if topup is not None and topup.quarantine is None and self._over(topup):
             await self._cancel(topup)
             return None
@@ -121,8 +108,8 @@ class TopUp:
         """By the node's word, and by time that has passed here: no clock that is set ends it."""
         if topup.state is not TopupState.INVOICED:
             return False
-        ending_ms = self._steady.ending_ms()
-        began_ms = min(topup.opened_at_ms, self._clock.now_ms())
+        ending_ms = self._ledger.ending_ms()
+        began_ms = min(topup.opened_at_ms, self._ledger.now_ms())
         lasted = ending_ms >= began_ms + self._expiry_s * SECOND_MS
         ahead = topup.opened_at_ms > began_ms  # it began by a clock that has gone back since
         return ending_ms >= topup.expires_at_s * SECOND_MS and (lasted or ahead)
@@ -131,34 +118,34 @@ class TopUp:
         """An expired one makes room only once the node says so."""
         invoice = await self._node.cancel_invoice(topup.payment_hash)
         if invoice.state is InvoiceState.CANCELED:
-            await self._recorder.apply(
-                topup_transition(topup.lapsed(), "topup_lapsed", at_ms=self._clock.now_ms())
+            await self._ledger.apply(
+                topup_transition(topup.lapsed(), "topup_lapsed", at_ms=self._ledger.now_ms())
             )
 
     async def _opened(self, address_key: str, caller_id: str | None) -> Topup:
-        topup_id = self._identifiers.topup_id()
+        topup_id = self._vault.topup_id()
         topup = Topup(
             topup_id=topup_id,
-            caller_id=caller_id or self._identifiers.caller_id(),
+            caller_id=caller_id or self._vault.caller_id(),
             address_key=address_key,
             amount_msat=PROBE_AMOUNT_MSAT,
-            opened_at_ms=self._clock.now_ms(),
+            opened_at_ms=self._ledger.now_ms(),
             state=TopupState.OPENED,
             version=1,
             attempt=0,
-            payment_hash=payment_hash(self._identifiers, topup_id, 0),
+            payment_hash=self._vault.payment_hash(topup_id, 0),
         )
         transition = topup_transition(topup, "topup_opened", at_ms=topup.opened_at_ms)
-        return (await self._recorder.apply(transition)).topup or topup
+        return (await self._ledger.apply(transition)).topup or topup
 
     async def _issued(self, topup: Topup) -> tuple[Topup, bool]:
         """The top-up with its invoice, and whether it was us who wrote that down."""
         if topup.state is not TopupState.OPENED:
             return topup, False
-        tag = self._identifiers.memo_tag(topup.caller_id, topup.payment_hash)
+        tag = self._vault.memo_tag(topup.caller_id, topup.payment_hash)
         invoice = await self._node.add_invoice(
             InvoiceOrder(
-                preimage=self._identifiers.preimage(topup.topup_id, topup.attempt),
+                preimage=self._vault.preimage(topup.topup_id, topup.attempt),
                 payment_hash=topup.payment_hash,
                 amount_msat=topup.amount_msat,
                 memo=tagged(TOPUP, tag),
@@ -167,7 +154,7 @@ class TopUp:
         )
         if invoice.state is InvoiceState.CANCELED:
             lost = topup.lost(
-                payment_hash=payment_hash(self._identifiers, topup.topup_id, topup.attempt + 1)
+                payment_hash=self._vault.payment_hash(topup.topup_id, topup.attempt + 1)
             )
             return await self._issued((await self._write(lost, "topup_invoice_lost"))[0])
         moved = topup.issued(
@@ -176,8 +163,8 @@ class TopUp:
         return await self._write(moved, "topup_invoiced")
 
     async def _write(self, topup: Topup, kind: str) -> tuple[Topup, bool]:
-        transition = topup_transition(topup, kind, at_ms=self._clock.now_ms())
-        applied = await self._recorder.apply(transition)
+        transition = topup_transition(topup, kind, at_ms=self._ledger.now_ms())
+        applied = await self._ledger.apply(transition)
         return applied.topup or topup, not applied.repeated
 
 

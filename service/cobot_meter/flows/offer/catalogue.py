@@ -91,13 +91,17 @@ class ModelCatalogue:
         upstream: Upstream,
         clock: Clock,
         allowed: frozenset[str],
+        fallbacks: tuple[str, ...] = (),
         wait_s: float = 0.0,
     ) -> None:
         """`allowed` narrows the offer to these ids; empty offers everything priced.
 
+        `fallbacks` are the operator's own: whom it lets answer for any other model.
+
         Asks wait up to `wait_s` for a list that somebody in the background fetches when `wanted`.
         """
         self._wait_s = wait_s
+        self._fallbacks = fallbacks
         self._upstream = upstream
         self._clock = clock
         self._allowed = allowed
@@ -164,6 +168,11 @@ class ModelCatalogue:
     def known(self, model_id: str) -> Model | None:
         """The model, if it is on offer at a price that is fresh enough."""
         return self._models.get(model_id) if model_id in self._own or self._fresh() else None
+
+    def fallbacks(self) -> tuple[Model, ...]:
+        """Whom the operator lets answer for any other model, where they are on offer now."""
+        known = (self.known(name) for name in self._fallbacks)
+        return tuple(model for model in known if model is not None)
 
     def _offered(self, models: tuple[Model, ...]) -> dict[str, Model]:
         return {

@@ -54,16 +54,14 @@ class QuoteRequest:
         price_terms: PriceTerms,
         exposure: ExposureTerms,
         steady: SteadyClock,
-        fallback_models: tuple[str, ...] = (),
         releases: ReleaseGate | None = None,
     ) -> None:
-        """Terms, exposure and fallbacks are settings; nothing is quoted past closed `releases`.
+        """Terms and exposure are settings; nothing is quoted past closed `releases`.
 
         `steady` says whose day's budget it is.
         """
         self._releases = releases or ReleaseGate()
         self._steady = steady
-        self._fallback_models = fallback_models
         self._catalogue = catalogue
         self._rates = rates
         self._price_terms = price_terms
@@ -76,17 +74,10 @@ class QuoteRequest:
         cannot take the request are left out.
         """
         asked = tuple(self._catalogue.offered(name) for name in request.model_chain)
-        if request.fallback_models or not self._fallback_models:
+        if request.fallback_models:
             return asked
-        own = (self._catalogue.known(name) for name in self._fallback_models)
-        return (
-            *asked,
-            *(
-                model
-                for model in own
-                if model is not None and model not in asked and _takes(request, model)
-            ),
-        )
+        own = self._catalogue.fallbacks()
+        return (*asked, *(one for one in own if one not in asked and _takes(request, one)))
 
     async def offer(self, request: CompletionRequest) -> Offer:
         """The ceiling over every model that may answer, or the terms the caller was quoted.
@@ -99,8 +90,8 @@ class QuoteRequest:
         models = self.models(request)
         for model in models:
             refuse_unsupported(request, model)
-        if request.quoted is not None:
-            return _as_quoted(request.quoted, models, request.max_cost)
+        if request.terms.quoted is not None:
+            return _as_quoted(request.terms.quoted, models, request.terms.max_cost)
         max_tokens = min(tokens_allowed(request.max_tokens, model) for model in models)
         if request.providers is not None:
             models = await self._served(models, request.providers)
@@ -119,8 +110,10 @@ class QuoteRequest:
                 terms=self._price_terms,
             )
 
-        if request.max_cost is not None:
-            refuse_over_cap(ceiling_of, max_tokens=max_tokens, cap=request.max_cost, rate=rate)
+        if request.terms.max_cost is not None:
+            refuse_over_cap(
+                ceiling_of, max_tokens=max_tokens, cap=request.terms.max_cost, rate=rate
+            )
         ceiling = ceiling_of(max_tokens)
         _refuse_unbookable(ceiling)
         return Offer(

@@ -18,12 +18,10 @@ from cobot_meter.domain.invoices import AdoptedNode, NodeIdentity, next_adoption
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.node import node_adopted
 from cobot_meter.domain.transitions.topups import topup_transition
-from cobot_meter.flows.record_event import EventRecorder, OurNode
-from cobot_meter.flows.sale.find_cost import payment_hash
-from cobot_meter.ports.books import Books
-from cobot_meter.ports.identifiers import Identifiers
+from cobot_meter.flows.ledger import Ledger
+from cobot_meter.flows.record_event import OurNode
+from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.lightning_node import NodeBinding
-from cobot_meter.ports.process import Clock
 
 PAGE = 500
 TRIES = 4
@@ -49,24 +47,20 @@ class AdoptNode:
     def __init__(
         self,
         *,
-        books: Books,
-        recorder: EventRecorder,
+        ledger: Ledger,
+        vault: Vault,
         node: NodeBinding,
         ours: OurNode,
-        identifiers: Identifiers,
-        clock: Clock,
     ) -> None:
         """`ours` is what every other flow of this process goes by; this one changes it."""
-        self._books = books
-        self._recorder = recorder
+        self._ledger = ledger
+        self._vault = vault
         self._node = node
         self._ours = ours
-        self._identifiers = identifiers
-        self._clock = clock
 
     async def begin(self) -> None:
         """At start: books of no node become this one's. Raises SettingInvalid for another's."""
-        adopted = await self._books.node()
+        adopted = await self._ledger.books.node()
         if adopted is None:
             adopted = await self._book(next_adoption(None, self._ours.identity))
         if not adopted.is_of(self._ours.identity):
@@ -74,7 +68,7 @@ class AdoptNode:
 
     async def follow(self) -> None:
         """Go along with what another process adopted. Raises NodeUnavailable if we cannot."""
-        adopted = await self._books.node()
+        adopted = await self._ledger.books.node()
         if adopted is None or adopted.is_of(self._ours.identity):
             return
         said = await self._node.identity()
@@ -88,7 +82,7 @@ class AdoptNode:
         Idempotent. Raises NodeUnavailable, BooksBusy.
         """
         said = await self._node.identity()
-        left = await self._books.node()
+        left = await self._ledger.books.node()
         if left is None or left.is_of(said):
             node = left or await self._book(next_adoption(None, said))
             closed = (0, 0, 0)
@@ -115,13 +109,13 @@ class AdoptNode:
 
     async def _book(self, coming: AdoptedNode) -> AdoptedNode:
         """The node that the books belong to afterwards: another process may have been faster."""
-        await self._recorder.apply(node_adopted(coming, at_ms=self._clock.now_ms()))
-        return await self._books.node() or coming
+        await self._ledger.apply(node_adopted(coming, at_ms=self._ledger.now_ms()))
+        return await self._ledger.books.node() or coming
 
     async def _close_invoices(self, coming: AdoptedNode) -> tuple[int, int]:
         """End what waits for a payment on the old node: how many escrows, how many top-ups."""
         escrows, topups, after = 0, 0, ""
-        while page := await self._books.open_invoices(after=after, limit=PAGE):
+        while page := await self._ledger.books.open_invoices(after=after, limit=PAGE):
             for invoice in page:
                 match await self._closed(invoice.payment_hash, coming):
                     case Escrow():
@@ -133,18 +127,18 @@ class AdoptNode:
 
     async def _closed(self, payment_hash: str, coming: AdoptedNode) -> Escrow | Topup | None:
         for _ in range(TRIES):
-            subject = await self._books.subject_of_payment(payment_hash)
+            subject = await self._ledger.books.subject_of_payment(payment_hash)
             try:
                 match subject:
                     case Escrow(state=EscrowState.INVOICED):
                         canceled = InvoiceCanceled(
                             payment_hash=payment_hash, adoption=coming.number
                         )
-                        return await self._recorder.record(subject, canceled)
+                        return await self._ledger.record(subject, canceled)
                     case Topup(state=TopupState.INVOICED):
                         lapsed = subject.lapsed()
-                        await self._recorder.apply(
-                            topup_transition(lapsed, "topup_lapsed", at_ms=self._clock.now_ms())
+                        await self._ledger.apply(
+                            topup_transition(lapsed, "topup_lapsed", at_ms=self._ledger.now_ms())
                         )
                         return lapsed
                     case _:
@@ -157,7 +151,7 @@ class AdoptNode:
     async def _renumber_costed(self, coming: AdoptedNode) -> int:
         """Give what is priced another payment hash: the old node may know the one it has."""
         renumbered, after = 0, ""
-        while page := await self._books.unfinished(after=after, limit=PAGE):
+        while page := await self._ledger.books.unfinished(after=after, limit=PAGE):
             for escrow_id in page:
                 renumbered += await self._renumbered(escrow_id, coming)
             after = page[-1]
@@ -165,13 +159,13 @@ class AdoptNode:
 
     async def _renumbered(self, escrow_id: str, coming: AdoptedNode) -> bool:
         for _ in range(TRIES):
-            escrow = await self._books.escrow(escrow_id)
+            escrow = await self._ledger.books.escrow(escrow_id)
             if escrow is None or escrow.state is not EscrowState.PRICED or escrow.due_msat == 0:
                 return False
-            another = payment_hash(self._identifiers, escrow_id, escrow.attempt + 1)
+            another = self._vault.payment_hash(escrow_id, escrow.attempt + 1)
             lost = InvoiceLost(payment_hash=another, adoption=coming.number)
             try:
-                await self._recorder.record(escrow, lost)
+                await self._ledger.record(escrow, lost)
             except Conflict:
                 continue
             return True

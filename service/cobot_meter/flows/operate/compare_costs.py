@@ -28,9 +28,8 @@ from cobot_meter.domain.upstream.usage import (
     baseline_of,
     usage_alarm,
 )
-from cobot_meter.flows.record_event import EventRecorder
-from cobot_meter.ports.books import Books, JournalKeys, Quiet
-from cobot_meter.ports.process import Clock
+from cobot_meter.flows.ledger import Ledger
+from cobot_meter.ports.books import JournalKeys, Quiet
 from cobot_meter.ports.upstream import Upstream
 
 
@@ -61,22 +60,18 @@ class CompareCosts:
     def __init__(
         self,
         *,
-        books: Books,
-        recorder: EventRecorder,
+        ledger: Ledger,
         upstream: Upstream,
         key: str,
-        clock: Clock,
         page: int = UNEXPLAINED_MAX,
     ) -> None:
         """`key` is the mark of our key there; `page` escrows at most share one difference.
 
         Remembers one earlier reading, and what rings.
         """
-        self._books = books
-        self._recorder = recorder
+        self._ledger = ledger
         self._upstream = upstream
         self._key = key
-        self._clock = clock
         self._page = page
         self._earlier: tuple[int, int] | None = None
         self._low_pusd: int | None = None
@@ -84,32 +79,32 @@ class CompareCosts:
 
     async def baseline(self) -> None:
         """At a start: what the key had spent before these books, once; whether it is that key."""
-        baseline = await current_baseline(self._books)
+        baseline = await current_baseline(self._ledger.books)
         if baseline is None:
             usage_pusd = await self._upstream.usage_pusd()
-            await self._recorder.apply(
+            await self._ledger.apply(
                 upstream_baseline(
-                    usage_pusd=usage_pusd, at_ms=self._clock.now_ms(), upstream_key=self._key
+                    usage_pusd=usage_pusd, at_ms=self._ledger.now_ms(), upstream_key=self._key
                 )
             )
         elif baseline.key is None:
-            named = upstream_key_named(self._key, at_ms=self._clock.now_ms())
-            await self._recorder.apply(named)
+            named = upstream_key_named(self._key, at_ms=self._ledger.now_ms())
+            await self._ledger.apply(named)
         else:
             self._ring(usage_alarm(baseline, key=self._key, usage_pusd=baseline.highest_pusd))
 
     async def compare(self) -> int | None:
         """The difference just booked in pico-USD (0: all is explained); None when not now."""
-        before = await self._books.quiet()
+        before = await self._ledger.books.quiet()
         usage_pusd = await self._upstream.usage_pusd()
-        baseline = await current_baseline(self._books)
+        baseline = await current_baseline(self._ledger.books)
         if baseline is None or await self._rings(baseline, usage_pusd):
             self._earlier = None
             return None
         if before.in_flight or before.awaited:
             self._earlier = None
             return None
-        after = await self._books.quiet()
+        after = await self._ledger.books.quiet()
         reading = (usage_pusd, after.mark)
         seen_twice = reading == self._earlier
         self._earlier = reading
@@ -126,12 +121,12 @@ class CompareCosts:
         self._ring(alarm)
         fell = alarm is not None and baseline.key in {None, self._key} and not baseline.fell
         if fell and self._low_pusd is not None:
-            await self._recorder.apply(
+            await self._ledger.apply(
                 usage_fell(
                     baseline=baseline.number,
                     usage_pusd=usage_pusd,
                     highest_pusd=baseline.highest_pusd,
-                    at_ms=self._clock.now_ms(),
+                    at_ms=self._ledger.now_ms(),
                 )
             )
         self._low_pusd = usage_pusd if fell else None
@@ -153,18 +148,18 @@ class CompareCosts:
         ahead_pusd = max(-difference - most_pusd, 0)
         self._ring(ahead_alarm(ahead_pusd))
         difference += ahead_pusd
-        waiting = await self._books.unexplained(limit=self._page)
+        waiting = await self._ledger.books.unexplained(limit=self._page)
         shares = _shares(waiting, difference)
         # With more waiting than one page, they may explain what is left.
         rest = difference - sum(shares) if len(waiting) < self._page else 0
         if not waiting and not rest and usage_pusd == baseline.highest_pusd:
             return difference
-        applied = await self._recorder.apply(
+        applied = await self._ledger.apply(
             usage_compared(
                 sequence=quiet.comparisons,
                 cost_pusd=rest,
                 usage_pusd=usage_pusd,
-                at_ms=self._clock.now_ms(),
+                at_ms=self._ledger.now_ms(),
                 baseline=baseline.number,
                 upstream_key=self._key,
             )
@@ -173,7 +168,7 @@ class CompareCosts:
             return None  # another process has concluded this very thing
         for escrow, share in zip(waiting, shares, strict=True):
             with contextlib.suppress(Quarantined):  # its own trouble: it is in no list any more
-                await self._recorder.record(escrow, CostAttributed(cost_pusd=share))
+                await self._ledger.record(escrow, CostAttributed(cost_pusd=share))
         return difference
 
 

@@ -16,11 +16,10 @@ from cobot_meter.domain.invoices import InvoiceState
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange
-from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.lightning_node import InvoiceCanceler
-from cobot_meter.ports.process import Clock
 
 TRIES = 16
 OPEN = frozenset({EscrowState.INVOICED, TopupState.INVOICED})
@@ -81,11 +80,9 @@ class CancelInvoice:
 class SetCaller:
     """Blocks a caller, or fixes its cap; each word is an entry of the journal."""
 
-    def __init__(self, *, books: Books, recorder: EventRecorder, clock: Clock) -> None:
-        """The recorder writes; nothing is remembered here."""
-        self._books = books
-        self._recorder = recorder
-        self._clock = clock
+    def __init__(self, *, ledger: Ledger) -> None:
+        """Nothing is remembered here."""
+        self._ledger = ledger
 
     async def block(self, caller_id: str, *, blocked: bool) -> CallerStanding:
         """Refuse this caller from now on, or serve it again; its standing afterwards."""
@@ -105,15 +102,15 @@ class SetCaller:
             message = f"{caller_id[:80]!r} is no caller: their ids begin with c_"
             raise RequestInvalid(message)
         for _ in range(TRIES):
-            sequence = await self._books.caller_changes(caller_id)
-            standing = await self._books.standing(caller_id)
+            sequence = await self._ledger.books.caller_changes(caller_id)
+            standing = await self._ledger.books.standing(caller_id)
             stands = CallerChange(blocked=standing.blocked, cap_msat=standing.cap_override_msat)
             transition = caller_transition(
-                caller_id, changed(stands), sequence=sequence, at_ms=self._clock.now_ms()
+                caller_id, changed(stands), sequence=sequence, at_ms=self._ledger.now_ms()
             )
-            applied = await self._recorder.apply(transition)
+            applied = await self._ledger.apply(transition)
             if not applied.repeated:
-                return await self._books.standing(caller_id)
+                return await self._ledger.books.standing(caller_id)
         message = f"others keep changing {caller_id}; look at it and try again"
         raise BooksBusy(message)
 

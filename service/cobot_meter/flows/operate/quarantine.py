@@ -23,12 +23,11 @@ from cobot_meter.domain.outside import shown
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.kinds import TOPUP_LIFTED, TOPUP_WRITTEN_OFF
 from cobot_meter.domain.transitions.topups import topup_transition
-from cobot_meter.flows.record_event import EventRecorder, OurNode
+from cobot_meter.flows.ledger import Ledger
+from cobot_meter.flows.record_event import OurNode
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
-from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import EscrowRuns
 from cobot_meter.ports.lightning_node import InvoiceCanceler, InvoiceLookup
-from cobot_meter.ports.process import Clock
 
 LISTED_MAX = 1_000
 
@@ -53,30 +52,26 @@ class Quarantine:
     def __init__(
         self,
         *,
-        books: Books,
-        recorder: EventRecorder,
+        ledger: Ledger,
         node: QuarantineNode,
         ours: OurNode,
         settlements: SettleInvoice,
-        clock: Clock,
         runs: EscrowRuns | None = None,
     ) -> None:
         """Without `runs` no service is there to drive what goes on: the next start does."""
-        self._books = books
-        self._recorder = recorder
+        self._ledger = ledger
         self._node = node
         self._ours = ours
         self._settlements = settlements
-        self._clock = clock
         self._runs = runs
 
     async def listed(self) -> tuple[Subject, ...]:
         """What waits, in id order, at most LISTED_MAX of it."""
-        return await self._books.quarantined(after="", limit=LISTED_MAX)
+        return await self._ledger.books.quarantined(after="", limit=LISTED_MAX)
 
     async def show(self, name: str) -> Subject:
         """One of them. Raises EscrowNotFound, RequestInvalid when it is not in quarantine."""
-        subject = await self._books.escrow(name) or await self._books.topup(name)
+        subject = await self._ledger.books.escrow(name) or await self._ledger.books.topup(name)
         if subject is None:
             message = f"there is no escrow or top-up {shown(name, most=80)}"
             raise EscrowNotFound(message)
@@ -92,7 +87,7 @@ class Quarantine:
         """
         subject = await self.show(name)
         if isinstance(subject, Escrow):
-            await self._recorder.record(subject, QuarantineLifted())
+            await self._ledger.record(subject, QuarantineLifted())
         else:
             await self._write(subject.lifted(), TOPUP_LIFTED)
         try:
@@ -127,7 +122,7 @@ class Quarantine:
             node_alias=ours.alias if paid else "",
             node_pubkey=ours.pubkey if paid else "",
         )
-        return await self._recorder.record(subject, event)
+        return await self._ledger.record(subject, event)
 
     async def _go_on(self, subject: Subject) -> None:
         if isinstance(subject, Topup) or STATES[subject.state].payable:
@@ -142,7 +137,9 @@ class Quarantine:
                 pass  # its own trouble with a part outside: it is driven again
 
     async def _again(self, name: str, before: Subject) -> Subject:
-        return await self._books.escrow(name) or await self._books.topup(name) or before
+        return (
+            await self._ledger.books.escrow(name) or await self._ledger.books.topup(name) or before
+        )
 
     async def _paid(self, payment_hash: str | None) -> Invoice | None:
         """The invoice as settled, None when it never can be any more. Raises NodeUnavailable."""
@@ -166,8 +163,8 @@ class Quarantine:
             return await self._write(ended, TOPUP_WRITTEN_OFF, reason=reason)
         await self._write(topup.lifted(), TOPUP_LIFTED)
         await self._settlements.told(paid)
-        return await self._books.topup(topup.topup_id) or topup
+        return await self._ledger.books.topup(topup.topup_id) or topup
 
     async def _write(self, topup: Topup, kind: str, *, reason: str | None = None) -> Topup:
-        transition = topup_transition(topup, kind, at_ms=self._clock.now_ms(), reason=reason)
-        return (await self._recorder.apply(transition)).topup or topup
+        transition = topup_transition(topup, kind, at_ms=self._ledger.now_ms(), reason=reason)
+        return (await self._ledger.apply(transition)).topup or topup

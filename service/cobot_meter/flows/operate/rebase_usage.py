@@ -7,10 +7,8 @@ from cobot_meter.domain.outside import text
 from cobot_meter.domain.transitions.kinds import REBASED
 from cobot_meter.domain.transitions.upstream import usage_rebased
 from cobot_meter.domain.upstream.usage import UsageBaseline
+from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.operate.compare_costs import current_baseline
-from cobot_meter.flows.record_event import EventRecorder
-from cobot_meter.ports.books import Books
-from cobot_meter.ports.process import Clock
 from cobot_meter.ports.upstream import Upstream
 
 REASON_MAX = 200
@@ -21,15 +19,11 @@ PAUSE_S = 0.25
 class RebaseUsage:
     """Books a new baseline; what the old key spent stays as it was booked."""
 
-    def __init__(
-        self, *, books: Books, recorder: EventRecorder, upstream: Upstream, key: str, clock: Clock
-    ) -> None:
+    def __init__(self, *, ledger: Ledger, upstream: Upstream, key: str) -> None:
         """`key` is the mark of our key there."""
-        self._books = books
-        self._recorder = recorder
+        self._ledger = ledger
         self._upstream = upstream
         self._key = key
-        self._clock = clock
 
     async def rebase(self, reason: str) -> UsageBaseline:
         """Take the key's usage of now as the new zero.
@@ -43,10 +37,10 @@ class RebaseUsage:
             raise RequestInvalid(message, param="reason")
         for _ in range(TRIES):
             if await self._rebased(reason):
-                baseline = await current_baseline(self._books)
+                baseline = await current_baseline(self._ledger.books)
                 if baseline is not None:
                     return baseline
-            await self._clock.sleep(PAUSE_S)
+            await self._ledger.clock.sleep(PAUSE_S)
         message = (
             f"runs were in flight or costs were awaited all the {TRIES * PAUSE_S:g} s; nothing was "
             "changed: say it again when less is asked, or with the service stopped"
@@ -54,22 +48,22 @@ class RebaseUsage:
         raise BooksBusy(message)
 
     async def _rebased(self, reason: str) -> bool:
-        before = await self._books.quiet()
+        before = await self._ledger.books.quiet()
         if before.in_flight or before.awaited:
             return False
         usage_pusd = await self._upstream.usage_pusd()
-        number = await self._books.numbered(REBASED)
-        after = await self._books.quiet()
+        number = await self._ledger.books.numbered(REBASED)
+        after = await self._ledger.books.quiet()
         if after.mark != before.mark:
             return False
-        applied = await self._recorder.apply(
+        applied = await self._ledger.apply(
             usage_rebased(
                 number=number,
                 usage_pusd=usage_pusd,
                 booked_pusd=after.booked_pusd,
                 upstream_key=self._key,
                 reason=reason,
-                at_ms=self._clock.now_ms(),
+                at_ms=self._ledger.now_ms(),
             )
         )
         return not applied.repeated

@@ -21,14 +21,12 @@ from cobot_meter.domain.outside import text
 from cobot_meter.domain.retention import SECOND_MS
 from cobot_meter.domain.transitions.kinds import PAYMENT_SET_ASIDE, SWEPT
 from cobot_meter.domain.transitions.node import node_swept, payment_found, payment_set_aside
+from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.gates import NodeGate
-from cobot_meter.flows.record_event import EventRecorder, OurNode
-from cobot_meter.flows.sale.find_cost import payment_hash
+from cobot_meter.flows.record_event import OurNode
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
-from cobot_meter.ports.books import Books
-from cobot_meter.ports.identifiers import Identifiers
+from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.lightning_node import InvoiceList
-from cobot_meter.ports.process import Clock
 
 LOG = logging.getLogger(__name__)
 # How far the node's clock may be from ours.
@@ -75,23 +73,19 @@ class SweepNode:
     def __init__(
         self,
         *,
-        books: Books,
-        recorder: EventRecorder,
+        ledger: Ledger,
+        vault: Vault,
         settlements: SettleInvoice,
         node: InvoiceList,
         ours: OurNode,
-        identifiers: Identifiers,
-        clock: Clock,
         gate: NodeGate,
     ) -> None:
         """`gate` is held by whoever starts a service; a clean sweep lets go of it."""
-        self._books = books
-        self._recorder = recorder
+        self._ledger = ledger
+        self._vault = vault
         self._settlements = settlements
         self._node = node
         self._ours = ours
-        self._identifiers = identifiers
-        self._clock = clock
         self._gate = gate
         self._swept_at_ms: int | None = None
         self.found = 0
@@ -118,7 +112,7 @@ class SweepNode:
         """Whether it is time for another sweep."""
         if self._gate.held or self._swept_at_ms is None:
             return True
-        return not 0 <= self._clock.now_ms() - self._swept_at_ms < INTERVAL_MS
+        return not 0 <= self._ledger.now_ms() - self._swept_at_ms < INTERVAL_MS
 
     async def begin(self) -> None:
         """At a start: sell nothing before the first clean sweep.
@@ -127,10 +121,12 @@ class SweepNode:
         """
         self._gate.hold()
         pubkey = self._ours.identity.pubkey
-        if await self._books.numbered(SWEPT) or await self._books.settle_cursor(pubkey):
+        if await self._ledger.books.numbered(SWEPT) or await self._ledger.books.settle_cursor(
+            pubkey
+        ):
             return
-        now_ms = self._clock.now_ms()
-        await self._recorder.apply(
+        now_ms = self._ledger.now_ms()
+        await self._ledger.apply(
             node_swept(
                 number=0,
                 pubkey=pubkey,
@@ -143,7 +139,7 @@ class SweepNode:
     async def sweep(self) -> Swept:
         """Read the list from the mark on and book what is missing. Raises NodeUnavailable."""
         number, since_s = await self._mark()
-        edge_s = self._clock.now_ms() // SECOND_MS - MARGIN_S
+        edge_s = self._ledger.now_ms() // SECOND_MS - MARGIN_S
         swept = Swept()
         async for listed in self._node.listed_invoices(since_s):
             if is_ours(listed.memo) and not await self._ended(listed, swept):
@@ -167,9 +163,9 @@ class SweepNode:
             message = f"{payment_hash} is no payment that is in no book and names no caller"
             raise RequestInvalid(message, param="payment_hash")
         for one in chosen:
-            await self._recorder.apply(
+            await self._ledger.apply(
                 payment_set_aside(
-                    one, paid_msat=unnamed[one], reason=reason, at_ms=self._clock.now_ms()
+                    one, paid_msat=unnamed[one], reason=reason, at_ms=self._ledger.now_ms()
                 )
             )
         await self.sweep()
@@ -177,14 +173,14 @@ class SweepNode:
 
     async def _mark(self) -> tuple[int, int]:
         """How many marks there are, and from which second on the list has to be read."""
-        number, pubkey = await self._books.numbered(SWEPT), self._ours.identity.pubkey
-        facts = await self._books.entry_facts(f"{SWEPT}/{number - 1}") if number else None
+        number, pubkey = await self._ledger.books.numbered(SWEPT), self._ours.identity.pubkey
+        facts = await self._ledger.books.entry_facts(f"{SWEPT}/{number - 1}") if number else None
         through_s = (facts or {}).get("through_s")
         if facts is not None and facts.get("pubkey") == pubkey and isinstance(through_s, int):
             return number, through_s
-        if facts is None or await self._books.settle_cursor(pubkey):
+        if facts is None or await self._ledger.books.settle_cursor(pubkey):
             return number, 0  # all of it: nobody knows how far these books ever came
-        return number, max(self._clock.now_ms() // SECOND_MS - MARGIN_S, 0)
+        return number, max(self._ledger.now_ms() // SECOND_MS - MARGIN_S, 0)
 
     async def _ended(self, listed: ListedInvoice, swept: Swept) -> bool:
         """Whether nothing more can come of it, and the books know what came."""
@@ -209,9 +205,11 @@ class SweepNode:
 
     async def _known(self, hash_: str) -> bool:
         keys = (f"ln/{hash_}", f"node/{PAYMENT_SET_ASIDE}/{hash_}")
-        if any([await self._books.entry_facts(key) is not None for key in keys]):
+        if any([await self._ledger.books.entry_facts(key) is not None for key in keys]):
             return True
-        subject = await self._books.subject_of_payment(hash_)  # credited when it was written off
+        subject = await self._ledger.books.subject_of_payment(
+            hash_
+        )  # credited when it was written off
         return subject is not None and subject.paid_msat > 0
 
     async def _may_come(self, hash_: str, swept: Swept) -> bool:
@@ -222,23 +220,22 @@ class SweepNode:
 
     async def _coming(self) -> frozenset[str]:
         hashes, after = set(), ""
-        while page := await self._books.unfinished(after=after, limit=PAGE):
+        while page := await self._ledger.books.unfinished(after=after, limit=PAGE):
             for escrow_id in page:
-                escrow = await self._books.escrow(escrow_id)
+                escrow = await self._ledger.books.escrow(escrow_id)
                 attempt = escrow.attempt if escrow else 0
                 hashes |= {
-                    payment_hash(self._identifiers, escrow_id, attempt + more)
-                    for more in range(ATTEMPTS)
+                    self._vault.payment_hash(escrow_id, attempt + more) for more in range(ATTEMPTS)
                 }
             after = page[-1]
         return frozenset(hashes)
 
     async def _credited(self, listed: ListedInvoice, swept: Swept) -> bool:
         invoice, tag = listed.invoice, tag_of(listed.memo)
-        subject = await self._books.subject_of_payment(invoice.payment_hash)
+        subject = await self._ledger.books.subject_of_payment(invoice.payment_hash)
         caller_id = subject.caller_id if subject else None
         if caller_id is None and tag is not None:
-            caller_id = self._identifiers.caller_of_tag(tag, invoice.payment_hash)
+            caller_id = self._vault.caller_of_tag(tag, invoice.payment_hash)
             if caller_id is None:
                 swept.foreign += 1
                 return True  # another service's key made it
@@ -246,8 +243,8 @@ class SweepNode:
             if len(swept.unnamed) < UNNAMED_MAX:
                 swept.unnamed[invoice.payment_hash] = invoice.amount_paid_msat
             return False
-        at_ms = self._clock.now_ms()
-        await self._recorder.apply(
+        at_ms = self._ledger.now_ms()
+        await self._ledger.apply(
             payment_found(caller_id, self._settlements.settled(invoice), at_ms=at_ms)
         )
         swept.found += 1
@@ -257,7 +254,7 @@ class SweepNode:
     async def _move_mark(self, number: int, since_s: int, edge_s: int, swept: Swept) -> None:
         """Never backwards, and not at every sweep; what was found is said with it."""
         through_s = max(since_s, edge_s)
-        last = await self._books.entry_facts(f"{SWEPT}/{number - 1}") if number else None
+        last = await self._ledger.books.entry_facts(f"{SWEPT}/{number - 1}") if number else None
         told = (
             last is not None
             and last.get("pubkey") == self._ours.identity.pubkey
@@ -267,18 +264,18 @@ class SweepNode:
             return
         counted = {"late": swept.late, "found": swept.found, "found_msat": swept.found_msat}
         counted |= {"foreign": swept.foreign, "unnamed": len(swept.unnamed)}
-        await self._recorder.apply(
+        await self._ledger.apply(
             node_swept(
                 number=number,
                 pubkey=self._ours.identity.pubkey,
                 through_s=through_s,
                 counted=counted,
-                at_ms=self._clock.now_ms(),
+                at_ms=self._ledger.now_ms(),
             )
         )
 
     def _conclude(self, swept: Swept) -> None:
-        self._swept_at_ms = self._clock.now_ms()
+        self._swept_at_ms = self._ledger.now_ms()
         self.found += swept.found
         if swept.found:
             LOG.error(

@@ -15,17 +15,15 @@ from cobot_meter.domain import errors
 from cobot_meter.domain.escrow.asks import Verdict, is_over, own_verdict, verdict
 from cobot_meter.domain.escrow.record import AskKey, Escrow
 from cobot_meter.domain.escrow.states import STATES, EscrowState
-from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.escrow_faults import failure_fault, waiting_fault
+from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.flows.sale.follow_run import FollowRun
 from cobot_meter.flows.sale.open_escrow import OpenEscrow
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
-from cobot_meter.ports.books import Books
-from cobot_meter.ports.escrow_runs import EscrowRuns, JustOpened, TakeTurn
-from cobot_meter.ports.identifiers import Identifiers
-from cobot_meter.ports.process import Clock, Wakes
+from cobot_meter.flows.vault import Vault
+from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
 
 TRIES = 4
 # How many escrows of one body and address a nameless ask looks at: of callers with a name there
@@ -67,47 +65,31 @@ class Answer:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waits:
-    """How long an ask waits for its own run, and an identical one for somebody's."""
-
-    first_s: float = 600.0
-    identical_s: float = 20.0
-
-
 class AskCompletion:
     """The paid route's use case."""
 
     def __init__(
         self,
         *,
-        books: Books,
+        ledger: Ledger,
+        vault: Vault,
         opening: OpenEscrow,
-        runs: EscrowRuns,
+        runs: FollowRun,
         settlements: SettleInvoice,
         deliveries: DeliverCompletion,
-        identifiers: Identifiers,
-        clock: Clock,
-        wakes: Wakes,
-        retention: Retention,
-        waits: Waits,
     ) -> None:
         """All by name: flows and ports."""
-        self._books = books
+        self._ledger = ledger
+        self._vault = vault
         self._opening = opening
         self._runs = runs
         self._settlements = settlements
         self._deliveries = deliveries
-        self._identifiers = identifiers
-        self._clock = clock
-        self._follow_run = FollowRun(books=books, runs=runs, wakes=wakes)
-        self._retention = retention
-        self._waits = waits
 
     async def answer(self, ask: Ask) -> Answer:
         """Raises the CallerFault or DependencyFault that the caller should read."""
         self._deliveries.check()  # nobody is asked to pay for what cannot be handed over
-        caller_id = ask.caller_id or self._identifiers.caller_id()
+        caller_id = ask.caller_id or self._vault.caller_id()
         own = await self._own(ask)
         if own is not None:
             claimed = await self._claimed(own, ask, caller_id)
@@ -130,7 +112,7 @@ class AskCompletion:
     async def _own(self, ask: Ask) -> Escrow | None:
         if ask.proven_escrow_id is None:
             return None
-        escrow = await self._books.escrow(ask.proven_escrow_id)
+        escrow = await self._ledger.books.escrow(ask.proven_escrow_id)
         same = escrow is not None and escrow.ask.request_sha256 == ask.request_sha256
         return escrow if same else None
 
@@ -142,7 +124,7 @@ class AskCompletion:
         """
         keyed = ask.idempotency_key is not None
         fresh = keyed and not _same_key(own, ask)
-        over = is_over(own, now_ms=self._clock.now_ms(), retention=self._retention)
+        over = is_over(own, now_ms=self._ledger.now_ms(), retention=self._ledger.retention)
         if fresh and _had_its_end(own):
             return None
         try:
@@ -159,7 +141,7 @@ class AskCompletion:
         """
         if STATES[escrow.state].payable and escrow.payment_hash is not None:
             await self._settlements.ask_node(escrow.payment_hash)
-            escrow = await self._books.escrow(escrow.escrow_id) or escrow
+            escrow = await self._ledger.books.escrow(escrow.escrow_id) or escrow
         answer = await self._judged(own_verdict(escrow), escrow, caller_id)
         if answer is None:
             raise errors.CompletionGone(GONE)
@@ -169,7 +151,7 @@ class AskCompletion:
         if ask.caller_id is None:
             return await self._nameless(ask, key)
         if key.idempotency_key is not None:
-            found = await self._books.ask_of_idempotency_key(key.idempotency_key)
+            found = await self._ledger.books.ask_of_idempotency_key(key.idempotency_key)
             if found is not None and found.ask.request_sha256 != ask.request_sha256:
                 message = (
                     "This Idempotency-Key was used with another body. Send the same body again, "
@@ -177,7 +159,7 @@ class AskCompletion:
                 )
                 raise errors.IdempotencyConflict(message)
             return found
-        return await self._books.latest_ask(key.request_key)
+        return await self._ledger.books.latest_ask(key.request_key)
 
     async def _nameless(self, ask: Ask, key: AskKey) -> Escrow | None:
         """What the same ask from this address can have: nameless escrows first, then anybody's.
@@ -186,7 +168,7 @@ class AskCompletion:
         run. What they have bought for themselves is passed over: the newest escrow of all may be
         such a one, while an older one still waits to be paid.
         """
-        found = await self._books.asks_from_address(key.address_key, limit=LOOK_BACK)
+        found = await self._ledger.books.asks_from_address(key.address_key, limit=LOOK_BACK)
         nameless_first = sorted(found, key=lambda escrow: not escrow.ask.nameless)
         told = (one for one in nameless_first if self._verdict(one, ask) is not Verdict.OPEN_ANEW)
         return next(told, None)
@@ -196,13 +178,13 @@ class AskCompletion:
         decided = self._verdict(escrow, ask)
         expired = (
             escrow.invoice is not None
-            and self._clock.now_ms() >= escrow.invoice.expires_at_s * 1_000
+            and self._ledger.now_ms() >= escrow.invoice.expires_at_s * 1_000
         )
         goes_on = escrow.continued_as is not None
         if decided is Verdict.WAIT or goes_on or (decided is Verdict.CHALLENGE and expired):
             if ask.respond_async and not goes_on:
                 return self._accepted(escrow, caller_id)
-            escrow = await self._follow_run.joined(escrow.escrow_id, wait_s=self._waits.identical_s)
+            escrow = await self._runs.joined(escrow.escrow_id)
             decided = self._verdict(escrow, ask)
         try:
             return await self._judged(decided, escrow, caller_id)
@@ -215,8 +197,8 @@ class AskCompletion:
         return verdict(
             escrow,
             asker=ask.caller_id,
-            now_ms=self._clock.now_ms(),
-            retention=self._retention,
+            now_ms=self._ledger.now_ms(),
+            retention=self._ledger.retention,
             keyed=ask.idempotency_key is not None,
         )
 
@@ -225,7 +207,7 @@ class AskCompletion:
         if ask.respond_async:
             return self._accepted(await self._stored(ask, key, caller_id, escrow_id), caller_id)
         run = self._begin(ask, key, caller_id, escrow_id)
-        escrow = await self._follow_run.finished(run, escrow_id, wait_s=self._waits.first_s)
+        escrow = await self._runs.finished(run, escrow_id)
         answer = await self._judged(own_verdict(escrow), escrow, caller_id)
         if answer is None:
             raise errors.CompletionGone(GONE)

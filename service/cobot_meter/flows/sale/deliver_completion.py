@@ -18,11 +18,9 @@ from cobot_meter.domain.escrow.events import (
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import STATES, EscrowState, Stage
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
-from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.release_gate import ReleaseGate
-from cobot_meter.flows.sale.run_completion import completion_label
-from cobot_meter.ports.books import Books
-from cobot_meter.ports.identifiers import Sealer
+from cobot_meter.flows.vault import Vault
 
 Readable = Callable[[bytes], bool]
 
@@ -38,9 +36,8 @@ class DeliverCompletion:
     def __init__(
         self,
         *,
-        books: Books,
-        recorder: EventRecorder,
-        sealer: Sealer,
+        ledger: Ledger,
+        vault: Vault,
         gate: ReleaseGate,
         readable: Readable = _anything,
     ) -> None:
@@ -50,9 +47,8 @@ class DeliverCompletion:
         handed over must not count as released.
         """
         self._readable = readable
-        self._books = books
-        self._recorder = recorder
-        self._sealer = sealer
+        self._ledger = ledger
+        self._vault = vault
         self._gate = gate
 
     def check(self) -> None:
@@ -86,19 +82,14 @@ class DeliverCompletion:
             rate=escrow.quote.rate,
             terms=escrow.quote.terms,
         )
-        return await self._recorder.record(escrow, ClaimLapsed(kept_msat=kept_msat))
+        return await self._ledger.record(escrow, ClaimLapsed(kept_msat=kept_msat))
 
     async def shred(self, escrow: Escrow) -> Escrow:
         """Drop the key of a released or expired escrow."""
-        return await self._recorder.record(escrow, BodiesShredded())
+        return await self._ledger.record(escrow, BodiesShredded())
 
     async def _open(self, escrow: Escrow) -> bytes:
-        bodies = await self._books.bodies(escrow.escrow_id)
-        if bodies is None or bodies.completion is None or bodies.wrapped_key is None:
-            message = f"the completion of {escrow.escrow_id} is not stored"
-            raise SealBroken(message)
-        label = completion_label(escrow.escrow_id)
-        body = await self._sealer.open(bodies.wrapped_key, bodies.completion, label=label)
+        body = await self._vault.open_completion(escrow.escrow_id)
         if not self._readable(body):
             message = f"no answer can be made of the completion of {escrow.escrow_id}"
             raise SealBroken(message)
@@ -106,16 +97,16 @@ class DeliverCompletion:
 
     async def _released(self, escrow: Escrow) -> Escrow:
         try:
-            return await self._recorder.record(escrow, CompletionDelivered())
+            return await self._ledger.record(escrow, CompletionDelivered())
         except Conflict:
-            current = await self._books.escrow(escrow.escrow_id)
+            current = await self._ledger.books.escrow(escrow.escrow_id)
             if current is None or current.state is not EscrowState.RELEASED:
                 raise
             return current
 
     async def _lost(self, escrow: Escrow) -> None:
         if escrow.state is EscrowState.SETTLED:
-            await self._recorder.record(escrow, CompletionLost())
+            await self._ledger.record(escrow, CompletionLost())
 
 
 def _gone(escrow: Escrow) -> str:

@@ -8,33 +8,25 @@ against other processes the row's version decides, and for what was sent upstrea
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from cobot_meter.domain.errors import (
     CallerFault,
     Conflict,
     DependencyFault,
-    EscrowNotFound,
-    NodeUnavailable,
 )
-from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow
+from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
-from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.events import CostGivenUp
 from cobot_meter.domain.run.record import gives_up_at_ms
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.steady_time import TOLERANCE_MS
-from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.flows.sale.find_cost import FindCost
 from cobot_meter.flows.sale.issue_invoice import IssueInvoice
 from cobot_meter.flows.sale.open_escrow import OpenEscrow
 from cobot_meter.flows.sale.run_completion import Attempted, RunCompletion
-from cobot_meter.flows.sale.settle_invoice import SettleInvoice
-from cobot_meter.flows.steady_clock import SteadyClock
-from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import JustOpened
-from cobot_meter.ports.process import Clock
 
 STEPS_MAX = 32
 Continued = Callable[[str], None]
@@ -50,30 +42,20 @@ class EscrowDriver:
     def __init__(
         self,
         *,
-        books: Books,
-        recorder: EventRecorder,
+        ledger: Ledger,
+        openings: OpenEscrow,
         runs: RunCompletion,
         costs: FindCost,
         invoices: IssueInvoice,
-        settlements: SettleInvoice,
         deliveries: DeliverCompletion,
-        clock: Clock,
-        openings: OpenEscrow,
-        retention: Retention,
-        steady: SteadyClock,
     ) -> None:
-        """All by name: each is the flow of one or two states. By `steady` things end."""
-        self._steady = steady
+        """All by name: each is the flow of one or two states."""
+        self._ledger = ledger
         self._openings = openings
-        self._books = books
-        self._recorder = recorder
         self._runs = runs
         self._costs = costs
         self._invoices = invoices
-        self._settlements = settlements
         self._deliveries = deliveries
-        self._clock = clock
-        self._retention = retention
 
     async def drive(
         self,
@@ -88,7 +70,7 @@ class EscrowDriver:
         answer; `continued` is told its id before anybody can find it in the books.
         """
         if just_opened is None:
-            return await self._driven(await self._read(escrow_id))
+            return await self._driven(await self._ledger.escrow(escrow_id))
         begun = [escrow_id]
         try:
             return await self._begun(just_opened, begun, continued)
@@ -103,13 +85,12 @@ class EscrowDriver:
         while True:
             attempted = await self._first_step(just_opened)
             next_id = attempted.escrow.continued_as
-            if not attempted.left or next_id is None:
+            if attempted.left is None or next_id is None:
                 return await self._driven(attempted.escrow)
             continued(next_id)
             begun.append(next_id)
-            left = replace(just_opened, chain=attempted.left)
             try:
-                just_opened = await self._openings.next(left, attempted.escrow)
+                just_opened = await self._openings.next(attempted.left, attempted.escrow)
             except (CallerFault, DependencyFault, Conflict):
                 return attempted.escrow  # no room for another attempt: the failure stands
 
@@ -119,7 +100,7 @@ class EscrowDriver:
             try:
                 moved = await self._step(escrow)
             except Conflict:
-                moved = await self._read(escrow_id)
+                moved = await self._ledger.escrow(escrow_id)
                 if moved.versions == escrow.versions:
                     raise
             if moved.versions == escrow.versions:
@@ -131,14 +112,7 @@ class EscrowDriver:
         try:
             return await self._runs.just_opened(just_opened)
         except Conflict:
-            return Attempted(await self._read(just_opened.escrow.escrow_id))
-
-    async def _read(self, escrow_id: str) -> Escrow:
-        escrow = await self._books.escrow(escrow_id)
-        if escrow is None:
-            message = f"there is no escrow {escrow_id[:80]}"
-            raise EscrowNotFound(message)
-        return escrow
+            return Attempted(await self._ledger.escrow(just_opened.escrow.escrow_id))
 
     async def _step(self, escrow: Escrow) -> Escrow:
         """One step, or the same escrow when there is nothing to do now."""
@@ -160,20 +134,20 @@ class EscrowDriver:
             if escrow.run.state is RunState.GENERATED:
                 return await self._costs.generated(escrow)
             return await self._costs.confirm(escrow)
-        now_ms = self._steady.ending_ms()
+        now_ms = self._ledger.ending_ms()
         if escrow.state is EscrowState.INVOICED:
-            return await self._expire(escrow, now_ms)
+            return await self._invoices.expired(escrow)
         run = escrow.run
         if run.state is RunState.FAILED and run.budget_held_pusd:
-            if gives_up_at_ms(run, self._retention) <= now_ms:
-                return await self._recorder.record(escrow, CostGivenUp())
+            if gives_up_at_ms(run, self._ledger.retention) <= now_ms:
+                return await self._ledger.record(escrow, CostGivenUp())
         elif escrow.keep_until_ms is not None and escrow.keep_until_ms <= now_ms:
             return await self._no_longer_kept(escrow)
         return escrow
 
     def _looks_up(self, escrow: Escrow) -> bool:
         """A row that was written later than now has timers of a clock that went back since."""
-        run, now_ms = escrow.run, self._clock.now_ms()
+        run, now_ms = escrow.run, self._ledger.now_ms()
         return run.lookup_at_ms is not None and (
             run.lookup_at_ms <= now_ms or run.changed_at_ms > now_ms + TOLERANCE_MS
         )
@@ -182,15 +156,3 @@ class EscrowDriver:
         if escrow.state is EscrowState.SETTLED:
             return await self._deliveries.claim_lapsed(escrow)
         return await self._deliveries.shred(escrow)
-
-    async def _expire(self, escrow: Escrow, now_ms: int) -> Escrow:
-        """Past its expiry the node is asked to cancel; only what it answers is booked."""
-        if escrow.invoice is None or escrow.payment_hash is None:
-            return escrow
-        if escrow.invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS > now_ms:
-            return escrow
-        try:
-            await self._settlements.ask_node(escrow.payment_hash)
-        except NodeUnavailable:
-            return escrow
-        return await self._read(escrow.escrow_id)

@@ -6,7 +6,6 @@ unknown, not zero, and so is more than ten ceilings; a missing record is not yet
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 from cobot_meter.domain.errors import DependencyFault
@@ -17,18 +16,15 @@ from cobot_meter.domain.retention import (
     DAY_MS,
     FREE_FAILURE_MS,
     LOOKUPS_MS,
-    Retention,
     later_lookup_ms,
     lookup_due_ms,
 )
 from cobot_meter.domain.run.events import CostConfirmed, CostKnown, CostLookupMissed, CostNotFound
 from cobot_meter.domain.run.record import Cost, CostStanding, Failure
 from cobot_meter.domain.upstream.completions import GenerationCost
-from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.sale.run_completion import inline_cost
-from cobot_meter.flows.steady_clock import SteadyClock
-from cobot_meter.ports.identifiers import Identifiers
-from cobot_meter.ports.process import Clock
+from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.upstream import Upstream
 
 # While it is not certain that a day has passed, and the end may come near faster than time passes.
@@ -53,25 +49,16 @@ class FindCost:
     def __init__(
         self,
         *,
-        recorder: EventRecorder,
+        ledger: Ledger,
+        vault: Vault,
         upstream: Upstream,
-        identifiers: Identifiers,
-        clock: Clock,
-        steady: SteadyClock,
-        retention: Retention,
         doubt: Doubt = _nobody_hears,
     ) -> None:
-        """Every part is a port or a flow; by `steady` a day of look-ups has passed.
-
-        `doubt` is told of a cost that is not believed.
-        """
+        """`doubt` is told of a cost that is not believed."""
         self._doubt = doubt
-        self._steady = steady
-        self._recorder = recorder
+        self._ledger = ledger
+        self._vault = vault
         self._upstream = upstream
-        self._identifiers = identifiers
-        self._clock = clock
-        self._retention = retention
 
     async def generated(self, escrow: Escrow) -> Escrow:
         """The costed escrow; still generated while the cost is unknown (a timer asks again)."""
@@ -85,38 +72,38 @@ class FindCost:
         if provisional is not None:
             return await self._costed(escrow, provisional, lookup_at_ms=later_ms)
         if later_ms is None:
-            return await self._recorder.record(escrow, CostNotFound(failure=NOT_FOUND))
-        return await self._recorder.record(escrow, CostLookupMissed(lookup_at_ms=later_ms))
+            return await self._ledger.record(escrow, CostNotFound(failure=NOT_FOUND))
+        return await self._ledger.record(escrow, CostLookupMissed(lookup_at_ms=later_ms))
 
     async def confirm(self, escrow: Escrow) -> Escrow:
         """One durable look-up for an escrow whose price is fixed, or which failed."""
         cost = await self._look_up(escrow)
         if cost is not None:
-            return await self._recorder.record(escrow, CostConfirmed(cost=cost))
+            return await self._ledger.record(escrow, CostConfirmed(cost=cost))
         later_ms = self._later_ms(escrow)
-        return await self._recorder.record(escrow, CostLookupMissed(lookup_at_ms=later_ms))
+        return await self._ledger.record(escrow, CostLookupMissed(lookup_at_ms=later_ms))
 
     def _later_ms(self, escrow: Escrow) -> int | None:
         """The next rare look-up; None only when a day has passed, whatever the wall clock says.
 
         An answer that came later than now is from before the clock went back.
         """
-        now_ms = self._clock.now_ms()
+        now_ms = self._ledger.now_ms()
         since_ms = min(_since_ms(escrow), now_ms)
         later_ms = later_lookup_ms(since_ms, now_ms=now_ms)
-        if later_ms is None and self._steady.ending_ms() < since_ms + DAY_MS:
+        if later_ms is None and self._ledger.ending_ms() < since_ms + DAY_MS:
             return now_ms + MEANWHILE_MS
         return later_ms
 
     async def _early_lookups(self, escrow: Escrow) -> Cost | None:
         """They go by time that has passed: nobody who sets the clock makes an ask wait for it."""
-        elapsed_ms = max(0, self._clock.now_ms() - _since_ms(escrow))
-        since_ms = self._clock.monotonic_ms() - elapsed_ms
+        elapsed_ms = max(0, self._ledger.now_ms() - _since_ms(escrow))
+        since_ms = self._ledger.clock.monotonic_ms() - elapsed_ms
         first = sum(1 for due_ms in LOOKUPS_MS[1:] if due_ms <= elapsed_ms)
         for number in range(first, len(LOOKUPS_MS)):
-            wait_ms = lookup_due_ms(since_ms, number) - self._clock.monotonic_ms()
+            wait_ms = lookup_due_ms(since_ms, number) - self._ledger.clock.monotonic_ms()
             if wait_ms > 0:
-                await self._clock.sleep(_seconds(wait_ms))
+                await self._ledger.clock.sleep(_seconds(wait_ms))
             cost = await self._look_up(escrow, last=number == len(LOOKUPS_MS) - 1)
             if cost is not None:
                 return cost
@@ -140,7 +127,7 @@ class FindCost:
         """Zero on a priced model: it may yet become a bill. A failed run's is believed in time."""
         if record.cost_pusd or escrow.quote.prices.free:
             return False
-        since_ms = self._clock.now_ms() - _since_ms(escrow)
+        since_ms = self._ledger.now_ms() - _since_ms(escrow)
         if escrow.state is not EscrowState.FAILED:
             return True
         return not record.final and since_ms < FREE_FAILURE_MS
@@ -156,15 +143,10 @@ class FindCost:
             cost=cost,
             price_msat=price.price_msat,
             credit_used_msat=min(escrow.quote.credit_reserved_msat, price.price_msat),
-            payment_hash=payment_hash(self._identifiers, escrow.escrow_id, escrow.attempt),
+            payment_hash=self._vault.payment_hash(escrow.escrow_id, escrow.attempt),
             lookup_at_ms=lookup_at_ms,
         )
-        return await self._recorder.record(escrow, event)
-
-
-def payment_hash(identifiers: Identifiers, subject_id: str, attempt: int) -> str:
-    """The hash of the preimage that this attempt will always have."""
-    return hashlib.sha256(identifiers.preimage(subject_id, attempt)).hexdigest()
+        return await self._ledger.record(escrow, event)
 
 
 def _cost(record: GenerationCost) -> Cost:

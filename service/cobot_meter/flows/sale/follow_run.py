@@ -7,38 +7,56 @@ at on a timer because those may be lost.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from cobot_meter.domain.errors import EscrowNotFound
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.ports.books import Books
-from cobot_meter.ports.escrow_runs import EscrowRuns
+from cobot_meter.ports.escrow_runs import EscrowRuns, Opening
 from cobot_meter.ports.process import Wakes
 
 # How long a lost wake-up can cost a caller.
 LOOK_S = 1.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """How long an ask waits for its own run, and an identical one for somebody's."""
+
+    first_s: float = 600.0
+    identical_s: float = 20.0
+
+
 class FollowRun:
     """Whoever stops waiting does not stop the run."""
 
-    def __init__(self, *, books: Books, runs: EscrowRuns, wakes: Wakes) -> None:
+    def __init__(self, *, books: Books, runs: EscrowRuns, wakes: Wakes, waits: Waits) -> None:
         """Holds nothing of its own."""
         self._books = books
         self._runs = runs
         self._wakes = wakes
+        self._waits = waits
 
-    async def joined(self, escrow_id: str, *, wait_s: float) -> Escrow:
+    def begin(self, escrow_id: str, opening: Opening) -> asyncio.Future[Escrow]:
+        """Open this escrow and drive it. Raises Draining."""
+        return self._runs.begin(escrow_id, opening)
+
+    async def joined(self, escrow_id: str) -> Escrow:
         """As `finished`, of the run that is under way, or of a new one."""
-        return await self.finished(self._runs.start(escrow_id), escrow_id, wait_s=wait_s)
+        run = self._runs.start(escrow_id)
+        return await self._followed(run, escrow_id, wait_s=self._waits.identical_s)
 
-    async def finished(
-        self, run: asyncio.Future[Escrow], escrow_id: str, *, wait_s: float
-    ) -> Escrow:
-        """The escrow where its run stopped, or as it stands after `wait_s`.
+    async def finished(self, run: asyncio.Future[Escrow], escrow_id: str) -> Escrow:
+        """The escrow where the run that was begun stopped, or as it stands after a while.
 
         Raises what stopped the run, and EscrowNotFound.
         """
+        return await self._followed(run, escrow_id, wait_s=self._waits.first_s)
+
+    async def _followed(
+        self, run: asyncio.Future[Escrow], escrow_id: str, *, wait_s: float
+    ) -> Escrow:
         time = asyncio.get_running_loop().time
         deadline = time() + wait_s
         while await _done(run, wait_s):

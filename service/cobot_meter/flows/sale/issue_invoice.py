@@ -1,4 +1,6 @@
-"""Ask the node for the invoice of a costed escrow: costed → invoiced, settled or failed.
+"""The invoice of an escrow: asked for once it is costed, taken back once it has expired.
+
+The first is costed → invoiced, settled or failed; the second is whatever the node says then.
 
 The payment hash was stored with the cost, so asking again finds what an earlier try made. An amount
 of 0 is never sent (it would mean *any amount*).
@@ -9,16 +11,14 @@ from __future__ import annotations
 from cobot_meter.domain.errors import InvoiceRefused, NodeUnavailable
 from cobot_meter.domain.escrow.events import CoveredByCredit, InvoiceIssued, InvoiceLost
 from cobot_meter.domain.escrow.events import InvoiceRefused as InvoiceWasRefused
-from cobot_meter.domain.escrow.record import Escrow, IssuedInvoice
+from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, IssuedInvoice
 from cobot_meter.domain.invoices import COMPLETION, Invoice, InvoiceOrder, InvoiceState, tagged
 from cobot_meter.domain.pricing.prices import invoice_amount_msat
-from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.record import Failure
+from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.gates import NodeGate
-from cobot_meter.flows.record_event import EventRecorder
-from cobot_meter.flows.sale.find_cost import payment_hash
-from cobot_meter.flows.steady_clock import SteadyClock
-from cobot_meter.ports.identifiers import Identifiers
+from cobot_meter.flows.sale.settle_invoice import SettleInvoice
+from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.lightning_node import InvoiceMaker
 
 TOO_LATE = Failure(
@@ -33,32 +33,30 @@ class IssueInvoice:
     def __init__(
         self,
         *,
-        recorder: EventRecorder,
+        ledger: Ledger,
+        vault: Vault,
         node: InvoiceMaker,
-        identifiers: Identifiers,
-        steady: SteadyClock,
-        retention: Retention,
-        expiry_s: int,
         node_gate: NodeGate,
+        settlements: SettleInvoice,
+        expiry_s: int,
     ) -> None:
         """`expiry_s` is how long an invoice lives; `node_gate` is shut when none is made.
 
-        By `steady` a cost has waited too long for one.
+        `settlements` asks the node about one whose time is over.
         """
-        self._steady = steady
-        self._node_gate = node_gate
-        self._recorder = recorder
+        self._ledger = ledger
+        self._vault = vault
         self._node = node
-        self._identifiers = identifiers
-        self._retention = retention
+        self._node_gate = node_gate
+        self._settlements = settlements
         self._expiry_s = expiry_s
 
     async def costed(self, escrow: Escrow) -> Escrow:
         """The escrow after one try; unchanged while the node does not answer (a timer asks)."""
         if escrow.due_msat == 0:
-            return await self._recorder.record(escrow, CoveredByCredit())
-        if self._steady.ending_ms() - escrow.opened_at_ms > self._retention.costed_ms:
-            return await self._recorder.record(escrow, InvoiceWasRefused(failure=TOO_LATE))
+            return await self._ledger.record(escrow, CoveredByCredit())
+        if self._ledger.ending_ms() - escrow.opened_at_ms > self._ledger.retention.costed_ms:
+            return await self._ledger.record(escrow, InvoiceWasRefused(failure=TOO_LATE))
         try:
             invoice = await self._node.add_invoice(self._order(escrow))
         except NodeUnavailable:
@@ -66,17 +64,29 @@ class IssueInvoice:
             return escrow
         except InvoiceRefused as refused:
             failure = Failure(code=refused.code, message=refused.message)
-            return await self._recorder.record(escrow, InvoiceWasRefused(failure=failure))
+            return await self._ledger.record(escrow, InvoiceWasRefused(failure=failure))
         if invoice.state is InvoiceState.CANCELED:
-            next_hash = payment_hash(self._identifiers, escrow.escrow_id, escrow.attempt + 1)
-            return await self._recorder.record(escrow, InvoiceLost(payment_hash=next_hash))
-        return await self._recorder.record(escrow, InvoiceIssued(invoice=issued(invoice)))
+            next_hash = self._vault.payment_hash(escrow.escrow_id, escrow.attempt + 1)
+            return await self._ledger.record(escrow, InvoiceLost(payment_hash=next_hash))
+        return await self._ledger.record(escrow, InvoiceIssued(invoice=issued(invoice)))
+
+    async def expired(self, escrow: Escrow) -> Escrow:
+        """Past its expiry the node is asked to cancel; only what it answers is booked."""
+        if escrow.invoice is None or escrow.payment_hash is None:
+            return escrow
+        if escrow.invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS > self._ledger.ending_ms():
+            return escrow
+        try:
+            await self._settlements.ask_node(escrow.payment_hash)
+        except NodeUnavailable:
+            return escrow
+        return await self._ledger.escrow(escrow.escrow_id)
 
     def _order(self, escrow: Escrow) -> InvoiceOrder:
         payment_hash = escrow.payment_hash or ""
-        tag = self._identifiers.memo_tag(escrow.caller_id, payment_hash)
+        tag = self._vault.memo_tag(escrow.caller_id, payment_hash)
         return InvoiceOrder(
-            preimage=self._identifiers.preimage(escrow.escrow_id, escrow.attempt),
+            preimage=self._vault.preimage(escrow.escrow_id, escrow.attempt),
             payment_hash=payment_hash,
             amount_msat=invoice_amount_msat(escrow.due_msat),
             memo=tagged(COMPLETION, tag),

@@ -8,30 +8,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import (
     CallerBlocked,
     EscrowNotFound,
     ExposureExceeded,
-    UpstreamCreditLow,
 )
 from cobot_meter.domain.escrow.record import AskKey, Escrow, Fallback, Opening, Quote
 from cobot_meter.domain.transitions.escrows import open_escrow
 from cobot_meter.domain.transitions.transition import StoredBodies
-from cobot_meter.domain.upstream.completions import CompletionRequest, Model
-from cobot_meter.flows.offer.choose_model import ChooseModel
-from cobot_meter.flows.offer.gates import NodeGate, WatchAccount
-from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
-from cobot_meter.flows.offer.quote_request import QuoteRequest
-from cobot_meter.flows.record_event import EventRecorder
-from cobot_meter.flows.sale.run_completion import request_label, run_request
-from cobot_meter.ports.books import Books
+from cobot_meter.domain.upstream.completions import CompletionRequest
+from cobot_meter.flows.ledger import Ledger
+from cobot_meter.flows.offer.gates import NodeGate
+from cobot_meter.flows.offer.make_offer import MakeOffer, QuotedChain
+from cobot_meter.flows.sale.run_completion import upstream_call
+from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
-from cobot_meter.ports.identifiers import Identifiers, Sealer
-from cobot_meter.ports.process import Clock, Replicas
+from cobot_meter.ports.process import Replicas
 
 TRIES = 3
-CIRCUIT_OPEN = "circuit_open"
 BLOCKED = "The operator of this service has blocked this caller."
 
 
@@ -41,36 +37,24 @@ class OpenEscrow:
     def __init__(
         self,
         *,
-        books: Books,
-        recorder: EventRecorder,
-        quoting: QuoteRequest,
-        identifiers: Identifiers,
-        sealer: Sealer,
-        clock: Clock,
-        exposure: ExposureTerms,
+        ledger: Ledger,
+        vault: Vault,
+        offers: MakeOffer,
         node_gate: NodeGate,
         replicas: Replicas,
-        choice: ChooseModel,
-        account: WatchAccount,
-        body_keys: KeepBodyKeys,
+        exposure: ExposureTerms,
     ) -> None:
         """`exposure` is the operator's setting."""
-        self._body_keys = body_keys
+        self._ledger = ledger
+        self._vault = vault
+        self._offers = offers
         self._node_gate = node_gate
         self._replicas = replicas
-        self._choice = choice
-        self._account = account
-        self._books = books
-        self._recorder = recorder
-        self._quoting = quoting
-        self._identifiers = identifiers
-        self._sealer = sealer
-        self._clock = clock
         self._exposure = exposure
 
     def new_id(self) -> str:
         """What the next escrow is called."""
-        return self._identifiers.escrow_id()
+        return self._vault.escrow_id()
 
     async def open(
         self,
@@ -92,7 +76,7 @@ class OpenEscrow:
         spent), and Conflict when the same ask was opened by somebody else meanwhile.
         """
         self._node_gate.check()
-        self._body_keys.check()
+        self._vault.check()
         for _ in range(TRIES - 1):
             try:
                 return await self._open(request, escrow_id, ask, caller_id, at_once=at_once)
@@ -113,30 +97,16 @@ class OpenEscrow:
         standing = await self._standing(ask, caller_id)
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
-        offer = await self._quoting.offer(request)
-        quote = self._quoting.quote(
-            offer,
-            standing,
-            least_pusd=self._exposure.least_pusd(len(request.body)),
-        )
-        asked = offer.models[0]
-        payable = self._account.payable(offer.models, quote.ceiling_pusd)
-        chain = self._choice.order(payable)
-        fallback = None
-        if chain[0] is not asked:
-            reason = CIRCUIT_OPEN if asked in payable else UpstreamCreditLow.code
-            fallback = Fallback(asked_model=asked.model_id, reason=reason)
+        offer = await self._offers.quoted(request, standing)
         opening = Opening(escrow_id=escrow_id, caller_id=caller_id, ask=ask, stream=request.stream)
         escrow = self._escrow(
             opening,
-            quote=_of_model(quote, chain[0]),
-            fallback=fallback,
-            at_once=at_once(pays=_pays(quote), address=ask.address),
+            offer=offer,
+            at_once=at_once(pays=_pays(offer.quote), address=ask.address),
         )
-        opened = await self._apply(escrow, request.body, standing, chain[0].upstream)
-        request.take_body()
+        opened = await self._apply(escrow, request.body, standing, offer.chain[0].upstream)
         return replace(
-            opened, chain=chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
+            opened, chain=offer.chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
         )
 
     async def next(self, before: JustOpened, failed: Escrow) -> JustOpened:
@@ -152,9 +122,16 @@ class OpenEscrow:
         standing = await self._standing(failed.ask, failed.caller_id)
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
-        payable = self._account.payable(before.chain, failed.quote.ceiling_pusd)
-        chain = self._choice.order(payable)
-        quote = self._quoting.anew(failed.quote, standing)
+        offer = self._offers.anew(
+            failed.quote,
+            standing,
+            left=before.chain,
+            because=Fallback(
+                asked_model=failed.asked_model,
+                reason=failed.failure.code,
+                continues=failed.escrow_id,
+            ),
+        )
         opening = Opening(
             escrow_id=failed.continued_as,
             caller_id=failed.caller_id,
@@ -163,38 +140,33 @@ class OpenEscrow:
         )
         escrow = self._escrow(
             opening,
-            quote=_of_model(quote, chain[0]),
-            fallback=Fallback(
-                asked_model=failed.asked_model,
-                reason=failed.failure.code,
-                continues=failed.escrow_id,
-            ),
+            offer=offer,
             at_once=True,
         )
-        body = before.request.take_body()
-        opened = await self._apply(escrow, body, standing, chain[0].upstream)
-        return replace(opened, chain=chain, began_ms=before.began_ms, own_terms=before.own_terms)
+        opened = await self._apply(escrow, before.call.body, standing, offer.chain[0].upstream)
+        return replace(
+            opened, chain=offer.chain, began_ms=before.began_ms, own_terms=before.own_terms
+        )
 
-    def _escrow(
-        self, opening: Opening, *, quote: Quote, fallback: Fallback | None, at_once: bool
-    ) -> Escrow:
+    def _escrow(self, opening: Opening, *, offer: QuotedChain, at_once: bool) -> Escrow:
         return Escrow.opened(
             opening,
-            quote=quote,
-            at_ms=self._clock.now_ms(),
+            quote=offer.quote,
+            at_ms=self._ledger.now_ms(),
             requested_by=self._replicas.own_id if at_once else None,
-            fallback=fallback,
+            fallback=offer.fallback,
         )
 
     def over(self, escrow_id: str) -> None:
         """Its run in this process has ended, whoever wrote down how."""
-        self._account.over(escrow_id)
+        self._offers.over(escrow_id)
 
     async def _apply(
-        self, escrow: Escrow, body: bytes, standing: CallerStanding, upstream: str
+        self, escrow: Escrow, body: Body, standing: CallerStanding, upstream: str
     ) -> JustOpened:
-        wrapped_key = await self._sealer.new_key(day=escrow.quote.day)
-        sealed = await self._sealer.seal(wrapped_key, body, label=request_label(escrow.escrow_id))
+        wrapped_key, sealed = await self._vault.seal_request(
+            escrow.escrow_id, body.content, day=escrow.quote.day
+        )
         opening = open_escrow(
             escrow,
             standing=standing,
@@ -202,25 +174,20 @@ class OpenEscrow:
             bodies=StoredBodies(wrapped_key=wrapped_key, request=sealed),
         )
         try:
-            with self._account.room(escrow, upstream):
-                await self._recorder.apply(opening)
+            with self._offers.room(escrow, upstream):
+                await self._ledger.apply(opening)
         except ExposureExceeded as exceeded:
             exceeded.at_ms = escrow.opened_at_ms
             raise
-        return JustOpened(escrow=escrow, request=run_request(escrow, body), wrapped_key=wrapped_key)
+        return JustOpened(escrow=escrow, call=upstream_call(escrow, body), wrapped_key=wrapped_key)
 
     async def _standing(self, ask: AskKey, caller_id: str) -> CallerStanding:
         if ask.nameless:
             return CallerStanding(caller_id=caller_id)  # named a moment ago: nobody's yet
-        return await self._books.standing(caller_id)
+        return await self._ledger.books.standing(caller_id)
 
 
 def _pays(quote: Quote) -> bool:
     """Whether credit covers what this may cost, or its caller has paid for others before."""
     covered = quote.credit_reserved_msat == quote.ceiling_msat
     return quote.ceiling_msat > 0 and (covered or not quote.newcomer)
-
-
-def _of_model(quote: Quote, model: Model) -> Quote:
-    """The quote for another model of the chain: the ceiling is that of them all."""
-    return replace(quote, model=model.model_id, prices=model.price)

@@ -7,8 +7,9 @@ same model again.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import (
     BodyKeysUnusable,
     BooksBusy,
@@ -24,7 +25,6 @@ from cobot_meter.domain.errors import (
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import Escrow, Quote
 from cobot_meter.domain.money import pusd_from_text
-from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.events import (
     Abandoned,
     CompletionReceived,
@@ -36,7 +36,7 @@ from cobot_meter.domain.run.events import UpstreamFailed as UpstreamHasFailed
 from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.transitions.transition import StoredBodies
-from cobot_meter.domain.upstream.completions import CompletionRequest, Model, UpstreamCompletion
+from cobot_meter.domain.upstream.completions import UpstreamCall, UpstreamCompletion
 from cobot_meter.domain.upstream.fallback import (
     BACKOFF_MAX_MS,
     Circumstances,
@@ -44,13 +44,11 @@ from cobot_meter.domain.upstream.fallback import (
     chain_after,
     step_after,
 )
+from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.choose_model import ChooseModel
-from cobot_meter.flows.record_event import EventRecorder
-from cobot_meter.flows.steady_clock import SteadyClock
-from cobot_meter.ports.books import Books
+from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.escrow_runs import JustOpened
-from cobot_meter.ports.identifiers import Identifiers, Sealer
-from cobot_meter.ports.process import Clock, Replicas
+from cobot_meter.ports.process import Replicas
 from cobot_meter.ports.upstream import GenerationStarted as UpstreamStarted
 from cobot_meter.ports.upstream import Upstream
 
@@ -64,14 +62,9 @@ RESTARTED = Failure(
 )
 
 
-def request_label(escrow_id: str) -> str:
-    """What the sealed request is bound to."""
-    return f"{escrow_id}/request"
-
-
-def run_request(escrow: Escrow, body: bytes) -> CompletionRequest:
+def upstream_call(escrow: Escrow, body: Body) -> UpstreamCall:
     """What is sent upstream: the caller's body on the terms of the quote."""
-    return CompletionRequest(
+    return UpstreamCall(
         body=body,
         model=escrow.quote.model,
         max_tokens=escrow.quote.max_tokens,
@@ -79,17 +72,15 @@ def run_request(escrow: Escrow, body: bytes) -> CompletionRequest:
     )
 
 
-def completion_label(escrow_id: str) -> str:
-    """What the sealed completion is bound to."""
-    return f"{escrow_id}/completion"
-
-
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """Where an attempt left its escrow; `left` is who may be asked next, if it is continued."""
+    """Where an attempt left its escrow; `left` is what may be sent next, if it is continued.
+
+    That is the request once more, and the models of the chain that were not asked yet.
+    """
 
     escrow: Escrow
-    left: tuple[Model, ...] = ()
+    left: JustOpened | None = None
 
 
 class RunCompletion:
@@ -98,40 +89,30 @@ class RunCompletion:
     def __init__(
         self,
         *,
-        books: Books,
-        recorder: EventRecorder,
+        ledger: Ledger,
+        vault: Vault,
         upstream: Upstream,
-        sealer: Sealer,
-        identifiers: Identifiers,
-        replicas: Replicas,
         choice: ChooseModel,
-        clock: Clock,
-        steady: SteadyClock,
-        retention: Retention,
+        replicas: Replicas,
         timeout_ms: int,
     ) -> None:
         """Every part is a port or a flow. `timeout_ms` is shared by all attempts of one ask."""
-        self._steady = steady
-        self._books = books
-        self._recorder = recorder
+        self._ledger = ledger
+        self._vault = vault
         self._upstream = upstream
-        self._sealer = sealer
-        self._identifiers = identifiers
         self._choice = choice
         self._timeout_ms = timeout_ms
         self._replicas = replicas
-        self._clock = clock
-        self._retention = retention
 
     async def opened(self, escrow: Escrow) -> Escrow:
         """Send what is stored, once, unless it is too old to start now."""
         try:
             stored = await self._stored(escrow)
         except SealBroken:
-            return await self._recorder.record(escrow, Abandoned())
+            return await self._ledger.record(escrow, Abandoned())
         except BodyKeysUnusable:
             if self._too_old(escrow):
-                return await self._recorder.record(escrow, Abandoned())
+                return await self._ledger.record(escrow, Abandoned())
             raise
         return (await self.just_opened(stored)).escrow
 
@@ -141,9 +122,9 @@ class RunCompletion:
         if escrow.run.state is RunState.REQUESTED:
             return await self._send(escrow, opened)
         if self._too_old(escrow):
-            return Attempted(await self._recorder.record(escrow, Abandoned()))
+            return Attempted(await self._ledger.record(escrow, Abandoned()))
         own_id = self._replicas.own_id
-        requested = await self._recorder.record(escrow, UpstreamRequested(requested_by=own_id))
+        requested = await self._ledger.record(escrow, UpstreamRequested(requested_by=own_id))
         run = requested.run
         if run.state is not RunState.REQUESTED or run.requested_by != own_id:
             return Attempted(requested)  # another process was first: the request is its to send
@@ -157,22 +138,16 @@ class RunCompletion:
         asked_by = escrow.run.requested_by
         if asked_by not in {None, self._replicas.own_id} and await self._replicas.alive(asked_by):
             return escrow
-        return await self._recorder.record(escrow, OutcomeIsUnknown(failure=RESTARTED))
+        return await self._ledger.record(escrow, OutcomeIsUnknown(failure=RESTARTED))
 
     def _too_old(self, escrow: Escrow) -> bool:
         """To start now."""
-        return self._steady.ending_ms() - escrow.opened_at_ms > self._retention.abandoned_ms
+        return self._ledger.ending_ms() - escrow.opened_at_ms > self._ledger.retention.abandoned_ms
 
     async def _stored(self, escrow: Escrow) -> JustOpened:
-        bodies = await self._books.bodies(escrow.escrow_id)
-        if bodies is None or bodies.request is None or bodies.wrapped_key is None:
-            message = f"the request of {escrow.escrow_id} is not stored"
-            raise SealBroken(message)
-        body = await self._sealer.open(
-            bodies.wrapped_key, bodies.request, label=request_label(escrow.escrow_id)
-        )
+        wrapped_key, body = await self._vault.open_request(escrow.escrow_id)
         return JustOpened(
-            escrow=escrow, request=run_request(escrow, body), wrapped_key=bodies.wrapped_key
+            escrow=escrow, call=upstream_call(escrow, Body(body)), wrapped_key=wrapped_key
         )
 
     async def _stored_if_well(self, escrow: Escrow) -> JustOpened | None:
@@ -189,7 +164,7 @@ class RunCompletion:
             nonlocal current, unsaid
             event = GenerationStarted(generation_id=generation_id)
             try:
-                current = await self._recorder.record(current, event)
+                current = await self._ledger.record(current, event)
             except BooksBusy:
                 unsaid = event  # the answer comes all the same, and says it once more
 
@@ -197,29 +172,27 @@ class RunCompletion:
             completion = await self._completed(escrow, opened, started)
         except DependencyFault as fault:
             if unsaid is not None:
-                current = await self._recorder.record(current, unsaid, lasting=True)
+                current = await self._ledger.record(current, unsaid, lasting=True)
             return await self._failed(current, opened, fault)
-        sealed = await self._sealer.seal(
-            opened.wrapped_key, completion.body, label=completion_label(escrow.escrow_id)
+        sealed = await self._vault.seal_completion(
+            escrow.escrow_id, completion.body, wrapped_key=opened.wrapped_key
         )
-        fact = _received(completion, self._clock.now_ms())
+        fact = _received(completion, self._ledger.now_ms())
         bodies = StoredBodies(completion=sealed, drop_request=True)
         try:
-            return Attempted(
-                await self._recorder.record(current, fact, bodies=bodies, lasting=True)
-            )
+            return Attempted(await self._ledger.record(current, fact, bodies=bodies, lasting=True))
         except Conflict:
             if unsaid is None:
                 raise
             # It was written after all and nobody heard of it: what was paid for follows on that.
-            current = await self._recorder.record(current, unsaid, lasting=True)
-        return Attempted(await self._recorder.record(current, fact, bodies=bodies, lasting=True))
+            current = await self._ledger.record(current, unsaid, lasting=True)
+        return Attempted(await self._ledger.record(current, fact, bodies=bodies, lasting=True))
 
     async def _completed(
         self, escrow: Escrow, opened: JustOpened, started: UpstreamStarted
     ) -> UpstreamCompletion:
         """One attempt, and one more where the first was certainly never run."""
-        model, request = escrow.quote.model, opened.request
+        model, call = escrow.quote.model, opened.call
         begun = False
 
         async def noticed(generation_id: str) -> None:
@@ -229,10 +202,10 @@ class RunCompletion:
 
         for first in (True, False):
             self._choice.tried(model)
-            began_ms, within_ms = self._clock.monotonic_ms(), self._within_ms(opened)
+            began_ms, within_ms = self._ledger.clock.monotonic_ms(), self._within_ms(opened)
             try:
                 completion = await self._upstream.complete(
-                    request,
+                    call,
                     price_cap=escrow.quote.prices,
                     on_started=noticed,
                     within_ms=within_ms,
@@ -241,17 +214,17 @@ class RunCompletion:
                 under = Circumstances(
                     own_terms=opened.own_terms,
                     started=begun,
-                    waited_ms=self._clock.monotonic_ms() - began_ms,
+                    waited_ms=self._ledger.clock.monotonic_ms() - began_ms,
                     limit_ms=self._timeout_ms if within_ms is None else within_ms,
                 )
                 self._choice.failed(model, fault, under)
                 if not first or step_after(fault) is not Step.AGAIN:
                     raise
-                await self._clock.sleep(_pause_s(fault, escrow.escrow_id))
+                await self._ledger.clock.sleep(_pause_s(fault, escrow.escrow_id))
                 stored = await self._stored_if_well(escrow)
                 if stored is None:
                     raise
-                request = stored.request
+                call = stored.call
             else:
                 self._choice.succeeded(model)
                 return completion
@@ -267,15 +240,14 @@ class RunCompletion:
             stored = await self._stored_if_well(current)
         if stored is None:
             event = _failure_event(current, fault)
-            return Attempted(await self._recorder.record(current, event, lasting=True))
-        opened.request.body = stored.request.body
-        next_id = self._identifiers.escrow_id()
+            return Attempted(await self._ledger.record(current, event, lasting=True))
+        next_id = self._vault.escrow_id()
         event = _failure_event(current, fault, continued_as=next_id)
-        failed = await self._recorder.record(current, event, lasting=True)
-        return Attempted(failed, left)
+        failed = await self._ledger.record(current, event, lasting=True)
+        return Attempted(failed, replace(opened, call=stored.call, chain=left))
 
     def _left_ms(self, opened: JustOpened) -> int:
-        return opened.began_ms + self._timeout_ms - self._steady.ending_ms()
+        return opened.began_ms + self._timeout_ms - self._ledger.ending_ms()
 
     def _within_ms(self, opened: JustOpened) -> int | None:
         """Half of what is left while there is somebody else to ask."""

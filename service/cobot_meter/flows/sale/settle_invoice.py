@@ -16,11 +16,9 @@ from cobot_meter.domain.escrow.states import STATES, EscrowState
 from cobot_meter.domain.invoices import Invoice, InvoiceState
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.topups import topup_transition
-from cobot_meter.flows.record_event import EventRecorder, OurNode
-from cobot_meter.flows.steady_clock import SteadyClock
-from cobot_meter.ports.books import Books
+from cobot_meter.flows.ledger import Ledger
+from cobot_meter.flows.record_event import OurNode
 from cobot_meter.ports.lightning_node import InvoiceCanceler, InvoiceLookup, NodeInfo
-from cobot_meter.ports.process import Clock
 
 TRIES = 3
 # lnd deletes canceled invoices where its settings say so (`gc-canceled-invoices-*`).
@@ -37,20 +35,14 @@ class SettleInvoice:
     def __init__(
         self,
         *,
-        books: Books,
-        recorder: EventRecorder,
+        ledger: Ledger,
         node: SettlingNode,
         ours: OurNode,
-        clock: Clock,
-        steady: SteadyClock,
     ) -> None:
-        """`ours` is the node whose word is taken; by `steady` an invoice has expired."""
-        self._steady = steady
-        self._books = books
-        self._recorder = recorder
+        """`ours` is the node whose word is taken."""
+        self._ledger = ledger
         self._node = node
         self._ours = ours
-        self._clock = clock
 
     async def ask_node(self, payment_hash: str) -> Invoice | None:
         """Look one invoice up and book what the node says; cancel it first when it has expired.
@@ -65,8 +57,8 @@ class SettleInvoice:
                 await self.told(invoice)
             return invoice
         expired_ms = invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS
-        if invoice.state is InvoiceState.OPEN and self._steady.ending_ms() >= expired_ms:
-            subject = await self._books.subject_of_payment(payment_hash)
+        if invoice.state is InvoiceState.OPEN and self._ledger.ending_ms() >= expired_ms:
+            subject = await self._ledger.books.subject_of_payment(payment_hash)
             if subject is None or self._had_its_time(subject, invoice):
                 invoice = await self._node.cancel_invoice(payment_hash)
         await self.told(invoice)
@@ -78,23 +70,23 @@ class SettleInvoice:
         Where that is ahead of the node's by more than an invoice lasts, every invoice would be
         expired, and canceled, as soon as it is made: all would be run and nothing sold.
         """
-        now_ms, began_ms = self._clock.now_ms(), subject.opened_at_ms
+        now_ms, began_ms = self._ledger.now_ms(), subject.opened_at_ms
         if began_ms > now_ms:
             return True  # it began by a clock that has gone back since
         lasts_ms = (invoice.expires_at_s - invoice.created_at_s) * 1_000
-        return self._steady.ending_ms() >= began_ms + lasts_ms + EXPIRY_GRACE_MS
+        return self._ledger.ending_ms() >= began_ms + lasts_ms + EXPIRY_GRACE_MS
 
     async def _forgotten(self, payment_hash: str) -> Invoice | None:
         """As canceled, where the books have its invoice and the node is certainly ours."""
         expires_at_s, amount_msat = 0, 0
-        match await self._books.subject_of_payment(payment_hash):
+        match await self._ledger.books.subject_of_payment(payment_hash):
             case Escrow(state=EscrowState.INVOICED, invoice=IssuedInvoice() as made):
                 expires_at_s, amount_msat = made.expires_at_s, made.amount_msat
             case Topup(state=TopupState.INVOICED) as topup:
                 expires_at_s, amount_msat = topup.expires_at_s, topup.amount_msat
             case _:
                 return None
-        if self._steady.ending_ms() < expires_at_s * 1_000 + FORGOTTEN_AFTER_MS:
+        if self._ledger.ending_ms() < expires_at_s * 1_000 + FORGOTTEN_AFTER_MS:
             return None
         if (await self._node.identity()).pubkey != self._ours.identity.pubkey:
             return None
@@ -119,7 +111,7 @@ class SettleInvoice:
         return await self._subject_told(invoice)
 
     async def _subject_told(self, invoice: Invoice) -> None:
-        match await self._books.subject_of_payment(invoice.payment_hash):
+        match await self._ledger.books.subject_of_payment(invoice.payment_hash):
             case Escrow() as escrow:
                 await self._escrow_told(escrow, invoice)
             case Topup() as topup:
@@ -131,11 +123,11 @@ class SettleInvoice:
         if invoice.state is InvoiceState.CANCELED:
             if escrow.state is EscrowState.INVOICED:
                 event = InvoiceCanceled(payment_hash=invoice.payment_hash)
-                await self._recorder.record(escrow, event)
+                await self._ledger.record(escrow, event)
             return
         settled = self.settled(invoice)
         if STATES[escrow.state].payable and not is_repeated(escrow, settled):
-            escrow = await self._recorder.record(escrow, settled)
+            escrow = await self._ledger.record(escrow, settled)
         if escrow.state is EscrowState.EXPIRED:
             await self._buy_late(escrow)
 
@@ -143,19 +135,19 @@ class SettleInvoice:
         """A late payment is credit; where the completion is still kept, it buys it."""
         if escrow.keep_until_ms is None or escrow.paid_msat < escrow.due_msat:
             return
-        standing = await self._books.standing(escrow.caller_id)
+        standing = await self._ledger.books.standing(escrow.caller_id)
         if standing.available_msat < escrow.price_msat:
             return
         try:
-            await self._recorder.record(escrow, LatePurchase())
+            await self._ledger.record(escrow, LatePurchase())
         except ExposureExceeded:
             return  # the credit was spent on something else meanwhile, and stays the caller's
 
     async def _topup_told(self, topup: Topup, invoice: Invoice) -> None:
-        now_ms = self._clock.now_ms()
+        now_ms = self._ledger.now_ms()
         if invoice.state is InvoiceState.CANCELED:
             if topup.state is TopupState.INVOICED:
-                await self._recorder.apply(
+                await self._ledger.apply(
                     topup_transition(topup.lapsed(), "topup_lapsed", at_ms=now_ms)
                 )
             return
@@ -164,7 +156,7 @@ class SettleInvoice:
             credited = topup.credited(
                 paid_msat=invoice.amount_paid_msat, settle_index=invoice.settle_index
             )
-            await self._recorder.apply(
+            await self._ledger.apply(
                 topup_transition(credited, "topup_credited", at_ms=now_ms, settled=settled)
             )
 

@@ -10,13 +10,15 @@ know: HTTP, callers, prices or the catalogue.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import orjson
 
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import RequestInvalid
+from cobot_meter.domain.pricing.quotes import CallerTerms
 from cobot_meter.domain.upstream.completions import DEFAULT_MAX_TOKENS, CompletionRequest
 from cobot_meter.http_api.chat.fields import (
     REASONING_FIELDS,
@@ -128,8 +130,13 @@ def is_empty(body: bytes) -> bool:
     return not stripped or (in_braces and not stripped[1:-1].strip(_BLANKS))
 
 
-def parse_chat_request(body: bytes) -> ChatRequest:
-    """The request in `body`. Raises RequestInvalid, with the field as OpenAI names it."""
+def parse_chat_request(
+    body: bytes, read_terms: Callable[[], CallerTerms] = CallerTerms
+) -> ChatRequest:
+    """The request in `body`. Raises RequestInvalid, with the field as OpenAI names it.
+
+    The terms in the headers are read once the body is sound: of two faults it is told first.
+    """
     document = _object(body)
     _check_duplicates(body, document)
     fields = check_fields(document)
@@ -157,23 +164,25 @@ def parse_chat_request(body: bytes) -> ChatRequest:
         providers = provider_choice(fields["provider"])
     model, *others = _models(document)
     fields = {"model": model, "messages": orjson.Fragment(messages), **fields}
+    include_usage = _include_usage(document.get("stream_options"))
     return ChatRequest(
         completion=CompletionRequest(
             # A copy of its own length: orjson's buffer has up to twice as much, for as long as the
             # caller waits.
-            body=bytes(memoryview(orjson.dumps(fields))),
+            body=Body(bytes(memoryview(orjson.dumps(fields)))),
             model=model,
             max_tokens=max_tokens,
             prompt_bytes=prompt_bytes,
             message_count=len(document["messages"]),
             stream=document.get("stream") is True,
             fallback_models=tuple(others),
+            terms=read_terms(),
             image_count=image_count,
             providers=providers,
             demands=_demands(fields),
             own_terms=bool(fields.get("provider")),
         ),
-        include_usage=_include_usage(document.get("stream_options")),
+        include_usage=include_usage,
     )
 
 

@@ -19,6 +19,7 @@ from cobot_meter.domain.errors import (
     ExposureExceeded,
     RequestInvalid,
 )
+from cobot_meter.domain.pricing.quotes import CallerTerms
 from cobot_meter.domain.topups import TopupState
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
 from cobot_meter.http_api.chat.answers import accepted_answer, completion_answer, credited_answer
@@ -26,7 +27,7 @@ from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_
 from cobot_meter.http_api.chat.terms import max_cost_of, quote_of
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.error_table import error_response
-from cobot_meter.http_api.http.exchange import Body, HttpRequest, PlainAnswer
+from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer
 from cobot_meter.http_api.identity import Askers
 from cobot_meter.http_api.l402.challenges import Challenges
 from cobot_meter.http_api.l402.tokens import Proof
@@ -62,11 +63,10 @@ class ChatRoute:
 
     async def _answer(self, request: HttpRequest) -> tuple[str, PlainAnswer]:
         proof = self._askers.proof(request)
-        asked = _read(request.body)
+        asked = self._read(request)
         if asked is None:
             return await self._nothing_asked(request, proof)
         chat, digest = asked
-        self._take_terms(request, chat, digest)
         ask = self._ask(request, chat, digest, proof)
         if ask.proven_escrow_id is None:
             self._refuse_when_draining()
@@ -80,15 +80,22 @@ class ChatRoute:
             return exceeded.code, await self._exceeded(exceeded, ask)
         return answer.kind.value, self._told(answer, chat)
 
-    def _take_terms(self, request: HttpRequest, chat: ChatRequest, digest: str) -> None:
+    def _read(self, request: HttpRequest) -> tuple[ChatRequest, str] | None:
+        """What is asked for, and the digest of the bytes as they came; None for an empty body."""
+        content = request.body.take()
+        if is_empty(content):
+            return None
+        digest = sha256(content).hexdigest()
+        return parse_chat_request(content, lambda: self._terms(request, digest)), digest
+
+    def _terms(self, request: HttpRequest, digest: str) -> CallerTerms:
         """The caller's cap, and the quote that it brings back. Raises RequestInvalid."""
-        chat.completion.max_cost = max_cost_of(request)
-        quote = quote_of(request)
-        if quote is not None:
-            now_ms = self._parts.clock.now_ms()
-            chat.completion.quoted = self._parts.quotes.read(
-                quote, body_sha256=digest, now_ms=now_ms
-            )
+        max_cost, quote = max_cost_of(request), quote_of(request)
+        if quote is None:
+            return CallerTerms(max_cost=max_cost)
+        now_ms = self._parts.clock.now_ms()
+        quoted = self._parts.quotes.read(quote, body_sha256=digest, now_ms=now_ms)
+        return CallerTerms(max_cost=max_cost, quoted=quoted)
 
     def _ask(
         self, request: HttpRequest, chat: ChatRequest, digest: str, proof: Proof | None
@@ -150,14 +157,6 @@ class ChatRoute:
         if self._parts.is_draining():
             message = "This service is restarting; repeat the same request in a moment."
             raise Draining(message, retry_after_s=DRAINING_RETRY_S)
-
-
-def _read(body: Body) -> tuple[ChatRequest, str] | None:
-    """What is asked for, and the digest of the bytes as they came; None for an empty body."""
-    content = body.take()
-    if is_empty(content):
-        return None
-    return parse_chat_request(content), sha256(content).hexdigest()
 
 
 def idempotency_key(request: HttpRequest) -> str | None:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import RequestInvalid, RequestTooLarge
 from cobot_meter.http_api.http.addresses import TrustedProxies, address_of
 from cobot_meter.http_api.http.body_room import BodyHold, BodyRoom
@@ -77,21 +78,6 @@ class BodyLimits:
             forwarded_for=[value for name, value in scope["headers"] if name == b"x-forwarded-for"],
             trusted_proxies=self.trusted_proxies,
         )
-
-
-class Body:
-    """The bytes of a body until they are taken: a caller who waits must not keep them in memory."""
-
-    __slots__ = ("_content",)
-
-    def __init__(self, content: bytes) -> None:
-        """`content` is the whole body."""
-        self._content = content
-
-    def take(self) -> bytes:
-        """The bytes, once; nothing afterwards."""
-        content, self._content = self._content, b""
-        return content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

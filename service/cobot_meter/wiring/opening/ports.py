@@ -21,7 +21,7 @@ from cobot_meter.domain.errors import NodeUnavailable, SettingInvalid
 from cobot_meter.domain.invoices import NodeIdentity
 from cobot_meter.domain.retention import Retention
 from cobot_meter.flows.record_event import OurNode
-from cobot_meter.flows.sale.find_cost import payment_hash
+from cobot_meter.flows.vault import payment_hash
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import LedgerReports
 from cobot_meter.ports.lightning_node import LightningNode, NodeInfo

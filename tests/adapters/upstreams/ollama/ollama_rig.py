@@ -15,8 +15,9 @@ from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.adapters.upstreams.ollama.adapter import Ollama, OllamaSettings
 from cobot_meter.adapters.upstreams.ollama.meter import MeterFile, open_meter
 from cobot_meter.adapters.upstreams.ollama.wire import PROVIDER, local_model
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.pricing.prices import ModelPrice
-from cobot_meter.domain.upstream.completions import CompletionRequest, UpstreamCompletion
+from cobot_meter.domain.upstream.completions import UpstreamCall, UpstreamCompletion
 from tests.contracts.upstream.upstream_bench import Heard
 from tests.fakes.clock import FakeClock
 from tests.fakes.servers.ollama_server import MODEL_NAME, FakeOllama, OllamaFault, fake_ollama
@@ -65,11 +66,11 @@ class OllamaRig:
         )
 
 
-def question(**fields: object) -> CompletionRequest:
+def question(**fields: object) -> UpstreamCall:
     """An ask with these fields beside the usual ones."""
     messages = [{"role": "user", "content": QUESTION}]
-    return CompletionRequest(
-        body=orjson.dumps({"model": MODEL.model_id, "messages": messages, **fields}),
+    return UpstreamCall(
+        body=Body(orjson.dumps({"model": MODEL.model_id, "messages": messages, **fields})),
         model=MODEL.model_id,
         max_tokens=200,
         caller_tag="c_0123",

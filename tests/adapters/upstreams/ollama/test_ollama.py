@@ -74,7 +74,7 @@ async def test_only_what_ollama_knows_is_sent(rig: OllamaRig) -> None:
         stream=False,
     )
     await rig.adapter().complete(request, price_cap=TARIFF, on_started=rig.heard)
-    assert request.body == b""
+    assert request.body.content == b""
     assert rig.other_side.requests == [
         {
             "messages": [{"role": "user", "content": "Why do invoices expire?"}],

@@ -13,6 +13,7 @@ import pytest
 
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import (
     CostNotYetKnown,
     OutcomeUnknown,
@@ -22,7 +23,7 @@ from cobot_meter.domain.errors import (
 )
 from cobot_meter.domain.money import pusd_from_decimal, pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
-from cobot_meter.domain.upstream.completions import CompletionRequest, UpstreamCompletion
+from cobot_meter.domain.upstream.completions import UpstreamCall, UpstreamCompletion
 from openrouter_simulator.account import Account
 from openrouter_simulator.app import build_simulator
 from tests.contracts.upstream.upstream_bench import Heard
@@ -47,13 +48,10 @@ class Rig:
         self.account.faults.queue(faults)
         adapter = OpenRouter(self.client, replace(self.settings, **changed))  # type: ignore[arg-type]
         messages = [{"role": "user", "content": "Why do invoices expire?"}]
-        request = CompletionRequest(
-            body=orjson.dumps({"model": MODEL, "messages": messages}),
+        request = UpstreamCall(
+            body=Body(orjson.dumps({"model": MODEL, "messages": messages})),
             model=MODEL,
-            prompt_bytes=23,
-            message_count=1,
             max_tokens=200,
-            stream=False,
         )
         return await adapter.complete(request, price_cap=CAP, on_started=self.heard)
 

@@ -20,11 +20,12 @@ from cobot_meter.adapters.upstreams.openrouter.wire import (
     key_usage_pusd,
     request_body,
 )
+from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import CostNotYetKnown, RequestInvalid, UpstreamUnreachable
 from cobot_meter.domain.money import AMOUNT_MAX, TOTAL_MAX, pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
-from cobot_meter.domain.upstream.completions import CompletionRequest
+from cobot_meter.domain.upstream.completions import UpstreamCall
 
 CAP = ModelPrice(prompt_pusd=72_660, completion_pusd=145_320, request_pusd=0)
 GENERATION = "gen-1771967973-0hZ8J5kY7qLMOKbPx0u3"
@@ -32,13 +33,10 @@ GENERATION = "gen-1771967973-0hZ8J5kY7qLMOKbPx0u3"
 
 def sent(document: dict[str, object], **beside: Any) -> Any:  # noqa: ANN401
     """What goes upstream for a caller's document."""
-    request = CompletionRequest(
-        body=orjson.dumps(document),
+    request = UpstreamCall(
+        body=Body(orjson.dumps(document)),
         model="deepseek/deepseek-v4-flash",
-        prompt_bytes=2,
-        message_count=1,
         max_tokens=256,
-        stream=False,
         caller_tag=beside.pop("caller_tag", "c_1"),
     )
     return orjson.loads(request_body(request, price_cap=CAP, deny_training=False, **beside))
@@ -60,13 +58,10 @@ def test_request_is_capped_and_streamed() -> None:
 
 def test_price_cap_is_exact() -> None:
     """The cap is written with the digits of the price, per million tokens, not as a double."""
-    request = CompletionRequest(
-        body=b'{"messages":[]}',
+    request = UpstreamCall(
+        body=Body(b'{"messages":[]}'),
         model="m",
-        prompt_bytes=0,
-        message_count=0,
         max_tokens=1,
-        stream=False,
     )
     cap = ModelPrice(prompt_pusd=1, completion_pusd=257_400, request_pusd=3)
     body = request_body(request, price_cap=cap, deny_training=False)
@@ -116,13 +111,10 @@ def test_callers_provider_wishes_are_kept_under_our_cap() -> None:
 
 def test_training_is_denied_when_asked() -> None:
     """The setting adds `data_collection: deny`, even over the caller's wish."""
-    request = CompletionRequest(
-        body=b'{"provider":{"data_collection":"allow"}}',
+    request = UpstreamCall(
+        body=Body(b'{"provider":{"data_collection":"allow"}}'),
         model="m",
-        prompt_bytes=0,
-        message_count=0,
         max_tokens=1,
-        stream=False,
     )
     body = orjson.loads(request_body(request, price_cap=CAP, deny_training=True))
     assert body["provider"]["data_collection"] == "deny"
@@ -131,9 +123,7 @@ def test_training_is_denied_when_asked() -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"nonsense", b"\xff"])
 def test_body_must_be_an_object(body: bytes) -> None:
     """A body that is no JSON object is the caller's fault, told before anything is sent."""
-    request = CompletionRequest(
-        body=body, model="m", prompt_bytes=0, message_count=0, max_tokens=1, stream=False
-    )
+    request = UpstreamCall(body=Body(body), model="m", max_tokens=1)
     with pytest.raises(RequestInvalid):
         request_body(request, price_cap=CAP, deny_training=False)
 
@@ -257,10 +247,10 @@ def test_key_that_says_nothing(body: bytes) -> None:
 
 def test_the_body_is_let_go_once_it_is_written() -> None:
     """While the upstream thinks one copy of what was asked is enough."""
-    request = CompletionRequest(body=b'{"messages":[]}', model="a/b", max_tokens=1)
+    request = UpstreamCall(body=Body(b'{"messages":[]}'), model="a/b", max_tokens=1)
     assert request_body(request, price_cap=CAP, deny_training=False)
-    assert request.body == b""
-    assert request.take_body() == b""
+    assert request.body.content == b""
+    assert request.body.take() == b""
 
 
 def account(credit: bytes | None = None, **said: object) -> UpstreamAccount:
@@ -290,7 +280,7 @@ LISTED = frozenset({"max_completion_tokens", "temperature", "tools"})
 
 def body_for(parameters: frozenset[str] | None, **fields: object) -> Any:  # noqa: ANN401
     """What goes upstream for a model that lists these parameters."""
-    request = CompletionRequest(body=orjson.dumps(fields), model="a/b", max_tokens=256)
+    request = UpstreamCall(body=Body(orjson.dumps(fields)), model="a/b", max_tokens=256)
     return orjson.loads(
         request_body(request, price_cap=CAP, deny_training=False, parameters=parameters)
     )

@@ -34,9 +34,9 @@ from cobot_meter.domain.errors import (
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import (
-    CompletionRequest,
     GenerationCost,
     Model,
+    UpstreamCall,
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
@@ -91,7 +91,7 @@ class Ollama:
 
     async def complete(
         self,
-        request: CompletionRequest,
+        call: UpstreamCall,
         *,
         price_cap: ModelPrice,
         on_started: GenerationStarted,
@@ -99,8 +99,8 @@ class Ollama:
     ) -> UpstreamCompletion:
         """See the port. `on_started` also hears of what broke before it was answered."""
         deadline = self._posts.deadline(within_ms)
-        model = self._model(request.model, price_cap)
-        body = request_body(request, model)
+        model = self._model(call.model, price_cap)
+        body = request_body(call, model)
         generation_id = self._new_id()
         try:
             await self._meter.started(generation_id, model=model.model_id)

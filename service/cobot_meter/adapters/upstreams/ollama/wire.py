@@ -32,7 +32,7 @@ from cobot_meter.domain.errors import (
 )
 from cobot_meter.domain.money import pusd_from_decimal, usd_text
 from cobot_meter.domain.pricing.prices import ModelPrice
-from cobot_meter.domain.upstream.completions import CompletionRequest, Model, UpstreamCompletion
+from cobot_meter.domain.upstream.completions import Model, UpstreamCall, UpstreamCompletion
 
 PROVIDER = "Ollama"
 _BUSY = 503
@@ -109,14 +109,14 @@ def local_model(name: str, *, upstream: str, context_length: int, price: ModelPr
     )
 
 
-def request_body(request: CompletionRequest, model: Model) -> bytes:
+def request_body(call: UpstreamCall, model: Model) -> bytes:
     """What Ollama knows of the caller's object: always streamed, always capped, usage asked for.
 
-    Takes the request's body. Raises RequestInvalid when it is not a JSON object, UpstreamRefused
+    Takes the body. Raises RequestInvalid when it is not a JSON object, UpstreamRefused
     when the caller's own `provider.max_price` is under the tariff.
     """
     try:
-        asked = orjson.loads(request.take_body())
+        asked = orjson.loads(call.body.take())
     except orjson.JSONDecodeError:
         asked = None
     if not isinstance(asked, dict):
@@ -128,7 +128,7 @@ def request_body(request: CompletionRequest, model: Model) -> bytes:
     if isinstance(document.get("messages"), list):
         document["messages"] = [_in_its_roles(message) for message in document["messages"]]
     document["model"] = _name_there(model)
-    document["max_tokens"] = request.max_tokens
+    document["max_tokens"] = call.max_tokens
     document["stream"] = True
     document["stream_options"] = {"include_usage": True}
     return bytes(memoryview(orjson.dumps(document)))

@@ -37,9 +37,9 @@ from cobot_meter.domain.errors import UpstreamRefused
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.domain.upstream.completions import (
-    CompletionRequest,
     GenerationCost,
     Model,
+    UpstreamCall,
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
@@ -99,7 +99,7 @@ class OpenRouter:
 
     async def complete(
         self,
-        request: CompletionRequest,
+        call: UpstreamCall,
         *,
         price_cap: ModelPrice,
         on_started: GenerationStarted,
@@ -108,10 +108,10 @@ class OpenRouter:
         """See the port. `on_started` is outside every time limit and every translation here."""
         deadline = self._posts.deadline(within_ms)
         body = request_body(
-            request,
+            call,
             price_cap=price_cap,
             deny_training=self._settings.deny_training,
-            parameters=self._parameters.get(request.model),
+            parameters=self._parameters.get(call.model),
         )
         posts = self._posts
         response = await posts.send(body, deadline)

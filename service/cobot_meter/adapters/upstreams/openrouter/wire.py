@@ -18,7 +18,7 @@ from cobot_meter.domain.errors import CostNotYetKnown, RequestInvalid, UpstreamU
 from cobot_meter.domain.money import TOTAL_MAX, pusd_from_decimal, usd_text
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
-from cobot_meter.domain.upstream.completions import CompletionRequest, GenerationCost
+from cobot_meter.domain.upstream.completions import GenerationCost, UpstreamCall
 
 _TOKENS_PER_PRICE = 1_000_000
 _RESET_CHARS_MAX = 20
@@ -68,7 +68,7 @@ _PLUGINS = [{"id": "context-compression", "enabled": False}]
 
 
 def request_body(
-    request: CompletionRequest,
+    call: UpstreamCall,
     *,
     price_cap: ModelPrice,
     deny_training: bool,
@@ -80,23 +80,23 @@ def request_body(
     left out, and its limit has the name that it knows. All that is left is then required of the
     provider, so that none is asked who would pass over the limit.
 
-    Takes the request's body: one copy of it is enough while the upstream thinks.
+    Takes the body: one copy of it is enough while the upstream thinks.
 
     Raises RequestInvalid when the body is not a JSON object.
     """
-    document = _json_object(request.take_body())
+    document = _json_object(call.body.take())
     for name in _NOT_FORWARDED:
         document.pop(name, None)
-    document["model"] = request.model
+    document["model"] = call.model
     document["stream"] = True
     _leave_out(document, parameters)
-    document[_limit_name(parameters)] = request.max_tokens
+    document[_limit_name(parameters)] = call.max_tokens
     document["provider"] = _provider(
         document.get("provider"), price_cap, deny_training=deny_training
     )
     document["plugins"] = _PLUGINS
-    if request.caller_tag:
-        document["user"] = request.caller_tag
+    if call.caller_tag:
+        document["user"] = call.caller_tag
     # A copy of its own length: orjson's buffer has up to twice as much, for as long as a run takes.
     return bytes(memoryview(orjson.dumps(document)))
 

@@ -1,0 +1,67 @@
+"""The books as a flow sees them: read by key, written by events, dated and ended by the clocks.
+
+Must not know: what an event means, or who may see a row.
+"""
+
+from __future__ import annotations
+
+from cobot_meter.domain.errors import EscrowNotFound
+from cobot_meter.domain.escrow.events import EscrowEvent
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.transitions.transition import StoredBodies, Transition
+from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.steady_clock import SteadyClock
+from cobot_meter.ports.books import Applied, Books
+from cobot_meter.ports.process import Clock
+
+
+class Ledger:
+    """`books` are for reading, `clock` is for waiting; `retention` says how long what is kept."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        recorder: EventRecorder,
+        clock: Clock,
+        steady: SteadyClock,
+        retention: Retention,
+    ) -> None:
+        """`recorder` writes to these very books; by `steady` things end."""
+        self.books = books
+        self.clock = clock
+        self.retention = retention
+        self._recorder = recorder
+        self._steady = steady
+
+    def now_ms(self) -> int:
+        """Unix ms by the wall clock: when something happened."""
+        return self.clock.now_ms()
+
+    def ending_ms(self) -> int:
+        """Unix ms: what ends by itself is compared with this, see `SteadyClock`."""
+        return self._steady.ending_ms()
+
+    async def escrow(self, escrow_id: str) -> Escrow:
+        """The row as it stands. Raises EscrowNotFound."""
+        escrow = await self.books.escrow(escrow_id)
+        if escrow is None:
+            message = f"there is no escrow {escrow_id[:80]}"
+            raise EscrowNotFound(message)
+        return escrow
+
+    async def record(
+        self,
+        escrow: Escrow,
+        event: EscrowEvent,
+        *,
+        bodies: StoredBodies | None = None,
+        lasting: bool = False,
+    ) -> Escrow:
+        """The escrow after `event`, durably. Raises as `EventRecorder.record`."""
+        return await self._recorder.record(escrow, event, bodies=bodies, lasting=lasting)
+
+    async def apply(self, transition: Transition) -> Applied:
+        """Apply any transition. Raises as `EventRecorder.apply`."""
+        return await self._recorder.apply(transition)

@@ -1,0 +1,94 @@
+"""What an ask is offered: a quote, and the models that may answer it, who is asked first in front.
+
+The ceiling is that of all of them, so whoever answers costs no more than was reserved. Must not
+know: the books, or what becomes of the offer.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+from cobot_meter.domain.callers import CallerStanding, ExposureTerms
+from cobot_meter.domain.errors import UpstreamCreditLow
+from cobot_meter.domain.escrow.record import Escrow, Fallback, Quote
+from cobot_meter.domain.upstream.completions import CompletionRequest, Model
+from cobot_meter.flows.offer.choose_model import ChooseModel
+from cobot_meter.flows.offer.gates import WatchAccount
+from cobot_meter.flows.offer.quote_request import QuoteRequest
+
+CIRCUIT_OPEN = "circuit_open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotedChain:
+    """`quote` is for the first model of `chain`, under the ceiling of them all.
+
+    `fallback` says why that is not the model that was asked for; None where it is.
+    """
+
+    quote: Quote
+    chain: tuple[Model, ...]
+    fallback: Fallback | None = None
+
+
+class MakeOffer:
+    """Prices, circuits and our own credit upstream, held together for one caller."""
+
+    def __init__(
+        self,
+        *,
+        quoting: QuoteRequest,
+        choice: ChooseModel,
+        account: WatchAccount,
+        exposure: ExposureTerms,
+    ) -> None:
+        """`choice` has the circuits, `account` our credit; `exposure` is the operator's setting."""
+        self._quoting = quoting
+        self._choice = choice
+        self._account = account
+        self._exposure = exposure
+
+    async def quoted(self, request: CompletionRequest, standing: CallerStanding) -> QuotedChain:
+        """The quote for a caller of this standing. Raises as `QuoteRequest.offer` and `.quote`."""
+        offer = await self._quoting.offer(request)
+        quote = self._quoting.quote(
+            offer,
+            standing,
+            least_pusd=self._exposure.least_pusd(len(request.body.content)),
+        )
+        asked = offer.models[0]
+        payable = self._account.payable(offer.models, quote.ceiling_pusd)
+        chain = self._choice.order(payable)
+        fallback = None
+        if chain[0] is not asked:
+            reason = CIRCUIT_OPEN if asked in payable else UpstreamCreditLow.code
+            fallback = Fallback(asked_model=asked.model_id, reason=reason)
+        return QuotedChain(quote=_of_model(quote, chain[0]), chain=chain, fallback=fallback)
+
+    def anew(
+        self,
+        quote: Quote,
+        standing: CallerStanding,
+        *,
+        left: tuple[Model, ...],
+        because: Fallback,
+    ) -> QuotedChain:
+        """The same prices, ceiling and rate, for who is `left` of a chain."""
+        payable = self._account.payable(left, quote.ceiling_pusd)
+        chain = self._choice.order(payable)
+        quote = _of_model(self._quoting.anew(quote, standing), chain[0])
+        return QuotedChain(quote=quote, chain=chain, fallback=because)
+
+    def room(self, escrow: Escrow, upstream: str) -> AbstractContextManager[None]:
+        """Count what it may cost from its opening on. Raises UpstreamCreditLow."""
+        return self._account.room(escrow, upstream)
+
+    def over(self, escrow_id: str) -> None:
+        """Its run in this process has ended, whoever wrote down how."""
+        self._account.over(escrow_id)
+
+
+def _of_model(quote: Quote, model: Model) -> Quote:
+    """The quote for another model of the chain: the ceiling is that of them all."""
+    return replace(quote, model=model.model_id, prices=model.price)

@@ -1,0 +1,115 @@
+"""What only this service can make or read: names, preimages, tags in memos, and sealed bodies.
+
+Every body is sealed under a label that says whose it is and which of the two, so that none can be
+put in another's place; both labels are made here and nowhere else. Must not know: ciphers, or what
+the bodies say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from cobot_meter.domain.errors import SealBroken
+from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
+from cobot_meter.ports.books import Books
+from cobot_meter.ports.identifiers import Identifiers, Sealer
+
+
+def request_label(escrow_id: str) -> str:
+    """What the sealed request is bound to."""
+    return f"{escrow_id}/request"
+
+
+def completion_label(escrow_id: str) -> str:
+    """What the sealed completion is bound to."""
+    return f"{escrow_id}/completion"
+
+
+def payment_hash(identifiers: Identifiers, subject_id: str, attempt: int) -> str:
+    """The hash of the preimage that this attempt will always have."""
+    return hashlib.sha256(identifiers.preimage(subject_id, attempt)).hexdigest()
+
+
+class Vault:
+    """Keeps nothing itself: the books have the sealed bodies, our key has all else."""
+
+    def __init__(
+        self, *, books: Books, identifiers: Identifiers, sealer: Sealer, body_keys: KeepBodyKeys
+    ) -> None:
+        """`body_keys` knows whether the keys of the day are as they should be."""
+        self._books = books
+        self._identifiers = identifiers
+        self._sealer = sealer
+        self._body_keys = body_keys
+
+    def check(self) -> None:
+        """Return while something can be sealed that every process opens.
+
+        Raises BodyKeysUnusable.
+        """
+        self._body_keys.check()
+
+    def escrow_id(self) -> str:
+        """What another escrow is called."""
+        return self._identifiers.escrow_id()
+
+    def topup_id(self) -> str:
+        """What another top-up is called."""
+        return self._identifiers.topup_id()
+
+    def caller_id(self) -> str:
+        """What a caller without a name is called."""
+        return self._identifiers.caller_id()
+
+    def preimage(self, subject_id: str, attempt: int) -> bytes:
+        """What the node gives to whoever pays this attempt: the same again whenever asked."""
+        return self._identifiers.preimage(subject_id, attempt)
+
+    def payment_hash(self, subject_id: str, attempt: int) -> str:
+        """The hash of the preimage that this attempt will always have."""
+        return payment_hash(self._identifiers, subject_id, attempt)
+
+    def memo_tag(self, caller_id: str, payment_hash: str) -> str:
+        """The caller, sealed to us and to this hash."""
+        return self._identifiers.memo_tag(caller_id, payment_hash)
+
+    def caller_of_tag(self, tag: str, payment_hash: str) -> str | None:
+        """The caller; None when the tag is not ours, or was made for another hash."""
+        return self._identifiers.caller_of_tag(tag, payment_hash)
+
+    async def seal_request(self, escrow_id: str, body: bytes, *, day: str) -> tuple[bytes, bytes]:
+        """The sealed request, after a key of its own that is wrapped for that UTC day.
+
+        Raises BodyKeysUnusable.
+        """
+        wrapped_key = await self._sealer.new_key(day=day)
+        sealed = await self._sealer.seal(wrapped_key, body, label=request_label(escrow_id))
+        return wrapped_key, sealed
+
+    async def open_request(self, escrow_id: str) -> tuple[bytes, bytes]:
+        """The stored request, after the wrapped key that it was sealed with.
+
+        Raises SealBroken, and BodyKeysUnusable while the key of its day may come back.
+        """
+        bodies = await self._books.bodies(escrow_id)
+        if bodies is None or bodies.request is None or bodies.wrapped_key is None:
+            message = f"the request of {escrow_id} is not stored"
+            raise SealBroken(message)
+        label = request_label(escrow_id)
+        return bodies.wrapped_key, await self._sealer.open(
+            bodies.wrapped_key, bodies.request, label=label
+        )
+
+    async def seal_completion(self, escrow_id: str, body: bytes, *, wrapped_key: bytes) -> bytes:
+        """The completion, under the key of its request. Raises BodyKeysUnusable."""
+        return await self._sealer.seal(wrapped_key, body, label=completion_label(escrow_id))
+
+    async def open_completion(self, escrow_id: str) -> bytes:
+        """The stored completion. Raises as `open_request` does."""
+        bodies = await self._books.bodies(escrow_id)
+        if bodies is None or bodies.completion is None or bodies.wrapped_key is None:
+            message = f"the completion of {escrow_id} is not stored"
+            raise SealBroken(message)
+        return await self._sealer.open(
+            bodies.wrapped_key, bodies.completion, label=completion_label(escrow_id)
+        )
