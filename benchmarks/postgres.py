@@ -26,6 +26,8 @@ from cobot_meter.adapters.secrets.identifiers import KeyedIdentifiers
 from cobot_meter.adapters.storage.postgres.batches import Batch
 from cobot_meter.adapters.storage.postgres.books import open_postgres_books
 from cobot_meter.adapters.storage.postgres.schema import upgrade_postgres
+from cobot_meter.adapters.storage.row_spec import RowSpec
+from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, RUN_SPEC
 from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.domain.retention import Retention
 from tests.postgres.cluster import Cluster, binaries, running_cluster
@@ -41,20 +43,24 @@ RETENTION = Retention()
 COLUMNS = ("", "transitions/s")
 
 TUNED = """
-CREATE FUNCTION tuned(j journal, e escrow, t transfer[], opened account[], moved account[],
-  legs operator_leg[], wrapped BYTEA, asked BYTEA, answer BYTEA) RETURNS VOID LANGUAGE plpgsql AS $$
+CREATE FUNCTION tuned(j journal, opens BOOLEAN, e escrow, e_moved BOOLEAN, r run, r_moved BOOLEAN,
+  t transfer[], opened account[], moved account[], legs operator_leg[], wrapped BYTEA, asked BYTEA,
+  answer BYTEA) RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE entry BIGINT;
 BEGIN
   INSERT INTO journal (key, kind, subject_id, caller_id, at_ms, facts)
     VALUES (j.key, j.kind, j.subject_id, j.caller_id, j.at_ms, j.facts)
     RETURNING sequence INTO entry;
-  IF e.version = 1 THEN
+  IF opens THEN
     e.opened_sequence := entry;
+    r.opened_sequence := entry;
     INSERT INTO escrow VALUES (e.*);
+    INSERT INTO run VALUES (r.*);
     INSERT INTO account SELECT * FROM unnest(opened) ON CONFLICT DO NOTHING;
     INSERT INTO body VALUES (e.escrow_id, wrapped, asked, NULL);
   ELSE
-    UPDATE escrow SET {moving} WHERE escrow_id = e.escrow_id;
+    IF e_moved THEN UPDATE escrow SET {escrow} WHERE escrow_id = e.escrow_id; END IF;
+    IF r_moved THEN UPDATE run SET {run} WHERE run_id = r.run_id; END IF;
     IF answer IS NOT NULL THEN
       UPDATE body SET completion = answer, request = NULL WHERE escrow_id = e.escrow_id;
     END IF;
@@ -71,8 +77,8 @@ END $$
 """
 SUMMED = ("debits_", "credits_")
 CALL = (
-    "SELECT tuned($1::journal, $2::escrow, $3::transfer[], $4::account[], $5::account[], "
-    "$6::operator_leg[], $7, $8, $9)"
+    "SELECT tuned($1::journal, $2, $3::escrow, $4, $5::run, $6, $7::transfer[], $8::account[], "
+    "$9::account[], $10::operator_leg[], $11, $12, $13)"
 )
 Call = tuple[Any, ...]
 
@@ -147,16 +153,19 @@ async def _door(url: str, sales: Sequence[Sale]) -> float:
 async def _tuned(url: str, sales: Sequence[Sale]) -> float:
     pool = await asyncpg.create_pool(url, min_size=CONNECTIONS, max_size=CONNECTIONS)
     async with pool:
-        columns = await pool.fetchval(
-            "SELECT string_agg(attname || ' = e.' || attname, ', ') FROM pg_attribute WHERE "
-            "attrelid = 'escrow'::regclass AND attnum > 0 AND attname <> 'opened_sequence'"
-        )
-        await pool.execute(TUNED.format(moving=columns))
+        moving = {
+            table: await pool.fetchval(
+                "SELECT string_agg(attname || ' = ' || $2 || attname, ', ') FROM pg_attribute "
+                "WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped "
+                "AND attname <> 'opened_sequence'", table, given)
+            for table, given in (("escrow", "e."), ("run", "r."))
+        }  # fmt: skip
+        await pool.execute(TUNED.format(**moving))
         shapes = {
             table: [row[0] for row in await pool.fetch(
                 "SELECT attname::TEXT FROM pg_attribute WHERE attrelid = $1::regclass "
-                "AND attnum > 0 ORDER BY attnum", table)]
-            for table in ("journal", "escrow", "transfer", "account", "operator_leg")
+                "AND attnum > 0 AND NOT attisdropped ORDER BY attnum", table)]
+            for table in ("journal", "escrow", "run", "transfer", "account", "operator_leg")
         }  # fmt: skip
         made = iter([[_call(transition, shapes) for transition in sale] for sale in sales])
 
@@ -187,13 +196,22 @@ def _call(transition: Any, shapes: dict[str, list[str]]) -> Call:  # noqa: ANN40
             for name in ("wrapped_key", "request", "completion")]  # fmt: skip
     return (
         shaped("journal", document),
-        shaped("escrow", document["escrow"]),
+        transition.opens,
+        shaped("escrow", _whole(ESCROW_SPEC, transition.escrow)),
+        bool(transition.changed),
+        shaped("run", _whole(RUN_SPEC, transition.escrow.run)),
+        bool(transition.run_changed),
         [shaped("transfer", {"sequence": 0, **one}) for one in document["transfers"]],
         [shaped("account", one) for one in document["accounts"]],
         [shaped("account", one) for one in document["steps"]],
         [shaped("operator_leg", one) for one in document["legs"]],
         *kept,
     )
+
+
+def _whole(spec: RowSpec[Any], value: object) -> dict[str, Any]:
+    columns, values = spec.opening
+    return dict(zip(columns, values(value, RETENTION), strict=True))
 
 
 async def _per_s(work: Iterable[Awaitable[None]], count: int) -> float:
