@@ -26,6 +26,11 @@ POLL_S = 0.05
 LOG_TAIL = 4_000
 
 
+# How far each escrow is, as callers read it, from its row and that of its run.
+PROGRESS = (
+    "SELECT CASE state WHEN 'running' THEN run_state WHEN 'priced' THEN 'costed' ELSE state END "
+    "FROM escrow JOIN run USING (run_id)"
+)
 # Below those that the system gives to outgoing connections: it would give one of its own to
 # somebody else before the server that it is meant for listens on it.
 PORTS = range(10_000, 32_000)

@@ -119,7 +119,7 @@ async def test_postgresql_is_away_for_a_minute(
         await refused_meanwhile(live, AWAY_S)
         await asyncio.to_thread(cluster.start)
         await live.until_ready()
-        unfinished = "SELECT count(*) FROM escrow WHERE state = 'requested'"
+        unfinished = "SELECT count(*) FROM run WHERE run_state = 'requested'"
         await until(cluster, database, unfinished, "0")
         await nothing_was_lost(live, asking)
         began, ended = outage_lines(live)

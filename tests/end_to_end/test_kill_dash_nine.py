@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from cobot_meter.domain.money import pusd_from_text
-from tests.end_to_end.live import Live, ask_body, proof_of
+from tests.end_to_end.live import PROGRESS, Live, ask_body, proof_of
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ async def until(live: Live, sql: str, wanted: object) -> None:
 
 async def until_state(live: Live, state: str) -> None:
     """Wait until the only escrow has this state."""
-    await until(live, "SELECT state FROM escrow", state)
+    await until(live, PROGRESS, state)
 
 
 async def killed_in(live: Live, state: str) -> None:
@@ -149,7 +149,7 @@ async def test_killed_while_requested_with_an_id(live: Live) -> None:
     """A8: the id was stored, so what the lost run cost is looked up and booked as failed."""
     await live.control_upstream("faults", next=["hang_mid_stream"])
     asking = asyncio.ensure_future(live.ask(BODY))
-    await until(live, "SELECT generation_id IS NOT NULL FROM escrow", 1)
+    await until(live, "SELECT generation_id IS NOT NULL FROM run", 1)
     live.kill()
     with contextlib.suppress(httpx.TransportError):
         await asking
@@ -159,7 +159,7 @@ async def test_killed_while_requested_with_an_id(live: Live) -> None:
     assert repeated.status_code == httpx.codes.BAD_GATEWAY
     assert repeated.json()["error"]["code"] == "outcome_unknown"
     assert repeated.headers["x-should-retry"] == "false"
-    await until(live, "SELECT cost_pusd > 0 FROM escrow", 1)
+    await until(live, "SELECT cost_pusd > 0 FROM run", 1)
     await check_books(live, posts=1)
     unattributed = "SELECT count(*) FROM transfer WHERE debit = 'cost/unattributed'"
     assert rows_of(live, unattributed) == [(0,)]
@@ -175,5 +175,5 @@ async def test_killed_while_requested_without_an_id(live: Live) -> None:
         "SELECT debits_posted - credits_posted > 0 FROM account WHERE code='cost/unattributed'",
         1,
     )
-    await until(live, "SELECT budget_held_pusd FROM escrow", 0)
+    await until(live, "SELECT budget_held_pusd FROM run", 0)
     await check_books(live, posts=1)

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.end_to_end.live import READY_S, Live, LiveProcess, ask_body, proof_of
+from tests.end_to_end.live import PROGRESS, READY_S, Live, LiveProcess, ask_body, proof_of
 from tests.fakes.lnd.lnd_server import FakeLnd
 from tests.postgres.cluster import Cluster
 
@@ -153,7 +153,7 @@ async def test_two_replicas_sell_the_same_ask_once(
         assert (await one.upstream_book())["posts"] == 1
         preimage = lnd.memory.pay(invoices.pop())
         assert preimage
-        await until(cluster, database, "SELECT state FROM escrow", "settled")
+        await until(cluster, database, PROGRESS, "settled")
         for live, challenge in zip((other, one), asked[::-1], strict=True):
             answer = await live.ask(BODY, **proof_of(challenge, preimage))
             assert answer.status_code == httpx.codes.OK, answer.text
@@ -208,15 +208,15 @@ async def test_a_killed_replicas_ask_is_finished_by_the_other(
     async with replicas(tmp_path, database) as (one, other, _):
         await one.control_upstream("timing", latency_s=60)
         asking = asyncio.ensure_future(one.ask(BODY))
-        await until(cluster, database, "SELECT state FROM escrow", "requested")
+        await until(cluster, database, PROGRESS, "requested")
         other.service.signal(signal.SIGTERM)
         await other.start()
-        assert rows(cluster, database, "SELECT state FROM escrow") == "requested"
+        assert rows(cluster, database, PROGRESS) == "requested"
         one.kill()
         with contextlib.suppress(httpx.TransportError):
             await asking
         await one.control_upstream("timing", latency_s=0)
-        await until(cluster, database, "SELECT state FROM escrow", "failed")
+        await until(cluster, database, PROGRESS, "failed")
         why = rows(cluster, database, "SELECT failure_code FROM escrow")
         assert why == "outcome_unknown"
         again = await other.ask(ask_body("Tell me about lighthouses."))
