@@ -20,8 +20,7 @@ from cobot_meter.domain.errors import (
     LedgerUnbalanced,
     MovedOn,
 )
-from cobot_meter.domain.escrow.events import EscrowEvent
-from cobot_meter.domain.escrow.events import Quarantined as WasQuarantined
+from cobot_meter.domain.escrow.events import EscrowEvent, QuarantineBegun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import NodeIdentity
 from cobot_meter.domain.outside import shown
@@ -166,7 +165,7 @@ class EventRecorder:
             return MovedOn(f"{escrow.escrow_id} has moved on: {fault}")
         name, why = event_name(event), shown(str(fault))
         if current.quarantine is None:
-            parked = WasQuarantined(event=name, reason=why)
+            parked = QuarantineBegun(event=name, reason=why)
             try:
                 await self._put_away(self._transition(current, parked), name, why)
             except Conflict as moved:

@@ -252,7 +252,7 @@ async def test_nobody_waits_for_a_run_that_is_parked(tmp_path: Path) -> None:
         stage.process.mortal.crash = Crash(moment=Moment.AFTER)
         with pytest.raises(Killed):
             await stage.process.asks.answer(ask_of())
-        parked = on.Quarantined(event="anything", reason="out of range")
+        parked = on.QuarantineBegun(event="anything", reason="out of range")
         stage.process.mortal.dead, stage.process.mortal.crash = False, None
         await stage.process.recorder.record(stage.escrow, parked)
         follow = FollowRun(

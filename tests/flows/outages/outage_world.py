@@ -20,7 +20,7 @@ from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.background.node_watcher import NodeWatch
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.errors import CallerFault, DependencyFault
-from cobot_meter.domain.escrow.events import Quarantined
+from cobot_meter.domain.escrow.events import QuarantineBegun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import InvoiceState
@@ -239,7 +239,7 @@ class World:
         self.watch.parked_at_work = self.watch.unknowing = True
         recorder = self.stage.process.recorder
         if isinstance(subject, Escrow):
-            await recorder.record(subject, Quarantined(event="anything", reason="out of range"))
+            await recorder.record(subject, QuarantineBegun(event="anything", reason="out of range"))
         else:
             parked = subject.quarantined("anything: out of range")
             now_ms = self.clock.now_ms()

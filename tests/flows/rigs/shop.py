@@ -18,7 +18,7 @@ from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.adapters.lightning.dev_node.payments import PaymentRefused
 from cobot_meter.adapters.lightning.dev_node.signing import NO_FAULTS
 from cobot_meter.domain.errors import Broken, CobotMeterError, NodeUnavailable
-from cobot_meter.domain.escrow.events import Quarantined
+from cobot_meter.domain.escrow.events import QuarantineBegun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import Invoice, InvoiceState
 from cobot_meter.domain.topups import Topup, TopupState
@@ -245,7 +245,7 @@ class Shop:
         async def say() -> None:
             escrow = self.books.rows.escrows[escrow_id]
             if escrow.quarantine is None:
-                event = Quarantined(event="anything", reason="out of range")
+                event = QuarantineBegun(event="anything", reason="out of range")
                 await self.process.recorder.record(escrow, event)
 
         self.do(say())

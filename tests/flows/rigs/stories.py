@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import CobotMeterError
-from cobot_meter.domain.escrow.events import Quarantined
+from cobot_meter.domain.escrow.events import QuarantineBegun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import Invoice, InvoiceState
@@ -140,7 +140,7 @@ async def hear(stage: Stage) -> None:
 async def cannot_be_booked(stage: Stage) -> None:
     """Something of the newest escrow could not be booked, unless its run was lost in a crash."""
     if stage.escrow.quarantine is None and stage.escrow.progress is not Progress.FAILED:
-        parked = Quarantined(event="anything", reason="out of range")
+        parked = QuarantineBegun(event="anything", reason="out of range")
         await stage.process.recorder.record(stage.escrow, parked)
 
 

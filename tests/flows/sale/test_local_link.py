@@ -22,7 +22,7 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCompletion,
 )
 from cobot_meter.flows.sale.ask_completion import AnswerKind
-from cobot_meter.ports.upstream import GenerationStarted
+from cobot_meter.ports.upstream import TellGeneration
 from tests.adapters.upstreams.ollama.ollama_rig import LOCAL, MODEL, OllamaRig, ollama_rig
 from tests.fakes.books import Crash, Moment
 from tests.fakes.servers.ollama_server import OllamaFault
@@ -48,7 +48,7 @@ class WithLocal(FakeUpstream):
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
-        on_started: GenerationStarted,
+        on_started: TellGeneration,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         if not call.model.startswith(model_prefix(LOCAL)):

@@ -14,7 +14,7 @@ from cobot_meter.domain.errors import CallerBlocked, EscrowNotFound, ExposureExc
 from cobot_meter.domain.escrow.record import AskKey, Fallback
 from cobot_meter.domain.escrow.states import EscrowState, Progress
 from cobot_meter.domain.pricing.prices import ModelPrice
-from cobot_meter.domain.run.events import UpstreamFailed
+from cobot_meter.domain.run.events import RunFailed
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange, Transition
 from cobot_meter.domain.upstream.completions import Model
@@ -152,7 +152,7 @@ async def test_nobody_keeps_the_body_while_the_upstream_thinks(stage: Stage) -> 
 async def test_what_is_left_of_a_chain_is_sent_at_once_on_the_same_terms(stage: Stage) -> None:
     """It has the place of the attempt before it, its time, its body, and no key of its own."""
     before = await opened(stage, PRICED_MODEL)
-    event = UpstreamFailed(failure=FAILURE, charged=False, continued_as="esc_next")
+    event = RunFailed(failure=FAILURE, charged=False, continued_as="esc_next")
     failed = await stage.process.recorder.record(before.escrow, event)
     stage.lasting.clock.advance(5)
     left = replace(
@@ -186,7 +186,7 @@ async def test_what_is_left_of_a_chain_is_sent_at_once_on_the_same_terms(stage: 
 async def test_a_caller_who_is_blocked_meanwhile_goes_no_further(stage: Stage) -> None:
     """Neither in a new ask nor in what is left of a chain."""
     before = await opened(stage, PRICED_MODEL)
-    event = UpstreamFailed(failure=FAILURE, charged=False, continued_as="esc_next")
+    event = RunFailed(failure=FAILURE, charged=False, continued_as="esc_next")
     failed = await stage.process.recorder.record(before.escrow, event)
     change = CallerChange(blocked=True, cap_msat=None)
     now_ms = stage.lasting.clock.now_ms()

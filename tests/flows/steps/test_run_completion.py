@@ -22,7 +22,7 @@ from cobot_meter.flows.sale.run_completion import RESTARTED, RunCompletion, inli
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import JustOpened
 from cobot_meter.ports.identifiers import Sealer
-from cobot_meter.ports.upstream import GenerationStarted, Upstream
+from cobot_meter.ports.upstream import TellGeneration, Upstream
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.upstream_outcomes import Completes, Failed, Outcome, Refused, Unknown, Unreachable
 from tests.flows.rigs.chains import FIRST, SECOND, THIRD
@@ -47,7 +47,7 @@ class Slow:
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
-        on_started: GenerationStarted,
+        on_started: TellGeneration,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         """Time passes, then it comes to what was written down."""

@@ -15,7 +15,7 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import AccountHolder, GenerationStarted, Upstream
+from cobot_meter.ports.upstream import AccountHolder, TellGeneration, Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class RoutedUpstream:
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
-        on_started: GenerationStarted,
+        on_started: TellGeneration,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         """See the port."""

@@ -9,8 +9,12 @@ of 0 is never sent (it would mean *any amount*).
 from __future__ import annotations
 
 from cobot_meter.domain.errors import InvoiceRefused, NodeUnavailable
-from cobot_meter.domain.escrow.events import CoveredByCredit, InvoiceIssued, InvoiceLost
-from cobot_meter.domain.escrow.events import InvoiceRefused as InvoiceWasRefused
+from cobot_meter.domain.escrow.events import (
+    CoveredByCredit,
+    InvoiceIssued,
+    InvoiceLost,
+    InvoiceMakingRefused,
+)
 from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, IssuedInvoice
 from cobot_meter.domain.invoices import COMPLETION, Invoice, InvoiceOrder, InvoiceState, tagged
 from cobot_meter.domain.pricing.prices import invoice_amount_msat
@@ -56,7 +60,7 @@ class IssueInvoice:
         if escrow.due_msat == 0:
             return await self._ledger.record(escrow, CoveredByCredit())
         if self._ledger.ending_ms() - escrow.opened_at_ms > self._ledger.retention.costed_ms:
-            return await self._ledger.record(escrow, InvoiceWasRefused(failure=TOO_LATE))
+            return await self._ledger.record(escrow, InvoiceMakingRefused(failure=TOO_LATE))
         try:
             invoice = await self._node.add_invoice(self._order(escrow))
         except NodeUnavailable:
@@ -64,7 +68,7 @@ class IssueInvoice:
             return escrow
         except InvoiceRefused as refused:
             failure = Failure(code=refused.code, message=refused.message)
-            return await self._ledger.record(escrow, InvoiceWasRefused(failure=failure))
+            return await self._ledger.record(escrow, InvoiceMakingRefused(failure=failure))
         if invoice.state is InvoiceState.CANCELED:
             next_hash = self._vault.payment_hash(escrow.escrow_id, escrow.attempt + 1)
             return await self._ledger.record(escrow, InvoiceLost(payment_hash=next_hash))

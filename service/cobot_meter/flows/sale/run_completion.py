@@ -29,10 +29,10 @@ from cobot_meter.domain.run.events import (
     Abandoned,
     CompletionReceived,
     GenerationStarted,
+    RunFailed,
+    RunOutcomeUnknown,
     UpstreamRequested,
 )
-from cobot_meter.domain.run.events import OutcomeUnknown as OutcomeIsUnknown
-from cobot_meter.domain.run.events import UpstreamFailed as UpstreamHasFailed
 from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.transitions.transition import StoredBodies
@@ -49,8 +49,7 @@ from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.escrow_runs import JustOpened
 from cobot_meter.ports.process import Replicas
-from cobot_meter.ports.upstream import GenerationStarted as UpstreamStarted
-from cobot_meter.ports.upstream import Upstream
+from cobot_meter.ports.upstream import TellGeneration, Upstream
 
 ATTEMPT_MIN_MS = 1_000
 RESTARTED = Failure(
@@ -138,7 +137,7 @@ class RunCompletion:
         asked_by = escrow.run.requested_by
         if asked_by not in {None, self._replicas.own_id} and await self._replicas.alive(asked_by):
             return escrow
-        return await self._ledger.record(escrow, OutcomeIsUnknown(failure=RESTARTED))
+        return await self._ledger.record(escrow, RunOutcomeUnknown(failure=RESTARTED))
 
     def _too_old(self, escrow: Escrow) -> bool:
         """To start now."""
@@ -189,7 +188,7 @@ class RunCompletion:
         return Attempted(await self._ledger.record(current, fact, bodies=bodies, lasting=True))
 
     async def _completed(
-        self, escrow: Escrow, opened: JustOpened, started: UpstreamStarted
+        self, escrow: Escrow, opened: JustOpened, started: TellGeneration
     ) -> UpstreamCompletion:
         """One attempt, and one more where the first was certainly never run."""
         model, call = escrow.quote.model, opened.call
@@ -286,14 +285,12 @@ def _failure_event(
     failure = failure.asking_to_wait(fault.retry_after_s)
     match fault:
         case UpstreamRefused() | UpstreamUnreachable():
-            return UpstreamHasFailed(failure=failure, charged=False, continued_as=continued_as)
+            return RunFailed(failure=failure, charged=False, continued_as=continued_as)
         case UpstreamFailed():
             cost = inline_cost(escrow.quote, fault.inline_cost)
-            return UpstreamHasFailed(
-                failure=failure, charged=True, cost=cost, continued_as=continued_as
-            )
+            return RunFailed(failure=failure, charged=True, cost=cost, continued_as=continued_as)
         case OutcomeUnknown():
-            return OutcomeIsUnknown(failure=failure, continued_as=continued_as)
+            return RunOutcomeUnknown(failure=failure, continued_as=continued_as)
         case _:
             raise fault
 
