@@ -12,7 +12,7 @@ from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.errors import Broken, CobotMeterError, Draining
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.flows.sale.drive_escrow import EscrowDriver
-from cobot_meter.ports.escrow_runs import JustOpened, Opening
+from cobot_meter.ports.escrow_runs import JustOpened, OpensEscrow
 
 
 class EscrowRunner:
@@ -32,7 +32,7 @@ class EscrowRunner:
         self._supervisor = supervisor
         self._turns = RunTurns(bounds)
         self._runs: dict[str, asyncio.Future[Escrow]] = {}
-        self._openings: dict[str, Opening] = {}
+        self._openings: dict[str, OpensEscrow] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._draining = False
 
@@ -46,11 +46,11 @@ class EscrowRunner:
         run = self._runs.get(escrow_id)
         return run if run is not None else self._begin(escrow_id, None)
 
-    def begin(self, escrow_id: str, opening: Opening) -> asyncio.Future[Escrow]:
+    def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
         """Open it and drive it. Raises Draining."""
         return self._begin(escrow_id, opening)
 
-    def _begin(self, escrow_id: str, opening: Opening | None) -> asyncio.Future[Escrow]:
+    def _begin(self, escrow_id: str, opening: OpensEscrow | None) -> asyncio.Future[Escrow]:
         if self._draining:
             message = "This service is restarting; repeat the same request in a moment."
             raise Draining(message, retry_after_s=5)
