@@ -13,7 +13,7 @@ from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.transitions.transition import Transition
-from cobot_meter.flows.record_event import BUSY_DELAYS_S, WRITTEN_EVERY_S, EventRecorder
+from cobot_meter.flows.record_event import BUSY_DELAYS_S, WRITTEN_EVERY_S, RecordEvent
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.unwritten_facts import UnwrittenFacts
 from cobot_meter.ports.books import Applied, Books
@@ -114,7 +114,7 @@ class Unheard:
 async def test_a_commit_whose_answer_is_lost_is_told_all_the_same() -> None:
     """Metrics, the log and what counts our credit hear of it, once, when it is said again."""
     told: list[Transition] = []
-    recorder = EventRecorder(
+    recorder = RecordEvent(
         books=cast("Books", Unheard(FakeBooks(), "opened", 1)),
         wakes=WakeHub(),
         clock=FakeClock(leaping=True),

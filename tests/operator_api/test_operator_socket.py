@@ -35,7 +35,7 @@ class Door:
             callers=self.rig.callers,
             adoption=self.rig.adoption,
             quarantine=self.rig.quarantine,
-            releases=self.rig.flows.releases,
+            releases=self.rig.flows.keep_releases,
         )
 
         async def explode(_request: Mapping[str, object]) -> Mapping[str, object]:
@@ -252,7 +252,7 @@ async def test_a_name_that_no_book_holds_is_refused(said: object, tmp_path: Path
             callers=rig.callers,
             adoption=rig.adoption,
             quarantine=rig.quarantine,
-            releases=rig.flows.releases,
+            releases=rig.flows.keep_releases,
         )
         for name, request in (
             ("set_caller", {"caller_id": said, "blocked": True}),

@@ -97,7 +97,7 @@ async def test_a_payment_that_cannot_be_booked_does_not_end_the_stream(tmp_path:
         books=FakeBooks(),
         node=cast("LightningNode", Streams()),
         ours=OurNode(NodeIdentity(pubkey="02", network="regtest", alias="dev")),
-        settlements=cast("SettleInvoice", Settlements()),
+        settle_invoice=cast("SettleInvoice", Settlements()),
         recover=cast("Recover", None),
         supervisor=Supervisor(clock=FakeClock(), report=faults.append),
     )

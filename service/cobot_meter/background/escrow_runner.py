@@ -11,7 +11,7 @@ from cobot_meter.background.run_turns import Lane, RunBounds, RunTurns, Turn
 from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.errors import Broken, CobotMeterError, Draining
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.flows.sale.drive_escrow import EscrowDriver
+from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.ports.escrow_runs import JustOpened, OpensEscrow
 
 
@@ -21,13 +21,13 @@ class EscrowRunner:
     def __init__(
         self,
         *,
-        driver: EscrowDriver,
+        drive_escrow: DriveEscrow,
         tasks: asyncio.TaskGroup,
         supervisor: Supervisor,
         bounds: RunBounds,
     ) -> None:
         """`bounds` says how many runs act at once; the others wait their turn, or are refused."""
-        self._driver = driver
+        self._drive_escrow = drive_escrow
         self._tasks = tasks
         self._supervisor = supervisor
         self._turns = RunTurns(bounds)
@@ -108,7 +108,7 @@ class EscrowRunner:
         try:
             just_opened = await self._opened(escrow_id, turn)
             await turn.wait()
-            escrow = await self._driver.drive(
+            escrow = await self._drive_escrow.drive(
                 escrow_id,
                 just_opened=just_opened,
                 continued=continued,

@@ -34,7 +34,7 @@ class InvoiceWatcher:
         books: Books,
         node: SettleEvents,
         ours: OurNode,
-        settlements: SettleInvoice,
+        settle_invoice: SettleInvoice,
         recover: Recover,
         supervisor: Supervisor,
     ) -> None:
@@ -42,7 +42,7 @@ class InvoiceWatcher:
         self._books = books
         self._node = node
         self._ours = ours
-        self._settlements = settlements
+        self._settle_invoice = settle_invoice
         self._recover = recover
         self._supervisor = supervisor
         self._connected = asyncio.Event()
@@ -63,7 +63,7 @@ class InvoiceWatcher:
         async def hear() -> None:
             nonlocal busy
             try:
-                await self._settlements.told(invoice)
+                await self._settle_invoice.told(invoice)
             except BooksBusy as fault:
                 busy = fault
 

@@ -47,7 +47,7 @@ WRITTEN_EVERY_S, WRITTEN_TRIES = 1.0, 900
 UNBOOKABLE = (LedgerUnbalanced, IllegalTransition, TypeError, ValueError, OverflowError)
 
 
-class EventRecorder:
+class RecordEvent:
     """Turns facts into commits."""
 
     def __init__(

@@ -57,12 +57,12 @@ class FaceParts:
 
     books: Books
     reports: LedgerReports
-    asks: AskCompletion
-    settlements: SettleInvoice
-    topups: TopUp
+    ask_completion: AskCompletion
+    settle_invoice: SettleInvoice
+    top_up: TopUp
     usage: CallerUsage
     catalogue: ModelCatalogue
-    quoting: QuoteRequest
+    quote_request: QuoteRequest
     quotes: QuoteTokens
     rates: ExchangeRates
     wakes: Wakes

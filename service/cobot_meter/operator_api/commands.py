@@ -14,8 +14,9 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import AMOUNT_MAX
 from cobot_meter.domain.topups import Topup
 from cobot_meter.flows.operate.adopt_node import AdoptNode
-from cobot_meter.flows.operate.operate import CancelInvoice, SetCaller
+from cobot_meter.flows.operate.cancel_invoice import CancelInvoice
 from cobot_meter.flows.operate.quarantine import Quarantine
+from cobot_meter.flows.operate.set_caller import SetCaller
 from cobot_meter.flows.release_gate import KeepReleases
 
 Document = Mapping[str, object]

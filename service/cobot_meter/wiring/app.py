@@ -185,12 +185,12 @@ async def _background(settings: Settings, node: OpenNode, clock: Clock) -> Async
     """The parts and every loop, in the one task group of the process."""
     async with open_parts(settings, node.node, clock) as parts, asyncio.TaskGroup() as tasks:
         service = build_service(settings, parts, tasks)
-        await service.flows.operating.adoption.begin()
+        await service.flows.operating.adopt_node.begin()
         service.flows.steady.begin(await parts.books.latest_at_ms())
         await service.alarms.look()  # before the first ask: what was stopped stays stopped
-        await service.flows.body_keys.look()  # and nothing is sealed that nobody else opens
-        await service.flows.operating.sweep.begin()
-        await service.supervisor.once("node sweep", service.flows.operating.sweep.sweep)
+        await service.flows.keep_body_keys.look()  # and nothing is sealed that nobody else opens
+        await service.flows.operating.sweep_node.begin()
+        await service.supervisor.once("node sweep", service.flows.operating.sweep_node.sweep)
         door = OperatorSocket(
             path=settings.data_dir / SOCKET_FILE,
             commands=build_commands(service.flows.operating),

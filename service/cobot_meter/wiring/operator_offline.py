@@ -67,13 +67,13 @@ def _caller_of_tag(settings: Settings) -> Callable[[str, str], str | None] | Non
 def build_commands(flows: OperatorFlows) -> Mapping[str, Command]:
     """The operator's commands over these flows."""
     commands = operator_commands(
-        cancellations=flows.cancellations,
-        callers=flows.callers,
-        adoption=flows.adoption,
+        cancellations=flows.cancel_invoice,
+        callers=flows.set_caller,
+        adoption=flows.adopt_node,
         quarantine=flows.quarantine,
-        releases=flows.releases,
+        releases=flows.keep_releases,
     )
-    return {**commands, **upkeep_commands(rebasing=flows.rebasing, sweep=flows.sweep)}
+    return {**commands, **upkeep_commands(rebasing=flows.rebase_usage, sweep=flows.sweep_node)}
 
 
 @contextlib.asynccontextmanager

@@ -51,7 +51,7 @@ def sweep_of(stage: Stage, gate: NodeGate | None = None) -> SweepNode:
     return SweepNode(
         ledger=process.ledger,
         vault=process.vault,
-        settlements=process.settlements,
+        settle_invoice=process.settlements,
         node=lasting.node,
         ours=process.ours,
         gate=gate or NodeGate(),

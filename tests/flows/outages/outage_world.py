@@ -109,7 +109,7 @@ class Living:
 
     process: Process
     books: BooksBetween
-    sweep: SweepNode
+    sweep_node: SweepNode
     node: NodeWatch
 
 
@@ -172,13 +172,13 @@ class World:
         process.recover = Recover(
             books=process.books,
             runs=process.runs,
-            settlements=process.settlements,
+            settle_invoice=process.settlements,
             clock=clock,
             retention=RETENTION,
             once=self._once,
         )
         node = NodeWatch(node=lasting.node, gate=process.node_gate)
-        living = Living(process=process, books=books, sweep=process.sweep, node=node)
+        living = Living(process=process, books=books, sweep_node=process.sweep, node=node)
         self.living.append(living)
         return living
 
@@ -189,8 +189,8 @@ class World:
         await process.adoption.begin()
         process.steady.begin(await process.books.latest_at_ms())
         await process.recorder.releases.follow()
-        await living.sweep.begin()
-        for turn in (living.sweep.sweep, lambda: prices(process), process.recover.unfinished):
+        await living.sweep_node.begin()
+        for turn in (living.sweep_node.sweep, lambda: prices(process), process.recover.unfinished):
             await self.attempt(turn)
         await self.attempt(lambda: self.finish(process))
 
@@ -358,7 +358,7 @@ class World:
             process.recover.unfinished,
             lambda: process.recover.due(process.steady.timers_ms()),
             process.recover.open_invoices,
-            living.sweep.sweep,
+            living.sweep_node.sweep,
             process.costs.compare,
         ]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from cobot_meter.domain.errors import CobotMeterError, Quarantined
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.flows.sale.drive_escrow import EscrowDriver
+from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.ports.escrow_runs import OpensEscrow
 from tests.fakes.books import Killed
 
@@ -17,11 +17,11 @@ class Runs:
 
     def __init__(self, *, turns_free: Callable[[], bool]) -> None:
         """Without free turns a run waits."""
-        self.driver: EscrowDriver | None = None
+        self.driver: DriveEscrow | None = None
         self._turns_free = turns_free
         self._tasks: dict[str, asyncio.Task[Escrow]] = {}
 
-    def by(self, driver: EscrowDriver) -> Runs:
+    def by(self, driver: DriveEscrow) -> Runs:
         """These runs, driven by `driver`."""
         self.driver = driver
         return self

@@ -20,7 +20,7 @@ from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.ledger import Ledger
-from cobot_meter.flows.record_event import EventRecorder, OurNode
+from cobot_meter.flows.record_event import OurNode, RecordEvent
 from cobot_meter.flows.sale.follow_run import Waits
 from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.books import Applied, Books
@@ -141,23 +141,27 @@ class Process:
         )
         flows, operating = self.flows, self.flows.operating
         self.ledger, self.vault = flows.ledger, flows.vault
-        self.quarantine, self.sweep = operating.quarantine, operating.sweep
-        self.recorder, self.gate, self.steady = flows.recorder, flows.releases, flows.steady
-        self.catalogue, self.opening, self.asks = flows.catalogue, flows.opening, flows.asks
-        self.settlements, self.deliveries = flows.settlements, flows.deliveries
-        self.recover, self.topups = flows.recover, flows.topups
-        self.account, self.node_gate = flows.account, flows.node_gate
-        self.choice, self.exposure = flows.choice, exposure
-        self.costs, self.rebasing = operating.costs, operating.rebasing
-        self.adoption = operating.adoption
+        self.quarantine, self.sweep = operating.quarantine, operating.sweep_node
+        self.recorder, self.gate, self.steady = flows.record_event, flows.releases, flows.steady
+        self.catalogue, self.opening, self.asks = (
+            flows.catalogue,
+            flows.open_escrow,
+            flows.ask_completion,
+        )
+        self.settlements, self.deliveries = flows.settle_invoice, flows.deliver_completion
+        self.recover, self.topups = flows.recover, flows.top_up
+        self.account, self.node_gate = flows.watch_account, flows.node_gate
+        self.choice, self.exposure = flows.choose_model, exposure
+        self.costs, self.rebasing = operating.compare_costs, operating.rebase_usage
+        self.adoption = operating.adopt_node
 
     def ledger_on(
-        self, *, books: Books | None = None, recorder: EventRecorder | None = None
+        self, *, books: Books | None = None, recorder: RecordEvent | None = None
     ) -> Ledger:
         """The ledger of this process, over other books or with another recorder."""
         return Ledger(
             books=books or self.books,
-            recorder=recorder or self.recorder,
+            record_event=recorder or self.recorder,
             clock=self.lasting.clock,
             steady=self.steady,
             retention=RETENTION,
@@ -169,7 +173,7 @@ class Process:
             books=books or self.books,
             identifiers=self.lasting.identifiers,
             sealer=sealer or self.lasting.sealer,
-            body_keys=self.flows.body_keys,
+            keep_body_keys=self.flows.keep_body_keys,
         )
 
     async def start(self) -> None:

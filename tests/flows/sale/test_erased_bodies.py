@@ -51,7 +51,7 @@ class Shop:
     node: DevNode
     clock: FakeClock
     folder: Path
-    keeping: KeepBodyKeys
+    keep_body_keys: KeepBodyKeys
 
     def thief(self) -> AesSealer:
         """Whoever has `secret.key` and the directory as it is now."""
@@ -87,7 +87,7 @@ class Shop:
         self.clock.advance(seconds)
         await self.process.tick()
         await self.process.catalogue.refresh()
-        await self.keeping.look()
+        await self.keep_body_keys.look()
 
     def restarted(self) -> DeliverCompletion:
         """What hands over in a process that has no key in its memory yet."""

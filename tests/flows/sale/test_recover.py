@@ -62,7 +62,7 @@ def recovering(
     return Recover(
         books=books,
         runs=runs,
-        settlements=cast("SettleInvoice", settlements),
+        settle_invoice=cast("SettleInvoice", settlements),
         clock=clock or FakeClock(),
         retention=RETENTION,
         once=Supervisor(clock=FakeClock(), report=lambda _: None).once,

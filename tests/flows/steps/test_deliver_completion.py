@@ -16,7 +16,7 @@ from cobot_meter.domain.escrow.states import EscrowState, Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
 from cobot_meter.domain.transitions.transition import StoredBodies
-from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.identifiers import Sealer
@@ -69,11 +69,11 @@ class Strict:
         return await self.inner.open(wrapped_key, sealed, label=label)
 
 
-class Raced(EventRecorder):
+class Raced(RecordEvent):
     """Somebody else is a moment before: with the same delivery, or with something else."""
 
-    def __init__(self, inner: EventRecorder, *, delivered: bool) -> None:
-        self.inner = inner
+    def __init__(self, record_event: RecordEvent, *, delivered: bool) -> None:
+        self.record_event = record_event
         self.delivered = delivered
 
     async def record(
@@ -86,12 +86,12 @@ class Raced(EventRecorder):
     ) -> Escrow:
         """Always too late."""
         if self.delivered:
-            await self.inner.record(escrow, event, bodies=bodies, lasting=lasting)
+            await self.record_event.record(escrow, event, bodies=bodies, lasting=lasting)
         raise Conflict("somebody was first")
 
 
 def deliveries(
-    stage: Stage, *, books: Bereft | None = None, recorder: EventRecorder | None = None
+    stage: Stage, *, books: Bereft | None = None, recorder: RecordEvent | None = None
 ) -> DeliverCompletion:
     """The flow, over other books or with another recorder."""
     process = stage.process

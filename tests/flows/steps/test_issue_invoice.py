@@ -63,7 +63,7 @@ class Desk:
             vault=stage.process.vault,
             node=cast("LightningNode", self.node),
             node_gate=self.gate,
-            settlements=stage.process.settlements,
+            settle_invoice=stage.process.settlements,
             expiry_s=EXPIRY_S,
         )
 

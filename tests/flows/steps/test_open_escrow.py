@@ -18,7 +18,7 @@ from cobot_meter.domain.run.events import RunFailed
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange, Transition
 from cobot_meter.domain.upstream.completions import Model
-from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.sale.open_escrow import TRIES
 from cobot_meter.ports.books import Applied
 from cobot_meter.ports.escrow_runs import JustOpened
@@ -214,11 +214,11 @@ async def test_only_a_failure_that_names_what_follows_is_continued(
     assert list(stage.books.rows.escrows) == [before.escrow.escrow_id]
 
 
-class Contested(EventRecorder):
+class Contested(RecordEvent):
     """Somebody is always a moment before: `guard` refuses what is opened."""
 
-    def __init__(self, inner: EventRecorder, guard: str) -> None:
-        self.inner = inner
+    def __init__(self, record_event: RecordEvent, guard: str) -> None:
+        self.record_event = record_event
         self.guard = guard
         self.refused: list[Transition] = []
 

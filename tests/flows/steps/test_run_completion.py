@@ -117,7 +117,7 @@ def runs_of(
             books=cast("Books | None", books), sealer=cast("Sealer | None", sealer)
         ),
         upstream=cast("Upstream", upstream or lasting.upstream),
-        choice=choice or process.choice,
+        choose_model=choice or process.choice,
         replicas=process.replicas,
         timeout_ms=RUN_MS,
     )
@@ -332,7 +332,7 @@ async def test_what_another_process_sends_is_left_to_it(stage: Stage) -> None:
         ledger=other.ledger,
         vault=other.vault,
         upstream=stage.lasting.upstream,
-        choice=other.choice,
+        choose_model=other.choice,
         replicas=other.replicas,
         timeout_ms=RUN_MS,
     )

@@ -17,7 +17,7 @@ from cobot_meter.domain.invoices import Invoice, InvoiceState, NodeIdentity
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.transition import StoredBodies
-from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.ports.lightning_node import LightningNode
 from tests.fakes.upstream_outcomes import Completes
@@ -69,11 +69,11 @@ class Saying:
         return self.who
 
 
-class Contested(EventRecorder):
+class Contested(RecordEvent):
     """Somebody else writes first, so many times."""
 
-    def __init__(self, inner: EventRecorder, times: int) -> None:
-        self.inner = inner
+    def __init__(self, record_event: RecordEvent, times: int) -> None:
+        self.record_event = record_event
         self.times = times
         self.tried = 0
 
@@ -89,11 +89,11 @@ class Contested(EventRecorder):
         self.tried += 1
         if self.tried <= self.times:
             raise Conflict("somebody was first")
-        return await self.inner.record(escrow, event, bodies=bodies, lasting=lasting)
+        return await self.record_event.record(escrow, event, bodies=bodies, lasting=lasting)
 
 
 def asking(
-    stage: Stage, node: Saying | None = None, recorder: EventRecorder | None = None
+    stage: Stage, node: Saying | None = None, recorder: RecordEvent | None = None
 ) -> SettleInvoice:
     """The flow, with another node or recorder."""
     process = stage.process

@@ -75,7 +75,7 @@ class SweepNode:
         *,
         ledger: Ledger,
         vault: Vault,
-        settlements: SettleInvoice,
+        settle_invoice: SettleInvoice,
         node: InvoiceList,
         ours: OurNode,
         gate: NodeGate,
@@ -83,7 +83,7 @@ class SweepNode:
         """`gate` is held by whoever starts a service; a clean sweep lets go of it."""
         self._ledger = ledger
         self._vault = vault
-        self._settlements = settlements
+        self._settle_invoice = settle_invoice
         self._node = node
         self._ours = ours
         self._gate = gate
@@ -190,7 +190,7 @@ class SweepNode:
         if await self._known(invoice.payment_hash):
             return True
         try:
-            await self._settlements.told(invoice)
+            await self._settle_invoice.told(invoice)
         except (Quarantined, Conflict, Broken) as fault:
             # Its own trouble, which has rung already: it must not keep all others from being sold.
             LOG.error("%s: %s", invoice.payment_hash, fault.message)  # noqa: TRY400 - expected
@@ -245,7 +245,7 @@ class SweepNode:
             return False
         at_ms = self._ledger.now_ms()
         await self._ledger.apply(
-            payment_found(caller_id, self._settlements.settled(invoice), at_ms=at_ms)
+            payment_found(caller_id, self._settle_invoice.settled(invoice), at_ms=at_ms)
         )
         swept.found += 1
         swept.found_msat += invoice.amount_paid_msat

@@ -41,7 +41,7 @@ class IssueInvoice:
         vault: Vault,
         node: InvoiceMaker,
         node_gate: NodeGate,
-        settlements: SettleInvoice,
+        settle_invoice: SettleInvoice,
         expiry_s: int,
     ) -> None:
         """`expiry_s` is how long an invoice lives; `node_gate` is shut when none is made.
@@ -52,7 +52,7 @@ class IssueInvoice:
         self._vault = vault
         self._node = node
         self._node_gate = node_gate
-        self._settlements = settlements
+        self._settle_invoice = settle_invoice
         self._expiry_s = expiry_s
 
     async def costed(self, escrow: Escrow) -> Escrow:
@@ -81,7 +81,7 @@ class IssueInvoice:
         if escrow.invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS > self._ledger.ending_ms():
             return escrow
         try:
-            await self._settlements.ask_node(escrow.payment_hash)
+            await self._settle_invoice.ask_node(escrow.payment_hash)
         except NodeUnavailable:
             return escrow
         return await self._ledger.escrow(escrow.escrow_id)

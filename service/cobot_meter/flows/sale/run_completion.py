@@ -91,7 +91,7 @@ class RunCompletion:
         ledger: Ledger,
         vault: Vault,
         upstream: Upstream,
-        choice: ChooseModel,
+        choose_model: ChooseModel,
         replicas: Replicas,
         timeout_ms: int,
     ) -> None:
@@ -99,7 +99,7 @@ class RunCompletion:
         self._ledger = ledger
         self._vault = vault
         self._upstream = upstream
-        self._choice = choice
+        self._choose_model = choose_model
         self._timeout_ms = timeout_ms
         self._replicas = replicas
 
@@ -200,7 +200,7 @@ class RunCompletion:
             await started(generation_id)
 
         for first in (True, False):
-            self._choice.tried(model)
+            self._choose_model.tried(model)
             began_ms, within_ms = self._ledger.clock.monotonic_ms(), self._within_ms(opened)
             try:
                 completion = await self._upstream.complete(
@@ -216,7 +216,7 @@ class RunCompletion:
                     waited_ms=self._ledger.clock.monotonic_ms() - began_ms,
                     limit_ms=self._timeout_ms if within_ms is None else within_ms,
                 )
-                self._choice.failed(model, fault, under)
+                self._choose_model.failed(model, fault, under)
                 if not first or step_after(fault) is not Step.AGAIN:
                     raise
                 await self._ledger.clock.sleep(_pause_s(fault, escrow.escrow_id))
@@ -225,7 +225,7 @@ class RunCompletion:
                     raise
                 call = stored.call
             else:
-                self._choice.succeeded(model)
+                self._choose_model.succeeded(model)
                 return completion
         raise Broken("an attempt ended neither well nor badly")
 
