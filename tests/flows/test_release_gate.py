@@ -92,7 +92,7 @@ def keeper(books: Books) -> tuple[ReleaseGate, KeepReleases, list[Transition]]:
     """A gate on these books, and the words that were new."""
     gate = ReleaseGate()
     told: list[Transition] = []
-    keep = KeepReleases(books=books, clock=FakeClock(), gate=gate, observe=told.append)
+    keep = KeepReleases(books=books, clock=FakeClock(), release_gate=gate, observe=told.append)
     return gate, keep, told
 
 

@@ -119,7 +119,7 @@ async def test_a_commit_whose_answer_is_lost_is_told_all_the_same() -> None:
         wakes=WakeHub(),
         clock=FakeClock(leaping=True),
         retention=RETENTION,
-        gate=ReleaseGate(),
+        release_gate=ReleaseGate(),
         observe=told.append,
     )
     sale = Sale(FakeBooks(), opened("esc_1"))

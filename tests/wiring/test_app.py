@@ -54,8 +54,8 @@ async def test_books_that_cannot_keep_the_word_end_the_service(tmp_path: Path) -
 
     async def serve() -> None:
         async with running_service(read_settings(commands.environ)) as running:
-            running.service.flows.releases.close("the file is malformed", kept=False)
-            running.service.flows.releases.lost.set()
+            running.service.flows.release_gate.close("the file is malformed", kept=False)
+            running.service.flows.release_gate.lost.set()
             await asyncio.Event().wait()
 
     with pytest.raises(ExceptionGroup) as ended:

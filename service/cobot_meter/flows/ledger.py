@@ -25,7 +25,7 @@ class Ledger:
         books: Books,
         record_event: RecordEvent,
         clock: Clock,
-        steady: SteadyClock,
+        steady_clock: SteadyClock,
         retention: Retention,
     ) -> None:
         """`recorder` writes to these very books; by `steady` things end."""
@@ -33,7 +33,7 @@ class Ledger:
         self.clock = clock
         self.retention = retention
         self._record_event = record_event
-        self._steady = steady
+        self._steady_clock = steady_clock
 
     def now_ms(self) -> int:
         """Unix ms by the wall clock: when something happened."""
@@ -41,7 +41,7 @@ class Ledger:
 
     def ending_ms(self) -> int:
         """Unix ms: what ends by itself is compared with this, see `SteadyClock`."""
-        return self._steady.ending_ms()
+        return self._steady_clock.ending_ms()
 
     async def escrow(self, escrow_id: str) -> Escrow:
         """The row as it stands. Raises EscrowNotFound."""

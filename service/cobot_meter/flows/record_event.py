@@ -57,7 +57,7 @@ class RecordEvent:
         wakes: Wakes,
         clock: Clock,
         retention: Retention,
-        gate: ReleaseGate,
+        release_gate: ReleaseGate,
         observe: Observer,
     ) -> None:
         """`observe` is told every transition that was new; only `unwritten` is state."""
@@ -67,7 +67,9 @@ class RecordEvent:
         self._clock = clock
         self._retention = retention
         self._observe = observe
-        self.releases = KeepReleases(books=books, clock=clock, gate=gate, observe=observe)
+        self.releases = KeepReleases(
+            books=books, clock=clock, release_gate=release_gate, observe=observe
+        )
 
     async def record(
         self,

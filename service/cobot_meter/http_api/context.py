@@ -60,7 +60,7 @@ class FaceParts:
     ask_completion: AskCompletion
     settle_invoice: SettleInvoice
     top_up: TopUp
-    usage: CallerUsage
+    caller_usage: CallerUsage
     catalogue: ModelCatalogue
     quote_request: QuoteRequest
     quotes: QuoteTokens

@@ -78,7 +78,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
             recover=flows.recover,
             supervisor=supervisor,
         ),
-        node_watch=NodeWatch(node=parts.node, gate=flows.node_gate),
+        node_watch=NodeWatch(node=parts.node, node_gate=flows.node_gate),
         supervisor=supervisor,
         alarms=alarms,
     )
@@ -127,7 +127,7 @@ def _watch(parts: Parts, flows: Flows[EscrowRunner], alarms: Alarms) -> None:
     watch_body_keys(metrics.registry, flows.keep_body_keys)
     metrics.watch_rate(parts.rates.standing, parts.clock.now_ms)
     metrics.watch_alarms(
-        stopped=lambda: flows.releases.closed_by is not None,
+        stopped=lambda: flows.release_gate.closed_by is not None,
         quarantined=lambda: alarms.quarantined,
-        parted=lambda: flows.steady.parted,
+        parted=lambda: flows.steady_clock.parted,
     )

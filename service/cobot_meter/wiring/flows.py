@@ -122,11 +122,11 @@ class Shared:
     ledger: Ledger
     vault: Vault
     record_event: RecordEvent
-    releases: ReleaseGate
+    release_gate: ReleaseGate
     node_gate: NodeGate
     watch_account: WatchAccount
     choose_model: ChooseModel
-    steady: SteadyClock
+    steady_clock: SteadyClock
     keep_body_keys: KeepBodyKeys
 
 
@@ -138,11 +138,11 @@ class Flows(Generic[R]):
     ledger: Ledger
     vault: Vault
     record_event: RecordEvent
-    releases: ReleaseGate
+    release_gate: ReleaseGate
     node_gate: NodeGate
     watch_account: WatchAccount
     choose_model: ChooseModel
-    steady: SteadyClock
+    steady_clock: SteadyClock
     keep_body_keys: KeepBodyKeys
     catalogue: ModelCatalogue
     quote_request: QuoteRequest
@@ -193,11 +193,11 @@ def build_flows(
         ledger=shared.ledger,
         vault=shared.vault,
         record_event=shared.record_event,
-        releases=shared.releases,
+        release_gate=shared.release_gate,
         node_gate=shared.node_gate,
         watch_account=shared.watch_account,
         choose_model=shared.choose_model,
-        steady=shared.steady,
+        steady_clock=shared.steady_clock,
         keep_body_keys=shared.keep_body_keys,
         catalogue=catalogue,
         quote_request=quote_request,
@@ -220,22 +220,24 @@ def build_operator_flows(ports: Ports, terms: Terms, reports: Reports) -> Operat
 
 
 def _shared(ports: Ports, terms: Terms, reports: Reports) -> Shared:
-    releases, steady = ReleaseGate(), SteadyClock(clock=ports.clock)
-    account = WatchAccount(
+    release_gate, steady_clock = ReleaseGate(), SteadyClock(clock=ports.clock)
+    watch_account = WatchAccount(
         holders=ports.upstream.account_holders(), reserve_pusd=terms.reserve_pusd
     )
-    body_keys = KeepBodyKeys(books=ports.books, keys=ports.body_keys, steady=steady)
+    keep_body_keys = KeepBodyKeys(
+        books=ports.books, keys=ports.body_keys, steady_clock=steady_clock
+    )
 
     def observe(transition: Transition) -> None:
         reports.observe(transition)
-        account.observe(transition)
+        watch_account.observe(transition)
 
     record_event = RecordEvent(
         books=ports.books,
         wakes=ports.wakes,
         clock=ports.clock,
         retention=ports.retention,
-        gate=releases,
+        release_gate=release_gate,
         observe=observe,
     )
     return Shared(
@@ -246,22 +248,22 @@ def _shared(ports: Ports, terms: Terms, reports: Reports) -> Shared:
             books=ports.books,
             record_event=record_event,
             clock=ports.clock,
-            steady=steady,
+            steady_clock=steady_clock,
             retention=ports.retention,
         ),
         vault=Vault(
             books=ports.books,
             identifiers=ports.identifiers,
             sealer=ports.sealer,
-            keep_body_keys=body_keys,
+            keep_body_keys=keep_body_keys,
         ),
         record_event=record_event,
-        releases=releases,
-        node_gate=NodeGate(releases=releases),
-        watch_account=account,
+        release_gate=release_gate,
+        node_gate=NodeGate(release_gate=release_gate),
+        watch_account=watch_account,
         choose_model=ChooseModel(clock=ports.clock, report=reports.circuit),
-        steady=steady,
-        keep_body_keys=body_keys,
+        steady_clock=steady_clock,
+        keep_body_keys=keep_body_keys,
     )
 
 
@@ -272,8 +274,8 @@ def _quote_request(shared: Shared, catalogue: ModelCatalogue) -> QuoteRequest:
         rates=shared.ports.rates,
         price_terms=terms.prices,
         exposure=terms.exposure,
-        releases=shared.releases,
-        steady=shared.steady,
+        release_gate=shared.release_gate,
+        steady_clock=shared.steady_clock,
     )
 
 
@@ -300,7 +302,10 @@ def _settle_invoice(shared: Shared) -> SettleInvoice:
 
 def _deliver_completion(shared: Shared) -> DeliverCompletion:
     return DeliverCompletion(
-        ledger=shared.ledger, vault=shared.vault, gate=shared.releases, readable=is_readable
+        ledger=shared.ledger,
+        vault=shared.vault,
+        release_gate=shared.release_gate,
+        readable=is_readable,
     )
 
 
@@ -374,7 +379,7 @@ def _top_up(shared: Shared) -> TopUp:
         ledger=shared.ledger,
         vault=shared.vault,
         node=shared.ports.node,
-        releases=shared.releases,
+        releases=shared.release_gate,
         expiry_s=shared.terms.invoice_expiry_s,
     )
 
@@ -400,6 +405,6 @@ def _operating(
             settle_invoice=settle_invoice,
             node=node,
             ours=ours,
-            gate=shared.node_gate,
+            node_gate=shared.node_gate,
         ),
     )

@@ -106,7 +106,7 @@ class Loops:
 
     async def due(self) -> None:
         """Drive what waited for a timer."""
-        recover, steady = self._service.flows.recover, self._service.flows.steady
+        recover, steady = self._service.flows.recover, self._service.flows.steady_clock
         await self._duty.do(TIMERS, lambda: recover.due(steady.timers_ms()))
 
     async def compare(self) -> None:
@@ -121,7 +121,7 @@ class Loops:
 
     async def alarms(self) -> None:
         """Whether releases are stopped, what is in quarantine, and how the clocks go."""
-        self._service.flows.steady.ending_ms()
+        self._service.flows.steady_clock.ending_ms()
         await self._service.alarms.look()
 
     async def node(self) -> None:

@@ -190,7 +190,7 @@ class BooksGuards:
             wakes=WakeHub(),
             clock=clock,
             retention=RETENTION,
-            gate=ReleaseGate(),
+            release_gate=ReleaseGate(),
             observe=lambda _: None,
         )
         callers = SetCaller(
@@ -198,7 +198,7 @@ class BooksGuards:
                 books=books,
                 record_event=recorder,
                 clock=clock,
-                steady=SteadyClock(clock=clock),
+                steady_clock=SteadyClock(clock=clock),
                 retention=RETENTION,
             )
         )

@@ -31,7 +31,7 @@ def recording(books: Books) -> tuple[RecordEvent, ReleaseGate]:
         wakes=WakeHub(),
         clock=FakeClock(leaping=True),
         retention=RETENTION,
-        gate=gate,
+        release_gate=gate,
         observe=lambda _: None,
     )
     return recorder, gate

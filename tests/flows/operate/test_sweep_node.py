@@ -54,7 +54,7 @@ def sweep_of(stage: Stage, gate: NodeGate | None = None) -> SweepNode:
         settle_invoice=process.settlements,
         node=lasting.node,
         ours=process.ours,
-        gate=gate or NodeGate(),
+        node_gate=gate or NodeGate(),
     )
 
 

@@ -177,7 +177,7 @@ class World:
             retention=RETENTION,
             once=self._once,
         )
-        node = NodeWatch(node=lasting.node, gate=process.node_gate)
+        node = NodeWatch(node=lasting.node, node_gate=process.node_gate)
         living = Living(process=process, books=books, sweep_node=process.sweep, node=node)
         self.living.append(living)
         return living

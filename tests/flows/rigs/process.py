@@ -142,7 +142,11 @@ class Process:
         flows, operating = self.flows, self.flows.operating
         self.ledger, self.vault = flows.ledger, flows.vault
         self.quarantine, self.sweep = operating.quarantine, operating.sweep_node
-        self.recorder, self.gate, self.steady = flows.record_event, flows.releases, flows.steady
+        self.recorder, self.gate, self.steady = (
+            flows.record_event,
+            flows.release_gate,
+            flows.steady_clock,
+        )
         self.catalogue, self.opening, self.asks = (
             flows.catalogue,
             flows.open_escrow,
@@ -163,7 +167,7 @@ class Process:
             books=books or self.books,
             record_event=recorder or self.recorder,
             clock=self.lasting.clock,
-            steady=self.steady,
+            steady_clock=self.steady,
             retention=RETENTION,
         )
 

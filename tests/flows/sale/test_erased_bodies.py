@@ -95,7 +95,7 @@ class Shop:
         return DeliverCompletion(
             ledger=process.ledger,
             vault=process.vault_on(sealer=sealer_on(self.folder)),
-            gate=process.gate,
+            release_gate=process.gate,
         )
 
     async def copied(self, escrow: Escrow) -> StoredBodies:
@@ -135,7 +135,7 @@ async def shop_on(books: Books, tmp_path: Path) -> AsyncIterator[Shop]:
             )
         )
         await process.start()
-        keeping = KeepBodyKeys(books=books, keys=days, steady=process.steady)
+        keeping = KeepBodyKeys(books=books, keys=days, steady_clock=process.steady)
         await keeping.look()
         yield Shop(process, node, clock, folder, keeping)
 
@@ -291,7 +291,9 @@ async def test_an_outage_of_the_books_drops_no_key(shop: Shop) -> None:
     shop.clock.advance(5 * DAY_S)
     before = keys_in(shop.folder)
     busy = Busy()
-    keeping = KeepBodyKeys(books=busy, keys=DayKeys(folder=shop.folder), steady=shop.process.steady)
+    keeping = KeepBodyKeys(
+        books=busy, keys=DayKeys(folder=shop.folder), steady_clock=shop.process.steady
+    )
     with pytest.raises(BooksBusy):
         await keeping.look()
     assert keys_in(shop.folder) == before

@@ -178,7 +178,7 @@ async def test_the_operators_chain_is_for_those_who_name_none(stage: Stage) -> N
         rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=stage.lasting.clock),
         price_terms=PriceTerms(),
         exposure=ExposureTerms(cap=CapTerms()),
-        steady=stage.process.steady,
+        steady_clock=stage.process.steady,
     )
     assert quoting.models(ask_of().request) == (FIRST, THIRD)
     assert quoting.models(chained(SECOND).request) == (FIRST, SECOND)

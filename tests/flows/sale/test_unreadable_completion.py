@@ -28,7 +28,7 @@ async def test_what_cannot_be_written_is_not_released(
         deliveries = DeliverCompletion(
             ledger=process.ledger,
             vault=process.vault,
-            gate=process.gate,
+            release_gate=process.gate,
             readable=lambda stored: is_readable(stored if body is None else body),
         )
         if readable:

@@ -99,7 +99,7 @@ def deliveries(
     return DeliverCompletion(
         ledger=process.ledger_on(books=others, recorder=recorder),
         vault=process.vault_on(books=others, sealer=cast("Sealer", Strict(stage.lasting.sealer))),
-        gate=process.gate,
+        release_gate=process.gate,
     )
 
 

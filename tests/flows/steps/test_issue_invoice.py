@@ -57,7 +57,7 @@ class Desk:
 
     def __init__(self, stage: Stage, *words: InvoiceState | Exception) -> None:
         self.node = Answering(*words)
-        self.gate = NodeGate(releases=ReleaseGate())
+        self.gate = NodeGate(release_gate=ReleaseGate())
         self.invoices = IssueInvoice(
             ledger=stage.process.ledger,
             vault=stage.process.vault,
