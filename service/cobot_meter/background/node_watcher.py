@@ -95,7 +95,7 @@ class NodeWatch:
     """Says once that the node is away, and once that it is back."""
 
     def __init__(self, *, node: NodeHealth, node_gate: NodeGate) -> None:
-        """This watch alone opens `gate`; others may shut it."""
+        """This watch alone opens `node_gate`; others may shut it."""
         self._node = node
         self._node_gate = node_gate
         self._away = False

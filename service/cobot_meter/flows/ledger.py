@@ -28,7 +28,7 @@ class Ledger:
         steady_clock: SteadyClock,
         retention: Retention,
     ) -> None:
-        """`recorder` writes to these very books; by `steady` things end."""
+        """`record_event` writes to these very books; by `steady_clock` things end."""
         self.books = books
         self.clock = clock
         self.retention = retention

@@ -67,7 +67,7 @@ class RecordEvent:
         self._clock = clock
         self._retention = retention
         self._observe = observe
-        self.releases = KeepReleases(
+        self.keep_releases = KeepReleases(
             books=books, clock=clock, release_gate=release_gate, observe=observe
         )
 
@@ -124,7 +124,7 @@ class RecordEvent:
         except LedgerUnbalanced:
             raise
         except Broken as broken:  # nothing that one transition could have done
-            await self.releases.stop(broken.message)
+            await self.keep_releases.stop(broken.message)
             raise
         if again or not applied.repeated:  # the first try may have been written and not heard of
             self._observe(transition)
@@ -154,7 +154,7 @@ class RecordEvent:
 
     async def _stop_if_contradicted(self, fault: Exception) -> None:
         if isinstance(fault, LedgerContradicted):
-            await self.releases.stop(fault.message)
+            await self.keep_releases.stop(fault.message)
 
     async def _parked(
         self, escrow: Escrow, event: EscrowEvent, fault: Exception
@@ -193,7 +193,7 @@ class RecordEvent:
         try:
             await self._written(transition)
         except UNBOOKABLE as fault:
-            await self.releases.stop(f"{transition.key} cannot be booked either: {fault}")
+            await self.keep_releases.stop(f"{transition.key} cannot be booked either: {fault}")
             raise Broken(str(fault)) from fault
         LOG.error(
             "%s is in quarantine: %s cannot be booked: %s; look at it with "

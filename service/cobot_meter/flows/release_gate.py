@@ -84,7 +84,7 @@ class KeepReleases:
         release_gate: ReleaseGate,
         observe: Callable[[Transition], None],
     ) -> None:
-        """`gate` is closed and opened here, and nowhere else."""
+        """`release_gate` is closed and opened here, and nowhere else."""
         self._books = books
         self._clock = clock
         self._release_gate = release_gate

@@ -53,9 +53,11 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     """All flows, and a runner whose runs live in `tasks`."""
     supervisor = Supervisor(clock=parts.clock, report=parts.metrics.fault)
 
-    def runs_by(driver: DriveEscrow) -> EscrowRunner:
+    def runs_by(drive_escrow: DriveEscrow) -> EscrowRunner:
         bounds = settings.run.bounds
-        return EscrowRunner(drive_escrow=driver, tasks=tasks, supervisor=supervisor, bounds=bounds)
+        return EscrowRunner(
+            drive_escrow=drive_escrow, tasks=tasks, supervisor=supervisor, bounds=bounds
+        )
 
     reports = Reports(
         observe=_observer(parts),
@@ -64,7 +66,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         once=supervisor.once,
     )
     flows = build_flows(parts, terms_of(settings), runs_by, reports)
-    alarms = Alarms(books=parts.books, keep_releases=flows.record_event.releases)
+    alarms = Alarms(books=parts.books, keep_releases=flows.record_event.keep_releases)
     _watch(parts, flows, alarms)
     return Service(
         settings=settings,

@@ -390,7 +390,7 @@ def _operating(
     ports, ledger, vault = shared.ports, shared.ledger, shared.vault
     node, ours, upstream, key = ports.node, ports.ours, ports.upstream, shared.terms.upstream_key
     return OperatorFlows(
-        keep_releases=shared.record_event.releases,
+        keep_releases=shared.record_event.keep_releases,
         cancel_invoice=CancelInvoice(books=ports.books, node=node, settle_invoice=settle_invoice),
         set_caller=SetCaller(ledger=ledger),
         adopt_node=AdoptNode(ledger=ledger, vault=vault, node=node, ours=ours),

@@ -51,7 +51,7 @@ def sweep_of(stage: Stage, gate: NodeGate | None = None) -> SweepNode:
     return SweepNode(
         ledger=process.ledger,
         vault=process.vault,
-        settle_invoice=process.settlements,
+        settle_invoice=process.settle_invoice,
         node=lasting.node,
         ours=process.ours,
         node_gate=gate or NodeGate(),

@@ -90,7 +90,7 @@ async def test_the_last_link_answers(tmp_path: Path, outcome: Outcome, wasted: s
     """The caller reads and pays the local answer, at its tariff; what the other cost is ours."""
     async with local_stage(tmp_path) as (stage, rig):
         come_to(stage, first=outcome)
-        answer = await stage.process.asks.answer(chained(MODEL))
+        answer = await stage.process.ask_completion.answer(chained(MODEL))
         assert answer.escrow.quote.model == MODEL.model_id
         assert answer.escrow.quote.prices == MODEL.price
         assert answer.escrow.run.cost is not None
@@ -99,7 +99,7 @@ async def test_the_last_link_answers(tmp_path: Path, outcome: Outcome, wasted: s
         await pay()(stage)
         await hear(stage)
         proof = replace(chained(MODEL), proven_escrow_id=answer.escrow.escrow_id)
-        bought = await stage.process.asks.answer(proof)
+        bought = await stage.process.ask_completion.answer(proof)
         assert bought.kind is AnswerKind.COMPLETION
         await end(stage)
         await prove_sound(stage)
@@ -125,7 +125,7 @@ async def test_no_link_answers(tmp_path: Path, fault: OllamaFault) -> None:
         come_to(stage, first=Unknown(cost=WASTED))
         rig.other_side.faults.append(fault)
         with pytest.raises(CobotMeterError):
-            await stage.process.asks.answer(chained(MODEL))
+            await stage.process.ask_completion.answer(chained(MODEL))
         assert [one.progress for one in escrows(stage)] == [Progress.FAILED] * 2
         await end(stage)
         await prove_sound(stage)

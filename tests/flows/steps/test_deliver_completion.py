@@ -97,9 +97,9 @@ def deliveries(
     process = stage.process
     others = cast("Books | None", books)
     return DeliverCompletion(
-        ledger=process.ledger_on(books=others, recorder=recorder),
+        ledger=process.ledger_on(books=others, record_event=recorder),
         vault=process.vault_on(books=others, sealer=cast("Sealer", Strict(stage.lasting.sealer))),
-        release_gate=process.gate,
+        release_gate=process.release_gate,
     )
 
 
@@ -126,7 +126,7 @@ async def test_two_readers_at_once_both_get_it_and_it_is_sold_once(stage: Stage)
 async def test_a_reader_who_is_a_moment_late_reads_what_the_other_released(stage: Stage) -> None:
     """The row moved on between its read and its commit, to exactly what it wanted."""
     settled = stage.escrow
-    raced = Raced(stage.process.recorder, delivered=True)
+    raced = Raced(stage.process.record_event, delivered=True)
     released, body = await deliveries(stage, recorder=raced).deliver(settled)
     assert body
     assert (released.progress, released) == (S.RELEASED, stage.escrow)
@@ -135,7 +135,7 @@ async def test_a_reader_who_is_a_moment_late_reads_what_the_other_released(stage
 
 async def test_a_reader_whose_escrow_moved_elsewhere_is_told_so(stage: Stage) -> None:
     """Nothing was released, so nothing is handed over: it asks again."""
-    raced = Raced(stage.process.recorder, delivered=False)
+    raced = Raced(stage.process.record_event, delivered=False)
     with pytest.raises(Conflict):
         await deliveries(stage, recorder=raced).deliver(stage.escrow)
     assert stage.escrow.progress is S.SETTLED

@@ -98,7 +98,7 @@ def asking(
     """The flow, with another node or recorder."""
     process = stage.process
     return SettleInvoice(
-        ledger=process.ledger_on(recorder=recorder),
+        ledger=process.ledger_on(record_event=recorder),
         node=cast("LightningNode", node or stage.node),
         ours=process.ours,
     )
@@ -146,7 +146,7 @@ async def test_a_word_is_read_again_where_somebody_wrote_first(
     stage: Stage, times: int, *, settled: bool
 ) -> None:
     """Two readers of one fact meet: three tries, and then it is left to be told again."""
-    recorder = Contested(stage.process.recorder, times)
+    recorder = Contested(stage.process.record_event, times)
     paid = word(stage, InvoiceState.SETTLED, DUE_MSAT)
     if settled:
         await asking(stage, recorder=recorder).told(paid)

@@ -36,7 +36,7 @@ class NodeGate:
     """
 
     def __init__(self, *, release_gate: ReleaseGate | None = None) -> None:
-        """Open: a service starts with a node that answered. Nothing passes closed `releases`."""
+        """Open: a service starts with a node that answered. Stopped sales shut it too."""
         self._closed = False
         self._held = False
         self._release_gate = release_gate or ReleaseGate()

@@ -27,7 +27,7 @@ class KeepBodyKeys:
     """`missing` are the names that the last look did not find."""
 
     def __init__(self, *, books: SealedWith, keys: BodyKeys, steady_clock: SteadyClock) -> None:
-        """Nothing was looked at yet. By `steady` the days go."""
+        """Nothing was looked at yet. By `steady_clock` the days go."""
         self._books = books
         self._keys = keys
         self._steady_clock = steady_clock

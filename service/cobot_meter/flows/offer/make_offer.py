@@ -43,7 +43,10 @@ class MakeOffer:
         watch_account: WatchAccount,
         exposure: ExposureTerms,
     ) -> None:
-        """`choice` has the circuits, `account` our credit; `exposure` is the operator's setting."""
+        """`choose_model` has the circuits, `watch_account` our credit.
+
+        `exposure` is the operator's setting.
+        """
         self._quote_request = quote_request
         self._choose_model = choose_model
         self._watch_account = watch_account

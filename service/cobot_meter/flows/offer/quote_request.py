@@ -56,9 +56,9 @@ class QuoteRequest:
         steady_clock: SteadyClock,
         release_gate: ReleaseGate | None = None,
     ) -> None:
-        """Terms and exposure are settings; nothing is quoted past closed `releases`.
+        """Terms and exposure are settings; nothing is quoted past a closed gate.
 
-        `steady` says whose day's budget it is.
+        `steady_clock` says whose day's budget it is.
         """
         self._release_gate = release_gate or ReleaseGate()
         self._steady_clock = steady_clock

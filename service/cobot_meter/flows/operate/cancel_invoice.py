@@ -32,7 +32,7 @@ class CancelInvoice:
     def __init__(
         self, *, books: Books, node: InvoiceCanceler, settle_invoice: SettleInvoice
     ) -> None:
-        """`settlements` books the node's word."""
+        """`settle_invoice` books the node's word."""
         self._books = books
         self._node = node
         self._settle_invoice = settle_invoice

@@ -80,7 +80,7 @@ class SweepNode:
         ours: OurNode,
         node_gate: NodeGate,
     ) -> None:
-        """`gate` is held by whoever starts a service; a clean sweep lets go of it."""
+        """`node_gate` is held by whoever starts a service; a clean sweep lets go of it."""
         self._ledger = ledger
         self._vault = vault
         self._settle_invoice = settle_invoice

@@ -41,7 +41,7 @@ class DeliverCompletion:
         release_gate: ReleaseGate,
         readable: Readable = _anything,
     ) -> None:
-        """A closed `gate` stops every release.
+        """A closed `release_gate` stops every release.
 
         `readable` says of a completion whether an answer can be made of it: what could never be
         handed over must not count as released.

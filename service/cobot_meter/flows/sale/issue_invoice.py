@@ -46,7 +46,7 @@ class IssueInvoice:
     ) -> None:
         """`expiry_s` is how long an invoice lives; `node_gate` is shut when none is made.
 
-        `settlements` asks the node about one whose time is over.
+        `settle_invoice` asks the node about one whose time is over.
         """
         self._ledger = ledger
         self._vault = vault
