@@ -130,8 +130,8 @@ async def _shop(binaries: Binaries) -> AsyncIterator[Shop]:
                     asyncio.TaskGroup() as tasks,
                 ):
                     service = build_service(settings, parts, tasks)
-                    await service.flows.operating.adoption.begin()
-                    await service.flows.operating.costs.baseline()
+                    await service.flows.operating.adopt_node.begin()
+                    await service.flows.operating.compare_costs.baseline()
                     await service.flows.catalogue.refresh()
                     yield Shop(service=service, node=node, network=network)
 
@@ -181,7 +181,7 @@ async def _costed(shop: Shop, count: int) -> list[str]:
 
     async def ask(_: int) -> None:
         try:
-            await shop.service.flows.asks.answer(_ask())
+            await shop.service.flows.ask_completion.answer(_ask())
         except BooksBusy:
             return
         raise AssertionError("an invoice came from a node that was held back")
@@ -229,7 +229,7 @@ async def _released_ms(shop: Shop, size: Size) -> list[float]:
         loops = [tasks.create_task(listen()), tasks.create_task(shop.service.watcher.listen())]
 
         async def buy(_: int) -> None:
-            escrow = (await shop.service.flows.asks.answer(_ask())).escrow
+            escrow = (await shop.service.flows.ask_completion.answer(_ask())).escrow
             assert escrow.invoice is not None
             waits = tasks.create_task(_claimed(shop, escrow.escrow_id))
             assert (await shop.network.alice.pay(escrow.invoice.payment_request)).succeeded
@@ -247,7 +247,7 @@ async def _claimed(shop: Shop, escrow_id: str) -> float:
     while True:
         escrow = await parts.books.escrow(escrow_id)
         if escrow is not None and escrow.progress is Progress.SETTLED:
-            _, body = await shop.service.flows.deliveries.deliver(escrow)
+            _, body = await shop.service.flows.deliver_completion.deliver(escrow)
             assert body
             return time.perf_counter()
         await parts.wakes.wait(escrow_id, timeout_s=5)

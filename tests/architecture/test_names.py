@@ -78,6 +78,64 @@ def test_no_flow_asks_for_a_whole_node() -> None:
     assert [name for name in files if "InvoiceLookup" in imported(name)]
 
 
+# Top-ups are being written anew; with that this one goes.
+HELD_STILL = {"service/cobot_meter/flows/credit/top_up.py: releases: ReleaseGate"}
+
+
+def flows_by_file() -> dict[str, str]:
+    """Each class of flows/ that has a file of its name, with that name."""
+    return {
+        node.name: name
+        for file in python_files("service/cobot_meter/flows")
+        for node in tree(file).body
+        if isinstance(node, ast.ClassDef)
+        if (name := PurePosixPath(file).stem) == snake(node.name)
+    }
+
+
+def snake(name: str) -> str:
+    """`SettleInvoice` as `settle_invoice`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def held(name: str) -> set[tuple[str, str]]:
+    """What the fields and constructors of a file hold, each with its class."""
+    classes = [node for node in ast.walk(tree(name)) if isinstance(node, ast.ClassDef)]
+    fields = [
+        (ast.unparse(node.target), ast.unparse(node.annotation))
+        for one in classes
+        for node in one.body
+        if isinstance(node, ast.AnnAssign)
+    ]
+    taken = [
+        (argument.arg, ast.unparse(argument.annotation))
+        for one in classes
+        for node in one.body
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+        for argument in (*node.args.args, *node.args.kwonlyargs)
+        if argument.annotation is not None
+    ]
+    return {(called, kind.removesuffix(" | None")) for called, kind in (*fields, *taken)}
+
+
+def test_a_flow_has_one_name() -> None:
+    """Its class is called as its file, and so is every attribute that holds it."""
+    flows = flows_by_file()
+    assert {"AskCompletion", "DriveEscrow", "RecordEvent", "SettleInvoice"} <= flows.keys()
+    both = [(file, *one) for file in python_files("service") for one in sorted(held(file))]
+    assert (
+        "service/cobot_meter/background/escrow_runner.py",
+        "drive_escrow",
+        "DriveEscrow",
+    ) in both
+    found = {
+        f"{file}: {called}: {kind}"
+        for file, called, kind in both
+        if kind in flows and called != flows[kind]
+    }
+    assert found <= HELD_STILL
+
+
 # The account of the ledger keeps its name until the books have rows of runs.
 NAMED_STILL = {"service/cobot_meter/domain/ledger/accounts.py"}
 UPSTREAMS = ("openrouter", "ollama")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from tests.architecture.source_tree import HAND_WRITTEN, Function, functions, python_files, source
+from tests.conftest import COUNTED
+
+Record = Callable[[str, object], None]
 
 FILE_LINES = 450
 FUNCTION_LINES = 60
@@ -36,18 +40,20 @@ def test_no_function_is_longer_than_60_lines() -> None:
     assert {place: lines for place, lines in lengths.items() if lines > FUNCTION_LINES} == {}
 
 
-def test_no_folder_has_more_than_15_files() -> None:
+def test_no_folder_has_more_than_15_files(record_property: Record) -> None:
     """Every folder has at most 15 hand-written Python files, `__init__.py` not counted."""
     counted = Counter(
         str(path.parent)
         for path in map(PurePosixPath, python_files(*HAND_WRITTEN))
         if path.name != "__init__.py"
     )
+    many = {folder: files for folder, files in counted.items() if files > FOLDER_FILES}
+    record_property(COUNTED, f"folders of more than {FOLDER_FILES} files: {len(many)}")
     assert counted
-    assert {folder: files for folder, files in counted.items() if files > FOLDER_FILES} == {}
+    assert many == {}
 
 
-def test_no_constructor_takes_more_than_6_arguments() -> None:
+def test_no_constructor_takes_more_than_6_arguments(record_property: Record) -> None:
     """Every written `__init__` has at most six beside `self`; what dataclasses generate is data."""
     taken = {
         f"{name}:{function.lineno}": len(_arguments(function))
@@ -55,13 +61,16 @@ def test_no_constructor_takes_more_than_6_arguments() -> None:
         for function in functions(name)
         if function.name == "__init__"
     }
-    largest = max(taken.values())
-    print(f"largest constructors: {largest} arguments")
-    print(*(place for place, count in taken.items() if count == largest), sep="\n")
-    assert {place: count for place, count in taken.items() if count > CONSTRUCTOR_ARGUMENTS} == {}
+    many = {place: count for place, count in taken.items() if count > CONSTRUCTOR_ARGUMENTS}
+    record_property(
+        COUNTED,
+        f"constructors with more than {CONSTRUCTOR_ARGUMENTS} arguments: {len(many)}; "
+        f"the largest takes {max(taken.values())}",
+    )
+    assert many == {}
 
 
-def test_few_files_enumerate_the_states_of_an_escrow() -> None:
+def test_few_files_enumerate_the_states_of_an_escrow(record_property: Record) -> None:
     """At most four files of the service name four states or more: the tables, and the driver."""
     named = {
         name: len(set(re.findall(r"\b(?:Progress|S)\.([A-Z]+)\b", source(name))))
@@ -69,7 +78,7 @@ def test_few_files_enumerate_the_states_of_an_escrow() -> None:
         if "Progress" in source(name)
     }
     many = sorted(name for name, states in named.items() if states >= STATES_NAMED)
-    print(f"files that enumerate escrow states: {len(many)}")
+    record_property(COUNTED, f"files that enumerate escrow states: {len(many)}")
     assert len(many) <= STATE_FILES, many
     assert "service/cobot_meter/domain/escrow/states.py" in many
 

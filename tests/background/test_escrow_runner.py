@@ -13,7 +13,7 @@ from cobot_meter.background.run_turns import RunBounds
 from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.errors import Broken, CallerBlocked, Draining, NodeUnavailable
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.flows.sale.drive_escrow import EscrowDriver
+from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
 from tests.fakes.clock import FakeClock
 
@@ -46,7 +46,7 @@ class ScriptedDriver:
 def runner_of(driver: ScriptedDriver, tasks: asyncio.TaskGroup, faults: list[str]) -> EscrowRunner:
     """A runner on the scripted driver."""
     return EscrowRunner(
-        driver=cast("EscrowDriver", driver),
+        drive_escrow=cast("DriveEscrow", driver),
         tasks=tasks,
         supervisor=Supervisor(clock=FakeClock(), report=faults.append),
         bounds=RunBounds(runs_max=4),

@@ -43,7 +43,7 @@ def gate() -> NodeGate:
 @pytest.fixture
 def watch(node: PingedNode, gate: NodeGate) -> NodeWatch:
     """Over both."""
-    return NodeWatch(node=cast("LightningNode", node), gate=gate)
+    return NodeWatch(node=cast("LightningNode", node), node_gate=gate)
 
 
 async def test_the_gate_follows_the_node(

@@ -77,7 +77,7 @@ async def selling(commands: CommandLine) -> AsyncIterator[tuple[Running, Agent]]
     """The service of these settings, ready, and an agent that buys from it."""
     async with running_service(read_settings(commands.environ)) as running:
         await answered(running.service.flows.catalogue.refresh)
-        await answered(running.service.flows.operating.costs.baseline)
+        await answered(running.service.flows.operating.compare_costs.baseline)
         agent = Agent(service_url=running.face.url, wallet=DevWallet(running.play_wallet_url))
         try:
             yield running, agent

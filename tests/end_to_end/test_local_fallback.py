@@ -58,7 +58,7 @@ class Shop:
         """All costs are found, equal what both upstreams say was spent, and the audit passes."""
         service, parts = self.running.service, self.running.service.parts
         async with asyncio.timeout(WAIT_S):
-            while (difference := await service.flows.operating.costs.compare()) is None:
+            while (difference := await service.flows.operating.compare_costs.compare()) is None:
                 await service.flows.recover.due(parts.clock.now_ms())
                 await asyncio.sleep(POLL_S)
         assert difference == 0

@@ -158,7 +158,7 @@ async def test_bodies_are_merged_dropped_and_shredded() -> None:
     expected = StoredBodies(wrapped_key=b"key", completion=b"sealed answer")
     assert await books.bodies(escrow.escrow_id) == expected
     assert moved.escrow is not None
-    unknown = ran.OutcomeUnknown(failure=FAILURE)
+    unknown = ran.RunOutcomeUnknown(failure=FAILURE)
     shredded = escrow_transition(moved.escrow, unknown, at_ms=NOW_MS, retention=RETENTION)
     await books.apply(shredded)
     assert await books.bodies(escrow.escrow_id) is None

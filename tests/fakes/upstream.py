@@ -28,7 +28,7 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import AccountHolder, GenerationStarted
+from cobot_meter.ports.upstream import AccountHolder, TellGeneration
 from tests.fakes.upstream_outcomes import (
     EPOCH_S,
     FAKE,
@@ -120,7 +120,7 @@ class FakeUpstream:
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
-        on_started: GenerationStarted,
+        on_started: TellGeneration,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         self.posts += 1
@@ -226,7 +226,7 @@ class FakeUpstream:
         call: UpstreamCall,
         body: bytes,
         price_cap: ModelPrice,
-        on_started: GenerationStarted,
+        on_started: TellGeneration,
     ) -> UpstreamCompletion:
         generation_id = self._run(outcome, call, body, price_cap)
         await on_started(generation_id)

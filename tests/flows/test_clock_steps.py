@@ -81,7 +81,7 @@ async def test_two_hours_forward_cancel_no_open_invoice(tmp_path: Path) -> None:
     """Our clock is no word on whether it can be paid: the payer still pays, and is served."""
     async with staged(tmp_path / "node", node_clock=FakeClock()) as stage:
         await ask(stage)
-        topup = await stage.process.topups.offer(address_key="a", caller_id=CALLER)
+        topup = await stage.process.top_up.offer(address_key="a", caller_id=CALLER)
         stage.lasting.clock.step(2 * HOUR_S)
         await quiet_minutes(stage, 5)
         assert state_of(stage) is S.INVOICED
@@ -128,7 +128,7 @@ async def test_an_hour_back_over_a_restart_stands_nothing_still(stage: Stage) ->
     await stage.process.kill()
     stage.lasting.clock.step(-HOUR_S)
     stage.process = Process(stage.lasting)
-    stage.process.steady.begin(await stage.lasting.books.latest_at_ms())
+    stage.process.steady_clock.begin(await stage.lasting.books.latest_at_ms())
     await stage.process.start()
     await quiet_minutes(stage, 5)
     assert state_of(stage) is S.INVOICED
@@ -141,7 +141,7 @@ async def test_a_month_forward_over_a_restart_lapses_nothing_at_once(stage: Stag
     await stage.process.kill()
     stage.lasting.clock.step(MONTH_S)
     stage.process = Process(stage.lasting)
-    stage.process.steady.begin(await stage.lasting.books.latest_at_ms())
+    stage.process.steady_clock.begin(await stage.lasting.books.latest_at_ms())
     await stage.process.start()
     await quiet_minutes(stage, 60)
     assert state_of(stage) is S.SETTLED
@@ -159,7 +159,7 @@ async def test_a_day_forward_opens_no_new_days_budget_at_once(stage: Stage) -> N
     assert codes == [chart.day_budget(day, newcomer=True).code]
     await quiet_minutes(stage, 12)
     await stage.process.catalogue.refresh()
-    assert stage.process.steady.day_ms() == stage.lasting.clock.now_ms()
+    assert stage.process.steady_clock.day_ms() == stage.lasting.clock.now_ms()
 
 
 async def test_prices_that_are_too_old_are_fetched_once_for_all_who_ask() -> None:
@@ -267,7 +267,7 @@ async def test_a_clock_far_ahead_of_the_nodes_sells_all_the_same(
     """What the node makes is long expired by our clock: it is payable for as long as it lasts."""
     async with staged(tmp_path / "node", node_clock=FakeClock()) as stage:
         stage.lasting.clock.step(ahead_s)
-        stage.process.steady.begin(stage.lasting.clock.now_ms())
+        stage.process.steady_clock.begin(stage.lasting.clock.now_ms())
         await stage.process.catalogue.refresh()
         await ask(stage)
         await quiet_minutes(stage, 5)
@@ -283,12 +283,12 @@ async def test_a_clock_far_ahead_of_the_nodes_sells_all_the_same(
 async def test_an_open_topup_is_not_taken_back_when_the_clock_is_set(tmp_path: Path) -> None:
     """Two hours forward: the caller is shown the same one; ten minutes later another."""
     async with staged(tmp_path / "node", node_clock=FakeClock()) as stage:
-        offered = await stage.process.topups.offer(address_key="a", caller_id=CALLER)
+        offered = await stage.process.top_up.offer(address_key="a", caller_id=CALLER)
         stage.lasting.clock.step(2 * HOUR_S)
-        again = await stage.process.topups.offer(address_key="a", caller_id=CALLER)
+        again = await stage.process.top_up.offer(address_key="a", caller_id=CALLER)
         assert again.topup_id == offered.topup_id
         await quiet_minutes(stage, 15)
-        later = await stage.process.topups.offer(address_key="a", caller_id=CALLER)
+        later = await stage.process.top_up.offer(address_key="a", caller_id=CALLER)
         assert later.topup_id != offered.topup_id
 
 

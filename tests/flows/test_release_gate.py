@@ -32,7 +32,7 @@ async def contradicted(stage: Stage) -> None:
     run = stage.escrow.run
     forged = replace(stage.escrow, run=replace(run, budget_held_pusd=run.budget_held_pusd - 1))
     with pytest.raises(Quarantined):
-        await stage.process.recorder.record(
+        await stage.process.record_event.record(
             forged, on.InvoiceCanceled(payment_hash=forged.payment_hash or "")
         )
 
@@ -43,7 +43,7 @@ async def test_a_reservation_that_the_books_do_not_have_stops_everything(tmp_pat
         await ask(stage)
         await contradicted(stage)
         with pytest.raises(ReleasesStopped, match="stopped until the operator"):
-            await stage.process.gate.ping()
+            await stage.process.release_gate.ping()
         standing = await stage.process.books.releases()
         assert standing.stopped
         assert "was reserved as" in standing.reason
@@ -64,15 +64,15 @@ async def test_what_was_stopped_stays_stopped_over_a_restart(tmp_path: Path) -> 
         await contradicted(stage)
         await stage.process.kill()
         fresh = Process(stage.process.lasting)
-        fresh.gate.check()
+        fresh.release_gate.check()
         await fresh.start()
         with pytest.raises(ReleasesStopped):
-            fresh.gate.check()
-        await fresh.recorder.releases.open("a row was forged; it is mended")
-        fresh.gate.check()
+            fresh.release_gate.check()
+        await fresh.record_event.keep_releases.open("a row was forged; it is mended")
+        fresh.release_gate.check()
         again = Process(stage.process.lasting)
         await again.start()
-        again.gate.check()
+        again.release_gate.check()
         standing = await again.books.releases()
         assert (standing.words, standing.reason) == (2, "a row was forged; it is mended")
 
@@ -92,7 +92,7 @@ def keeper(books: Books) -> tuple[ReleaseGate, KeepReleases, list[Transition]]:
     """A gate on these books, and the words that were new."""
     gate = ReleaseGate()
     told: list[Transition] = []
-    keep = KeepReleases(books=books, clock=FakeClock(), gate=gate, observe=told.append)
+    keep = KeepReleases(books=books, clock=FakeClock(), release_gate=gate, observe=told.append)
     return gate, keep, told
 
 
@@ -155,9 +155,9 @@ async def test_what_cannot_be_booked_stops_nothing_else(tmp_path: Path) -> None:
             node_pubkey="02",
         )
         with pytest.raises(Quarantined) as refused:
-            await stage.process.recorder.record(escrow, short)
+            await stage.process.record_event.record(escrow, short)
         assert "settled below what was due" in refused.value.why
-        await stage.process.gate.ping()
+        await stage.process.release_gate.ping()
         for step in (pay(), hear, claim):
             await step(stage)
         assert stage.answer is not None, "the node's whole payment is booked all the same"

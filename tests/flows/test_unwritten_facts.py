@@ -13,7 +13,7 @@ from cobot_meter.background.wake_hub import WakeHub
 from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.transitions.transition import Transition
-from cobot_meter.flows.record_event import BUSY_DELAYS_S, WRITTEN_EVERY_S, EventRecorder
+from cobot_meter.flows.record_event import BUSY_DELAYS_S, WRITTEN_EVERY_S, RecordEvent
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.unwritten_facts import UnwrittenFacts
 from cobot_meter.ports.books import Applied, Books
@@ -53,7 +53,11 @@ async def test_no_finished_run_is_lost_in_a_fail_over(tmp_path: Path, name: str)
         assert stage.escrow.run.generation_id == upstream.runs[0].generation_id
         await ask(stage)
         assert (len(stage.books.rows.escrows), upstream.posts) == (1, 1)
-        assert stage.process.recorder.unwritten.count == stage.process.recorder.unwritten.bytes == 0
+        assert (
+            stage.process.record_event.unwritten.count
+            == stage.process.record_event.unwritten.bytes
+            == 0
+        )
 
 
 async def test_who_asks_meanwhile_hears_at_once_and_nothing_is_spent(tmp_path: Path) -> None:
@@ -70,7 +74,7 @@ async def test_who_asks_meanwhile_hears_at_once_and_nothing_is_spent(tmp_path: P
 async def test_at_the_bound_nothing_new_is_sold(tmp_path: Path) -> None:
     """While as much is kept as may be, a new ask is refused before it costs anything."""
     async with staged(tmp_path / "node") as stage:
-        unwritten = stage.process.recorder.unwritten = UnwrittenFacts(at_most=1)
+        unwritten = stage.process.record_event.unwritten = UnwrittenFacts(at_most=1)
         sale = Sale(FakeBooks(), opened("esc_other"))
         await sale.open()
         with unwritten.keeping(sale.transitions[0]):
@@ -114,12 +118,12 @@ class Unheard:
 async def test_a_commit_whose_answer_is_lost_is_told_all_the_same() -> None:
     """Metrics, the log and what counts our credit hear of it, once, when it is said again."""
     told: list[Transition] = []
-    recorder = EventRecorder(
+    recorder = RecordEvent(
         books=cast("Books", Unheard(FakeBooks(), "opened", 1)),
         wakes=WakeHub(),
         clock=FakeClock(leaping=True),
         retention=RETENTION,
-        gate=ReleaseGate(),
+        release_gate=ReleaseGate(),
         observe=told.append,
     )
     sale = Sale(FakeBooks(), opened("esc_1"))
@@ -151,4 +155,8 @@ async def test_what_was_written_unheard_loses_no_answer(
         assert unheard.times == 0
         assert (len(stage.books.rows.escrows), stage.lasting.upstream.posts) == (1, 1)
         assert stage.escrow.progress is Progress.INVOICED
-        assert stage.process.recorder.unwritten.count == stage.process.recorder.unwritten.bytes == 0
+        assert (
+            stage.process.record_event.unwritten.count
+            == stage.process.record_event.unwritten.bytes
+            == 0
+        )

@@ -115,8 +115,10 @@ async def _once(
             await rig.process.catalogue.refresh()
     except Exception:  # noqa: BLE001 - every fault that is none of ours is what is looked for
         report.wrong.append(f"input {report.sent} of this seed:\n{traceback.format_exc()}")
-    if rig.process.gate.closed_by is not None:
-        report.wrong.append(f"input {report.sent} closed the gate: {rig.process.gate.closed_by}")
+    if rig.process.release_gate.closed_by is not None:
+        report.wrong.append(
+            f"input {report.sent} closed the gate: {rig.process.release_gate.closed_by}"
+        )
 
 
 async def _sold(rig: RawRig, number: int) -> str:

@@ -116,13 +116,13 @@ class RawRig:
         """Asked, paid for where credit does not, and read. Raises what the caller would hear."""
         ask = ask or self.ask()
         try:
-            answer = await self.process.asks.answer(ask)
+            answer = await self.process.ask_completion.answer(ask)
         finally:
             await self.process.runs.finish()
         if answer.kind is AnswerKind.CHALLENGE:
             await self.pay(answer.escrow)
             proof = replace(ask, proven_escrow_id=answer.escrow.escrow_id)
-            answer = await self.process.asks.answer(proof)
+            answer = await self.process.ask_completion.answer(proof)
         return answer
 
     async def pay(self, escrow: Escrow) -> None:
@@ -137,7 +137,7 @@ class RawRig:
 
     async def top_up(self, amount_msat: int) -> None:
         """Credit for the caller, so that most asks take no invoice."""
-        topup = await self.process.topups.offer(address_key=CALLER, caller_id=CALLER)
+        topup = await self.process.top_up.offer(address_key=CALLER, caller_id=CALLER)
         await self.node.pay(topup.payment_request, amount_msat=amount_msat)
         invoice = await self.node.look_up(topup.payment_hash)
         assert invoice is not None
@@ -168,7 +168,7 @@ class RawRig:
         """Days later: the gate is open, and the books are right."""
         for seconds in (60, 601, 3_600, DAY_S, DAY_S, 2 * DAY_S):
             await self.later(seconds)
-        assert self.process.gate.closed_by is None
+        assert self.process.release_gate.closed_by is None
         assert await self.findings() == []
 
 

@@ -156,7 +156,7 @@ class FaceRig:
 
     async def settle(self, escrow: Escrow) -> Escrow:
         """Let the service hear what the node says of an escrow's invoice."""
-        await self.service.flows.settlements.ask_node(str(escrow.payment_hash))
+        await self.service.flows.settle_invoice.ask_node(str(escrow.payment_hash))
         return self.escrow(escrow.escrow_id)
 
     async def drive(self, escrow: Escrow) -> Escrow:

@@ -31,11 +31,11 @@ class Door:
         self.rig = rig
         self.faults: list[str] = []
         commands = operator_commands(
-            cancellations=self.rig.cancellations,
-            callers=self.rig.callers,
-            adoption=self.rig.adoption,
+            cancel_invoice=self.rig.cancellations,
+            set_caller=self.rig.callers,
+            adopt_node=self.rig.adoption,
             quarantine=self.rig.quarantine,
-            releases=self.rig.flows.releases,
+            keep_releases=self.rig.flows.keep_releases,
         )
 
         async def explode(_request: Mapping[str, object]) -> Mapping[str, object]:
@@ -248,11 +248,11 @@ async def test_a_name_that_no_book_holds_is_refused(said: object, tmp_path: Path
     """With what an id is, before any database is asked for it."""
     async with operator_rig() as rig:
         commands = operator_commands(
-            cancellations=rig.cancellations,
-            callers=rig.callers,
-            adoption=rig.adoption,
+            cancel_invoice=rig.cancellations,
+            set_caller=rig.callers,
+            adopt_node=rig.adoption,
             quarantine=rig.quarantine,
-            releases=rig.flows.releases,
+            keep_releases=rig.flows.keep_releases,
         )
         for name, request in (
             ("set_caller", {"caller_id": said, "blocked": True}),

@@ -54,8 +54,8 @@ async def test_books_that_cannot_keep_the_word_end_the_service(tmp_path: Path) -
 
     async def serve() -> None:
         async with running_service(read_settings(commands.environ)) as running:
-            running.service.flows.releases.close("the file is malformed", kept=False)
-            running.service.flows.releases.lost.set()
+            running.service.flows.release_gate.close("the file is malformed", kept=False)
+            running.service.flows.release_gate.lost.set()
             await asyncio.Event().wait()
 
     with pytest.raises(ExceptionGroup) as ended:
@@ -97,7 +97,7 @@ async def test_a_payment_that_cannot_be_booked_does_not_end_the_stream(tmp_path:
         books=FakeBooks(),
         node=cast("LightningNode", Streams()),
         ours=OurNode(NodeIdentity(pubkey="02", network="regtest", alias="dev")),
-        settlements=cast("SettleInvoice", Settlements()),
+        settle_invoice=cast("SettleInvoice", Settlements()),
         recover=cast("Recover", None),
         supervisor=Supervisor(clock=FakeClock(), report=faults.append),
     )

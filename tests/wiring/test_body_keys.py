@@ -61,8 +61,8 @@ async def test_a_service_without_the_keys_of_its_bodies_sells_nothing_and_says_s
         )
         assert f"touch {key.removesuffix('.key')}." in doctor.stdout
         assert await asyncio.to_thread(copied, folder, tmp_path / "elsewhere") == key
-        await running.service.flows.body_keys.look()
-        running.service.flows.body_keys.check()
+        await running.service.flows.keep_body_keys.look()
+        running.service.flows.keep_body_keys.check()
         assert (read(f"{METRIC}_missing"), read(f"{METRIC}_unusable")) == (0, 0)
         agent = agent_of(running)
         purchase = await agent.buy(order("Write 300 words on vaults."))

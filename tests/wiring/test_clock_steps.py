@@ -61,13 +61,13 @@ async def test_a_month_forward_over_a_restart_takes_no_answer_away(tmp_path: Pat
     clock.ahead_ms = MONTH_MS
     async with running_service(read_settings(commands.environ), clock=clock) as running:
         books, recover = running.service.parts.books, running.service.flows.recover
-        await recover.due(running.service.flows.steady.timers_ms())
+        await recover.due(running.service.flows.steady_clock.timers_ms())
         await running.service.flows.runs.drain(10.0)
         row = await books.escrow(escrow_id)
         assert row is not None
         assert row.keep_until_ms is not None
         assert await books.bodies(escrow_id) is not None
-        assert running.service.flows.steady.parted
+        assert running.service.flows.steady_clock.parted
 
 
 def commands_audit(commands: CommandLine) -> int:

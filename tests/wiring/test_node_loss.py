@@ -91,7 +91,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
         running = await stack.enter_async_context(running_service(read_settings(settings)))
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=30.0, trust_env=False))
         await answered(running.service.flows.catalogue.refresh)
-        await answered(running.service.flows.operating.costs.baseline)
+        await answered(running.service.flows.operating.compare_costs.baseline)
         yield Shop(running, lnd, http)
 
 

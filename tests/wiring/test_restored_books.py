@@ -121,8 +121,8 @@ def test_a_start_on_its_own_books_finds_nothing(tmp_path: Path) -> None:
 
     async def start() -> None:
         async with shop(commands) as (running, _):
-            assert running.service.flows.operating.sweep.found == 0
-            assert not running.service.flows.operating.sweep.holds
+            assert running.service.flows.operating.sweep_node.found == 0
+            assert not running.service.flows.operating.sweep_node.holds
 
     asyncio.run(start())
     assert commands.read("audit")["figures"]["entries"] == entries

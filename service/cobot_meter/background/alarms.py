@@ -10,13 +10,13 @@ from cobot_meter.ports.books import Books
 class Alarms:
     """`quarantined` is how many wait, as of the last look; counting ends at LISTED_MAX."""
 
-    def __init__(self, *, books: Books, releases: KeepReleases) -> None:
+    def __init__(self, *, books: Books, keep_releases: KeepReleases) -> None:
         """Nothing was looked at yet."""
         self._books = books
-        self._releases = releases
+        self._keep_releases = keep_releases
         self.quarantined = 0
 
     async def look(self) -> None:
         """What another process did is seen here too. Raises BooksBusy."""
-        await self._releases.follow()
+        await self._keep_releases.follow()
         self.quarantined = len(await self._books.quarantined(after="", limit=LISTED_MAX))

@@ -11,8 +11,8 @@ from cobot_meter.background.run_turns import Lane, RunBounds, RunTurns, Turn
 from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.errors import Broken, CobotMeterError, Draining
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.flows.sale.drive_escrow import EscrowDriver
-from cobot_meter.ports.escrow_runs import JustOpened, Opening
+from cobot_meter.flows.sale.drive_escrow import DriveEscrow
+from cobot_meter.ports.escrow_runs import JustOpened, OpensEscrow
 
 
 class EscrowRunner:
@@ -21,18 +21,18 @@ class EscrowRunner:
     def __init__(
         self,
         *,
-        driver: EscrowDriver,
+        drive_escrow: DriveEscrow,
         tasks: asyncio.TaskGroup,
         supervisor: Supervisor,
         bounds: RunBounds,
     ) -> None:
         """`bounds` says how many runs act at once; the others wait their turn, or are refused."""
-        self._driver = driver
+        self._drive_escrow = drive_escrow
         self._tasks = tasks
         self._supervisor = supervisor
         self._turns = RunTurns(bounds)
         self._runs: dict[str, asyncio.Future[Escrow]] = {}
-        self._openings: dict[str, Opening] = {}
+        self._openings: dict[str, OpensEscrow] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._draining = False
 
@@ -46,11 +46,11 @@ class EscrowRunner:
         run = self._runs.get(escrow_id)
         return run if run is not None else self._begin(escrow_id, None)
 
-    def begin(self, escrow_id: str, opening: Opening) -> asyncio.Future[Escrow]:
+    def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
         """Open it and drive it. Raises Draining."""
         return self._begin(escrow_id, opening)
 
-    def _begin(self, escrow_id: str, opening: Opening | None) -> asyncio.Future[Escrow]:
+    def _begin(self, escrow_id: str, opening: OpensEscrow | None) -> asyncio.Future[Escrow]:
         if self._draining:
             message = "This service is restarting; repeat the same request in a moment."
             raise Draining(message, retry_after_s=5)
@@ -108,7 +108,7 @@ class EscrowRunner:
         try:
             just_opened = await self._opened(escrow_id, turn)
             await turn.wait()
-            escrow = await self._driver.drive(
+            escrow = await self._drive_escrow.drive(
                 escrow_id,
                 just_opened=just_opened,
                 continued=continued,

@@ -34,7 +34,7 @@ class InvoiceWatcher:
         books: Books,
         node: SettleEvents,
         ours: OurNode,
-        settlements: SettleInvoice,
+        settle_invoice: SettleInvoice,
         recover: Recover,
         supervisor: Supervisor,
     ) -> None:
@@ -42,7 +42,7 @@ class InvoiceWatcher:
         self._books = books
         self._node = node
         self._ours = ours
-        self._settlements = settlements
+        self._settle_invoice = settle_invoice
         self._recover = recover
         self._supervisor = supervisor
         self._connected = asyncio.Event()
@@ -63,7 +63,7 @@ class InvoiceWatcher:
         async def hear() -> None:
             nonlocal busy
             try:
-                await self._settlements.told(invoice)
+                await self._settle_invoice.told(invoice)
             except BooksBusy as fault:
                 busy = fault
 
@@ -94,10 +94,10 @@ LOOK_S = 2.0
 class NodeWatch:
     """Says once that the node is away, and once that it is back."""
 
-    def __init__(self, *, node: NodeHealth, gate: NodeGate) -> None:
-        """This watch alone opens `gate`; others may shut it."""
+    def __init__(self, *, node: NodeHealth, node_gate: NodeGate) -> None:
+        """This watch alone opens `node_gate`; others may shut it."""
         self._node = node
-        self._gate = gate
+        self._node_gate = node_gate
         self._away = False
 
     async def look(self) -> None:
@@ -113,7 +113,7 @@ class NodeWatch:
             if self._away:
                 LOG.warning("the node is back: new asks are taken again")
             self._away = False
-            self._gate.open()
+            self._node_gate.open()
 
     async def while_well(self, talk: Callable[[], Awaitable[None]]) -> None:
         """Do what talks with the node; that it breaks off says so at once."""
@@ -127,4 +127,4 @@ class NodeWatch:
         if not self._away:
             LOG.warning("the node is away, new asks are refused: %s", fault.message)
         self._away = True
-        self._gate.close()
+        self._node_gate.close()

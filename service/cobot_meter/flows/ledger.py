@@ -10,7 +10,7 @@ from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
-from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.steady_clock import SteadyClock
 from cobot_meter.ports.books import Applied, Books
 from cobot_meter.ports.process import Clock
@@ -23,17 +23,17 @@ class Ledger:
         self,
         *,
         books: Books,
-        recorder: EventRecorder,
+        record_event: RecordEvent,
         clock: Clock,
-        steady: SteadyClock,
+        steady_clock: SteadyClock,
         retention: Retention,
     ) -> None:
-        """`recorder` writes to these very books; by `steady` things end."""
+        """`record_event` writes to these very books; by `steady_clock` things end."""
         self.books = books
         self.clock = clock
         self.retention = retention
-        self._recorder = recorder
-        self._steady = steady
+        self._record_event = record_event
+        self._steady_clock = steady_clock
 
     def now_ms(self) -> int:
         """Unix ms by the wall clock: when something happened."""
@@ -41,7 +41,7 @@ class Ledger:
 
     def ending_ms(self) -> int:
         """Unix ms: what ends by itself is compared with this, see `SteadyClock`."""
-        return self._steady.ending_ms()
+        return self._steady_clock.ending_ms()
 
     async def escrow(self, escrow_id: str) -> Escrow:
         """The row as it stands. Raises EscrowNotFound."""
@@ -59,9 +59,9 @@ class Ledger:
         bodies: StoredBodies | None = None,
         lasting: bool = False,
     ) -> Escrow:
-        """The escrow after `event`, durably. Raises as `EventRecorder.record`."""
-        return await self._recorder.record(escrow, event, bodies=bodies, lasting=lasting)
+        """The escrow after `event`, durably. Raises as `RecordEvent.record`."""
+        return await self._record_event.record(escrow, event, bodies=bodies, lasting=lasting)
 
     async def apply(self, transition: Transition) -> Applied:
-        """Apply any transition. Raises as `EventRecorder.apply`."""
-        return await self._recorder.apply(transition)
+        """Apply any transition. Raises as `RecordEvent.apply`."""
+        return await self._record_event.apply(transition)

@@ -20,8 +20,7 @@ from cobot_meter.domain.errors import (
     LedgerUnbalanced,
     MovedOn,
 )
-from cobot_meter.domain.escrow.events import EscrowEvent
-from cobot_meter.domain.escrow.events import Quarantined as WasQuarantined
+from cobot_meter.domain.escrow.events import EscrowEvent, QuarantineBegun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import NodeIdentity
 from cobot_meter.domain.outside import shown
@@ -48,7 +47,7 @@ WRITTEN_EVERY_S, WRITTEN_TRIES = 1.0, 900
 UNBOOKABLE = (LedgerUnbalanced, IllegalTransition, TypeError, ValueError, OverflowError)
 
 
-class EventRecorder:
+class RecordEvent:
     """Turns facts into commits."""
 
     def __init__(
@@ -58,7 +57,7 @@ class EventRecorder:
         wakes: Wakes,
         clock: Clock,
         retention: Retention,
-        gate: ReleaseGate,
+        release_gate: ReleaseGate,
         observe: Observer,
     ) -> None:
         """`observe` is told every transition that was new; only `unwritten` is state."""
@@ -68,7 +67,9 @@ class EventRecorder:
         self._clock = clock
         self._retention = retention
         self._observe = observe
-        self.releases = KeepReleases(books=books, clock=clock, gate=gate, observe=observe)
+        self.keep_releases = KeepReleases(
+            books=books, clock=clock, release_gate=release_gate, observe=observe
+        )
 
     async def record(
         self,
@@ -123,7 +124,7 @@ class EventRecorder:
         except LedgerUnbalanced:
             raise
         except Broken as broken:  # nothing that one transition could have done
-            await self.releases.stop(broken.message)
+            await self.keep_releases.stop(broken.message)
             raise
         if again or not applied.repeated:  # the first try may have been written and not heard of
             self._observe(transition)
@@ -153,7 +154,7 @@ class EventRecorder:
 
     async def _stop_if_contradicted(self, fault: Exception) -> None:
         if isinstance(fault, LedgerContradicted):
-            await self.releases.stop(fault.message)
+            await self.keep_releases.stop(fault.message)
 
     async def _parked(
         self, escrow: Escrow, event: EscrowEvent, fault: Exception
@@ -166,7 +167,7 @@ class EventRecorder:
             return MovedOn(f"{escrow.escrow_id} has moved on: {fault}")
         name, why = event_name(event), shown(str(fault))
         if current.quarantine is None:
-            parked = WasQuarantined(event=name, reason=why)
+            parked = QuarantineBegun(event=name, reason=why)
             try:
                 await self._put_away(self._transition(current, parked), name, why)
             except Conflict as moved:
@@ -192,7 +193,7 @@ class EventRecorder:
         try:
             await self._written(transition)
         except UNBOOKABLE as fault:
-            await self.releases.stop(f"{transition.key} cannot be booked either: {fault}")
+            await self.keep_releases.stop(f"{transition.key} cannot be booked either: {fault}")
             raise Broken(str(fault)) from fault
         LOG.error(
             "%s is in quarantine: %s cannot be booked: %s; look at it with "

@@ -81,31 +81,31 @@ class KeepReleases:
         *,
         books: Books,
         clock: Clock,
-        gate: ReleaseGate,
+        release_gate: ReleaseGate,
         observe: Callable[[Transition], None],
     ) -> None:
-        """`gate` is closed and opened here, and nowhere else."""
+        """`release_gate` is closed and opened here, and nowhere else."""
         self._books = books
         self._clock = clock
-        self._gate = gate
+        self._release_gate = release_gate
         self._observe = observe
 
     async def stop(self, reason: str) -> None:
         """Close the gate at once and keep the word. Raises nothing: `follow` tries again."""
         reason = shown(reason)
-        self._gate.close(reason, kept=False)
+        self._release_gate.close(reason, kept=False)
         await self._keep(reason)
 
     async def follow(self) -> None:
         """Go by the last word in the books. Raises BooksBusy."""
-        if not self._gate.kept:
-            await self._keep(self._gate.closed_by or "")
+        if not self._release_gate.kept:
+            await self._keep(self._release_gate.closed_by or "")
             return
         standing = await self._books.releases()
         if standing.stopped:
-            self._gate.close(standing.reason, kept=True)
-        elif self._gate.kept:
-            self._gate.open()
+            self._release_gate.close(standing.reason, kept=True)
+        elif self._release_gate.kept:
+            self._release_gate.open()
 
     async def show(self) -> Releases:
         """The last word."""
@@ -114,12 +114,12 @@ class KeepReleases:
     async def open(self, reason: str) -> Releases:
         """The operator has looked: sell and release again. Raises RequestInvalid, BooksBusy."""
         standing = await self._books.releases()
-        if not standing.stopped and self._gate.closed_by is None:
+        if not standing.stopped and self._release_gate.closed_by is None:
             message = "Releases are not stopped."
             raise RequestInvalid(message)
         if standing.stopped:
             await self._say(standing, stopped=False, reason=shown(reason))
-        self._gate.open()
+        self._release_gate.open()
         return await self._books.releases()
 
     async def _keep(self, reason: str) -> None:
@@ -131,9 +131,9 @@ class KeepReleases:
             return  # closed it is all the same, and kept as soon as the books take writes
         except CobotMeterError as fault:
             LOG.critical("the word that stops releases cannot be kept: %s", fault.message)
-            self._gate.lost.set()
+            self._release_gate.lost.set()
             return
-        self._gate.kept = True
+        self._release_gate.kept = True
 
     async def _say(self, standing: Releases, *, stopped: bool, reason: str) -> None:
         transition = releases_transition(

@@ -34,20 +34,25 @@ class Vault:
     """Keeps nothing itself: the books have the sealed bodies, our key has all else."""
 
     def __init__(
-        self, *, books: Books, identifiers: Identifiers, sealer: Sealer, body_keys: KeepBodyKeys
+        self,
+        *,
+        books: Books,
+        identifiers: Identifiers,
+        sealer: Sealer,
+        keep_body_keys: KeepBodyKeys,
     ) -> None:
         """`body_keys` knows whether the keys of the day are as they should be."""
         self._books = books
         self._identifiers = identifiers
         self._sealer = sealer
-        self._body_keys = body_keys
+        self._keep_body_keys = keep_body_keys
 
     def check(self) -> None:
         """Return while something can be sealed that every process opens.
 
         Raises BodyKeysUnusable.
         """
-        self._body_keys.check()
+        self._keep_body_keys.check()
 
     def escrow_id(self) -> str:
         """What another escrow is called."""

@@ -188,7 +188,7 @@ class CallerRoutes:
         """What OpenRouter says of a key, said of the caller: limit, usage, usage by period."""
         caller_id = self._askers.caller(request)
         standing = await self._parts.books.standing(caller_id)
-        used = await self._parts.usage.of(caller_id)
+        used = await self._parts.caller_usage.of(caller_id)
         rate = self._parts.rates.shown()
         document = key_document(standing, used, rate, self._parts.exposure.cap)
         return json_answer(OK, {"data": document}, (PRIVATE,))

@@ -57,12 +57,12 @@ class FaceParts:
 
     books: Books
     reports: LedgerReports
-    asks: AskCompletion
-    settlements: SettleInvoice
-    topups: TopUp
-    usage: CallerUsage
+    ask_completion: AskCompletion
+    settle_invoice: SettleInvoice
+    top_up: TopUp
+    caller_usage: CallerUsage
     catalogue: ModelCatalogue
-    quoting: QuoteRequest
+    quote_request: QuoteRequest
     quotes: QuoteTokens
     rates: ExchangeRates
     wakes: Wakes

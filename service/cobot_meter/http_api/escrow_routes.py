@@ -78,7 +78,7 @@ class EscrowRoutes:
             return self._not_theirs(escrow, proof)
         if request.head_only:
             return status_answer(escrow, public_url=self._parts.public_url)
-        answer = await self._parts.asks.claim(escrow, caller_id=proof.caller_id)
+        answer = await self._parts.ask_completion.claim(escrow, caller_id=proof.caller_id)
         if answer.kind is AnswerKind.CHALLENGE:
             return self._challenges.for_escrow(answer.escrow, caller_id=answer.caller_id)
         stream = wants_events(request, otherwise=escrow.stream)

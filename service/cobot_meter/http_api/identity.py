@@ -64,7 +64,7 @@ class Askers:
         topup = await self._parts.books.topup(topup_id)
         if topup is None or topup.state is TopupState.CREDITED:
             return topup
-        await self._parts.settlements.ask_node(topup.payment_hash)
+        await self._parts.settle_invoice.ask_node(topup.payment_hash)
         return await self._parts.books.topup(topup_id)
 
     async def top_up_first(self, request: HttpRequest, *, caller_id: str | None) -> PlainAnswer:
@@ -73,7 +73,7 @@ class Askers:
         Raises TopupsOpen.
         """
         scope = caller_id or self.address(request)
-        topup = await self._parts.topups.offer(
+        topup = await self._parts.top_up.offer(
             address_key=sha256(f"topup\n{scope}".encode()).hexdigest(), caller_id=caller_id
         )
         return self._challenges.for_topup(topup, caller_id=topup.caller_id)

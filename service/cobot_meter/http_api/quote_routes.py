@@ -47,7 +47,7 @@ class QuoteRoutes:
         completion = parse_chat_request(
             content, lambda: CallerTerms(max_cost=max_cost_of(request))
         ).completion
-        offer = await self._parts.quoting.offer(completion)
+        offer = await self._parts.quote_request.offer(completion)
         expires_at_ms = self._parts.clock.now_ms() + LIVES_MS
         terms = QuotedTerms(
             models=tuple((model.model_id, model.price) for model in offer.models),

@@ -14,8 +14,9 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import AMOUNT_MAX
 from cobot_meter.domain.topups import Topup
 from cobot_meter.flows.operate.adopt_node import AdoptNode
-from cobot_meter.flows.operate.operate import CancelInvoice, SetCaller
+from cobot_meter.flows.operate.cancel_invoice import CancelInvoice
 from cobot_meter.flows.operate.quarantine import Quarantine
+from cobot_meter.flows.operate.set_caller import SetCaller
 from cobot_meter.flows.release_gate import KeepReleases
 
 Document = Mapping[str, object]
@@ -24,11 +25,11 @@ Command = Callable[[Document], Awaitable[Document]]
 
 def operator_commands(
     *,
-    cancellations: CancelInvoice,
-    callers: SetCaller,
-    adoption: AdoptNode,
+    cancel_invoice: CancelInvoice,
+    set_caller: SetCaller,
+    adopt_node: AdoptNode,
     quarantine: Quarantine,
-    releases: KeepReleases,
+    keep_releases: KeepReleases,
 ) -> Mapping[str, Command]:
     """Every command by name: `cancel_invoice`, `set_caller`, `adopt_node` and `ping`.
 
@@ -37,8 +38,8 @@ def operator_commands(
     raises CobotMeterError.
     """
 
-    async def cancel_invoice(request: Document) -> Document:
-        outcome = await cancellations.cancel(identifier_of(request, "name"))
+    async def cancel(request: Document) -> Document:
+        outcome = await cancel_invoice.cancel(identifier_of(request, "name"))
         return {
             "subject_id": outcome.subject_id,
             "payment_hash": outcome.payment_hash,
@@ -46,14 +47,14 @@ def operator_commands(
             "subject_state": outcome.subject_state,
         }
 
-    async def set_caller(request: Document) -> Document:
+    async def change(request: Document) -> Document:
         caller_id = identifier_of(request, "caller_id")
         if "blocked" in request:
-            return _standing(await callers.block(caller_id, blocked=_flag(request, "blocked")))
-        return _standing(await callers.cap(caller_id, _cap_msat(request)))
+            return _standing(await set_caller.block(caller_id, blocked=_flag(request, "blocked")))
+        return _standing(await set_caller.cap(caller_id, _cap_msat(request)))
 
-    async def adopt_node(_request: Document) -> Document:
-        adopted = await adoption.adopt()
+    async def adopt(_request: Document) -> Document:
+        adopted = await adopt_node.adopt()
         return {
             "pubkey": adopted.node.pubkey,
             "network": adopted.node.network,
@@ -69,12 +70,12 @@ def operator_commands(
         return {"pong": True}
 
     return {
-        "cancel_invoice": cancel_invoice,
-        "set_caller": set_caller,
-        "adopt_node": adopt_node,
+        "cancel_invoice": cancel,
+        "set_caller": change,
+        "adopt_node": adopt,
         "ping": ping,
         **_quarantine_commands(quarantine),
-        **_releases_commands(releases),
+        **_releases_commands(keep_releases),
     }
 
 
@@ -105,13 +106,13 @@ def _quarantine_commands(quarantine: Quarantine) -> Mapping[str, Command]:
     }
 
 
-def _releases_commands(releases: KeepReleases) -> Mapping[str, Command]:
+def _releases_commands(keep_releases: KeepReleases) -> Mapping[str, Command]:
     async def show(_request: Document) -> Document:
-        standing = await releases.show()
+        standing = await keep_releases.show()
         return {"stopped": standing.stopped, "reason": standing.reason, "words": standing.words}
 
     async def open_again(request: Document) -> Document:
-        standing = await releases.open(sentence_of(request, "reason"))
+        standing = await keep_releases.open(sentence_of(request, "reason"))
         return {"stopped": standing.stopped, "reason": standing.reason, "words": standing.words}
 
     return {"releases_show": show, "releases_open": open_again}

@@ -12,11 +12,11 @@ from cobot_meter.flows.operate.sweep_node import SweepNode
 from cobot_meter.operator_api.commands import Command, Document, identifier_of, sentence_of
 
 
-def upkeep_commands(*, rebasing: RebaseUsage, sweep: SweepNode) -> Mapping[str, Command]:
+def upkeep_commands(*, rebase_usage: RebaseUsage, sweep_node: SweepNode) -> Mapping[str, Command]:
     """`rebase_usage` and `set_aside`, by name."""
 
-    async def rebase_usage(request: Document) -> Document:
-        baseline = await rebasing.rebase(sentence_of(request, "reason"))
+    async def rebase(request: Document) -> Document:
+        baseline = await rebase_usage.rebase(sentence_of(request, "reason"))
         return {
             "number": baseline.number,
             "usage_pusd": baseline.usage_pusd,
@@ -26,7 +26,7 @@ def upkeep_commands(*, rebasing: RebaseUsage, sweep: SweepNode) -> Mapping[str, 
 
     async def set_aside(request: Document) -> Document:
         named = None if "payment_hash" not in request else identifier_of(request, "payment_hash")
-        hashes = await sweep.set_aside(sentence_of(request, "reason"), named)
+        hashes = await sweep_node.set_aside(sentence_of(request, "reason"), named)
         return {"payment_hashes": list(hashes)}
 
-    return {"rebase_usage": rebase_usage, "set_aside": set_aside}
+    return {"rebase_usage": rebase, "set_aside": set_aside}

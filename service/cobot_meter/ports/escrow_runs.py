@@ -39,7 +39,7 @@ class TakeTurn(Protocol):
         """
 
 
-class Opening(Protocol):
+class OpensEscrow(Protocol):
     """Opens one escrow."""
 
     async def __call__(self, *, at_once: TakeTurn) -> JustOpened:
@@ -56,7 +56,7 @@ class EscrowRuns(Protocol):
         `asyncio.shield`: it is shared. Raises Draining when no new run may start.
         """
 
-    def begin(self, escrow_id: str, opening: Opening) -> asyncio.Future[Escrow]:
+    def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
         """Open this escrow and drive it; what refuses the opening is what stopped the run.
 
         Nobody can come between the opening and the run, nor stop the one before the other.

@@ -15,7 +15,7 @@ from cobot_meter.domain.upstream.completions import (
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
 
-GenerationStarted = Callable[[str], Awaitable[None]]
+TellGeneration = Callable[[str], Awaitable[None]]
 
 
 class AccountHolder(Protocol):
@@ -40,7 +40,7 @@ class Upstream(Protocol):
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
-        on_started: GenerationStarted,
+        on_started: TellGeneration,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         """Run once; never repeated by the adapter, since every repeat is a charge.

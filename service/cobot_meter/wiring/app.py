@@ -185,12 +185,12 @@ async def _background(settings: Settings, node: OpenNode, clock: Clock) -> Async
     """The parts and every loop, in the one task group of the process."""
     async with open_parts(settings, node.node, clock) as parts, asyncio.TaskGroup() as tasks:
         service = build_service(settings, parts, tasks)
-        await service.flows.operating.adoption.begin()
-        service.flows.steady.begin(await parts.books.latest_at_ms())
+        await service.flows.operating.adopt_node.begin()
+        service.flows.steady_clock.begin(await parts.books.latest_at_ms())
         await service.alarms.look()  # before the first ask: what was stopped stays stopped
-        await service.flows.body_keys.look()  # and nothing is sealed that nobody else opens
-        await service.flows.operating.sweep.begin()
-        await service.supervisor.once("node sweep", service.flows.operating.sweep.sweep)
+        await service.flows.keep_body_keys.look()  # and nothing is sealed that nobody else opens
+        await service.flows.operating.sweep_node.begin()
+        await service.supervisor.once("node sweep", service.flows.operating.sweep_node.sweep)
         door = OperatorSocket(
             path=settings.data_dir / SOCKET_FILE,
             commands=build_commands(service.flows.operating),
@@ -201,7 +201,9 @@ async def _background(settings: Settings, node: OpenNode, clock: Clock) -> Async
             tasks.create_task(loop, name=name) for name, loop in Loops(service).named(node.embedded)
         ]
         loops += [tasks.create_task(vital(), name=name) for name, vital in parts.vital]
-        loops.append(tasks.create_task(service.flows.releases.end(), name="books that are lost"))
+        loops.append(
+            tasks.create_task(service.flows.release_gate.end(), name="books that are lost")
+        )
         try:
             recovered = await service.flows.recover.unfinished()
             if recovered:

@@ -15,7 +15,7 @@ from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.usage import key_mark
 from cobot_meter.flows.record_event import Observer
-from cobot_meter.flows.sale.drive_escrow import EscrowDriver
+from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.flows.sale.follow_run import Waits
 from cobot_meter.wiring.event_log import EventLog
 from cobot_meter.wiring.flows import Flows, OperatorFlows, Reports, Terms, build_flows
@@ -53,9 +53,11 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     """All flows, and a runner whose runs live in `tasks`."""
     supervisor = Supervisor(clock=parts.clock, report=parts.metrics.fault)
 
-    def runs_by(driver: EscrowDriver) -> EscrowRunner:
+    def runs_by(drive_escrow: DriveEscrow) -> EscrowRunner:
         bounds = settings.run.bounds
-        return EscrowRunner(driver=driver, tasks=tasks, supervisor=supervisor, bounds=bounds)
+        return EscrowRunner(
+            drive_escrow=drive_escrow, tasks=tasks, supervisor=supervisor, bounds=bounds
+        )
 
     reports = Reports(
         observe=_observer(parts),
@@ -64,7 +66,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         once=supervisor.once,
     )
     flows = build_flows(parts, terms_of(settings), runs_by, reports)
-    alarms = Alarms(books=parts.books, releases=flows.recorder.releases)
+    alarms = Alarms(books=parts.books, keep_releases=flows.record_event.keep_releases)
     _watch(parts, flows, alarms)
     return Service(
         settings=settings,
@@ -74,11 +76,11 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
             books=parts.books,
             node=parts.node,
             ours=parts.ours,
-            settlements=flows.settlements,
+            settle_invoice=flows.settle_invoice,
             recover=flows.recover,
             supervisor=supervisor,
         ),
-        node_watch=NodeWatch(node=parts.node, gate=flows.node_gate),
+        node_watch=NodeWatch(node=parts.node, node_gate=flows.node_gate),
         supervisor=supervisor,
         alarms=alarms,
     )
@@ -120,14 +122,14 @@ def _watch(parts: Parts, flows: Flows[EscrowRunner], alarms: Alarms) -> None:
     """Metrics of what is looked at when somebody reads them."""
     metrics, operating = parts.metrics, flows.operating
     metrics.active_runs.set_function(lambda: flows.runs.active)
-    watch_account(metrics.registry, flows.account)
-    watch_unwritten(metrics.registry, flows.recorder.unwritten)
-    watch_usage(metrics.registry, operating.costs)
-    watch_sweep(metrics.registry, operating.sweep)
-    watch_body_keys(metrics.registry, flows.body_keys)
+    watch_account(metrics.registry, flows.watch_account)
+    watch_unwritten(metrics.registry, flows.record_event.unwritten)
+    watch_usage(metrics.registry, operating.compare_costs)
+    watch_sweep(metrics.registry, operating.sweep_node)
+    watch_body_keys(metrics.registry, flows.keep_body_keys)
     metrics.watch_rate(parts.rates.standing, parts.clock.now_ms)
     metrics.watch_alarms(
-        stopped=lambda: flows.releases.closed_by is not None,
+        stopped=lambda: flows.release_gate.closed_by is not None,
         quarantined=lambda: alarms.quarantined,
-        parted=lambda: flows.steady.parted,
+        parted=lambda: flows.steady_clock.parted,
     )

@@ -24,16 +24,17 @@ from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.flows.offer.make_offer import MakeOffer
 from cobot_meter.flows.offer.quote_request import QuoteRequest
 from cobot_meter.flows.operate.adopt_node import AdoptNode
+from cobot_meter.flows.operate.cancel_invoice import CancelInvoice
 from cobot_meter.flows.operate.compare_costs import CompareCosts
-from cobot_meter.flows.operate.operate import CancelInvoice, SetCaller
 from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.operate.rebase_usage import RebaseUsage
+from cobot_meter.flows.operate.set_caller import SetCaller
 from cobot_meter.flows.operate.sweep_node import SweepNode
-from cobot_meter.flows.record_event import EventRecorder, Observer, OurNode
+from cobot_meter.flows.record_event import Observer, OurNode, RecordEvent
 from cobot_meter.flows.release_gate import KeepReleases, ReleaseGate
 from cobot_meter.flows.sale.ask_completion import AskCompletion
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
-from cobot_meter.flows.sale.drive_escrow import EscrowDriver
+from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.flows.sale.find_cost import Doubt, FindCost
 from cobot_meter.flows.sale.follow_run import FollowRun, Waits
 from cobot_meter.flows.sale.issue_invoice import IssueInvoice
@@ -120,13 +121,13 @@ class Shared:
     reports: Reports
     ledger: Ledger
     vault: Vault
-    recorder: EventRecorder
-    releases: ReleaseGate
+    record_event: RecordEvent
+    release_gate: ReleaseGate
     node_gate: NodeGate
-    account: WatchAccount
-    choice: ChooseModel
-    steady: SteadyClock
-    body_keys: KeepBodyKeys
+    watch_account: WatchAccount
+    choose_model: ChooseModel
+    steady_clock: SteadyClock
+    keep_body_keys: KeepBodyKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,21 +137,21 @@ class Flows(Generic[R]):
     runs: R
     ledger: Ledger
     vault: Vault
-    recorder: EventRecorder
-    releases: ReleaseGate
+    record_event: RecordEvent
+    release_gate: ReleaseGate
     node_gate: NodeGate
-    account: WatchAccount
-    choice: ChooseModel
-    steady: SteadyClock
-    body_keys: KeepBodyKeys
+    watch_account: WatchAccount
+    choose_model: ChooseModel
+    steady_clock: SteadyClock
+    keep_body_keys: KeepBodyKeys
     catalogue: ModelCatalogue
-    quoting: QuoteRequest
-    opening: OpenEscrow
-    settlements: SettleInvoice
-    deliveries: DeliverCompletion
-    asks: AskCompletion
+    quote_request: QuoteRequest
+    open_escrow: OpenEscrow
+    settle_invoice: SettleInvoice
+    deliver_completion: DeliverCompletion
+    ask_completion: AskCompletion
     recover: Recover
-    topups: TopUp
+    top_up: TopUp
     operating: OperatorFlows
 
 
@@ -158,20 +159,20 @@ class Flows(Generic[R]):
 class OperatorFlows:
     """What operators do, with a service beside them or without one."""
 
-    releases: KeepReleases
-    cancellations: CancelInvoice
-    callers: SetCaller
-    adoption: AdoptNode
+    keep_releases: KeepReleases
+    cancel_invoice: CancelInvoice
+    set_caller: SetCaller
+    adopt_node: AdoptNode
     quarantine: Quarantine
-    costs: CompareCosts
-    rebasing: RebaseUsage
-    sweep: SweepNode
+    compare_costs: CompareCosts
+    rebase_usage: RebaseUsage
+    sweep_node: SweepNode
 
 
 def build_flows(
     ports: Ports,
     terms: Terms,
-    runs_by: Callable[[EscrowDriver], R],
+    runs_by: Callable[[DriveEscrow], R],
     reports: Reports | None = None,
 ) -> Flows[R]:
     """Every flow; `runs_by` makes what keeps the runs of this process on the driver."""
@@ -183,56 +184,60 @@ def build_flows(
         fallbacks=terms.fallback_models,
         wait_s=terms.prices_wait_s,
     )
-    quoting = _quoting(shared, catalogue)
-    opening = _opening(shared, quoting)
-    settlements, deliveries = _settlements(shared), _deliveries(shared)
-    runs = runs_by(_driver(shared, opening, settlements, deliveries))
+    quote_request = _quote_request(shared, catalogue)
+    open_escrow = _open_escrow(shared, quote_request)
+    settle_invoice, deliver_completion = _settle_invoice(shared), _deliver_completion(shared)
+    runs = runs_by(_drive_escrow(shared, open_escrow, settle_invoice, deliver_completion))
     return Flows(
         runs=runs,
         ledger=shared.ledger,
         vault=shared.vault,
-        recorder=shared.recorder,
-        releases=shared.releases,
+        record_event=shared.record_event,
+        release_gate=shared.release_gate,
         node_gate=shared.node_gate,
-        account=shared.account,
-        choice=shared.choice,
-        steady=shared.steady,
-        body_keys=shared.body_keys,
+        watch_account=shared.watch_account,
+        choose_model=shared.choose_model,
+        steady_clock=shared.steady_clock,
+        keep_body_keys=shared.keep_body_keys,
         catalogue=catalogue,
-        quoting=quoting,
-        opening=opening,
-        settlements=settlements,
-        deliveries=deliveries,
-        asks=_asks(shared, opening, runs, settlements, deliveries),
-        recover=_recover(shared, runs, settlements),
-        topups=_topups(shared),
-        operating=_operating(shared, settlements, runs),
+        quote_request=quote_request,
+        open_escrow=open_escrow,
+        settle_invoice=settle_invoice,
+        deliver_completion=deliver_completion,
+        ask_completion=_ask_completion(
+            shared, open_escrow, runs, settle_invoice, deliver_completion
+        ),
+        recover=_recover(shared, runs, settle_invoice),
+        top_up=_top_up(shared),
+        operating=_operating(shared, settle_invoice, runs),
     )
 
 
 def build_operator_flows(ports: Ports, terms: Terms, reports: Reports) -> OperatorFlows:
     """What operators do while no service runs."""
     shared = _shared(ports, terms, reports)
-    return _operating(shared, _settlements(shared), None)
+    return _operating(shared, _settle_invoice(shared), None)
 
 
 def _shared(ports: Ports, terms: Terms, reports: Reports) -> Shared:
-    releases, steady = ReleaseGate(), SteadyClock(clock=ports.clock)
-    account = WatchAccount(
+    release_gate, steady_clock = ReleaseGate(), SteadyClock(clock=ports.clock)
+    watch_account = WatchAccount(
         holders=ports.upstream.account_holders(), reserve_pusd=terms.reserve_pusd
     )
-    body_keys = KeepBodyKeys(books=ports.books, keys=ports.body_keys, steady=steady)
+    keep_body_keys = KeepBodyKeys(
+        books=ports.books, keys=ports.body_keys, steady_clock=steady_clock
+    )
 
     def observe(transition: Transition) -> None:
         reports.observe(transition)
-        account.observe(transition)
+        watch_account.observe(transition)
 
-    recorder = EventRecorder(
+    record_event = RecordEvent(
         books=ports.books,
         wakes=ports.wakes,
         clock=ports.clock,
         retention=ports.retention,
-        gate=releases,
+        release_gate=release_gate,
         observe=observe,
     )
     return Shared(
@@ -241,46 +246,49 @@ def _shared(ports: Ports, terms: Terms, reports: Reports) -> Shared:
         reports=reports,
         ledger=Ledger(
             books=ports.books,
-            recorder=recorder,
+            record_event=record_event,
             clock=ports.clock,
-            steady=steady,
+            steady_clock=steady_clock,
             retention=ports.retention,
         ),
         vault=Vault(
             books=ports.books,
             identifiers=ports.identifiers,
             sealer=ports.sealer,
-            body_keys=body_keys,
+            keep_body_keys=keep_body_keys,
         ),
-        recorder=recorder,
-        releases=releases,
-        node_gate=NodeGate(releases=releases),
-        account=account,
-        choice=ChooseModel(clock=ports.clock, report=reports.circuit),
-        steady=steady,
-        body_keys=body_keys,
+        record_event=record_event,
+        release_gate=release_gate,
+        node_gate=NodeGate(release_gate=release_gate),
+        watch_account=watch_account,
+        choose_model=ChooseModel(clock=ports.clock, report=reports.circuit),
+        steady_clock=steady_clock,
+        keep_body_keys=keep_body_keys,
     )
 
 
-def _quoting(shared: Shared, catalogue: ModelCatalogue) -> QuoteRequest:
+def _quote_request(shared: Shared, catalogue: ModelCatalogue) -> QuoteRequest:
     terms = shared.terms
     return QuoteRequest(
         catalogue=catalogue,
         rates=shared.ports.rates,
         price_terms=terms.prices,
         exposure=terms.exposure,
-        releases=shared.releases,
-        steady=shared.steady,
+        release_gate=shared.release_gate,
+        steady_clock=shared.steady_clock,
     )
 
 
-def _opening(shared: Shared, quoting: QuoteRequest) -> OpenEscrow:
+def _open_escrow(shared: Shared, quote_request: QuoteRequest) -> OpenEscrow:
     exposure = shared.terms.exposure
     return OpenEscrow(
         ledger=shared.ledger,
         vault=shared.vault,
-        offers=MakeOffer(
-            quoting=quoting, choice=shared.choice, account=shared.account, exposure=exposure
+        make_offer=MakeOffer(
+            quote_request=quote_request,
+            choose_model=shared.choose_model,
+            watch_account=shared.watch_account,
+            exposure=exposure,
         ),
         node_gate=shared.node_gate,
         replicas=shared.ports.replicas,
@@ -288,107 +296,115 @@ def _opening(shared: Shared, quoting: QuoteRequest) -> OpenEscrow:
     )
 
 
-def _settlements(shared: Shared) -> SettleInvoice:
+def _settle_invoice(shared: Shared) -> SettleInvoice:
     return SettleInvoice(ledger=shared.ledger, node=shared.ports.node, ours=shared.ports.ours)
 
 
-def _deliveries(shared: Shared) -> DeliverCompletion:
+def _deliver_completion(shared: Shared) -> DeliverCompletion:
     return DeliverCompletion(
-        ledger=shared.ledger, vault=shared.vault, gate=shared.releases, readable=is_readable
+        ledger=shared.ledger,
+        vault=shared.vault,
+        release_gate=shared.release_gate,
+        readable=is_readable,
     )
 
 
-def _driver(
-    shared: Shared, opening: OpenEscrow, settlements: SettleInvoice, deliveries: DeliverCompletion
-) -> EscrowDriver:
+def _drive_escrow(
+    shared: Shared,
+    open_escrow: OpenEscrow,
+    settle_invoice: SettleInvoice,
+    deliver_completion: DeliverCompletion,
+) -> DriveEscrow:
     ports, ledger, vault = shared.ports, shared.ledger, shared.vault
-    return EscrowDriver(
+    return DriveEscrow(
         ledger=ledger,
-        openings=opening,
-        runs=RunCompletion(
+        open_escrow=open_escrow,
+        run_completion=RunCompletion(
             ledger=ledger,
             vault=vault,
             upstream=ports.upstream,
-            choice=shared.choice,
+            choose_model=shared.choose_model,
             replicas=ports.replicas,
             timeout_ms=shared.terms.run_timeout_ms,
         ),
-        costs=FindCost(
+        find_cost=FindCost(
             ledger=ledger, vault=vault, upstream=ports.upstream, doubt=shared.reports.doubt
         ),
-        invoices=IssueInvoice(
+        issue_invoice=IssueInvoice(
             ledger=ledger,
             vault=vault,
             node=ports.node,
             node_gate=shared.node_gate,
-            settlements=settlements,
+            settle_invoice=settle_invoice,
             expiry_s=shared.terms.invoice_expiry_s,
         ),
-        deliveries=deliveries,
+        deliver_completion=deliver_completion,
     )
 
 
-def _asks(
+def _ask_completion(
     shared: Shared,
-    opening: OpenEscrow,
+    open_escrow: OpenEscrow,
     runs: EscrowRuns,
-    settlements: SettleInvoice,
-    deliveries: DeliverCompletion,
+    settle_invoice: SettleInvoice,
+    deliver_completion: DeliverCompletion,
 ) -> AskCompletion:
     ports = shared.ports
     return AskCompletion(
         ledger=shared.ledger,
         vault=shared.vault,
-        opening=opening,
-        runs=FollowRun(books=ports.books, runs=runs, wakes=ports.wakes, waits=shared.terms.waits),
-        settlements=settlements,
-        deliveries=deliveries,
+        open_escrow=open_escrow,
+        follow_run=FollowRun(
+            books=ports.books, runs=runs, wakes=ports.wakes, waits=shared.terms.waits
+        ),
+        settle_invoice=settle_invoice,
+        deliver_completion=deliver_completion,
     )
 
 
-def _recover(shared: Shared, runs: EscrowRuns, settlements: SettleInvoice) -> Recover:
+def _recover(shared: Shared, runs: EscrowRuns, settle_invoice: SettleInvoice) -> Recover:
     ports = shared.ports
     return Recover(
         books=ports.books,
         runs=runs,
-        settlements=settlements,
+        settle_invoice=settle_invoice,
         clock=ports.clock,
         retention=ports.retention,
         once=shared.reports.once,
     )
 
 
-def _topups(shared: Shared) -> TopUp:
+def _top_up(shared: Shared) -> TopUp:
     return TopUp(
         ledger=shared.ledger,
         vault=shared.vault,
         node=shared.ports.node,
-        releases=shared.releases,
+        releases=shared.release_gate,
         expiry_s=shared.terms.invoice_expiry_s,
     )
 
 
 def _operating(
-    shared: Shared, settlements: SettleInvoice, runs: EscrowRuns | None
+    shared: Shared, settle_invoice: SettleInvoice, runs: EscrowRuns | None
 ) -> OperatorFlows:
     ports, ledger, vault = shared.ports, shared.ledger, shared.vault
     node, ours, upstream, key = ports.node, ports.ours, ports.upstream, shared.terms.upstream_key
     return OperatorFlows(
-        releases=shared.recorder.releases,
-        cancellations=CancelInvoice(books=ports.books, node=node, settlements=settlements),
-        callers=SetCaller(ledger=ledger),
-        adoption=AdoptNode(ledger=ledger, vault=vault, node=node, ours=ours),
+        keep_releases=shared.record_event.keep_releases,
+        cancel_invoice=CancelInvoice(books=ports.books, node=node, settle_invoice=settle_invoice),
+        set_caller=SetCaller(ledger=ledger),
+        adopt_node=AdoptNode(ledger=ledger, vault=vault, node=node, ours=ours),
         quarantine=Quarantine(
-            ledger=ledger, node=node, ours=ours, settlements=settlements, runs=runs
+            ledger=ledger, node=node, ours=ours, settle_invoice=settle_invoice, runs=runs
         ),
-        costs=CompareCosts(ledger=ledger, upstream=upstream, key=key),
-        rebasing=RebaseUsage(ledger=ledger, upstream=upstream, key=key),
-        sweep=SweepNode(
+        compare_costs=CompareCosts(ledger=ledger, upstream=upstream, key=key),
+        rebase_usage=RebaseUsage(ledger=ledger, upstream=upstream, key=key),
+        sweep_node=SweepNode(
             ledger=ledger,
             vault=vault,
-            settlements=settlements,
+            settle_invoice=settle_invoice,
             node=node,
             ours=ours,
-            gate=shared.node_gate,
+            node_gate=shared.node_gate,
         ),
     )

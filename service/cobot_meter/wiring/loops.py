@@ -58,7 +58,7 @@ class Loops:
             ("upstream account", ACCOUNT_PAUSE_S, self.account),
             ("node", self._service.settings.node.ping_interval_s, self.node),
             ("alarms", ALARMS_S, self.alarms),
-            ("body keys", BODY_KEYS_S, self._service.flows.body_keys.look),
+            ("body keys", BODY_KEYS_S, self._service.flows.keep_body_keys.look),
         ]
         turns += [(name, UPKEEP_S, action) for name, action in self._service.parts.upkeep]
         if embedded is not None:
@@ -93,7 +93,7 @@ class Loops:
 
     async def sweep_node(self) -> None:
         """Hold the books against the node's own list; every process until it may sell itself."""
-        sweep = self._service.flows.operating.sweep
+        sweep = self._service.flows.operating.sweep_node
         if sweep.is_due():
             if sweep.holds:
                 await sweep.sweep()
@@ -106,27 +106,27 @@ class Loops:
 
     async def due(self) -> None:
         """Drive what waited for a timer."""
-        recover, steady = self._service.flows.recover, self._service.flows.steady
+        recover, steady = self._service.flows.recover, self._service.flows.steady_clock
         await self._duty.do(TIMERS, lambda: recover.due(steady.timers_ms()))
 
     async def compare(self) -> None:
         """Our costs against the upstream's usage."""
-        await self._duty.do(COSTS, self._service.flows.operating.costs.compare)
+        await self._duty.do(COSTS, self._service.flows.operating.compare_costs.compare)
 
     async def account(self) -> None:
         """What is left upstream; each process counts what it runs itself."""
-        await self._service.flows.account.look_soon(
+        await self._service.flows.watch_account.look_soon(
             self._service.settings.upstream.account_interval_s
         )
 
     async def alarms(self) -> None:
         """Whether releases are stopped, what is in quarantine, and how the clocks go."""
-        self._service.flows.steady.ending_ms()
+        self._service.flows.steady_clock.ending_ms()
         await self._service.alarms.look()
 
     async def node(self) -> None:
         """Which node it is, and how it is."""
-        await self._service.node_watch.while_well(self._service.flows.operating.adoption.follow)
+        await self._service.node_watch.while_well(self._service.flows.operating.adopt_node.follow)
         await self._service.node_watch.look()
 
 
@@ -136,6 +136,6 @@ async def refresh_prices(service: Service) -> None:
     Without a price nothing is asked for, so no run can fall into the figure that all later
     comparisons of costs start from. Raises the upstream's faults.
     """
-    await service.flows.operating.costs.baseline()
+    await service.flows.operating.compare_costs.baseline()
     service.flows.catalogue.offer_own(service.settings.upstream.local.models)
     await service.flows.catalogue.refresh()

@@ -214,26 +214,26 @@ def _low(account: WatchedAccount) -> bool:
     return account.low
 
 
-def watch_usage(registry: CollectorRegistry, costs: CompareCosts) -> None:
+def watch_usage(registry: CollectorRegistry, compare_costs: CompareCosts) -> None:
     """1 while the usage that the upstream tells cannot be compared with our books."""
     alarm = _gauge(registry, "usage_alarm", "1 while its usage figure cannot be compared")
-    alarm.set_function(lambda: costs.alarm is not None)
+    alarm.set_function(lambda: compare_costs.alarm is not None)
 
 
-def watch_sweep(registry: CollectorRegistry, sweep: SweepNode) -> None:
+def watch_sweep(registry: CollectorRegistry, sweep_node: SweepNode) -> None:
     """What the node was paid and the books did not know."""
     found = Gauge(
         "cobot_meter_payments_found",
         "Payments that were in no book and were credited, since the start",
         registry=registry,
     )
-    found.set_function(lambda: sweep.found)
+    found.set_function(lambda: sweep_node.found)
     unnamed = Gauge(
         "cobot_meter_payments_unnamed",
         "Payments in no book that name no caller: nothing is sold while there is one",
         registry=registry,
     )
-    unnamed.set_function(lambda: len(sweep.last.unnamed) if sweep.last else 0)
+    unnamed.set_function(lambda: len(sweep_node.last.unnamed) if sweep_node.last else 0)
 
 
 def _reader(account: WatchedAccount, read: Read) -> Callable[[], int]:

@@ -67,13 +67,16 @@ def _caller_of_tag(settings: Settings) -> Callable[[str, str], str | None] | Non
 def build_commands(flows: OperatorFlows) -> Mapping[str, Command]:
     """The operator's commands over these flows."""
     commands = operator_commands(
-        cancellations=flows.cancellations,
-        callers=flows.callers,
-        adoption=flows.adoption,
+        cancel_invoice=flows.cancel_invoice,
+        set_caller=flows.set_caller,
+        adopt_node=flows.adopt_node,
         quarantine=flows.quarantine,
-        releases=flows.releases,
+        keep_releases=flows.keep_releases,
     )
-    return {**commands, **upkeep_commands(rebasing=flows.rebasing, sweep=flows.sweep)}
+    return {
+        **commands,
+        **upkeep_commands(rebase_usage=flows.rebase_usage, sweep_node=flows.sweep_node),
+    }
 
 
 @contextlib.asynccontextmanager

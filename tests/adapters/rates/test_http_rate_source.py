@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from cobot_meter.adapters.rates.http_rate_source import HttpRateSource
-from cobot_meter.adapters.rates.rate_answers import Service, known_services
+from cobot_meter.adapters.rates.rate_answers import RateService, known_services
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
 from cobot_meter.domain.pricing.exchange_rates import NoReading, Reading
 from tests.fakes.clock import START_MS, FakeClock
@@ -40,7 +40,7 @@ def source(
     return HttpRateSource(
         client,
         name=name,
-        service=Service(url=f"{address}/{name}", read=known_services()[name].read),
+        service=RateService(url=f"{address}/{name}", read=known_services()[name].read),
         clock=FakeClock(),
         timeout_s=timeout_s,
     )

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from asyncpg import exceptions
 
-from cobot_meter.adapters.storage.outage import AWAY, Outage
+from cobot_meter.adapters.storage.outage import AWAY, StorageOutage
 from cobot_meter.adapters.storage.postgres import faults as postgres_faults
 from cobot_meter.adapters.storage.sqlite import faults as sqlite_faults
 from cobot_meter.domain.errors import BooksBusy, BooksDamaged, LedgerUnbalanced
@@ -43,9 +43,9 @@ PASSING = {
 DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB)
 
 
-def outage() -> Outage:
+def outage() -> StorageOutage:
     """One that has not begun."""
-    return Outage(what="the books cannot be written")
+    return StorageOutage(what="the books cannot be written")
 
 
 def of_state(state: str) -> asyncpg.PostgresError:
@@ -111,7 +111,7 @@ def test_a_table_that_is_gone_is_damage() -> None:
 def test_an_outage_is_two_lines(caplog: pytest.LogCaptureFixture) -> None:
     """However often it is met: one line at its beginning, one with its length at its end."""
     now_s = [100.0]
-    one = Outage(what="the books cannot be written", now_s=lambda: now_s[0])
+    one = StorageOutage(what="the books cannot be written", now_s=lambda: now_s[0])
     for _ in range(50):
         one.met(OSError("database or disk is full"))
     now_s[0] = 130.0
@@ -128,7 +128,7 @@ def test_an_outage_is_two_lines(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_known_outage_is_tried_against_once_a_second() -> None:
     """Where each try costs seconds, everybody else hears at once that there is no use."""
     now_s = [100.0]
-    one = Outage(what="the books cannot be written", now_s=lambda: now_s[0])
+    one = StorageOutage(what="the books cannot be written", now_s=lambda: now_s[0])
     one.spare()
     one.met("away")
     one.spare()

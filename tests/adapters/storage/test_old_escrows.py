@@ -49,7 +49,7 @@ LAPSES: tuple[Told, ...] = (
 )
 FAILS: tuple[Told, ...] = (
     *REQUESTED,
-    lambda _: ran.OutcomeUnknown(failure=FAILURE),
+    lambda _: ran.RunOutcomeUnknown(failure=FAILURE),
     lambda _: ran.CostGivenUp(),
 )
 SHAPES = {

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cobot_meter.adapters.upstreams.routed_upstream import Route, RoutedUpstream
+from cobot_meter.adapters.upstreams.routed_upstream import RoutedUpstream, UpstreamRoute
 from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import CostNotYetKnown, UpstreamUnreachable
 from cobot_meter.domain.pricing.prices import ModelPrice
@@ -40,9 +40,11 @@ class Three:
         self.own = named("own", "eu/own/model")
         self.routed = RoutedUpstream(
             (
-                Route(self.gateway),
-                Route(self.second, model_prefix="eu/", generation_prefix="eu-"),
-                Route(self.own, model_prefix="eu/own/", generation_prefix="eu-own-", vital=False),
+                UpstreamRoute(self.gateway),
+                UpstreamRoute(self.second, model_prefix="eu/", generation_prefix="eu-"),
+                UpstreamRoute(
+                    self.own, model_prefix="eu/own/", generation_prefix="eu-own-", vital=False
+                ),
             )
         )
 
@@ -116,21 +118,21 @@ async def test_only_what_is_vital_stops_the_service() -> None:
 @pytest.mark.parametrize(
     "second",
     [
-        Route(named("second")),
-        Route(named("second"), model_prefix="eu/"),
-        Route(named("second"), generation_prefix="eu-"),
-        Route(named("gateway"), model_prefix="eu/", generation_prefix="eu-"),
+        UpstreamRoute(named("second")),
+        UpstreamRoute(named("second"), model_prefix="eu/"),
+        UpstreamRoute(named("second"), generation_prefix="eu-"),
+        UpstreamRoute(named("gateway"), model_prefix="eu/", generation_prefix="eu-"),
     ],
     ids=["no prefix", "no prefix of generations", "no prefix of models", "same name"],
 )
-def test_what_cannot_be_told_apart_is_refused(second: Route) -> None:
+def test_what_cannot_be_told_apart_is_refused(second: UpstreamRoute) -> None:
     """Two routes of one prefix, or two accounts of one name, are a mistake in the wiring."""
     with pytest.raises(ValueError, match="cannot be told apart"):
-        RoutedUpstream((Route(named("gateway")), second))
+        RoutedUpstream((UpstreamRoute(named("gateway")), second))
 
 
 def test_somebody_must_take_what_no_prefix_names() -> None:
     """Else an id from before a change of prefixes would be nobody's."""
-    alone = Route(named("second"), model_prefix="eu/", generation_prefix="eu-")
+    alone = UpstreamRoute(named("second"), model_prefix="eu/", generation_prefix="eu-")
     with pytest.raises(ValueError, match="must be empty"):
         RoutedUpstream((alone,))

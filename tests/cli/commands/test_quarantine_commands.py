@@ -45,7 +45,7 @@ def park(shop: CommandLine, escrow_id: str) -> None:
         async with open_sqlite_books(path, retention=RETENTION) as books:
             row = await books.escrow(escrow_id)
         assert row is not None
-        event = on.Quarantined(event="cost_confirmed", reason="out of range \u202e")
+        event = on.QuarantineBegun(event="cost_confirmed", reason="out of range \u202e")
         return escrow_transition(row, event, at_ms=row.changed_at_ms, retention=RETENTION)
 
     write(shop, asyncio.run(transition()))

@@ -58,8 +58,8 @@ def test_the_operators_word_ends_the_ringing(
             assert said.returncode == 0, said.stderr
             assert "baseline 1" in said.stdout
             for _ in range(2):
-                await running.service.flows.operating.costs.compare()
-            assert running.service.flows.operating.costs.alarm is None
+                await running.service.flows.operating.compare_costs.compare()
+            assert running.service.flows.operating.compare_costs.alarm is None
 
     asyncio.run(run())
     assert "upstream_key_changed" in caplog.text

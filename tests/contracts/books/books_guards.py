@@ -18,8 +18,8 @@ from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange, Transition
 from cobot_meter.flows.ledger import Ledger
-from cobot_meter.flows.operate.operate import SetCaller
-from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.operate.set_caller import SetCaller
+from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.steady_clock import SteadyClock
 from cobot_meter.http_api.http.error_table import error_response
@@ -185,20 +185,20 @@ class BooksGuards:
     async def test_words_said_at_the_same_moment_are_all_kept(self, books: Books) -> None:
         """Of a block and caps at once none is lost, in whatever order they are written (K4.16)."""
         clock = FakeClock()
-        recorder = EventRecorder(
+        recorder = RecordEvent(
             books=books,
             wakes=WakeHub(),
             clock=clock,
             retention=RETENTION,
-            gate=ReleaseGate(),
+            release_gate=ReleaseGate(),
             observe=lambda _: None,
         )
         callers = SetCaller(
             ledger=Ledger(
                 books=books,
-                recorder=recorder,
+                record_event=recorder,
                 clock=clock,
-                steady=SteadyClock(clock=clock),
+                steady_clock=SteadyClock(clock=clock),
                 retention=RETENTION,
             )
         )

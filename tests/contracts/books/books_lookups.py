@@ -34,7 +34,7 @@ async def at(books: Books, escrow_id: str, state: str, *, caller_id: str = "c_on
         return sale
     if state == "failed":
         await sale.record(ran.UpstreamRequested())
-        await sale.record(ran.OutcomeUnknown(failure=failure()))
+        await sale.record(ran.RunOutcomeUnknown(failure=failure()))
         return sale
     steps = {
         "generated": sale.generate,
@@ -244,7 +244,7 @@ class BooksLookups:
         await awaited.open()
         await awaited.record(ran.UpstreamRequested())
         await awaited.record(ran.GenerationStarted(generation_id="gen"))
-        await awaited.record(ran.OutcomeUnknown(failure=failure()))
+        await awaited.record(ran.RunOutcomeUnknown(failure=failure()))
         found = await books.unexplained(limit=9)
         assert [escrow.escrow_id for escrow in found] == ["esc_9", "esc_5"]
         assert [escrow.run.budget_held_pusd for escrow in found] == [CEILING_PUSD, CEILING_PUSD]

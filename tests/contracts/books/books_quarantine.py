@@ -17,7 +17,7 @@ from cobot_meter.ports.ledger_reports import LedgerReports, Standing
 from tests.contracts.books.books_lookups import at
 from tests.contracts.books.books_samples import COST_PUSD, START_MS, Sale, topup
 
-PARKED = on.Quarantined(event="cost_confirmed", reason="it is too large")
+PARKED = on.QuarantineBegun(event="cost_confirmed", reason="it is too large")
 FAR_MS = START_MS + 10**12
 STATES = (
     *("opened", "requested", "generated", "costed", "invoiced"),

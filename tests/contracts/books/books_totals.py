@@ -113,7 +113,7 @@ class BooksTexts:
         async with asyncio.TaskGroup() as tasks:
             for sale, said in zip(sales, (None, failure, None), strict=True):
                 event = (
-                    ran.UpstreamFailed(failure=said, charged=False)
+                    ran.RunFailed(failure=said, charged=False)
                     if said
                     else ran.GenerationStarted(generation_id=f"gen-{sale.escrow.escrow_id}")
                 )

@@ -12,7 +12,7 @@ from cobot_meter.domain.errors import Quarantined, ReleasesStopped
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import Cost, CostStanding
-from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.ports.books import Books
 from tests.contracts.books.books_lookups import at
@@ -23,15 +23,15 @@ from tests.fakes.clock import FakeClock
 FIGURES = (10**17, 9_100_000_000_000_000_000, 9_300_000_000_000_000_000, 10**30, -(10**19))
 
 
-def recording(books: Books) -> tuple[EventRecorder, ReleaseGate]:
+def recording(books: Books) -> tuple[RecordEvent, ReleaseGate]:
     """The recorder over these books, and its gate."""
     gate = ReleaseGate()
-    recorder = EventRecorder(
+    recorder = RecordEvent(
         books=books,
         wakes=WakeHub(),
         clock=FakeClock(leaping=True),
         retention=RETENTION,
-        gate=gate,
+        release_gate=gate,
         observe=lambda _: None,
     )
     return recorder, gate
@@ -104,7 +104,7 @@ class RecorderOnBooks:
             gate.check()
         assert (await books.releases()).stopped
         assert len(await books.quarantined(after="", limit=9)) == 1
-        await recorder.releases.open("looked at")
+        await recorder.keep_releases.open("looked at")
         assert not (await books.releases()).stopped
 
     async def test_a_payment_that_cannot_be_booked_is_written_off_at_what_it_was(

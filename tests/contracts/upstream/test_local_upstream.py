@@ -11,7 +11,7 @@ import pytest
 
 from cobot_meter.adapters.upstreams.ollama.wire import generation_prefix, model_prefix
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
-from cobot_meter.adapters.upstreams.routed_upstream import Route, RoutedUpstream
+from cobot_meter.adapters.upstreams.routed_upstream import RoutedUpstream, UpstreamRoute
 from cobot_meter.ports.upstream import Upstream
 from openrouter_simulator.app import build_simulator
 from tests.adapters.upstreams.ollama.ollama_rig import LOCAL, MODEL, OllamaRig, ollama_rig
@@ -88,10 +88,10 @@ class TestRoutedToLocal(ScriptedUpstream):
 
 
 def _routed(paid: Upstream, local: Upstream) -> RoutedUpstream:
-    own = Route(
+    own = UpstreamRoute(
         local,
         model_prefix=model_prefix(LOCAL),
         generation_prefix=generation_prefix(LOCAL),
         vital=False,
     )
-    return RoutedUpstream((Route(paid), own))
+    return RoutedUpstream((UpstreamRoute(paid), own))

@@ -56,13 +56,13 @@ STAGES: Mapping[Progress, Callable[[], Walk]] = {
     S.INVOICED: invoiced,
     S.SETTLED: _settled,
     S.RELEASED: lambda: _settled().tell(on.CompletionDelivered()),
-    S.FAILED: lambda: Walk().tell(ran.UpstreamRequested(), ran.OutcomeUnknown(failure=FAILURE)),
+    S.FAILED: lambda: Walk().tell(ran.UpstreamRequested(), ran.RunOutcomeUnknown(failure=FAILURE)),
     S.EXPIRED: _expired,
     S.REFUNDED: lambda: _settled().tell(on.CompletionLost()),
 }
 
 
-PARKED = on.Quarantined(event="cost_confirmed", reason="it is too large")
+PARKED = on.QuarantineBegun(event="cost_confirmed", reason="it is too large")
 
 
 def parked(state: Progress) -> Walk:
@@ -87,8 +87,8 @@ EVENTS: Mapping[type[on.EscrowEvent], Callable[[Escrow], on.EscrowEvent]] = {
     ran.Abandoned: lambda _: ran.Abandoned(),
     ran.GenerationStarted: lambda _: ran.GenerationStarted(generation_id="gen-1"),
     ran.CompletionReceived: lambda _: received(),
-    ran.UpstreamFailed: lambda _: ran.UpstreamFailed(failure=FAILURE, charged=False),
-    ran.OutcomeUnknown: lambda _: ran.OutcomeUnknown(failure=FAILURE),
+    ran.RunFailed: lambda _: ran.RunFailed(failure=FAILURE, charged=False),
+    ran.RunOutcomeUnknown: lambda _: ran.RunOutcomeUnknown(failure=FAILURE),
     ran.CostKnown: lambda escrow: cost_known(escrow, 7_000),
     ran.CostConfirmed: lambda _: ran.CostConfirmed(cost=cost_of(7_000)),
     ran.CostLookupMissed: lambda _: ran.CostLookupMissed(lookup_at_ms=NOW_MS + 1),
@@ -98,7 +98,7 @@ EVENTS: Mapping[type[on.EscrowEvent], Callable[[Escrow], on.EscrowEvent]] = {
     on.CoveredByCredit: lambda _: on.CoveredByCredit(),
     on.InvoiceIssued: invoice_issued,
     on.InvoiceLost: invoice_lost,
-    on.InvoiceRefused: lambda _: on.InvoiceRefused(failure=FAILURE),
+    on.InvoiceMakingRefused: lambda _: on.InvoiceMakingRefused(failure=FAILURE),
     on.InvoiceSettled: settled,
     on.InvoiceCanceled: canceled,
     on.LatePurchase: lambda _: on.LatePurchase(),
@@ -106,7 +106,7 @@ EVENTS: Mapping[type[on.EscrowEvent], Callable[[Escrow], on.EscrowEvent]] = {
     on.CompletionLost: lambda _: on.CompletionLost(),
     on.ClaimLapsed: lambda _: on.ClaimLapsed(kept_msat=1),
     on.BodiesShredded: lambda _: on.BodiesShredded(),
-    on.Quarantined: lambda _: PARKED,
+    on.QuarantineBegun: lambda _: PARKED,
     on.QuarantineLifted: lambda _: on.QuarantineLifted(),
     on.WrittenOff: lambda _: on.WrittenOff(reason="looked at"),
 }

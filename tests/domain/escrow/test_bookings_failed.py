@@ -14,17 +14,17 @@ from tests.domain.escrow.walks import PART_CREDIT, Walk, assert_cleared, lines
 from tests.domain.samples import FAILURE, NOW_MS, Shape, cost_known, cost_of, received
 
 STARTED = ran.GenerationStarted(generation_id="gen-1")
-UNKNOWN = ran.OutcomeUnknown(failure=FAILURE)
+UNKNOWN = ran.RunOutcomeUnknown(failure=FAILURE)
 VOIDED = [
     "void available / unearned 2000",
     "void receivable / unearned 8000",
 ]
 
 
-def charged(amount: int | None) -> ran.UpstreamFailed:
+def charged(amount: int | None) -> ran.RunFailed:
     """It ran and failed, at a cost that it said or did not say."""
     cost = None if amount is None else cost_of(amount, confirmed=False)
-    return ran.UpstreamFailed(failure=FAILURE, charged=True, cost=cost)
+    return ran.RunFailed(failure=FAILURE, charged=True, cost=cost)
 
 
 def requested(shape: Shape = PART_CREDIT) -> Walk:
@@ -37,7 +37,7 @@ def requested(shape: Shape = PART_CREDIT) -> Walk:
     [
         pytest.param((ran.Abandoned(),), id="never sent"),
         pytest.param(
-            (ran.UpstreamRequested(), ran.UpstreamFailed(failure=FAILURE, charged=False)),
+            (ran.UpstreamRequested(), ran.RunFailed(failure=FAILURE, charged=False)),
             id="refused",
         ),
     ],
@@ -54,7 +54,7 @@ def test_a7_certainly_not_charged_gives_everything_back(events: tuple[on.EscrowE
 @pytest.mark.parametrize(
     ("event", "counted"),
     [
-        (ran.UpstreamFailed(failure=FAILURE, charged=False), 300),
+        (ran.RunFailed(failure=FAILURE, charged=False), 300),
         (charged(40), 300),
         (charged(4_000), 4_000),
     ],
@@ -77,7 +77,7 @@ def test_a_share_counts_the_least_too(share: int) -> None:
 
 def test_a7_never_remembers_a_cost() -> None:
     """What was not charged cost nothing, whatever else the event says."""
-    event = ran.UpstreamFailed(failure=FAILURE, charged=False, cost=cost_of(5))
+    event = ran.RunFailed(failure=FAILURE, charged=False, cost=cost_of(5))
     assert requested().tell(event).escrow.cost_pusd == 0
 
 
@@ -163,7 +163,7 @@ def test_a8_credit_that_covered_the_ceiling_held_no_budget() -> None:
 def test_a11_no_invoice_can_be_made() -> None:
     """Everything comes back to the caller, what it cost us has failed."""
     walk = requested().tell(received())
-    walk.tell(cost_known(walk.escrow, 7_000), on.InvoiceRefused(failure=FAILURE))
+    walk.tell(cost_known(walk.escrow, 7_000), on.InvoiceMakingRefused(failure=FAILURE))
     assert lines(walk.last) == [
         "void available / unearned 2000",
         "void receivable / unearned 5000",
@@ -188,7 +188,7 @@ def test_a11_is_corrected_like_every_failure(confirmed: int) -> None:
     """A provisional cost of an escrow that failed is corrected in cost/failed and budget."""
     walk = requested().tell(received())
     walk.tell(cost_known(walk.escrow, 7_000, confirmed=False))
-    walk.tell(on.InvoiceRefused(failure=FAILURE), ran.CostConfirmed(cost=cost_of(confirmed)))
+    walk.tell(on.InvoiceMakingRefused(failure=FAILURE), ran.CostConfirmed(cost=cost_of(confirmed)))
     assert walk.nets().get("cost/failed", 0) == confirmed
     assert walk.nets().get("budget", 0) == walk.nets().get("address", 0) == confirmed
     assert_cleared(walk)

@@ -50,10 +50,10 @@ def test_an_old_escrow_lapses_and_is_bought_late_as_it_always_was() -> None:
     "events",
     [
         (ran.Abandoned(),),
-        (ran.UpstreamRequested(), ran.UpstreamFailed(failure=FAILURE, charged=False)),
+        (ran.UpstreamRequested(), ran.RunFailed(failure=FAILURE, charged=False)),
         (
             ran.UpstreamRequested(),
-            ran.OutcomeUnknown(failure=FAILURE),
+            ran.RunOutcomeUnknown(failure=FAILURE),
             ran.CostAttributed(cost_pusd=0),
         ),
     ],

@@ -49,15 +49,15 @@ DRAWN: Mapping[Progress, Mapping[type[on.EscrowEvent], Progress]] = {
     S.REQUESTED: {
         ran.GenerationStarted: S.REQUESTED,
         ran.CompletionReceived: S.GENERATED,
-        ran.UpstreamFailed: S.FAILED,
-        ran.OutcomeUnknown: S.FAILED,
+        ran.RunFailed: S.FAILED,
+        ran.RunOutcomeUnknown: S.FAILED,
     },
     S.GENERATED: {ran.CostKnown: S.COSTED, ran.CostNotFound: S.FAILED},
     S.COSTED: {
         on.CoveredByCredit: S.SETTLED,
         on.InvoiceIssued: S.INVOICED,
         on.InvoiceLost: S.COSTED,
-        on.InvoiceRefused: S.FAILED,
+        on.InvoiceMakingRefused: S.FAILED,
     },
     S.INVOICED: {on.InvoiceSettled: S.SETTLED, on.InvoiceCanceled: S.EXPIRED},
     S.SETTLED: {
@@ -93,7 +93,7 @@ def expected(state: Progress, event: type[on.EscrowEvent]) -> Progress | None:
         return None if state in NOT_YET_COSTED else state
     if event is ran.CostLookupMissed:
         return None if state in {S.OPENED, S.REQUESTED} else state
-    if event in {on.Quarantined, on.QuarantineLifted}:
+    if event in {on.QuarantineBegun, on.QuarantineLifted}:
         return state
     if event is on.WrittenOff:
         return WRITTEN_OFF[state]

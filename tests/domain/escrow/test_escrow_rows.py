@@ -47,10 +47,10 @@ RUN_ENDED: Changes = {**ENDED, "run.failure": FAILURE, "run.cost_account": CostA
 LEAST = Shape(least=300)
 
 
-def failed(*, charged: bool, cost: int | None = None) -> ran.UpstreamFailed:
+def failed(*, charged: bool, cost: int | None = None) -> ran.RunFailed:
     """The upstream's failure, at a cost or none."""
     known = None if cost is None else cost_of(cost)
-    return ran.UpstreamFailed(failure=FAILURE, charged=charged, cost=known, continued_as="esc_2")
+    return ran.RunFailed(failure=FAILURE, charged=charged, cost=known, continued_as="esc_2")
 
 
 def costed(shape: Shape | None = None) -> Escrow:
@@ -127,13 +127,13 @@ ROWS: dict[str, tuple[Escrow, Event, Progress, Changes]] = {
     ),
     "unknown, with a name": (
         kept(named()),
-        ran.OutcomeUnknown(failure=FAILURE, continued_as="esc_2"),
+        ran.RunOutcomeUnknown(failure=FAILURE, continued_as="esc_2"),
         S.FAILED,
         {**RUN_ENDED, "run.lookup_at_ms": AT_MS, "continued_as": "esc_2"},
     ),
     "unknown, without": (
         kept(at(S.REQUESTED)),
-        ran.OutcomeUnknown(failure=FAILURE),
+        ran.RunOutcomeUnknown(failure=FAILURE),
         S.FAILED,
         {**RUN_ENDED, "run.lookup_at_ms": None},
     ),
@@ -253,7 +253,7 @@ ROWS: dict[str, tuple[Escrow, Event, Progress, Changes]] = {
     ),
     "no invoice": (
         kept(at(S.COSTED)),
-        on.InvoiceRefused(failure=FAILURE),
+        on.InvoiceMakingRefused(failure=FAILURE),
         S.FAILED,
         {**ENDED, "run.budget_held_pusd": 0, "run.cost_account": CostAccount.FAILED},
     ),

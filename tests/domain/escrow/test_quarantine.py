@@ -75,7 +75,7 @@ def test_facts_of_others_are_booked_in_quarantine_too(
     state: Progress, event: type[on.EscrowEvent]
 ) -> None:
     """A payment does not wait for the operator: it leads where it always leads, flag and all."""
-    if event in {on.Quarantined, on.QuarantineLifted, on.WrittenOff}:
+    if event in {on.QuarantineBegun, on.QuarantineLifted, on.WrittenOff}:
         return
     escrow = replace(escrow_for(state, event), quarantine="anything")
     target = expected(state, event)

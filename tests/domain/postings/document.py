@@ -158,7 +158,7 @@ def _walks(state: Progress, event_type: type[on.EscrowEvent]) -> Iterator[Told]:
 
 def beside() -> Iterator[tuple[str, Sequence[str]]]:
     """A failure that cost something, and what is booked of no escrow."""
-    failed = ran.UpstreamFailed(failure=FAILURE, charged=True, cost=cost_of(300))
+    failed = ran.RunFailed(failure=FAILURE, charged=True, cost=cost_of(300))
     charged = Walk().tell(ran.UpstreamRequested(), failed)
     yield "an attempt failed, and its error said that it cost 300 (A8)", lines(charged.last)
     yield (

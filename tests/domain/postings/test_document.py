@@ -52,7 +52,7 @@ def test_every_event_that_books_is_there() -> None:
     told = {event for _, event, _ in every()}
     silent = {
         *("UpstreamRequested", "GenerationStarted", "CompletionReceived", "CostLookupMissed"),
-        *("InvoiceLost", "BodiesShredded", "Quarantined", "QuarantineLifted"),
+        *("InvoiceLost", "BodiesShredded", "QuarantineBegun", "QuarantineLifted"),
     }
     assert told | silent == {event.__name__ for _, event in PRODUCT}
     assert told & silent == set()

@@ -275,7 +275,7 @@ def test_what_was_sealed_with_an_event_is_in_its_entry() -> None:
     """As digests, beside what the event itself says."""
     escrow = STAGES[Progress.OPENED]().escrow
     bodies = StoredBodies(completion=b"sealed", drop_request=True)
-    event = ran.UpstreamFailed(failure=FAILURE, charged=False)
+    event = ran.RunFailed(failure=FAILURE, charged=False)
     entry = escrow_transition(
         escrow, ran.Abandoned(), at_ms=AT_MS, retention=RETENTION, bodies=bodies
     )

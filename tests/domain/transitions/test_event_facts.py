@@ -30,8 +30,8 @@ EVENTS: tuple[on.EscrowEvent, ...] = (
     ran.UpstreamRequested(),
     ran.GenerationStarted(generation_id="gen-1"),
     ran.CompletionReceived(generation_id="gen-1", summary=RUN),
-    ran.UpstreamFailed(failure=FAILURE, charged=False),
-    ran.UpstreamFailed(failure=FAILURE, charged=True, cost=cost_of(9)),
+    ran.RunFailed(failure=FAILURE, charged=False),
+    ran.RunFailed(failure=FAILURE, charged=True, cost=cost_of(9)),
     ran.CostKnown(
         cost=cost_of(9, confirmed=False),
         price_msat=10,
@@ -46,7 +46,7 @@ EVENTS: tuple[on.EscrowEvent, ...] = (
         payment_hash="ab" * 32, paid_msat=1, settle_index=2, node_alias="dev", node_pubkey="02"
     ),
     on.ClaimLapsed(kept_msat=0),
-    on.Quarantined(event="invoice_settled", reason="it is too large"),
+    on.QuarantineBegun(event="invoice_settled", reason="it is too large"),
     on.QuarantineLifted(),
     on.WrittenOff(reason="looked at", paid_msat=1, settle_index=2, node_alias="dev"),
 )

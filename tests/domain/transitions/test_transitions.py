@@ -82,6 +82,16 @@ def test_kinds_are_the_events_in_snake_case() -> None:
     assert len(set(names.values())) == len(EVENTS)
 
 
+def test_what_errors_are_called_is_still_what_the_journal_says() -> None:
+    """Four events gave their names to errors; their kinds, which keys begin with, stay."""
+    escrow = STAGES[S.INVOICED]().escrow
+    told = {event: event_name(made(escrow)) for event, made in EVENTS.items()}
+    assert told[ran.RunFailed] == "upstream_failed"
+    assert told[ran.RunOutcomeUnknown] == "outcome_unknown"
+    assert told[on.InvoiceMakingRefused] == "invoice_refused"
+    assert told[on.QuarantineBegun] == "quarantined"
+
+
 def test_settlements_move_the_cursor() -> None:
     """The node's index is stored with the money, in time and late."""
     for walk in (STAGES[S.INVOICED](), STAGES[S.EXPIRED]()):
@@ -121,7 +131,7 @@ def test_a_failure_and_its_cost_can_be_read_off_the_journal() -> None:
     """Nested values are named by path."""
     walk = Walk().tell(
         ran.UpstreamRequested(),
-        ran.UpstreamFailed(failure=dataclasses.replace(FAILURE, status=502), charged=True),
+        ran.RunFailed(failure=dataclasses.replace(FAILURE, status=502), charged=True),
     )
     assert walk.last.facts["failure.status"] == 502
     assert walk.last.facts["cost"] is None

@@ -201,7 +201,7 @@ def with_quarantine(node: Node) -> Iterator[tuple[on.EscrowEvent, int]]:
     yield from offered(node)
     row = node.row
     if row.quarantine is None:
-        yield on.Quarantined(event="anything", reason="it cannot be booked"), node.truth
+        yield on.QuarantineBegun(event="anything", reason="it cannot be booked"), node.truth
         return
     yield on.QuarantineLifted(), node.truth
     yield on.WrittenOff(reason="looked at"), node.truth
@@ -224,19 +224,19 @@ def _of_the_upstream(row: Escrow) -> Iterator[tuple[on.EscrowEvent, int]]:
         yield ran.GenerationStarted(generation_id="gen-1"), 0
     for truth in COSTS:
         yield received(), truth
-    yield ran.UpstreamFailed(failure=FAILURE, charged=False), 0
+    yield ran.RunFailed(failure=FAILURE, charged=False), 0
     said = cost_of(SAID, confirmed=False)
     for truth in COSTS if named else (SAID,):
-        yield ran.UpstreamFailed(failure=FAILURE, charged=True, cost=said), truth
+        yield ran.RunFailed(failure=FAILURE, charged=True, cost=said), truth
     for truth in MAYBE:
-        yield ran.UpstreamFailed(failure=FAILURE, charged=True), truth
-        yield ran.OutcomeUnknown(failure=FAILURE), truth
+        yield ran.RunFailed(failure=FAILURE, charged=True), truth
+        yield ran.RunOutcomeUnknown(failure=FAILURE), truth
 
 
 def _costed(row: Escrow) -> tuple[on.EscrowEvent, ...]:
     if row.due_msat == 0:
         return (on.CoveredByCredit(),)
-    return (invoice_issued(row), invoice_lost(row), on.InvoiceRefused(failure=FAILURE))
+    return (invoice_issued(row), invoice_lost(row), on.InvoiceMakingRefused(failure=FAILURE))
 
 
 def _expired(row: Escrow) -> tuple[on.EscrowEvent, ...]:

@@ -208,9 +208,9 @@ async def _failed(teller: Teller) -> None:
     await teller.open("esc_open")
     await teller.tell(await teller.open("esc_abandoned"), ran.Abandoned())
     await teller.tell(await teller.open("esc_requested"), ran.UpstreamRequested())
-    charged = ran.UpstreamFailed(failure=FAILURE, charged=True, cost=cost_of(900))
+    charged = ran.RunFailed(failure=FAILURE, charged=True, cost=cost_of(900))
     await teller.tell(await teller.open("esc_failed"), ran.UpstreamRequested(), charged)
-    unknown = ran.OutcomeUnknown(failure=FAILURE)
+    unknown = ran.RunOutcomeUnknown(failure=FAILURE)
     await teller.tell(
         await teller.open("esc_attributed"),
         ran.UpstreamRequested(),
@@ -225,7 +225,7 @@ async def _failed(teller: Teller) -> None:
         received(),
         lambda now: cost_known(now, 800, confirmed=False),
         invoice_lost,
-        on.InvoiceRefused(failure=FAILURE),
+        on.InvoiceMakingRefused(failure=FAILURE),
     )
 
 

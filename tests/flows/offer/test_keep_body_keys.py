@@ -33,7 +33,9 @@ class Named:
 def keeping(folder: Path, books: Named, clock: FakeClock | None = None) -> KeepBodyKeys:
     """In a process of its own."""
     clock = clock or FakeClock()
-    return KeepBodyKeys(books=books, keys=DayKeys(folder=folder), steady=SteadyClock(clock=clock))
+    return KeepBodyKeys(
+        books=books, keys=DayKeys(folder=folder), steady_clock=SteadyClock(clock=clock)
+    )
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -41,7 +41,7 @@ async def quoting(
         rates=StaticRate(usd_micro_per_btc=94_000_500_000, clock=clock),
         price_terms=price_terms or PriceTerms(),
         exposure=ExposureTerms(cap=CapTerms()),
-        steady=SteadyClock(clock=clock),
+        steady_clock=SteadyClock(clock=clock),
     )
 
 
@@ -128,7 +128,7 @@ async def test_who_wants_certain_providers_is_not_served_by_a_machine_of_ours() 
         rates=StaticRate(usd_micro_per_btc=94_000_500_000, clock=FakeClock()),
         price_terms=PriceTerms(),
         exposure=ExposureTerms(cap=CapTerms()),
-        steady=SteadyClock(clock=FakeClock()),
+        steady_clock=SteadyClock(clock=FakeClock()),
     )
     request = asking("acme/large", max_tokens=10)
     assert flow.models(request) == (LARGE, LOCAL)

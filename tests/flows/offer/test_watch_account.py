@@ -20,7 +20,7 @@ RESERVE_PUSD = 100_000_000_000
 
 def watched(rig: FaceRig) -> WatchedAccount:
     """The one account that is watched."""
-    return rig.service.flows.account.by_upstream[FAKE]
+    return rig.service.flows.watch_account.by_upstream[FAKE]
 
 
 async def left(rig: FaceRig, pusd: int | None, *, credit: int | None = None) -> None:
@@ -32,13 +32,13 @@ async def left(rig: FaceRig, pusd: int | None, *, credit: int | None = None) -> 
         limit_reset="daily",
         credit_left_pusd=None if credit is None else RESERVE_PUSD + credit,
     )
-    await rig.service.flows.account.look()
+    await rig.service.flows.watch_account.look()
 
 
 async def ceiling(rig: FaceRig) -> int:
     """What one ask can cost at most."""
     assert (await rig.ask(ask_of("How dear?"))).status == 402
-    await rig.service.flows.account.look()
+    await rig.service.flows.watch_account.look()
     return rig.last.quote.ceiling_pusd
 
 
@@ -67,7 +67,7 @@ async def test_the_smaller_of_limit_and_credit_decides(
         await left(rig, key, credit=credit)
         assert (await rig.ask()).error["code"] == "upstream_credit_low"
         with pytest.raises(UpstreamCreditLow):
-            await rig.service.flows.account.ping()
+            await rig.service.flows.watch_account.ping()
 
 
 async def test_what_costs_us_no_credit_is_run_instead(tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ async def test_what_is_not_known_refuses_nothing(tmp_path: Path) -> None:
     async with open_face(tmp_path) as rig:
         assert watched(rig).left_pusd is None
         assert (await rig.ask()).status == 402
-        await rig.service.flows.account.look()
+        await rig.service.flows.watch_account.look()
         assert watched(rig).left_pusd is None
-        await rig.service.flows.account.ping()
+        await rig.service.flows.watch_account.ping()
 
 
 async def test_what_is_in_flight_counts(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ async def test_what_is_in_flight_counts(tmp_path: Path) -> None:
         statuses = sorted(task.result().status for task in asks)
         assert statuses == [202] * 3 + [503] * 7
         assert watched(rig).in_flight_pusd == 3 * one
-        assert rig.service.flows.account.low
+        assert rig.service.flows.watch_account.low
         gate.set()
         await rig.until(Progress.INVOICED)
         await rig.service.flows.runs.drain(1)
@@ -147,7 +147,7 @@ async def test_a_run_without_credit_makes_the_watch_look_at_once(
 ) -> None:
     """402 and 403 of a run end the wait for the next look."""
     async with open_face(tmp_path) as rig:
-        account = rig.service.flows.account
+        account = rig.service.flows.watch_account
         await account.look()
         waiting = asyncio.timeout(5)
         async with waiting, asyncio.TaskGroup() as tasks:
@@ -166,7 +166,7 @@ async def test_a_look_that_fails_keeps_the_count(tmp_path: Path) -> None:
         assert (await rig.ask(ask_of("Ask 00001"))).status == 402
         rig.upstream.reachable = False
         with pytest.raises(UpstreamUnreachable):
-            await rig.service.flows.account.look()
+            await rig.service.flows.watch_account.look()
         rig.upstream.reachable = True
         assert watched(rig).in_flight_pusd > 0
         assert watched(rig).left_pusd == 2 * one - watched(rig).in_flight_pusd

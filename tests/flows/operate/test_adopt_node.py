@@ -62,7 +62,7 @@ async def audited(stage: Stage) -> AuditReport:
 
 async def test_empty_books_belong_to_the_first_node_they_meet(stage: Stage) -> None:
     """It is booked once, and every later start finds it."""
-    await stage.process.adoption.begin()
+    await stage.process.adopt_node.begin()
     await Process(stage.lasting).start()
     assert adoptions(stage) == [stage.lasting.identity.pubkey]
     adopted = await stage.books.node()
@@ -90,7 +90,7 @@ async def test_what_was_open_on_the_old_node_is_closed(stage: Stage) -> None:
     await offer_topup(stage)
     first = stage.lasting.identity.pubkey
     await another_node(stage)
-    adoption = await stage.process.adoption.adopt()
+    adoption = await stage.process.adopt_node.adopt()
     assert adoption.left is not None
     assert adoption.left.pubkey == first
     assert (adoption.escrows_closed, adoption.topups_closed, adoption.invoices_anew) == (1, 1, 0)
@@ -111,7 +111,7 @@ async def test_what_is_priced_gets_its_invoice_from_the_new_node(stage: Stage) -
     before = stage.escrow
     assert before.progress is Progress.COSTED
     await another_node(stage)
-    adoption = await stage.process.adoption.adopt()
+    adoption = await stage.process.adopt_node.adopt()
     assert adoption.invoices_anew == 1
     assert stage.escrow.attempt == before.attempt + 1
     assert stage.escrow.payment_hash != before.payment_hash
@@ -127,7 +127,7 @@ async def test_saying_it_again_changes_nothing(stage: Stage) -> None:
     await another_node(stage)
     await adopt(stage)
     before = stage.books.rows
-    again = await stage.process.adoption.adopt()
+    again = await stage.process.adopt_node.adopt()
     assert again.left is None
     assert stage.books.rows is before
 
@@ -141,7 +141,7 @@ async def test_nothing_of_another_node_is_heard_before(stage: Stage) -> None:
     assert stage.escrow.progress is Progress.COSTED
     with pytest.raises(NodeUnavailable):
         await stage.process.recover.open_invoices()
-    await stage.process.adoption.follow()
+    await stage.process.adopt_node.follow()
     assert [one.progress for one in stage.books.rows.escrows.values()] == [
         Progress.INVOICED,
         Progress.COSTED,
@@ -190,11 +190,11 @@ async def test_a_process_goes_along_with_what_another_adopted(stage: Stage) -> N
     await another_node(stage)
     adopted = next_adoption(await stage.books.node(), stage.lasting.identity)
     await stage.lasting.books.apply(node_adopted(adopted, at_ms=1))
-    await stage.process.adoption.follow()
+    await stage.process.adopt_node.follow()
     assert stage.process.ours.identity == stage.lasting.identity
     await ask(stage)
     assert stage.escrow.progress is S.INVOICED
     await another_node(stage)
     stays.ours.identity = first
     with pytest.raises(NodeUnavailable, match="lnd adopt"):
-        await stays.adoption.follow()
+        await stays.adopt_node.follow()

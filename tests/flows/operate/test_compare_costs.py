@@ -78,21 +78,21 @@ async def test_no_drop_gives_every_reservation_back(stage: Stage) -> None:
 async def test_one_reading_is_not_believed(stage: Stage) -> None:
     """The figure may lag: only a second, equal reading is booked."""
     await unknown(stage, COST)
-    assert await stage.process.costs.compare() is None
+    assert await stage.process.compare_costs.compare() is None
     assert unattributed(stage) == 0
     stage.lasting.upstream.spent_pusd += 1
-    assert await stage.process.costs.compare() is None
-    assert await stage.process.costs.compare() == pusd_from_text(COST) + 1
+    assert await stage.process.compare_costs.compare() is None
+    assert await stage.process.compare_costs.compare() == pusd_from_text(COST) + 1
 
 
 async def test_what_happens_in_between_puts_the_comparison_off(stage: Stage) -> None:
     """A commit between the readings may have moved the sums."""
     await unknown(stage, COST)
-    assert await stage.process.costs.compare() is None
+    assert await stage.process.compare_costs.compare() is None
     await upstream(Completes(cost=COST))(stage)
     await ask_another(stage)
-    assert await stage.process.costs.compare() is None
-    assert await stage.process.costs.compare() == pusd_from_text(COST)
+    assert await stage.process.compare_costs.compare() is None
+    assert await stage.process.compare_costs.compare() == pusd_from_text(COST)
 
 
 async def test_nothing_is_compared_while_a_cost_is_awaited(stage: Stage) -> None:
@@ -123,7 +123,7 @@ async def test_what_the_key_had_spent_before_is_nobodys(tmp_path: Path) -> None:
     async with staged(tmp_path / "node") as stage:
         baseline = (await stage.books.quiet()).baseline_pusd
         stage.lasting.upstream.spent_pusd += 77
-        await stage.process.costs.baseline()
+        await stage.process.compare_costs.baseline()
         assert (await stage.books.quiet()).baseline_pusd == baseline == 0
         assert await stage.process.compare() == 77
 
@@ -146,7 +146,7 @@ async def test_usage_that_falls_books_nothing_and_rings(stage: Stage) -> None:
         assert await stage.process.compare() is None
     assert unattributed(stage) == 0
     assert stage.books.rows.ledger.open_reservations() == held
-    alarm = stage.process.costs.alarm
+    alarm = stage.process.compare_costs.alarm
     assert alarm is not None
     assert alarm.code == "upstream_usage_fell"
     assert "rebase" in alarm.message
@@ -161,7 +161,7 @@ async def test_a_fall_is_remembered_over_a_restart_and_past_the_old_figure(stage
     await stage.process.kill()
     stage.process = Process(stage.lasting)
     await stage.process.start()
-    assert stage.process.costs.alarm is not None
+    assert stage.process.compare_costs.alarm is not None
     assert await stage.process.compare() is None
     assert unattributed(stage) == 0
 
@@ -170,10 +170,10 @@ async def test_a_single_lower_reading_is_not_a_fall(stage: Stage) -> None:
     """The upstream's figure flickers: nothing is booked from it, and nothing waits for a word."""
     await sold_at(stage, COST)
     stage.lasting.upstream.spent_pusd -= 1
-    assert await stage.process.costs.compare() is None
+    assert await stage.process.compare_costs.compare() is None
     stage.lasting.upstream.spent_pusd += 1
     assert await stage.process.compare() == 0
-    assert stage.process.costs.alarm is None
+    assert stage.process.compare_costs.alarm is None
 
 
 async def test_another_key_is_noticed_at_the_start(stage: Stage) -> None:
@@ -184,7 +184,7 @@ async def test_another_key_is_noticed_at_the_start(stage: Stage) -> None:
     stage.lasting.upstream.spent_pusd = 5 * pusd_from_text(COST)
     stage.process = Process(stage.lasting)
     await stage.process.start()
-    alarm = stage.process.costs.alarm
+    alarm = stage.process.compare_costs.alarm
     assert alarm is not None
     assert alarm.code == "upstream_key_changed"
     assert "key two" in alarm.message
@@ -198,7 +198,7 @@ async def test_the_operators_word_is_a_new_baseline(stage: Stage, usage: int) ->
     await sold_at(stage, COST)
     stage.lasting.upstream.spent_pusd = usage
     await stage.process.compare()
-    await stage.process.rebasing.rebase("a new key since Monday")
+    await stage.process.rebase_usage.rebase("a new key since Monday")
     facts = stage.books.rows.journal["upstream/usage_rebased/0"].facts
     assert facts["reason"] == "a new key since Monday"
     assert facts["upstream_key"] == stage.lasting.upstream_key
@@ -206,7 +206,7 @@ async def test_the_operators_word_is_a_new_baseline(stage: Stage, usage: int) ->
     stage.lasting.upstream.spent_pusd += 3
     assert await stage.process.compare() == 3
     assert unattributed(stage) == 3
-    assert stage.process.costs.alarm is None
+    assert stage.process.compare_costs.alarm is None
     findings = (await audited(stage.books, cast("ToldNode", stage.node))).findings
     assert findings == ()
 
@@ -214,11 +214,11 @@ async def test_the_operators_word_is_a_new_baseline(stage: Stage, usage: int) ->
 async def test_a_word_without_a_reason_or_in_the_middle_of_a_run_is_refused(stage: Stage) -> None:
     """The reason stays in the journal; what a run costs must not fall into the new zero."""
     with pytest.raises(RequestInvalid, match="reason"):
-        await stage.process.rebasing.rebase("  ")
+        await stage.process.rebase_usage.rebase("  ")
     await upstream(Failed(cost=COST, lookups_before_record=NEVER))(stage)
     await ask(stage)
     with pytest.raises(BooksBusy, match="say it again"):
-        await stage.process.rebasing.rebase("too early")
+        await stage.process.rebase_usage.rebase("too early")
     assert "upstream/usage_rebased/0" not in stage.books.rows.journal
 
 
@@ -229,7 +229,7 @@ async def test_no_more_comes_back_than_was_not_confirmed(stage: Stage) -> None:
     stage.lasting.upstream.spent_pusd -= 1
     assert await stage.process.compare() == 0
     assert unattributed(stage) == 0
-    alarm = stage.process.costs.alarm
+    alarm = stage.process.compare_costs.alarm
     assert alarm is not None
     assert alarm.code == "upstream_usage_short"
 
@@ -243,7 +243,7 @@ async def test_what_a_late_record_explains_comes_back(stage: Stage) -> None:
     await ask(stage)
     assert await stage.process.compare() == -5
     assert unattributed(stage) == 0
-    assert stage.process.costs.alarm is None
+    assert stage.process.compare_costs.alarm is None
 
 
 async def test_two_replicas_at_a_hand_over_book_a_drop_once(stage: Stage) -> None:
@@ -251,8 +251,8 @@ async def test_two_replicas_at_a_hand_over_book_a_drop_once(stage: Stage) -> Non
     await unknown(stage, COST)
     other = Process(stage.lasting)
     for process in (stage.process, other):
-        assert await process.costs.compare() is None
-    booked = [await process.costs.compare() for process in (stage.process, other)]
+        assert await process.compare_costs.compare() is None
+    booked = [await process.compare_costs.compare() for process in (stage.process, other)]
     assert booked[0] == pusd_from_text(COST)
     assert booked[1] in {None, 0}
     both = await asyncio.gather(stage.process.compare(), other.compare())
@@ -264,8 +264,8 @@ async def test_replicas_that_conclude_at_the_same_moment_book_a_drop_once(stage:
     """K4.16: the number is taken before anything is shared out."""
     await unknown(stage, OVERRUN, CHEAP)
     processes = [stage.process, *(Process(stage.lasting) for _ in range(3))]
-    await asyncio.gather(*(process.costs.compare() for process in processes))
-    await asyncio.gather(*(process.costs.compare() for process in processes))
+    await asyncio.gather(*(process.compare_costs.compare() for process in processes))
+    await asyncio.gather(*(process.compare_costs.compare() for process in processes))
     assert unattributed(stage) == pusd_from_text(OVERRUN) + pusd_from_text(CHEAP)
 
 

@@ -166,7 +166,7 @@ async def test_paid_work_is_delivered_whatever_else_cannot_be_booked(tmp_path: P
         choosy(stage, "cost_confirmed")
         said = Cost(cost_pusd=10, text="1e-11", standing=CostStanding.CONFIRMED)
         with pytest.raises(Quarantined):
-            await stage.process.recorder.record(stage.escrow, ran.CostConfirmed(cost=said))
+            await stage.process.record_event.record(stage.escrow, ran.CostConfirmed(cost=said))
         assert stage.escrow.quarantine is not None
         await claim(stage)
         assert stage.answer is not None
@@ -182,20 +182,20 @@ async def test_what_was_decided_on_an_old_row_parks_nothing(tmp_path: Path) -> N
             await step(stage)
         stale = replace(before, state=EscrowState.RUNNING)
         with pytest.raises(Conflict):
-            await stage.process.recorder.record(stale, on.InvoiceCanceled(payment_hash="00"))
+            await stage.process.record_event.record(stale, on.InvoiceCanceled(payment_hash="00"))
         assert stage.escrow.quarantine is None
 
 
 async def test_a_top_up_that_cannot_be_credited_is_parked_too(tmp_path: Path) -> None:
     """Its payer is told so, and it is credited when the operator lets it go on."""
     async with staged(tmp_path / "node") as stage:
-        topup = await stage.process.topups.offer(address_key="a", caller_id=CALLER)
+        topup = await stage.process.top_up.offer(address_key="a", caller_id=CALLER)
         await stage.node.pay(topup.payment_request, amount_msat=topup.amount_msat)
         choosy(stage, "topup_credited")
         with pytest.raises(Quarantined):
             await hear(stage)
         with pytest.raises(Quarantined):
-            await stage.process.topups.offer(address_key="a", caller_id=CALLER)
+            await stage.process.top_up.offer(address_key="a", caller_id=CALLER)
         assert await findings(stage) == ["quarantined"]
         assert (await desk(stage).listed()) == (await stage.process.books.topup(topup.topup_id),)
         again = await desk(stage).retry(topup.topup_id)
@@ -210,10 +210,10 @@ async def test_a_top_up_that_cannot_be_credited_is_parked_too(tmp_path: Path) ->
 async def test_a_top_up_is_written_off_with_what_was_paid(tmp_path: Path, paid: bool) -> None:  # noqa: FBT001 - a case
     """Paid, it is credited after all; unpaid, its invoice is canceled and it lapses."""
     async with staged(tmp_path / "node") as stage:
-        topup = await stage.process.topups.offer(address_key="a", caller_id=CALLER)
+        topup = await stage.process.top_up.offer(address_key="a", caller_id=CALLER)
         parked = topup.quarantined("topup_credited: out of range")
         now_ms = stage.lasting.clock.now_ms()
-        await stage.process.recorder.apply(
+        await stage.process.record_event.apply(
             topup_transition(parked, TOPUP_QUARANTINED, at_ms=now_ms)
         )
         if paid:
@@ -251,10 +251,10 @@ async def test_nobody_waits_for_a_run_that_is_parked(tmp_path: Path) -> None:
     async with staged(tmp_path / "node") as stage:
         stage.process.mortal.crash = Crash(moment=Moment.AFTER)
         with pytest.raises(Killed):
-            await stage.process.asks.answer(ask_of())
-        parked = on.Quarantined(event="anything", reason="out of range")
+            await stage.process.ask_completion.answer(ask_of())
+        parked = on.QuarantineBegun(event="anything", reason="out of range")
         stage.process.mortal.dead, stage.process.mortal.crash = False, None
-        await stage.process.recorder.record(stage.escrow, parked)
+        await stage.process.record_event.record(stage.escrow, parked)
         follow = FollowRun(
             books=stage.books,
             runs=stage.process.runs,

@@ -51,10 +51,10 @@ def sweep_of(stage: Stage, gate: NodeGate | None = None) -> SweepNode:
     return SweepNode(
         ledger=process.ledger,
         vault=process.vault,
-        settlements=process.settlements,
+        settle_invoice=process.settle_invoice,
         node=lasting.node,
         ours=process.ours,
-        gate=gate or NodeGate(),
+        node_gate=gate or NodeGate(),
     )
 
 

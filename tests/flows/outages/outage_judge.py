@@ -63,9 +63,9 @@ async def judged(world: World) -> None:
     await _nothing_is_stranded(world)
     await _others_are_served(world)
     for living in world.living:
-        assert living.process.gate.closed_by is None
-        await living.process.account.look()
-        assert living.process.account.by_upstream[FAKE].in_flight_pusd == 0, (
+        assert living.process.release_gate.closed_by is None
+        await living.process.watch_account.look()
+        assert living.process.watch_account.by_upstream[FAKE].in_flight_pusd == 0, (
             "counted against our credit for ever"
         )
     await end(world.stage)

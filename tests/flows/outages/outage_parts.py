@@ -29,7 +29,7 @@ from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.completions import UpstreamCall, UpstreamCompletion
 from cobot_meter.ports.books import Applied, Books
 from cobot_meter.ports.lightning_node import LightningNode
-from cobot_meter.ports.upstream import AccountHolder, GenerationStarted
+from cobot_meter.ports.upstream import AccountHolder, TellGeneration
 from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.upstream import FakeUpstream
 
@@ -205,7 +205,7 @@ class UpstreamBetween:
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
-        on_started: GenerationStarted,
+        on_started: TellGeneration,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         self._reached()

@@ -20,7 +20,7 @@ from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.background.node_watcher import NodeWatch
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.errors import CallerFault, DependencyFault
-from cobot_meter.domain.escrow.events import Quarantined
+from cobot_meter.domain.escrow.events import QuarantineBegun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import InvoiceState
@@ -109,7 +109,7 @@ class Living:
 
     process: Process
     books: BooksBetween
-    sweep: SweepNode
+    sweep_node: SweepNode
     node: NodeWatch
 
 
@@ -172,13 +172,13 @@ class World:
         process.recover = Recover(
             books=process.books,
             runs=process.runs,
-            settlements=process.settlements,
+            settle_invoice=process.settle_invoice,
             clock=clock,
             retention=RETENTION,
             once=self._once,
         )
-        node = NodeWatch(node=lasting.node, gate=process.node_gate)
-        living = Living(process=process, books=books, sweep=process.sweep, node=node)
+        node = NodeWatch(node=lasting.node, node_gate=process.node_gate)
+        living = Living(process=process, books=books, sweep_node=process.sweep_node, node=node)
         self.living.append(living)
         return living
 
@@ -186,11 +186,11 @@ class World:
         """What a start does, in its order. Raises what stops it."""
         process = living.process
         await process.lasting.node.identity()
-        await process.adoption.begin()
-        process.steady.begin(await process.books.latest_at_ms())
-        await process.recorder.releases.follow()
-        await living.sweep.begin()
-        for turn in (living.sweep.sweep, lambda: prices(process), process.recover.unfinished):
+        await process.adopt_node.begin()
+        process.steady_clock.begin(await process.books.latest_at_ms())
+        await process.record_event.keep_releases.follow()
+        await living.sweep_node.begin()
+        for turn in (living.sweep_node.sweep, lambda: prices(process), process.recover.unfinished):
             await self.attempt(turn)
         await self.attempt(lambda: self.finish(process))
 
@@ -237,9 +237,9 @@ class World:
     async def _parked(self, subject: Escrow | Topup) -> None:
         """What is parked while it runs is told nothing more: its cost may be nobody's."""
         self.watch.parked_at_work = self.watch.unknowing = True
-        recorder = self.stage.process.recorder
+        recorder = self.stage.process.record_event
         if isinstance(subject, Escrow):
-            await recorder.record(subject, Quarantined(event="anything", reason="out of range"))
+            await recorder.record(subject, QuarantineBegun(event="anything", reason="out of range"))
         else:
             parked = subject.quarantined("anything: out of range")
             now_ms = self.clock.now_ms()
@@ -284,7 +284,7 @@ class World:
             upstream.usually = Completes(cost=COST)  # what is told of runs is the story's own
 
         async def asked() -> None:
-            answers.append(await self.stage.process.asks.answer(ask))
+            answers.append(await self.stage.process.ask_completion.answer(ask))
 
         await self.attempt(asked)
         await self.finish(self.stage.process)
@@ -351,21 +351,21 @@ class World:
     def _turns_of(self, living: Living) -> list[Callable[[], Awaitable[object]]]:
         process = living.process
         return [
-            process.recorder.releases.follow,
-            lambda: living.node.while_well(process.adoption.follow),
+            process.record_event.keep_releases.follow,
+            lambda: living.node.while_well(process.adopt_node.follow),
             living.node.look,
             lambda: prices(process),
             process.recover.unfinished,
-            lambda: process.recover.due(process.steady.timers_ms()),
+            lambda: process.recover.due(process.steady_clock.timers_ms()),
             process.recover.open_invoices,
-            living.sweep.sweep,
-            process.costs.compare,
+            living.sweep_node.sweep,
+            process.compare_costs.compare,
         ]
 
 
 async def prices(process: Process) -> None:
     """Fresh prices, after the usage that all comparisons start from."""
-    await process.costs.baseline()
+    await process.compare_costs.baseline()
     await process.catalogue.refresh()
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from cobot_meter.domain.errors import CobotMeterError, Quarantined
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.flows.sale.drive_escrow import EscrowDriver
-from cobot_meter.ports.escrow_runs import Opening
+from cobot_meter.flows.sale.drive_escrow import DriveEscrow
+from cobot_meter.ports.escrow_runs import OpensEscrow
 from tests.fakes.books import Killed
 
 
@@ -17,11 +17,11 @@ class Runs:
 
     def __init__(self, *, turns_free: Callable[[], bool]) -> None:
         """Without free turns a run waits."""
-        self.driver: EscrowDriver | None = None
+        self.driver: DriveEscrow | None = None
         self._turns_free = turns_free
         self._tasks: dict[str, asyncio.Task[Escrow]] = {}
 
-    def by(self, driver: EscrowDriver) -> Runs:
+    def by(self, driver: DriveEscrow) -> Runs:
         """These runs, driven by `driver`."""
         self.driver = driver
         return self
@@ -34,12 +34,12 @@ class Runs:
             self._tasks[escrow_id] = task
         return task
 
-    def begin(self, escrow_id: str, opening: Opening) -> asyncio.Future[Escrow]:
+    def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
         task = asyncio.ensure_future(self._opened_and_driven(escrow_id, opening))
         self._tasks[escrow_id] = task
         return task
 
-    async def _opened_and_driven(self, escrow_id: str, opening: Opening) -> Escrow:
+    async def _opened_and_driven(self, escrow_id: str, opening: OpensEscrow) -> Escrow:
         assert self.driver is not None
         try:
             just_opened = await opening(at_once=self._at_once)

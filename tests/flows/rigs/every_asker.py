@@ -75,9 +75,9 @@ class Scene:
         shop.watch = Watch(shop.books, shop.lasting.upstream, LOOSE)
         shop.wait(shop.process.start())
         shop.lasting.upstream.usually = RUN
-        offer = shop.wait(shop.process.topups.offer(address_key="rich", caller_id="c_rich"))
+        offer = shop.wait(shop.process.top_up.offer(address_key="rich", caller_id="c_rich"))
         shop.wait(shop.node.pay(offer.payment_request, amount_msat=10**8))
-        shop.do(shop.process.settlements.ask_node(offer.payment_hash))
+        shop.do(shop.process.settle_invoice.ask_node(offer.payment_hash))
         self.gate: asyncio.Event | None = None
         self.met_by: dict[str, Asker] = {}
         self.tokens: dict[str, str] = {}
@@ -91,7 +91,7 @@ class Scene:
         """What it is answered: `402 <escrow>`, `200 <escrow>`, or the code of a fault."""
         ask = replace(asker.ask(), respond_async=later)
         try:
-            answer = self.shop.wait(self.shop.process.asks.answer(ask))
+            answer = self.shop.wait(self.shop.process.ask_completion.answer(ask))
         except CobotMeterError as fault:
             return f"{fault.code} {getattr(fault, 'escrow_id', '')}".strip()
         finally:
@@ -128,7 +128,7 @@ class Scene:
         escrow = self.shop.books.rows.escrows[escrow_id]
         if escrow.payment_hash is not None:
             self.let_run()
-            self.shop.do(self.shop.process.settlements.ask_node(escrow.payment_hash))
+            self.shop.do(self.shop.process.settle_invoice.ask_node(escrow.payment_hash))
 
     def claim(self, escrow_id: str) -> None:
         """Its payer reads it."""
@@ -154,7 +154,7 @@ class Scene:
         """All runs end, and the books are sound."""
         self.let_run()
         self.shop.watch.check()
-        assert self.shop.process.gate.closed_by is None
+        assert self.shop.process.release_gate.closed_by is None
 
 
 def _asked(scene: Scene, asker: Asker) -> str:

@@ -176,7 +176,7 @@ class ShopMachine(RuleBasedStateMachine):
             process.recover.open_invoices(),
             process.tick(),
             process.hear(*reversed(settled)),
-            process.costs.compare(),
+            process.compare_costs.compare(),
         )
 
     @rule(asker=askers, body=bodies, cost=costs, key=st.sampled_from(("one", "two")))

@@ -81,8 +81,8 @@ class OperatorRig:
             TERMS,
             Reports(observe=self.booked.append),
         )
-        self.cancellations, self.callers = self.flows.cancellations, self.flows.callers
-        self.quarantine, self.adoption = self.flows.quarantine, self.flows.adoption
+        self.cancellations, self.callers = self.flows.cancel_invoice, self.flows.set_caller
+        self.quarantine, self.adoption = self.flows.quarantine, self.flows.adopt_node
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.ledger import Ledger
-from cobot_meter.flows.record_event import EventRecorder, OurNode
+from cobot_meter.flows.record_event import OurNode, RecordEvent
 from cobot_meter.flows.sale.follow_run import Waits
 from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.books import Applied, Books
@@ -141,25 +141,36 @@ class Process:
         )
         flows, operating = self.flows, self.flows.operating
         self.ledger, self.vault = flows.ledger, flows.vault
-        self.quarantine, self.sweep = operating.quarantine, operating.sweep
-        self.recorder, self.gate, self.steady = flows.recorder, flows.releases, flows.steady
-        self.catalogue, self.opening, self.asks = flows.catalogue, flows.opening, flows.asks
-        self.settlements, self.deliveries = flows.settlements, flows.deliveries
-        self.recover, self.topups = flows.recover, flows.topups
-        self.account, self.node_gate = flows.account, flows.node_gate
-        self.choice, self.exposure = flows.choice, exposure
-        self.costs, self.rebasing = operating.costs, operating.rebasing
-        self.adoption = operating.adoption
+        self.quarantine, self.sweep_node = operating.quarantine, operating.sweep_node
+        self.record_event, self.release_gate, self.steady_clock = (
+            flows.record_event,
+            flows.release_gate,
+            flows.steady_clock,
+        )
+        self.catalogue, self.open_escrow, self.ask_completion = (
+            flows.catalogue,
+            flows.open_escrow,
+            flows.ask_completion,
+        )
+        self.settle_invoice, self.deliver_completion = (
+            flows.settle_invoice,
+            flows.deliver_completion,
+        )
+        self.recover, self.top_up = flows.recover, flows.top_up
+        self.watch_account, self.node_gate = flows.watch_account, flows.node_gate
+        self.choose_model, self.exposure = flows.choose_model, exposure
+        self.compare_costs, self.rebase_usage = operating.compare_costs, operating.rebase_usage
+        self.adopt_node = operating.adopt_node
 
     def ledger_on(
-        self, *, books: Books | None = None, recorder: EventRecorder | None = None
+        self, *, books: Books | None = None, record_event: RecordEvent | None = None
     ) -> Ledger:
         """The ledger of this process, over other books or with another recorder."""
         return Ledger(
             books=books or self.books,
-            recorder=recorder or self.recorder,
+            record_event=record_event or self.record_event,
             clock=self.lasting.clock,
-            steady=self.steady,
+            steady_clock=self.steady_clock,
             retention=RETENTION,
         )
 
@@ -169,34 +180,34 @@ class Process:
             books=books or self.books,
             identifiers=self.lasting.identifiers,
             sealer=sealer or self.lasting.sealer,
-            body_keys=self.flows.body_keys,
+            keep_body_keys=self.flows.keep_body_keys,
         )
 
     async def start(self) -> None:
         """What a start does: prices, baseline, and everything unfinished back to the driver."""
-        await self.adoption.begin()
-        await self.recorder.releases.follow()
+        await self.adopt_node.begin()
+        await self.record_event.keep_releases.follow()
         with contextlib.suppress(DependencyFault):  # asked again by the background
             await self.catalogue.refresh()
-        await self.costs.baseline()
+        await self.compare_costs.baseline()
         await self.recover.unfinished()
         await self.runs.finish()
 
     async def tick(self) -> None:
         """One turn of the background: what is unfinished, and timers."""
         await self.recover.unfinished()
-        await self.recover.due(self.steady.timers_ms())
+        await self.recover.due(self.steady_clock.timers_ms())
         await self.runs.finish()
 
     async def hear(self, *invoices: Invoice) -> None:
         """The node's stream says these."""
         for invoice in invoices:
-            await self.settlements.told(invoice)
+            await self.settle_invoice.told(invoice)
 
     async def compare(self) -> int | None:
         """Two readings of the upstream's usage in a row, and what the second one booked."""
-        await self.costs.compare()
-        return await self.costs.compare()
+        await self.compare_costs.compare()
+        return await self.compare_costs.compare()
 
     async def kill(self) -> None:
         """Gone, between two commits or at one."""

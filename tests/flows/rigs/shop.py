@@ -18,7 +18,7 @@ from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.adapters.lightning.dev_node.payments import PaymentRefused
 from cobot_meter.adapters.lightning.dev_node.signing import NO_FAULTS
 from cobot_meter.domain.errors import Broken, CobotMeterError, NodeUnavailable
-from cobot_meter.domain.escrow.events import Quarantined
+from cobot_meter.domain.escrow.events import QuarantineBegun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import Invoice, InvoiceState
 from cobot_meter.domain.topups import Topup, TopupState
@@ -132,12 +132,12 @@ class Shop:
         """Somebody asks; `outcome` is what a run would come to."""
         if outcome is not None:
             self.lasting.upstream.usually = outcome
-        self.answered(ask, self.do(self.process.asks.answer(ask)))
+        self.answered(ask, self.do(self.process.ask_completion.answer(ask)))
 
     def ask_at_once(self, asks: Sequence[Ask], outcome: Outcome) -> None:
         """Many ask in the same moment."""
         self.lasting.upstream.usually = outcome
-        answers = self.do_at_once(*[self.process.asks.answer(ask) for ask in asks])
+        answers = self.do_at_once(*[self.process.ask_completion.answer(ask) for ask in asks])
         for ask, answer in zip(asks, answers, strict=True):
             self.answered(ask, answer)
 
@@ -165,7 +165,7 @@ class Shop:
     def top_up(self, caller_id: str | None, *, paid: bool) -> None:
         """An empty ask is offered a top-up, and perhaps pays it generously."""
         key = caller_id or "somebody's address"
-        offer = self.do(self.process.topups.offer(address_key=key, caller_id=caller_id))
+        offer = self.do(self.process.top_up.offer(address_key=key, caller_id=caller_id))
         if offer is not None and offer.state is TopupState.INVOICED and paid:
             self.pay(offer.payment_request, 30_000)
 
@@ -233,7 +233,7 @@ class Shop:
             change = CallerChange(blocked=False, cap_msat=cap_msat)
             sequence = await self.process.books.caller_changes(caller_id)
             now_ms = self.lasting.clock.now_ms()
-            await self.process.recorder.apply(
+            await self.process.record_event.apply(
                 caller_transition(caller_id, change, sequence=sequence, at_ms=now_ms)
             )
 
@@ -245,8 +245,8 @@ class Shop:
         async def say() -> None:
             escrow = self.books.rows.escrows[escrow_id]
             if escrow.quarantine is None:
-                event = Quarantined(event="anything", reason="out of range")
-                await self.process.recorder.record(escrow, event)
+                event = QuarantineBegun(event="anything", reason="out of range")
+                await self.process.record_event.record(escrow, event)
 
         self.do(say())
 
@@ -264,7 +264,7 @@ class Shop:
     def check(self) -> None:
         """Whatever happened, the books are sound, and we have not found ourselves broken."""
         self.watch.check()
-        assert self.process.gate.closed_by is None
+        assert self.process.release_gate.closed_by is None
         for escrow_id in self.watch.lapsed - self.held_against_node:
             assert self.word(escrow_id) is InvoiceState.CANCELED, "expired by our own word"
         for escrow_id in self.watch.in_time - self.held_against_node:

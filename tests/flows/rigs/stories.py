@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import CobotMeterError
-from cobot_meter.domain.escrow.events import Quarantined
+from cobot_meter.domain.escrow.events import QuarantineBegun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import Invoice, InvoiceState
@@ -105,7 +105,7 @@ async def claim(stage: Stage) -> None:
 async def _asked(stage: Stage, asked: Ask) -> None:
     stage.answer = stage.fault = None
     try:
-        stage.answer = await stage.process.asks.answer(asked)
+        stage.answer = await stage.process.ask_completion.answer(asked)
     except CobotMeterError as fault:
         stage.fault = fault
     await stage.process.runs.finish()
@@ -140,8 +140,8 @@ async def hear(stage: Stage) -> None:
 async def cannot_be_booked(stage: Stage) -> None:
     """Something of the newest escrow could not be booked, unless its run was lost in a crash."""
     if stage.escrow.quarantine is None and stage.escrow.progress is not Progress.FAILED:
-        parked = Quarantined(event="anything", reason="out of range")
-        await stage.process.recorder.record(stage.escrow, parked)
+        parked = QuarantineBegun(event="anything", reason="out of range")
+        await stage.process.record_event.record(stage.escrow, parked)
 
 
 async def retried(stage: Stage) -> None:
@@ -237,7 +237,7 @@ async def node_loses_every_reply(stage: Stage) -> None:
 
 async def top_up(stage: Stage) -> None:
     """The caller buys credit of one satoshi, many times over what a cheap run costs."""
-    topup = await stage.process.topups.offer(address_key=CALLER, caller_id=CALLER)
+    topup = await stage.process.top_up.offer(address_key=CALLER, caller_id=CALLER)
     known = await stage.node.look_up(topup.payment_hash)
     if known is not None and known.state is InvoiceState.OPEN:
         await stage.node.pay(topup.payment_request, amount_msat=40_000)
@@ -245,7 +245,7 @@ async def top_up(stage: Stage) -> None:
 
 async def offer_topup(stage: Stage) -> None:
     """The caller is offered a top-up and does not pay."""
-    await stage.process.topups.offer(address_key=CALLER, caller_id=CALLER)
+    await stage.process.top_up.offer(address_key=CALLER, caller_id=CALLER)
 
 
 async def another_node(stage: Stage) -> None:
@@ -259,7 +259,7 @@ async def another_node(stage: Stage) -> None:
 
 async def adopt(stage: Stage) -> None:
     """The operator says that the books belong to the node that is there now."""
-    await stage.process.adoption.adopt()
+    await stage.process.adopt_node.adopt()
     await stage.process.start()
 
 

@@ -100,7 +100,7 @@ async def _fallback(books: Books) -> None:
     row = first
     for event in (
         ran.UpstreamRequested(requested_by="r_one"),
-        ran.UpstreamFailed(failure=FAILURE, charged=False, continued_as="esc_second"),
+        ran.RunFailed(failure=FAILURE, charged=False, continued_as="esc_second"),
     ):
         applied = await books.apply(
             escrow_transition(row, event, at_ms=NOW_MS, retention=RETENTION)
@@ -127,7 +127,7 @@ async def _topups(books: Books, teller: Teller) -> None:
 
 async def _quarantines(books: Books, teller: Teller) -> None:
     """What could not be booked, let go on or written off; and releases, stopped and opened."""
-    parked = on.Quarantined(event="cost_confirmed", reason="out of range")
+    parked = on.QuarantineBegun(event="cost_confirmed", reason="out of range")
     lifted = await teller.invoiced("esc_lifted")
     await teller.tell(lifted, parked, on.QuarantineLifted(), teller.paid())
     unpaid = await teller.invoiced("esc_unpaid_off")

@@ -128,7 +128,7 @@ async def killed_on_the_way(stage: Stage, crash: Crash, asked: Ask) -> None:
     stage.process.mortal.crash = crash
     for _ in range(3):
         try:
-            await stage.process.asks.answer(asked)
+            await stage.process.ask_completion.answer(asked)
             await stage.process.runs.finish()
             await pay()(stage)
             await hear(stage)

@@ -51,7 +51,7 @@ class Shop:
     node: DevNode
     clock: FakeClock
     folder: Path
-    keeping: KeepBodyKeys
+    keep_body_keys: KeepBodyKeys
 
     def thief(self) -> AesSealer:
         """Whoever has `secret.key` and the directory as it is now."""
@@ -60,7 +60,7 @@ class Shop:
     async def sold(self, body: bytes = BODY, *, claimed: bool = True) -> Escrow:
         """Asked for and paid, and handed over too if it is claimed."""
         asked = ask_of(body=body)
-        escrow = (await self.process.asks.answer(asked)).escrow
+        escrow = (await self.process.ask_completion.answer(asked)).escrow
         assert escrow.invoice is not None
         await self.node.pay(escrow.invoice.payment_request)
         paid = await self.node.look_up(str(escrow.payment_hash))
@@ -71,7 +71,7 @@ class Shop:
     async def claimed(self, escrow: Escrow, body: bytes = BODY) -> Escrow:
         """Asked for with the proof."""
         proven = replace(ask_of(body=body), proven_escrow_id=escrow.escrow_id)
-        answer = await self.process.asks.answer(proven)
+        answer = await self.process.ask_completion.answer(proven)
         assert answer.kind is AnswerKind.COMPLETION
         assert answer.body
         return answer.escrow
@@ -87,7 +87,7 @@ class Shop:
         self.clock.advance(seconds)
         await self.process.tick()
         await self.process.catalogue.refresh()
-        await self.keeping.look()
+        await self.keep_body_keys.look()
 
     def restarted(self) -> DeliverCompletion:
         """What hands over in a process that has no key in its memory yet."""
@@ -95,7 +95,7 @@ class Shop:
         return DeliverCompletion(
             ledger=process.ledger,
             vault=process.vault_on(sealer=sealer_on(self.folder)),
-            gate=process.gate,
+            release_gate=process.release_gate,
         )
 
     async def copied(self, escrow: Escrow) -> StoredBodies:
@@ -135,7 +135,7 @@ async def shop_on(books: Books, tmp_path: Path) -> AsyncIterator[Shop]:
             )
         )
         await process.start()
-        keeping = KeepBodyKeys(books=books, keys=days, steady=process.steady)
+        keeping = KeepBodyKeys(books=books, keys=days, steady_clock=process.steady_clock)
         await keeping.look()
         yield Shop(process, node, clock, folder, keeping)
 
@@ -264,7 +264,7 @@ async def test_a_lost_key_of_a_day_loses_the_bodies_of_that_day_only(shop: Shop)
     standing = await shop.process.books.standing(lost.caller_id)
     assert standing.available_msat >= lost.price_msat
     assert (await deliveries.deliver(other))[0].progress is Progress.RELEASED
-    assert shop.process.gate.closed_by is None
+    assert shop.process.release_gate.closed_by is None
 
 
 async def test_an_ask_that_cannot_be_sealed_costs_nobody_anything(shop: Shop) -> None:
@@ -276,7 +276,7 @@ async def test_an_ask_that_cannot_be_sealed_costs_nobody_anything(shop: Shop) ->
     open_to_others(shop.folder)
     fault: CobotMeterError | None = None
     try:
-        await shop.process.asks.answer(ask_of(body=BODY.replace(b"?", b"!")))
+        await shop.process.ask_completion.answer(ask_of(body=BODY.replace(b"?", b"!")))
     except CobotMeterError as refused:
         fault = refused
     assert isinstance(fault, BodyKeysUnusable)
@@ -291,7 +291,9 @@ async def test_an_outage_of_the_books_drops_no_key(shop: Shop) -> None:
     shop.clock.advance(5 * DAY_S)
     before = keys_in(shop.folder)
     busy = Busy()
-    keeping = KeepBodyKeys(books=busy, keys=DayKeys(folder=shop.folder), steady=shop.process.steady)
+    keeping = KeepBodyKeys(
+        books=busy, keys=DayKeys(folder=shop.folder), steady_clock=shop.process.steady_clock
+    )
     with pytest.raises(BooksBusy):
         await keeping.look()
     assert keys_in(shop.folder) == before
@@ -313,7 +315,7 @@ async def test_an_ask_that_was_opened_waits_a_minute_for_its_key(
     lasting.turns_free = False
     shop.process.mortal.crash = Crash(moment=Moment.AFTER, commits=0)
     with pytest.raises(Killed):
-        await shop.process.asks.answer(ask_of())
+        await shop.process.ask_completion.answer(ask_of())
     await shop.process.kill()
     unmount(shop.folder)
     (escrow_id,) = await lasting.books.unfinished(after="", limit=9)

@@ -177,7 +177,7 @@ def asked(number: int) -> Ask:
 async def sold(stage: Stage, ask: Ask) -> Escrow | None:
     """Ask, pay and claim; what was bought, or None for a failure."""
     try:
-        answer = await stage.process.asks.answer(ask)
+        answer = await stage.process.ask_completion.answer(ask)
     except CobotMeterError:
         await stage.process.runs.finish()
         return None
@@ -186,7 +186,7 @@ async def sold(stage: Stage, ask: Ask) -> Escrow | None:
         await pay()(stage)
         await hear(stage)
         proof = replace(ask, proven_escrow_id=answer.escrow.escrow_id)
-        answer = await stage.process.asks.answer(proof)
+        answer = await stage.process.ask_completion.answer(proof)
     assert answer.kind is AnswerKind.COMPLETION
     document = completion_document(answer.escrow, answer.body)
     assert orjson.dumps(document)

@@ -69,7 +69,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 async def test_all_attempts_billed_once(stage: Stage, outcome: Outcome, wasted: str) -> None:
     """The caller pays the attempt that answered; what others cost is booked to us, each once."""
     come_to(stage, first=outcome)
-    answer = await stage.process.asks.answer(chained(SECOND))
+    answer = await stage.process.ask_completion.answer(chained(SECOND))
     assert answer.kind is AnswerKind.CHALLENGE
     first, second = escrows(stage)
     assert (first.progress, first.continued_as) == (Progress.FAILED, second.escrow_id)
@@ -83,7 +83,7 @@ async def test_all_attempts_billed_once(stage: Stage, outcome: Outcome, wasted: 
     await pay()(stage)
     await hear(stage)
     proof = replace(chained(SECOND), proven_escrow_id=second.escrow_id)
-    bought = await stage.process.asks.answer(proof)
+    bought = await stage.process.ask_completion.answer(proof)
     assert bought.kind is AnswerKind.COMPLETION
     await end(stage)
     await prove_sound(stage)
@@ -94,7 +94,7 @@ async def test_all_attempts_billed_once(stage: Stage, outcome: Outcome, wasted: 
 async def test_the_ceiling_is_that_of_the_dearest(stage: Stage) -> None:
     """Whoever answers, the caller was told the same most it can cost, and each run its own cap."""
     come_to(stage, first=Unknown(cost=WASTED))
-    await stage.process.asks.answer(chained(SECOND, THIRD))
+    await stage.process.ask_completion.answer(chained(SECOND, THIRD))
     *_, first, second = escrows(stage)
     assert first.quote.ceiling_msat == second.quote.ceiling_msat
     assert first.quote.rate == second.quote.rate
@@ -106,13 +106,13 @@ async def test_the_ceiling_is_that_of_the_dearest(stage: Stage) -> None:
 async def test_the_chain_is_asked_to_its_end(stage: Stage) -> None:
     """Two fail, the third answers; when all fail the last failure is the answer."""
     come_to(stage, first=Unknown(cost=WASTED), second=Failed(cost=WASTED))
-    answer = await stage.process.asks.answer(chained(SECOND, THIRD))
+    answer = await stage.process.ask_completion.answer(chained(SECOND, THIRD))
     assert answer.escrow.quote.model == THIRD.model_id
     assert answer.escrow.asked_model == FIRST.model_id
     come_to(stage, first=Unknown(), second=Failed(), third=Refused(status=404))
     other = anew(9, SECOND, THIRD)
     with pytest.raises(UpstreamRefused):
-        await stage.process.asks.answer(other)
+        await stage.process.ask_completion.answer(other)
     assert [one.progress for one in escrows(stage)][-3:] == [Progress.FAILED] * 3
     assert escrows(stage)[-1].continued_as is None
     await end(stage)
@@ -124,7 +124,7 @@ async def test_what_nobody_answers_better_is_returned(stage: Stage, status: int)
     """A request that is wrong is wrong everywhere: no other model is asked."""
     come_to(stage, first=Refused(status=status))
     with pytest.raises(UpstreamRefused):
-        await stage.process.asks.answer(chained(SECOND))
+        await stage.process.ask_completion.answer(chained(SECOND))
     assert len(escrows(stage)) == 1
     assert stage.lasting.upstream.posts == 1
 
@@ -133,20 +133,20 @@ async def test_what_nobody_answers_better_is_returned(stage: Stage, status: int)
 async def test_what_is_wrong_with_our_account_is_asked_elsewhere(stage: Stage, status: int) -> None:
     """Models of the same account are passed over; one of another upstream is asked."""
     come_to(stage, first=Refused(status=status))
-    answer = await stage.process.asks.answer(chained(SECOND, THIRD, LOCAL))
+    answer = await stage.process.ask_completion.answer(chained(SECOND, THIRD, LOCAL))
     assert answer.escrow.quote.model == LOCAL.model_id
     assert stage.lasting.upstream.posts == 2
     with pytest.raises(UpstreamRefused):
-        await stage.process.asks.answer(anew(101, SECOND))
+        await stage.process.ask_completion.answer(anew(101, SECOND))
 
 
 async def test_only_what_was_never_run_is_asked_again(stage: Stage) -> None:
     """Unreachable: once more, then the next. A run that may have been charged: never the same."""
     come_to(stage, first=Unreachable())
-    await stage.process.asks.answer(chained(SECOND))
+    await stage.process.ask_completion.answer(chained(SECOND))
     assert stage.lasting.upstream.posts == 3
     come_to(stage, first=Unknown(announced=False))
-    await stage.process.asks.answer(anew(102, SECOND))
+    await stage.process.ask_completion.answer(anew(102, SECOND))
     assert stage.lasting.upstream.posts == 5
     sent = [run.body for run in stage.lasting.upstream.runs]
     assert len(set(sent)) == 1, "every attempt is sent the whole request"
@@ -156,11 +156,11 @@ async def test_a_short_wait_is_waited_and_a_long_one_is_not(stage: Stage) -> Non
     """429 for a second: the same model again; for a minute: the next one at once."""
     come_to(stage, first=Refused(status=429, retry_after_s=1))
     began_ms = stage.lasting.clock.now_ms()
-    await stage.process.asks.answer(chained(SECOND))
+    await stage.process.ask_completion.answer(chained(SECOND))
     assert stage.lasting.upstream.posts == 3
     assert stage.lasting.clock.now_ms() - began_ms >= 1_000
     come_to(stage, first=Refused(status=429, retry_after_s=60))
-    await stage.process.asks.answer(anew(103, SECOND))
+    await stage.process.ask_completion.answer(anew(103, SECOND))
     assert stage.lasting.upstream.posts == 5
 
 
@@ -178,7 +178,7 @@ async def test_the_operators_chain_is_for_those_who_name_none(stage: Stage) -> N
         rates=StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=stage.lasting.clock),
         price_terms=PriceTerms(),
         exposure=ExposureTerms(cap=CapTerms()),
-        steady=stage.process.steady,
+        steady_clock=stage.process.steady_clock,
     )
     assert quoting.models(ask_of().request) == (FIRST, THIRD)
     assert quoting.models(chained(SECOND).request) == (FIRST, SECOND)
@@ -190,14 +190,14 @@ async def test_a_chain_that_could_not_go_on_is_asked_anew_later(stage: Stage) ->
     come_to(stage, first=Unreachable())
     stage.process.mortal.crash = Crash(moment=Moment.AFTER, commits=1)
     with pytest.raises(Killed):
-        await stage.process.asks.answer(chained(SECOND))
+        await stage.process.ask_completion.answer(chained(SECOND))
     assert escrows(stage)[0].continued_as is not None
     await restart(stage)
     asked = replace(chained(SECOND), respond_async=True)
     with pytest.raises(CobotMeterError):
-        await stage.process.asks.answer(asked)
+        await stage.process.ask_completion.answer(asked)
     stage.lasting.clock.advance(61)
-    answer = await stage.process.asks.answer(asked)
+    answer = await stage.process.ask_completion.answer(asked)
     assert answer.kind is AnswerKind.ACCEPTED
     assert answer.escrow != escrows(stage)[0]
     await stage.process.runs.finish()
@@ -211,7 +211,7 @@ async def test_a_request_that_cannot_be_read_again_fails_as_it_did(
     come_to(stage, first=outcome)
     stage.lasting.sealer.broken.add(request_label(f"esc_{1:064d}"))
     with pytest.raises(CobotMeterError):
-        await stage.process.asks.answer(chained(SECOND))
+        await stage.process.ask_completion.answer(chained(SECOND))
     (only,) = escrows(stage)
     assert (only.progress, only.continued_as) == (Progress.FAILED, None)
     assert stage.lasting.upstream.posts == 1
@@ -222,7 +222,7 @@ async def test_a_request_that_cannot_be_read_again_fails_as_it_did(
 async def test_all_attempts_share_one_deadline(stage: Stage) -> None:
     """While somebody else is left an attempt gets half of what is left; the last gets it all."""
     come_to(stage, first=Unknown(), second=Unknown())
-    await stage.process.asks.answer(chained(SECOND, THIRD))
+    await stage.process.ask_completion.answer(chained(SECOND, THIRD))
     first_ms, second_ms, third_ms = (limit or 0 for limit in stage.lasting.upstream.limits_ms)
     assert first_ms == 150_000
     assert second_ms <= 150_000
@@ -233,15 +233,15 @@ async def test_a_model_that_keeps_failing_comes_last(stage: Stage) -> None:
     """After five failures an ask begins with the second, and says so, until the first is well."""
     come_to(stage, first=Refused(status=429))
     for number in range(5):
-        await stage.process.asks.answer(anew(number, SECOND))
+        await stage.process.ask_completion.answer(anew(number, SECOND))
     posts = stage.lasting.upstream.posts
-    answer = await stage.process.asks.answer(anew(104, SECOND))
+    answer = await stage.process.ask_completion.answer(anew(104, SECOND))
     assert stage.lasting.upstream.posts == posts + 1, "one call an ask while the circuit is open"
     assert answer.escrow.quote.model == SECOND.model_id
     assert answer.escrow.fallback == Fallback(asked_model=FIRST.model_id, reason="circuit_open")
     come_to(stage)
     stage.lasting.clock.advance(31)
-    again = await stage.process.asks.answer(anew(105, SECOND))
+    again = await stage.process.ask_completion.answer(anew(105, SECOND))
     assert again.escrow.quote.model == FIRST.model_id
     assert again.escrow.fallback is None
 
@@ -266,9 +266,9 @@ async def test_what_the_model_did_not_bring_about_leaves_its_circuit_closed(
         asked = anew(number, SECOND)
         asked = replace(asked, request=replace(asked.request, own_terms=own_terms))
         with contextlib.suppress(CobotMeterError):
-            await stage.process.asks.answer(asked)
+            await stage.process.ask_completion.answer(asked)
     come_to(stage)
-    answer = await stage.process.asks.answer(anew(104, SECOND))
+    answer = await stage.process.ask_completion.answer(anew(104, SECOND))
     assert answer.escrow.quote.model == FIRST.model_id
     assert answer.escrow.fallback is None
 
@@ -278,17 +278,22 @@ async def test_the_same_ask_finds_whatever_it_went_on_as(stage: Stage) -> None:
     come_to(stage, first=Unknown(cost=WASTED), second=Completes(cost=COST, gate=asyncio.Event()))
     gate = stage.lasting.upstream.by_model[SECOND.model_id].gate  # type: ignore[union-attr]
     asked = chained(SECOND, idempotency_key="once")
-    first = asyncio.ensure_future(stage.process.asks.answer(asked))
+    first = asyncio.ensure_future(stage.process.ask_completion.answer(asked))
     async with asyncio.timeout(60):
         while stage.lasting.upstream.posts < 2:  # noqa: ASYNC110 - the writer is another thread
             await asyncio.sleep(0.001)
-    second = asyncio.ensure_future(stage.process.asks.answer(asked))
+    second = asyncio.ensure_future(stage.process.ask_completion.answer(asked))
     other = await another(stage)
-    elsewhere = asyncio.ensure_future(other.asks.answer(asked))
+    elsewhere = asyncio.ensure_future(other.ask_completion.answer(asked))
     await asyncio.sleep(0)
     assert gate is not None
     gate.set()
-    answers = [await first, await second, await elsewhere, await stage.process.asks.answer(asked)]
+    answers = [
+        await first,
+        await second,
+        await elsewhere,
+        await stage.process.ask_completion.answer(asked),
+    ]
     assert {answer.escrow.escrow_id for answer in answers} == {escrows(stage)[-1].escrow_id}
     assert {answer.kind for answer in answers} == {AnswerKind.CHALLENGE}
     assert stage.lasting.upstream.posts == 2
@@ -316,7 +321,7 @@ async def test_a_failure_that_is_continued_waits_for_the_books_too(stage: Stage)
     upstream = stage.lasting.upstream
     upstream.open.clear()
     async with asyncio.TaskGroup() as tasks:
-        asking = tasks.create_task(stage.process.asks.answer(chained(SECOND)))
+        asking = tasks.create_task(stage.process.ask_completion.answer(chained(SECOND)))
         await upstream.reached.wait()
         stage.books.busy = int(120 / WRITTEN_EVERY_S)
         upstream.open.set()

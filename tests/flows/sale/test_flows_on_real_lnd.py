@@ -56,7 +56,7 @@ class Shop:
     async def ask(self, *, proven: bool = False) -> Answer:
         """Ask, or claim with macaroon and preimage."""
         proof = self.escrow.escrow_id if proven else None
-        answer = await self.process.asks.answer(ask_of(proven_escrow_id=proof))
+        answer = await self.process.ask_completion.answer(ask_of(proven_escrow_id=proof))
         await self.process.runs.finish()
         return answer
 

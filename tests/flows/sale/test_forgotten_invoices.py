@@ -58,7 +58,7 @@ async def forget(stage: Stage, *, pubkey: str | None = None) -> None:
     """From now on the node knows nothing; with `pubkey` it says to be another."""
     said = await stage.node.identity()
     who = NodeIdentity(pubkey=pubkey or said.pubkey, network=said.network, alias=said.alias)
-    stage.process.settlements._node = Forgetful(stage.node, who)
+    stage.process.settle_invoice._node = Forgetful(stage.node, who)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     """An open invoice of an escrow, and one of a top-up."""
     async with staged(tmp_path / "node") as stage:
         await ask(stage)
-        await stage.process.topups.offer(address_key="a", caller_id=CALLER)
+        await stage.process.top_up.offer(address_key="a", caller_id=CALLER)
         yield stage
 
 

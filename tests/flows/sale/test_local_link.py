@@ -22,7 +22,7 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCompletion,
 )
 from cobot_meter.flows.sale.ask_completion import AnswerKind
-from cobot_meter.ports.upstream import GenerationStarted
+from cobot_meter.ports.upstream import TellGeneration
 from tests.adapters.upstreams.ollama.ollama_rig import LOCAL, MODEL, OllamaRig, ollama_rig
 from tests.fakes.books import Crash, Moment
 from tests.fakes.servers.ollama_server import OllamaFault
@@ -48,7 +48,7 @@ class WithLocal(FakeUpstream):
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
-        on_started: GenerationStarted,
+        on_started: TellGeneration,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         if not call.model.startswith(model_prefix(LOCAL)):
@@ -90,7 +90,7 @@ async def test_the_last_link_answers(tmp_path: Path, outcome: Outcome, wasted: s
     """The caller reads and pays the local answer, at its tariff; what the other cost is ours."""
     async with local_stage(tmp_path) as (stage, rig):
         come_to(stage, first=outcome)
-        answer = await stage.process.asks.answer(chained(MODEL))
+        answer = await stage.process.ask_completion.answer(chained(MODEL))
         assert answer.escrow.quote.model == MODEL.model_id
         assert answer.escrow.quote.prices == MODEL.price
         assert answer.escrow.run.cost is not None
@@ -99,7 +99,7 @@ async def test_the_last_link_answers(tmp_path: Path, outcome: Outcome, wasted: s
         await pay()(stage)
         await hear(stage)
         proof = replace(chained(MODEL), proven_escrow_id=answer.escrow.escrow_id)
-        bought = await stage.process.asks.answer(proof)
+        bought = await stage.process.ask_completion.answer(proof)
         assert bought.kind is AnswerKind.COMPLETION
         await end(stage)
         await prove_sound(stage)
@@ -125,7 +125,7 @@ async def test_no_link_answers(tmp_path: Path, fault: OllamaFault) -> None:
         come_to(stage, first=Unknown(cost=WASTED))
         rig.other_side.faults.append(fault)
         with pytest.raises(CobotMeterError):
-            await stage.process.asks.answer(chained(MODEL))
+            await stage.process.ask_completion.answer(chained(MODEL))
         assert [one.progress for one in escrows(stage)] == [Progress.FAILED] * 2
         await end(stage)
         await prove_sound(stage)

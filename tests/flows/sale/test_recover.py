@@ -15,7 +15,7 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.flows.sale.recover import Recover
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.ports.books import Books
-from cobot_meter.ports.escrow_runs import EscrowRuns, Opening
+from cobot_meter.ports.escrow_runs import EscrowRuns, OpensEscrow
 from tests.contracts.books.books_lookups import at
 from tests.contracts.books.books_samples import RETENTION, START_MS, digest
 from tests.fakes.books import FakeBooks
@@ -35,7 +35,7 @@ class StartedRuns:
         self.started.append(escrow_id)
         return asyncio.get_running_loop().create_future()
 
-    def begin(self, escrow_id: str, opening: Opening) -> asyncio.Future[Escrow]:
+    def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
         raise AssertionError(f"{escrow_id} was opened by {opening}")
 
 
@@ -62,7 +62,7 @@ def recovering(
     return Recover(
         books=books,
         runs=runs,
-        settlements=cast("SettleInvoice", settlements),
+        settle_invoice=cast("SettleInvoice", settlements),
         clock=clock or FakeClock(),
         retention=RETENTION,
         once=Supervisor(clock=FakeClock(), report=lambda _: None).once,

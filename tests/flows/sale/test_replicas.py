@@ -44,7 +44,9 @@ def states(stage: Stage) -> list[Progress]:
 async def asked_and_waiting(stage: Stage) -> asyncio.Task[object]:
     """The first process has asked the upstream, which does not answer yet."""
     stage.lasting.upstream.open.clear()
-    task: asyncio.Task[object] = asyncio.ensure_future(stage.process.asks.answer(ask_of()))
+    task: asyncio.Task[object] = asyncio.ensure_future(
+        stage.process.ask_completion.answer(ask_of())
+    )
     await stage.lasting.upstream.reached.wait()
     return task
 
@@ -66,7 +68,7 @@ async def test_the_same_ask_elsewhere_waits_for_the_first(stage: Stage) -> None:
     """Asked again at another process it is the same invoice, and one run."""
     first = await asked_and_waiting(stage)
     other = await another(stage)
-    second = asyncio.ensure_future(other.asks.answer(ask_of()))
+    second = asyncio.ensure_future(other.ask_completion.answer(ask_of()))
     await asyncio.sleep(0)
     stage.lasting.upstream.open.set()
     await first
@@ -102,8 +104,8 @@ async def test_what_another_process_ended_is_off_our_count(stage: Stage) -> None
     stage.lasting.upstream.open.set()
     with pytest.raises(OutcomeUnknown):
         await answer
-    await stage.process.account.look()
-    assert stage.process.account.by_upstream[FAKE].in_flight_pusd == 0
+    await stage.process.watch_account.look()
+    assert stage.process.watch_account.by_upstream[FAKE].in_flight_pusd == 0
 
 
 async def test_two_that_start_the_same_escrow_send_it_once(stage: Stage) -> None:
@@ -111,7 +113,7 @@ async def test_two_that_start_the_same_escrow_send_it_once(stage: Stage) -> None
     stage.lasting.turns_free = False
     stage.process.mortal.crash = Crash(moment=Moment.AFTER)
     with pytest.raises(Killed):
-        await stage.process.asks.answer(ask_of())
+        await stage.process.ask_completion.answer(ask_of())
     assert states(stage) == [Progress.OPENED]
     await stage.process.kill()
     one, two = Process(stage.lasting), Process(stage.lasting)

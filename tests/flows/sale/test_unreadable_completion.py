@@ -28,7 +28,7 @@ async def test_what_cannot_be_written_is_not_released(
         deliveries = DeliverCompletion(
             ledger=process.ledger,
             vault=process.vault,
-            gate=process.gate,
+            release_gate=process.release_gate,
             readable=lambda stored: is_readable(stored if body is None else body),
         )
         if readable:
@@ -40,7 +40,7 @@ async def test_what_cannot_be_written_is_not_released(
         assert stage.escrow.progress is Progress.REFUNDED
         standing = await process.books.standing(stage.escrow.caller_id)
         assert standing.available_msat >= stage.escrow.price_msat
-        assert process.gate.closed_by is None
+        assert process.release_gate.closed_by is None
 
 
 @pytest.mark.parametrize(

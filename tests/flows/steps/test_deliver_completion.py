@@ -16,7 +16,7 @@ from cobot_meter.domain.escrow.states import EscrowState, Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
 from cobot_meter.domain.transitions.transition import StoredBodies
-from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.identifiers import Sealer
@@ -69,11 +69,11 @@ class Strict:
         return await self.inner.open(wrapped_key, sealed, label=label)
 
 
-class Raced(EventRecorder):
+class Raced(RecordEvent):
     """Somebody else is a moment before: with the same delivery, or with something else."""
 
-    def __init__(self, inner: EventRecorder, *, delivered: bool) -> None:
-        self.inner = inner
+    def __init__(self, record_event: RecordEvent, *, delivered: bool) -> None:
+        self.record_event = record_event
         self.delivered = delivered
 
     async def record(
@@ -86,20 +86,20 @@ class Raced(EventRecorder):
     ) -> Escrow:
         """Always too late."""
         if self.delivered:
-            await self.inner.record(escrow, event, bodies=bodies, lasting=lasting)
+            await self.record_event.record(escrow, event, bodies=bodies, lasting=lasting)
         raise Conflict("somebody was first")
 
 
 def deliveries(
-    stage: Stage, *, books: Bereft | None = None, recorder: EventRecorder | None = None
+    stage: Stage, *, books: Bereft | None = None, recorder: RecordEvent | None = None
 ) -> DeliverCompletion:
     """The flow, over other books or with another recorder."""
     process = stage.process
     others = cast("Books | None", books)
     return DeliverCompletion(
-        ledger=process.ledger_on(books=others, recorder=recorder),
+        ledger=process.ledger_on(books=others, record_event=recorder),
         vault=process.vault_on(books=others, sealer=cast("Sealer", Strict(stage.lasting.sealer))),
-        gate=process.gate,
+        release_gate=process.release_gate,
     )
 
 
@@ -126,7 +126,7 @@ async def test_two_readers_at_once_both_get_it_and_it_is_sold_once(stage: Stage)
 async def test_a_reader_who_is_a_moment_late_reads_what_the_other_released(stage: Stage) -> None:
     """The row moved on between its read and its commit, to exactly what it wanted."""
     settled = stage.escrow
-    raced = Raced(stage.process.recorder, delivered=True)
+    raced = Raced(stage.process.record_event, delivered=True)
     released, body = await deliveries(stage, recorder=raced).deliver(settled)
     assert body
     assert (released.progress, released) == (S.RELEASED, stage.escrow)
@@ -135,7 +135,7 @@ async def test_a_reader_who_is_a_moment_late_reads_what_the_other_released(stage
 
 async def test_a_reader_whose_escrow_moved_elsewhere_is_told_so(stage: Stage) -> None:
     """Nothing was released, so nothing is handed over: it asks again."""
-    raced = Raced(stage.process.recorder, delivered=False)
+    raced = Raced(stage.process.record_event, delivered=False)
     with pytest.raises(Conflict):
         await deliveries(stage, recorder=raced).deliver(stage.escrow)
     assert stage.escrow.progress is S.SETTLED

@@ -57,13 +57,13 @@ class Desk:
 
     def __init__(self, stage: Stage, *words: InvoiceState | Exception) -> None:
         self.node = Answering(*words)
-        self.gate = NodeGate(releases=ReleaseGate())
+        self.gate = NodeGate(release_gate=ReleaseGate())
         self.invoices = IssueInvoice(
             ledger=stage.process.ledger,
             vault=stage.process.vault,
             node=cast("LightningNode", self.node),
             node_gate=self.gate,
-            settlements=stage.process.settlements,
+            settle_invoice=stage.process.settle_invoice,
             expiry_s=EXPIRY_S,
         )
 
@@ -176,7 +176,7 @@ async def test_what_costs_nothing_is_settled_without_the_node(stage: Stage) -> N
     stage.process.node_gate.open()
     asked = ask_of(body=BODY.replace(b"?", b"!"))
     free = replace(asked, request=replace(asked.request, model=FREE_MODEL.model_id))
-    answer = await stage.process.asks.answer(free)
+    answer = await stage.process.ask_completion.answer(free)
     assert answer.kind is AnswerKind.COMPLETION
     assert (stage.escrow.price_msat, stage.escrow.invoice) == (0, None)
     kinds = [entry.kind for entry in stage.books.rows.journal.values()]

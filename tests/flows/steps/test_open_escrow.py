@@ -14,11 +14,11 @@ from cobot_meter.domain.errors import CallerBlocked, EscrowNotFound, ExposureExc
 from cobot_meter.domain.escrow.record import AskKey, Fallback
 from cobot_meter.domain.escrow.states import EscrowState, Progress
 from cobot_meter.domain.pricing.prices import ModelPrice
-from cobot_meter.domain.run.events import UpstreamFailed
+from cobot_meter.domain.run.events import RunFailed
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange, Transition
 from cobot_meter.domain.upstream.completions import Model
-from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.sale.open_escrow import TRIES
 from cobot_meter.ports.books import Applied
 from cobot_meter.ports.escrow_runs import JustOpened
@@ -70,7 +70,7 @@ async def opened(
     stage: Stage, model: Model, *, caller_id: str = CALLER, turns: Turns | None = None
 ) -> JustOpened:
     """An escrow of this caller for that model."""
-    opening = stage.process.opening
+    opening = stage.process.open_escrow
     escrow_id = opening.new_id()
     key = AskKey(
         request_key=escrow_id,
@@ -114,7 +114,7 @@ async def test_who_has_paid_for_others_goes_before_newcomers(stage: Stage) -> No
     """Without credit that covers it, and not for what is free."""
     await completes()(stage)
     for body in (BODY, BODY.replace(b"?", b"!")):
-        await stage.process.asks.answer(ask_of(caller_id="c_bob", body=body))
+        await stage.process.ask_completion.answer(ask_of(caller_id="c_bob", body=body))
         await pay()(stage)
         await hear(stage)
     turns = Turns()
@@ -141,7 +141,7 @@ async def test_nobody_keeps_the_body_while_the_upstream_thinks(stage: Stage) -> 
     """The ask and what is sent have one body, and whoever sends it takes it from both."""
     upstream, ask = stage.lasting.upstream, ask_of()
     upstream.open.clear()
-    answer = asyncio.ensure_future(stage.process.asks.answer(ask))
+    answer = asyncio.ensure_future(stage.process.ask_completion.answer(ask))
     await upstream.reached.wait()
     assert ask.request.body.content == b""
     upstream.open.set()
@@ -152,8 +152,8 @@ async def test_nobody_keeps_the_body_while_the_upstream_thinks(stage: Stage) -> 
 async def test_what_is_left_of_a_chain_is_sent_at_once_on_the_same_terms(stage: Stage) -> None:
     """It has the place of the attempt before it, its time, its body, and no key of its own."""
     before = await opened(stage, PRICED_MODEL)
-    event = UpstreamFailed(failure=FAILURE, charged=False, continued_as="esc_next")
-    failed = await stage.process.recorder.record(before.escrow, event)
+    event = RunFailed(failure=FAILURE, charged=False, continued_as="esc_next")
+    failed = await stage.process.record_event.record(before.escrow, event)
     stage.lasting.clock.advance(5)
     left = replace(
         before,
@@ -161,7 +161,7 @@ async def test_what_is_left_of_a_chain_is_sent_at_once_on_the_same_terms(stage: 
         call=replace(before.call, body=Body(BODY)),
         own_terms=not before.own_terms,
     )
-    following = await stage.process.opening.next(left, failed)
+    following = await stage.process.open_escrow.next(left, failed)
     escrow, first = following.escrow, failed
     assert (escrow.escrow_id, escrow.caller_id) == ("esc_next", CALLER)
     assert (escrow.progress, escrow.version) == (Progress.REQUESTED, 1)
@@ -186,13 +186,15 @@ async def test_what_is_left_of_a_chain_is_sent_at_once_on_the_same_terms(stage: 
 async def test_a_caller_who_is_blocked_meanwhile_goes_no_further(stage: Stage) -> None:
     """Neither in a new ask nor in what is left of a chain."""
     before = await opened(stage, PRICED_MODEL)
-    event = UpstreamFailed(failure=FAILURE, charged=False, continued_as="esc_next")
-    failed = await stage.process.recorder.record(before.escrow, event)
+    event = RunFailed(failure=FAILURE, charged=False, continued_as="esc_next")
+    failed = await stage.process.record_event.record(before.escrow, event)
     change = CallerChange(blocked=True, cap_msat=None)
     now_ms = stage.lasting.clock.now_ms()
-    await stage.process.recorder.apply(caller_transition(CALLER, change, sequence=0, at_ms=now_ms))
+    await stage.process.record_event.apply(
+        caller_transition(CALLER, change, sequence=0, at_ms=now_ms)
+    )
     with pytest.raises(CallerBlocked):
-        await stage.process.opening.next(replace(before, chain=(CHEAPEST,)), failed)
+        await stage.process.open_escrow.next(replace(before, chain=(CHEAPEST,)), failed)
     with pytest.raises(CallerBlocked):
         await opened(stage, PRICED_MODEL)
     assert list(stage.books.rows.escrows) == [before.escrow.escrow_id]
@@ -210,15 +212,15 @@ async def test_only_a_failure_that_names_what_follows_is_continued(
     else:
         failed = replace(failed, failure=FAILURE)
     with pytest.raises(EscrowNotFound, match="not to be continued"):
-        await stage.process.opening.next(before, failed)
+        await stage.process.open_escrow.next(before, failed)
     assert list(stage.books.rows.escrows) == [before.escrow.escrow_id]
 
 
-class Contested(EventRecorder):
+class Contested(RecordEvent):
     """Somebody is always a moment before: `guard` refuses what is opened."""
 
-    def __init__(self, inner: EventRecorder, guard: str) -> None:
-        self.inner = inner
+    def __init__(self, record_event: RecordEvent, guard: str) -> None:
+        self.record_event = record_event
         self.guard = guard
         self.refused: list[Transition] = []
 
@@ -234,8 +236,8 @@ async def test_credit_that_others_spend_meanwhile_is_quoted_anew(
 ) -> None:
     """Three times, and then it is refused; any other guard refuses at once."""
     process = stage.process
-    contested = Contested(process.recorder, guard)
-    process.opening._ledger = process.ledger_on(recorder=contested)
+    contested = Contested(process.record_event, guard)
+    process.open_escrow._ledger = process.ledger_on(record_event=contested)
     stage.lasting.clock.advance(7)
     with pytest.raises(ExposureExceeded) as refused:
         await opened(stage, PRICED_MODEL)

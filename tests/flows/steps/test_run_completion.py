@@ -22,7 +22,7 @@ from cobot_meter.flows.sale.run_completion import RESTARTED, RunCompletion, inli
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import JustOpened
 from cobot_meter.ports.identifiers import Sealer
-from cobot_meter.ports.upstream import GenerationStarted, Upstream
+from cobot_meter.ports.upstream import TellGeneration, Upstream
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.upstream_outcomes import Completes, Failed, Outcome, Refused, Unknown, Unreachable
 from tests.flows.rigs.chains import FIRST, SECOND, THIRD
@@ -47,7 +47,7 @@ class Slow:
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
-        on_started: GenerationStarted,
+        on_started: TellGeneration,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         """Time passes, then it comes to what was written down."""
@@ -117,7 +117,7 @@ def runs_of(
             books=cast("Books | None", books), sealer=cast("Sealer | None", sealer)
         ),
         upstream=cast("Upstream", upstream or lasting.upstream),
-        choice=choice or process.choice,
+        choose_model=choice or process.choose_model,
         replicas=process.replicas,
         timeout_ms=RUN_MS,
     )
@@ -137,7 +137,7 @@ async def waiting(stage: Stage, *chain: Model) -> JustOpened:
     """An opened escrow, whose process died before it was sent."""
     stage.process.mortal.crash = Crash(moment=Moment.AFTER)
     with pytest.raises(Killed):
-        await stage.process.asks.answer(ask_of())
+        await stage.process.ask_completion.answer(ask_of())
     await stage.process.kill()
     stage.process = type(stage.process)(stage.lasting)
     await stage.process.catalogue.refresh()
@@ -326,19 +326,19 @@ async def test_what_another_process_sends_is_left_to_it(stage: Stage) -> None:
     other = type(stage.process)(stage.lasting)
     run = replace(opened.escrow.run, state=RunState.OPENED)
     taken = replace(opened.escrow, run=run)
-    first = stage.process.recorder
-    stage.process.recorder = other.recorder
+    first = stage.process.record_event
+    stage.process.record_event = other.record_event
     by_other = RunCompletion(
         ledger=other.ledger,
         vault=other.vault,
         upstream=stage.lasting.upstream,
-        choice=other.choice,
+        choose_model=other.choose_model,
         replicas=other.replicas,
         timeout_ms=RUN_MS,
     )
     await by_other.just_opened(opened)
     assert stage.lasting.upstream.posts == 1
-    stage.process.recorder = first
+    stage.process.record_event = first
     attempted = await runs_of(stage).just_opened(replace(opened, escrow=taken))
     assert attempted.escrow.run.requested_by == other.replicas.own_id
     assert stage.lasting.upstream.posts == 1

@@ -17,7 +17,7 @@ from cobot_meter.domain.invoices import Invoice, InvoiceState, NodeIdentity
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.topups import Topup, TopupState
 from cobot_meter.domain.transitions.transition import StoredBodies
-from cobot_meter.flows.record_event import EventRecorder
+from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.ports.lightning_node import LightningNode
 from tests.fakes.upstream_outcomes import Completes
@@ -69,11 +69,11 @@ class Saying:
         return self.who
 
 
-class Contested(EventRecorder):
+class Contested(RecordEvent):
     """Somebody else writes first, so many times."""
 
-    def __init__(self, inner: EventRecorder, times: int) -> None:
-        self.inner = inner
+    def __init__(self, record_event: RecordEvent, times: int) -> None:
+        self.record_event = record_event
         self.times = times
         self.tried = 0
 
@@ -89,16 +89,16 @@ class Contested(EventRecorder):
         self.tried += 1
         if self.tried <= self.times:
             raise Conflict("somebody was first")
-        return await self.inner.record(escrow, event, bodies=bodies, lasting=lasting)
+        return await self.record_event.record(escrow, event, bodies=bodies, lasting=lasting)
 
 
 def asking(
-    stage: Stage, node: Saying | None = None, recorder: EventRecorder | None = None
+    stage: Stage, node: Saying | None = None, recorder: RecordEvent | None = None
 ) -> SettleInvoice:
     """The flow, with another node or recorder."""
     process = stage.process
     return SettleInvoice(
-        ledger=process.ledger_on(recorder=recorder),
+        ledger=process.ledger_on(record_event=recorder),
         node=cast("LightningNode", node or stage.node),
         ours=process.ours,
     )
@@ -146,7 +146,7 @@ async def test_a_word_is_read_again_where_somebody_wrote_first(
     stage: Stage, times: int, *, settled: bool
 ) -> None:
     """Two readers of one fact meet: three tries, and then it is left to be told again."""
-    recorder = Contested(stage.process.recorder, times)
+    recorder = Contested(stage.process.record_event, times)
     paid = word(stage, InvoiceState.SETTLED, DUE_MSAT)
     if settled:
         await asking(stage, recorder=recorder).told(paid)

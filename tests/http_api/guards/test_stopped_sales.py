@@ -51,7 +51,7 @@ async def test_while_releases_are_stopped_nothing_is_sold_or_quoted(tmp_path: Pa
     async with open_face(tmp_path) as rig:
         token = await rig.pay(await rig.ask())
         assert (await rig.ask(ask_of("Unpaid?"))).status == 402
-        await rig.service.flows.recorder.releases.stop("a hold differs")
+        await rig.service.flows.record_event.keep_releases.stop("a hold differs")
         posts = rig.upstream.posts
         quoting = await rig.caller.send("POST", QUOTES, body=orjson.dumps(ASK))
         answers = (
@@ -67,6 +67,6 @@ async def test_while_releases_are_stopped_nothing_is_sold_or_quoted(tmp_path: Pa
         assert rig.upstream.posts == posts
         metrics = (await rig.get("/metrics")).body.decode()
         assert "cobot_meter_releases_stopped 1.0" in metrics
-        await rig.service.flows.recorder.releases.open("looked at")
+        await rig.service.flows.record_event.keep_releases.open("looked at")
         assert (await rig.ask(token=token)).status == 200
         assert (await rig.caller.send("POST", CHAT, body=orjson.dumps(ASK))).status in {200, 402}

@@ -8,7 +8,7 @@ import contextlib
 import aiohttp
 import httpx
 
-from cobot_meter.adapters.rates.rate_answers import Service
+from cobot_meter.adapters.rates.rate_answers import RateService
 from cobot_meter.domain.pricing.exchange_rates import NoReading, Reading
 from cobot_meter.ports.process import Clock
 
@@ -27,7 +27,7 @@ class HttpRateSource:
         client: httpx.AsyncClient,
         *,
         name: str,
-        service: Service,
+        service: RateService,
         clock: Clock,
         timeout_s: float = _TIMEOUT_S,
     ) -> None:

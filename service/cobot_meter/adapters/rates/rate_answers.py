@@ -32,7 +32,7 @@ _EXACT = json.JSONDecoder(parse_float=_NumberText, parse_int=_NumberText, parse_
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class QuotedRate:
     """The price in 1e-6 USD, and the service's own time for it where it tells one."""
 
     usd_micro_per_btc: int
@@ -40,22 +40,22 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class RateService:
     """One public service: where it answers, and how that is read."""
 
     url: str
-    read: Callable[[bytes], Answer]
+    read: Callable[[bytes], QuotedRate]
 
 
-def coinbase(body: bytes) -> Answer:
+def coinbase(body: bytes) -> QuotedRate:
     """`{"data": {"amount": "64123.45", "base": "BTC", "currency": "USD"}}`."""
     data = _object(_object(_loads(body)).get("data"))
     if data.get("base") != "BTC" or data.get("currency") != "USD":
         raise ValueError("gives no price of BTC in USD")
-    return Answer(usd_micro_per_btc=_price(data.get("amount")))
+    return QuotedRate(usd_micro_per_btc=_price(data.get("amount")))
 
 
-def kraken(body: bytes) -> Answer:
+def kraken(body: bytes) -> QuotedRate:
     """`{"error": [], "result": {"XXBTZUSD": {"c": ["64123.40000", "0.01"]}}}`: the last trade."""
     document = _object(_loads(body))
     if document.get("error") != []:
@@ -64,33 +64,39 @@ def kraken(body: bytes) -> Answer:
     last = pair.get("c")
     if not isinstance(last, list) or not last:
         raise ValueError("gives no last trade")
-    return Answer(usd_micro_per_btc=_price(last[0]))
+    return QuotedRate(usd_micro_per_btc=_price(last[0]))
 
 
-def bitstamp(body: bytes) -> Answer:
+def bitstamp(body: bytes) -> QuotedRate:
     """`{"last": "64123", "timestamp": "1700000000"}`."""
     document = _object(_loads(body))
-    return Answer(
+    return QuotedRate(
         usd_micro_per_btc=_price(document.get("last")),
         said_at_ms=_time_ms(document.get("timestamp")),
     )
 
 
-def mempool(body: bytes) -> Answer:
+def mempool(body: bytes) -> QuotedRate:
     """`{"time": 1700000000, "USD": 64123}`; one that has no price says -1."""
     document = _object(_loads(body))
-    return Answer(
+    return QuotedRate(
         usd_micro_per_btc=_price(document.get("USD")), said_at_ms=_time_ms(document.get("time"))
     )
 
 
-def known_services() -> Mapping[str, Service]:
+def known_services() -> Mapping[str, RateService]:
     """Every service by its name, as settings and stored rates write it."""
     return {
-        "coinbase": Service(url="https://api.coinbase.com/v2/prices/BTC-USD/spot", read=coinbase),
-        "kraken": Service(url="https://api.kraken.com/0/public/Ticker?pair=XBTUSD", read=kraken),
-        "bitstamp": Service(url="https://www.bitstamp.net/api/v2/ticker/btcusd/", read=bitstamp),
-        "mempool": Service(url="https://mempool.space/api/v1/prices", read=mempool),
+        "coinbase": RateService(
+            url="https://api.coinbase.com/v2/prices/BTC-USD/spot", read=coinbase
+        ),
+        "kraken": RateService(
+            url="https://api.kraken.com/0/public/Ticker?pair=XBTUSD", read=kraken
+        ),
+        "bitstamp": RateService(
+            url="https://www.bitstamp.net/api/v2/ticker/btcusd/", read=bitstamp
+        ),
+        "mempool": RateService(url="https://mempool.space/api/v1/prices", read=mempool),
     }
 
 

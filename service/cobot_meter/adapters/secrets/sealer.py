@@ -23,7 +23,7 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 
 
-class DayKey(Protocol):
+class SealingKey(Protocol):
     """The key of one day, by its name."""
 
     @property
@@ -35,20 +35,20 @@ class DayKey(Protocol):
         """32 bytes."""
 
 
-class DayKeys(Protocol):
+class SealingKeys(Protocol):
     """Where the keys of the day come from."""
 
-    async def of_day(self, day: str) -> DayKey:
+    async def of_day(self, day: str) -> SealingKey:
         """Made when it is not there. Raises BodyKeysUnusable."""
 
-    async def named(self, name: str) -> DayKey:
+    async def named(self, name: str) -> SealingKey:
         """Raises SealBroken when it is gone for good, BodyKeysUnusable when it may come back."""
 
 
 class AesSealer:
     """Implements `ports.identifiers.Sealer`."""
 
-    def __init__(self, *, wrapping_key: bytes, days: DayKeys) -> None:
+    def __init__(self, *, wrapping_key: bytes, days: SealingKeys) -> None:
         """`wrapping_key` is 32 secret bytes that never enter the books."""
         self._wrapping_key = wrapping_key
         self._days = days
@@ -84,7 +84,7 @@ class AesSealer:
             message = "a body key was wrapped by another key than ours"
             raise SealBroken(message) from None
 
-    def _wraps(self, day: DayKey) -> bytes:
+    def _wraps(self, day: SealingKey) -> bytes:
         """Neither our key alone nor the day's opens anything."""
         return hmac.digest(
             self._wrapping_key, b"cobot-meter/1/body-key/" + day.secret, hashlib.sha256

@@ -42,7 +42,7 @@ DEBIT, CREDIT = 0, 1
 LEGS_MAX = 8 * 10**18
 
 
-class Step(NamedTuple):
+class CounterStep(NamedTuple):
     """What is added to one account whose balance is exact; `guarded` bounds its debit side."""
 
     account: Account
@@ -50,9 +50,9 @@ class Step(NamedTuple):
     guarded: Transfer | None
 
 
-def steps_of(transfers: Iterable[Transfer]) -> tuple[list[Step], list[Leg]]:
+def steps_of(transfers: Iterable[Transfer]) -> tuple[list[CounterStep], list[Leg]]:
     """The moves of exact accounts in their order, and the legs of operator accounts."""
-    steps: list[Step] = []
+    steps: list[CounterStep] = []
     exact_legs: list[Leg] = []
     operator_legs: list[Leg] = []
     for transfer in transfers:
@@ -60,7 +60,7 @@ def steps_of(transfers: Iterable[Transfer]) -> tuple[list[Step], list[Leg]]:
         if transfer.guard is not None:
             steps += _unguarded(exact_legs)
             exact_legs.clear()
-            steps.append(Step(transfer.debit, [posted, 0, pending, 0], transfer))
+            steps.append(CounterStep(transfer.debit, [posted, 0, pending, 0], transfer))
         else:
             legs = exact_legs if transfer.debit.exact else operator_legs
             legs.append((transfer.debit, DEBIT, posted, pending))
@@ -69,8 +69,12 @@ def steps_of(transfers: Iterable[Transfer]) -> tuple[list[Step], list[Leg]]:
     return steps + _unguarded(exact_legs), operator_legs
 
 
-def _unguarded(legs: list[Leg]) -> list[Step]:
-    return [Step(account, counters, None) for account, counters in added_up(legs)] if legs else []
+def _unguarded(legs: list[Leg]) -> list[CounterStep]:
+    return (
+        [CounterStep(account, counters, None) for account, counters in added_up(legs)]
+        if legs
+        else []
+    )
 
 
 def added_up(legs: Iterable[Leg]) -> list[tuple[Account, Counters]]:

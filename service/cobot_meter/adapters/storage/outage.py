@@ -24,7 +24,7 @@ AWAY = (
 )
 
 
-class Outage:
+class StorageOutage:
     """Met by whoever reads or writes, on any thread; it stands until something is written."""
 
     def __init__(self, *, what: str, now_s: Callable[[], float] = time.monotonic) -> None:

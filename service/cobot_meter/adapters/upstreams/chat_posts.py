@@ -18,7 +18,7 @@ from cobot_meter.adapters.upstreams.answer_stream import (
 from cobot_meter.adapters.upstreams.http_errors import TRANSPORT_FAULTS, HttpAnswer, fault_of_send
 from cobot_meter.domain.errors import OutcomeUnknown, UpstreamUnreachable
 from cobot_meter.domain.upstream.completions import UpstreamCompletion
-from cobot_meter.ports.upstream import GenerationStarted
+from cobot_meter.ports.upstream import TellGeneration
 
 _DRAIN_TIMEOUT_S = 1.0
 
@@ -187,7 +187,7 @@ class AnswerReading:
         self._bytes_max = bytes_max
         self._dialect = dialect
 
-    async def read(self, on_named: GenerationStarted) -> UpstreamCompletion:
+    async def read(self, on_named: TellGeneration) -> UpstreamCompletion:
         """The completion, streamed or not.
 
         What was sent decides that, not what it is called: gateways give streams any type or none,
@@ -216,7 +216,7 @@ class AnswerReading:
         return begun
 
     async def _whole(
-        self, begun: bytes, chunks: BoundedChunks, on_named: GenerationStarted
+        self, begun: bytes, chunks: BoundedChunks, on_named: TellGeneration
     ) -> UpstreamCompletion:
         """A 200 that is no stream: an error found too late, or a gateway that does not stream."""
         try:
@@ -231,7 +231,7 @@ class AnswerReading:
         return completion
 
     async def _streamed(
-        self, begun: bytes, chunks: BoundedChunks, on_named: GenerationStarted
+        self, begun: bytes, chunks: BoundedChunks, on_named: TellGeneration
     ) -> UpstreamCompletion:
         assembly = StreamAssembly(self._generation_id, self._dialect)
         with _WHATEVER_IT_SAYS:

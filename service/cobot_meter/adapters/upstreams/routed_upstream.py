@@ -15,11 +15,11 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import AccountHolder, GenerationStarted, Upstream
+from cobot_meter.ports.upstream import AccountHolder, TellGeneration, Upstream
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class UpstreamRoute:
     """One upstream, and what the ids of its models and of its generations begin with.
 
     An empty prefix is that of whatever no other route has. One that is not `vital` stops nothing
@@ -35,7 +35,7 @@ class Route:
 class RoutedUpstream:
     """The port `Upstream` over any number of them."""
 
-    def __init__(self, routes: tuple[Route, ...]) -> None:
+    def __init__(self, routes: tuple[UpstreamRoute, ...]) -> None:
         """In the order in which their models are listed.
 
         Raises ValueError for a prefix or the name of an account that two of them have, and where
@@ -62,7 +62,7 @@ class RoutedUpstream:
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
-        on_started: GenerationStarted,
+        on_started: TellGeneration,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         """See the port."""
@@ -107,7 +107,7 @@ class RoutedUpstream:
             if route.vital:
                 await route.upstream.ping()
 
-    def _of_model(self, model_id: str) -> Route:
+    def _of_model(self, model_id: str) -> UpstreamRoute:
         return next(one for one in self._by_model if model_id.startswith(one.model_prefix))
 
 

@@ -41,7 +41,7 @@ SORTS = ", ".join(SORTED)
 
 
 @dataclass(slots=True)
-class Totals:
+class StandingTotals:
     """Of every caller there is, listed or not; all amounts in msat."""
 
     callers: int = 0
@@ -84,10 +84,10 @@ def list_callers(
 
 async def _standings(
     settings: Settings, limit: int, key: Callable[[CallerStanding], int]
-) -> tuple[Standings, Totals]:
+) -> tuple[Standings, StandingTotals]:
     """The first `limit` in that order, with no more of them in memory at once."""
     best: list[tuple[int, str, CallerStanding]] = []
-    totals = Totals()
+    totals = StandingTotals()
     async with open_reports(settings) as books, books.snapshot() as reports:
         async for standing in every_caller(reports):
             totals.add(standing)
@@ -99,7 +99,7 @@ async def _standings(
     return [standing for _, _, standing in sorted(best, reverse=True)], totals
 
 
-def _table(standings: Standings, totals: Totals, terms: CapTerms, now_ms: int) -> Table:
+def _table(standings: Standings, totals: StandingTotals, terms: CapTerms, now_ms: int) -> Table:
     table = plain_table(foot=True)
     listed, callers = len(standings), totals.callers
     footer = f"{callers:,} callers" if listed == callers else f"{listed:,} of {callers:,} callers"

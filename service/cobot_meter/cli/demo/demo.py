@@ -122,7 +122,7 @@ def end_in_order_when_terminated() -> None:
 async def until_ready(running: Running) -> None:
     """The price list and the first reading of the upstream's usage come before the first ask."""
     await running.service.flows.catalogue.refresh()
-    await running.service.flows.operating.costs.baseline()
+    await running.service.flows.operating.compare_costs.baseline()
 
 
 async def trade(out: Console, agent: Agent) -> list[Purchase]:

@@ -46,7 +46,7 @@ def topup_credited(*, caller_id: str, node_alias: str, paid_msat: int) -> Transf
 
 
 # What a run's end means to its sale: nothing is claimed for it any more.
-_ENDS = (ran.Abandoned, ran.UpstreamFailed, ran.OutcomeUnknown, ran.CostNotFound)
+_ENDS = (ran.Abandoned, ran.RunFailed, ran.RunOutcomeUnknown, ran.CostNotFound)
 
 
 def _none(_before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
@@ -199,7 +199,7 @@ _BOOKINGS: Mapping[type[on.SaleEvent], Callable[..., Transfers]] = {
     on.CoveredByCredit: _covered,
     on.InvoiceIssued: _issued,
     on.InvoiceLost: _none,
-    on.InvoiceRefused: _refused,
+    on.InvoiceMakingRefused: _refused,
     on.InvoiceSettled: _settled,
     on.InvoiceCanceled: _canceled,
     on.LatePurchase: _late_purchase,
@@ -207,7 +207,7 @@ _BOOKINGS: Mapping[type[on.SaleEvent], Callable[..., Transfers]] = {
     on.CompletionLost: _refunded,
     on.ClaimLapsed: _claim_lapsed,
     on.BodiesShredded: _none,
-    on.Quarantined: _none,
+    on.QuarantineBegun: _none,
     on.QuarantineLifted: _none,
     on.WrittenOff: _written_off,
 }

@@ -35,8 +35,8 @@ class InvoiceLost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceRefused:
-    """The node's: it will not make the invoice, for good."""
+class InvoiceMakingRefused:
+    """The node's: it will not make the invoice, for good. The journal's `invoice_refused`."""
 
     failure: Failure
 
@@ -89,8 +89,11 @@ class BodiesShredded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quarantined:
-    """Ours: `event` happened and cannot be booked; `reason` says why. The state stays."""
+class QuarantineBegun:
+    """Ours: `event` happened and cannot be booked; `reason` says why. The state stays.
+
+    The journal's `quarantined`.
+    """
 
     event: str
     reason: str
@@ -120,7 +123,7 @@ SaleEvent = (
     CoveredByCredit
     | InvoiceIssued
     | InvoiceLost
-    | InvoiceRefused
+    | InvoiceMakingRefused
     | InvoiceSettled
     | InvoiceCanceled
     | LatePurchase
@@ -128,7 +131,7 @@ SaleEvent = (
     | CompletionLost
     | ClaimLapsed
     | BodiesShredded
-    | Quarantined
+    | QuarantineBegun
     | QuarantineLifted
     | WrittenOff
 )

@@ -36,13 +36,13 @@ WRITTEN_OFF: Mapping[EscrowState, EscrowState] = {
 TRANSITIONS: Mapping[tuple[EscrowState, type[on.EscrowEvent]], EscrowState] = {
     (S.RUNNING, ran.CostKnown): S.PRICED,
     (S.RUNNING, ran.Abandoned): S.FAILED,
-    (S.RUNNING, ran.UpstreamFailed): S.FAILED,
-    (S.RUNNING, ran.OutcomeUnknown): S.FAILED,
+    (S.RUNNING, ran.RunFailed): S.FAILED,
+    (S.RUNNING, ran.RunOutcomeUnknown): S.FAILED,
     (S.RUNNING, ran.CostNotFound): S.FAILED,
     (S.PRICED, on.CoveredByCredit): S.SETTLED,
     (S.PRICED, on.InvoiceIssued): S.INVOICED,
     (S.PRICED, on.InvoiceLost): S.PRICED,
-    (S.PRICED, on.InvoiceRefused): S.FAILED,
+    (S.PRICED, on.InvoiceMakingRefused): S.FAILED,
     (S.INVOICED, on.InvoiceSettled): S.SETTLED,
     (S.INVOICED, on.InvoiceCanceled): S.EXPIRED,
     (S.SETTLED, on.CompletionDelivered): S.RELEASED,
@@ -52,7 +52,7 @@ TRANSITIONS: Mapping[tuple[EscrowState, type[on.EscrowEvent]], EscrowState] = {
     (S.EXPIRED, on.LatePurchase): S.SETTLED,
     (S.EXPIRED, on.BodiesShredded): S.EXPIRED,
     (S.RELEASED, on.BodiesShredded): S.RELEASED,
-    **{(state, on.Quarantined): state for state in S},
+    **{(state, on.QuarantineBegun): state for state in S},
     **{(state, on.QuarantineLifted): state for state in S},
     **{(state, on.WrittenOff): ended for state, ended in WRITTEN_OFF.items()},
 }
@@ -131,7 +131,7 @@ def _demand_own(escrow: Escrow, payment_hash: str) -> None:
 
 def _ended(
     _escrow: Escrow,
-    event: ran.UpstreamFailed | ran.OutcomeUnknown,
+    event: ran.RunFailed | ran.RunOutcomeUnknown,
     _at_ms: int,
     _retention: Retention,
 ) -> Changes:
@@ -190,7 +190,7 @@ def _lost(escrow: Escrow, event: on.InvoiceLost, _at_ms: int, _retention: Retent
 
 
 def _refused(
-    _escrow: Escrow, event: on.InvoiceRefused, _at_ms: int, _retention: Retention
+    _escrow: Escrow, event: on.InvoiceMakingRefused, _at_ms: int, _retention: Retention
 ) -> Changes:
     return {"failure": event.failure, "keep_until_ms": None}
 
@@ -239,7 +239,7 @@ def _shredded(
 
 
 def _quarantined(
-    escrow: Escrow, event: on.Quarantined, _at_ms: int, _retention: Retention
+    escrow: Escrow, event: on.QuarantineBegun, _at_ms: int, _retention: Retention
 ) -> Changes:
     _demand("it is in quarantine already", sound=escrow.quarantine is None)
     return {"quarantine": f"{event.event}: {event.reason}"}
@@ -272,13 +272,13 @@ def _written_off(
 _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
     ran.CostKnown: _priced,
     ran.Abandoned: _abandoned,
-    ran.UpstreamFailed: _ended,
-    ran.OutcomeUnknown: _ended,
+    ran.RunFailed: _ended,
+    ran.RunOutcomeUnknown: _ended,
     ran.CostNotFound: _not_found,
     on.CoveredByCredit: _covered,
     on.InvoiceIssued: _issued,
     on.InvoiceLost: _lost,
-    on.InvoiceRefused: _refused,
+    on.InvoiceMakingRefused: _refused,
     on.InvoiceSettled: _settled,
     on.InvoiceCanceled: _canceled,
     on.LatePurchase: _late,
@@ -286,7 +286,7 @@ _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
     on.CompletionLost: _shredded,
     on.ClaimLapsed: _shredded,
     on.BodiesShredded: _shredded,
-    on.Quarantined: _quarantined,
+    on.QuarantineBegun: _quarantined,
     on.QuarantineLifted: _lifted,
     on.WrittenOff: _written_off,
 }
@@ -310,13 +310,13 @@ def _closed_run(escrow: Escrow) -> Changes:
 # What a sale's own event does to its run; one that is not here leaves the run's row alone.
 ON_RUN: Mapping[type[on.EscrowEvent], Callable[[Escrow], Changes | None]] = {
     on.CoveredByCredit: lambda _: of_run.paid_for(),
-    on.InvoiceRefused: lambda _: of_run.refused(),
+    on.InvoiceMakingRefused: lambda _: of_run.refused(),
     on.InvoiceSettled: _settled_run,
     on.InvoiceCanceled: lambda _: of_run.unpaid(),
     on.LatePurchase: lambda _: of_run.bought_late(),
     # Its cost is read: no correction may come in between unseen.
     on.ClaimLapsed: lambda _: {},
-    on.Quarantined: lambda _: {"parked": True},
+    on.QuarantineBegun: lambda _: {"parked": True},
     on.QuarantineLifted: lambda _: {"parked": False},
     on.WrittenOff: _closed_run,
 }

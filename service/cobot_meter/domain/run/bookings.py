@@ -24,7 +24,7 @@ def cost_booked(before: Run, event: ran.RunEvent) -> Transfers:
         case ran.CostConfirmed():
             difference = event.cost.cost_pusd - before.cost_pusd
             return posted(before.cost_account.account, chart.UPSTREAM_CREDITS, difference)
-        case ran.UpstreamFailed(charged=True, cost=cost) if cost is not None:
+        case ran.RunFailed(charged=True, cost=cost) if cost is not None:
             return posted(chart.COST_FAILED, chart.UPSTREAM_CREDITS, cost.cost_pusd)
         case ran.CostAttributed():
             return unattributed(event.cost_pusd)
@@ -47,7 +47,7 @@ def _abandoned(before: Run, _event: ran.Abandoned, _after: Run, days: Days) -> T
     return days.spent(before, days.counted_pusd(0))
 
 
-def _failed(before: Run, event: ran.UpstreamFailed, _after: Run, days: Days) -> Transfers:
+def _failed(before: Run, event: ran.RunFailed, _after: Run, days: Days) -> Transfers:
     if event.charged and event.cost is None:
         return ()  # a later look-up or comparison says what it was
     cost_pusd = event.cost.cost_pusd if event.charged and event.cost else 0
@@ -80,7 +80,7 @@ def _given_up(before: Run, _event: ran.CostGivenUp, _after: Run, days: Days) -> 
 
 _ON_DAYS: Mapping[type[ran.RunEvent], Callable[..., Transfers]] = {
     ran.Abandoned: _abandoned,
-    ran.UpstreamFailed: _failed,
+    ran.RunFailed: _failed,
     ran.CostKnown: _costed,
     ran.CostConfirmed: _confirmed,
     ran.CostAttributed: _attributed,

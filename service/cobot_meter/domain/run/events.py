@@ -40,10 +40,10 @@ class CompletionReceived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamFailed:
+class RunFailed:
     """The upstream's: it failed. `charged` False is certain; `cost` when it said one.
 
-    `continued_as` is the escrow in which the next model is asked.
+    `continued_as` is the escrow in which the next model is asked. The journal's `upstream_failed`.
     """
 
     failure: Failure
@@ -53,8 +53,11 @@ class UpstreamFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutcomeUnknown:
-    """Nobody's yet: it may have run and may have charged. `continued_as` as in a failure."""
+class RunOutcomeUnknown:
+    """Nobody's yet: it may have run and may have charged. `continued_as` as in a failure.
+
+    The journal's `outcome_unknown`.
+    """
 
     failure: Failure
     continued_as: str | None = None
@@ -112,8 +115,8 @@ RunEvent = (
     | Abandoned
     | GenerationStarted
     | CompletionReceived
-    | UpstreamFailed
-    | OutcomeUnknown
+    | RunFailed
+    | RunOutcomeUnknown
     | CostKnown
     | CostConfirmed
     | CostLookupMissed

@@ -22,8 +22,8 @@ RUN_TRANSITIONS: Mapping[tuple[RunState, type[ran.RunEvent]], RunState] = {
     (S.OPENED, ran.Abandoned): S.FAILED,
     (S.REQUESTED, ran.GenerationStarted): S.REQUESTED,
     (S.REQUESTED, ran.CompletionReceived): S.GENERATED,
-    (S.REQUESTED, ran.UpstreamFailed): S.FAILED,
-    (S.REQUESTED, ran.OutcomeUnknown): S.FAILED,
+    (S.REQUESTED, ran.RunFailed): S.FAILED,
+    (S.REQUESTED, ran.RunOutcomeUnknown): S.FAILED,
     (S.GENERATED, ran.CostKnown): S.COSTED,
     (S.GENERATED, ran.CostLookupMissed): S.GENERATED,
     (S.GENERATED, ran.CostNotFound): S.FAILED,
@@ -70,7 +70,7 @@ def _received(_run: Run, event: ran.CompletionReceived, _days: Days, _at_ms: int
     }
 
 
-def _failed(run: Run, event: ran.UpstreamFailed, _days: Days, at_ms: int) -> Changes:
+def _failed(run: Run, event: ran.RunFailed, _days: Days, at_ms: int) -> Changes:
     unresolved = event.charged and event.cost is None
     resolved_reservation = {} if unresolved else {"budget_held_pusd": 0}
     awaited = event.charged and run.generation_id is not None
@@ -83,7 +83,7 @@ def _failed(run: Run, event: ran.UpstreamFailed, _days: Days, at_ms: int) -> Cha
     }
 
 
-def _unknown(run: Run, event: ran.OutcomeUnknown, _days: Days, at_ms: int) -> Changes:
+def _unknown(run: Run, event: ran.RunOutcomeUnknown, _days: Days, at_ms: int) -> Changes:
     return {
         "failure": event.failure,
         "cost_account": CostAccount.FAILED,
@@ -129,8 +129,8 @@ _CHANGES: Mapping[type[ran.RunEvent], Callable[..., Changes]] = {
     ran.Abandoned: _abandoned,
     ran.GenerationStarted: _started,
     ran.CompletionReceived: _received,
-    ran.UpstreamFailed: _failed,
-    ran.OutcomeUnknown: _unknown,
+    ran.RunFailed: _failed,
+    ran.RunOutcomeUnknown: _unknown,
     ran.CostKnown: _costed,
     ran.CostConfirmed: _confirmed,
     ran.CostLookupMissed: _missed,

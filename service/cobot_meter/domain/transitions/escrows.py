@@ -27,10 +27,10 @@ Book = Callable[[Escrow, on.EscrowEvent, Escrow], tuple[Transfer, ...]]
 
 SHREDDING = (
     ran.Abandoned,
-    ran.UpstreamFailed,
-    ran.OutcomeUnknown,
+    ran.RunFailed,
+    ran.RunOutcomeUnknown,
     ran.CostNotFound,
-    on.InvoiceRefused,
+    on.InvoiceMakingRefused,
     on.CompletionLost,
     on.ClaimLapsed,
     on.BodiesShredded,
@@ -124,7 +124,7 @@ def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
             return f"{escrow.escrow_id}/{event_name(event)}/node-{number}"
         case on.InvoiceIssued() | on.InvoiceLost():
             return f"{escrow.escrow_id}/{event_name(event)}/{escrow.attempt}"
-        case on.Quarantined() | on.QuarantineLifted() | on.WrittenOff():
+        case on.QuarantineBegun() | on.QuarantineLifted() | on.WrittenOff():
             return f"{escrow.escrow_id}/{event_name(event)}/{sum(escrow.versions)}"
         case ran.CostLookupMissed():
             return f"{escrow.escrow_id}/{event_name(event)}/{escrow.run.lookups}"

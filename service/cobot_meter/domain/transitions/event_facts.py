@@ -16,10 +16,19 @@ from typing import Any
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import IssuedInvoice
+from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
 
 # What the journal has called a part since its first entry.
 _PARTS = {"summary": "run"}
+# Events whose kind is no longer their name: entries and keys are never written anew, and an error
+# has the name today.
+_KEPT_KINDS: Mapping[type[EscrowEvent], str] = {
+    ran.RunFailed: "upstream_failed",
+    ran.RunOutcomeUnknown: "outcome_unknown",
+    on.InvoiceMakingRefused: "invoice_refused",
+    on.QuarantineBegun: "quarantined",
+}
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -29,8 +38,8 @@ def event_name(event: on.EscrowEvent) -> str:
 
 
 def event_kind(event_type: type[on.EscrowEvent]) -> str:
-    """`InvoiceSettled` as `invoice_settled`."""
-    return _snake_case(event_type.__name__)
+    """`InvoiceSettled` as `invoice_settled`, but for the few that the journal knows otherwise."""
+    return _KEPT_KINDS.get(event_type) or _snake_case(event_type.__name__)
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from cobot_meter.domain.escrow.bookings import bookings
 from cobot_meter.domain.escrow.events import (
     ClaimLapsed,
     EscrowEvent,
-    Quarantined,
+    QuarantineBegun,
     QuarantineLifted,
     WrittenOff,
 )
@@ -38,7 +38,7 @@ from cobot_meter.flows.audit.findings import Findings
 from cobot_meter.ports.ledger_reports import JournalEntry, JournalTransfer
 
 OPENED = "opened"
-QUARANTINE = frozenset(map(event_kind, (Quarantined, QuarantineLifted, WrittenOff)))
+QUARANTINE = frozenset(map(event_kind, (QuarantineBegun, QuarantineLifted, WrittenOff)))
 _TERMS = ExposureTerms(cap=CapTerms())
 
 

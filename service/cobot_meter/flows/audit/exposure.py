@@ -44,7 +44,7 @@ def counted_pusd(before: Escrow, event: on.EscrowEvent) -> int:
     match event:
         case on.WrittenOff():
             return _written_off_pusd(before)
-        case on.InvoiceRefused() | on.InvoiceCanceled() | ran.CostGivenUp():
+        case on.InvoiceMakingRefused() | on.InvoiceCanceled() | ran.CostGivenUp():
             return held_pusd
         case on.LatePurchase():
             return -_at_least(before, before.cost_pusd)
@@ -78,9 +78,9 @@ def is_exposed(escrow: Escrow) -> bool:
 def _resolved_pusd(before: Escrow, event: on.EscrowEvent) -> int:
     """What a reservation on the day comes to, where this event says it."""
     match event:
-        case ran.Abandoned() | ran.UpstreamFailed(charged=False):
+        case ran.Abandoned() | ran.RunFailed(charged=False):
             return _at_least(before, 0)
-        case ran.UpstreamFailed(cost=cost) if cost is not None:
+        case ran.RunFailed(cost=cost) if cost is not None:
             return _at_least(before, cost.cost_pusd)
         case on.CoveredByCredit() if not before.price_msat:
             return _at_least(before, 0)

@@ -35,11 +35,11 @@ class NodeGate:
     Two reasons, each with its own keeper: who opens for one never opens for the other.
     """
 
-    def __init__(self, *, releases: ReleaseGate | None = None) -> None:
-        """Open: a service starts with a node that answered. Nothing passes closed `releases`."""
+    def __init__(self, *, release_gate: ReleaseGate | None = None) -> None:
+        """Open: a service starts with a node that answered. Stopped sales shut it too."""
         self._closed = False
         self._held = False
-        self._releases = releases or ReleaseGate()
+        self._release_gate = release_gate or ReleaseGate()
 
     @property
     def held(self) -> bool:
@@ -64,7 +64,7 @@ class NodeGate:
 
     def check(self) -> None:
         """Return while a new sale can be made. Raises NodeUnavailable, ReleasesStopped."""
-        self._releases.check()
+        self._release_gate.check()
         if self._closed:
             message = (
                 "The Lightning node of this service is away just now, and nothing was run. "

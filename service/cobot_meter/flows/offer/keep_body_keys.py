@@ -26,11 +26,11 @@ MISSING = "body_keys_missing"
 class KeepBodyKeys:
     """`missing` are the names that the last look did not find."""
 
-    def __init__(self, *, books: SealedWith, keys: BodyKeys, steady: SteadyClock) -> None:
-        """Nothing was looked at yet. By `steady` the days go."""
+    def __init__(self, *, books: SealedWith, keys: BodyKeys, steady_clock: SteadyClock) -> None:
+        """Nothing was looked at yet. By `steady_clock` the days go."""
         self._books = books
         self._keys = keys
-        self._steady = steady
+        self._steady_clock = steady_clock
         self._why: str | None = None
         self._stops = False
         self.missing: tuple[str, ...] = ()
@@ -65,9 +65,9 @@ class KeepBodyKeys:
             self.missing = await self._keys.missing(names)
             stops = _lacks_last_day(self.missing, names)
             if not stops:  # else it is another directory than theirs: nothing is made there
-                await self._keys.prepare(utc_day(self._steady.day_ms()))
+                await self._keys.prepare(utc_day(self._steady_clock.day_ms()))
                 if len(named) < NAMES_MAX:
-                    before = utc_day(self._steady.day_ms() - DAY_MS)
+                    before = utc_day(self._steady_clock.day_ms() - DAY_MS)
                     await self._keys.drop(kept=frozenset(names), before=before)
         except BodyKeysUnusable as fault:
             self._say(fault.why, stops=True)

@@ -38,28 +38,31 @@ class MakeOffer:
     def __init__(
         self,
         *,
-        quoting: QuoteRequest,
-        choice: ChooseModel,
-        account: WatchAccount,
+        quote_request: QuoteRequest,
+        choose_model: ChooseModel,
+        watch_account: WatchAccount,
         exposure: ExposureTerms,
     ) -> None:
-        """`choice` has the circuits, `account` our credit; `exposure` is the operator's setting."""
-        self._quoting = quoting
-        self._choice = choice
-        self._account = account
+        """`choose_model` has the circuits, `watch_account` our credit.
+
+        `exposure` is the operator's setting.
+        """
+        self._quote_request = quote_request
+        self._choose_model = choose_model
+        self._watch_account = watch_account
         self._exposure = exposure
 
     async def quoted(self, request: CompletionRequest, standing: CallerStanding) -> QuotedChain:
         """The quote for a caller of this standing. Raises as `QuoteRequest.offer` and `.quote`."""
-        offer = await self._quoting.offer(request)
-        quote = self._quoting.quote(
+        offer = await self._quote_request.offer(request)
+        quote = self._quote_request.quote(
             offer,
             standing,
             least_pusd=self._exposure.least_pusd(len(request.body.content)),
         )
         asked = offer.models[0]
-        payable = self._account.payable(offer.models, quote.ceiling_pusd)
-        chain = self._choice.order(payable)
+        payable = self._watch_account.payable(offer.models, quote.ceiling_pusd)
+        chain = self._choose_model.order(payable)
         fallback = None
         if chain[0] is not asked:
             reason = CIRCUIT_OPEN if asked in payable else UpstreamCreditLow.code
@@ -75,18 +78,18 @@ class MakeOffer:
         because: Fallback,
     ) -> QuotedChain:
         """The same prices, ceiling and rate, for who is `left` of a chain."""
-        payable = self._account.payable(left, quote.ceiling_pusd)
-        chain = self._choice.order(payable)
-        quote = _of_model(self._quoting.anew(quote, standing), chain[0])
+        payable = self._watch_account.payable(left, quote.ceiling_pusd)
+        chain = self._choose_model.order(payable)
+        quote = _of_model(self._quote_request.anew(quote, standing), chain[0])
         return QuotedChain(quote=quote, chain=chain, fallback=because)
 
     def room(self, escrow: Escrow, upstream: str) -> AbstractContextManager[None]:
         """Count what it may cost from its opening on. Raises UpstreamCreditLow."""
-        return self._account.room(escrow, upstream)
+        return self._watch_account.room(escrow, upstream)
 
     def over(self, escrow_id: str) -> None:
         """Its run in this process has ended, whoever wrote down how."""
-        self._account.over(escrow_id)
+        self._watch_account.over(escrow_id)
 
 
 def _of_model(quote: Quote, model: Model) -> Quote:

@@ -53,15 +53,15 @@ class QuoteRequest:
         rates: ExchangeRates,
         price_terms: PriceTerms,
         exposure: ExposureTerms,
-        steady: SteadyClock,
-        releases: ReleaseGate | None = None,
+        steady_clock: SteadyClock,
+        release_gate: ReleaseGate | None = None,
     ) -> None:
-        """Terms and exposure are settings; nothing is quoted past closed `releases`.
+        """Terms and exposure are settings; nothing is quoted past a closed gate.
 
-        `steady` says whose day's budget it is.
+        `steady_clock` says whose day's budget it is.
         """
-        self._releases = releases or ReleaseGate()
-        self._steady = steady
+        self._release_gate = release_gate or ReleaseGate()
+        self._steady_clock = steady_clock
         self._catalogue = catalogue
         self._rates = rates
         self._price_terms = price_terms
@@ -85,7 +85,7 @@ class QuoteRequest:
         Raises ModelNotOffered, RequestInvalid (a parameter that a model does not take, more tokens
         than it has, or than its context takes), RateStale, CeilingOverCap and ReleasesStopped.
         """
-        self._releases.check()
+        self._release_gate.check()
         await self._catalogue.freshened(request.model_chain)
         models = self.models(request)
         for model in models:
@@ -169,7 +169,7 @@ class QuoteRequest:
 
     def _day(self) -> str:
         """Whose budget it is: a clock that was just set does not begin a day anew."""
-        return utc_day(self._steady.day_ms())
+        return utc_day(self._steady_clock.day_ms())
 
 
 def _credit_msat(standing: CallerStanding, ceiling_msat: int) -> int:

@@ -55,14 +55,14 @@ class Quarantine:
         ledger: Ledger,
         node: QuarantineNode,
         ours: OurNode,
-        settlements: SettleInvoice,
+        settle_invoice: SettleInvoice,
         runs: EscrowRuns | None = None,
     ) -> None:
         """Without `runs` no service is there to drive what goes on: the next start does."""
         self._ledger = ledger
         self._node = node
         self._ours = ours
-        self._settlements = settlements
+        self._settle_invoice = settle_invoice
         self._runs = runs
 
     async def listed(self) -> tuple[Subject, ...]:
@@ -127,7 +127,7 @@ class Quarantine:
     async def _go_on(self, subject: Subject) -> None:
         if isinstance(subject, Topup) or STATES[subject.state].payable:
             if subject.payment_hash is not None:
-                await self._settlements.ask_node(subject.payment_hash)
+                await self._settle_invoice.ask_node(subject.payment_hash)
         elif self._runs is not None:
             try:
                 await self._runs.start(subject.escrow_id)
@@ -162,7 +162,7 @@ class Quarantine:
             ended = topup.written_off()
             return await self._write(ended, TOPUP_WRITTEN_OFF, reason=reason)
         await self._write(topup.lifted(), TOPUP_LIFTED)
-        await self._settlements.told(paid)
+        await self._settle_invoice.told(paid)
         return await self._ledger.books.topup(topup.topup_id) or topup
 
     async def _write(self, topup: Topup, kind: str, *, reason: str | None = None) -> Topup:

@@ -75,25 +75,25 @@ class SweepNode:
         *,
         ledger: Ledger,
         vault: Vault,
-        settlements: SettleInvoice,
+        settle_invoice: SettleInvoice,
         node: InvoiceList,
         ours: OurNode,
-        gate: NodeGate,
+        node_gate: NodeGate,
     ) -> None:
-        """`gate` is held by whoever starts a service; a clean sweep lets go of it."""
+        """`node_gate` is held by whoever starts a service; a clean sweep lets go of it."""
         self._ledger = ledger
         self._vault = vault
-        self._settlements = settlements
+        self._settle_invoice = settle_invoice
         self._node = node
         self._ours = ours
-        self._gate = gate
+        self._node_gate = node_gate
         self._swept_at_ms: int | None = None
         self.found = 0
         self.last: Swept | None = None
 
     async def ping(self) -> None:
         """Return while the books are level with the node. Raises NodeUnavailable."""
-        if self._gate.held:
+        if self._node_gate.held:
             waiting = len(self.last.unnamed) if self.last else 0
             message = "the books have yet to be held against the node"
             if waiting:
@@ -106,11 +106,11 @@ class SweepNode:
     @property
     def holds(self) -> bool:
         """Whether nothing new is sold until a sweep is clean."""
-        return self._gate.held
+        return self._node_gate.held
 
     def is_due(self) -> bool:
         """Whether it is time for another sweep."""
-        if self._gate.held or self._swept_at_ms is None:
+        if self._node_gate.held or self._swept_at_ms is None:
             return True
         return not 0 <= self._ledger.now_ms() - self._swept_at_ms < INTERVAL_MS
 
@@ -119,7 +119,7 @@ class SweepNode:
 
         Of books that have sold nothing yet: what the node did before them is not theirs.
         """
-        self._gate.hold()
+        self._node_gate.hold()
         pubkey = self._ours.identity.pubkey
         if await self._ledger.books.numbered(SWEPT) or await self._ledger.books.settle_cursor(
             pubkey
@@ -190,7 +190,7 @@ class SweepNode:
         if await self._known(invoice.payment_hash):
             return True
         try:
-            await self._settlements.told(invoice)
+            await self._settle_invoice.told(invoice)
         except (Quarantined, Conflict, Broken) as fault:
             # Its own trouble, which has rung already: it must not keep all others from being sold.
             LOG.error("%s: %s", invoice.payment_hash, fault.message)  # noqa: TRY400 - expected
@@ -245,7 +245,7 @@ class SweepNode:
             return False
         at_ms = self._ledger.now_ms()
         await self._ledger.apply(
-            payment_found(caller_id, self._settlements.settled(invoice), at_ms=at_ms)
+            payment_found(caller_id, self._settle_invoice.settled(invoice), at_ms=at_ms)
         )
         swept.found += 1
         swept.found_msat += invoice.amount_paid_msat
@@ -294,6 +294,6 @@ class SweepNode:
             )
         self.last = swept
         if swept.clean:
-            self._gate.let_go()
+            self._node_gate.let_go()
         else:
-            self._gate.hold()
+            self._node_gate.hold()

@@ -73,22 +73,22 @@ class AskCompletion:
         *,
         ledger: Ledger,
         vault: Vault,
-        opening: OpenEscrow,
-        runs: FollowRun,
-        settlements: SettleInvoice,
-        deliveries: DeliverCompletion,
+        open_escrow: OpenEscrow,
+        follow_run: FollowRun,
+        settle_invoice: SettleInvoice,
+        deliver_completion: DeliverCompletion,
     ) -> None:
         """All by name: flows and ports."""
         self._ledger = ledger
         self._vault = vault
-        self._opening = opening
-        self._runs = runs
-        self._settlements = settlements
-        self._deliveries = deliveries
+        self._open_escrow = open_escrow
+        self._follow_run = follow_run
+        self._settle_invoice = settle_invoice
+        self._deliver_completion = deliver_completion
 
     async def answer(self, ask: Ask) -> Answer:
         """Raises the CallerFault or DependencyFault that the caller should read."""
-        self._deliveries.check()  # nobody is asked to pay for what cannot be handed over
+        self._deliver_completion.check()  # nobody is asked to pay for what cannot be handed over
         caller_id = ask.caller_id or self._vault.caller_id()
         own = await self._own(ask)
         if own is not None:
@@ -140,7 +140,7 @@ class AskCompletion:
         Whoever calls has checked that the caller may read it. Raises as `answer` does.
         """
         if STATES[escrow.state].payable and escrow.payment_hash is not None:
-            await self._settlements.ask_node(escrow.payment_hash)
+            await self._settle_invoice.ask_node(escrow.payment_hash)
             escrow = await self._ledger.books.escrow(escrow.escrow_id) or escrow
         answer = await self._judged(own_verdict(escrow), escrow, caller_id)
         if answer is None:
@@ -184,7 +184,7 @@ class AskCompletion:
         if decided is Verdict.WAIT or goes_on or (decided is Verdict.CHALLENGE and expired):
             if ask.respond_async and not goes_on:
                 return self._accepted(escrow, caller_id)
-            escrow = await self._runs.joined(escrow.escrow_id)
+            escrow = await self._follow_run.joined(escrow.escrow_id)
             decided = self._verdict(escrow, ask)
         try:
             return await self._judged(decided, escrow, caller_id)
@@ -203,11 +203,11 @@ class AskCompletion:
         )
 
     async def _open(self, ask: Ask, key: AskKey, caller_id: str) -> Answer:
-        escrow_id = self._opening.new_id()
+        escrow_id = self._open_escrow.new_id()
         if ask.respond_async:
             return self._accepted(await self._stored(ask, key, caller_id, escrow_id), caller_id)
         run = self._begin(ask, key, caller_id, escrow_id)
-        escrow = await self._runs.finished(run, escrow_id)
+        escrow = await self._follow_run.finished(run, escrow_id)
         answer = await self._judged(own_verdict(escrow), escrow, caller_id)
         if answer is None:
             raise errors.CompletionGone(GONE)
@@ -224,14 +224,14 @@ class AskCompletion:
         """The run that opens this escrow; `stored` is told when it is in the books."""
 
         async def opening(*, at_once: TakeTurn) -> JustOpened:
-            opened = await self._opening.open(
+            opened = await self._open_escrow.open(
                 ask.request, escrow_id=escrow_id, ask=key, caller_id=caller_id, at_once=at_once
             )
             if stored is not None:
                 stored.set_result(opened.escrow)
             return opened
 
-        return self._runs.begin(escrow_id, opening)
+        return self._follow_run.begin(escrow_id, opening)
 
     async def _stored(self, ask: Ask, key: AskKey, caller_id: str, escrow_id: str) -> Escrow:
         """The escrow as it was opened, while its run goes on."""
@@ -243,10 +243,10 @@ class AskCompletion:
     async def _judged(self, decided: Verdict, escrow: Escrow, caller_id: str) -> Answer | None:
         match decided:
             case Verdict.CHALLENGE:
-                self._deliveries.check()
+                self._deliver_completion.check()
                 return Answer(kind=AnswerKind.CHALLENGE, escrow=escrow, caller_id=caller_id)
             case Verdict.DELIVER:
-                released, body = await self._deliveries.deliver(escrow)
+                released, body = await self._deliver_completion.deliver(escrow)
                 kind = AnswerKind.COMPLETION
                 return Answer(kind=kind, escrow=released, caller_id=escrow.caller_id, body=body)
             case Verdict.WAIT | Verdict.QUARANTINED:

@@ -38,10 +38,10 @@ class DeliverCompletion:
         *,
         ledger: Ledger,
         vault: Vault,
-        gate: ReleaseGate,
+        release_gate: ReleaseGate,
         readable: Readable = _anything,
     ) -> None:
-        """A closed `gate` stops every release.
+        """A closed `release_gate` stops every release.
 
         `readable` says of a completion whether an answer can be made of it: what could never be
         handed over must not count as released.
@@ -49,11 +49,11 @@ class DeliverCompletion:
         self._readable = readable
         self._ledger = ledger
         self._vault = vault
-        self._gate = gate
+        self._release_gate = release_gate
 
     def check(self) -> None:
         """Return while what is sold now can be handed over. Raises ReleasesStopped."""
-        self._gate.check()
+        self._release_gate.check()
 
     async def deliver(self, escrow: Escrow) -> tuple[Escrow, bytes]:
         """The released escrow and its `chat.completion` JSON, the same at every call.
@@ -62,7 +62,7 @@ class DeliverCompletion:
         releases are stopped, BodyKeysUnusable while the key of its day may come back. Whoever
         calls has checked that the caller may read it.
         """
-        await self._gate.ping()
+        await self._release_gate.ping()
         if STATES[escrow.state].stage is not Stage.PAID:
             raise CompletionGone(_gone(escrow))
         try:

@@ -36,26 +36,26 @@ def _nobody_follows(_escrow_id: str) -> None:
     """For runs that nobody joins by id."""
 
 
-class EscrowDriver:
+class DriveEscrow:
     """Knows which flow acts in which state, and when a state has to wait."""
 
     def __init__(
         self,
         *,
         ledger: Ledger,
-        openings: OpenEscrow,
-        runs: RunCompletion,
-        costs: FindCost,
-        invoices: IssueInvoice,
-        deliveries: DeliverCompletion,
+        open_escrow: OpenEscrow,
+        run_completion: RunCompletion,
+        find_cost: FindCost,
+        issue_invoice: IssueInvoice,
+        deliver_completion: DeliverCompletion,
     ) -> None:
         """All by name: each is the flow of one or two states."""
         self._ledger = ledger
-        self._openings = openings
-        self._runs = runs
-        self._costs = costs
-        self._invoices = invoices
-        self._deliveries = deliveries
+        self._open_escrow = open_escrow
+        self._run_completion = run_completion
+        self._find_cost = find_cost
+        self._issue_invoice = issue_invoice
+        self._deliver_completion = deliver_completion
 
     async def drive(
         self,
@@ -76,7 +76,7 @@ class EscrowDriver:
             return await self._begun(just_opened, begun, continued)
         finally:
             for one in begun:
-                self._openings.over(one)
+                self._open_escrow.over(one)
 
     async def _begun(
         self, just_opened: JustOpened, begun: list[str], continued: Continued
@@ -90,7 +90,7 @@ class EscrowDriver:
             continued(next_id)
             begun.append(next_id)
             try:
-                just_opened = await self._openings.next(attempted.left, attempted.escrow)
+                just_opened = await self._open_escrow.next(attempted.left, attempted.escrow)
             except (CallerFault, DependencyFault, Conflict):
                 return attempted.escrow  # no room for another attempt: the failure stands
 
@@ -110,7 +110,7 @@ class EscrowDriver:
 
     async def _first_step(self, just_opened: JustOpened) -> Attempted:
         try:
-            return await self._runs.just_opened(just_opened)
+            return await self._run_completion.just_opened(just_opened)
         except Conflict:
             return Attempted(await self._ledger.escrow(just_opened.escrow.escrow_id))
 
@@ -119,12 +119,12 @@ class EscrowDriver:
         if escrow.quarantine is not None:
             return escrow
         if escrow.state is EscrowState.PRICED:
-            return await self._invoices.costed(escrow)
+            return await self._issue_invoice.costed(escrow)
         match escrow.run.state:
             case RunState.OPENED:
-                return await self._runs.opened(escrow)
+                return await self._run_completion.opened(escrow)
             case RunState.REQUESTED:
-                return await self._runs.orphaned(escrow)
+                return await self._run_completion.orphaned(escrow)
             case _:
                 return await self._timers(escrow)
 
@@ -132,11 +132,11 @@ class EscrowDriver:
         """Whatever is due in a state that otherwise waits: at most one thing at a time."""
         if self._looks_up(escrow):
             if escrow.run.state is RunState.GENERATED:
-                return await self._costs.generated(escrow)
-            return await self._costs.confirm(escrow)
+                return await self._find_cost.generated(escrow)
+            return await self._find_cost.confirm(escrow)
         now_ms = self._ledger.ending_ms()
         if escrow.state is EscrowState.INVOICED:
-            return await self._invoices.expired(escrow)
+            return await self._issue_invoice.expired(escrow)
         run = escrow.run
         if run.state is RunState.FAILED and run.budget_held_pusd:
             if gives_up_at_ms(run, self._ledger.retention) <= now_ms:
@@ -154,5 +154,5 @@ class EscrowDriver:
 
     async def _no_longer_kept(self, escrow: Escrow) -> Escrow:
         if escrow.state is EscrowState.SETTLED:
-            return await self._deliveries.claim_lapsed(escrow)
-        return await self._deliveries.shred(escrow)
+            return await self._deliver_completion.claim_lapsed(escrow)
+        return await self._deliver_completion.shred(escrow)

@@ -13,7 +13,7 @@ from cobot_meter.domain.errors import EscrowNotFound
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.ports.books import Books
-from cobot_meter.ports.escrow_runs import EscrowRuns, Opening
+from cobot_meter.ports.escrow_runs import EscrowRuns, OpensEscrow
 from cobot_meter.ports.process import Wakes
 
 # How long a lost wake-up can cost a caller.
@@ -38,7 +38,7 @@ class FollowRun:
         self._wakes = wakes
         self._waits = waits
 
-    def begin(self, escrow_id: str, opening: Opening) -> asyncio.Future[Escrow]:
+    def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
         """Open this escrow and drive it. Raises Draining."""
         return self._runs.begin(escrow_id, opening)
 

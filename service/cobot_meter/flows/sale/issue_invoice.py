@@ -9,8 +9,12 @@ of 0 is never sent (it would mean *any amount*).
 from __future__ import annotations
 
 from cobot_meter.domain.errors import InvoiceRefused, NodeUnavailable
-from cobot_meter.domain.escrow.events import CoveredByCredit, InvoiceIssued, InvoiceLost
-from cobot_meter.domain.escrow.events import InvoiceRefused as InvoiceWasRefused
+from cobot_meter.domain.escrow.events import (
+    CoveredByCredit,
+    InvoiceIssued,
+    InvoiceLost,
+    InvoiceMakingRefused,
+)
 from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, IssuedInvoice
 from cobot_meter.domain.invoices import COMPLETION, Invoice, InvoiceOrder, InvoiceState, tagged
 from cobot_meter.domain.pricing.prices import invoice_amount_msat
@@ -37,18 +41,18 @@ class IssueInvoice:
         vault: Vault,
         node: InvoiceMaker,
         node_gate: NodeGate,
-        settlements: SettleInvoice,
+        settle_invoice: SettleInvoice,
         expiry_s: int,
     ) -> None:
         """`expiry_s` is how long an invoice lives; `node_gate` is shut when none is made.
 
-        `settlements` asks the node about one whose time is over.
+        `settle_invoice` asks the node about one whose time is over.
         """
         self._ledger = ledger
         self._vault = vault
         self._node = node
         self._node_gate = node_gate
-        self._settlements = settlements
+        self._settle_invoice = settle_invoice
         self._expiry_s = expiry_s
 
     async def costed(self, escrow: Escrow) -> Escrow:
@@ -56,7 +60,7 @@ class IssueInvoice:
         if escrow.due_msat == 0:
             return await self._ledger.record(escrow, CoveredByCredit())
         if self._ledger.ending_ms() - escrow.opened_at_ms > self._ledger.retention.costed_ms:
-            return await self._ledger.record(escrow, InvoiceWasRefused(failure=TOO_LATE))
+            return await self._ledger.record(escrow, InvoiceMakingRefused(failure=TOO_LATE))
         try:
             invoice = await self._node.add_invoice(self._order(escrow))
         except NodeUnavailable:
@@ -64,7 +68,7 @@ class IssueInvoice:
             return escrow
         except InvoiceRefused as refused:
             failure = Failure(code=refused.code, message=refused.message)
-            return await self._ledger.record(escrow, InvoiceWasRefused(failure=failure))
+            return await self._ledger.record(escrow, InvoiceMakingRefused(failure=failure))
         if invoice.state is InvoiceState.CANCELED:
             next_hash = self._vault.payment_hash(escrow.escrow_id, escrow.attempt + 1)
             return await self._ledger.record(escrow, InvoiceLost(payment_hash=next_hash))
@@ -77,7 +81,7 @@ class IssueInvoice:
         if escrow.invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS > self._ledger.ending_ms():
             return escrow
         try:
-            await self._settlements.ask_node(escrow.payment_hash)
+            await self._settle_invoice.ask_node(escrow.payment_hash)
         except NodeUnavailable:
             return escrow
         return await self._ledger.escrow(escrow.escrow_id)

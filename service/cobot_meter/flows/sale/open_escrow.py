@@ -39,7 +39,7 @@ class OpenEscrow:
         *,
         ledger: Ledger,
         vault: Vault,
-        offers: MakeOffer,
+        make_offer: MakeOffer,
         node_gate: NodeGate,
         replicas: Replicas,
         exposure: ExposureTerms,
@@ -47,7 +47,7 @@ class OpenEscrow:
         """`exposure` is the operator's setting."""
         self._ledger = ledger
         self._vault = vault
-        self._offers = offers
+        self._make_offer = make_offer
         self._node_gate = node_gate
         self._replicas = replicas
         self._exposure = exposure
@@ -97,7 +97,7 @@ class OpenEscrow:
         standing = await self._standing(ask, caller_id)
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
-        offer = await self._offers.quoted(request, standing)
+        offer = await self._make_offer.quoted(request, standing)
         opening = Opening(escrow_id=escrow_id, caller_id=caller_id, ask=ask, stream=request.stream)
         escrow = self._escrow(
             opening,
@@ -122,7 +122,7 @@ class OpenEscrow:
         standing = await self._standing(failed.ask, failed.caller_id)
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
-        offer = self._offers.anew(
+        offer = self._make_offer.anew(
             failed.quote,
             standing,
             left=before.chain,
@@ -159,7 +159,7 @@ class OpenEscrow:
 
     def over(self, escrow_id: str) -> None:
         """Its run in this process has ended, whoever wrote down how."""
-        self._offers.over(escrow_id)
+        self._make_offer.over(escrow_id)
 
     async def _apply(
         self, escrow: Escrow, body: Body, standing: CallerStanding, upstream: str
@@ -174,7 +174,7 @@ class OpenEscrow:
             bodies=StoredBodies(wrapped_key=wrapped_key, request=sealed),
         )
         try:
-            with self._offers.room(escrow, upstream):
+            with self._make_offer.room(escrow, upstream):
                 await self._ledger.apply(opening)
         except ExposureExceeded as exceeded:
             exceeded.at_ms = escrow.opened_at_ms

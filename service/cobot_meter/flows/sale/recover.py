@@ -79,7 +79,7 @@ class Recover:
         *,
         books: Books,
         runs: EscrowRuns,
-        settlements: SettleInvoice,
+        settle_invoice: SettleInvoice,
         clock: Clock,
         retention: Retention,
         once: Once = unguarded,
@@ -87,7 +87,7 @@ class Recover:
         """`runs` drives; `once` keeps a fault of one invoice from ending the sweep."""
         self._books = books
         self._runs = runs
-        self._settlements = settlements
+        self._settle_invoice = settle_invoice
         self._clock = clock
         self._retention = retention
         self._once = once
@@ -164,7 +164,7 @@ class Recover:
         async def ask() -> None:
             nonlocal silence
             try:
-                await self._settlements.ask_node(invoice.payment_hash)
+                await self._settle_invoice.ask_node(invoice.payment_hash)
             except NodeUnavailable as fault:
                 silence = fault
 

@@ -29,10 +29,10 @@ from cobot_meter.domain.run.events import (
     Abandoned,
     CompletionReceived,
     GenerationStarted,
+    RunFailed,
+    RunOutcomeUnknown,
     UpstreamRequested,
 )
-from cobot_meter.domain.run.events import OutcomeUnknown as OutcomeIsUnknown
-from cobot_meter.domain.run.events import UpstreamFailed as UpstreamHasFailed
 from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.transitions.transition import StoredBodies
@@ -49,8 +49,7 @@ from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.escrow_runs import JustOpened
 from cobot_meter.ports.process import Replicas
-from cobot_meter.ports.upstream import GenerationStarted as UpstreamStarted
-from cobot_meter.ports.upstream import Upstream
+from cobot_meter.ports.upstream import TellGeneration, Upstream
 
 ATTEMPT_MIN_MS = 1_000
 RESTARTED = Failure(
@@ -92,7 +91,7 @@ class RunCompletion:
         ledger: Ledger,
         vault: Vault,
         upstream: Upstream,
-        choice: ChooseModel,
+        choose_model: ChooseModel,
         replicas: Replicas,
         timeout_ms: int,
     ) -> None:
@@ -100,7 +99,7 @@ class RunCompletion:
         self._ledger = ledger
         self._vault = vault
         self._upstream = upstream
-        self._choice = choice
+        self._choose_model = choose_model
         self._timeout_ms = timeout_ms
         self._replicas = replicas
 
@@ -138,7 +137,7 @@ class RunCompletion:
         asked_by = escrow.run.requested_by
         if asked_by not in {None, self._replicas.own_id} and await self._replicas.alive(asked_by):
             return escrow
-        return await self._ledger.record(escrow, OutcomeIsUnknown(failure=RESTARTED))
+        return await self._ledger.record(escrow, RunOutcomeUnknown(failure=RESTARTED))
 
     def _too_old(self, escrow: Escrow) -> bool:
         """To start now."""
@@ -189,7 +188,7 @@ class RunCompletion:
         return Attempted(await self._ledger.record(current, fact, bodies=bodies, lasting=True))
 
     async def _completed(
-        self, escrow: Escrow, opened: JustOpened, started: UpstreamStarted
+        self, escrow: Escrow, opened: JustOpened, started: TellGeneration
     ) -> UpstreamCompletion:
         """One attempt, and one more where the first was certainly never run."""
         model, call = escrow.quote.model, opened.call
@@ -201,7 +200,7 @@ class RunCompletion:
             await started(generation_id)
 
         for first in (True, False):
-            self._choice.tried(model)
+            self._choose_model.tried(model)
             began_ms, within_ms = self._ledger.clock.monotonic_ms(), self._within_ms(opened)
             try:
                 completion = await self._upstream.complete(
@@ -217,7 +216,7 @@ class RunCompletion:
                     waited_ms=self._ledger.clock.monotonic_ms() - began_ms,
                     limit_ms=self._timeout_ms if within_ms is None else within_ms,
                 )
-                self._choice.failed(model, fault, under)
+                self._choose_model.failed(model, fault, under)
                 if not first or step_after(fault) is not Step.AGAIN:
                     raise
                 await self._ledger.clock.sleep(_pause_s(fault, escrow.escrow_id))
@@ -226,7 +225,7 @@ class RunCompletion:
                     raise
                 call = stored.call
             else:
-                self._choice.succeeded(model)
+                self._choose_model.succeeded(model)
                 return completion
         raise Broken("an attempt ended neither well nor badly")
 
@@ -286,14 +285,12 @@ def _failure_event(
     failure = failure.asking_to_wait(fault.retry_after_s)
     match fault:
         case UpstreamRefused() | UpstreamUnreachable():
-            return UpstreamHasFailed(failure=failure, charged=False, continued_as=continued_as)
+            return RunFailed(failure=failure, charged=False, continued_as=continued_as)
         case UpstreamFailed():
             cost = inline_cost(escrow.quote, fault.inline_cost)
-            return UpstreamHasFailed(
-                failure=failure, charged=True, cost=cost, continued_as=continued_as
-            )
+            return RunFailed(failure=failure, charged=True, cost=cost, continued_as=continued_as)
         case OutcomeUnknown():
-            return OutcomeIsUnknown(failure=failure, continued_as=continued_as)
+            return RunOutcomeUnknown(failure=failure, continued_as=continued_as)
         case _:
             raise fault
 

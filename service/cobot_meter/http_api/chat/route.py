@@ -73,7 +73,7 @@ class ChatRoute:
         if proof is not None and proof.topup_id is not None:
             await self._askers.booked_topup(proof.topup_id)
         try:
-            answer = await self._parts.asks.answer(ask)
+            answer = await self._parts.ask_completion.answer(ask)
         except AlreadyPaid as paid:
             return paid.code, await self._already_paid(paid, ask)
         except ExposureExceeded as exceeded:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx
 
 from cobot_meter.adapters.rates.http_rate_source import HttpRateSource
-from cobot_meter.adapters.rates.rate_answers import Service, known_services
+from cobot_meter.adapters.rates.rate_answers import RateService, known_services
 from cobot_meter.adapters.rates.static import StaticRate
 from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.adapters.upstreams.http_session import HttpLimits, http_session
@@ -48,7 +48,7 @@ def build_rates(
     known = known_services()
     sources = [
         HttpRateSource(
-            client, name=name, service=Service(url=url, read=known[name].read), clock=clock
+            client, name=name, service=RateService(url=url, read=known[name].read), clock=clock
         )
         for name, url in settings.sources.items()
     ]

@@ -21,7 +21,7 @@ from cobot_meter.adapters.upstreams.ollama.adapter import Ollama, OllamaSettings
 from cobot_meter.adapters.upstreams.ollama.meter import open_meter
 from cobot_meter.adapters.upstreams.ollama.wire import PROVIDER, generation_prefix, model_prefix
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
-from cobot_meter.adapters.upstreams.routed_upstream import Route, RoutedUpstream
+from cobot_meter.adapters.upstreams.routed_upstream import RoutedUpstream, UpstreamRoute
 from cobot_meter.domain.errors import UpstreamUnreachable
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.ports.process import Clock
@@ -98,13 +98,13 @@ async def upstream_on(
         yield paid
         return
     async with _open_local(client, settings, clock) as local:
-        own = Route(
+        own = UpstreamRoute(
             local,
             model_prefix=model_prefix(LOCAL),
             generation_prefix=generation_prefix(LOCAL),
             vital=False,
         )
-        yield RoutedUpstream((Route(paid), own))
+        yield RoutedUpstream((UpstreamRoute(paid), own))
 
 
 async def missing_local_models(settings: Settings) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ async def test_a_window_of_releases_only_is_rolled_up(cluster: Cluster, database
         sale = await begin(books, "a")
         cluster.sql(ROLL_UP, database=name)
         failure = Failure(code="upstream_refused", message="no")
-        await sale.record(ran.UpstreamFailed(failure=failure, charged=False))
+        await sale.record(ran.RunFailed(failure=failure, charged=False))
         async with open_postgres_reports(database) as reports:
             before = await reports.balances()
             cluster.sql(ROLL_UP, database=name)
@@ -64,9 +64,7 @@ async def test_an_account_that_cannot_be_rolled_up_stops_no_other(
     cluster.sql(bad, database=name)
     async with open_postgres_books(database, retention=RETENTION) as books:
         await (await begin(books, "a")).record(
-            ran.UpstreamFailed(
-                failure=Failure(code="upstream_refused", message="no"), charged=False
-            )
+            ran.RunFailed(failure=Failure(code="upstream_refused", message="no"), charged=False)
         )
         async with asyncio.timeout(20):
             while not caplog.records or cluster.sql(LEGS, database=name) != "1":  # noqa: ASYNC110
@@ -118,6 +116,6 @@ async def test_reservations_are_found_by_key_as_books_grow(cluster: Cluster, dat
         for number in range(sales):
             sale = await begin(books, str(number))
             failure = Failure(code="upstream_refused", message="no")
-            await sale.record(ran.UpstreamFailed(failure=failure, charged=False))
+            await sale.record(ran.RunFailed(failure=failure, charged=False))
     read = int(cluster.sql(READ, database=name_of(database)) or 0)
     assert read <= 10 * sales

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cobot_meter.adapters.storage.migration_run import run_downgrade
-from cobot_meter.adapters.storage.outage import Outage
+from cobot_meter.adapters.storage.outage import StorageOutage
 from cobot_meter.adapters.storage.schema import HEAD
 from cobot_meter.adapters.storage.sqlite import writer as sqlite_writer
 from cobot_meter.adapters.storage.sqlite.backup import back_up
@@ -159,7 +159,7 @@ async def test_no_statement_that_fails_ends_the_writer(
     transitions = functools.partial(
         TransitionWriter, statements=write_statements(), retention=RETENTION
     )
-    outage = Outage(what="the books cannot be written")
+    outage = StorageOutage(what="the books cannot be written")
     writer = SqliteWriter(connect, transitions, files=BooksFiles(path), outage=outage)
     monkeypatch.setattr(Failing, "refused", frozenset(refused))
     writer._shredded, writer._wary = True, wary

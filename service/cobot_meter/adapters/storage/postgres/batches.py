@@ -17,7 +17,7 @@ from cobot_meter.adapters.storage.ledger_rows import (
     tally_of,
     transfer_values,
 )
-from cobot_meter.adapters.storage.moves import Step, rolled, steps_of, unbookable
+from cobot_meter.adapters.storage.moves import CounterStep, rolled, steps_of, unbookable
 from cobot_meter.adapters.storage.row_spec import moved_by
 from cobot_meter.adapters.storage.table_specs import NODE_SPEC, WrittenRow, rows_of
 from cobot_meter.domain.callers import LAPSED_WEIGHT, SETTLED_SHARE
@@ -151,7 +151,7 @@ def _row(row: WrittenRow, retention: Retention) -> Document:
     }
 
 
-def _step(step: Step) -> Document:
+def _step(step: CounterStep) -> Document:
     document: Document = {
         "code": step.account.code,
         **dict(zip(_DELTAS, step.counters, strict=True)),

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from cobot_meter.adapters.storage.keyed_reads import KeyedReads
-from cobot_meter.adapters.storage.outage import Outage
+from cobot_meter.adapters.storage.outage import StorageOutage
 from cobot_meter.adapters.storage.postgres.connections import Pool, connections
 from cobot_meter.adapters.storage.postgres.faults import CAUGHT, fault_of
 from cobot_meter.adapters.storage.postgres.schema import check_schema, upgrade_postgres
@@ -61,7 +61,7 @@ class PostgresBooks(KeyedReads):
         """`pool` is not closed here."""
         super().__init__(read_statements("postgresql"))
         self._pool = pool
-        self.outage = Outage(what="the books cannot be written")
+        self.outage = StorageOutage(what="the books cannot be written")
         self._writer = PostgresWriter(
             pool, retention=retention, stands=self._as_it_stands, outage=self.outage
         )

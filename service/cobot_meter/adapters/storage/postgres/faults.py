@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from cobot_meter.adapters.storage.outage import Outage
+from cobot_meter.adapters.storage.outage import StorageOutage
 from cobot_meter.domain.errors import BooksDamaged, CobotMeterError, LedgerUnbalanced
 
 # Everything that a call to the database may raise.
@@ -42,7 +42,7 @@ def is_damage(error: BaseException) -> bool:
     return state in DAMAGE_EXACTLY or (state[:2] in DAMAGE and state not in PASSING_EXACTLY)
 
 
-def fault_of(error: BaseException, *, outage: Outage) -> CobotMeterError:
+def fault_of(error: BaseException, *, outage: StorageOutage) -> CobotMeterError:
     """LedgerUnbalanced, BooksDamaged, or BooksBusy for what may pass."""
     if is_about_values(error):
         return LedgerUnbalanced(f"it cannot be booked: {error}")

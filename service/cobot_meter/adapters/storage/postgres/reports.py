@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from typing import Any
 
 from cobot_meter.adapters.storage.ledger_rows import made_of
-from cobot_meter.adapters.storage.outage import Outage
+from cobot_meter.adapters.storage.outage import StorageOutage
 from cobot_meter.adapters.storage.postgres.connections import Connection, Pool, connections
 from cobot_meter.adapters.storage.postgres.faults import CAUGHT, fault_of
 from cobot_meter.adapters.storage.postgres.schema import check_schema
@@ -32,7 +32,7 @@ class _Sessions:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._outage = Outage(what="reports of the books cannot be read")
+        self._outage = StorageOutage(what="reports of the books cannot be read")
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[ReportConnection]:

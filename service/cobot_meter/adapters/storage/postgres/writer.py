@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from cobot_meter.adapters.storage.outage import Outage
+from cobot_meter.adapters.storage.outage import StorageOutage
 from cobot_meter.adapters.storage.postgres.batches import Batch, Document, refused
 from cobot_meter.adapters.storage.postgres.connections import UNDONE, Pool
 from cobot_meter.adapters.storage.postgres.faults import CAUGHT, fault_of, is_about_values
@@ -45,7 +45,7 @@ StandsNow = Callable[[Transition], Awaitable[Applied]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Waiting:
+class Queued:
     """A transition and whoever waits for it."""
 
     transition: Transition
@@ -56,7 +56,7 @@ class PostgresWriter:
     """Applies transitions, many to a round trip."""
 
     def __init__(
-        self, pool: Pool, *, retention: Retention, stands: StandsNow, outage: Outage
+        self, pool: Pool, *, retention: Retention, stands: StandsNow, outage: StorageOutage
     ) -> None:
         """`stands` reads the rows of a transition that the journal has already."""
         self._pool = pool
@@ -64,7 +64,7 @@ class PostgresWriter:
         self._stands = stands
         self._outage = outage
         self._not_rolled_up = ""
-        self._queues = tuple(asyncio.Queue[Waiting](WAITING_MAX) for _ in range(WORKERS))
+        self._queues = tuple(asyncio.Queue[Queued](WAITING_MAX) for _ in range(WORKERS))
         self._unheard: set[asyncio.Future[Applied]] = set()
         self._written = asyncio.Event()
         self._closing = False
@@ -74,7 +74,7 @@ class PostgresWriter:
         if self._closing:
             raise BooksBusy("The service is stopping: ask the same again in a moment.")
         self._outage.spare()
-        waiting = Waiting(transition, asyncio.get_running_loop().create_future())
+        waiting = Queued(transition, asyncio.get_running_loop().create_future())
         try:
             self._queues[hash(transition.subject_id) % WORKERS].put_nowait(waiting)
         except asyncio.QueueFull:
@@ -125,7 +125,7 @@ class PostgresWriter:
         for told in tuple(self._unheard):
             _fail(told, BooksBusy("The service has stopped: ask the same again in a moment."))
 
-    async def _write(self, group: list[Waiting]) -> None:
+    async def _write(self, group: list[Queued]) -> None:
         batch = Batch(self._retention)
         group = [waiting for waiting in group if self._fits(batch, waiting)]
         try:
@@ -142,7 +142,7 @@ class PostgresWriter:
             for place, outcome in zip(batch.order(), outcomes, strict=True):
                 await self._tell(group[place], outcome)
 
-    def _fits(self, batch: Batch, waiting: Waiting) -> bool:
+    def _fits(self, batch: Batch, waiting: Queued) -> bool:
         """Whether it could be added; who holds values that no row may hold is told so alone."""
         try:
             batch.add(waiting.transition)
@@ -164,7 +164,7 @@ class PostgresWriter:
     async def _send(self, batch: Batch) -> str:
         return str(await self._pool.fetchval(APPLY, batch.text(), batch.blobs))
 
-    async def _tell(self, waiting: Waiting, outcome: Document) -> None:
+    async def _tell(self, waiting: Queued, outcome: Document) -> None:
         transition, told = waiting.transition, waiting.told
         try:
             if "refused" in outcome:
@@ -180,7 +180,7 @@ class PostgresWriter:
             if not told.done():
                 told.set_result(applied)
 
-    def _tell_all(self, group: list[Waiting], fault: CobotMeterError) -> None:
+    def _tell_all(self, group: list[Queued], fault: CobotMeterError) -> None:
         for waiting in group:
             _fail(waiting.told, copy.copy(fault))
 

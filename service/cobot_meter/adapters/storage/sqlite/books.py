@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cobot_meter.adapters.storage.keyed_reads import KeyedReads
-from cobot_meter.adapters.storage.outage import Outage
+from cobot_meter.adapters.storage.outage import StorageOutage
 from cobot_meter.adapters.storage.read_queries import ReadStatements, read_statements
 from cobot_meter.adapters.storage.sql_text import Statement
 from cobot_meter.adapters.storage.sqlite.connections import (
@@ -50,7 +50,7 @@ class SqliteReads(KeyedReads):
         statements: ReadStatements,
         *,
         path: Path,
-        outage: Outage,
+        outage: StorageOutage,
     ) -> None:
         """Take over the connection to the file at `path`; `close_reads` closes it."""
         super().__init__(statements)
@@ -107,7 +107,7 @@ class SqliteBooks(SqliteReads):
 
         Raises SettingInvalid for a file that cannot be written, BooksDamaged for none of ours.
         """
-        self.outage = Outage(what="the books cannot be written")
+        self.outage = StorageOutage(what="the books cannot be written")
         files = BooksFiles(path)
         connect = functools.partial(_connected, files, busy_timeout_s=busy_timeout_s)
         transitions = functools.partial(

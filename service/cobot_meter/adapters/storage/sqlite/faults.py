@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from cobot_meter.adapters.storage.outage import Outage
+from cobot_meter.adapters.storage.outage import StorageOutage
 from cobot_meter.domain.errors import BooksDamaged, CobotMeterError
 
 # The codes of the file being none of ours, or no longer what was written.
@@ -51,7 +51,7 @@ def damaged(where: object, error: BaseException | str) -> BooksDamaged:
     return BooksDamaged(f"the books at {where} are damaged ({error}): {RESTORE}")
 
 
-def fault_of(error: BaseException, *, where: object, outage: Outage) -> CobotMeterError:
+def fault_of(error: BaseException, *, where: object, outage: StorageOutage) -> CobotMeterError:
     """BooksDamaged, or BooksBusy for what may pass: a full disk, a lock, a lost mount."""
     if is_damage(error):
         return damaged(where, error)

@@ -18,7 +18,7 @@ from typing import ParamSpec, TypeVar
 
 from cobot_meter.adapters.storage.audit_queries import SHA256_HEX
 from cobot_meter.adapters.storage.ledger_rows import made_of
-from cobot_meter.adapters.storage.outage import Outage
+from cobot_meter.adapters.storage.outage import StorageOutage
 from cobot_meter.adapters.storage.reports import StoredReports
 from cobot_meter.adapters.storage.schema import HEAD, VERSION_TABLE, other_schema
 from cobot_meter.adapters.storage.sql_text import Statement
@@ -46,7 +46,7 @@ class ReportSession:
     def __init__(self, path: Path) -> None:
         """Open the file. Raises sqlite3.Error when it cannot be."""
         self._path = path
-        self._outage = Outage(what="reports of the books cannot be read")
+        self._outage = StorageOutage(what="reports of the books cannot be read")
         self._connection = connect_reader(path, busy_timeout_s=READ_TIMEOUT_S)
         self._connection.create_function(SHA256_HEX, 1, sha256_hex, deterministic=True)
         self._thread = ThreadPoolExecutor(1, "ledger report")
@@ -148,7 +148,7 @@ class ReportSessions:
         try:
             session = await asyncio.to_thread(ReportSession, self._path)
         except sqlite3.Error as error:
-            outage = Outage(what="reports of the books cannot be read")
+            outage = StorageOutage(what="reports of the books cannot be read")
             raise fault_of(error, where=self._path, outage=outage) from error
         self._open.append(session)
         return session

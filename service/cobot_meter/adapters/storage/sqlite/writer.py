@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from cobot_meter.adapters.storage.moves import Leg, unbookable
-from cobot_meter.adapters.storage.outage import Outage
+from cobot_meter.adapters.storage.outage import StorageOutage
 from cobot_meter.adapters.storage.sqlite.faults import UNBOOKABLE, fault_of, may_pass
 from cobot_meter.adapters.storage.sqlite.files import BooksFiles
 from cobot_meter.adapters.storage.sqlite.transitions import TransitionWriter
@@ -71,7 +71,7 @@ class SqliteWriter:
         transitions: Callable[[sqlite3.Cursor], TransitionWriter],
         *,
         files: BooksFiles,
-        outage: Outage,
+        outage: StorageOutage,
     ) -> None:
         """Connect and start the thread, inside a running event loop. Raises what connecting does.
 

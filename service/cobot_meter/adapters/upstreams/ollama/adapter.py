@@ -40,7 +40,7 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import AccountHolder, GenerationStarted
+from cobot_meter.ports.upstream import AccountHolder, TellGeneration
 
 _BAD_REQUEST = 400
 
@@ -94,7 +94,7 @@ class Ollama:
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
-        on_started: GenerationStarted,
+        on_started: TellGeneration,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         """See the port. `on_started` also hears of what broke before it was answered."""
@@ -166,7 +166,7 @@ class Ollama:
         raise UpstreamRefused(words, status=_BAD_REQUEST, kind=UpstreamFaultKind.NOT_FOUND)
 
     async def _sent(
-        self, body: bytes, deadline: float, generation_id: str, on_started: GenerationStarted
+        self, body: bytes, deadline: float, generation_id: str, on_started: TellGeneration
     ) -> httpx.Response:
         try:
             return await self._posts.send(body, deadline)
@@ -179,7 +179,7 @@ class Ollama:
         response: httpx.Response,
         deadline: float,
         generation_id: str,
-        on_started: GenerationStarted,
+        on_started: TellGeneration,
     ) -> None:
         """Return for a 200, its generation stored. Raises UpstreamRefused and UpstreamFailed."""
         if response.status_code == OK:

@@ -43,7 +43,7 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import AccountHolder, GenerationStarted
+from cobot_meter.ports.upstream import AccountHolder, TellGeneration
 
 _FORBIDDEN = 403
 _NOT_FOUND = 404
@@ -102,7 +102,7 @@ class OpenRouter:
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
-        on_started: GenerationStarted,
+        on_started: TellGeneration,
         within_ms: int | None = None,
     ) -> UpstreamCompletion:
         """See the port. `on_started` is outside every time limit and every translation here."""
