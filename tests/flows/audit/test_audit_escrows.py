@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cobot_meter.domain.escrow.states import Progress
-from cobot_meter.domain.topups import TopupState
+from cobot_meter.domain.topup.states import TopupState
 from tests.domain.samples import NODE
 from tests.flows.audit.audit_damage import (
     Damage,

@@ -13,7 +13,8 @@ from cobot_meter.domain.errors import BooksBusy, EscrowNotFound, RequestInvalid
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import InvoiceState
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.topup.states import topup_states_with
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange
 from cobot_meter.flows.ledger import Ledger
@@ -22,7 +23,7 @@ from cobot_meter.ports.books import Books
 from cobot_meter.ports.lightning_node import InvoiceCanceler
 
 TRIES = 16
-OPEN = frozenset({EscrowState.INVOICED, TopupState.INVOICED})
+OPEN = {EscrowState.INVOICED, *topup_states_with(lambda facts: facts.invoice_open)}
 
 
 Changed = Callable[[CallerChange], CallerChange]
