@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import get_args
@@ -59,6 +60,11 @@ SETS: Mapping[type[on.TopupEvent], Mapping[str, object]] = {
     on.TopupLifted: {"quarantine": None},
     on.TopupWrittenOff: {"quarantine": None},
 }
+
+
+def _hash(digest: str, payment_hash: str = "h0") -> str:
+    """Facts that are no more than a hash and the row's digest."""
+    return f'{{"payment_hash": "{payment_hash}", "row_sha256": "1:{digest}"}}'
 
 
 def expected(state: TopupState, event: type[on.TopupEvent]) -> TopupState | None:
@@ -157,6 +163,66 @@ def test_the_journals_words_for_it_are_those_of_the_first_books() -> None:
         "topup_lifted",
         "topup_written_off",
     } == TOPUP_KINDS
+
+
+# What the version before events wrote of the same: key, facts in their order, and postings.
+ENTRIES: Mapping[str, tuple[str, str, list[str]]] = {
+    "topup_opened": ("top_1/topup_opened/0", _hash("4614be8ba63ea68cace28c552df5f36d"), []),
+    "topup_invoiced": ("top_1/topup_invoiced/0", _hash("586ed6a146b40c14b038e0dcf4131da3"), []),
+    "topup_invoice_lost": (
+        "top_1/topup_invoice_lost/1",
+        _hash("f71ba1e7e81674bc1b6895a39e2dc182", "h1"),
+        [],
+    ),
+    "topup_lapsed": ("top_1/topup_lapsed/0", _hash("0fa569b50fe53e31ed77c0cb4f37368f"), []),
+    "topup_credited": (
+        "ln/h0",
+        (
+            '{"payment_hash": "h0", "paid_msat": 1500, "settle_index": 3, "node_alias": "dev", '
+            f'"node_pubkey": "{PUBKEY}", "row_sha256": "1:83340ed81edc44d20e4b011506eba787"}}'
+        ),
+        ["posted node / available 1500"],
+    ),
+    "topup_quarantined": (
+        "top_1/topup_quarantined/3",
+        (
+            '{"payment_hash": "h0", "reason": "topup_credited: it is too large", '
+            '"row_sha256": "1:3c9e429fb94621f4b0ca181354eb47b9"}'
+        ),
+        [],
+    ),
+    "topup_lifted": ("top_1/topup_lifted/4", _hash("ef74b92cee68149703e4169ec16edb13"), []),
+    "topup_written_off": (
+        "top_1/topup_written_off/4",
+        (
+            '{"payment_hash": "h0", "reason": "looked at", '
+            '"row_sha256": "1:cf14f07f464626dbf79bf578f96e7b64"}'
+        ),
+        [],
+    ),
+}
+
+
+def test_entries_are_what_they_were_to_the_byte() -> None:
+    """Older versions read them, and digests of older books stay true."""
+    issued = told(TOPUP, INVOICED)
+    waiting = told(issued, PARKED)
+    before: Mapping[on.TopupEvent, Topup] = {
+        INVOICED: TOPUP,
+        LOST: TOPUP,
+        LAPSED: issued,
+        paid(TOPUP): issued,
+        PARKED: issued,
+        LIFTED: waiting,
+        WRITTEN_OFF: waiting,
+    }
+    entries = [
+        open_topup(TOPUP),
+        *(topup_transition(row, event, at_ms=1) for event, row in before.items()),
+    ]
+    assert {
+        entry.kind: (entry.key, json.dumps(dict(entry.facts)), lines(entry)) for entry in entries
+    } == ENTRIES
 
 
 def test_b1_is_keyed_by_its_payment() -> None:
