@@ -69,5 +69,5 @@ class Ledger:
         return await self._recorder.record_topup(topup, event)
 
     async def apply(self, transition: Transition) -> Applied:
-        """Apply any transition. Raises as `EventRecorder.apply`."""
+        """Apply any other transition. Raises as `EventRecorder.apply`."""
         return await self._recorder.apply(transition)
