@@ -8,9 +8,9 @@ from dataclasses import replace
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import Transfer
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.operator import caller_transition
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.transitions.topups import open_topup
 from cobot_meter.domain.transitions.transition import CallerChange
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import Balance, JournalEntry, JournalTransfer, LedgerReports
@@ -180,7 +180,7 @@ class LedgerReportsSuite:
     ) -> None:
         """By id or payment hash, whole: the end of one names nothing here."""
         sales, made = await three_callers(books), topup("top_1")
-        await books.apply(topup_transition(made, "topup_opened", at_ms=START_MS))
+        await books.apply(open_topup(made))
         subjects: list[Escrow | Topup] = [*(sale.escrow for sale in sales), made]
         for one in subjects:
             name = one.topup_id if isinstance(one, Topup) else one.escrow_id
@@ -199,7 +199,7 @@ class LedgerReportsSuite:
         for sale in sales:
             await sale.open()
         made = topup("top_2_end")
-        await books.apply(topup_transition(made, "topup_opened", at_ms=START_MS))
+        await books.apply(open_topup(made))
         one, other, two, _ = (sale.escrow for sale in sales)
         assert await reports.subjects_like("", "_end", limit=9) == (made, two, other, one)
         assert await reports.subjects_like("", "_end", limit=2) == (made, two)
@@ -212,9 +212,9 @@ class LedgerReportsSuite:
         """Escrows and top-ups in one order, each once; what has no invoice is in no page."""
         sales = await three_callers(books)
         made = [replace(topup(f"top_{n}", address_key=n), payment_request="lnbc1") for n in "ab"]
-        await books.apply(topup_transition(made[0], "topup_opened", at_ms=START_MS))
+        await books.apply(open_topup(made[0]))
         await Sale(books, opened("esc_d", caller_id="c_d")).open()
-        await books.apply(topup_transition(made[1], "topup_opened", at_ms=START_MS))
+        await books.apply(open_topup(made[1]))
         wanted = [made[1], made[0], *(sale.escrow for sale in reversed(sales))]
         for limit in (1, 2, 5, 9):
             listed: list[Escrow | Topup] = []
@@ -238,7 +238,7 @@ class LedgerReportsSuite:
         """The latest opened comes first."""
         made = [topup(f"top_{name}", address_key=f"a_{name}") for name in "ba"]
         for one in made:
-            await books.apply(topup_transition(one, "topup_opened", at_ms=START_MS))
+            await books.apply(open_topup(one))
         assert [one async for one in reports.topups()] == made[::-1]
 
     async def test_callers_come_in_pages_with_their_standing(

@@ -21,7 +21,7 @@ from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, UPSTREAM_CREDI
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.record import CostStanding, due_of_run
 from cobot_meter.domain.run.states import RunState
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, RELEASES
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.ports.books import FIRST_TIMER, Applied, DueTimer, OpenInvoice, Quiet, Releases
@@ -181,7 +181,7 @@ class FakeBooks(FakeReports):
             **{
                 topup.topup_id: topup.payment_hash
                 for topup in self.rows.topups.values()
-                if topup.state is TopupState.INVOICED and _goes_on(topup)
+                if topup.facts.invoice_open and _goes_on(topup)
             },
         }
         return tuple(

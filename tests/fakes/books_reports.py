@@ -14,7 +14,7 @@ from cobot_meter.domain.escrow.record import Escrow, due_at_ms
 from cobot_meter.domain.ledger.accounts import Account, available, lapsed, receivable, settled
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.record import due_of_run
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import NUMBERED_KINDS, RELEASES
 from cobot_meter.domain.transitions.row_digests import sealed_digest
 from cobot_meter.domain.transitions.transition import SettleCursor

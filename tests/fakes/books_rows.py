@@ -9,7 +9,7 @@ from cobot_meter.domain.errors import AlreadyOpen, MovedOn
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.transfers import Transfer
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.transition import CallerChange, StoredBodies, Transition
 from cobot_meter.ports.ledger_reports import JournalEntry, JournalTransfer
 from tests.fakes.ledger_model import Ledger
@@ -57,7 +57,7 @@ class BooksRows:
             escrow = self._merged(transition, transition.escrow)
             rows = replace(rows, escrows={**rows.escrows, escrow.escrow_id: escrow})
         if transition.topup is not None:
-            topup = transition.topup
+            topup = self._merged_topup(transition, transition.topup)
             rows = replace(rows, topups={**rows.topups, topup.topup_id: topup})
         if transition.cursor is not None:
             pubkey = transition.cursor.node_pubkey
@@ -96,6 +96,14 @@ class BooksRows:
         sale = {name: getattr(escrow, name) for name in transition.changed}
         return replace(stored, run=replace(stored.run, **run), **sale)
 
+    def _merged_topup(self, transition: Transition, topup: Topup) -> Topup:
+        """As of an escrow: what the transition does not name stays."""
+        stored = self.topups.get(topup.topup_id)
+        if stored is None:
+            return topup
+        moved = {name: getattr(topup, name) for name in transition.topup_changed}
+        return replace(stored, **moved)
+
     def _same_ask(self, escrow: Escrow) -> Escrow | None:
         for other in self.escrows.values():
             if _same_ask(other, escrow):
@@ -113,12 +121,11 @@ class BooksRows:
 
     def open_topup(self, address_key: str) -> Topup | None:
         """The opened or invoiced top-up of an address."""
-        waiting = {TopupState.OPENED, TopupState.INVOICED}
         return next(
             (
                 topup
                 for topup in self.topups.values()
-                if topup.address_key == address_key and topup.state in waiting
+                if topup.address_key == address_key and topup.facts.occupies_place
             ),
             None,
         )

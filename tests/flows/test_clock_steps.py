@@ -12,7 +12,7 @@ from cobot_meter.domain.errors import DependencyFault, ModelNotOffered, RateStal
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.retention import DAY_MS, HOUR_MS
-from cobot_meter.domain.topups import TopupState
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.flows.offer.catalogue import ModelCatalogue
 from cobot_meter.flows.steady_clock import SteadyClock
 from tests.fakes.clock import START_MS, FakeClock

@@ -10,7 +10,8 @@ from cobot_meter.domain.money import ExchangeRate, pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms, invoice_amount_msat, price_for
 from cobot_meter.domain.run.record import Cost, CostStanding, Run, Summary
 from cobot_meter.domain.run.states import RunState
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.topup.states import TopupState
 
 SECRET = b"a token secret of tests, 32 bytes or more"
 PUBLIC_URL = "https://b.example"

@@ -42,6 +42,7 @@ CORE = tuple(
         *("domain/money", "domain/callers"),
         *("domain/pricing/prices", "domain/pricing/quotes", "domain/pricing/exchange_rates"),
         *("domain/escrow/machine", "domain/escrow/bookings", "domain/escrow/reservations"),
+        *("domain/topup/machine", "domain/topup/bookings"),
         *("domain/escrow/asks", "domain/transitions/escrows", "domain/transitions/event_facts"),
         *("domain/transitions/topups", "domain/transitions/node", "domain/transitions/operator"),
         *("domain/transitions/upstream", "domain/upstream/fallback"),

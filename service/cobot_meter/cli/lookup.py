@@ -8,7 +8,7 @@ from cobot_meter.cli.terminal import CommandFailed, Misused
 from cobot_meter.cli.wording import NAME_GIVEN_MIN, name_parts, names
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.ports.ledger_reports import LedgerReports
 
 PAGE = 500

@@ -9,6 +9,8 @@ from cobot_meter.domain.errors import EscrowNotFound
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.topup.events import TopupEvent
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.steady_clock import SteadyClock
@@ -62,6 +64,10 @@ class Ledger:
         """The escrow after `event`, durably. Raises as `RecordEvent.record`."""
         return await self._record_event.record(escrow, event, bodies=bodies, lasting=lasting)
 
+    async def record_topup(self, topup: Topup, event: TopupEvent) -> tuple[Topup, bool]:
+        """The top-up after `event`, durably. Raises as `RecordEvent.record_topup`."""
+        return await self._record_event.record_topup(topup, event)
+
     async def apply(self, transition: Transition) -> Applied:
-        """Apply any transition. Raises as `RecordEvent.apply`."""
+        """Apply any other transition. Raises as `RecordEvent.apply`."""
         return await self._record_event.apply(transition)

@@ -1,4 +1,4 @@
-"""Record one event of an escrow: transition, commit, wake-up. The only writer of flows.
+"""Record one event of an escrow or a top-up: transition, commit, wake-up. The only writer of flows.
 
 What cannot be booked is the trouble of that one escrow or top-up: it goes into quarantine. What
 shows that the books contradict themselves stops all releases. `OurNode` holds the node whose word
@@ -25,10 +25,10 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import NodeIdentity
 from cobot_meter.domain.outside import shown
 from cobot_meter.domain.retention import Retention
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.events import TopupEvent, TopupQuarantined
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.event_facts import event_name
-from cobot_meter.domain.transitions.kinds import TOPUP_QUARANTINED
 from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.flows.escrow_faults import quarantined_fault
@@ -95,6 +95,24 @@ class RecordEvent:
             raise MovedOn(message)
         return applied.escrow
 
+    async def record_topup(self, topup: Topup, event: TopupEvent) -> tuple[Topup, bool]:
+        """The top-up after `event`, durably, and whether it was this call that wrote it.
+
+        Raises MovedOn when the row moved on, Quarantined when the event cannot be booked.
+        """
+        try:
+            applied = await self._written(self._topup_transition(topup, event))
+        except UNBOOKABLE as fault:
+            await self._stop_if_contradicted(fault)
+            raise await self._topup_parked(topup, event, fault) from fault
+        if applied.topup is None:
+            message = f"{topup.topup_id} is not in the books"
+            raise MovedOn(message)
+        return applied.topup, not applied.repeated
+
+    def _topup_transition(self, topup: Topup, event: TopupEvent) -> Transition:
+        return topup_transition(topup, event, at_ms=self._clock.now_ms())
+
     def _transition(
         self, escrow: Escrow, event: EscrowEvent, bodies: StoredBodies | None = None
     ) -> Transition:
@@ -104,17 +122,12 @@ class RecordEvent:
         )
 
     async def apply(self, transition: Transition) -> Applied:
-        """Apply any transition, patiently while the books are busy, and wake its waiters.
-
-        Raises Quarantined for what cannot be booked of a top-up.
-        """
+        """Apply any other transition, patiently while the books are busy, and wake its waiters."""
         try:
             return await self._written(transition)
         except UNBOOKABLE as fault:
             await self._stop_if_contradicted(fault)
-            if transition.topup is None or transition.topup.version == 1:
-                raise
-            raise await self._topup_parked(transition.topup, transition.kind, fault) from fault
+            raise
 
     async def _written(self, transition: Transition, *, lasting: bool = False) -> Applied:
         if transition.opens:
@@ -174,16 +187,17 @@ class RecordEvent:
                 return moved
         return quarantined_fault(escrow.escrow_id, why=why)
 
-    async def _topup_parked(self, topup: Topup, kind: str, fault: Exception) -> CobotMeterError:
+    async def _topup_parked(
+        self, topup: Topup, event: TopupEvent, fault: Exception
+    ) -> CobotMeterError:
         current = await self._books.topup(topup.topup_id)
-        if current is None or current.version != topup.version - 1:
+        if current is None or current.version != topup.version:
             return MovedOn(f"{topup.topup_id} has moved on: {fault}")
-        why = shown(str(fault))
+        name, why = event_name(event), shown(str(fault))
         if current.quarantine is None:
-            parked = current.quarantined(f"{kind}: {why}")
-            transition = topup_transition(parked, TOPUP_QUARANTINED, at_ms=self._clock.now_ms())
+            parked = TopupQuarantined(reason=f"{name}: {why}")
             try:
-                await self._put_away(transition, kind, why)
+                await self._put_away(self._topup_transition(current, parked), name, why)
             except Conflict as moved:
                 return moved
         return quarantined_fault(topup.topup_id, why=why, is_topup=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from cobot_meter.domain.errors import CredentialInvalid
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.addresses import address_of
 from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer
@@ -62,7 +62,7 @@ class Askers:
         Raises NodeUnavailable.
         """
         topup = await self._parts.books.topup(topup_id)
-        if topup is None or topup.state is TopupState.CREDITED:
+        if topup is None or topup.facts.had_payment:
             return topup
         await self._parts.settle_invoice.ask_node(topup.payment_hash)
         return await self._parts.books.topup(topup_id)

@@ -12,7 +12,7 @@ from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import Quarantined, RequestInvalid
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import AMOUNT_MAX
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.flows.operate.adopt_node import AdoptNode
 from cobot_meter.flows.operate.cancel_invoice import CancelInvoice
 from cobot_meter.flows.operate.quarantine import Quarantine

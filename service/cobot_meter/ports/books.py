@@ -13,7 +13,7 @@ from typing import Protocol
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 
 

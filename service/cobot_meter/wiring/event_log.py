@@ -15,7 +15,9 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import NodeIdentity
 from cobot_meter.domain.money import usd_text
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.events import TopupCredited
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.transitions.event_facts import event_kind
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.wiring.opening.databases import BOOKS_FILE
 from cobot_meter.wiring.settings.addresses import Address
@@ -39,7 +41,7 @@ class EventLog:
             "cost_given_up": self._failed,
             "completion_lost": self._failed,
             "invoice_refused": self._failed,
-            "topup_credited": self._topped_up,
+            event_kind(TopupCredited): self._topped_up,
             "caller_changed": self._operated,
             "node_adopted": self._operated,
             "upstream_baseline": self._operated,

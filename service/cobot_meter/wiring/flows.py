@@ -379,7 +379,7 @@ def _top_up(shared: Shared) -> TopUp:
         ledger=shared.ledger,
         vault=shared.vault,
         node=shared.ports.node,
-        releases=shared.release_gate,
+        release_gate=shared.release_gate,
         expiry_s=shared.terms.invoice_expiry_s,
     )
 

@@ -26,7 +26,7 @@ from cobot_meter.domain.money import RATE_MAX, ExchangeRate
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.record import Cost, Run, due_of_run
 from cobot_meter.domain.run.states import RunState
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 from tests.contracts.books.books_samples import opened
 
 RATES = st.builds(

@@ -10,9 +10,9 @@ import pytest
 from cobot_meter.cli.lookup import CANDIDATES, find_invoice
 from cobot_meter.cli.terminal import CommandFailed, Misused
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.topups import Topup
-from cobot_meter.domain.transitions.topups import topup_transition
-from tests.contracts.books.books_samples import RETENTION, START_MS, topup
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.transitions.topups import open_topup
+from tests.contracts.books.books_samples import RETENTION, topup
 from tests.fakes.books import FakeBooks
 
 
@@ -43,7 +43,7 @@ async def books_with(*names: str) -> tuple[KeyedBooks, list[Topup]]:
     books = KeyedBooks(retention=RETENTION)
     made = [replace(topup(name), address_key=name) for name in names]
     for one in made:
-        await books.apply(topup_transition(one, "topup_opened", at_ms=START_MS))
+        await books.apply(open_topup(one))
     return books, made
 
 

@@ -8,8 +8,9 @@ from cobot_meter.domain.escrow.record import Escrow, next_timer_ms
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import Cost, CostStanding
+from cobot_meter.domain.topup import events as of_topup
 from cobot_meter.domain.transitions.node import node_adopted
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.transitions.topups import open_topup, topup_transition
 from cobot_meter.domain.transitions.upstream import upstream_baseline, usage_compared
 from cobot_meter.ports.books import Books, DueTimer, OpenInvoice
 from tests.contracts.books.books_samples import (
@@ -111,12 +112,13 @@ class BooksLookups:
         sale = await at(books, "esc_1", "costed")
         assert await books.subject_of_payment(str(sale.escrow.payment_hash)) == sale.escrow
         first = topup("top_1")
-        await books.apply(topup_transition(first, "topup_opened", at_ms=START_MS))
+        await books.apply(open_topup(first))
         assert await books.subject_of_payment(first.payment_hash) == first
         assert await books.subject_of_payment("00" * 32) is None
-        lost = first.lost(payment_hash="11" * 32)
-        await books.apply(topup_transition(lost, "topup_invoice_lost", at_ms=START_MS))
-        assert await books.subject_of_payment("11" * 32) == lost
+        lost = of_topup.TopupInvoiceLost(payment_hash="11" * 32)
+        applied = await books.apply(topup_transition(first, lost, at_ms=START_MS))
+        assert applied.topup is not None
+        assert await books.subject_of_payment("11" * 32) == applied.topup
 
     async def test_a_generation_is_its_callers_own(self, books: Books) -> None:
         """Nobody finds another's generation."""
@@ -177,9 +179,9 @@ class BooksLookups:
         sale = await at(books, "esc_2", "invoiced")
         await at(books, "esc_1", "settled")
         first = topup("top_1")
-        await books.apply(topup_transition(first, "topup_opened", at_ms=START_MS))
-        invoiced = first.issued(payment_request="lnbcrt1", expires_at_s=1)
-        await books.apply(topup_transition(invoiced, "topup_invoiced", at_ms=START_MS))
+        await books.apply(open_topup(first))
+        invoiced = of_topup.TopupInvoiced(payment_request="lnbcrt1", expires_at_s=1)
+        await books.apply(topup_transition(first, invoiced, at_ms=START_MS))
         escrow = OpenInvoice(subject_id="esc_2", payment_hash=str(sale.escrow.payment_hash))
         paid_later = OpenInvoice(subject_id="top_1", payment_hash=first.payment_hash)
         assert await books.open_invoices(after="", limit=9) == (escrow, paid_later)

@@ -9,9 +9,10 @@ import pytest
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import CostStanding
-from cobot_meter.domain.transitions.kinds import TOPUP_LIFTED, TOPUP_QUARANTINED
+from cobot_meter.domain.topup import events as of_topup
+from cobot_meter.domain.topup.machine import advance as advance_topup
 from cobot_meter.domain.transitions.operator import releases_transition
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.transitions.topups import open_topup, topup_transition
 from cobot_meter.ports.books import Books, Releases
 from cobot_meter.ports.ledger_reports import LedgerReports, Standing
 from tests.contracts.books.books_lookups import at
@@ -96,16 +97,17 @@ class BooksQuarantine:
         sale = await at(books, "esc_1", "costed")
         await sale.record(PARKED)
         fresh = topup("top_1")
-        await books.apply(topup_transition(fresh, "topup_opened", at_ms=START_MS))
-        parked = fresh.quarantined("topup_credited: it is too large")
-        applied = await books.apply(topup_transition(parked, TOPUP_QUARANTINED, at_ms=START_MS))
+        await books.apply(open_topup(fresh))
+        told = of_topup.TopupQuarantined(reason="topup_credited: it is too large")
+        applied = await books.apply(topup_transition(fresh, told, at_ms=START_MS))
+        parked = advance_topup(fresh, told)
         assert applied.topup == parked
         found = await books.quarantined(after="", limit=9)
         assert found == (sale.escrow, parked)
         assert await books.quarantined(after="", limit=1) == (sale.escrow,)
         assert await books.quarantined(after="esc_1", limit=9) == (parked,)
-        lifted = parked.lifted()
-        await books.apply(topup_transition(lifted, TOPUP_LIFTED, at_ms=START_MS))
+        lifted = advance_topup(parked, of_topup.TopupLifted())
+        await books.apply(topup_transition(parked, of_topup.TopupLifted(), at_ms=START_MS))
         assert await books.topup("top_1") == lifted
         assert await books.quarantined(after="", limit=9) == (sale.escrow,)
 

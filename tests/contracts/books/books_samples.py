@@ -18,9 +18,12 @@ from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup import events as of_topup
+from cobot_meter.domain.topup.machine import advance as advance_topup
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.domain.transitions.escrows import escrow_transition, open_escrow
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.transitions.topups import open_topup, topup_transition
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.ports.books import Applied, Books
 
@@ -238,20 +241,20 @@ async def give_credit(
 ) -> Topup:
     """A paid top-up: `amount_msat` of credit for the caller."""
     first = topup(f"top_{name}", caller_id=caller_id, address_key=f"a_{name}")
-    await books.apply(topup_transition(first, "topup_opened", at_ms=START_MS))
-    invoiced = first.issued(payment_request="lnbcrt1", expires_at_s=START_MS // 1_000 + 600)
-    await books.apply(topup_transition(invoiced, "topup_invoiced", at_ms=START_MS))
+    await books.apply(open_topup(first))
+    issued = of_topup.TopupInvoiced(payment_request="lnbcrt1", expires_at_s=START_MS // 1_000 + 600)
+    await books.apply(topup_transition(first, issued, at_ms=START_MS))
+    invoiced = advance_topup(first, issued)
     alias, pubkey = NODE
-    settled = on.InvoiceSettled(
+    settled = of_topup.TopupCredited(
         payment_hash=first.payment_hash,
         paid_msat=amount_msat,
         settle_index=settle_index,
         node_alias=alias,
         node_pubkey=pubkey,
     )
-    credited = invoiced.credited(paid_msat=amount_msat, settle_index=settle_index)
-    transition = topup_transition(credited, "topup_credited", at_ms=START_MS, settled=settled)
-    return (await books.apply(transition)).topup or credited
+    transition = topup_transition(invoiced, settled, at_ms=START_MS)
+    return (await books.apply(transition)).topup or advance_topup(invoiced, settled)
 
 
 def resized(escrow: Escrow, *, ceiling_msat: int) -> Escrow:

@@ -12,8 +12,10 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import Reservation, Transfer, TransferKind
 from cobot_meter.domain.run import events as ran
-from cobot_meter.domain.topups import TopupState
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.topup import events as of_topup
+from cobot_meter.domain.topup.machine import advance as advance_topup
+from cobot_meter.domain.topup.states import TopupState
+from cobot_meter.domain.transitions.topups import open_topup, topup_transition
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.ports.books import Books
 from tests.contracts.books.books_samples import (
@@ -135,9 +137,9 @@ class BooksWrites:
         """A second version without a first is refused, of top-ups too."""
         with pytest.raises(MovedOn):
             await books.apply(Sale(books, opened("esc_1")).transition(ran.UpstreamRequested()))
-        invoiced = topup("top_1").issued(payment_request="lnbcrt1", expires_at_s=1)
+        invoiced = of_topup.TopupInvoiced(payment_request="lnbcrt1", expires_at_s=1)
         with pytest.raises(MovedOn):
-            await books.apply(topup_transition(invoiced, "topup_invoiced", at_ms=START_MS))
+            await books.apply(topup_transition(topup("top_1"), invoiced, at_ms=START_MS))
 
     @pytest.mark.parametrize("same", ["request", "address", "idempotency"])
     async def test_the_same_ask_opens_once(self, books: Books, same: str) -> None:
@@ -218,27 +220,28 @@ class BooksWrites:
     async def test_one_topup_is_open_for_an_address(self, books: Books) -> None:
         """A second is refused until the first has lapsed, and a late payment is credit still."""
         first = topup("top_1")
-        await books.apply(topup_transition(first, "topup_opened", at_ms=START_MS))
-        second = topup_transition(topup("top_2"), "topup_opened", at_ms=START_MS)
+        await books.apply(open_topup(first))
+        second = open_topup(topup("top_2"))
         with pytest.raises(AlreadyOpen):
             await books.apply(second)
-        invoiced = first.issued(payment_request="lnbcrt1", expires_at_s=1)
-        await books.apply(topup_transition(invoiced, "topup_invoiced", at_ms=START_MS))
+        issued = of_topup.TopupInvoiced(payment_request="lnbcrt1", expires_at_s=1)
+        await books.apply(topup_transition(first, issued, at_ms=START_MS))
+        invoiced = advance_topup(first, issued)
         assert await books.open_topup("a_one") == invoiced
-        lapsed = invoiced.lapsed()
-        await books.apply(topup_transition(lapsed, "topup_lapsed", at_ms=START_MS))
+        await books.apply(topup_transition(invoiced, of_topup.TopupLapsed(), at_ms=START_MS))
+        lapsed = advance_topup(invoiced, of_topup.TopupLapsed())
         assert await books.open_topup("a_one") is None
         assert not (await books.apply(second)).repeated
         alias, pubkey = NODE
-        settled = on.InvoiceSettled(
+        settled = of_topup.TopupCredited(
             payment_hash=first.payment_hash,
             paid_msat=1_500,
             settle_index=1,
             node_alias=alias,
             node_pubkey=pubkey,
         )
-        credited = lapsed.credited(paid_msat=1_500, settle_index=1)
-        paid = topup_transition(credited, "topup_credited", at_ms=START_MS, settled=settled)
+        credited = advance_topup(lapsed, settled)
+        paid = topup_transition(lapsed, settled, at_ms=START_MS)
         assert (await books.apply(paid)).topup == credited
         assert (await books.apply(paid)).topup == await books.topup("top_1")
         assert credited.state is TopupState.CREDITED

@@ -8,17 +8,21 @@ from dataclasses import replace
 import pytest
 
 from cobot_meter.background.wake_hub import WakeHub
-from cobot_meter.domain.errors import Quarantined, ReleasesStopped
+from cobot_meter.domain.errors import MovedOn, Quarantined, ReleasesStopped
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import Cost, CostStanding
+from cobot_meter.domain.topup import events as of_topup
+from cobot_meter.domain.topup.machine import advance as advance_topup
+from cobot_meter.domain.transitions.topups import open_topup
 from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.ports.books import Books
 from tests.contracts.books.books_lookups import at
-from tests.contracts.books.books_samples import NODE, RETENTION, Sale
+from tests.contracts.books.books_samples import NODE, RETENTION, Sale, topup
 from tests.fakes.clock import FakeClock
 
+INVOICED = of_topup.TopupInvoiced(payment_request="lnbcrt1", expires_at_s=1)
 # Beyond our bound, beyond what an account can hold, beyond a column, and beyond JSON's integers.
 FIGURES = (10**17, 9_100_000_000_000_000_000, 9_300_000_000_000_000_000, 10**30, -(10**19))
 
@@ -132,3 +136,45 @@ class RecorderOnBooks:
         standing = await books.standing(row.caller_id)
         assert standing.available_msat == 9_000 + row.credit_used_msat
         assert await books.settle_cursor(pubkey) == 4
+
+    async def test_a_top_up_is_told_by_one_of_two(self, books: Books) -> None:
+        """Who says it second finds the row as it stands, and hears that others wrote it."""
+        recorder, _ = recording(books)
+        first = topup("top_1")
+        with pytest.raises(MovedOn):
+            await recorder.record_topup(first, INVOICED)
+        await recorder.apply(open_topup(first))
+        invoiced, ours = await recorder.record_topup(first, INVOICED)
+        assert (invoiced, ours) == (advance_topup(first, INVOICED), True)
+        assert await recorder.record_topup(first, INVOICED) == (invoiced, False)
+        with pytest.raises(MovedOn):
+            await recorder.record_topup(first, of_topup.TopupLapsed())
+        assert await books.topup("top_1") == invoiced
+
+    async def test_a_payment_that_no_column_holds_parks_one_top_up(self, books: Books) -> None:
+        """It waits where it was, under the name of what happened, until it is let go on."""
+        recorder, gate = recording(books)
+        first = topup("top_1")
+        await recorder.apply(open_topup(first))
+        alias, pubkey = NODE
+        paid = of_topup.TopupCredited(
+            payment_hash=first.payment_hash,
+            paid_msat=10**30,
+            settle_index=1,
+            node_alias=alias,
+            node_pubkey=pubkey,
+        )
+        with pytest.raises(Quarantined):
+            await recorder.record_topup(first, paid)
+        parked = await books.topup("top_1")
+        assert parked is not None
+        assert parked.quarantine is not None
+        assert parked.quarantine.startswith("topup_credited: ")
+        assert parked == advance_topup(first, of_topup.TopupQuarantined(reason=parked.quarantine))
+        gate.check()
+        with pytest.raises(MovedOn):
+            await recorder.record_topup(first, paid)
+        lifted, _ = await recorder.record_topup(parked, of_topup.TopupLifted())
+        credited, _ = await recorder.record_topup(lifted, replace(paid, paid_msat=1_500))
+        assert (credited.state.value, credited.paid_msat) == ("credited", 1_500)
+        assert (await books.standing(first.caller_id)).available_msat == 1_500

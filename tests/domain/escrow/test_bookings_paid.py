@@ -6,10 +6,10 @@ import pytest
 
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.bookings import topup_credited
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger.transfers import TransferKind
 from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.topup.bookings import topup_credited
 from tests.domain.escrow.walks import PART_CREDIT, Walk, assert_cleared, invoiced, lines
 from tests.domain.samples import CALLER, NODE, Shape, cost_known, invoice_issued, received, settled
 

@@ -10,6 +10,8 @@ from cobot_meter.domain.escrow.machine import TRANSITIONS
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.run.machine import RUN_TRANSITIONS
 from cobot_meter.domain.run.states import RunState
+from cobot_meter.domain.topup.machine import TOPUP_TRANSITIONS
+from cobot_meter.domain.topup.states import TopupState
 from tests.architecture.source_tree import ROOT, source
 
 DRAWN = "docs/escrow-states.md"
@@ -23,13 +25,14 @@ def test_the_document_is_up_to_date() -> None:
 def test_everything_in_the_table_is_drawn() -> None:
     """Every move is an arrow, every event a row, and the ends are those without a way out."""
     drawn = draw()
-    told = [*RUN_TRANSITIONS.items(), *TRANSITIONS.items()]
+    told = [*RUN_TRANSITIONS.items(), *TRANSITIONS.items(), *TOPUP_TRANSITIONS.items()]
     for (state, event), after in told:
         if state is not after:
             assert f"    {state} --> {after}: {event.__name__}\n" in drawn
         assert f"| `{event.__name__}` | " in drawn
     assert set(ends()) == {EscrowState.RELEASED, EscrowState.FAILED, EscrowState.REFUNDED}
     assert set(ends(RUN_TRANSITIONS)) == {RunState.COSTED, RunState.FAILED}
+    assert ends(TOPUP_TRANSITIONS) == (TopupState.CREDITED,)
 
 
 def test_the_module_writes_the_document() -> None:

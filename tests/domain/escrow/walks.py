@@ -7,13 +7,13 @@ which refuses whatever no ledger may take.
 from __future__ import annotations
 
 from cobot_meter.domain.callers import ExposureTerms
-from cobot_meter.domain.escrow.bookings import topup_credited
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import caller_accounts
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.topup.bookings import topup_credited
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.transition import Transition
 from tests.domain.samples import (

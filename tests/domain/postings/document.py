@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 
 from cobot_meter.domain.errors import IllegalTransition, LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.bookings import topup_credited
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger.transfers import Transfer, TransferKind
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.bookings import unattributed
+from cobot_meter.domain.topup.bookings import topup_credited
 from tests.domain.escrow.stages import EVENTS, PRODUCT, STAGES, covered, paid_late, parked
 from tests.domain.escrow.walks import PART_CREDIT, Walk, invoiced, lines, short
 from tests.domain.samples import (

@@ -8,7 +8,6 @@ import pytest
 
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.bookings import topup_credited
 from cobot_meter.domain.escrow.record import Escrow, Fallback
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import AdoptedNode
@@ -17,9 +16,11 @@ from cobot_meter.domain.ledger.transfers import Transfer, TransferKind
 from cobot_meter.domain.money import AMOUNT_MAX
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.bookings import unattributed
+from cobot_meter.domain.topup import events as of_topup
+from cobot_meter.domain.topup.bookings import topup_credited
+from cobot_meter.domain.topup.machine import advance
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.event_facts import facts_of
-from cobot_meter.domain.transitions.kinds import TOPUP_LIFTED, TOPUP_QUARANTINED, TOPUP_WRITTEN_OFF
 from cobot_meter.domain.transitions.node import (
     node_adopted,
     node_swept,
@@ -33,7 +34,7 @@ from cobot_meter.domain.transitions.row_digests import (
     sealed_facts,
     topup_digest,
 )
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.transitions.topups import open_topup, topup_transition
 from cobot_meter.domain.transitions.transition import (
     CallerChange,
     SettleCursor,
@@ -61,7 +62,7 @@ from tests.domain.samples import (
     opening_of,
     settled,
 )
-from tests.domain.test_topups import EVENTS, TOPUP
+from tests.domain.topup.stages import LIFTED, LOST, PARKED, TOPUP, WRITTEN_OFF, paid
 
 AT_MS = NOW_MS + 7
 PAID = on.InvoiceSettled(
@@ -85,28 +86,30 @@ def told(kind: str, subject_id: str, key: str, facts: dict[str, str | int | None
 
 def test_a_topup_opens_with_its_callers_accounts() -> None:
     """They are there before anything can be booked on them; later entries find them."""
-    assert topup_transition(TOPUP, "topup_opened", at_ms=AT_MS) == Transition(
+    opened_later = replace(TOPUP, opened_at_ms=AT_MS)
+    assert open_topup(opened_later) == Transition(
         key="top_1/topup_opened/0",
         kind="topup_opened",
         subject_id="top_1",
         caller_id=CALLER,
         at_ms=AT_MS,
-        topup=TOPUP,
+        topup=opened_later,
         accounts=caller_accounts(CALLER),
-        facts={"payment_hash": "h0", ROW: topup_digest(TOPUP)},
+        facts={"payment_hash": "h0", ROW: topup_digest(opened_later)},
     )
 
 
 def test_a_paid_topup_is_credit_and_moves_the_cursor() -> None:
     """All that was paid, once for its hash, with the node's own figures in the journal."""
-    credited = TOPUP.credited(paid_msat=1_500, settle_index=3)
-    assert topup_transition(credited, "topup_credited", at_ms=AT_MS, settled=PAID) == Transition(
+    credited = advance(TOPUP, paid(TOPUP, 1_500))
+    assert topup_transition(TOPUP, paid(TOPUP, 1_500), at_ms=AT_MS) == Transition(
         key="ln/h0",
         kind="topup_credited",
         subject_id="top_1",
         caller_id=CALLER,
         at_ms=AT_MS,
         topup=credited,
+        topup_changed=("state", "version", "paid_msat", "settle_index"),
         transfers=topup_credited(caller_id=CALLER, node_alias=NODE, paid_msat=1_500),
         cursor=SettleCursor(node_pubkey=PUBKEY, settle_index=3),
         facts={**PAID_FACTS, ROW: topup_digest(credited)},
@@ -115,28 +118,27 @@ def test_a_paid_topup_is_credit_and_moves_the_cursor() -> None:
 
 def test_a_topups_entries_are_numbered_by_attempt() -> None:
     """The same attempt is one entry, the next one another."""
-    lost = TOPUP.lost(payment_hash="h1")
-    once, again = (topup_transition(one, "topup_lost", at_ms=AT_MS) for one in (lost, lost))
+    once, again = (topup_transition(TOPUP, LOST, at_ms=AT_MS) for _ in range(2))
     assert once == again
-    assert once.key == "top_1/topup_lost/1"
-    assert once.facts["payment_hash"] == "h1"
+    assert once.key == "top_1/topup_invoice_lost/1"
+    assert once.facts == {"payment_hash": "h1", ROW: topup_digest(advance(TOPUP, LOST))}
 
 
 @pytest.mark.parametrize(
-    ("kind", "event", "said", "reason"),
+    ("kind", "event", "reason"),
     [
-        (TOPUP_QUARANTINED, "quarantined", None, "topup_credited: it is too large"),
-        (TOPUP_LIFTED, "lifted", None, None),
-        (TOPUP_WRITTEN_OFF, "written off", "looked at", "looked at"),
+        ("topup_quarantined", PARKED, "topup_credited: it is too large"),
+        ("topup_lifted", LIFTED, None),
+        ("topup_written_off", WRITTEN_OFF, "looked at"),
     ],
 )
 def test_a_topup_may_be_parked_more_than_once(
-    kind: str, event: str, said: str | None, reason: str | None
+    kind: str, event: of_topup.TopupEvent, reason: str | None
 ) -> None:
     """Each time is another entry, by version, and says why."""
-    first = EVENTS[event](replace(TOPUP, version=4))
-    second = EVENTS[event](replace(TOPUP, version=6))
-    entries = [topup_transition(one, kind, at_ms=AT_MS, reason=said) for one in (first, second)]
+    before = (replace(TOPUP, version=4), replace(TOPUP, version=6))
+    entries = [topup_transition(one, event, at_ms=AT_MS) for one in before]
+    assert [entry.kind for entry in entries] == [kind, kind]
     assert [entry.key for entry in entries] == [f"top_1/{kind}/5", f"top_1/{kind}/7"]
     assert entries[0].facts.get("reason") == reason
     assert ("reason" in entries[0].facts) is (reason is not None)

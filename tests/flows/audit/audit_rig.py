@@ -20,10 +20,12 @@ from cobot_meter.domain.invoices import (
     NodeIdentity,
 )
 from cobot_meter.domain.run import events as ran
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup import events as of_topup
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.operator import caller_transition
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.transitions.topups import open_topup, topup_transition
 from cobot_meter.domain.transitions.transition import CallerChange
 from cobot_meter.domain.transitions.upstream import upstream_baseline, usage_compared
 from cobot_meter.flows.audit.findings import AuditReport
@@ -117,22 +119,28 @@ class Teller:
         """A top-up, from its offer to its credit."""
         topup = self.offered(topup_id, amount_msat, caller_id)
         self._settle_index += 1
-        issued = topup.issued(payment_request="lnbcrt1", expires_at_s=NOW_MS // 1_000)
-        credited = issued.credited(paid_msat=amount_msat, settle_index=self._settle_index)
-        told = on.InvoiceSettled(
-            payment_hash=topup.payment_hash,
-            paid_msat=amount_msat,
-            settle_index=self._settle_index,
-            node_alias=NODE,
-            node_pubkey=PUBKEY,
+        await self.books.apply(open_topup(topup))
+        return await tell_topup(
+            self.books,
+            topup,
+            of_topup.TopupInvoiced(payment_request="lnbcrt1", expires_at_s=NOW_MS // 1_000),
+            of_topup.TopupCredited(
+                payment_hash=topup.payment_hash,
+                paid_msat=amount_msat,
+                settle_index=self._settle_index,
+                node_alias=NODE,
+                node_pubkey=PUBKEY,
+            ),
         )
-        for moved, kind, word in (
-            (topup, "topup_opened", None),
-            (issued, "topup_invoiced", None),
-            (credited, "topup_credited", told),
-        ):
-            await self.books.apply(topup_transition(moved, kind, at_ms=NOW_MS, settled=word))
-        return credited
+
+
+async def tell_topup(books: Books, topup: Topup, *events: of_topup.TopupEvent) -> Topup:
+    """The top-up after these events, one entry each."""
+    for event in events:
+        applied = await books.apply(topup_transition(topup, event, at_ms=NOW_MS))
+        assert applied.topup is not None
+        topup = applied.topup
+    return topup
 
 
 async def full_books() -> FakeBooks:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cobot_meter.domain.escrow.states import Progress
-from cobot_meter.domain.topups import TopupState
+from cobot_meter.domain.topup.states import TopupState
 from tests.domain.samples import NODE
 from tests.flows.audit.audit_damage import (
     Damage,
@@ -152,6 +152,26 @@ DAMAGES: dict[str, tuple[Damage, str, str]] = {
     "top-up credited before it was offered": (
         lambda rows: without_entry(rows, "top_1/topup_opened/0"),
         "event_impossible",
+        "top_1",
+    ),
+    "top-up credited by another's payment": (
+        lambda rows: facts(rows, f"ln/{rows.topups['top_1'].payment_hash}", payment_hash="00" * 32),
+        "event_impossible",
+        "top_1",
+    ),
+    "top-up's entry under another number": (
+        lambda rows: with_entry(rows, "top_1/topup_invoiced/0", key="top_1/topup_invoiced/7"),
+        "entry_mislabelled",
+        "top_1/topup_invoiced/7",
+    ),
+    "top-up's amount paid is a text": (
+        lambda rows: facts(rows, f"ln/{rows.topups['top_1'].payment_hash}", paid_msat="1000"),
+        "event_impossible",
+        "top_1",
+    ),
+    "top-up's attempt edited": (
+        lambda rows: with_topup(rows, "top_1", attempt=3),
+        "row_differs",
         "top_1",
     ),
     "operator's word undone": (unblocked, "caller_differs", "c_mallory"),

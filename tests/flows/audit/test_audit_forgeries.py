@@ -12,11 +12,12 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import TOPUP, tagged
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import Transfer
-from cobot_meter.domain.topups import TopupState
+from cobot_meter.domain.topup import events as of_topup
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.domain.transitions.escrows import Book, escrow_transition
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY
 from cobot_meter.domain.transitions.row_digests import ROW
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.transitions.topups import open_topup
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.transitions.upstream import upstream_baseline, usage_compared
 from cobot_meter.flows.audit.findings import AuditReport
@@ -26,7 +27,15 @@ from tests.fakes.books import FakeBooks
 from tests.fakes.books_rows import BooksRows
 from tests.fakes.identifiers import FakeIdentifiers
 from tests.flows.audit.audit_damage import with_entry, with_escrow
-from tests.flows.audit.audit_rig import Teller, ToldNode, audited, full_books, node_of, opened_books
+from tests.flows.audit.audit_rig import (
+    Teller,
+    ToldNode,
+    audited,
+    full_books,
+    node_of,
+    opened_books,
+    tell_topup,
+)
 from tests.flows.rigs.whole_books import tell_everything, told_node
 
 ELSEWHERE = "03" * 33
@@ -49,20 +58,16 @@ async def test_a_payment_to_a_node_that_was_never_ours_is_found() -> None:
     """K3.2: a top-up of 50,000 sat that names another node's key, so that nobody can be asked."""
     books, node = await whole(), await told_node()
     topup = Teller(books).offered("top_forged", 50_000_000, "c_mallory")
-    settled = on.InvoiceSettled(
+    settled = of_topup.TopupCredited(
         payment_hash=topup.payment_hash,
         paid_msat=50_000_000,
         settle_index=7,
         node_alias=NODE,
         node_pubkey=ELSEWHERE,
     )
-    issued = topup.issued(payment_request="lnbcrt1", expires_at_s=1)
-    for moved, kind, word in (
-        (topup, "topup_opened", None),
-        (issued, "topup_invoiced", None),
-        (issued.credited(paid_msat=50_000_000, settle_index=7), "topup_credited", settled),
-    ):
-        await books.apply(topup_transition(moved, kind, at_ms=NOW_MS, settled=word))
+    issued = of_topup.TopupInvoiced(payment_request="lnbcrt1", expires_at_s=1)
+    await books.apply(open_topup(topup))
+    await tell_topup(books, topup, issued, settled)
     assert ("settlement_elsewhere", "top_forged") in {
         (one.code, one.subject) for one in (await audited(books, node)).findings
     }

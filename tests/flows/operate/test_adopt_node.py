@@ -12,7 +12,7 @@ from cobot_meter.domain.errors import NodeUnavailable, SettingInvalid
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import next_adoption
 from cobot_meter.domain.ledger import accounts as chart
-from cobot_meter.domain.topups import TopupState
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.domain.transitions.node import node_adopted
 from cobot_meter.flows.audit.findings import AuditReport
 from cobot_meter.flows.audit.ledger import AuditLedger

@@ -9,9 +9,11 @@ import pytest
 from cobot_meter.domain.errors import BooksBusy, EscrowNotFound, NodeUnavailable, RequestInvalid
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import InvoiceState
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup.events import TopupInvoiced
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.domain.transitions.operator import caller_transition
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.transitions.topups import open_topup, topup_transition
 from cobot_meter.domain.transitions.transition import CallerChange
 from tests.domain.samples import NOW_MS
 from tests.flows.rigs.operator_rig import OperatorRig, operator_rig
@@ -71,9 +73,9 @@ async def test_a_topup_can_be_canceled_too(rig: OperatorRig) -> None:
         attempt=0,
         payment_hash="ab" * 32,
     )
-    issued = topup.issued(payment_request="lnbcrt1", expires_at_s=9)
-    for moved, kind in ((topup, "topup_opened"), (issued, "topup_invoiced")):
-        await rig.books.apply(topup_transition(moved, kind, at_ms=NOW_MS))
+    issued = TopupInvoiced(payment_request="lnbcrt1", expires_at_s=9)
+    await rig.books.apply(open_topup(topup))
+    await rig.books.apply(topup_transition(topup, issued, at_ms=NOW_MS))
     assert (await rig.cancellations.cancel("top_1")).subject_state == "lapsed"
 
 

@@ -14,9 +14,9 @@ from cobot_meter.domain.escrow.states import EscrowState, Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import Cost, CostStanding
-from cobot_meter.domain.topups import Topup, TopupState
-from cobot_meter.domain.transitions.kinds import TOPUP_QUARANTINED
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.topup.events import TopupQuarantined
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.sale.follow_run import FollowRun, Waits
@@ -211,11 +211,8 @@ async def test_a_top_up_is_written_off_with_what_was_paid(tmp_path: Path, paid: 
     """Paid, it is credited after all; unpaid, its invoice is canceled and it lapses."""
     async with staged(tmp_path / "node") as stage:
         topup = await stage.process.top_up.offer(address_key="a", caller_id=CALLER)
-        parked = topup.quarantined("topup_credited: out of range")
-        now_ms = stage.lasting.clock.now_ms()
-        await stage.process.record_event.apply(
-            topup_transition(parked, TOPUP_QUARANTINED, at_ms=now_ms)
-        )
+        parked = TopupQuarantined(reason="topup_credited: out of range")
+        await stage.process.record_event.record_topup(topup, parked)
         if paid:
             await stage.node.pay(topup.payment_request, amount_msat=topup.amount_msat)
         ended = await desk(stage).write_off(topup.topup_id, "looked at")

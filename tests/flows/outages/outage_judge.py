@@ -6,7 +6,8 @@ from cobot_meter.adapters.lightning.dev_node.signing import NO_FAULTS
 from cobot_meter.domain.escrow.record import Escrow, next_timer_ms
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import InvoiceState
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.sale.ask_completion import AnswerKind, Ask
 from cobot_meter.ports.ledger_reports import LedgerReports

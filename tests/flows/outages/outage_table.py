@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 from tests.flows.outages.outage_parts import NodeTrouble, Trouble, UpstreamTrouble
 from tests.flows.outages.outage_world import World
 

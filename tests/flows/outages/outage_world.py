@@ -24,9 +24,9 @@ from cobot_meter.domain.escrow.events import QuarantineBegun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import InvoiceState
-from cobot_meter.domain.topups import Topup, TopupState
-from cobot_meter.domain.transitions.kinds import TOPUP_QUARANTINED
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.topup.events import TopupQuarantined
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.operate.sweep_node import SweepNode
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
@@ -241,9 +241,7 @@ class World:
         if isinstance(subject, Escrow):
             await recorder.record(subject, QuarantineBegun(event="anything", reason="out of range"))
         else:
-            parked = subject.quarantined("anything: out of range")
-            now_ms = self.clock.now_ms()
-            await recorder.apply(topup_transition(parked, TOPUP_QUARANTINED, at_ms=now_ms))
+            await recorder.record_topup(subject, TopupQuarantined(reason="anything: out of range"))
 
     # --- acts ---
 

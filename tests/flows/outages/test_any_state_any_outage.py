@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from cobot_meter.domain.escrow.states import Progress
-from cobot_meter.domain.topups import TopupState
+from cobot_meter.domain.topup.states import TopupState
 from tests.flows.outages.outage_judge import judged, prepared, quiet, restored, somebody_waits
 from tests.flows.outages.outage_table import OUTAGES, Outage
 from tests.flows.outages.outage_world import State, Wanted, World, named, world

@@ -21,7 +21,8 @@ from cobot_meter.domain.errors import Broken, CobotMeterError, NodeUnavailable
 from cobot_meter.domain.escrow.events import QuarantineBegun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import Invoice, InvoiceState
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange
 from cobot_meter.flows.audit.ledger import AuditLedger

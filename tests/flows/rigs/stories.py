@@ -17,7 +17,7 @@ from cobot_meter.domain.escrow.events import QuarantineBegun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import Invoice, InvoiceState
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.sale.ask_completion import Answer, Ask

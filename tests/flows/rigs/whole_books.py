@@ -8,8 +8,8 @@ from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow, Fallback
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.topup import events as of_topup
 from cobot_meter.domain.transitions.escrows import escrow_transition
-from cobot_meter.domain.transitions.kinds import TOPUP_LIFTED, TOPUP_QUARANTINED, TOPUP_WRITTEN_OFF
 from cobot_meter.domain.transitions.node import (
     node_adopted,
     node_swept,
@@ -17,7 +17,7 @@ from cobot_meter.domain.transitions.node import (
     payment_set_aside,
 )
 from cobot_meter.domain.transitions.operator import releases_transition
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.transitions.topups import open_topup
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.transitions.upstream import upstream_key_named, usage_fell, usage_rebased
 from cobot_meter.ports.books import Books
@@ -34,7 +34,7 @@ from tests.domain.samples import (
     received,
 )
 from tests.fakes.books import FakeBooks
-from tests.flows.audit.audit_rig import Teller, ToldNode, fill, node_of
+from tests.flows.audit.audit_rig import Teller, ToldNode, fill, node_of, tell_topup
 
 FOUND = "f0" * 32
 ASIDE = "a5" * 32
@@ -115,14 +115,15 @@ async def _fallback(books: Books) -> None:
 async def _topups(books: Books, teller: Teller) -> None:
     """One that lapsed, and one whose first invoice was lost."""
     topup = teller.offered("top_lapsed", 2_000, "c_carol")
-    await books.apply(topup_transition(topup, "topup_opened", at_ms=NOW_MS))
+    await books.apply(open_topup(topup))
     another = payment_hash_of(opened(Shape(escrow_id="top_lapsed_again")))
-    for moved, kind in (
-        (lost := topup.lost(payment_hash=another), "topup_invoice_lost"),
-        (issued := lost.issued(payment_request="lnbcrt2", expires_at_s=9), "topup_invoiced"),
-        (issued.lapsed(), "topup_lapsed"),
-    ):
-        await books.apply(topup_transition(moved, kind, at_ms=NOW_MS))
+    await tell_topup(
+        books,
+        topup,
+        of_topup.TopupInvoiceLost(payment_hash=another),
+        of_topup.TopupInvoiced(payment_request="lnbcrt2", expires_at_s=9),
+        of_topup.TopupLapsed(),
+    )
 
 
 async def _quarantines(books: Books, teller: Teller) -> None:
@@ -135,15 +136,15 @@ async def _quarantines(books: Books, teller: Teller) -> None:
     paid = await teller.invoiced("esc_paid_off")
     await teller.tell(paid, parked, _written_off)
     topup = teller.offered("top_written_off", 2_000, "c_carol")
-    await books.apply(topup_transition(topup, "topup_opened", at_ms=NOW_MS))
-    row = topup.quarantined("topup_invoiced: out of range")
-    await books.apply(topup_transition(row, TOPUP_QUARANTINED, at_ms=NOW_MS))
-    row = row.lifted()
-    await books.apply(topup_transition(row, TOPUP_LIFTED, at_ms=NOW_MS))
-    row = row.quarantined("topup_invoiced: out of range again")
-    await books.apply(topup_transition(row, TOPUP_QUARANTINED, at_ms=NOW_MS))
-    ended = topup_transition(row.written_off(), TOPUP_WRITTEN_OFF, at_ms=NOW_MS, reason="seen")
-    await books.apply(ended)
+    await books.apply(open_topup(topup))
+    await tell_topup(
+        books,
+        topup,
+        of_topup.TopupQuarantined(reason="topup_invoiced: out of range"),
+        of_topup.TopupLifted(),
+        of_topup.TopupQuarantined(reason="topup_invoiced: out of range again"),
+        of_topup.TopupWrittenOff(reason="seen"),
+    )
     for number, stopped in enumerate((True, False)):
         word = releases_transition(sequence=number, stopped=stopped, reason="seen", at_ms=NOW_MS)
         await books.apply(word)

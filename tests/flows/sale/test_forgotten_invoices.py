@@ -9,7 +9,7 @@ import pytest
 
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import Invoice, InvoiceOrder, ListedInvoice, NodeIdentity
-from cobot_meter.domain.topups import TopupState
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.flows.sale.settle_invoice import FORGOTTEN_AFTER_MS
 from cobot_meter.ports.lightning_node import LightningNode
 from tests.flows.rigs.process import EXPIRY_S

@@ -15,7 +15,8 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.invoices import Invoice, InvoiceState, NodeIdentity
 from cobot_meter.domain.ledger import accounts as chart
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice

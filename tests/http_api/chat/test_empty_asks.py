@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cobot_meter.adapters.lightning.dev_node.signing import NodeFaults
-from cobot_meter.domain.topups import TopupState
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.flows.credit.top_up import STRANGERS_MAX
 from tests.fakes.upstream_outcomes import Completes
 from tests.http_api.face_rig import ask_of, challenge_of, open_face

@@ -25,7 +25,7 @@ from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, UPSTREAM_CREDITS, caller_accounts
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, COMPARED, RELEASES
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.ports.books import FIRST_TIMER, DueTimer, OpenInvoice, Quiet, Releases

@@ -56,6 +56,7 @@ from cobot_meter.adapters.storage.tables import (
     SETTLE_CURSOR,
     TALLY,
     TOPUP,
+    TOPUP_INVOICED,
     TOPUP_OPEN,
     UNCONFIRMED,
     UNEXPLAINED,
@@ -132,7 +133,7 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
             "after", *limited,
         ),
         open_topup_invoices=sql(
-            _limited(_above(TOPUP, INVOICED, "topup_id", "payment_hash"), TOPUP.c.topup_id),
+            _limited(_above(TOPUP, TOPUP_INVOICED, "topup_id", "payment_hash"), TOPUP.c.topup_id),
             "after", *limited,
         ),
         quiet=with_legs(

@@ -61,7 +61,7 @@ from cobot_meter.adapters.storage.tables import (
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger.accounts import available, caller_accounts
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import RELEASES
 from cobot_meter.domain.transitions.transition import SettleCursor
 from cobot_meter.ports.books import Releases

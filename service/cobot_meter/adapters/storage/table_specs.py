@@ -46,7 +46,8 @@ from cobot_meter.domain.run.record import (
     due_of_run,
 )
 from cobot_meter.domain.run.states import RunState
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.domain.transitions.transition import Transition
 
 RUN_SPEC = RowSpec(
@@ -286,5 +287,5 @@ def rows_of(transition: Transition) -> tuple[WrittenRow, ...]:
         if transition.opens or transition.run_changed:
             rows += (WrittenRow(RUN_SPEC, transition.escrow.run, transition.run_changed),)
     if transition.topup is not None:
-        rows += (WrittenRow(TOPUP_SPEC, transition.topup),)
+        rows += (WrittenRow(TOPUP_SPEC, transition.topup, transition.topup_changed),)
     return rows

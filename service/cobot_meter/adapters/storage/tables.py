@@ -43,6 +43,7 @@ from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, RUN
 from cobot_meter.domain.body_keys import NAME_BYTES, NAMED_BYTES
 from cobot_meter.domain.escrow.states import Stage, StateFacts, states_with
 from cobot_meter.domain.run.states import RunFacts, run_states_with
+from cobot_meter.domain.topup.states import TopupFacts, topup_states_with
 
 METADATA = MetaData(
     naming_convention={
@@ -89,6 +90,10 @@ def _runs(fact: Callable[[RunFacts], bool]) -> str:
     return _among("run_state", run_states_with(fact))
 
 
+def _topups(fact: Callable[[TopupFacts], bool]) -> str:
+    return _among("state", topup_states_with(fact))
+
+
 # The conditions of partial indexes: a query that repeats one word for word may use its index.
 PENDING = "kind = 'pending'"
 RESOLVED = "kind IN ('post', 'void')"
@@ -100,7 +105,8 @@ INVOICED = _sales(lambda facts: facts.stage is Stage.UNPAID)
 KEYED = "idempotency_key IS NOT NULL"
 UNEXPLAINED = "run_state = 'failed' AND budget_held_pusd > 0 AND lookup_at_ms IS NULL"
 UNCONFIRMED = "cost_standing = 'provisional'"
-TOPUP_OPEN = "state IN ('invoiced', 'opened')"
+TOPUP_OPEN = _topups(lambda facts: facts.occupies_place)
+TOPUP_INVOICED = _topups(lambda facts: facts.invoice_open)
 # What waits for the operator, and what therefore no sweep may find.
 QUARANTINED = "quarantine IS NOT NULL"
 GOES_ON = "quarantine IS NULL"
@@ -253,7 +259,7 @@ TOPUP = Table(
     _index("uq_topup_opened", "opened_sequence", unique=True),
     _index("uq_topup_address_open", "address_key", unique=True, where=TOPUP_OPEN),
     _index("uq_topup_payment", "payment_hash", unique=True),
-    _index("ix_topup_invoiced", "topup_id", "payment_hash", where=INVOICED),
+    _index("ix_topup_invoiced", "topup_id", "payment_hash", where=TOPUP_INVOICED),
     _index("ix_topup_quarantined", "topup_id", where=QUARANTINED),
 )
 

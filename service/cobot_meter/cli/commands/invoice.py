@@ -22,7 +22,8 @@ from cobot_meter.domain.errors import NodeUnavailable
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.money import btc_usd_text
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.ports.ledger_reports import JournalEntry, JournalTransfer, LedgerReports
 from cobot_meter.wiring.opening.databases import open_reports
 from cobot_meter.wiring.opening.nodes import open_node_to_look

@@ -40,11 +40,6 @@ def bookings(before: Escrow, event: on.EscrowEvent, after: Escrow) -> Transfers:
     return (*cost, *days)
 
 
-def topup_credited(*, caller_id: str, node_alias: str, paid_msat: int) -> Transfers:
-    """B1: all that was paid is credit."""
-    return posted(chart.node_balance(node_alias), chart.available(caller_id), paid_msat)
-
-
 # What a run's end means to its sale: nothing is claimed for it any more.
 _ENDS = (ran.Abandoned, ran.RunFailed, ran.RunOutcomeUnknown, ran.CostNotFound)
 

@@ -1,4 +1,4 @@
-"""Draws `docs/escrow-states.md` from the two machines' own tables, so that they cannot differ.
+"""Draws `docs/escrow-states.md` from the three machines' own tables, so that they cannot differ.
 
 After changing a table run `python -m cobot_meter.domain.escrow.diagram > docs/escrow-states.md`;
 a test compares the file with what is drawn here.
@@ -15,16 +15,19 @@ from cobot_meter.domain.escrow.machine import TRANSITIONS
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.run.machine import RUN_TRANSITIONS
 from cobot_meter.domain.run.states import RunState
+from cobot_meter.domain.topup.machine import TOPUP_TRANSITIONS
+from cobot_meter.domain.topup.states import TopupState
 
 HEAD = """\
-# The states of a run and of a sale
+# The states of a run, of a sale and of a top-up
 
-*Drawn from the tables in `service/cobot_meter/domain/run/machine.py` and
-`service/cobot_meter/domain/escrow/machine.py` by `python -m cobot_meter.domain.escrow.diagram`; do
-not edit.* A **run** is one attempt of a completion at one upstream; a **sale** is what a caller
-buys, and what callers know as an escrow. An event that a state does not list here raises
-`IllegalTransition` and changes nothing. What each event books is in `bookings.py` beside the table.
-A settlement that is told again (it certainly will be) books nothing and changes nothing.
+*Drawn from the tables in `machine.py` of `service/cobot_meter/domain/run`, `domain/escrow` and
+`domain/topup` by `python -m cobot_meter.domain.escrow.diagram`; do not edit.* A **run** is one
+attempt of a completion at one upstream; a **sale** is what a caller buys, and what callers know as
+an escrow; a **top-up** is an invoice whose payment becomes credit. An event that a state does not
+list here raises `IllegalTransition` and changes nothing. What each event books is in `bookings.py`
+beside the table. A settlement that is told again (it certainly will be) books nothing and changes
+nothing.
 """
 RUN = """\
 ## The run
@@ -41,6 +44,13 @@ read `priced` as `costed`. What cannot be booked goes into quarantine in whateve
 keeps the state and has no timer until the operator lets it go on (`QuarantineLifted`) or ends it
 (`WrittenOff`).
 """
+TOPUP = """\
+## The top-up
+
+Its facts belong to the node, and its payment is all that it books: credit, however late it comes.
+In quarantine it is as a sale is, under words of its own (`TopupLifted`, `TopupWrittenOff`); what
+the operator has written off is still credited when the node says that it was paid.
+"""
 EVENTS = """\
 Events that leave the state as it is are in this table only. Every event is a fact with an owner:
 only whoever owns it may say it.
@@ -56,7 +66,9 @@ def draw() -> str:
     run_begins = {RunState.OPENED: "all runs are busy", RunState.REQUESTED: "sent at once"}
     sale_begins = {EscrowState.RUNNING: "with its run"}
     run = _machine(RUN, RUN_TRANSITIONS, run_begins)
-    return f"{HEAD}\n{run}\n{_machine(SALE, TRANSITIONS, sale_begins)}"
+    sale = _machine(SALE, TRANSITIONS, sale_begins)
+    topup = _machine(TOPUP, TOPUP_TRANSITIONS, {TopupState.OPENED: "an empty request"})
+    return f"{HEAD}\n{run}\n{sale}\n{topup}"
 
 
 def ends(table: Table = TRANSITIONS) -> tuple[Any, ...]:

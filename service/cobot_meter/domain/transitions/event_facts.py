@@ -1,4 +1,4 @@
-"""Events of an escrow as facts of a journal entry, and back.
+"""Events of an escrow or a top-up as facts of a journal entry, and back.
 
 Every field of an event is a fact, those of its parts under `part.field`. Must not know: storage,
 or why somebody reads the journal again.
@@ -18,12 +18,13 @@ from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import IssuedInvoice
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
+from cobot_meter.domain.topup.events import TopupEvent
 
 # What the journal has called a part since its first entry.
 _PARTS = {"summary": "run"}
 # Events whose kind is no longer their name: entries and keys are never written anew, and an error
 # has the name today.
-_KEPT_KINDS: Mapping[type[EscrowEvent], str] = {
+_KEPT_KINDS: Mapping[type[EscrowEvent | TopupEvent], str] = {
     ran.RunFailed: "upstream_failed",
     ran.RunOutcomeUnknown: "outcome_unknown",
     on.InvoiceMakingRefused: "invoice_refused",
@@ -32,12 +33,12 @@ _KEPT_KINDS: Mapping[type[EscrowEvent], str] = {
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
-def event_name(event: on.EscrowEvent) -> str:
+def event_name(event: on.EscrowEvent | TopupEvent) -> str:
     """The kind of entry that an event is recorded as."""
     return event_kind(type(event))
 
 
-def event_kind(event_type: type[on.EscrowEvent]) -> str:
+def event_kind(event_type: type[on.EscrowEvent | TopupEvent]) -> str:
     """`InvoiceSettled` as `invoice_settled`, but for the few that the journal knows otherwise."""
     return _KEPT_KINDS.get(event_type) or _snake_case(event_type.__name__)
 
@@ -47,7 +48,7 @@ def _snake_case(name: str) -> str:
     return _CAPITAL.sub("_", name).lower()
 
 
-def facts_of(event: on.EscrowEvent) -> dict[str, str | int | None]:
+def facts_of(event: on.EscrowEvent | TopupEvent) -> dict[str, str | int | None]:
     """What the journal keeps of an event: its fields, those of its parts as `part.field`."""
     facts: dict[str, str | int | None] = {}
     for name in event.__dataclass_fields__:

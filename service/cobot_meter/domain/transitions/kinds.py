@@ -1,12 +1,8 @@
-"""Kinds and keys of journal entries that record no event of an escrow."""
+"""Kinds and keys of journal entries that record no event of an escrow or a top-up."""
 
 from __future__ import annotations
 
 BASELINE_KEY = "upstream/baseline"
-TOPUP_QUARANTINED = "topup_quarantined"
-TOPUP_LIFTED = "topup_lifted"
-TOPUP_WRITTEN_OFF = "topup_written_off"
-TOPUP_QUARANTINE = frozenset({TOPUP_QUARANTINED, TOPUP_LIFTED, TOPUP_WRITTEN_OFF})
 RELEASES = "releases"
 RELEASES_STOPPED = "releases_stopped"
 RELEASES_OPENED = "releases_opened"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.bookings import topup_credited
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import caller_accounts
+from cobot_meter.domain.topup.bookings import topup_credited
 from cobot_meter.domain.transitions.escrows import settle_cursor
 from cobot_meter.domain.transitions.event_facts import facts_of
 from cobot_meter.domain.transitions.kinds import (

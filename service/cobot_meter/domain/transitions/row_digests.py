@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.transition import StoredBodies
 
 # The scheme's number stands before each: another scheme must not be mistaken for a forgery.

@@ -12,7 +12,7 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.ledger.transfers import Transfer
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +41,9 @@ class Transition:
     `escrow` is the sale with its run after the event, and new in the books while `opens`. Else
     `changed` names the fields of the sale's row that may differ from before, `run_changed` those of
     its run's; a row that none is named of is not touched, and the stored version of one that is
-    must be the version before. `accounts` are opened if missing before any transfer runs. `shred`
-    drops the body key. `facts` goes into the journal row as JSON: no prompt, answer, preimage.
+    must be the version before. `topup` and `topup_changed` are the same of a top-up; its version 1
+    opens it. `accounts` are opened if missing before any transfer runs. `shred` drops the body key.
+    `facts` goes into the journal row as JSON: no prompt, answer, preimage.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Transition:
     changed: tuple[str, ...] = ()
     run_changed: tuple[str, ...] = ()
     topup: Topup | None = None
+    topup_changed: tuple[str, ...] = ()
     accounts: tuple[Account, ...] = ()
     transfers: tuple[Transfer, ...] = ()
     bodies: StoredBodies | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import RELEASES, RELEASES_OPENED, RELEASES_STOPPED
 from cobot_meter.flows.audit.findings import Findings
 from cobot_meter.ports.ledger_reports import JournalEntry

@@ -23,10 +23,11 @@ from cobot_meter.domain.transitions.row_digests import (
     SEALED_KEY,
     SEALED_REQUEST,
 )
+from cobot_meter.domain.transitions.topups import TOPUP_OPENED
 from cobot_meter.flows.audit.findings import Findings
 from cobot_meter.ports.ledger_reports import BodyDigests, JournalEntry, RowMark, SmallRows
 
-OPENING_KINDS = frozenset({"opened", "topup_opened"})
+OPENING_KINDS = frozenset({"opened", TOPUP_OPENED})
 SHREDDING_KINDS = frozenset(map(event_kind, SHREDDING))
 SEALED = (SEALED_KEY, SEALED_REQUEST, SEALED_COMPLETION)
 

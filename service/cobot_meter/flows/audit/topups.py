@@ -1,45 +1,27 @@
-"""Audit: live every top-up again from its journal.
+"""Audit: live every top-up again from its journal and hold its row against that life.
 
-Must not know: accounts' balances or the node. Memory is bounded by the number of top-ups.
+What it was opened with, and the text of its invoice, are taken from the row; digests in the entries
+are of the whole row. Must not know: accounts' balances or the node. Memory is bounded by the number
+of top-ups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import dataclasses
 
-from cobot_meter.domain.topups import Topup, TopupState
-from cobot_meter.domain.transitions.kinds import TOPUP_LIFTED, TOPUP_QUARANTINED, TOPUP_WRITTEN_OFF
+from cobot_meter.domain.errors import IllegalTransition, LedgerUnbalanced
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.domain.transitions.row_digests import ROW, topup_digest
+from cobot_meter.domain.transitions.topups import (
+    TOPUP_OPENED,
+    open_topup,
+    topup_event_of,
+    topup_transition,
+)
+from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.audit.findings import Findings
 from cobot_meter.ports.ledger_reports import JournalEntry, JournalTransfer
-
-CREDITED = "topup_credited"
-TOPUP_STATES: Mapping[str, tuple[TopupState, frozenset[TopupState | None]]] = {
-    "topup_opened": (TopupState.OPENED, frozenset({None})),
-    "topup_invoice_lost": (TopupState.OPENED, frozenset({TopupState.OPENED})),
-    "topup_invoiced": (TopupState.INVOICED, frozenset({TopupState.OPENED})),
-    "topup_lapsed": (TopupState.LAPSED, frozenset({TopupState.OPENED, TopupState.INVOICED})),
-    CREDITED: (
-        TopupState.CREDITED,
-        frozenset({TopupState.OPENED, TopupState.INVOICED, TopupState.LAPSED}),
-    ),
-}
-
-# The operator's words: the state stays, but for what he writes off before it was credited.
-_KEPT = frozenset({TOPUP_QUARANTINED, TOPUP_LIFTED})
-_ANY = frozenset(TopupState)
-TOPUP_KINDS = frozenset(TOPUP_STATES) | _KEPT | {TOPUP_WRITTEN_OFF}
-
-
-@dataclass(slots=True)
-class _Life:
-    state: TopupState | None = None
-    entries: int = 0
-    paid_msat: int = 0
-    settle_index: int = 0
-    digest: str | None = None
-    quarantine: str | None = None
 
 
 class TopupReplay:
@@ -48,7 +30,9 @@ class TopupReplay:
     def __init__(self, findings: Findings) -> None:
         """No top-up yet."""
         self.rows: dict[str, Topup] = {}
-        self._lives: dict[str, _Life] = {}
+        self._lives: dict[str, Topup] = {}
+        self._digests: dict[str, str] = {}
+        self._broken: set[str] = set()
         self._findings = findings
 
     def expect(self, row: Topup) -> None:
@@ -57,83 +41,101 @@ class TopupReplay:
 
     def told(self, entry: JournalEntry) -> None:
         """Live one entry."""
-        row = self.rows.get(entry.subject_id)
+        topup_id = entry.subject_id
+        row = self.rows.get(topup_id)
         if row is None:
             message = f"{entry.key} is of a top-up with no row"
-            self._findings.add("journal_orphan", entry.subject_id, message)
+            self._findings.add("journal_orphan", topup_id, message)
             return
-        life = self._lives.setdefault(entry.subject_id, _Life())
-        state, before = _leads(entry.kind, life.state)
-        self._findings.demand(
-            "event_impossible",
-            entry.subject_id,
-            f"{entry.key}: {entry.kind} cannot follow {life.state}",
-            sound=life.state in before,
-        )
-        life.state = state
-        life.entries += 1
+        if topup_id in self._broken:
+            return
+        try:
+            told = self._lived(entry, row)
+        except (ValueError, TypeError, IllegalTransition, LedgerUnbalanced) as fault:
+            # What follows in this journal has nothing to stand on.
+            self._broken.add(topup_id)
+            self._findings.add("event_impossible", topup_id, f"{entry.key}: {fault}")
+            return
+        if told.topup is not None:
+            self._lives[topup_id] = told.topup
+        # An entry of a version that kept no digest leaves none to compare the row with.
+        self._digests.pop(topup_id, None)
         digest = entry.facts.get(ROW)
-        life.digest = digest if isinstance(digest, str) else None
-        life.quarantine = _quarantine(entry, life.quarantine)
-        if state is TopupState.CREDITED and entry.kind in TOPUP_STATES:
-            life.paid_msat = _number(entry, "paid_msat")
-            life.settle_index = _number(entry, "settle_index")
-        self._compare_label(entry, row)
-        self._compare_postings(entry, row, life)
+        if isinstance(digest, str):
+            self._digests[topup_id] = digest
+        self._compare_label(entry, told)
+        self._compare_postings(entry, told)
 
-    def _compare_label(self, entry: JournalEntry, row: Topup) -> None:
-        credited = entry.kind == "topup_credited"
-        wanted = f"ln/{row.payment_hash}" if credited else f"{row.topup_id}/{entry.kind}/"
-        sound = entry.key == wanted if credited else entry.key.startswith(wanted)
-        if credited:
-            sound = sound and entry.facts.get("payment_hash") == row.payment_hash
-        if entry.kind == "topup_opened":
-            sound = sound and entry.at_ms == row.opened_at_ms
-        message = f"it should be {wanted}, of this hash and, when it opens, at {row.opened_at_ms}"
-        self._findings.demand("entry_mislabelled", entry.key, message, sound=sound)
+    def _lived(self, entry: JournalEntry, row: Topup) -> Transition:
+        life = self._lives.get(entry.subject_id)
+        if life is not None:
+            event = topup_event_of(entry.kind, entry.facts, row)
+            return topup_transition(life, event, at_ms=entry.at_ms)
+        if entry.kind != TOPUP_OPENED:
+            message = f"the journal of {entry.subject_id} begins with {entry.kind!r}"
+            raise ValueError(message)
+        return open_topup(as_opened(row, str(entry.facts.get("payment_hash"))))
 
-    def _compare_postings(self, entry: JournalEntry, row: Topup, life: _Life) -> None:
+    def _compare_label(self, entry: JournalEntry, told: Transition) -> None:
+        self._findings.demand(
+            "entry_mislabelled",
+            entry.key,
+            f"it should be {told.key} of {told.caller_id}, at {told.at_ms}",
+            sound=(entry.key, entry.caller_id, entry.at_ms)
+            == (told.key, told.caller_id, told.at_ms),
+        )
+
+    def _compare_postings(self, entry: JournalEntry, told: Transition) -> None:
         """All that was paid is credit: said here without the booking that said so then."""
         wanted: tuple[JournalTransfer, ...] = ()
-        if entry.kind == CREDITED and life.paid_msat:
+        life = told.topup
+        if told.cursor is not None and life is not None and life.paid_msat:
             node_alias = str(entry.facts.get("node_alias"))
-            wanted = (credit(row.caller_id, node_alias=node_alias, paid_msat=life.paid_msat),)
+            wanted = (credit(life.caller_id, node_alias=node_alias, paid_msat=life.paid_msat),)
         self._findings.demand(
             "postings_differ",
             entry.key,
-            f"{entry.kind} books something else than what was paid to {row.caller_id}",
-            sound=wanted == entry.transfers and entry.caller_id == row.caller_id,
+            f"{entry.kind} books something else than what was paid to {told.caller_id}",
+            sound=wanted == entry.transfers,
         )
 
     def finish(self) -> None:
         """After the journal's end: every row against its life."""
         for topup_id, row in sorted(self.rows.items()):
+            if topup_id in self._broken:
+                continue
             life = self._lives.get(topup_id)
             if life is None:
                 self._findings.add("row_orphan", topup_id, "the row has no entry in the journal")
                 continue
-            stands = (row.state, row.version, row.paid_msat, row.settle_index, row.quarantine)
-            lived = (
-                life.state,
-                life.entries,
-                life.paid_msat,
-                life.settle_index,
-                life.quarantine,
-            )
+            wrong = _differences(row, life)
             self._findings.demand(
                 "state_differs" if row.state is not life.state else "row_differs",
                 topup_id,
-                "the row says state, version, paid msat, settle index and quarantine "
-                f"{_shown(stands)}, its "
-                f"journal {_shown(lived)}",
-                sound=stands == lived,
+                f"the row says {', '.join(wrong)}, which is how its journal ends",
+                sound=not wrong,
             )
             self._findings.demand(
                 "row_differs",
                 topup_id,
                 "the row is not what its last entry left: the digest that the entry keeps differs",
-                sound=life.digest in {None, topup_digest(row)},
+                sound=self._digests.get(topup_id) in {None, topup_digest(row)},
             )
+
+
+def as_opened(row: Topup, payment_hash: str) -> Topup:
+    """The row as it was when it was opened, under the hash of its first attempt."""
+    return Topup(
+        topup_id=row.topup_id,
+        caller_id=row.caller_id,
+        address_key=row.address_key,
+        amount_msat=row.amount_msat,
+        opened_at_ms=row.opened_at_ms,
+        state=TopupState.OPENED,
+        version=1,
+        attempt=0,
+        payment_hash=payment_hash,
+    )
 
 
 def credit(caller_id: str, *, node_alias: str, paid_msat: int) -> JournalTransfer:
@@ -149,26 +151,14 @@ def credit(caller_id: str, *, node_alias: str, paid_msat: int) -> JournalTransfe
     )
 
 
-def _number(entry: JournalEntry, name: str) -> int:
-    value = entry.facts.get(name)
-    return value if isinstance(value, int) else 0
-
-
-def _leads(
-    kind: str, state: TopupState | None
-) -> tuple[TopupState | None, frozenset[TopupState | None]]:
-    if kind in TOPUP_STATES:
-        return TOPUP_STATES[kind]
-    if kind in _KEPT or state is TopupState.CREDITED:
-        return state, _ANY
-    return TopupState.LAPSED, _ANY
-
-
-def _quarantine(entry: JournalEntry, before: str | None) -> str | None:
-    if entry.kind == TOPUP_QUARANTINED:
-        return str(entry.facts.get("reason"))
-    return None if entry.kind in {TOPUP_LIFTED, TOPUP_WRITTEN_OFF} else before
-
-
-def _shown(parts: tuple[object, ...]) -> str:
-    return ", ".join(map(str, parts))
+def _differences(row: Topup, life: Topup) -> list[str]:
+    """Field by field."""
+    values = (
+        (field.name, getattr(row, field.name), getattr(life, field.name))
+        for field in dataclasses.fields(row)
+    )
+    return [
+        f"{name} {found!r} instead of {wanted!r}"
+        for name, found, wanted in values
+        if found != wanted
+    ]

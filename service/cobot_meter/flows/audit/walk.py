@@ -13,6 +13,7 @@ from cobot_meter.domain.ledger.accounts import UPSTREAM_CREDITS
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.escrows import Book
 from cobot_meter.domain.transitions.kinds import RELEASES
+from cobot_meter.domain.transitions.topups import TOPUP_KINDS
 from cobot_meter.flows.audit.accounts import AccountReplay
 from cobot_meter.flows.audit.escrows import EscrowReplay
 from cobot_meter.flows.audit.findings import CommodityTotals, Findings
@@ -21,7 +22,7 @@ from cobot_meter.flows.audit.operations import NODE, OPERATOR, OperationsReplay
 from cobot_meter.flows.audit.quarantine import ReleasesReplay, check_quarantine
 from cobot_meter.flows.audit.rows import RowsReplay
 from cobot_meter.flows.audit.settlements import Settlement
-from cobot_meter.flows.audit.topups import TOPUP_KINDS, TopupReplay
+from cobot_meter.flows.audit.topups import TopupReplay
 from cobot_meter.flows.audit.totals import Totals, check_reservations, count_all
 from cobot_meter.flows.audit.upstream import UPSTREAM, UpstreamReplay
 from cobot_meter.ports.ledger_reports import JournalEntry, LedgerReports

@@ -11,8 +11,10 @@ from typing import Protocol
 from cobot_meter.domain.errors import Conflict, NodeUnavailable, TopupsOpen
 from cobot_meter.domain.invoices import TOPUP, InvoiceOrder, InvoiceState, tagged
 from cobot_meter.domain.retention import SECOND_MS
-from cobot_meter.domain.topups import PROBE_AMOUNT_MSAT, Topup, TopupState
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.topup.events import TopupInvoiced, TopupInvoiceLost, TopupLapsed
+from cobot_meter.domain.topup.record import PROBE_AMOUNT_MSAT, Topup
+from cobot_meter.domain.topup.states import TopupState
+from cobot_meter.domain.transitions.topups import open_topup
 from cobot_meter.flows.escrow_faults import quarantined_fault
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.release_gate import ReleaseGate
@@ -38,14 +40,14 @@ class TopUp:
         ledger: Ledger,
         vault: Vault,
         node: TopUpNode,
-        releases: ReleaseGate,
+        release_gate: ReleaseGate,
         expiry_s: int,
     ) -> None:
-        """`expiry_s` is how long an invoice lives; no credit is sold past closed `releases`."""
+        """`expiry_s` is how long an invoice lives; no credit is sold past a closed gate."""
         self._ledger = ledger
         self._vault = vault
         self._node = node
-        self._releases = releases
+        self._release_gate = release_gate
         self._expiry_s = expiry_s
 
     async def offer(self, *, address_key: str, caller_id: str | None) -> Topup:
@@ -54,7 +56,7 @@ class TopUp:
         Raises NodeUnavailable, ReleasesStopped, Quarantined when the open one cannot be booked, and
         TopupsOpen when strangers of this address have too many open.
         """
-        self._releases.check()
+        self._release_gate.check()
         if caller_id is None:
             return await self._of_a_stranger(address_key)
         for _ in range(TRIES):
@@ -78,7 +80,7 @@ class TopUp:
             topup = await self._still_open(key)
             if topup is not None and topup.quarantine is not None:
                 continue  # nobody's to pay: it waits for the operator
-            if topup is not None and topup.state is TopupState.INVOICED:
+            if topup is not None and topup.facts.invoice_open:
                 open_until_s.append(topup.expires_at_s)
                 continue
             try:
@@ -106,7 +108,7 @@ class TopUp:
 
     def _over(self, topup: Topup) -> bool:
         """By the node's word, and by time that has passed here: no clock that is set ends it."""
-        if topup.state is not TopupState.INVOICED:
+        if not topup.facts.invoice_open:
             return False
         ending_ms = self._ledger.ending_ms()
         began_ms = min(topup.opened_at_ms, self._ledger.now_ms())
@@ -118,9 +120,7 @@ class TopUp:
         """An expired one makes room only once the node says so."""
         invoice = await self._node.cancel_invoice(topup.payment_hash)
         if invoice.state is InvoiceState.CANCELED:
-            await self._ledger.apply(
-                topup_transition(topup.lapsed(), "topup_lapsed", at_ms=self._ledger.now_ms())
-            )
+            await self._ledger.record_topup(topup, TopupLapsed())
 
     async def _opened(self, address_key: str, caller_id: str | None) -> Topup:
         topup_id = self._vault.topup_id()
@@ -135,8 +135,7 @@ class TopUp:
             attempt=0,
             payment_hash=self._vault.payment_hash(topup_id, 0),
         )
-        transition = topup_transition(topup, "topup_opened", at_ms=topup.opened_at_ms)
-        return (await self._ledger.apply(transition)).topup or topup
+        return (await self._ledger.apply(open_topup(topup))).topup or topup
 
     async def _issued(self, topup: Topup) -> tuple[Topup, bool]:
         """The top-up with its invoice, and whether it was us who wrote that down."""
@@ -153,19 +152,13 @@ class TopUp:
             )
         )
         if invoice.state is InvoiceState.CANCELED:
-            lost = topup.lost(
-                payment_hash=self._vault.payment_hash(topup.topup_id, topup.attempt + 1)
-            )
-            return await self._issued((await self._write(lost, "topup_invoice_lost"))[0])
-        moved = topup.issued(
+            another = self._vault.payment_hash(topup.topup_id, topup.attempt + 1)
+            lost = TopupInvoiceLost(payment_hash=another)
+            return await self._issued((await self._ledger.record_topup(topup, lost))[0])
+        invoiced = TopupInvoiced(
             payment_request=invoice.payment_request, expires_at_s=invoice.expires_at_s
         )
-        return await self._write(moved, "topup_invoiced")
-
-    async def _write(self, topup: Topup, kind: str) -> tuple[Topup, bool]:
-        transition = topup_transition(topup, kind, at_ms=self._ledger.now_ms())
-        applied = await self._ledger.apply(transition)
-        return applied.topup or topup, not applied.repeated
+        return await self._ledger.record_topup(topup, invoiced)
 
 
 def _place(address_key: str, number: int) -> str:

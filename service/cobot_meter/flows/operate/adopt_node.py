@@ -15,9 +15,9 @@ from cobot_meter.domain.escrow.events import InvoiceCanceled, InvoiceLost
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import AdoptedNode, NodeIdentity, next_adoption
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup.events import TopupLapsed
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.node import node_adopted
-from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.record_event import OurNode
 from cobot_meter.flows.vault import Vault
@@ -135,12 +135,8 @@ class AdoptNode:
                             payment_hash=payment_hash, adoption=coming.number
                         )
                         return await self._ledger.record(subject, canceled)
-                    case Topup(state=TopupState.INVOICED):
-                        lapsed = subject.lapsed()
-                        await self._ledger.apply(
-                            topup_transition(lapsed, "topup_lapsed", at_ms=self._ledger.now_ms())
-                        )
-                        return lapsed
+                    case Topup() if subject.facts.invoice_open:
+                        return (await self._ledger.record_topup(subject, TopupLapsed()))[0]
                     case _:
                         return None  # it ended meanwhile
             except Conflict:

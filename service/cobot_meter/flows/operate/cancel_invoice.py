@@ -8,12 +8,13 @@ from cobot_meter.domain.errors import EscrowNotFound, RequestInvalid
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import InvoiceState
-from cobot_meter.domain.topups import Topup, TopupState
+from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.topup.states import topup_states_with
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.lightning_node import InvoiceCanceler
 
-OPEN = frozenset({EscrowState.INVOICED, TopupState.INVOICED})
+OPEN = {EscrowState.INVOICED, *topup_states_with(lambda facts: facts.invoice_open)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,8 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import STATES
 from cobot_meter.domain.invoices import Invoice, InvoiceState
 from cobot_meter.domain.outside import shown
-from cobot_meter.domain.topups import Topup, TopupState
-from cobot_meter.domain.transitions.kinds import TOPUP_LIFTED, TOPUP_WRITTEN_OFF
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.topup.events import TopupLifted, TopupWrittenOff
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.record_event import OurNode
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
@@ -89,7 +88,7 @@ class Quarantine:
         if isinstance(subject, Escrow):
             await self._ledger.record(subject, QuarantineLifted())
         else:
-            await self._write(subject.lifted(), TOPUP_LIFTED)
+            await self._ledger.record_topup(subject, TopupLifted())
         try:
             await self._go_on(subject)
         except Quarantined as fault:
@@ -156,15 +155,10 @@ class Quarantine:
     async def _topup_written_off(self, topup: Topup, reason: str) -> Subject:
         """A payment of it is its purpose: that is credited as ever, once it is let go on."""
         paid = None
-        if topup.state is not TopupState.CREDITED:
+        if not topup.facts.had_payment:
             paid = await self._paid(topup.payment_hash)
         if paid is None:
-            ended = topup.written_off()
-            return await self._write(ended, TOPUP_WRITTEN_OFF, reason=reason)
-        await self._write(topup.lifted(), TOPUP_LIFTED)
+            return (await self._ledger.record_topup(topup, TopupWrittenOff(reason=reason)))[0]
+        await self._ledger.record_topup(topup, TopupLifted())
         await self._settle_invoice.told(paid)
         return await self._ledger.books.topup(topup.topup_id) or topup
-
-    async def _write(self, topup: Topup, kind: str, *, reason: str | None = None) -> Topup:
-        transition = topup_transition(topup, kind, at_ms=self._ledger.now_ms(), reason=reason)
-        return (await self._ledger.apply(transition)).topup or topup

@@ -14,8 +14,8 @@ from cobot_meter.domain.escrow.machine import is_repeated
 from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, IssuedInvoice
 from cobot_meter.domain.escrow.states import STATES, EscrowState
 from cobot_meter.domain.invoices import Invoice, InvoiceState
-from cobot_meter.domain.topups import Topup, TopupState
-from cobot_meter.domain.transitions.topups import topup_transition
+from cobot_meter.domain.topup.events import TopupCredited, TopupLapsed
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.record_event import OurNode
 from cobot_meter.ports.lightning_node import InvoiceCanceler, InvoiceLookup, NodeInfo
@@ -82,7 +82,7 @@ class SettleInvoice:
         match await self._ledger.books.subject_of_payment(payment_hash):
             case Escrow(state=EscrowState.INVOICED, invoice=IssuedInvoice() as made):
                 expires_at_s, amount_msat = made.expires_at_s, made.amount_msat
-            case Topup(state=TopupState.INVOICED) as topup:
+            case Topup() as topup if topup.facts.invoice_open:
                 expires_at_s, amount_msat = topup.expires_at_s, topup.amount_msat
             case _:
                 return None
@@ -144,21 +144,20 @@ class SettleInvoice:
             return  # the credit was spent on something else meanwhile, and stays the caller's
 
     async def _topup_told(self, topup: Topup, invoice: Invoice) -> None:
-        now_ms = self._ledger.now_ms()
         if invoice.state is InvoiceState.CANCELED:
-            if topup.state is TopupState.INVOICED:
-                await self._ledger.apply(
-                    topup_transition(topup.lapsed(), "topup_lapsed", at_ms=now_ms)
-                )
-            return
-        if topup.state is not TopupState.CREDITED:
-            settled = self.settled(invoice)
-            credited = topup.credited(
-                paid_msat=invoice.amount_paid_msat, settle_index=invoice.settle_index
-            )
-            await self._ledger.apply(
-                topup_transition(credited, "topup_credited", at_ms=now_ms, settled=settled)
-            )
+            if topup.facts.invoice_open:
+                await self._ledger.record_topup(topup, TopupLapsed())
+        elif not topup.facts.had_payment:
+            await self._ledger.record_topup(topup, self._credited(invoice))
+
+    def _credited(self, invoice: Invoice) -> TopupCredited:
+        return TopupCredited(
+            payment_hash=invoice.payment_hash,
+            paid_msat=invoice.amount_paid_msat,
+            settle_index=invoice.settle_index,
+            node_alias=self._ours.identity.alias,
+            node_pubkey=self._ours.identity.pubkey,
+        )
 
     def settled(self, invoice: Invoice) -> InvoiceSettled:
         """What our node says of an invoice that is SETTLED, as an event."""

@@ -15,7 +15,7 @@ from cobot_meter.domain import outside
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import sat_of
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.http_api.http.exchange import NO_STORE, Header, PlainAnswer, json_answer
 from cobot_meter.http_api.views import (
     completion_document,

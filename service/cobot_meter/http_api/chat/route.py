@@ -20,7 +20,6 @@ from cobot_meter.domain.errors import (
     RequestInvalid,
 )
 from cobot_meter.domain.pricing.quotes import CallerTerms
-from cobot_meter.domain.topups import TopupState
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
 from cobot_meter.http_api.chat.answers import accepted_answer, completion_answer, credited_answer
 from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_request
@@ -132,7 +131,7 @@ class ChatRoute:
         """An empty body never runs anything: a top-up, or what a paid one has credited."""
         if proof is not None and proof.topup_id is not None:
             topup = await self._askers.booked_topup(proof.topup_id)
-            if topup is not None and topup.state is TopupState.CREDITED:
+            if topup is not None and topup.facts.had_payment:
                 standing = await self._parts.books.standing(proof.caller_id)
                 return "credited", credited_answer(topup, standing)
         caller_id = proof.caller_id if proof else None

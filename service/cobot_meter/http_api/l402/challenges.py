@@ -12,7 +12,7 @@ from typing import Any
 from cobot_meter.domain.errors import Broken
 from cobot_meter.domain.escrow.record import Escrow, IssuedInvoice
 from cobot_meter.domain.money import sat_of
-from cobot_meter.domain.topups import Topup
+from cobot_meter.domain.topup.record import Topup
 from cobot_meter.http_api.http.exchange import NO_RETRY, NO_STORE, Header, PlainAnswer, json_answer
 from cobot_meter.http_api.l402.tokens import TokenKind, Tokens
 from cobot_meter.http_api.views import completion_path, escrow_document, escrow_path
