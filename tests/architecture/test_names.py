@@ -78,8 +78,6 @@ def test_no_flow_asks_for_a_whole_node() -> None:
     assert [name for name in files if "InvoiceLookup" in imported(name)]
 
 
-# The account of the ledger keeps its name until the books have rows of runs.
-NAMED_STILL = {"service/cobot_meter/domain/ledger/accounts.py"}
 UPSTREAMS = ("openrouter", "ollama")
 
 
@@ -109,7 +107,7 @@ def test_no_flow_names_an_upstream() -> None:
         for name in python_files(*(f"service/cobot_meter/{floor}" for floor in floors))
         if any(upstream in one for one in said(tree(name)) for upstream in UPSTREAMS)
     ]
-    assert set(found) <= NAMED_STILL
+    assert found == []
 
 
 def test_what_all_adapters_share_names_no_upstream() -> None:

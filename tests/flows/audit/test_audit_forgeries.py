@@ -21,7 +21,7 @@ from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.transitions.upstream import upstream_baseline, usage_compared
 from cobot_meter.flows.audit.findings import AuditReport
 from cobot_meter.flows.audit.ledger import AuditLedger
-from tests.domain.samples import NODE, NOW_MS, RETENTION, canceled
+from tests.domain.samples import NODE, NOW_MS, RETENTION, canceled, used
 from tests.fakes.books import FakeBooks
 from tests.fakes.books_rows import BooksRows
 from tests.fakes.identifiers import FakeIdentifiers
@@ -150,9 +150,9 @@ async def test_keeping_that_was_cut_short_is_found() -> None:
 async def test_usage_that_fell_in_an_older_comparison_is_found() -> None:
     """K3.1: all cost was taken back at a figure below the one before, and nobody set a baseline."""
     async with opened_books() as opened:
-        await opened.books.apply(upstream_baseline(usage_pusd=0, at_ms=NOW_MS))
+        await opened.books.apply(upstream_baseline(used(0), at_ms=NOW_MS))
         for number, (cost, usage) in enumerate(((3_000, 3_000), (-3_000, 0))):
-            told = usage_compared(sequence=number, cost_pusd=cost, usage_pusd=usage, at_ms=NOW_MS)
+            told = usage_compared(used(usage), sequence=number, cost_pusd=cost, at_ms=NOW_MS)
             await opened.books.apply(told)
         report = await opened.audited()
     assert [(one.code, one.subject) for one in report.findings] == [
