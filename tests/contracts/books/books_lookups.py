@@ -224,6 +224,21 @@ class BooksLookups:
         assert costed.booked_pusd == COST_PUSD
         assert costed.mark == len(sale.transitions)
 
+    async def test_quiet_is_of_one_upstream(self, books: Books) -> None:
+        """What runs, is awaited, booked or unconfirmed elsewhere is none of another's figures."""
+        sale = Sale(books, opened("esc_1"))
+        await sale.open()
+        await sale.generate()
+        here = await books.quiet(UPSTREAM)
+        assert (here.in_flight, here.awaited) == (True, True)
+        elsewhere = await books.quiet("elsewhere")
+        assert (elsewhere.in_flight, elsewhere.awaited) == (False, False)
+        assert elsewhere.mark == len(sale.transitions)
+        await sale.cost(standing=CostStanding.PROVISIONAL)
+        here, elsewhere = await books.quiet(UPSTREAM), await books.quiet("elsewhere")
+        assert (here.booked_pusd, here.unconfirmed_pusd) == (COST_PUSD, COST_PUSD)
+        assert (elsewhere.booked_pusd, elsewhere.unconfirmed_pusd) == (0, 0)
+
     async def test_comparisons_and_the_baseline_are_remembered(self, books: Books) -> None:
         """The first word on the upstream's usage stays, and comparisons are counted."""
         await books.apply(upstream_baseline(used(77), at_ms=START_MS))
@@ -250,6 +265,7 @@ class BooksLookups:
         assert [escrow.escrow_id for escrow in found] == ["esc_9", "esc_5"]
         assert [escrow.run.budget_held_pusd for escrow in found] == [CEILING_PUSD, CEILING_PUSD]
         assert len(await books.unexplained(UPSTREAM, limit=1)) == 1
+        assert await books.unexplained("elsewhere", limit=9) == ()
         await Sale(books, found[0]).record(ran.CostAttributed(cost_pusd=5))
         cost = Cost(cost_pusd=9, text="0.000000000009", standing=CostStanding.CONFIRMED)
         await awaited.record(ran.CostConfirmed(cost=cost))
