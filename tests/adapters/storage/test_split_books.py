@@ -355,8 +355,8 @@ async def test_postgresql_splits_them_alike(old: Path, cluster: Cluster) -> None
     assert await _rows(url, alike) == {one: split[one] for one in alike}
     await _refuses_changes(url)
     await downgrade_postgres(url, BEFORE)
-    alike = ("escrow", "transfer", "account")
-    assert await _rows(url, alike) == {one: before[one] for one in alike}
+    again = ("escrow", "transfer", "account")
+    assert await _rows(url, again) == {one: before[one] for one in again}
     await _refuses_changes(url)
     await upgrade_postgres(url)
     books: AbstractAsyncContextManager[Books] = open_postgres_books(url, retention=RETENTION)
