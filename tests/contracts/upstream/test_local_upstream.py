@@ -93,4 +93,4 @@ def _routed(paid: Upstream, local: Upstream) -> RoutedUpstream:
         model_prefix=model_prefix(LOCAL),
         vital=False,
     )
-    return RoutedUpstream((Route(paid), own))
+    return RoutedUpstream((own, Route(paid)))
