@@ -228,11 +228,6 @@ class UpstreamBetween:
     def account_holders(self) -> tuple[AccountHolder, ...]:
         return (cast("AccountHolder", self),)
 
-    @property
-    def name(self) -> str:
-        """Its own."""
-        return self._upstream.name
-
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         async def read(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - any read of the port
             self._reached()
