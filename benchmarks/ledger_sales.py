@@ -140,7 +140,7 @@ class Sales:
             least_pusd=100_000_000,
         )
         opening = Opening(escrow_id=escrow_id, caller_id=caller_id, ask=ask, stream=False)
-        return Escrow.opened(opening, quote=quote, at_ms=now_ms)
+        return Escrow.opened(opening, quote=quote, upstream="simulator", at_ms=now_ms)
 
 
 def _digest(*parts: str) -> str:

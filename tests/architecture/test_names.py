@@ -132,8 +132,6 @@ def test_a_flow_has_one_name() -> None:
     assert found == set()
 
 
-# The account of the ledger keeps its name until the books have rows of runs.
-NAMED_STILL = {"service/cobot_meter/domain/ledger/accounts.py"}
 UPSTREAMS = ("openrouter", "ollama")
 
 
@@ -163,7 +161,7 @@ def test_no_flow_names_an_upstream() -> None:
         for name in python_files(*(f"service/cobot_meter/{floor}" for floor in floors))
         if any(upstream in one for one in said(tree(name)) for upstream in UPSTREAMS)
     ]
-    assert set(found) <= NAMED_STILL
+    assert found == []
 
 
 def test_what_all_adapters_share_names_no_upstream() -> None:

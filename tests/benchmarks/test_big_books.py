@@ -30,7 +30,7 @@ async def test_copies_are_entries_of_their_own(tmp_path: Path) -> None:
     posted = sum(balance.debits_posted - balance.credits_posted for balance in balances)
     assert posted == 0
     async with open_sqlite_books(path, retention=Retention()) as books:
-        assert (await books.quiet()).mark == 80
+        assert (await books.quiet("simulator")).mark == 80
 
 
 def test_new_sales_go_on_top(tmp_path: Path) -> None:

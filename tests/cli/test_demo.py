@@ -60,7 +60,7 @@ def balance(account: str, net: int) -> Balance:
 BOOKS = BooksShown(
     caller=CallerStanding(caller_id="c_1"),
     entries=(),
-    balances=(balance("cost/upstream", 5), balance("openrouter/credits", -5)),
+    balances=(balance("cost/upstream", 5), balance("upstream/openrouter/credits", -5)),
     report=AuditReport(findings=(), left_out=0, unchecked=(), figures=FIGURES),
     credit_drop_pusd=5,
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import AskKey, Escrow, IssuedInvoice, Opening, Quote
+from cobot_meter.domain.ledger.accounts import upstream_credits
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms, invoice_amount_msat, price_for
 from cobot_meter.domain.retention import Retention
@@ -18,7 +19,11 @@ from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
 from cobot_meter.domain.transitions.escrows import open_escrow
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
+from cobot_meter.domain.upstream.usage import UsageReading
 
+# The one gateway that books of before revision 0013 can have had.
+UPSTREAM = "openrouter"
+CREDITS = upstream_credits(UPSTREAM)
 NOW_MS = 1_795_000_000_000
 DAY = "2026-11-18"
 ADDRESS = "203.0.113.7"
@@ -60,6 +65,11 @@ class Shape:
     least: int | None = 0
 
 
+def used(usage_pusd: int, key: str | None = None) -> UsageReading:
+    """What our key had used at the upstream of these samples."""
+    return UsageReading(upstream=UPSTREAM, usage_pusd=usage_pusd, key=key)
+
+
 def opened(shape: Shape | None = None) -> Escrow:
     """A freshly opened escrow; credit that covers the ceiling needs no budget."""
     shape = shape or Shape()
@@ -86,7 +96,7 @@ def opened(shape: Shape | None = None) -> Escrow:
         least_pusd=shape.least,
     )
     opening = Opening(escrow_id=shape.escrow_id, caller_id=shape.caller_id, ask=ask, stream=False)
-    return Escrow.opened(opening, quote=quote, at_ms=shape.opened_at_ms)
+    return Escrow.opened(opening, quote=quote, upstream=UPSTREAM, at_ms=shape.opened_at_ms)
 
 
 def opening_of(

@@ -17,7 +17,7 @@ from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.record import Escrow, due_at_ms
 from cobot_meter.domain.escrow.states import Progress, Stage, states_with
 from cobot_meter.domain.invoices import AdoptedNode
-from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, UPSTREAM_CREDITS
+from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, upstream_credits
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.record import CostStanding, due_of_run
 from cobot_meter.domain.run.states import RunState
@@ -196,29 +196,31 @@ class FakeBooks(FakeReports):
     async def node(self) -> AdoptedNode | None:
         return self.rows.node
 
-    async def quiet(self) -> Quiet:
-        escrows = list(filter(_goes_on, self.rows.escrows.values()))
+    async def quiet(self, upstream: str) -> Quiet:
+        there = [one for one in self.rows.escrows.values() if one.run.upstream == upstream]
+        escrows = list(filter(_goes_on, there))
         baseline = self.rows.journal.get(BASELINE_KEY)
         entries = self.rows.journal.values()
         return Quiet(
             in_flight=any(escrow.run.in_flight for escrow in escrows),
             awaited=any(escrow.run.lookup_at_ms is not None for escrow in escrows),
             mark=len(self.rows.journal),
-            booked_pusd=-self.rows.ledger.of(UPSTREAM_CREDITS).net,
+            booked_pusd=-self.rows.ledger.of(upstream_credits(upstream)).net,
             comparisons=sum(1 for entry in entries if entry.kind == "usage_compared"),
             baseline_pusd=int(baseline.facts["usage_pusd"] or 0) if baseline else None,
             unattributed_pusd=self.rows.ledger.of(COST_UNATTRIBUTED).net,
             unconfirmed_pusd=sum(
                 escrow.run.cost.cost_pusd
-                for escrow in self.rows.escrows.values()
+                for escrow in there
                 if escrow.run.cost and escrow.run.cost.standing is CostStanding.PROVISIONAL
             ),
         )
 
-    async def unexplained(self, *, limit: int) -> tuple[Escrow, ...]:
+    async def unexplained(self, upstream: str, *, limit: int) -> tuple[Escrow, ...]:
         return self._in_order(
             lambda escrow: (
-                escrow.run.state is RunState.FAILED
+                escrow.run.upstream == upstream
+                and escrow.run.state is RunState.FAILED
                 and escrow.run.budget_held_pusd > 0
                 and escrow.run.lookup_at_ms is None
                 and _goes_on(escrow)

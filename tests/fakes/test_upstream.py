@@ -11,6 +11,7 @@ from cobot_meter.domain.upstream.completions import UpstreamCompletion
 from tests.contracts.upstream.upstream_bench import Heard, ask
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import (
+    FAKE,
     FREE_MODEL,
     NEVER,
     PRICED_MODEL,
@@ -70,9 +71,9 @@ async def test_record_can_be_kept_back() -> None:
     completion = await run(upstream)
     for _ in range(5):
         with pytest.raises(CostNotYetKnown):
-            await upstream.generation_cost(completion.generation_id)
+            await upstream.generation_cost(completion.generation_id, upstream=FAKE)
     upstream.record_appears(completion.generation_id)
-    assert (await upstream.generation_cost(completion.generation_id)).cost_pusd > 0
+    assert (await upstream.generation_cost(completion.generation_id, upstream=FAKE)).cost_pusd > 0
 
 
 async def test_lookups_can_fail() -> None:
@@ -81,10 +82,10 @@ async def test_lookups_can_fail() -> None:
     completion = await run(upstream)
     upstream.lookups_fail(UpstreamUnreachable("no"), CostNotYetKnown("busy", retry_after_s=3))
     with pytest.raises(UpstreamUnreachable):
-        await upstream.generation_cost(completion.generation_id)
+        await upstream.generation_cost(completion.generation_id, upstream=FAKE)
     with pytest.raises(CostNotYetKnown):
-        await upstream.generation_cost(completion.generation_id)
-    await upstream.generation_cost(completion.generation_id)
+        await upstream.generation_cost(completion.generation_id, upstream=FAKE)
+    await upstream.generation_cost(completion.generation_id, upstream=FAKE)
 
 
 async def test_free_model_costs_nothing() -> None:

@@ -149,7 +149,7 @@ class FakeUpstream:
             await outcome.gate.wait()
         raise OutcomeUnknown("the stream was cut before its end")
 
-    async def generation_cost(self, generation_id: str) -> GenerationCost:
+    async def generation_cost(self, generation_id: str, *, upstream: str) -> GenerationCost:
         self.lookups += 1
         self._check_connection()
         if self._lookup_faults:

@@ -76,6 +76,7 @@ def _run(cost_pusd: int) -> Run:
     return Run(
         run_id=ESCROW,
         escrow_id=ESCROW,
+        upstream="gateway",
         opened_at_ms=1_763_836_400_000,
         changed_at_ms=1_763_836_500_000,
         state=RunState.COSTED,

@@ -20,7 +20,12 @@ def test_what_is_not_known_yet_is_null() -> None:
     """Before the run an escrow shows its model and state, and neither usage nor cost."""
     escrow = invoiced_escrow()
     run = Run(
-        run_id=ESCROW, escrow_id=ESCROW, opened_at_ms=1, changed_at_ms=1, state=RunState.OPENED
+        run_id=ESCROW,
+        escrow_id=ESCROW,
+        upstream="gateway",
+        opened_at_ms=1,
+        changed_at_ms=1,
+        state=RunState.OPENED,
     )
     opened = replace(escrow, state=EscrowState.RUNNING, run=run, invoice=None)
     document = escrow_document(opened, public_url=PUBLIC_URL)

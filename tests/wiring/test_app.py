@@ -45,7 +45,7 @@ async def test_nothing_is_priced_before_the_usage_is_recorded(
             catalogue.offered(MODEL)
         await refresh_prices(rig.service)
         assert catalogue.offered(MODEL).model_id == MODEL
-        assert (await rig.books.quiet()).baseline_pusd == 0
+        assert (await rig.books.quiet("openrouter")).baseline_pusd == 0
 
 
 async def test_books_that_cannot_keep_the_word_end_the_service(tmp_path: Path) -> None:

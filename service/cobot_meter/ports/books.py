@@ -40,10 +40,12 @@ class OpenInvoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quiet:
-    """Whether the upstream's usage figure can be compared with our books right now.
+    """Whether the usage figure of one upstream can be compared with our books right now.
+
+    Runs, what was booked and what is unconfirmed are of that upstream alone.
 
     `mark` grows with every journal row; equal marks mean that nothing happened in between.
-    `booked_pusd` is what the books say was spent upstream since they were opened;
+    `booked_pusd` is what the books say was spent there since they were opened;
     `comparisons` counts the comparisons booked so far; `baseline_pusd` is the upstream's usage
     when the books were opened (None: not yet recorded). `unattributed_pusd` is what was booked
     that no generation explains, `unconfirmed_pusd` all costs that no record has confirmed.
@@ -172,11 +174,11 @@ class Books(JournalKeys, SealedWith, Protocol):
     async def node(self) -> AdoptedNode | None:
         """The node adopted last: the one whose invoices these are. None before the first."""
 
-    async def quiet(self) -> Quiet:
-        """The state of things for comparing costs, read at one instant."""
+    async def quiet(self, upstream: str) -> Quiet:
+        """The state of things for comparing costs at this upstream, read at one instant."""
 
-    async def unexplained(self, *, limit: int) -> tuple[Escrow, ...]:
-        """Failed escrows that still hold budget and await no look-up, in opening order."""
+    async def unexplained(self, upstream: str, *, limit: int) -> tuple[Escrow, ...]:
+        """Failed ones of this upstream that hold budget and await no look-up, in opening order."""
 
     async def caller_changes(self, caller_id: str) -> int:
         """How many operator words on this caller are booked."""

@@ -35,6 +35,10 @@ class AccountHolder(Protocol):
 class Upstream(Protocol):
     """One upstream, or several as one."""
 
+    @property
+    def name(self) -> str:
+        """What its models and its runs bear; of several, that of the one whose usage is told."""
+
     async def complete(
         self,
         call: UpstreamCall,
@@ -54,9 +58,10 @@ class Upstream(Protocol):
         (ran and failed), OutcomeUnknown (may have been charged).
         """
 
-    async def generation_cost(self, generation_id: str) -> GenerationCost:
-        """The upstream's own record. Raises CostNotYetKnown, UpstreamUnreachable, UpstreamRefused.
+    async def generation_cost(self, generation_id: str, *, upstream: str) -> GenerationCost:
+        """The own record of the upstream of this name, which its run bears.
 
+        Raises CostNotYetKnown, UpstreamUnreachable, UpstreamRefused.
         One try: the caller of this port decides when to ask again.
         """
 
@@ -70,7 +75,7 @@ class Upstream(Protocol):
         """
 
     async def usage_pusd(self) -> int:
-        """All this key has ever spent, in pico-USD (openrouter: GET /key `usage`)."""
+        """All our key has ever spent at the upstream of `name`, in pico-USD."""
 
     def account_holders(self) -> tuple[AccountHolder, ...]:
         """Whoever of them keeps an account that can run low, each name once; it asks nobody."""

@@ -34,6 +34,7 @@ from tests.domain.samples import (
     opened,
     opening_of,
     received,
+    used,
 )
 from tests.flows.audit.audit_rig import ToldNode
 
@@ -104,7 +105,7 @@ async def through(
 ) -> None:
     """Old escrows, the way down and up again, and the rest of their lives."""
     async with opening() as books:
-        await books.apply(upstream_baseline(usage_pusd=0, at_ms=NOW_MS))
+        await books.apply(upstream_baseline(used(0), at_ms=NOW_MS))
         await open_all(books, least=None)
     await upgraded()
     async with opening() as books, reading() as reports:

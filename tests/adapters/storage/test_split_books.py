@@ -1,8 +1,9 @@
-"""Books that the version before revision 0012 wrote go up to it, live on, and come down again.
+"""Books that the version before revision 0012 wrote go up, live on, and come down again.
 
+0012 gives runs a row of their own, 0013 gives them an upstream and each upstream an account.
 `books_at_0010.sql.gz` was written by that version: escrows in every state, each of them also
 parked, let go and written off, paid late, bought late, corrected, with top-ups and words of the
-operator.
+operator. Some of them are made those of a local model here.
 """
 
 from __future__ import annotations
@@ -40,15 +41,65 @@ from tests.postgres.cluster import Cluster
 WRITTEN = Path(__file__).with_name("books_at_0010.sql.gz")
 BEFORE = "0010"
 Tables = dict[str, list[dict[str, Any]]]
+ONE_ACCOUNT = "openrouter/credits"
+GATEWAYS, OWN = "upstream/openrouter/credits", "upstream/ollama/credits"
+# A model's name and the digest that it is part of: entries of then could lack the latter.
+LOCAL_FACTS = "json_remove(json_set(facts, '$.model', 'ollama/m'), '$.row_sha256')"
+ON_TWO = f"""
+UPDATE escrow SET model = 'ollama/m' WHERE opened_sequence % 3 = 0;
+UPDATE journal SET facts = {LOCAL_FACTS} WHERE kind = 'opened' AND subject_id IN (
+  SELECT escrow_id FROM escrow WHERE model = 'ollama/m');
+"""  # noqa: S608 - a text of ours
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Path:
+def at_one_upstream(tmp_path: Path) -> Path:
     """The file as the version before left it."""
     path = tmp_path / "books.sqlite3"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(gzip.decompress(WRITTEN.read_bytes()).decode())
     return path
+
+
+@pytest.fixture
+def old(at_one_upstream: Path) -> Path:
+    """The same with every third escrow run by a local model."""
+    with closing(sqlite3.connect(at_one_upstream)) as connection:
+        name = "journal_refuses_update"
+        (trigger,) = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE name = ?", (name,)
+        ).fetchone()
+        connection.executescript(f"DROP TRIGGER {name}; {ON_TWO} {trigger};")
+    return at_one_upstream
+
+
+def spent_at(tables: Tables, code: str) -> int:
+    """What the account of this code has given, by its transfers."""
+    given = {"debit": -1, "credit": 1}
+    return sum(
+        sign * row["amount"]
+        for row in tables["transfer"]
+        for side, sign in given.items()
+        if row[side] == code
+    )
+
+
+def balance_of(tables: Tables, code: str) -> int:
+    """The same by its row; 0 without one."""
+    found = [row for row in tables["account"] if row["code"] == code]
+    return sum(row["credits_posted"] - row["debits_posted"] for row in found)
+
+
+def but_for_names(tables: Tables) -> Tables:
+    """Transfers with one name for every upstream's account, and all accounts but those."""
+    credits_of = {ONE_ACCOUNT, GATEWAYS, OWN}
+    return {
+        "transfer": [
+            row | {side: ONE_ACCOUNT for side in ("debit", "credit") if row[side] in credits_of}
+            for row in sorted(tables["transfer"], key=lambda row: (row["sequence"], row["line"]))
+        ],
+        "account": [row for row in tables["account"] if row["code"] not in credits_of],
+    }
 
 
 def rows_in(path: Path) -> Tables:
@@ -110,14 +161,67 @@ def words_in(tables: Tables) -> dict[str, str]:
 
 
 def test_up_and_down_again_is_every_row_of_before(old: Path) -> None:
-    """Journal, transfers and accounts are not touched, and each escrow's row is whole again."""
+    """Only names of accounts differ in between, and at the end each escrow's row is whole again."""
     before = rows_in(old)
     upgrade(old)
     split = rows_in(old)
     assert len(split["run"]) == len(split["escrow"]) == len(before["escrow"])
-    for name in before.keys() - {"escrow"}:
+    for name in before.keys() - {"escrow", "transfer", "account"}:
         assert split[name] == before[name]
+    assert but_for_names(split) == but_for_names(before)
     run_downgrade(engine_for(old), BEFORE)
+    assert rows_in(old) == before
+
+
+def test_each_upstream_gets_what_its_runs_booked(old: Path) -> None:
+    """By the model of each run; what no generation explained is the gateway's."""
+    before = rows_in(old)
+    upgrade(old)
+    split = rows_in(old)
+    local = {row["escrow_id"] for row in before["escrow"] if row["model"] == "ollama/m"}
+    assert {row["escrow_id"] for row in split["run"] if row["upstream"] == "ollama"} == local
+    assert {row["upstream"] for row in split["run"]} == {"openrouter", "ollama"}
+    subjects = {row["sequence"]: row["subject_id"] for row in split["journal"]}
+    assert {
+        subjects[row["sequence"]] in local
+        for row in split["transfer"]
+        if OWN in {row["debit"], row["credit"]}
+    } == {True}
+    for code in (GATEWAYS, OWN):
+        assert balance_of(split, code) == spent_at(split, code) > 0
+    parts = balance_of(split, GATEWAYS) + balance_of(split, OWN)
+    assert parts == balance_of(before, ONE_ACCOUNT) == spent_at(before, ONE_ACCOUNT)
+
+
+def test_without_a_local_model_the_account_is_only_renamed(at_one_upstream: Path) -> None:
+    """Every counter stays, and no second account appears."""
+    before = rows_in(at_one_upstream)
+    upgrade(at_one_upstream)
+    split = rows_in(at_one_upstream)
+    renamed = [
+        row | {"code": GATEWAYS if row["code"] == ONE_ACCOUNT else row["code"]}
+        for row in before["account"]
+    ]
+    assert sorted(renamed, key=lambda row: str(sorted(row.items()))) == split["account"]
+
+
+def test_transfers_are_insert_only_again(old: Path) -> None:
+    """The trigger was away for one statement of the migration, up and down."""
+    for move in (upgrade, lambda path: run_downgrade(engine_for(path), BEFORE)):
+        move(old)
+        refused = pytest.raises(sqlite3.IntegrityError, match="insert-only")
+        with closing(sqlite3.connect(old)) as connection, refused:
+            connection.execute("UPDATE transfer SET amount = amount + 1")
+
+
+def test_a_third_upstream_is_not_taken_down(old: Path) -> None:
+    """No version before could tell its account from the gateway's, and none is mixed up."""
+    upgrade(old)
+    with closing(sqlite3.connect(old)) as connection, connection:
+        connection.execute("UPDATE run SET upstream = 'third' WHERE run_state = 'opened'")
+    before = rows_in(old)
+    with pytest.raises(ValueError, match="restore a copy from before the upgrade"):
+        run_downgrade(engine_for(old), "0012")
     assert rows_in(old) == before
 
 
@@ -213,17 +317,47 @@ async def _rows(url: str, names: Sequence[str]) -> Tables:
         await connection.close()
 
 
+async def _not_rolled_up(url: str, amount: int) -> None:
+    """Some of what was spent upstream waits beside its account, as after a kill."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            "UPDATE account SET credits_posted = credits_posted - $1 WHERE code = $2",
+            *(amount, ONE_ACCOUNT),
+        )
+        await connection.execute(
+            "INSERT INTO operator_leg VALUES ($1, 'pusd', 'asset', 0, $2, 0, 0)",
+            *(ONE_ACCOUNT, amount),
+        )
+    finally:
+        await connection.close()
+
+
+async def _refuses_changes(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        with pytest.raises(asyncpg.PostgresError, match="insert-only"):
+            await connection.execute("UPDATE transfer SET amount = amount + 1")
+    finally:
+        await connection.close()
+
+
 @pytest.mark.postgres
 async def test_postgresql_splits_them_alike(old: Path, cluster: Cluster) -> None:
     """The rows are those that SQLite makes of them, live on, and come down to what they were."""
     url, before = cluster.new_database(), rows_in(old)
     await _filled(url, before)
+    await _not_rolled_up(url, 1_000)
     upgrade(old)
     await upgrade_postgres(url)
     split = rows_in(old)
-    assert await _rows(url, ("escrow", "run")) == {one: split[one] for one in ("escrow", "run")}
+    alike = ("escrow", "run", "transfer", "account")
+    assert await _rows(url, alike) == {one: split[one] for one in alike}
+    await _refuses_changes(url)
     await downgrade_postgres(url, BEFORE)
-    assert await _rows(url, ("escrow",)) == {"escrow": before["escrow"]}
+    again = ("escrow", "transfer", "account")
+    assert await _rows(url, again) == {one: before[one] for one in again}
+    await _refuses_changes(url)
     await upgrade_postgres(url)
     books: AbstractAsyncContextManager[Books] = open_postgres_books(url, retention=RETENTION)
     async with books as opened, open_postgres_reports(url) as reports:

@@ -41,10 +41,8 @@ class Three:
         self.routed = RoutedUpstream(
             (
                 UpstreamRoute(self.gateway),
-                UpstreamRoute(self.second, model_prefix="eu/", generation_prefix="eu-"),
-                UpstreamRoute(
-                    self.own, model_prefix="eu/own/", generation_prefix="eu-own-", vital=False
-                ),
+                UpstreamRoute(self.second, model_prefix="eu/"),
+                UpstreamRoute(self.own, model_prefix="eu/own/", vital=False),
             )
         )
 
@@ -81,25 +79,31 @@ async def test_a_run_goes_to_the_longest_prefix(model_id: str, who: str) -> None
         assert upstream.asked_for_endpoints == ([model_id] if name == who else [])
 
 
-@pytest.mark.parametrize(
-    ("generation_id", "who"), [("gen-1", "gateway"), ("eu-1", "second"), ("eu-own-1", "own")]
-)
-async def test_a_cost_is_asked_of_the_longest_prefix(generation_id: str, who: str) -> None:
-    """The others hear nothing of it."""
+@pytest.mark.parametrize("who", ["gateway", "second", "own"])
+async def test_a_cost_is_asked_of_whoever_ran_it(who: str) -> None:
+    """By the name that the run bears, whatever the id looks like; the others hear nothing of it."""
     three = Three()
-    with pytest.raises(CostNotYetKnown, match=generation_id):
-        await three.routed.generation_cost(generation_id)
+    with pytest.raises(CostNotYetKnown, match="gen-1"):
+        await three.routed.generation_cost("gen-1", upstream=who)
     asked = {"gateway": three.gateway, "second": three.second, "own": three.own}
     assert {name: upstream.lookups for name, upstream in asked.items()} == {
         name: int(name == who) for name in asked
     }
 
 
-async def test_usage_is_the_sum_and_accounts_are_told_apart() -> None:
-    """Books over all of them are held against one figure; what is left is each one's own."""
+async def test_a_cost_of_one_that_is_gone_is_asked_of_nobody() -> None:
+    """Another's answer could be of a run that is not ours: it waits until somebody is there."""
+    three = Three()
+    with pytest.raises(UpstreamUnreachable, match="called gone"):
+        await three.routed.generation_cost("gen-1", upstream="gone")
+    assert three.gateway.lookups == three.second.lookups == three.own.lookups == 0
+
+
+async def test_usage_is_the_firsts_and_accounts_are_told_apart() -> None:
+    """Each has an account in the books: the figure of one is held against its own."""
     three = Three()
     three.gateway.spent_pusd, three.second.spent_pusd, three.own.spent_pusd = 1, 20, 300
-    assert await three.routed.usage_pusd() == 321
+    assert (three.routed.name, await three.routed.usage_pusd()) == ("gateway", 1)
     holders = three.routed.account_holders()
     assert [holder.name for holder in holders] == ["gateway", "second", "own"]
     assert [(await holder.account()).usage_pusd for holder in holders] == [1, 20, 300]
@@ -119,11 +123,9 @@ async def test_only_what_is_vital_stops_the_service() -> None:
     "second",
     [
         UpstreamRoute(named("second")),
-        UpstreamRoute(named("second"), model_prefix="eu/"),
-        UpstreamRoute(named("second"), generation_prefix="eu-"),
-        UpstreamRoute(named("gateway"), model_prefix="eu/", generation_prefix="eu-"),
+        UpstreamRoute(named("gateway"), model_prefix="eu/"),
     ],
-    ids=["no prefix", "no prefix of generations", "no prefix of models", "same name"],
+    ids=["no prefix", "same name"],
 )
 def test_what_cannot_be_told_apart_is_refused(second: UpstreamRoute) -> None:
     """Two routes of one prefix, or two accounts of one name, are a mistake in the wiring."""
@@ -133,6 +135,6 @@ def test_what_cannot_be_told_apart_is_refused(second: UpstreamRoute) -> None:
 
 def test_somebody_must_take_what_no_prefix_names() -> None:
     """Else an id from before a change of prefixes would be nobody's."""
-    alone = UpstreamRoute(named("second"), model_prefix="eu/", generation_prefix="eu-")
+    alone = UpstreamRoute(named("second"), model_prefix="eu/")
     with pytest.raises(ValueError, match="must be empty"):
         RoutedUpstream((alone,))

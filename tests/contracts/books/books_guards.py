@@ -37,6 +37,7 @@ from tests.contracts.books.books_samples import (
     opened,
     opening,
 )
+from tests.domain.samples import UPSTREAM
 from tests.fakes.clock import FakeClock
 from tests.http_api.samples import invoiced_escrow
 
@@ -103,14 +104,14 @@ class BooksGuards:
         """The third is refused by name and figures, and nothing of it is written."""
         for name in ("esc_1", "esc_2"):
             await Sale(books, opened(name)).open(terms=terms)
-        before = await books.quiet(), await books.standing("c_one")
+        before = await books.quiet(UPSTREAM), await books.standing("c_one")
         with pytest.raises(ExposureExceeded) as refused:
             await Sale(books, opened("esc_3")).open(terms=terms)
         error = refused.value
         figures = (error.guard, error.limit, error.open_amount, error.asked)
         assert figures == (guard, limit, open_amount, asked)
         _told(error)
-        assert (await books.quiet(), await books.standing("c_one")) == before
+        assert (await books.quiet(UPSTREAM), await books.standing("c_one")) == before
         assert await books.escrow("esc_3") is None
         assert await books.bodies("esc_3") is None
 
@@ -258,7 +259,7 @@ class BooksGuards:
             assert (await books.escrow(ask.subject_id) is not None) == (
                 ask.subject_id in opened_now
             )
-        assert (await books.quiet()).mark == len(opened_now)
+        assert (await books.quiet(UPSTREAM)).mark == len(opened_now)
 
     async def test_one_of_many_identical_asks_opens(self, books: Books) -> None:
         """Fifty callers' libraries that repeat one request at once open one escrow."""

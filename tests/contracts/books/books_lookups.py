@@ -25,6 +25,7 @@ from tests.contracts.books.books_samples import (
     opened,
     topup,
 )
+from tests.domain.samples import UPSTREAM, used
 
 
 async def at(books: Books, escrow_id: str, state: str, *, caller_id: str = "c_one") -> Sale:
@@ -206,36 +207,51 @@ class BooksLookups:
         back = replace(first, number=3)
         await books.apply(node_adopted(back, at_ms=START_MS))
         assert await books.node() == back
-        assert (await books.quiet()).mark == len({first.number, second.number, back.number})
+        assert (await books.quiet(UPSTREAM)).mark == len({first.number, second.number, back.number})
 
     async def test_quiet_tells_when_costs_can_be_compared(self, books: Books) -> None:
         """Runs in flight and look-ups awaited are seen, and what is booked is added up."""
-        empty = await books.quiet()
+        empty = await books.quiet(UPSTREAM)
         assert (empty.in_flight, empty.awaited, empty.mark, empty.booked_pusd) == (0, 0, 0, 0)
         assert (empty.comparisons, empty.baseline_pusd) == (0, None)
         sale = Sale(books, opened("esc_1"))
         await sale.open()
-        assert (await books.quiet()).in_flight
+        assert (await books.quiet(UPSTREAM)).in_flight
         await sale.generate()
-        generated = await books.quiet()
+        generated = await books.quiet(UPSTREAM)
         assert (generated.in_flight, generated.awaited) == (True, True)
         await sale.cost()
-        costed = await books.quiet()
+        costed = await books.quiet(UPSTREAM)
         assert (costed.in_flight, costed.awaited) == (False, False)
         assert costed.booked_pusd == COST_PUSD
         assert costed.mark == len(sale.transitions)
 
+    async def test_quiet_is_of_one_upstream(self, books: Books) -> None:
+        """What runs, is awaited, booked or unconfirmed elsewhere is none of another's figures."""
+        sale = Sale(books, opened("esc_1"))
+        await sale.open()
+        await sale.generate()
+        here = await books.quiet(UPSTREAM)
+        assert (here.in_flight, here.awaited) == (True, True)
+        elsewhere = await books.quiet("elsewhere")
+        assert (elsewhere.in_flight, elsewhere.awaited) == (False, False)
+        assert elsewhere.mark == len(sale.transitions)
+        await sale.cost(standing=CostStanding.PROVISIONAL)
+        here, elsewhere = await books.quiet(UPSTREAM), await books.quiet("elsewhere")
+        assert (here.booked_pusd, here.unconfirmed_pusd) == (COST_PUSD, COST_PUSD)
+        assert (elsewhere.booked_pusd, elsewhere.unconfirmed_pusd) == (0, 0)
+
     async def test_comparisons_and_the_baseline_are_remembered(self, books: Books) -> None:
         """The first word on the upstream's usage stays, and comparisons are counted."""
-        await books.apply(upstream_baseline(usage_pusd=77, at_ms=START_MS))
-        assert (await books.apply(upstream_baseline(usage_pusd=99, at_ms=START_MS))).repeated
+        await books.apply(upstream_baseline(used(77), at_ms=START_MS))
+        assert (await books.apply(upstream_baseline(used(99), at_ms=START_MS))).repeated
         for number, cost_pusd in enumerate((500, -200)):
             compared = usage_compared(
-                sequence=number, cost_pusd=cost_pusd, usage_pusd=1_000, at_ms=START_MS
+                used(1_000), sequence=number, cost_pusd=cost_pusd, at_ms=START_MS
             )
             await books.apply(compared)
             assert (await books.apply(compared)).repeated
-        quiet = await books.quiet()
+        quiet = await books.quiet(UPSTREAM)
         assert (quiet.baseline_pusd, quiet.comparisons, quiet.booked_pusd) == (77, 2, 300)
 
     async def test_the_unexplained_hold_budget_and_await_nothing(self, books: Books) -> None:
@@ -247,11 +263,12 @@ class BooksLookups:
         await awaited.record(ran.UpstreamRequested())
         await awaited.record(ran.GenerationStarted(generation_id="gen"))
         await awaited.record(ran.RunOutcomeUnknown(failure=failure()))
-        found = await books.unexplained(limit=9)
+        found = await books.unexplained(UPSTREAM, limit=9)
         assert [escrow.escrow_id for escrow in found] == ["esc_9", "esc_5"]
         assert [escrow.run.budget_held_pusd for escrow in found] == [CEILING_PUSD, CEILING_PUSD]
-        assert len(await books.unexplained(limit=1)) == 1
+        assert len(await books.unexplained(UPSTREAM, limit=1)) == 1
+        assert await books.unexplained("elsewhere", limit=9) == ()
         await Sale(books, found[0]).record(ran.CostAttributed(cost_pusd=5))
         cost = Cost(cost_pusd=9, text="0.000000000009", standing=CostStanding.CONFIRMED)
         await awaited.record(ran.CostConfirmed(cost=cost))
-        assert [one.escrow_id for one in await books.unexplained(limit=9)] == ["esc_5"]
+        assert [one.escrow_id for one in await books.unexplained(UPSTREAM, limit=9)] == ["esc_5"]

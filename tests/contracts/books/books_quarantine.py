@@ -17,6 +17,7 @@ from cobot_meter.ports.books import Books, Releases
 from cobot_meter.ports.ledger_reports import LedgerReports, Standing
 from tests.contracts.books.books_lookups import at
 from tests.contracts.books.books_samples import COST_PUSD, START_MS, Sale, topup
+from tests.domain.samples import UPSTREAM
 
 PARKED = on.QuarantineBegun(event="cost_confirmed", reason="it is too large")
 FAR_MS = START_MS + 10**12
@@ -59,8 +60,8 @@ class BooksQuarantine:
         assert await books.due(FAR_MS, limit=9) == ()
         assert await books.unfinished(after="", limit=9) == ()
         assert await books.open_invoices(after="", limit=9) == ()
-        assert await books.unexplained(limit=9) == ()
-        quiet = await books.quiet()
+        assert await books.unexplained(UPSTREAM, limit=9) == ()
+        quiet = await books.quiet(UPSTREAM)
         assert (quiet.in_flight, quiet.awaited) == (False, False)
         assert await books.quarantined(after="", limit=9) == (row,)
 
@@ -70,9 +71,9 @@ class BooksQuarantine:
         """What it says too much can still be missed elsewhere, whoever has to look at it."""
         sale = await at(books, "esc_1", "generated")
         await sale.cost(standing=CostStanding.PROVISIONAL)
-        assert (await books.quiet()).unconfirmed_pusd == COST_PUSD
+        assert (await books.quiet(UPSTREAM)).unconfirmed_pusd == COST_PUSD
         await sale.record(PARKED)
-        assert (await books.quiet()).unconfirmed_pusd == COST_PUSD
+        assert (await books.quiet(UPSTREAM)).unconfirmed_pusd == COST_PUSD
 
     async def test_what_the_operator_lets_go_on_is_found_again(self, books: Books) -> None:
         """Lifted, the row is as it was, two versions on, and its timer is back."""

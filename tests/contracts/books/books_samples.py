@@ -26,6 +26,7 @@ from cobot_meter.domain.transitions.escrows import escrow_transition, open_escro
 from cobot_meter.domain.transitions.topups import open_topup, topup_transition
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.ports.books import Applied, Books
+from tests.domain.samples import UPSTREAM
 
 START_MS = 1_700_000_000_000
 RATE_SOURCE = "median:bitstamp,coinbase,kraken,mempool"  # the longest there is
@@ -89,7 +90,7 @@ def opened(
     )
     ask = ask or ask_key(escrow_id, caller_id=caller_id)
     opening = Opening(escrow_id=escrow_id, caller_id=caller_id, ask=ask, stream=False)
-    return Escrow.opened(opening, quote=quote, at_ms=at_ms)
+    return Escrow.opened(opening, quote=quote, upstream=UPSTREAM, at_ms=at_ms)
 
 
 def opening(

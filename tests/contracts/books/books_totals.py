@@ -14,6 +14,7 @@ from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import LedgerReports
 from tests.contracts.books.books_samples import START_MS, Sale, opened
+from tests.domain.samples import CREDITS, UPSTREAM
 
 COLUMN_MAX = 2**63 - 1
 ENTRIES, LINES = 60, 200
@@ -26,12 +27,12 @@ def spent(number: int) -> Transition:
         Reservation(
             hold_id=f"hold/{of}",
             debit=chart.EXPOSURE_PUSD,
-            credit=chart.UPSTREAM_CREDITS,
+            credit=CREDITS,
             amount=AMOUNT_MAX,
         )
         for of in (number - 1, number)
     )
-    paid = posted(chart.COST_UPSTREAM, chart.UPSTREAM_CREDITS, AMOUNT_MAX) * LINES
+    paid = posted(chart.COST_UPSTREAM, CREDITS, AMOUNT_MAX) * LINES
     return Transition(
         key=f"spent/{number}",
         kind="test",
@@ -53,10 +54,10 @@ class BooksTotals:
         for read in (reports.balances, reports.trial_balance):
             rows = {row.account: row for row in await read()}
             assert rows[chart.COST_UPSTREAM.code].debits_posted == TOTAL
-            upstream = rows[chart.UPSTREAM_CREDITS.code]
+            upstream = rows[CREDITS.code]
             assert upstream.credits_posted == TOTAL + (ENTRIES - 1) * AMOUNT_MAX
             assert upstream.credits_pending == AMOUNT_MAX
-        quiet = await books.quiet()
+        quiet = await books.quiet(UPSTREAM)
         assert quiet.booked_pusd == TOTAL + (ENTRIES - 1) * AMOUNT_MAX
 
 

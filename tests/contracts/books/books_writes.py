@@ -31,6 +31,7 @@ from tests.contracts.books.books_samples import (
     opening,
     topup,
 )
+from tests.domain.samples import UPSTREAM
 
 CREDIT = Reservation(
     hold_id="hold", debit=chart.available("c_one"), credit=chart.UNEARNED, amount=100
@@ -92,10 +93,10 @@ class BooksWrites:
         first = await sale.open()
         assert (first.repeated, first.escrow) == (False, sale.escrow)
         await sale.generate()
-        mark = (await books.quiet()).mark
+        mark = (await books.quiet(UPSTREAM)).mark
         again = await books.apply(sale.transitions[0])
         assert (again.repeated, again.escrow) == (True, sale.escrow)
-        assert (await books.quiet()).mark == mark
+        assert (await books.quiet(UPSTREAM)).mark == mark
         assert (await books.standing("c_one")).open_msat == CEILING_MSAT
 
     async def test_a_settlement_told_twice_is_booked_once(self, books: Books) -> None:
@@ -127,10 +128,10 @@ class BooksWrites:
             run_changed=() if version == 1 else ("version",),
             transfers=CREDIT.pend() if version == 4 else (),
         )
-        before = await books.quiet()
+        before = await books.quiet(UPSTREAM)
         with pytest.raises(AlreadyOpen if version == 1 else MovedOn):
             await books.apply(stale)
-        assert await books.quiet() == before
+        assert await books.quiet(UPSTREAM) == before
         assert await books.escrow("esc_1") == sale.escrow
 
     async def test_nothing_follows_what_was_never_opened(self, books: Books) -> None:
@@ -261,10 +262,10 @@ class BooksWrites:
             "account": _voided("hold", debit=chart.receivable("c_one")),
             "none": _voided("no such hold"),
         }[wrong]
-        before = await books.quiet(), await books.standing("c_one")
+        before = await books.quiet(UPSTREAM), await books.standing("c_one")
         with pytest.raises(LedgerContradicted):
             await books.apply(journal("wrong", *transfers))
-        assert (await books.quiet(), await books.standing("c_one")) == before
+        assert (await books.quiet(UPSTREAM), await books.standing("c_one")) == before
         await books.apply(journal("right", *CREDIT.post(40)))
         with pytest.raises(LedgerContradicted):
             await books.apply(journal("again", *CREDIT.void()))
@@ -280,9 +281,9 @@ class BooksWrites:
 
     async def test_the_books_answer_a_ping(self, books: Books) -> None:
         """A ping writes nothing and says that writing would work."""
-        before = await books.quiet()
+        before = await books.quiet(UPSTREAM)
         await books.ping()
-        assert await books.quiet() == before
+        assert await books.quiet(UPSTREAM) == before
 
 
 def _at_version(sale: Sale, version: int) -> Escrow:

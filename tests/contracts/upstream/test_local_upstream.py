@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cobot_meter.adapters.upstreams.ollama.wire import generation_prefix, model_prefix
+from cobot_meter.adapters.upstreams.ollama.wire import model_prefix
 from cobot_meter.adapters.upstreams.openrouter.adapter import OpenRouter, OpenRouterSettings
 from cobot_meter.adapters.upstreams.routed_upstream import RoutedUpstream, UpstreamRoute
 from cobot_meter.ports.upstream import Upstream
@@ -91,7 +91,6 @@ def _routed(paid: Upstream, local: Upstream) -> RoutedUpstream:
     own = UpstreamRoute(
         local,
         model_prefix=model_prefix(LOCAL),
-        generation_prefix=generation_prefix(LOCAL),
         vital=False,
     )
-    return RoutedUpstream((UpstreamRoute(paid), own))
+    return RoutedUpstream((own, UpstreamRoute(paid)))

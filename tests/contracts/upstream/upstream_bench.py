@@ -107,7 +107,9 @@ async def confirmed(bench: UpstreamBench, generation_id: str) -> GenerationCost:
     """The record, asked for until it is there."""
     for _ in range(LOOKUPS_MAX):
         try:
-            return await bench.upstream.generation_cost(generation_id)
+            return await bench.upstream.generation_cost(
+                generation_id, upstream=bench.model.upstream
+            )
         except CostNotYetKnown:
             await bench.time_passes()
     raise AssertionError(f"no record of {generation_id} after {LOOKUPS_MAX} look-ups")

@@ -81,7 +81,9 @@ class AnsweringUpstream:
     async def test_never_heard_of_is_not_yet_known(self, bench: UpstreamBench) -> None:
         """A generation without a record is *not yet known*, never free."""
         with pytest.raises(CostNotYetKnown):
-            await bench.upstream.generation_cost("gen-1700000000-aaaaaaaaaaaaaaaaaaaa")
+            await bench.upstream.generation_cost(
+                "gen-1700000000-aaaaaaaaaaaaaaaaaaaa", upstream=bench.model.upstream
+            )
 
     async def test_models_are_priced(self, bench: UpstreamBench) -> None:
         """Every model has its own id, a context, and prices that are not negative."""
@@ -248,13 +250,15 @@ class Upstreams(ScriptedUpstream):
         await bench.next_ends(Ending.LATE_RECORD)
         completion = await run(bench)
         with pytest.raises(CostNotYetKnown):
-            await bench.upstream.generation_cost(completion.generation_id)
+            await bench.upstream.generation_cost(
+                completion.generation_id, upstream=bench.model.upstream
+            )
         assert (await confirmed(bench, completion.generation_id)).cost_pusd > 0
 
     async def test_unreachable_answers_nothing(self, bench: ScriptedBench) -> None:
         """Nobody there: look-ups, models, usage and ping all say so."""
         for question in (
-            bench.dead.generation_cost("gen-1"),
+            bench.dead.generation_cost("gen-1", upstream=bench.model.upstream),
             bench.dead.models(),
             bench.dead.usage_pusd(),
             bench.dead.ping(),
@@ -265,7 +269,7 @@ class Upstreams(ScriptedUpstream):
     async def test_refused_key_is_told(self, bench: ScriptedBench) -> None:
         """A key that is not accepted is a refusal (the operator must act), never *unknown*."""
         for question in (
-            bench.locked_out.generation_cost("gen-1"),
+            bench.locked_out.generation_cost("gen-1", upstream=bench.model.upstream),
             bench.locked_out.usage_pusd(),
             bench.locked_out.ping(),
         ):

@@ -11,7 +11,16 @@ from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.bookings import unattributed
 from cobot_meter.domain.transitions.upstream import usage_compared
 from tests.domain.escrow.walks import PART_CREDIT, Walk, assert_cleared, lines
-from tests.domain.samples import FAILURE, NOW_MS, Shape, cost_known, cost_of, received
+from tests.domain.samples import (
+    FAILURE,
+    NOW_MS,
+    UPSTREAM,
+    Shape,
+    cost_known,
+    cost_of,
+    received,
+    used,
+)
 
 STARTED = ran.GenerationStarted(generation_id="gen-1")
 UNKNOWN = ran.RunOutcomeUnknown(failure=FAILURE)
@@ -209,13 +218,13 @@ def test_a13_a_share_of_an_unexplained_drop(share: int) -> None:
 @pytest.mark.parametrize("drop", [3, -3])
 def test_a13_what_no_escrow_explains_is_booked_alone(drop: int) -> None:
     """The remainder has a journal row of its own; too much booked before is reversed."""
-    transition = usage_compared(sequence=0, cost_pusd=drop, usage_pusd=10, at_ms=NOW_MS)
+    transition = usage_compared(used(10), sequence=0, cost_pusd=drop, at_ms=NOW_MS)
     expected = {
         3: ["posted cost/unattributed / credits 3"],
         -3: ["posted credits / cost/unattributed 3"],
     }
     assert lines(transition) == expected[drop]
-    assert transition.transfers == unattributed(drop)
+    assert transition.transfers == unattributed(drop, upstream=UPSTREAM)
 
 
 @pytest.mark.parametrize(

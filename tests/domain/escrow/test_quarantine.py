@@ -28,6 +28,7 @@ from tests.domain.escrow.test_escrow import escrow_for, expected, tell
 from tests.domain.escrow.walks import assert_cleared
 from tests.domain.samples import (
     CALLER,
+    CREDITS,
     NODE,
     RETENTION,
     Shape,
@@ -138,11 +139,11 @@ def test_the_cost_of_what_is_written_off_stays_an_expense() -> None:
     for state, account in ((S.COSTED, chart.COST_FAILED), (S.INVOICED, chart.COST_UNPAID)):
         walk = parked(state)
         cost = walk.escrow.cost_pusd
-        credit = walk.ledger.of(chart.UPSTREAM_CREDITS).net
+        credit = walk.ledger.of(CREDITS).net
         walk.tell(on.WrittenOff(reason="looked at"))
         assert walk.ledger.of(account).net == cost > 0
         assert walk.ledger.of(chart.COST_UPSTREAM).net == 0
-        assert walk.ledger.of(chart.UPSTREAM_CREDITS).net == credit
+        assert walk.ledger.of(CREDITS).net == credit
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.transition import Transition
 from tests.domain.samples import (
     ADDRESS,
+    CREDITS,
     DAY,
     NODE,
     NOW_MS,
@@ -42,7 +43,7 @@ _SHORT = {
     "exposure/contra/pusd": "contra",
     "escrow/unearned": "unearned",
     "revenue/completions": "revenue",
-    "openrouter/credits": "credits",
+    CREDITS.code: "credits",
     f"ln/node/{NODE}": "node",
 }
 

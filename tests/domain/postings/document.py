@@ -22,6 +22,7 @@ from tests.domain.samples import (
     CALLER,
     FAILURE,
     NODE,
+    UPSTREAM,
     cost_known,
     cost_of,
     invoice_issued,
@@ -51,7 +52,7 @@ its amount (the rest is free again) or by a `void`. `posted` moves at once.
 | settled, lapsed | what this caller has paid, and let lapse: its cap is made of these | msat |
 | address, budget | what stays unpaid today, of one address and of its group of callers | pico-USD |
 | contra | the other side of these memo accounts, which are nobody's money | both |
-| credits | our credit at the upstream | pico-USD |
+| credits | `upstream/<name>/credits`: our credit at the upstream of the run | pico-USD |
 | cost/upstream, cost/failed | what it cost us: sold, or failed | pico-USD |
 | cost/unpaid, cost/unattributed | never paid, or explained by nothing | pico-USD |
 
@@ -165,8 +166,11 @@ def beside() -> Iterator[tuple[str, Sequence[str]]]:
         "a top-up of 5,000 is paid (B1)",
         _lines(topup_credited(caller_id=CALLER, node_alias=NODE, paid_msat=5_000)),
     )
-    yield "the upstream charged 300 that no generation explains (A13)", _lines(unattributed(300))
-    yield "it gave 300 back", _lines(unattributed(-300))
+    yield (
+        "the upstream charged 300 that no generation explains (A13)",
+        _lines(unattributed(300, upstream=UPSTREAM)),
+    )
+    yield "it gave 300 back", _lines(unattributed(-300, upstream=UPSTREAM))
 
 
 def _lines(transfers: Sequence[Transfer]) -> list[str]:

@@ -10,6 +10,7 @@ from tests.architecture.source_tree import ROOT, source
 from tests.domain.escrow.stages import PRODUCT
 from tests.domain.escrow.walks import short
 from tests.domain.postings.document import document, every, worked
+from tests.domain.samples import CREDITS
 
 DOCUMENT = "docs/postings.md"
 
@@ -66,4 +67,4 @@ def _read(line: str) -> tuple[str, str, str, int]:
 
 def test_accounts_have_short_names_here() -> None:
     """What the document calls an account is what the walks call it."""
-    assert short("openrouter/credits") == "credits"
+    assert short(CREDITS.code) == "credits"

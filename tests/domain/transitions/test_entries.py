@@ -58,9 +58,11 @@ from tests.domain.samples import (
     NOW_MS,
     PUBKEY,
     RETENTION,
+    UPSTREAM,
     opened,
     opening_of,
     settled,
+    used,
 )
 from tests.domain.topup.stages import LIFTED, LOST, PARKED, TOPUP, WRITTEN_OFF, paid
 
@@ -201,23 +203,22 @@ def test_a_found_payment_is_its_payers_credit() -> None:
 
 def test_what_is_said_of_the_upstreams_usage() -> None:
     """Compared, counted from, named, fallen and rebased: each under its own key."""
-    compared = usage_compared(
-        sequence=4, cost_pusd=5, usage_pusd=70, baseline=1, upstream_key="k", at_ms=AT_MS
-    )
+    compared = usage_compared(used(70, "k"), sequence=4, cost_pusd=5, baseline=1, at_ms=AT_MS)
     facts: dict[str, str | int | None] = {
         "usage_usd": "0.00000000007",
         "unattributed_usd": "0.000000000005",
-        "usage_pusd": 70,
         "baseline": 1,
+        "upstream": UPSTREAM,
+        "usage_pusd": 70,
         "upstream_key": "k",
     }
     entry = told("usage_compared", "upstream", "upstream/usage_compared/4", facts)
-    assert compared == replace(entry, transfers=unattributed(5))
-    assert upstream_baseline(usage_pusd=7, upstream_key="k", at_ms=AT_MS) == told(
+    assert compared == replace(entry, transfers=unattributed(5, upstream=UPSTREAM))
+    assert upstream_baseline(used(7, "k"), at_ms=AT_MS) == told(
         "upstream_baseline",
         "upstream",
         "upstream/baseline",
-        {"usage_pusd": 7, "upstream_key": "k"},
+        {"upstream": UPSTREAM, "usage_pusd": 7, "upstream_key": "k"},
     )
     assert upstream_key_named("k", at_ms=AT_MS) == told(
         "upstream_key_named", "upstream", "upstream/key_named", {"upstream_key": "k"}
@@ -225,10 +226,14 @@ def test_what_is_said_of_the_upstreams_usage() -> None:
     assert usage_fell(baseline=2, usage_pusd=1, highest_pusd=9, at_ms=AT_MS) == told(
         "usage_fell", "upstream", "upstream/usage_fell/2", {"usage_pusd": 1, "highest_pusd": 9}
     )
-    rebased = usage_rebased(
-        number=3, usage_pusd=1, booked_pusd=9, upstream_key="k", reason="new key", at_ms=AT_MS
-    )
-    facts = {"usage_pusd": 1, "booked_pusd": 9, "upstream_key": "k", "reason": "new key"}
+    rebased = usage_rebased(used(1, "k"), number=3, booked_pusd=9, reason="new key", at_ms=AT_MS)
+    facts = {
+        "upstream": UPSTREAM,
+        "usage_pusd": 1,
+        "upstream_key": "k",
+        "booked_pusd": 9,
+        "reason": "new key",
+    }
     assert rebased == told("usage_rebased", "upstream", "upstream/usage_rebased/3", facts)
 
 
@@ -242,6 +247,7 @@ def test_an_opening_says_all_that_its_price_will_be_made_of() -> None:
     assert entry.bodies is BODIES
     assert entry.facts == {
         "model": quote.model,
+        "upstream": UPSTREAM,
         "ceiling_usd": "0.00000001",
         "ceiling_msat": 10_000,
         "rate_usd_micro_per_btc": 100_000,

@@ -29,6 +29,7 @@ from tests.domain.samples import (
     opened,
     opening_of,
     settled,
+    used,
 )
 
 S = Progress
@@ -157,10 +158,9 @@ def test_operator_and_comparison_rows_are_numbered() -> None:
     change = CallerChange(blocked=True, cap_msat=None)
     words = [caller_transition("c_1", change, sequence=number, at_ms=1).key for number in range(3)]
     compared = [
-        usage_compared(sequence=number, cost_pusd=1, usage_pusd=2, at_ms=1).key
-        for number in range(3)
+        usage_compared(used(2), sequence=number, cost_pusd=1, at_ms=1).key for number in range(3)
     ]
-    baselines = [upstream_baseline(usage_pusd=number, at_ms=number).key for number in range(3)]
+    baselines = [upstream_baseline(used(number), at_ms=number).key for number in range(3)]
     assert len({*words, *compared}) == 6
     assert len(set(baselines)) == 1
 

@@ -17,7 +17,6 @@ from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger.accounts import (
     COST_ACCOUNTS,
     COST_UNATTRIBUTED,
-    UPSTREAM_CREDITS,
     Account,
     available,
 )
@@ -27,6 +26,7 @@ from cobot_meter.domain.run.record import CostStanding
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.transition import Transition
 from tests.domain.samples import (
+    CREDITS,
     FAILURE,
     NOW_MS,
     RETENTION,
@@ -74,7 +74,7 @@ class Node:
     def __post_init__(self) -> None:
         """Count."""
         self.credit_claimed = self.claimed(available(self.row.caller_id))
-        self.missing = self.truth + self.net(UPSTREAM_CREDITS)
+        self.missing = self.truth + self.net(CREDITS)
         self.unquiet = self.in_flight or self.awaited
         self.cost = sum(self.net(account) for account in COST_ACCOUNTS)
         self.unattributed = self.net(COST_UNATTRIBUTED)

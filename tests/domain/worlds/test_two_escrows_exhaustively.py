@@ -15,7 +15,7 @@ from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Commodity
 from tests.conftest import COUNTED
-from tests.domain.samples import ADDRESS, CALLER, DAY
+from tests.domain.samples import ADDRESS, CALLER, CREDITS, DAY
 from tests.domain.worlds.one_escrow_graph import Node
 from tests.domain.worlds.two_escrow_worlds import CEILING, LEAST, TERMS, Opening, Search, World
 
@@ -108,7 +108,7 @@ def prove_budget(node: Node, counted: int) -> None:
     elif "cost_given_up" in kinds:
         assert counted == CEILING
     else:
-        assert counted == max(LEAST, -node.net(chart.UPSTREAM_CREDITS))
+        assert counted == max(LEAST, -node.net(CREDITS))
 
 
 def prove_that_all_end(nodes: Iterable[Node]) -> None:

@@ -18,7 +18,7 @@ from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.transitions.upstream import usage_compared
 from tests.domain.escrow.walks import granted
-from tests.domain.samples import CALLER, NOW_MS, Shape, opened, opening_of
+from tests.domain.samples import CALLER, NOW_MS, Shape, opened, opening_of, used
 from tests.domain.worlds.one_escrow_graph import EscrowGraph, Move, Node
 from tests.fakes.ledger_model import Counters, Ledger, OpenReservation
 
@@ -91,7 +91,7 @@ class Search:
 
     def ledger(self, world: World) -> Ledger:
         """The whole ledger of a world."""
-        rest = usage_compared(sequence=0, cost_pusd=world.rest, usage_pusd=0, at_ms=NOW_MS)
+        rest = usage_compared(used(0), sequence=0, cost_pusd=world.rest, at_ms=NOW_MS)
         beside = granted(Ledger(), CALLER, self.credit).after((), rest.transfers)
         return _sum(beside, *(node.rows.ledger for node in world.nodes))
 

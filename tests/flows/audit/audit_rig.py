@@ -49,6 +49,7 @@ from tests.domain.samples import (
     payment_hash_of,
     received,
     settled,
+    used,
 )
 from tests.fakes.books import FakeBooks
 from tests.fakes.twin_books import twin_books
@@ -179,7 +180,7 @@ async def opened_books() -> AsyncIterator[AuditedBooks]:
 async def fill(books: Books) -> Teller:
     """The same in any books; who told it can tell more."""
     teller = Teller(books)
-    await books.apply(upstream_baseline(usage_pusd=BASELINE_PUSD, at_ms=NOW_MS))
+    await books.apply(upstream_baseline(used(BASELINE_PUSD), at_ms=NOW_MS))
     await teller.topped_up("top_1", 1_000, "c_carol")
     await _bought(teller)
     await _unpaid(teller)
@@ -187,7 +188,7 @@ async def fill(books: Books) -> Teller:
     await _on_credit(teller)
     word = CallerChange(blocked=True, cap_msat=5_000)
     await books.apply(caller_transition("c_mallory", word, sequence=0, at_ms=NOW_MS))
-    await books.apply(usage_compared(sequence=0, cost_pusd=77, usage_pusd=5_099, at_ms=NOW_MS))
+    await books.apply(usage_compared(used(5_099), sequence=0, cost_pusd=77, at_ms=NOW_MS))
     return teller
 
 

@@ -18,11 +18,11 @@ from cobot_meter.domain.transitions.escrows import Book, escrow_transition
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY
 from cobot_meter.domain.transitions.row_digests import ROW
 from cobot_meter.domain.transitions.topups import open_topup
-from cobot_meter.domain.transitions.transition import StoredBodies
+from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.domain.transitions.upstream import upstream_baseline, usage_compared
 from cobot_meter.flows.audit.findings import AuditReport
 from cobot_meter.flows.audit.ledger import AuditLedger
-from tests.domain.samples import NODE, NOW_MS, RETENTION, canceled
+from tests.domain.samples import NODE, NOW_MS, RETENTION, canceled, used
 from tests.fakes.books import FakeBooks
 from tests.fakes.books_rows import BooksRows
 from tests.fakes.identifiers import FakeIdentifiers
@@ -152,12 +152,34 @@ async def test_keeping_that_was_cut_short_is_found() -> None:
     assert {one.subject for one in report.findings} == {"esc_settled"}
 
 
+def of_all(told: Transition) -> Transition:
+    """The same entry as a version wrote it that compared with the sum over all upstreams."""
+    facts = {name: fact for name, fact in told.facts.items() if name != "upstream"}
+    return replace(told, facts=facts)
+
+
+@pytest.mark.parametrize(("now", "sound"), [(700, True), (100, False)])
+async def test_usage_of_one_is_not_held_against_the_sum_of_before(*, now: int, sound: bool) -> None:
+    """The first figure of one upstream alone may be smaller; from then on it only grows."""
+    async with opened_books() as opened:
+        await opened.books.apply(of_all(upstream_baseline(used(0), at_ms=NOW_MS)))
+        compared = [
+            usage_compared(used(usage), sequence=number, cost_pusd=cost, at_ms=NOW_MS)
+            for number, (cost, usage) in enumerate(((3_000, 3_000), (-2_500, 500), (200, now)))
+        ]
+        for told in (of_all(compared[0]), *compared[1:]):
+            await opened.books.apply(told)
+        report = await opened.audited()
+    found = [(one.code, one.subject) for one in report.findings]
+    assert found == ([] if sound else [("comparison_differs", "upstream/usage_compared/2")])
+
+
 async def test_usage_that_fell_in_an_older_comparison_is_found() -> None:
     """K3.1: all cost was taken back at a figure below the one before, and nobody set a baseline."""
     async with opened_books() as opened:
-        await opened.books.apply(upstream_baseline(usage_pusd=0, at_ms=NOW_MS))
+        await opened.books.apply(upstream_baseline(used(0), at_ms=NOW_MS))
         for number, (cost, usage) in enumerate(((3_000, 3_000), (-3_000, 0))):
-            told = usage_compared(sequence=number, cost_pusd=cost, usage_pusd=usage, at_ms=NOW_MS)
+            told = usage_compared(used(usage), sequence=number, cost_pusd=cost, at_ms=NOW_MS)
             await opened.books.apply(told)
         report = await opened.audited()
     assert [(one.code, one.subject) for one in report.findings] == [

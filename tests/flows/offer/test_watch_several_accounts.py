@@ -10,6 +10,7 @@ import pytest
 
 from cobot_meter.domain.errors import UpstreamCreditLow, UpstreamUnreachable
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.flows.offer.gates import WatchAccount
 from tests.fakes.upstream import FakeUpstream
@@ -40,6 +41,10 @@ class Two:
         self.second = holder("second", second * self.ceiling_pusd)
         self.watch = WatchAccount(holders=(self.first, self.second), reserve_pusd=0)
 
+    def run(self, upstream: str) -> Run:
+        """The escrow's run, at the upstream of this name."""
+        return replace(self.escrow.run, upstream=upstream)
+
 
 async def two(folder: Path, *, first: int, second: int) -> Two:
     """Looked at once."""
@@ -63,11 +68,14 @@ async def test_a_run_is_counted_where_it_runs(tmp_path: Path) -> None:
     """Room on the second account takes nothing of the first, and is given back there."""
     accounts = await two(tmp_path, first=1, second=1)
     watch, first, second = accounts.watch, *accounts.watch.by_upstream.values()
-    with watch.room(accounts.escrow, "second"):
+    with watch.room(accounts.run("second"), accounts.ceiling_pusd):
         assert (first.in_flight_pusd, second.in_flight_pusd) == (0, accounts.ceiling_pusd)
-        with pytest.raises(UpstreamCreditLow), watch.room(accounts.escrow, "second"):
+        with (
+            pytest.raises(UpstreamCreditLow),
+            watch.room(accounts.run("second"), accounts.ceiling_pusd),
+        ):
             pytest.fail("there was no room")
-    watch.over(accounts.escrow.escrow_id)
+    watch.over(accounts.escrow.run.run_id)
     assert second.in_flight_pusd == accounts.ceiling_pusd
     await watch.look()
     assert (first.in_flight_pusd, second.in_flight_pusd) == (0, 0)
@@ -77,7 +85,9 @@ async def test_who_keeps_no_account_is_always_given_room(tmp_path: Path) -> None
     """And nothing is counted for it."""
     accounts = await two(tmp_path, first=0, second=0)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(accounts.watch.room(accounts.escrow, LOCAL.upstream))
+        stack.enter_context(
+            accounts.watch.room(accounts.run(LOCAL.upstream), accounts.ceiling_pusd)
+        )
         assert [one.in_flight_pusd for one in accounts.watch.by_upstream.values()] == [0, 0]
 
 

@@ -14,7 +14,7 @@ from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.flows.operate.compare_costs import CompareCosts
-from tests.fakes.upstream_outcomes import NEVER, Completes, Failed, Unknown
+from tests.fakes.upstream_outcomes import FAKE, NEVER, Completes, Failed, Unknown
 from tests.flows.audit.audit_rig import ToldNode, audited
 from tests.flows.rigs.process import EXPOSURE, Process
 from tests.flows.rigs.stories import COST, Stage, ask, ask_another, upstream
@@ -114,17 +114,17 @@ async def test_what_an_answer_told_too_much_comes_back(stage: Stage) -> None:
         stage.lasting.clock.advance(25 * 3_600)
         await stage.process.tick()
     assert await stage.process.compare() == pusd_from_text(CHEAP) - pusd_from_text(COST)
-    booked = stage.books.rows.ledger.of(chart.UPSTREAM_CREDITS).net
+    booked = stage.books.rows.ledger.of(chart.upstream_credits(FAKE)).net
     assert -booked == stage.lasting.upstream.spent_pusd
 
 
 async def test_what_the_key_had_spent_before_is_nobodys(tmp_path: Path) -> None:
     """The first reading is the zero of all later ones, and is taken once."""
     async with staged(tmp_path / "node") as stage:
-        baseline = (await stage.books.quiet()).baseline_pusd
+        baseline = (await stage.books.quiet(FAKE)).baseline_pusd
         stage.lasting.upstream.spent_pusd += 77
         await stage.process.compare_costs.baseline()
-        assert (await stage.books.quiet()).baseline_pusd == baseline == 0
+        assert (await stage.books.quiet(FAKE)).baseline_pusd == baseline == 0
         assert await stage.process.compare() == 77
 
 
@@ -283,7 +283,7 @@ async def test_more_waiting_than_a_page_leaves_nothing_unattributed_too_early(
     stage.lasting.upstream.spent_pusd = 10 * pusd_from_text(OVERRUN)
     first, second = stage.books.rows.escrows.values()
     for waiting in (2, 1, 0):
-        assert len(await stage.books.unexplained(limit=9)) == waiting
+        assert len(await stage.books.unexplained(FAKE, limit=9)) == waiting
         await costs.compare()
         await costs.compare()
     for row in (first, second):

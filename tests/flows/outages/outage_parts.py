@@ -229,12 +229,12 @@ class UpstreamBetween:
         return (cast("AccountHolder", self),)
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        async def read(*arguments: Any) -> Any:  # noqa: ANN401 - any read of the port
+        async def read(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - any read of the port
             self._reached()
             if self._trouble.upstream in {UpstreamTrouble.SLOW, UpstreamTrouble.CUT}:
                 await self._clock.sleep(ANSWER_S)
                 raise UpstreamUnreachable("the upstream did not answer in time")
-            return await getattr(self._upstream, name)(*arguments)
+            return await getattr(self._upstream, name)(*arguments, **options)
 
         return read
 

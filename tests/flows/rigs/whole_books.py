@@ -27,11 +27,13 @@ from tests.domain.samples import (
     NOW_MS,
     PUBKEY,
     RETENTION,
+    UPSTREAM,
     Shape,
     opened,
     opening_of,
     payment_hash_of,
     received,
+    used,
 )
 from tests.fakes.books import FakeBooks
 from tests.flows.audit.audit_rig import Teller, ToldNode, fill, node_of, tell_topup
@@ -59,13 +61,12 @@ async def tell_everything(books: Books) -> None:
     await books.apply(payment_set_aside(ASIDE, paid_msat=1, reason="not ours", at_ms=NOW_MS))
     await books.apply(upstream_key_named("a key", at_ms=NOW_MS))
     await books.apply(usage_fell(baseline=0, usage_pusd=1, highest_pusd=5_099, at_ms=NOW_MS))
-    quiet = await books.quiet()
+    quiet = await books.quiet(UPSTREAM)
     await books.apply(
         usage_rebased(
+            used(1, "another key"),
             number=0,
-            usage_pusd=1,
             booked_pusd=quiet.booked_pusd,
-            upstream_key="another key",
             reason="it was rotated",
             at_ms=NOW_MS,
         )

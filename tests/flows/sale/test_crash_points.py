@@ -148,8 +148,8 @@ async def prove_sound(stage: Stage) -> None:
     ledger = stage.books.rows.ledger
     assert ledger.open_reservations() == {}
     assert ledger.of(chart.UNEARNED).net == 0
-    booked = sum(ledger.of(account).net for account in chart.COST_ACCOUNTS)
-    assert booked == stage.lasting.upstream.spent_pusd
+    upstream = stage.lasting.upstream
+    assert -ledger.of(chart.upstream_credits(upstream.name)).net == upstream.spent_pusd
     audit = AuditLedger(
         reports=stage.books, node=lambda: stage.node, upstream=None, retention=RETENTION
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cobot_meter.adapters.upstreams.ollama.wire import generation_prefix, model_prefix
+from cobot_meter.adapters.upstreams.ollama.wire import model_prefix
 from cobot_meter.domain.errors import CobotMeterError
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
@@ -37,11 +37,9 @@ class WithLocal(FakeUpstream):
     """The upstream in memory, and beside it an Ollama on a socket, metered in a file."""
 
     def __init__(self, rig: OllamaRig) -> None:
-        """What was metered counts as spent."""
+        """What is metered there is spent at an upstream of its own."""
         super().__init__(models=(FIRST, MODEL))
-        self._rig = rig
         self._local = rig.adapter()
-        self._metered_pusd = 0
 
     async def complete(
         self,
@@ -55,19 +53,14 @@ class WithLocal(FakeUpstream):
             return await super().complete(
                 call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
             )
-        try:
-            return await self._local.complete(
-                call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
-            )
-        finally:
-            total_pusd = self._rig.meter.total_pusd
-            self.spent_pusd += total_pusd - self._metered_pusd
-            self._metered_pusd = total_pusd
+        return await self._local.complete(
+            call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
+        )
 
-    async def generation_cost(self, generation_id: str) -> GenerationCost:
-        if generation_id.startswith(generation_prefix(LOCAL)):
-            return await self._local.generation_cost(generation_id)
-        return await super().generation_cost(generation_id)
+    async def generation_cost(self, generation_id: str, *, upstream: str) -> GenerationCost:
+        if upstream == LOCAL:
+            return await self._local.generation_cost(generation_id, upstream=upstream)
+        return await super().generation_cost(generation_id, upstream=upstream)
 
 
 @contextlib.asynccontextmanager
@@ -105,7 +98,8 @@ async def test_the_last_link_answers(tmp_path: Path, outcome: Outcome, wasted: s
         await prove_sound(stage)
         ledger = stage.books.rows.ledger
         assert ledger.of(chart.COST_FAILED).net == pusd_from_text(wasted)
-        assert stage.lasting.upstream.spent_pusd == pusd_from_text(wasted) + rig.earned_pusd
+        assert stage.lasting.upstream.spent_pusd == pusd_from_text(wasted)
+        assert -ledger.of(chart.upstream_credits(LOCAL)).net == rig.earned_pusd
 
 
 @pytest.mark.parametrize(
@@ -141,3 +135,5 @@ async def test_a_kill_anywhere_leaves_sound_books(tmp_path: Path, moment: Moment
             come_to(stage, first=Unknown(cost=WASTED))
             await killed_on_the_way(stage, Crash(moment=moment, commits=number), chained(MODEL))
             assert rig.other_side.posts <= len(escrows(stage))
+            booked = stage.books.rows.ledger.of(chart.upstream_credits(LOCAL)).net
+            assert -booked == rig.meter.total_pusd

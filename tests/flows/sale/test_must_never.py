@@ -6,10 +6,10 @@ from pathlib import Path
 
 from cobot_meter.domain.errors import CompletionGone, OutcomeUnknown
 from cobot_meter.domain.escrow.states import Progress
-from cobot_meter.domain.ledger.accounts import COST_FAILED, UNEARNED, UPSTREAM_CREDITS, available
+from cobot_meter.domain.ledger.accounts import COST_FAILED, UNEARNED, available, upstream_credits
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.flows.sale.ask_completion import AnswerKind
-from tests.fakes.upstream_outcomes import Completes, Failed
+from tests.fakes.upstream_outcomes import FAKE, Completes, Failed
 from tests.flows.rigs.stories import (
     CALLER,
     COST,
@@ -94,6 +94,6 @@ async def test_all_attempts_billed_once(tmp_path: Path) -> None:
             await step(stage)
         ledger = stage.books.rows.ledger
         assert ledger.of(COST_FAILED).net == 2 * pusd_from_text("0.00001")
-        assert -ledger.of(UPSTREAM_CREDITS).net == stage.lasting.upstream.spent_pusd
+        assert -ledger.of(upstream_credits(FAKE)).net == stage.lasting.upstream.spent_pusd
         assert stage.escrow.progress is Progress.RELEASED
         assert stage.escrow.priced_pusd == pusd_from_text(COST)

@@ -45,7 +45,7 @@ class Records:
         self.appears_after = 0
         self.asked_ms: list[int] = []
 
-    async def generation_cost(self, generation_id: str) -> GenerationCost:
+    async def generation_cost(self, generation_id: str, *, upstream: str) -> GenerationCost:
         """Notes when it was asked."""
         self.asked_ms.append(self._clock.now_ms())
         if self.record is None or len(self.asked_ms) <= self.appears_after:

@@ -24,7 +24,7 @@ from cobot_meter.adapters.storage.tables import CARRY
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
-from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, UPSTREAM_CREDITS, caller_accounts
+from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, caller_accounts, upstream_credits
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, COMPARED, RELEASES
 from cobot_meter.domain.transitions.transition import StoredBodies
@@ -136,16 +136,20 @@ class KeyedReads(abc.ABC):
         row = await self._row(self._statements.node)
         return None if row is None else NODE_SPEC.decode(row)
 
-    async def quiet(self) -> Quiet:
+    async def quiet(self, upstream: str) -> Quiet:
         """One statement, so one instant."""
+        code = upstream_credits(upstream).code
         row = await self._row(
             self._statements.quiet,
-            UPSTREAM_CREDITS.code,
-            UPSTREAM_CREDITS.code,
+            upstream,
+            upstream,
+            code,
+            code,
             COMPARED,
             BASELINE_KEY,
             COST_UNATTRIBUTED.code,
             COST_UNATTRIBUTED.code,
+            upstream,
         )
         found: Row = row or (0,) * 10
         in_flight, awaited, mark, booked, carried, comparisons, facts, *rest = found
@@ -169,9 +173,9 @@ class KeyedReads(abc.ABC):
         """From the tally, which counts them as they are written."""
         return await self._number(self._statements.tally, name)
 
-    async def unexplained(self, *, limit: int) -> tuple[Escrow, ...]:
+    async def unexplained(self, upstream: str, *, limit: int) -> tuple[Escrow, ...]:
         """In opening order."""
-        rows = await self._rows(self._statements.unexplained, limit)
+        rows = await self._rows(self._statements.unexplained, upstream, limit)
         return tuple(made_of(map(ESCROW_SPEC.decode, rows)))
 
     async def caller_changes(self, caller_id: str) -> int:

@@ -139,17 +139,20 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
         quiet=with_legs(
             sql(
                 _quiet(),
-                *("credits", "carried", "comparisons", "baseline"),
-                *("unattributed", "unattributed_carried"),
+                *("in_flight_at", "awaited_at", "credits", "carried", "comparisons", "baseline"),
+                *("unattributed", "unattributed_carried", "unconfirmed_at"),
             ),
             database,
         ),
         unexplained=sql(
             _limited(
-                _escrows(text(UNEXPLAINED), text(RUN_GOES_ON), RUN.c.opened_sequence > _ZERO),
+                _escrows(
+                    text(UNEXPLAINED), text(RUN_GOES_ON), RUN.c.opened_sequence > _ZERO,
+                    _is(RUN.c.upstream),
+                ),
                 RUN.c.opened_sequence,
             ),
-            *limited,
+            "upstream", *limited,
         ),
         quarantined_escrows=sql(_quarantined(ESCROW_SPEC), "after", *limited),
         quarantined_topups=sql(_quarantined(TOPUP_SPEC), "after", *limited),
@@ -282,8 +285,8 @@ def _quiet() -> Select[Any]:
     carried = ACCOUNT.c.credits_posted_carried - ACCOUNT.c.debits_posted_carried
     one: Select[Any] = select(literal_column("1"))
     return select(
-        exists(one.select_from(RUN).where(text(IN_FLIGHT), text(RUN_GOES_ON))),
-        exists(one.where(RUN.c.lookup_at_ms > _ZERO, text(RUN_GOES_ON))),
+        exists(one.where(text(IN_FLIGHT), text(RUN_GOES_ON), _at("in_flight_at"))),
+        exists(one.where(RUN.c.lookup_at_ms > _ZERO, text(RUN_GOES_ON), _at("awaited_at"))),
         func.coalesce(select(func.max(JOURNAL.c.sequence)).scalar_subquery(), _ZERO),
         _of(posted, "credits"),
         _of(carried, "carried"),
@@ -297,11 +300,16 @@ def _quiet() -> Select[Any]:
         _of(carried, "unattributed_carried"),
         func.coalesce(
             select(cast(func.sum(RUN.c.cost_pusd), BigInteger))
-            .where(text(UNCONFIRMED), RUN.c.cost_pusd > _ZERO)
+            .where(text(UNCONFIRMED), RUN.c.cost_pusd > _ZERO, _at("unconfirmed_at"))
             .scalar_subquery(),
             _ZERO,
         ),
     )  # fmt: skip
+
+
+def _at(upstream: str) -> ColumnElement[bool]:
+    """Of runs at the upstream whose name is passed as `upstream`."""
+    return RUN.c.upstream == bindparam(upstream)
 
 
 def _of(counted: ColumnElement[int], account: str) -> ColumnElement[int]:

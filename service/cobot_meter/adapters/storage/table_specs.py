@@ -56,6 +56,7 @@ RUN_SPEC = RowSpec(
     fixed=(
         key("run_id"),
         key("escrow_id"),
+        words("upstream"),
         number("opened_at_ms"),
     ),
     moving=(

@@ -74,7 +74,7 @@ _TYPES: dict[Kind, TypeEngine[Any]] = {
 
 
 # What older rows had in a column that came later: SQLite cannot take a default away again.
-_SINCE = {"billing_mode": text("'escrow'"), "run_id": text("''")}
+_SINCE = {"billing_mode": text("'escrow'"), "run_id": text("''"), "upstream": text("''")}
 
 
 def _among(column: str, states: Collection[enum.StrEnum]) -> str:

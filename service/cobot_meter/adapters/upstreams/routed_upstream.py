@@ -1,12 +1,13 @@
-"""Several upstreams as one: each model, and each generation, belongs to the one its prefix names.
+"""Several upstreams as one: a model belongs to the one its prefix names, a run to the one it names.
 
-What was spent is the sum, so that books over all of them can be compared with it.
+Usage is told of the first: each has an account of its own in the books.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cobot_meter.domain.errors import UpstreamUnreachable
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import (
     GenerationCost,
@@ -20,7 +21,7 @@ from cobot_meter.ports.upstream import AccountHolder, TellGeneration, Upstream
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRoute:
-    """One upstream, and what the ids of its models and of its generations begin with.
+    """One upstream, and what the ids of its models begin with.
 
     An empty prefix is that of whatever no other route has. One that is not `vital` stops nothing
     when it is away.
@@ -28,7 +29,6 @@ class UpstreamRoute:
 
     upstream: Upstream
     model_prefix: str = ""
-    generation_prefix: str = ""
     vital: bool = True
 
 
@@ -36,26 +36,27 @@ class RoutedUpstream:
     """The port `Upstream` over any number of them."""
 
     def __init__(self, routes: tuple[UpstreamRoute, ...]) -> None:
-        """In the order in which their models are listed.
+        """In the order in which their models are listed; costs are compared with the first's usage.
 
-        Raises ValueError for a prefix or the name of an account that two of them have, and where
-        none has an empty prefix.
+        Raises ValueError for a prefix or a name that two of them have, and where none has an empty
+        prefix.
         """
-        for prefixes in (
-            [route.model_prefix for route in routes],
-            [route.generation_prefix for route in routes],
-        ):
-            _refuse_twice(prefixes)
-            if "" not in prefixes:
-                message = f"one of these prefixes must be empty: {prefixes}"
-                raise ValueError(message)
+        prefixes = [route.model_prefix for route in routes]
+        _refuse_twice(prefixes)
+        if "" not in prefixes:
+            message = f"one of these prefixes must be empty: {prefixes}"
+            raise ValueError(message)
+        _refuse_twice([route.upstream.name for route in routes])
         holders = [one for route in routes for one in route.upstream.account_holders()]
         _refuse_twice([holder.name for holder in holders])
         self._routes = routes
         self._by_model = sorted(routes, key=lambda route: len(route.model_prefix), reverse=True)
-        self._by_generation = sorted(
-            routes, key=lambda route: len(route.generation_prefix), reverse=True
-        )
+        self._by_name = {route.upstream.name: route.upstream for route in routes}
+
+    @property
+    def name(self) -> str:
+        """See the port: the first's."""
+        return self._routes[0].upstream.name
 
     async def complete(
         self,
@@ -70,12 +71,13 @@ class RoutedUpstream:
             call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
         )
 
-    async def generation_cost(self, generation_id: str) -> GenerationCost:
-        """See the port."""
-        route = next(
-            one for one in self._by_generation if generation_id.startswith(one.generation_prefix)
-        )
-        return await route.upstream.generation_cost(generation_id)
+    async def generation_cost(self, generation_id: str, *, upstream: str) -> GenerationCost:
+        """See the port. One that is no longer in the settings cannot be reached."""
+        found = self._by_name.get(upstream)
+        if found is None:
+            message = f"no upstream in the settings is called {upstream}"
+            raise UpstreamUnreachable(message)
+        return await found.generation_cost(generation_id, upstream=upstream)
 
     async def models(self) -> tuple[Model, ...]:
         """See the port. A model that bears another upstream's prefix cannot be reached."""
@@ -92,8 +94,8 @@ class RoutedUpstream:
         return await self._of_model(model_id).upstream.endpoints(model_id)
 
     async def usage_pusd(self) -> int:
-        """See the port: the sum."""
-        return sum([await route.upstream.usage_pusd() for route in self._routes])
+        """See the port: the first's."""
+        return await self._routes[0].upstream.usage_pusd()
 
     def account_holders(self) -> tuple[AccountHolder, ...]:
         """See the port."""

@@ -150,11 +150,15 @@ class Escrow:
         opening: Opening,
         *,
         quote: Quote,
+        upstream: str,
         at_ms: int,
         requested_by: str | None = None,
         fallback: Fallback | None = None,
     ) -> Escrow:
-        """The row as it opens: with `requested_by` its run is requested in the same commit."""
+        """The row as it opens: with `requested_by` its run is requested in the same commit.
+
+        `upstream` is the name of the one that its run is sent to.
+        """
         return cls(
             escrow_id=opening.escrow_id,
             caller_id=opening.caller_id,
@@ -168,6 +172,7 @@ class Escrow:
             run=Run(
                 run_id=opening.escrow_id,
                 escrow_id=opening.escrow_id,
+                upstream=upstream,
                 opened_at_ms=at_ms,
                 changed_at_ms=at_ms,
                 state=RunState.REQUESTED if requested_by else RunState.OPENED,

@@ -44,7 +44,6 @@ UNEARNED = Account(code="escrow/unearned", commodity=Commodity.MSAT, nature=Natu
 REVENUE = Account(code="revenue/completions", commodity=Commodity.MSAT, nature=Nature.INCOME)
 EXPOSURE_MSAT = Account(code="exposure/contra/msat", commodity=Commodity.MSAT, nature=Nature.MEMO)
 EXPOSURE_PUSD = Account(code="exposure/contra/pusd", commodity=Commodity.PUSD, nature=Nature.MEMO)
-UPSTREAM_CREDITS = Account(code="openrouter/credits", commodity=Commodity.PUSD, nature=Nature.ASSET)
 COST_UPSTREAM = Account(code="cost/upstream", commodity=Commodity.PUSD, nature=Nature.EXPENSE)
 COST_UNPAID = Account(code="cost/unpaid", commodity=Commodity.PUSD, nature=Nature.EXPENSE)
 COST_FAILED = Account(code="cost/failed", commodity=Commodity.PUSD, nature=Nature.EXPENSE)
@@ -101,6 +100,12 @@ def day_budget(day: str, *, newcomer: bool) -> Account:
 
 
 @_at_hand
+def upstream_credits(name: str) -> Account:
+    """What we have at the upstream of this name; it only falls, for nobody books what we pay in."""
+    return Account(code=f"upstream/{name}/credits", commodity=Commodity.PUSD, nature=Nature.ASSET)
+
+
+@_at_hand
 def node_balance(alias: str) -> Account:
     """What the Lightning node has received for us."""
     return Account(code=f"ln/node/{alias}", commodity=Commodity.MSAT, nature=Nature.ASSET)
@@ -114,6 +119,15 @@ def caller_accounts(caller_id: str) -> tuple[Account, ...]:
         settled(caller_id),
         lapsed(caller_id),
     )
+
+
+def upstream_of(code: str) -> str | None:
+    """Whose credits the account of this code holds; None when it holds no upstream's."""
+    match code.split("/"):
+        case ["upstream", name, "credits"] if name:
+            return name
+        case _:
+            return None
 
 
 def account_of(code: str) -> Account | None:
@@ -130,7 +144,8 @@ def account_of(code: str) -> Account | None:
         case ["ln", "node", first, *rest]:
             return node_balance("/".join((first, *rest)))
         case _:
-            return _FIXED.get(code)
+            upstream = upstream_of(code)
+            return _FIXED.get(code) if upstream is None else upstream_credits(upstream)
 
 
 def _exact(code: str, commodity: Commodity, nature: Nature) -> Account:
@@ -150,7 +165,6 @@ _FIXED: Mapping[str, Account] = {
         REVENUE,
         EXPOSURE_MSAT,
         EXPOSURE_PUSD,
-        UPSTREAM_CREDITS,
         *COST_ACCOUNTS,
     )
 }

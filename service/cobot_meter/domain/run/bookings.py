@@ -18,23 +18,24 @@ from cobot_meter.domain.run.states import RunState
 
 def cost_booked(before: Run, event: ran.RunEvent) -> Transfers:
     """What the event books of the cost itself."""
+    credits_there = chart.upstream_credits(before.upstream)
     match event:
         case ran.CostKnown():
-            return posted(before.cost_account.account, chart.UPSTREAM_CREDITS, event.cost.cost_pusd)
+            return posted(before.cost_account.account, credits_there, event.cost.cost_pusd)
         case ran.CostConfirmed():
             difference = event.cost.cost_pusd - before.cost_pusd
-            return posted(before.cost_account.account, chart.UPSTREAM_CREDITS, difference)
+            return posted(before.cost_account.account, credits_there, difference)
         case ran.RunFailed(charged=True, cost=cost) if cost is not None:
-            return posted(chart.COST_FAILED, chart.UPSTREAM_CREDITS, cost.cost_pusd)
+            return posted(chart.COST_FAILED, credits_there, cost.cost_pusd)
         case ran.CostAttributed():
-            return unattributed(event.cost_pusd)
+            return unattributed(event.cost_pusd, upstream=before.upstream)
         case _:
             return ()
 
 
-def unattributed(cost_pusd: int) -> Transfers:
-    """A13: upstream spend that no generation explains; reversed when negative."""
-    return posted(chart.COST_UNATTRIBUTED, chart.UPSTREAM_CREDITS, cost_pusd)
+def unattributed(cost_pusd: int, *, upstream: str) -> Transfers:
+    """A13: what this upstream took and no generation explains; reversed when negative."""
+    return posted(chart.COST_UNATTRIBUTED, chart.upstream_credits(upstream), cost_pusd)
 
 
 def days_booked(before: Run, event: ran.RunEvent, after: Run, days: Days) -> Transfers:

@@ -121,6 +121,7 @@ class Failure:
 class Run:
     """One run. Amounts in pico-USD, times in Unix milliseconds.
 
+    `upstream` is the name of the one that runs it, fixed when it opens: its cost is booked there.
     `version` counts the events that changed it. `requested_by` is the process that asked the
     upstream. `lookup_at_ms` is when its cost is looked up next, None when nothing is awaited.
     `cost_account` is the expense account that its cost stands in: a sale that ends moves it, and a
@@ -131,6 +132,7 @@ class Run:
 
     run_id: str
     escrow_id: str
+    upstream: str
     opened_at_ms: int
     changed_at_ms: int
     state: RunState

@@ -20,7 +20,7 @@ from cobot_meter.domain.money import AMOUNT_MAX, usd_text
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.transitions.event_facts import event_name, facts_of, parts_of
-from cobot_meter.domain.transitions.row_digests import ROW, opened_digest, sealed_facts
+from cobot_meter.domain.transitions.row_digests import ROW, UPSTREAM, opened_digest, sealed_facts
 from cobot_meter.domain.transitions.transition import SettleCursor, StoredBodies, Transition
 
 Book = Callable[[Escrow, on.EscrowEvent, Escrow], tuple[Transfer, ...]]
@@ -62,6 +62,7 @@ def open_escrow(
         bodies=bodies,
         facts={
             "model": quote.model,
+            UPSTREAM: escrow.run.upstream,
             "ceiling_usd": usd_text(quote.ceiling_pusd),
             "ceiling_msat": quote.ceiling_msat,
             "rate_usd_micro_per_btc": quote.rate.usd_micro_per_btc,

@@ -17,6 +17,8 @@ from cobot_meter.domain.transitions.transition import StoredBodies
 SCHEME = "1"
 DIGEST_CHARS = 32
 ROW = "row_sha256"
+# A fact of its own, outside the digest: entries from before revision 0013 lack it.
+UPSTREAM = "upstream"
 DROPPED = "dropped"
 SEALED_KEY, SEALED_REQUEST, SEALED_COMPLETION = (
     "sealed.key",

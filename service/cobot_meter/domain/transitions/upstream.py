@@ -6,16 +6,11 @@ from cobot_meter.domain.money import usd_text
 from cobot_meter.domain.run.bookings import unattributed
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, COMPARED, FELL, KEY_NAMED, REBASED
 from cobot_meter.domain.transitions.transition import Facts, Transition
+from cobot_meter.domain.upstream.usage import UsageReading
 
 
 def usage_compared(
-    *,
-    sequence: int,
-    cost_pusd: int,
-    usage_pusd: int,
-    at_ms: int,
-    baseline: int = 0,
-    upstream_key: str | None = None,
+    reading: UsageReading, *, sequence: int, cost_pusd: int, at_ms: int, baseline: int = 0
 ) -> Transition:
     """A13's remainder: upstream spend that no open reservation explains, 0 too.
 
@@ -28,27 +23,19 @@ def usage_compared(
         subject_id="upstream",
         caller_id=None,
         at_ms=at_ms,
-        transfers=unattributed(cost_pusd),
+        transfers=unattributed(cost_pusd, upstream=reading.upstream),
         facts={
-            "usage_usd": usd_text(usage_pusd),
+            "usage_usd": usd_text(reading.usage_pusd),
             "unattributed_usd": usd_text(cost_pusd),
-            "usage_pusd": usage_pusd,
             "baseline": baseline,
-            "upstream_key": upstream_key,
+            **_read(reading),
         },
     )
 
 
-def upstream_baseline(
-    *, usage_pusd: int, at_ms: int, upstream_key: str | None = None
-) -> Transition:
+def upstream_baseline(reading: UsageReading, *, at_ms: int) -> Transition:
     """What the upstream's key had spent before these books were opened; written once."""
-    return _told_of_upstream(
-        BASELINE_KEY,
-        "upstream_baseline",
-        at_ms,
-        {"usage_pusd": usage_pusd, "upstream_key": upstream_key},
-    )
+    return _told_of_upstream(BASELINE_KEY, "upstream_baseline", at_ms, _read(reading))
 
 
 def upstream_key_named(upstream_key: str, *, at_ms: int) -> Transition:
@@ -63,20 +50,23 @@ def usage_fell(*, baseline: int, usage_pusd: int, highest_pusd: int, at_ms: int)
 
 
 def usage_rebased(
-    *, number: int, usage_pusd: int, booked_pusd: int, upstream_key: str, reason: str, at_ms: int
+    reading: UsageReading, *, number: int, booked_pusd: int, reason: str, at_ms: int
 ) -> Transition:
     """The operator's word: from here on costs count against this figure of this key."""
     return _told_of_upstream(
         f"{REBASED}/{number}",
         "usage_rebased",
         at_ms,
-        {
-            "usage_pusd": usage_pusd,
-            "booked_pusd": booked_pusd,
-            "upstream_key": upstream_key,
-            "reason": reason,
-        },
+        {**_read(reading), "booked_pusd": booked_pusd, "reason": reason},
     )
+
+
+def _read(reading: UsageReading) -> Facts:
+    return {
+        "upstream": reading.upstream,
+        "usage_pusd": reading.usage_pusd,
+        "upstream_key": reading.key,
+    }
 
 
 def _told_of_upstream(key: str, kind: str, at_ms: int, facts: Facts) -> Transition:

@@ -19,6 +19,15 @@ REBASE = "Look at the account there, then say: cobot-meter upstream rebase --rea
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UsageReading:
+    """What the key of ours with this mark had used in all at the upstream of this name."""
+
+    upstream: str
+    usage_pusd: int
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UsageBaseline:
     """The `number`-th baseline (0: the first): what the key had used, and what we had booked.
 
@@ -95,7 +104,12 @@ def baseline_of(
     compared: Mapping[str, str | int | None] | None,
     fell: bool,
 ) -> UsageBaseline:
-    """From the entry that began it, the one that named its key, and the newest comparison."""
+    """From the entry that began it, the one that named its key, and the newest comparison.
+
+    An entry that names no upstream is from when the usage was the sum over all of them: the figure
+    of one may well be smaller, and has not fallen for that. What was booked is the sum of then too,
+    so that the difference from it goes on.
+    """
     usage_pusd = _amount(begun, "usage_pusd")
     key = begun.get("upstream_key") or (named or {}).get("upstream_key")
     since = compared if compared is not None and compared.get("baseline") == number else {}
@@ -104,7 +118,9 @@ def baseline_of(
         usage_pusd=usage_pusd,
         booked_pusd=_amount(begun, "booked_pusd"),
         key=key if isinstance(key, str) else None,
-        highest_pusd=max(usage_pusd, _amount(since, "usage_pusd")),
+        highest_pusd=max(
+            _amount(one, "usage_pusd") if one.get("upstream") else 0 for one in (begun, since)
+        ),
         fell=fell,
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cobot_meter.domain.errors import LedgerUnbalanced
-from cobot_meter.domain.ledger.accounts import account_of
+from cobot_meter.domain.ledger.accounts import account_of, upstream_credits, upstream_of
 from cobot_meter.domain.ledger.transfers import Transfer, TransferKind
 from cobot_meter.flows.audit.findings import CommodityTotals, Findings
 from cobot_meter.ports.ledger_reports import Balance, JournalEntry, JournalTransfer
@@ -59,6 +59,12 @@ class AccountReplay:
         """Debits less credits, posted, of one account; 0 for one that nothing moved."""
         counters = self.counters.get(code)
         return counters.net if counters else 0
+
+    def spent_pusd(self, upstream: str | None) -> int:
+        """What was booked at this upstream so far; at all of them together for None."""
+        if upstream is not None:
+            return -self.net(upstream_credits(upstream).code)
+        return -sum(one.net for code, one in self.counters.items() if upstream_of(code))
 
     def told(self, entry: JournalEntry) -> None:
         """Add one entry up."""

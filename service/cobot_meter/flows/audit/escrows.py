@@ -31,7 +31,7 @@ from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.transitions.escrows import Book, escrow_transition, open_escrow
 from cobot_meter.domain.transitions.event_facts import event_kind, event_of
-from cobot_meter.domain.transitions.row_digests import ROW
+from cobot_meter.domain.transitions.row_digests import ROW, UPSTREAM
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.flows.audit.exposure import ExposureReplay
 from cobot_meter.flows.audit.findings import Findings
@@ -45,14 +45,15 @@ _TERMS = ExposureTerms(cap=CapTerms())
 class EscrowReplay:
     """`lives` holds every escrow as its journal leaves it.
 
-    `kept_msat` is what lapsed claims left us, by caller; `exposure` counts the days' budgets.
+    `kept_msat` is what lapsed claims left us, by caller, `attributed_pusd` what failed runs were
+    found to have cost, by upstream; `exposure` counts the days' budgets.
     """
 
     def __init__(self, findings: Findings, *, retention: Retention, book: Book = bookings) -> None:
         """No escrow yet; `book` is what the service books with."""
         self.lives: dict[str, Escrow] = {}
         self.kept_msat: Counter[str] = Counter()
-        self.attributed_pusd = 0
+        self.attributed_pusd: Counter[str] = Counter()
         self.exposure = ExposureReplay()
         self._book = book
         self._findings = findings
@@ -147,7 +148,7 @@ class EscrowReplay:
                     sound=event.kept_msat == kept_msat,
                 )
             case CostAttributed():
-                self.attributed_pusd += event.cost_pusd
+                self.attributed_pusd[life.run.upstream] += event.cost_pusd
 
     def _compare_entry(self, entry: JournalEntry, told: Transition) -> None:
         self._findings.demand(
@@ -209,12 +210,15 @@ def _differences(row: Escrow | Run, life: Escrow | Run, *, part: str = "") -> li
 def _opening_facts(
     facts: Mapping[str, object], *, like: Mapping[str, object] | None = None
 ) -> dict[str, object]:
-    """Without the sealed bodies, and without a digest where a version did not keep one."""
-    digest_told = like is None or ROW in like
+    """Without the sealed bodies, and without what a version did not say when it was `like` this.
+
+    The postings of a cost say at which upstream a run of then was.
+    """
+    unsaid = {name for name in (ROW, UPSTREAM) if like is not None and name not in like}
     return {
         name: fact
         for name, fact in facts.items()
-        if not name.startswith("sealed.") and (digest_told or name != ROW)
+        if not name.startswith("sealed.") and name not in unsaid
     }
 
 
@@ -223,7 +227,13 @@ def as_opened(row: Escrow) -> Escrow:
     opening = Opening(
         escrow_id=row.escrow_id, caller_id=row.caller_id, ask=row.ask, stream=row.stream
     )
-    return Escrow.opened(opening, quote=row.quote, at_ms=row.opened_at_ms, fallback=row.fallback)
+    return Escrow.opened(
+        opening,
+        quote=row.quote,
+        upstream=row.run.upstream,
+        at_ms=row.opened_at_ms,
+        fallback=row.fallback,
+    )
 
 
 def requested_at_once(escrow: Escrow, requested_by: object) -> Escrow:

@@ -15,7 +15,6 @@ from typing import Protocol
 
 from cobot_meter.domain.errors import DependencyFault, NodeUnavailable
 from cobot_meter.domain.escrow.bookings import bookings
-from cobot_meter.domain.ledger.accounts import UPSTREAM_CREDITS
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.escrows import Book
 from cobot_meter.flows.audit.findings import AuditFigures, AuditReport, Finding
@@ -31,6 +30,10 @@ UPSTREAM_TIMEOUT_S = 10.0
 
 class UsageTeller(Protocol):
     """Whoever says what our key has used."""
+
+    @property
+    def name(self) -> str:
+        """As `ports.upstream.Upstream` has it."""
 
     async def usage_pusd(self) -> int:
         """As `ports.upstream.Upstream` has it."""
@@ -101,8 +104,13 @@ class AuditLedger:
             findings=tuple(walk.findings.kept),
             left_out=walk.findings.left_out,
             unchecked=(*word.unchecked, *silent),
-            figures=_figures(walk, word, usage_pusd),
+            figures=_figures(walk, word, usage_pusd, upstream=self._compared),
         )
+
+    @property
+    def _compared(self) -> str | None:
+        """Whose usage the costs are held against; None leaves them the sum over all upstreams."""
+        return self._upstream.teller.name if self._upstream else None
 
     async def _node_word(self, walk: AuditWalk) -> NodeWord:
         try:
@@ -127,7 +135,9 @@ class AuditLedger:
         return replace(word, unchecked=(*word.unchecked, *unread))
 
 
-def _figures(walk: AuditWalk, word: NodeWord, usage_pusd: int | None) -> AuditFigures:
+def _figures(
+    walk: AuditWalk, word: NodeWord, usage_pusd: int | None, *, upstream: str | None
+) -> AuditFigures:
     baseline = walk.upstream.baseline
     return AuditFigures(
         entries=walk.accounts.entries,
@@ -142,7 +152,7 @@ def _figures(walk: AuditWalk, word: NodeWord, usage_pusd: int | None) -> AuditFi
         - sum(1 for _ in walk.own_settlements()),
         settlements_confirmed=word.confirmed,
         totals=walk.totals,
-        cost_pusd=-walk.accounts.net(UPSTREAM_CREDITS.code),
+        cost_pusd=walk.accounts.spent_pusd(upstream),
         baseline_pusd=baseline.usage_pusd if baseline else None,
         booked_at_baseline_pusd=baseline.booked_pusd if baseline else 0,
         usage_pusd=usage_pusd,

@@ -41,6 +41,7 @@ class Totals:
         if facts.had_payment:
             wanted[chart.settled(caller_id).code] += escrow.due_msat
         wanted[escrow.run.cost_account.value] += escrow.cost_pusd
+        wanted[chart.upstream_credits(escrow.run.upstream).code] -= escrow.cost_pusd
 
     def _count_credit(self, escrow: Escrow) -> None:
         """All that was paid is the caller's, less what was bought with it."""
@@ -57,9 +58,11 @@ class Totals:
             self._wanted[chart.REVENUE.code] -= amount_msat
             self._wanted[chart.available(caller_id).code] += amount_msat
 
-    def unattributed(self, cost_pusd: int) -> None:
-        """What the upstream charged and no generation explains."""
-        self._wanted[chart.COST_UNATTRIBUTED.code] += cost_pusd
+    def unattributed(self, cost_pusd: Mapping[str, int]) -> None:
+        """What upstreams charged and no generation explains, by the upstream's name."""
+        for upstream, amount_pusd in cost_pusd.items():
+            self._wanted[chart.COST_UNATTRIBUTED.code] += amount_pusd
+            self._wanted[chart.upstream_credits(upstream).code] -= amount_pusd
 
     def received(self, paid_msat: int) -> None:
         """What the books say that the node received."""
@@ -78,7 +81,6 @@ class Totals:
     def compare(self, found: AccountReplay) -> None:
         """Hold every account that either side knows against the sums."""
         wanted = self._wanted
-        wanted[chart.UPSTREAM_CREDITS.code] = -sum(wanted[one.code] for one in chart.COST_ACCOUNTS)
         for contra in (chart.EXPOSURE_MSAT, chart.EXPOSURE_PUSD):
             wanted[contra.code] = -sum(
                 amount

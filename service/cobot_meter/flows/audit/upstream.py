@@ -5,9 +5,11 @@ Must not know: escrows, balances or the node.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
-from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED
+from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, upstream_of
 from cobot_meter.domain.money import usd_text
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, COMPARED, FELL, KEY_NAMED, REBASED
 from cobot_meter.domain.upstream.usage import UsageBaseline, baseline_of, usage_alarm
@@ -18,25 +20,30 @@ UPSTREAM = "upstream"
 
 
 class UpstreamReplay:
-    """`baseline` is what costs are counted from; `compared_pusd` what comparisons booked."""
+    """`baseline` is what costs are counted from; `compared_pusd` what comparisons booked, where."""
 
     def __init__(self, findings: Findings) -> None:
         """Nothing said."""
         self.baseline: UsageBaseline | None = None
-        self.compared_pusd = 0
+        self.compared_pusd: Counter[str] = Counter()
         self.comparisons = 0
         self._findings = findings
+        # The most that entries had seen which name no upstream: of all of them together.
+        self._highest_of_all_pusd = 0
 
-    def told(self, entry: JournalEntry, *, booked_pusd: int) -> None:
-        """Take one entry in; `booked_pusd` is what the journal had booked upstream before it."""
+    def told(self, entry: JournalEntry, *, booked_pusd: Callable[[str | None], int]) -> None:
+        """Take one entry in.
+
+        `booked_pusd` says what the journal has booked at one upstream, or at all (None).
+        """
         if entry.kind == "usage_compared":
             self._compared(entry)
             return
         self._demand(entry, not entry.transfers, "it moves no money, but this entry does")
         if entry.key == BASELINE_KEY:
-            self.baseline = baseline_of(0, entry.facts, named=None, compared=None, fell=False)
+            self._begun(0, entry)
         elif entry.kind == "usage_rebased":
-            self._rebased(entry, booked_pusd)
+            self._rebased(entry, booked_pusd(_named(entry)))
         elif self.baseline is None:
             self._unknown(entry)
         elif entry.key == KEY_NAMED:
@@ -54,9 +61,15 @@ class UpstreamReplay:
     def _demand(self, entry: JournalEntry, sound: bool, message: str) -> None:  # noqa: FBT001
         self._findings.demand("postings_differ", entry.key, f"{entry.kind}: {message}", sound=sound)
 
+    def _begun(self, number: int, entry: JournalEntry) -> UsageBaseline:
+        self.baseline = baseline_of(number, entry.facts, named=None, compared=None, fell=False)
+        usage_pusd = entry.facts.get("usage_pusd")
+        self._highest_of_all_pusd = usage_pusd if isinstance(usage_pusd, int) else 0
+        return self.baseline
+
     def _rebased(self, entry: JournalEntry, booked_pusd: int) -> None:
         number = self.baseline.number + 1 if self.baseline else 1
-        self.baseline = baseline_of(number, entry.facts, named=None, compared=None, fell=False)
+        baseline = self._begun(number, entry)
         self._findings.demand(
             "entry_mislabelled",
             entry.key,
@@ -66,18 +79,21 @@ class UpstreamReplay:
         self._findings.demand(
             "baseline_differs",
             entry.key,
-            f"it says that {self.baseline.booked_pusd} pusd were booked, the journal {booked_pusd}",
-            sound=self.baseline.booked_pusd == booked_pusd,
+            f"it says that {baseline.booked_pusd} pusd were booked, the journal {booked_pusd}",
+            sound=baseline.booked_pusd == booked_pusd,
         )
 
     def _compared(self, entry: JournalEntry) -> None:
-        found_pusd, unsound = 0, False
+        found_pusd, unsound, upstream = 0, False, _named(entry)
         for one in entry.transfers:
             sides = {one.debit, one.credit}
             unsound |= one.kind != "posted" or COST_UNATTRIBUTED.code not in sides
-            unsound |= not any(code.endswith("/credits") for code in sides)
+            at = next(filter(None, map(upstream_of, sorted(sides))), None)
+            upstream = upstream or at
+            unsound |= at is None or at != upstream
             found_pusd += one.amount if one.debit == COST_UNATTRIBUTED.code else -one.amount
-        self.compared_pusd += found_pusd
+        if upstream is not None:
+            self.compared_pusd[upstream] += found_pusd
         said = entry.facts.get("unattributed_usd")
         self._demand(
             entry,
@@ -97,19 +113,23 @@ class UpstreamReplay:
         usage_pusd, baseline = entry.facts.get("usage_pusd"), self.baseline
         if not isinstance(usage_pusd, int) or baseline is None:
             return  # a version that did not keep it
+        highest_pusd = baseline.highest_pusd if _named(entry) else self._highest_of_all_pusd
         self._findings.demand(
             "comparison_differs",
             entry.key,
             f"it was made at {entry.facts.get('usage_usd')} USD of the key "
             f"{entry.facts.get('upstream_key')} and baseline {entry.facts.get('baseline')}: the "
             f"books count baseline {baseline.number} of the key {baseline.key}, which had used "
-            f"{usd_text(baseline.highest_pusd)} USD before",
-            sound=usage_pusd >= baseline.highest_pusd
+            f"{usd_text(highest_pusd)} USD before",
+            sound=usage_pusd >= highest_pusd
             and usd_text(usage_pusd) == entry.facts.get("usage_usd")
             and entry.facts.get("baseline") == baseline.number
             and entry.facts.get("upstream_key") in {baseline.key, None},
         )
-        self.baseline = replace(baseline, highest_pusd=max(usage_pusd, baseline.highest_pusd))
+        if _named(entry):
+            self.baseline = replace(baseline, highest_pusd=max(usage_pusd, highest_pusd))
+        else:
+            self._highest_of_all_pusd = max(usage_pusd, highest_pusd)
 
     def compare(self, *, key: str | None, usage_pusd: int | None) -> None:
         """Hold the usage of now against what the books count from; `key` None is not known."""
@@ -119,3 +139,9 @@ class UpstreamReplay:
         alarm = usage_alarm(self.baseline, key=str(key), usage_pusd=usage_pusd)
         if alarm is not None:
             self._findings.add(alarm.code, UPSTREAM, alarm.message)
+
+
+def _named(entry: JournalEntry) -> str | None:
+    """The upstream that the entry is of; None in one from when it was of all of them."""
+    name = entry.facts.get("upstream")
+    return name if isinstance(name, str) else None

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 
 from cobot_meter.domain.escrow.states import STATES
-from cobot_meter.domain.ledger.accounts import UPSTREAM_CREDITS
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.escrows import Book
 from cobot_meter.domain.transitions.kinds import RELEASES
@@ -74,7 +73,6 @@ class AuditWalk:
 
     def _told(self, entry: JournalEntry) -> None:
         """Each entry is added up, and is lived by whoever it is of."""
-        booked_pusd = -self.accounts.net(UPSTREAM_CREDITS.code)
         self.accounts.told(entry)
         self.rows.told(entry)
         pubkey, index = entry.facts.get("node_pubkey"), entry.facts.get("settle_index")
@@ -89,7 +87,7 @@ class AuditWalk:
         elif entry.subject_id == RELEASES:
             self.releases.told(entry)
         elif entry.subject_id == UPSTREAM:
-            self.upstream.told(entry, booked_pusd=booked_pusd)
+            self.upstream.told(entry, booked_pusd=self.accounts.spent_pusd)
         elif entry.subject_id in {OPERATOR, NODE}:
             self.operations.told(entry)
         else:
@@ -125,7 +123,8 @@ class AuditWalk:
         totals = Totals(self.findings)
         count_all(totals, self.escrows.lives.values())
         totals.claims_lapsed(self.escrows.kept_msat)
-        totals.unattributed(self.escrows.attributed_pusd + self.upstream.compared_pusd)
+        totals.unattributed(self.escrows.attributed_pusd)
+        totals.unattributed(self.upstream.compared_pusd)
         totals.exposed(self.escrows.exposure.counted)
         for topup in self.topups.rows.values():
             totals.credited(topup.caller_id, topup.paid_msat)

@@ -18,8 +18,8 @@ from cobot_meter.domain.errors import (
     UpstreamRefused,
     UpstreamUnreachable,
 )
-from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import usd_text
+from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.domain.upstream.completions import Model
@@ -196,19 +196,19 @@ class WatchAccount:
         return account is None or account.pays(ceiling_pusd)
 
     @contextlib.contextmanager
-    def room(self, escrow: Escrow, upstream: str) -> Iterator[None]:
-        """Count an escrow's ceiling from its opening on. Raises UpstreamCreditLow.
+    def room(self, run: Run, ceiling_pusd: int) -> Iterator[None]:
+        """Count what a run may cost from its opening on. Raises UpstreamCreditLow.
 
         Counted before the books are asked, so that asks at the same time see each other; given
         back when it was not opened.
         """
-        account, ceiling_pusd = self.by_upstream.get(upstream), escrow.quote.ceiling_pusd
+        account = self.by_upstream.get(run.upstream)
         if account is None:
             yield
             return
         if not account.pays(ceiling_pusd):
             raise UpstreamCreditLow(LOW, retry_after_s=CREDIT_RETRY_S)
-        self._running[escrow.escrow_id] = (account, ceiling_pusd)
+        self._running[run.run_id] = (account, ceiling_pusd)
         account.begun(ceiling_pusd)
         opened = False
         try:
@@ -216,7 +216,7 @@ class WatchAccount:
             opened = True
         finally:
             if not opened:
-                self._over(escrow.escrow_id, charged=False)
+                self._over(run.run_id, charged=False)
 
     def observe(self, transition: Transition) -> None:
         """Take what has ended off what runs; it is counted until a later look has seen it."""
@@ -227,23 +227,23 @@ class WatchAccount:
         if failure is not None and failure.status in _NO_CREDIT:
             self._alarm.set()
         charged = failure is None or failure.code not in _NOT_CHARGED
-        self._over(escrow.escrow_id, charged=charged)
+        self._over(escrow.run.run_id, charged=charged)
 
-    def over(self, escrow_id: str) -> None:
-        """Its run has ended here; where another process wrote down how, it may have cost all.
+    def over(self, run_id: str) -> None:
+        """It has ended here; where another process wrote down how, it may have cost all.
 
         Else what one replica loses to another would count against our credit for ever.
         """
-        self._over(escrow_id, charged=True)
+        self._over(run_id, charged=True)
 
     async def ping(self) -> None:
         """Return while there is room for another ask. Raises UpstreamCreditLow."""
         if self.low:
             raise UpstreamCreditLow(LOW, retry_after_s=CREDIT_RETRY_S)
 
-    def _over(self, escrow_id: str, *, charged: bool) -> None:
+    def _over(self, run_id: str, *, charged: bool) -> None:
         """No longer in flight; nothing happens for what was not counted."""
-        counted = self._running.pop(escrow_id, None)
+        counted = self._running.pop(run_id, None)
         if counted is not None:
             account, ceiling_pusd = counted
             account.over(ceiling_pusd, charged=charged)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import UpstreamCreditLow
-from cobot_meter.domain.escrow.record import Escrow, Fallback, Quote
+from cobot_meter.domain.escrow.record import Fallback, Quote
+from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.upstream.completions import CompletionRequest, Model
 from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.offer.gates import WatchAccount
@@ -83,13 +84,13 @@ class MakeOffer:
         quote = _of_model(self._quote_request.anew(quote, standing), chain[0])
         return QuotedChain(quote=quote, chain=chain, fallback=because)
 
-    def room(self, escrow: Escrow, upstream: str) -> AbstractContextManager[None]:
-        """Count what it may cost from its opening on. Raises UpstreamCreditLow."""
-        return self._watch_account.room(escrow, upstream)
+    def room(self, run: Run, ceiling_pusd: int) -> AbstractContextManager[None]:
+        """Count what a run may cost from its opening on. Raises UpstreamCreditLow."""
+        return self._watch_account.room(run, ceiling_pusd)
 
-    def over(self, escrow_id: str) -> None:
-        """Its run in this process has ended, whoever wrote down how."""
-        self._watch_account.over(escrow_id)
+    def over(self, run_id: str) -> None:
+        """This run has ended in this process, whoever wrote down how."""
+        self._watch_account.over(run_id)
 
 
 def _of_model(quote: Quote, model: Model) -> Quote:

@@ -1,4 +1,4 @@
-"""Compare what our books say was spent upstream with what the upstream itself says.
+"""Compare what our books say was spent at one upstream with what that upstream itself says.
 
 Only when nothing is in flight and no cost is provisional or awaited, and only when two comparisons
 in a row see the same: the upstream's figure may lag. What the figure of another key, or one that
@@ -24,6 +24,7 @@ from cobot_meter.domain.transitions.upstream import (
 from cobot_meter.domain.upstream.usage import (
     UsageAlarm,
     UsageBaseline,
+    UsageReading,
     ahead_alarm,
     baseline_of,
     usage_alarm,
@@ -81,12 +82,8 @@ class CompareCosts:
         """At a start: what the key had spent before these books, once; whether it is that key."""
         baseline = await current_baseline(self._ledger.books)
         if baseline is None:
-            usage_pusd = await self._upstream.usage_pusd()
-            await self._ledger.apply(
-                upstream_baseline(
-                    usage_pusd=usage_pusd, at_ms=self._ledger.now_ms(), upstream_key=self._key
-                )
-            )
+            reading = self._reading(await self._upstream.usage_pusd())
+            await self._ledger.apply(upstream_baseline(reading, at_ms=self._ledger.now_ms()))
         elif baseline.key is None:
             named = upstream_key_named(self._key, at_ms=self._ledger.now_ms())
             await self._ledger.apply(named)
@@ -95,7 +92,7 @@ class CompareCosts:
 
     async def compare(self) -> int | None:
         """The difference just booked in pico-USD (0: all is explained); None when not now."""
-        before = await self._ledger.books.quiet()
+        before = await self._ledger.books.quiet(self._upstream.name)
         usage_pusd = await self._upstream.usage_pusd()
         baseline = await current_baseline(self._ledger.books)
         if baseline is None or await self._rings(baseline, usage_pusd):
@@ -104,7 +101,7 @@ class CompareCosts:
         if before.in_flight or before.awaited:
             self._earlier = None
             return None
-        after = await self._ledger.books.quiet()
+        after = await self._ledger.books.quiet(self._upstream.name)
         reading = (usage_pusd, after.mark)
         seen_twice = reading == self._earlier
         self._earlier = reading
@@ -132,6 +129,9 @@ class CompareCosts:
         self._low_pusd = usage_pusd if fell else None
         return alarm is not None
 
+    def _reading(self, usage_pusd: int) -> UsageReading:
+        return UsageReading(upstream=self._upstream.name, usage_pusd=usage_pusd, key=self._key)
+
     def _ring(self, alarm: UsageAlarm | None) -> None:
         """Say it once, not at every comparison."""
         if alarm is not None and (self.alarm is None or self.alarm.code != alarm.code):
@@ -148,7 +148,7 @@ class CompareCosts:
         ahead_pusd = max(-difference - most_pusd, 0)
         self._ring(ahead_alarm(ahead_pusd))
         difference += ahead_pusd
-        waiting = await self._ledger.books.unexplained(limit=self._page)
+        waiting = await self._ledger.books.unexplained(self._upstream.name, limit=self._page)
         shares = _shares(waiting, difference)
         # With more waiting than one page, they may explain what is left.
         rest = difference - sum(shares) if len(waiting) < self._page else 0
@@ -156,12 +156,11 @@ class CompareCosts:
             return difference
         applied = await self._ledger.apply(
             usage_compared(
+                self._reading(usage_pusd),
                 sequence=quiet.comparisons,
                 cost_pusd=rest,
-                usage_pusd=usage_pusd,
                 at_ms=self._ledger.now_ms(),
                 baseline=baseline.number,
-                upstream_key=self._key,
             )
         )
         if applied.repeated:

@@ -6,7 +6,7 @@ from cobot_meter.domain.errors import BooksBusy, RequestInvalid
 from cobot_meter.domain.outside import text
 from cobot_meter.domain.transitions.kinds import REBASED
 from cobot_meter.domain.transitions.upstream import usage_rebased
-from cobot_meter.domain.upstream.usage import UsageBaseline
+from cobot_meter.domain.upstream.usage import UsageBaseline, UsageReading
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.operate.compare_costs import current_baseline
 from cobot_meter.ports.upstream import Upstream
@@ -48,20 +48,19 @@ class RebaseUsage:
         raise BooksBusy(message)
 
     async def _rebased(self, reason: str) -> bool:
-        before = await self._ledger.books.quiet()
+        before = await self._ledger.books.quiet(self._upstream.name)
         if before.in_flight or before.awaited:
             return False
         usage_pusd = await self._upstream.usage_pusd()
         number = await self._ledger.books.numbered(REBASED)
-        after = await self._ledger.books.quiet()
+        after = await self._ledger.books.quiet(self._upstream.name)
         if after.mark != before.mark:
             return False
         applied = await self._ledger.apply(
             usage_rebased(
+                UsageReading(upstream=self._upstream.name, usage_pusd=usage_pusd, key=self._key),
                 number=number,
-                usage_pusd=usage_pusd,
                 booked_pusd=after.booked_pusd,
-                upstream_key=self._key,
                 reason=reason,
                 at_ms=self._ledger.now_ms(),
             )

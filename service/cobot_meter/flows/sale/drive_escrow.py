@@ -71,7 +71,7 @@ class DriveEscrow:
         """
         if just_opened is None:
             return await self._driven(await self._ledger.escrow(escrow_id))
-        begun = [escrow_id]
+        begun = [just_opened.escrow.run.run_id]
         try:
             return await self._begun(just_opened, begun, continued)
         finally:
@@ -81,18 +81,18 @@ class DriveEscrow:
     async def _begun(
         self, just_opened: JustOpened, begun: list[str], continued: Continued
     ) -> Escrow:
-        """`begun` gains every attempt that is made."""
+        """`begun` gains the run of every attempt that is made."""
         while True:
             attempted = await self._first_step(just_opened)
             next_id = attempted.escrow.continued_as
             if attempted.left is None or next_id is None:
                 return await self._driven(attempted.escrow)
             continued(next_id)
-            begun.append(next_id)
             try:
                 just_opened = await self._open_escrow.next(attempted.left, attempted.escrow)
             except (CallerFault, DependencyFault, Conflict):
                 return attempted.escrow  # no room for another attempt: the failure stands
+            begun.append(just_opened.escrow.run.run_id)
 
     async def _driven(self, escrow: Escrow) -> Escrow:
         escrow_id = escrow.escrow_id

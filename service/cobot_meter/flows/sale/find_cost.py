@@ -114,7 +114,9 @@ class FindCost:
         if escrow.run.generation_id is None:
             return None
         try:
-            record = await self._upstream.generation_cost(escrow.run.generation_id)
+            record = await self._upstream.generation_cost(
+                escrow.run.generation_id, upstream=escrow.run.upstream
+            )
         except DependencyFault:
             return None
         if not escrow.quote.believes(record.cost_pusd):

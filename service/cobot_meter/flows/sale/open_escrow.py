@@ -104,7 +104,7 @@ class OpenEscrow:
             offer=offer,
             at_once=at_once(pays=_pays(offer.quote), address=ask.address),
         )
-        opened = await self._apply(escrow, request.body, standing, offer.chain[0].upstream)
+        opened = await self._apply(escrow, request.body, standing)
         return replace(
             opened, chain=offer.chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
         )
@@ -143,7 +143,7 @@ class OpenEscrow:
             offer=offer,
             at_once=True,
         )
-        opened = await self._apply(escrow, before.call.body, standing, offer.chain[0].upstream)
+        opened = await self._apply(escrow, before.call.body, standing)
         return replace(
             opened, chain=offer.chain, began_ms=before.began_ms, own_terms=before.own_terms
         )
@@ -152,18 +152,17 @@ class OpenEscrow:
         return Escrow.opened(
             opening,
             quote=offer.quote,
+            upstream=offer.chain[0].upstream,
             at_ms=self._ledger.now_ms(),
             requested_by=self._replicas.own_id if at_once else None,
             fallback=offer.fallback,
         )
 
-    def over(self, escrow_id: str) -> None:
-        """Its run in this process has ended, whoever wrote down how."""
-        self._make_offer.over(escrow_id)
+    def over(self, run_id: str) -> None:
+        """This run has ended in this process, whoever wrote down how."""
+        self._make_offer.over(run_id)
 
-    async def _apply(
-        self, escrow: Escrow, body: Body, standing: CallerStanding, upstream: str
-    ) -> JustOpened:
+    async def _apply(self, escrow: Escrow, body: Body, standing: CallerStanding) -> JustOpened:
         wrapped_key, sealed = await self._vault.seal_request(
             escrow.escrow_id, body.content, day=escrow.quote.day
         )
@@ -174,7 +173,7 @@ class OpenEscrow:
             bodies=StoredBodies(wrapped_key=wrapped_key, request=sealed),
         )
         try:
-            with self._make_offer.room(escrow, upstream):
+            with self._make_offer.room(escrow.run, escrow.quote.ceiling_pusd):
                 await self._ledger.apply(opening)
         except ExposureExceeded as exceeded:
             exceeded.at_ms = escrow.opened_at_ms

@@ -30,7 +30,7 @@ from cobot_meter.wiring.settings.local import LOCAL
 from cobot_meter.wiring.settings.settings import Settings, UpstreamSettings
 from openrouter_simulator.book.book_file import BookFile
 
-# The account of the settings, at OpenRouter itself or at what stands in for it.
+# The account of the settings, at OpenRouter itself or at what stands in for it. Books name it.
 GATEWAY = "openrouter"
 METER_FILE = "ollama.jsonl"
 SIMULATOR_FILE = "simulator.jsonl"
@@ -82,7 +82,7 @@ async def upstream_on(
 ) -> AsyncIterator[Upstream]:
     """The same on this client.
 
-    What was ever metered stays in the sum, also when no Ollama is in the settings any more.
+    What was ever metered can be looked up, also when no Ollama is in the settings any more.
     Raises SettingInvalid when the meter is damaged.
     """
     reached = OpenRouterSettings(
@@ -101,7 +101,6 @@ async def upstream_on(
         own = UpstreamRoute(
             local,
             model_prefix=model_prefix(LOCAL),
-            generation_prefix=generation_prefix(LOCAL),
             vital=False,
         )
         yield RoutedUpstream((UpstreamRoute(paid), own))
@@ -125,6 +124,7 @@ async def _open_local(
         yield Ollama(
             client,
             OllamaSettings(
+                name=LOCAL,
                 base_url=settings.upstream.local.base_url,
                 models=settings.upstream.local.models,
                 timeout_s=settings.upstream.timeout_s,

@@ -85,5 +85,7 @@ async def ollama_rig(folder: Path) -> AsyncIterator[OllamaRig]:
         http_session(HttpLimits()) as client,
         open_meter(folder / "ollama.jsonl", provider=PROVIDER, clock=FakeClock()) as meter,
     ):
-        settings = OllamaSettings(base_url=other_side.url, models=(MODEL,), timeout_s=10)
+        settings = OllamaSettings(
+            name=LOCAL, base_url=other_side.url, models=(MODEL,), timeout_s=10
+        )
         yield OllamaRig(client=client, settings=settings, meter=meter, other_side=other_side)

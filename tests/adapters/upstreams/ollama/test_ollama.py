@@ -20,6 +20,7 @@ from cobot_meter.domain.errors import (
 )
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.wiring.settings.local import LOCAL
 from tests.adapters.upstreams.ollama.ollama_rig import (
     MODEL,
     TARIFF,
@@ -53,7 +54,7 @@ async def test_an_answer_is_priced_by_the_tariff(rig: OllamaRig, fault: OllamaFa
     assert body["choices"][0]["message"]["content"].strip() == ANSWER
     assert completion.finish_reason == "stop"
     assert body["usage"]["completion_tokens"] == completion.completion_tokens > 0
-    record = await rig.adapter().generation_cost(completion.generation_id)
+    record = await rig.adapter().generation_cost(completion.generation_id, upstream=LOCAL)
     assert completion.inline_cost == record.total_cost
     assert pusd_from_text(record.total_cost) == record.cost_pusd == rig.earned_pusd > 0
     assert (record.provider, record.model) == ("Ollama", "ollama/llama3.2:3b")
@@ -129,7 +130,7 @@ async def test_failed_costs_nothing(rig: OllamaRig, fault: OllamaFault) -> None:
     with pytest.raises(UpstreamFailed) as failed:
         await rig.run(fault)
     assert failed.value.inline_cost is None
-    record = await rig.adapter().generation_cost(rig.heard.ids[0])
+    record = await rig.adapter().generation_cost(rig.heard.ids[0], upstream=LOCAL)
     assert (record.cost_pusd, record.final) == (0, True)
     assert rig.meter.total_pusd == 0
 
@@ -142,7 +143,7 @@ async def test_broken_answers_are_bounded_and_free(rig: OllamaRig, fault: Ollama
     limit_ms = 150 if fault is F.SILENT else None
     with pytest.raises(OutcomeUnknown):
         await rig.run(fault, within_ms=limit_ms, answer_bytes_max=100_000)
-    assert (await rig.adapter().generation_cost(rig.heard.ids[0])).cost_pusd == 0
+    assert (await rig.adapter().generation_cost(rig.heard.ids[0], upstream=LOCAL)).cost_pusd == 0
     assert rig.other_side.posts == 1
     assert rig.meter.total_pusd == 0
 
@@ -157,14 +158,16 @@ async def test_nobody_there(rig: OllamaRig) -> None:
         with pytest.raises(UpstreamUnreachable):
             await away.ping()
         assert await away.models() == (MODEL,)
-        assert (await away.generation_cost(done.generation_id)).cost_pusd == rig.earned_pusd
+        assert (
+            await away.generation_cost(done.generation_id, upstream=LOCAL)
+        ).cost_pusd == rig.earned_pusd
 
 
 async def test_another_name_changes_no_bill(rig: OllamaRig) -> None:
     """An answer in another model's name says so, and costs what was asked for."""
     completion = await rig.run(F.WRONG_MODEL)
     assert orjson.loads(completion.body)["model"] == "ollama/mistral:7b"
-    record = await rig.adapter().generation_cost(completion.generation_id)
+    record = await rig.adapter().generation_cost(completion.generation_id, upstream=LOCAL)
     assert (record.model, record.cost_pusd) == ("ollama/mistral:7b", rig.earned_pusd)
 
 
@@ -217,7 +220,7 @@ async def test_without_models_nothing_is_sent(rig: OllamaRig) -> None:
     with pytest.raises(UpstreamRefused):
         await rig.run(models=())
     assert rig.other_side.posts == 1
-    record = await rig.adapter(models=()).generation_cost(done.generation_id)
+    record = await rig.adapter(models=()).generation_cost(done.generation_id, upstream=LOCAL)
     assert record.cost_pusd == await rig.adapter(models=()).usage_pusd() > 0
 
 
@@ -228,7 +231,7 @@ async def test_a_cost_is_not_known_before_its_end(rig: OllamaRig) -> None:
     async def started(generation_id: str) -> None:
         for name in (generation_id, "ollama-strange"):
             with pytest.raises(CostNotYetKnown) as unknown:
-                await rig.adapter().generation_cost(name)
+                await rig.adapter().generation_cost(name, upstream=LOCAL)
             found.append(unknown.type)
 
     await rig.adapter().complete(question(), price_cap=TARIFF, on_started=started)

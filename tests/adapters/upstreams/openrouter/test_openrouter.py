@@ -58,7 +58,7 @@ class Rig:
     async def looked_up_pusd(self) -> int:
         """What the record of the generation that was heard of says."""
         adapter = OpenRouter(self.client, self.settings)
-        return (await adapter.generation_cost(self.heard.ids[0])).cost_pusd
+        return (await adapter.generation_cost(self.heard.ids[0], upstream=adapter.name)).cost_pusd
 
     @property
     def spent_pusd(self) -> int:

@@ -49,9 +49,11 @@ _BAD_REQUEST = 400
 class OllamaSettings:
     """Where Ollama is, which of its models are sold, and how long and how large answers may be.
 
-    `base_url` is without `/v1`. Without `models` nothing is ever sent there.
+    `name` is its own among our upstreams, which its models bear too. `base_url` is without `/v1`.
+    Without `models` nothing is ever sent there.
     """
 
+    name: str
     base_url: str
     models: tuple[Model, ...]
     timeout_s: float = 300.0
@@ -89,6 +91,11 @@ class Ollama:
             timeout_s=settings.timeout_s,
         )
 
+    @property
+    def name(self) -> str:
+        """See the port."""
+        return self._settings.name
+
     async def complete(
         self,
         call: UpstreamCall,
@@ -120,7 +127,7 @@ class Ollama:
         finally:
             self._meter.over(generation_id)
 
-    async def generation_cost(self, generation_id: str) -> GenerationCost:
+    async def generation_cost(self, generation_id: str, *, upstream: str) -> GenerationCost:  # noqa: ARG002 - the port
         """See the port. The meter's word; nobody is asked."""
         return self._meter.cost(generation_id)
 

@@ -132,7 +132,7 @@ class OpenRouter:
         finally:
             await posts.close(response)
 
-    async def generation_cost(self, generation_id: str) -> GenerationCost:
+    async def generation_cost(self, generation_id: str, *, upstream: str) -> GenerationCost:  # noqa: ARG002 - the port
         """See the port. One GET of `/generation`."""
         answer = await self._get(httpx.URL(self._generation_url + quote(generation_id, safe="")))
         if answer.status != OK:
@@ -161,7 +161,7 @@ class OpenRouter:
 
     @property
     def name(self) -> str:
-        """See the port `AccountHolder`."""
+        """See the ports `Upstream` and `AccountHolder`."""
         return self._settings.name
 
     def account_holders(self) -> tuple[AccountHolder, ...]:
