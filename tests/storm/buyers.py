@@ -26,7 +26,8 @@ from tests.end_to_end.live import Live, ask_body, proof_of
 
 REPEAT_S = 0.1
 DECIDED_WITHIN_S = 90.0
-PAID_WITHIN_S = 600.0
+# Longer than an invoice lives: a payment that finds no way ends with it.
+PAID_WITHIN_S = 660.0
 FEE_MSAT = 100_000
 REFUSED = "incorrect_payment_details"
 OK, PAYMENT_REQUIRED, LOST_RUN = 200, 402, 502
@@ -38,6 +39,7 @@ class Purchase:
 
     `nodes_disagree` when bob's lnd says that it was paid and alice's that it never was: bob's was
     killed between settling its invoice and settling the channel, and failed the payment afterwards.
+    `lapsed` when alice's lnd found no way until bob's had canceled the invoice.
     """
 
     text: str
@@ -46,6 +48,7 @@ class Purchase:
     delivered: bool = False
     run_lost: bool = False
     nodes_disagree: bool = False
+    lapsed: bool = False
     repeats: int = 0
     wrongs: tuple[str, ...] = ()
 
@@ -84,9 +87,12 @@ class Buyer:
         if challenge.status_code != PAYMENT_REQUIRED:
             purchase.wrong(f"unpaid, and answered {challenge.status_code} {challenge.text[:200]}")
             return
-        payment = await self._paid(str(challenge.json()["invoice"]))
+        invoice = str(challenge.json()["invoice"])
+        payment_hash = read_invoice(invoice).payment_hash
+        payment = await self._paid(invoice, payment_hash)
         if payment is None:
-            purchase.nodes_disagree = True
+            purchase.lapsed = await self._at_bob(payment_hash) == lnrpc.Invoice.CANCELED
+            purchase.nodes_disagree = not purchase.lapsed
             return
         purchase.preimage = payment.preimage
         purchase.payment_hash = hashlib.sha256(bytes.fromhex(payment.preimage)).hexdigest()
@@ -109,13 +115,13 @@ class Buyer:
                 purchase.repeats += 1
                 await asyncio.sleep(REPEAT_S)
 
-    async def _paid(self, payment_request: str) -> Payment | None:
+    async def _paid(self, payment_request: str, payment_hash: str) -> Payment | None:
         """Pay as an agent does: what failed did not arrive, what is unknown is asked after.
 
         A payment may be on its way to a node that was killed under it, and stay there for a while.
-        None when bob's node says that it was paid, and alice's that nothing was.
+        None when bob's node says that it was paid, and alice's that nothing was; or that it can be
+        paid no more.
         """
-        payment_hash = read_invoice(payment_request).payment_hash
         async with asyncio.timeout(PAID_WITHIN_S):
             while True:
                 try:
@@ -123,12 +129,15 @@ class Buyer:
                 except PaymentUnknown:
                     continue
                 except PaymentFailed as failed:
-                    if REFUSED in str(failed) and await self._settled_at_bob(payment_hash):
+                    said = await self._at_bob(payment_hash)
+                    refused = REFUSED in str(failed) and said == lnrpc.Invoice.SETTLED
+                    if refused or said == lnrpc.Invoice.CANCELED:
                         return None
                     await self._forget_failures()
                     await asyncio.sleep(REPEAT_S)
 
-    async def _settled_at_bob(self, payment_hash: str) -> bool:
+    async def _at_bob(self, payment_hash: str) -> int | None:
+        """The state of the invoice as bob's lnd says it; None while it says nothing."""
         message = invoicesrpc.LookupInvoiceMsg(payment_hash=bytes.fromhex(payment_hash))
         try:
             async with self._network.bob.services() as services:
@@ -136,8 +145,8 @@ class Buyer:
                     message, timeout=5, metadata=services.metadata
                 )
         except (grpc.aio.AioRpcError, OSError):  # killed just now: the next failure asks again
-            return False
-        return bool(found.state == lnrpc.Invoice.SETTLED)
+            return None
+        return int(found.state)
 
     async def _forget_failures(self) -> None:
         """LND avoids a channel for minutes after a failure, which a killed node is not worth."""

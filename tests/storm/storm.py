@@ -56,11 +56,12 @@ class Report:
         lost = sum(1 for one in self.purchases if one.run_lost)
         repeats = sum(one.repeats for one in self.purchases)
         torn = sum(1 for one in self.purchases if one.nodes_disagree)
+        lapsed = sum(1 for one in self.purchases if one.lapsed)
         disagree = f"{torn} on which the nodes disagree, " if torn else ""
         return (
             f"{self.kills.total()} kills ({victims}): {len(self.purchases)} asked, {paid} paid, "
-            f"{delivered} delivered, {lost} runs lost before they were paid, {disagree}{repeats} "
-            "repeats; "
+            f"{delivered} delivered, {lost} runs lost before they were paid, {lapsed} lapsed, "
+            f"{disagree}{repeats} repeats; "
             f"{len(self.findings)} findings"
         )
 
