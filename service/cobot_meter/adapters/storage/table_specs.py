@@ -50,6 +50,14 @@ from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.domain.transitions.transition import Transition
 
+# A run that fails and the sale that ends with it keep the same.
+FAILURE = maybe_part(
+    "failure",
+    Failure,
+    words("failure_code", "code"),
+    words("failure_message", "message"),
+    number("failure_status", "status"),
+)
 RUN_SPEC = RowSpec(
     "run",
     Run,
@@ -92,13 +100,7 @@ RUN_SPEC = RowSpec(
             words("cost_model", "model", unsaid=""),
             words("cost_sha256", "record_sha256", unsaid=""),
         ),
-        maybe_part(
-            "failure",
-            Failure,
-            words("failure_code", "code"),
-            words("failure_message", "message"),
-            number("failure_status", "status"),
-        ),
+        FAILURE,
     ),
     derived=(
         Derived(
@@ -195,13 +197,7 @@ ESCROW_SPEC = RowSpec(
             number("invoice_msat", "amount_msat"),
             number("expires_at_s"),
         ),
-        maybe_part(
-            "failure",
-            Failure,
-            words("failure_code", "code"),
-            words("failure_message", "message"),
-            number("failure_status", "status"),
-        ),
+        FAILURE,
     ),
     derived=(
         Derived(
