@@ -41,7 +41,7 @@ class Vault:
         sealer: Sealer,
         keep_body_keys: KeepBodyKeys,
     ) -> None:
-        """`body_keys` knows whether the keys of the day are as they should be."""
+        """`keep_body_keys` knows whether the keys of the day are as they should be."""
         self._books = books
         self._identifiers = identifiers
         self._sealer = sealer

@@ -22,7 +22,7 @@ from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import Guard, Transfer, TransferKind, posted
 from cobot_meter.domain.run import events as ran
-from cobot_meter.domain.run.bookings import cost_booked, days_booked
+from cobot_meter.domain.run.bookings import ON_DAYS, cost_booked, days_booked
 from cobot_meter.domain.run.days import Transfers
 from cobot_meter.domain.run.states import RunState
 
@@ -32,7 +32,9 @@ def bookings(before: Escrow, event: on.EscrowEvent, after: Escrow) -> Transfers:
     if not isinstance(event, ran.RunEvent):
         return _BOOKINGS[type(event)](before, event, after)
     cost = cost_booked(before.run, event)
-    days = days_booked(before.run, event, after.run, before.days)
+    days: Transfers = ()
+    if type(event) in ON_DAYS:
+        days = days_booked(before.run, event, after.run, before.days)
     if isinstance(event, _ENDS):
         return (*_void_claims(before), *days, *cost)
     if isinstance(event, ran.CostKnown):

@@ -97,7 +97,7 @@ def changes_by(event: on.EscrowEvent, escrow: Escrow, *, at_ms: int, retention: 
     """What `event` changes. Raises IllegalTransition."""
     kind, run = type(event), escrow.run
     if isinstance(event, ran.RunEvent):
-        changes = of_run.run_changes(run, event, escrow.days, at_ms=at_ms)
+        changes = of_run.run_changes(run, event, escrow.quote.least_pusd, at_ms=at_ms)
         moved_run = _moved(run, at_ms) | changes
         if kind not in HEARD:
             return Moves(sale={}, run=moved_run)

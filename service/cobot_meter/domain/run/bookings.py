@@ -39,9 +39,8 @@ def unattributed(cost_pusd: int, *, upstream: str) -> Transfers:
 
 
 def days_booked(before: Run, event: ran.RunEvent, after: Run, days: Days) -> Transfers:
-    """What the event moves on the days."""
-    booked = _ON_DAYS.get(type(event))
-    return booked(before, event, after, days) if booked else ()
+    """What an event of those in ON_DAYS moves there."""
+    return ON_DAYS[type(event)](before, event, after, days)
 
 
 def _abandoned(before: Run, _event: ran.Abandoned, _after: Run, days: Days) -> Transfers:
@@ -79,7 +78,7 @@ def _given_up(before: Run, _event: ran.CostGivenUp, _after: Run, days: Days) -> 
     return days.full(before)
 
 
-_ON_DAYS: Mapping[type[ran.RunEvent], Callable[..., Transfers]] = {
+ON_DAYS: Mapping[type[ran.RunEvent], Callable[..., Transfers]] = {
     ran.Abandoned: _abandoned,
     ran.RunFailed: _failed,
     ran.CostKnown: _costed,

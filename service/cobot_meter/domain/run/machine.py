@@ -12,7 +12,7 @@ from typing import Any
 
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.run import events as ran
-from cobot_meter.domain.run.days import Days
+from cobot_meter.domain.run.days import counted_pusd
 from cobot_meter.domain.run.record import CostAccount, Failure, Run
 from cobot_meter.domain.run.states import RunState
 
@@ -40,29 +40,32 @@ ABANDONED = Failure(code="abandoned", message="The request was not started in ti
 Changes = dict[str, Any]
 
 
-def run_changes(run: Run, event: ran.RunEvent, days: Days, *, at_ms: int) -> Changes:
-    """The fields of the run that `event` sets, and to what. Raises IllegalTransition."""
+def run_changes(run: Run, event: ran.RunEvent, least_pusd: int | None, *, at_ms: int) -> Changes:
+    """The fields of the run that `event` sets, and to what. Raises IllegalTransition.
+
+    `least_pusd` is what a run counts at least on its days, as in `Days`.
+    """
     state = RUN_TRANSITIONS.get((run.state, type(event)))
     if state is None:
         message = f"{type(event).__name__} cannot happen to a run that is {run.state}"
         raise IllegalTransition(message)
     moved: Changes = {} if state is run.state else {"state": state}
-    return moved | _CHANGES[type(event)](run, event, days, at_ms)
+    return moved | _CHANGES[type(event)](run, event, least_pusd, at_ms)
 
 
-def _requested(_run: Run, event: ran.UpstreamRequested, _days: Days, _at_ms: int) -> Changes:
+def _requested(_run: Run, event: ran.UpstreamRequested, _least: int | None, _at_ms: int) -> Changes:
     return {"requested_by": event.requested_by}
 
 
-def _abandoned(_run: Run, _event: ran.Abandoned, _days: Days, _at_ms: int) -> Changes:
+def _abandoned(_run: Run, _event: ran.Abandoned, _least: int | None, _at_ms: int) -> Changes:
     return {"failure": ABANDONED, "cost_account": CostAccount.FAILED, "budget_held_pusd": 0}
 
 
-def _started(_run: Run, event: ran.GenerationStarted, _days: Days, _at_ms: int) -> Changes:
+def _started(_run: Run, event: ran.GenerationStarted, _least: int | None, _at_ms: int) -> Changes:
     return {"generation_id": event.generation_id}
 
 
-def _received(_run: Run, event: ran.CompletionReceived, _days: Days, _at_ms: int) -> Changes:
+def _received(_run: Run, event: ran.CompletionReceived, _least: int | None, _at_ms: int) -> Changes:
     return {
         "generation_id": event.generation_id,
         "summary": event.summary,
@@ -70,7 +73,7 @@ def _received(_run: Run, event: ran.CompletionReceived, _days: Days, _at_ms: int
     }
 
 
-def _failed(run: Run, event: ran.RunFailed, _days: Days, at_ms: int) -> Changes:
+def _failed(run: Run, event: ran.RunFailed, _least: int | None, at_ms: int) -> Changes:
     unresolved = event.charged and event.cost is None
     resolved_reservation = {} if unresolved else {"budget_held_pusd": 0}
     awaited = event.charged and run.generation_id is not None
@@ -83,7 +86,7 @@ def _failed(run: Run, event: ran.RunFailed, _days: Days, at_ms: int) -> Changes:
     }
 
 
-def _unknown(run: Run, event: ran.RunOutcomeUnknown, _days: Days, at_ms: int) -> Changes:
+def _unknown(run: Run, event: ran.RunOutcomeUnknown, _least: int | None, at_ms: int) -> Changes:
     return {
         "failure": event.failure,
         "cost_account": CostAccount.FAILED,
@@ -91,8 +94,8 @@ def _unknown(run: Run, event: ran.RunOutcomeUnknown, _days: Days, at_ms: int) ->
     }
 
 
-def _costed(run: Run, event: ran.CostKnown, days: Days, _at_ms: int) -> Changes:
-    reserved_anew = days.counted_pusd(event.cost.cost_pusd) if run.budget_held_pusd else 0
+def _costed(run: Run, event: ran.CostKnown, least_pusd: int | None, _at_ms: int) -> Changes:
+    reserved_anew = counted_pusd(event.cost.cost_pusd, least_pusd) if run.budget_held_pusd else 0
     return {
         "cost": event.cost,
         "lookup_at_ms": event.lookup_at_ms,
@@ -101,25 +104,25 @@ def _costed(run: Run, event: ran.CostKnown, days: Days, _at_ms: int) -> Changes:
     }
 
 
-def _confirmed(run: Run, event: ran.CostConfirmed, days: Days, _at_ms: int) -> Changes:
+def _confirmed(run: Run, event: ran.CostConfirmed, least_pusd: int | None, _at_ms: int) -> Changes:
     changes: Changes = {"cost": event.cost, "lookup_at_ms": None}
     if run.budget_held_pusd:
-        counted = days.counted_pusd(event.cost.cost_pusd)
+        counted = counted_pusd(event.cost.cost_pusd, least_pusd)
         changes["budget_hold"] = run.budget_hold + 1
         changes["budget_held_pusd"] = counted if run.state is S.COSTED else 0
     return changes
 
 
-def _missed(run: Run, event: ran.CostLookupMissed, _days: Days, _at_ms: int) -> Changes:
+def _missed(run: Run, event: ran.CostLookupMissed, _least: int | None, _at_ms: int) -> Changes:
     return {"lookups": run.lookups + 1, "lookup_at_ms": event.lookup_at_ms}
 
 
-def _not_found(_run: Run, event: ran.CostNotFound, _days: Days, _at_ms: int) -> Changes:
+def _not_found(_run: Run, event: ran.CostNotFound, _least: int | None, _at_ms: int) -> Changes:
     return {"failure": event.failure, "cost_account": CostAccount.FAILED, "lookup_at_ms": None}
 
 
 def _given_up(
-    _run: Run, _event: ran.CostAttributed | ran.CostGivenUp, _days: Days, _at_ms: int
+    _run: Run, _event: ran.CostAttributed | ran.CostGivenUp, _least: int | None, _at_ms: int
 ) -> Changes:
     return {"budget_held_pusd": 0, "lookup_at_ms": None}
 
