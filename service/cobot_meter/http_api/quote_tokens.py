@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from hashlib import sha256
 
 import orjson
 
@@ -23,7 +24,7 @@ class QuoteTokens:
 
     def __init__(self, *, secret: bytes) -> None:
         """`secret` is at least 32 bytes; the key is derived from it."""
-        self._key = hmac.digest(secret, b"cobot-meter quote", "sha256")
+        self._key = hmac.digest(secret, b"cobot-meter quote", sha256)
 
     def sign(self, terms: QuotedTerms, *, body_sha256: str) -> str:
         """Terms for this body, as letters, digits, `-`, `_` and one dot."""
@@ -76,7 +77,7 @@ class QuoteTokens:
         )
 
     def _signature(self, payload: bytes) -> bytes:
-        return hmac.digest(self._key, payload, "sha256")
+        return hmac.digest(self._key, payload, sha256)
 
 
 def _units(price: ModelPrice) -> tuple[int, ...]:

@@ -263,6 +263,32 @@ def test_a_row_is_read_with_the_one_that_is_joined_to_it(parcels: sqlite3.Connec
     assert DRIVEN_SPEC.moved(("van",)).values(driven, RETENTION) == [140]
 
 
+def test_a_column_that_only_falls_is_written_no_sooner_than_it_does() -> None:
+    """While it stands, the database has nothing to do for its indexes."""
+    spec = RowSpec(
+        "parcel",
+        Parcel,
+        fixed=FIXED,
+        moving=MOVING,
+        derived=(
+            Derived(
+                column="on_its_way",
+                kind=Kind.FLAG,
+                says=lambda parcel, _: int(parcel.version < ARRIVED.version),
+                looks_at=frozenset({"version"}),
+                falls=True,
+            ),
+        ),
+    )
+    on_its_way, arrived = FIRST, replace(FIRST, version=ARRIVED.version)
+    assert spec.still_up(on_its_way, RETENTION) == ("on_its_way",)
+    assert spec.still_up(arrived, RETENTION) == ()
+    assert "on_its_way" not in moved_by(spec, CHANGED[:-1], ("on_its_way",)).columns
+    assert "on_its_way" not in move_row(spec, CHANGED[:-1], ("on_its_way",)).sql
+    assert moved_by(spec, CHANGED[:-1], ()).columns[-1] == "on_its_way"
+    assert moved_by(spec, CHANGED[:-1], ()).values(arrived, RETENTION)[-1] == 0
+
+
 def test_a_field_without_a_line_is_refused_when_the_spec_is_made() -> None:
     """It would be missing in whatever is read."""
     with pytest.raises(Broken, match="TrackedParcel and its spec differ in tracked_at_ms"):

@@ -64,6 +64,8 @@ class Walk:
         for event in events:
             self.last = escrow_transition(self.escrow, event, at_ms=at_ms, retention=RETENTION)
             assert self.last.escrow is not None
+            # Storage leaves the column alone while it is 1.
+            assert self.escrow.occupies_ask or not self.last.escrow.occupies_ask
             self.escrow = self.last.escrow
             self._book()
         return self

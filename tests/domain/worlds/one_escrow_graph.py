@@ -275,7 +275,10 @@ _OF_ITS_STATE: Mapping[Progress, Callable[[Escrow], tuple[on.EscrowEvent, ...]]]
 
 
 def _transition(row: Escrow, event: on.EscrowEvent) -> Transition:
-    return escrow_transition(row, event, at_ms=NOW_MS, retention=RETENTION)
+    told = escrow_transition(row, event, at_ms=NOW_MS, retention=RETENTION)
+    # Storage does not write again that an ask is occupied: once it is free, it stays free.
+    assert row.occupies_ask or told.escrow is None or not told.escrow.occupies_ask
+    return told
 
 
 def _unguarded(transition: Transition) -> Transition:

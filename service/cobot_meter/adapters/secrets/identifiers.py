@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hmac
 import secrets
+from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -45,7 +46,7 @@ class KeyedIdentifiers:
     def preimage(self, subject_id: str, attempt: int) -> bytes:
         """HMAC-SHA256(key, subject ‖ attempt): the same again after a crash."""
         subject = f"{subject_id}\n{attempt}".encode()
-        return hmac.digest(self._preimage_key, subject, "sha256")
+        return hmac.digest(self._preimage_key, subject, sha256)
 
     def memo_tag(self, caller_id: str, payment_hash: str) -> str:
         """AES-SIV: the nonce is made of the content, so that the memo is the same after a crash."""

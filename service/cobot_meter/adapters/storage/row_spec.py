@@ -78,7 +78,8 @@ class MaybePart:
 class Derived:
     """A column that holds what the domain says of the value, so that an index can stand on it.
 
-    `looks_at` are all the fields that it is said by: it is written whenever one of them is.
+    `looks_at` are all the fields that it is said by: it is written whenever one of them is. One
+    that `falls` opens as 1 or 0 and never comes back to 1: while it is 1 it has not changed.
     """
 
     column: str
@@ -86,6 +87,7 @@ class Derived:
     nullable: bool = False
     says: Callable[[Any, Retention], int | None]
     looks_at: frozenset[str]
+    falls: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,22 +191,33 @@ class RowSpec(Generic[Value]):
         self.opening = _writing(lines, derived)
         self._moving = {line.attribute: line for line in (*moving, *joined)}
         self._identity = attrgetter(self.key, VERSION)
+        self._falling = tuple(one for one in derived if one.falls)
 
     def identity(self, value: Value) -> tuple[str, int]:
         """Its key and its version, of a row that has versions."""
         found: tuple[str, int] = self._identity(value)
         return found
 
-    def moved(self, changed: tuple[str, ...]) -> Writing:
+    def still_up(self, value: Value, retention: Retention) -> tuple[str, ...]:
+        """The columns that could have fallen and have not: their indexes need no work."""
+        return tuple(one.column for one in self._falling if one.says(value, retention))
+
+    def moved(self, changed: tuple[str, ...], still_up: tuple[str, ...] = ()) -> Writing:
         """What is written when these fields have changed, and what is said by them."""
-        said = (one for one in self.derived if not one.looks_at.isdisjoint(changed))
+        said = (
+            one
+            for one in self.derived
+            if one.column not in still_up and not one.looks_at.isdisjoint(changed)
+        )
         return _writing([self._moving[name] for name in changed], tuple(said))
 
 
 @functools.lru_cache(maxsize=MOVES_MAX)
-def moved_by(spec: RowSpec[Any], changed: tuple[str, ...] | None) -> Writing:
+def moved_by(
+    spec: RowSpec[Any], changed: tuple[str, ...] | None, still_up: tuple[str, ...] = ()
+) -> Writing:
     """`spec.moved`, made once for each set of fields; None stands for all that may change."""
-    return spec.moved(spec.fields if changed is None else changed)
+    return spec.moved(spec.fields if changed is None else changed, still_up)
 
 
 def _in_reading_order(lines: Sequence[Line]) -> tuple[Line, ...]:

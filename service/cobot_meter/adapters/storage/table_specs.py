@@ -207,6 +207,7 @@ ESCROW_SPEC = RowSpec(
             looks_at=frozenset(
                 {"state", "invoice", "settled_at_ms", "price_msat", "credit_used_msat"}
             ),
+            falls=True,
         ),
         Derived(
             column="due_at_ms",

@@ -11,7 +11,7 @@ event books is in `bookings.py`; the diagram of the documentation is drawn from 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from cobot_meter.domain.errors import IllegalTransition
@@ -22,6 +22,7 @@ from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run import machine as of_run
 from cobot_meter.domain.run.record import Failure, Run
+from cobot_meter.domain.with_changes import changer_of
 
 S = EscrowState
 # Where the operator ends what cannot be booked.
@@ -73,6 +74,8 @@ def is_repeated(escrow: Escrow, event: on.EscrowEvent) -> bool:
 
 
 Changes = dict[str, Any]
+_changed_sale = changer_of(Escrow)
+_changed_run = changer_of(Run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,9 @@ class Moves:
 
     def of(self, escrow: Escrow) -> Escrow:
         """The escrow with these changes."""
-        run = replace(escrow.run, **self.run) if self.run else escrow.run
-        return replace(escrow, run=run, **self.sale)
+        if not self.run:
+            return _changed_sale(escrow, self.sale)
+        return _changed_sale(escrow, {**self.sale, "run": _changed_run(escrow.run, self.run)})
 
 
 def advance(escrow: Escrow, event: on.EscrowEvent, *, at_ms: int, retention: Retention) -> Escrow:

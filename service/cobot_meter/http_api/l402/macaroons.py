@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
+from hashlib import sha256
 
 LOCATION = b"lsat"
 MACAROON_BYTES_MAX = 4_096
@@ -108,9 +109,9 @@ def parse_identifier(data: bytes) -> Identifier:
 
 def _chain(root_key: bytes, identifier: bytes, caveats: tuple[bytes, ...]) -> bytes:
     # By its name: a function given here is turned back into one at every link.
-    signature = hmac.digest(_KEY_GENERATOR, root_key, "sha256")
+    signature = hmac.digest(_KEY_GENERATOR, root_key, sha256)
     for part in (identifier, *caveats):
-        signature = hmac.digest(signature, part, "sha256")
+        signature = hmac.digest(signature, part, sha256)
     return signature
 
 

@@ -61,8 +61,8 @@ class Tokens:
         if len(secret) < SECRET_BYTES_MIN:
             message = f"a token secret has at least {SECRET_BYTES_MIN} bytes"
             raise ValueError(message)
-        self._id_key = hmac.digest(secret, b"cobot-meter token id", "sha256")
-        self._root_key = hmac.digest(secret, b"cobot-meter token root key", "sha256")
+        self._id_key = hmac.digest(secret, b"cobot-meter token id", sha256)
+        self._root_key = hmac.digest(secret, b"cobot-meter token root key", sha256)
 
     def mint(
         self,
@@ -78,7 +78,7 @@ class Tokens:
 
         `subject_id` is the escrow or top-up that `kind` says; `valid_until_s` a Unix second.
         """
-        token_id = hmac.digest(self._id_key, f"{subject_id}|{caller_id}".encode(), "sha256")
+        token_id = hmac.digest(self._id_key, f"{subject_id}|{caller_id}".encode(), sha256)
         identifier = macaroons.encode_identifier(
             Identifier(payment_hash=bytes.fromhex(payment_hash), token_id=token_id)
         )
@@ -126,7 +126,7 @@ class Tokens:
         )
 
     def _root_key_of(self, identifier: bytes) -> bytes:
-        return hmac.digest(self._root_key, identifier, "sha256")
+        return hmac.digest(self._root_key, identifier, sha256)
 
 
 def _read_caveats(macaroon: Macaroon) -> Mapping[str, str] | None:

@@ -120,7 +120,8 @@ def spoil(
 
 def _terms(key: coincurve.PrivateKey, order: InvoiceOrder, created_at_s: int) -> Bolt11Terms:
     """The payment secret is derived from the key, so that the same invoice is the same text."""
-    secret = hmac.digest(key.secret, f"payment secret {order.payment_hash}".encode(), "sha256")
+    said = f"payment secret {order.payment_hash}".encode()
+    secret = hmac.digest(key.secret, said, hashlib.sha256)
     return Bolt11Terms(
         prefix=PREFIX,
         payment_hash=order.payment_hash,

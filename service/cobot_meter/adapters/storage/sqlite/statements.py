@@ -123,9 +123,11 @@ def open_row(spec: RowSpec[Any]) -> Statement:
 
 
 @functools.lru_cache(maxsize=MOVES_MAX)
-def move_row(spec: RowSpec[Any], changed: tuple[str, ...] | None) -> Statement:
+def move_row(
+    spec: RowSpec[Any], changed: tuple[str, ...] | None, still_up: tuple[str, ...] = ()
+) -> Statement:
     """Gives a row other values in the columns of these fields, at the version before."""
-    rows, columns = _table(spec), moved_by(spec, changed).columns
+    rows, columns = _table(spec), moved_by(spec, changed, still_up).columns
     moved = _set(rows, columns).where(
         rows.c[spec.key] == bindparam("subject_id"), rows.c[VERSION] == bindparam("before")
     )

@@ -114,8 +114,11 @@ class TransitionWriter:
             opened = (*mended(spec.opening.values(value, self._retention)), sequence)
             self._open_row(open_row(spec), opened, subject_id)
             return
-        moved = mended(moved_by(spec, changed).values(value, self._retention))
-        self._move_row(move_row(spec, changed), (*moved, subject_id, version - 1), subject_id)
+        # SQLite writes an index anew for every column that a statement names, changed or not.
+        still_up = spec.still_up(value, self._retention)
+        moved = mended(moved_by(spec, changed, still_up).values(value, self._retention))
+        statement = move_row(spec, changed, still_up)
+        self._move_row(statement, (*moved, subject_id, version - 1), subject_id)
 
     def _open_row(self, statement: Statement, values: Row, subject_id: str) -> None:
         try:
