@@ -139,8 +139,15 @@ class Sales:
             prices=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
             least_pusd=100_000_000,
         )
-        opening = Opening(escrow_id=escrow_id, caller_id=caller_id, ask=ask, stream=False)
-        return Escrow.opened(opening, quote=quote, upstream="simulator", at_ms=now_ms)
+        opening = Opening(
+            escrow_id=escrow_id,
+            caller_id=caller_id,
+            opened_at_ms=now_ms,
+            stream=False,
+            ask=ask,
+            quote=quote,
+        )
+        return Escrow.opened(opening, upstream="simulator")
 
 
 def _digest(*parts: str) -> str:

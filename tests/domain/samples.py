@@ -95,8 +95,15 @@ def opened(shape: Shape | None = None) -> Escrow:
         prices=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
         least_pusd=shape.least,
     )
-    opening = Opening(escrow_id=shape.escrow_id, caller_id=shape.caller_id, ask=ask, stream=False)
-    return Escrow.opened(opening, quote=quote, upstream=UPSTREAM, at_ms=shape.opened_at_ms)
+    opening = Opening(
+        escrow_id=shape.escrow_id,
+        caller_id=shape.caller_id,
+        opened_at_ms=shape.opened_at_ms,
+        stream=False,
+        ask=ask,
+        quote=quote,
+    )
+    return Escrow.opened(opening, upstream=UPSTREAM)
 
 
 def opening_of(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cobot_meter.adapters.storage.schema import HEAD
+from cobot_meter.adapters.storage.schema import head
 from cobot_meter.adapters.storage.sqlite.backup import back_up
 from cobot_meter.adapters.storage.sqlite.connections import WriterLock
 from cobot_meter.adapters.storage.sqlite.integrity import refuse_damage
@@ -80,8 +80,8 @@ async def check_database(settings: Settings) -> DatabaseState:
         where = str(path)
         await asyncio.to_thread(refuse_damage, path)
         schema = await asyncio.to_thread(lambda: found_revision(engine_for(path)))
-    state = DatabaseState(where=where, schema=schema, wanted=HEAD)
-    if schema != HEAD:
+    state = DatabaseState(where=where, schema=schema, wanted=head())
+    if schema != head():
         return state
     async with open_reports(settings) as reports, reports.snapshot() as still:
         sums = await _sums(still)
@@ -89,7 +89,7 @@ async def check_database(settings: Settings) -> DatabaseState:
         async for _ in still.journal():
             entries += 1
     return DatabaseState(
-        where=where, schema=schema, wanted=HEAD, entries=entries, balanced=not any(sums.values())
+        where=where, schema=schema, wanted=head(), entries=entries, balanced=not any(sums.values())
     )
 
 

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
 
 from cobot_meter.adapters.storage.migration_run import configured, run_downgrade, run_upgrade
-from cobot_meter.adapters.storage.schema import HEAD
+from cobot_meter.adapters.storage.schema import head
 from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
 from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
 from cobot_meter.adapters.storage.sqlite.schema import engine_for, found_revision, upgrade
@@ -43,7 +43,7 @@ def revisions() -> list[str]:
 
 def test_the_newest_revision_is_the_one_that_is_asked_for() -> None:
     """The fast path at start compares with the only head there is."""
-    assert revisions()[-1] == HEAD
+    assert revisions()[-1] == head()
 
 
 def test_the_migrated_schema_is_that_of_the_tables(path: Path, tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ async def test_populated_books_survive_the_way_up(tmp_path: Path, revision: str)
     path = tmp_path / "books.sqlite3"
     path.touch()
     run_upgrade(engine_for(path), revision)
-    before = await sold(path, "1") if revision == HEAD else ()
+    before = await sold(path, "1") if revision == head() else ()
     upgrade(path)
-    assert found_revision(engine_for(path)) == HEAD
+    assert found_revision(engine_for(path)) == head()
     if before:
         assert await balances_of(path) == before
     await sold(path, "2")

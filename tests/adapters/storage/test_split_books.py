@@ -23,7 +23,7 @@ from cobot_meter.adapters.storage.migration_run import run_downgrade, run_upgrad
 from cobot_meter.adapters.storage.postgres.books import open_postgres_books
 from cobot_meter.adapters.storage.postgres.reports import open_postgres_reports
 from cobot_meter.adapters.storage.postgres.schema import downgrade_postgres, upgrade_postgres
-from cobot_meter.adapters.storage.schema import HEAD
+from cobot_meter.adapters.storage.schema import head
 from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
 from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
 from cobot_meter.adapters.storage.sqlite.schema import engine_for, found_revision, upgrade
@@ -245,7 +245,7 @@ def test_a_migration_that_is_killed_at_any_statement_starts_again(old: Path) -> 
         assert found_revision(engine_for(old)) == BEFORE
         assert rows_in(old) == before
     assert killed_at > 30
-    assert found_revision(engine_for(old)) == HEAD
+    assert found_revision(engine_for(old)) == head()
 
 
 class Killed(BaseException):
@@ -264,7 +264,7 @@ def _killed(path: Path, at: int) -> bool:
 
     event.listen(engine, "before_cursor_execute", counted)
     try:
-        run_upgrade(engine, HEAD)
+        run_upgrade(engine, head())
     except Killed:
         return True
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cobot_meter.adapters.storage.schema import HEAD
+from cobot_meter.adapters.storage.schema import head
 from cobot_meter.adapters.storage.sqlite.connections import WriterLock
 from cobot_meter.wiring.opening.databases import BOOKS_FILE
 from tests.cli.shop import CommandLine
@@ -106,8 +106,8 @@ def test_a_copy_needs_both_ends(shop: CommandLine, nothing: CommandLine, databas
 
 def test_the_file_is_checked_too(shop: CommandLine) -> None:
     """Without the setting `db` is about the file in the data directory."""
-    assert f"schema {HEAD}" in shop.run("db", "check").stdout
-    assert f"schema {HEAD}" in shop.run("db", "upgrade").stdout
+    assert f"schema {head()}" in shop.run("db", "check").stdout
+    assert f"schema {head()}" in shop.run("db", "upgrade").stdout
     set_schema(shop, "9999")
     shown = shop.run("db", "check")
     assert shown.exit_code == 1
@@ -135,7 +135,7 @@ def test_a_fresh_database_is_given_tables(nothing: CommandLine, cluster: Cluster
     refused = commands.run("ledger")
     assert refused.exit_code == 2
     assert "db upgrade" in one_line(refused.stderr)
-    assert f"schema {HEAD}" in commands.run("db", "upgrade").stdout
+    assert f"schema {head()}" in commands.run("db", "upgrade").stdout
     assert commands.run("db", "check").exit_code == 0
     assert commands.read("ledger")["trial_balance"] == []
 

@@ -89,8 +89,15 @@ def opened(
         least_pusd=1_000,
     )
     ask = ask or ask_key(escrow_id, caller_id=caller_id)
-    opening = Opening(escrow_id=escrow_id, caller_id=caller_id, ask=ask, stream=False)
-    return Escrow.opened(opening, quote=quote, upstream=UPSTREAM, at_ms=at_ms)
+    opening = Opening(
+        escrow_id=escrow_id,
+        caller_id=caller_id,
+        opened_at_ms=at_ms,
+        stream=False,
+        ask=ask,
+        quote=quote,
+    )
+    return Escrow.opened(opening, upstream=UPSTREAM)
 
 
 def opening(

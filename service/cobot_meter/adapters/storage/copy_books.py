@@ -29,7 +29,7 @@ from cobot_meter.adapters.storage.postgres.schema import (
     upgrade_postgres,
 )
 from cobot_meter.adapters.storage.postgres.session import LOST
-from cobot_meter.adapters.storage.schema import HEAD, other_schema
+from cobot_meter.adapters.storage.schema import head, other_schema
 from cobot_meter.adapters.storage.sqlite.connections import WriterLock, connect_reader
 from cobot_meter.adapters.storage.tables import METADATA
 from cobot_meter.domain.errors import Broken, SettingInvalid
@@ -98,7 +98,7 @@ def _opened(source: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as fault:
         message = f"{source} holds no books of this service: {fault}"
         raise SettingInvalid(message) from None
-    if found != (HEAD,):
+    if found != (head(),):
         books.close()
         raise other_schema(source, found and found[0])
     return books

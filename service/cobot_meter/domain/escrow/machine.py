@@ -106,7 +106,7 @@ def changes_by(event: on.EscrowEvent, escrow: Escrow, *, at_ms: int, retention: 
         if kind not in HEARD:
             return Moves(sale={}, run=moved_run)
     else:
-        on_run = ON_RUN[kind](escrow) if kind in ON_RUN else None
+        on_run = ON_RUN[kind](escrow, event) if kind in ON_RUN else None
         moved_run = {} if on_run is None else _moved(run, at_ms) | on_run
     state = TRANSITIONS.get((escrow.state, kind))
     if state is None:
@@ -296,12 +296,12 @@ _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
 }
 
 
-def _settled_run(escrow: Escrow) -> Changes | None:
+def _settled_run(escrow: Escrow, _event: on.EscrowEvent) -> Changes | None:
     """A payment that came too late is credit, and the run stays unpaid."""
     return None if escrow.state is S.EXPIRED else of_run.paid_for()
 
 
-def _closed_run(escrow: Escrow) -> Changes:
+def _closed_run(escrow: Escrow, _event: on.EscrowEvent) -> Changes:
     match escrow.state:
         case S.RUNNING | S.PRICED:
             return of_run.closed() | of_run.failed_by(escrow.run, WRITTEN_OFF_FAILURE)
@@ -312,15 +312,15 @@ def _closed_run(escrow: Escrow) -> Changes:
 
 
 # What a sale's own event does to its run; one that is not here leaves the run's row alone.
-ON_RUN: Mapping[type[on.EscrowEvent], Callable[[Escrow], Changes | None]] = {
-    on.CoveredByCredit: lambda _: of_run.paid_for(),
-    on.InvoiceMakingRefused: lambda _: of_run.refused(),
+ON_RUN: Mapping[type[on.EscrowEvent], Callable[..., Changes | None]] = {
+    on.CoveredByCredit: lambda *_: of_run.paid_for(),
+    on.InvoiceMakingRefused: lambda *_: of_run.refused(),
     on.InvoiceSettled: _settled_run,
-    on.InvoiceCanceled: lambda _: of_run.unpaid(),
-    on.LatePurchase: lambda _: of_run.bought_late(),
+    on.InvoiceCanceled: lambda *_: of_run.unpaid(),
+    on.LatePurchase: lambda *_: of_run.bought_late(),
     # Its cost is read: no correction may come in between unseen.
-    on.ClaimLapsed: lambda _: {},
-    on.QuarantineBegun: lambda _: {"parked": True},
-    on.QuarantineLifted: lambda _: {"parked": False},
+    on.ClaimLapsed: lambda *_: {},
+    on.QuarantineBegun: lambda *_: {"parked": True},
+    on.QuarantineLifted: lambda *_: {"parked": False},
     on.WrittenOff: _closed_run,
 }

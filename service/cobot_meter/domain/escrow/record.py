@@ -88,12 +88,25 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What a sale is opened for: by whom, for which ask, and how the answer is to be read."""
+    """What is fixed when a sale opens: by whom, for which ask, on which terms.
+
+    Each field is one of the sale's, by the same name. An entry of the journal has their digest, so
+    one that comes later needs a default, and is not in the digest while it stands at that.
+    """
 
     escrow_id: str
     caller_id: str
-    ask: AskKey
+    opened_at_ms: int
     stream: bool
+    ask: AskKey
+    quote: Quote
+    mode: Mode = Mode.ESCROW
+    fallback: Fallback | None = None
+
+    @classmethod
+    def of(cls, escrow: Escrow) -> Opening:
+        """What the sale was opened with, whatever has become of it since."""
+        return cls(**{name: getattr(escrow, name) for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,22 +162,22 @@ class Escrow:
         cls,
         opening: Opening,
         *,
-        quote: Quote,
         upstream: str,
-        at_ms: int,
         requested_by: str | None = None,
-        fallback: Fallback | None = None,
     ) -> Escrow:
         """The row as it opens: with `requested_by` its run is requested in the same commit.
 
         `upstream` is the name of the one that its run is sent to.
         """
+        at_ms = opening.opened_at_ms
         return cls(
             escrow_id=opening.escrow_id,
             caller_id=opening.caller_id,
             ask=opening.ask,
-            quote=quote,
+            quote=opening.quote,
             stream=opening.stream,
+            mode=opening.mode,
+            fallback=opening.fallback,
             opened_at_ms=at_ms,
             changed_at_ms=at_ms,
             state=EscrowState.RUNNING,
@@ -177,9 +190,8 @@ class Escrow:
                 changed_at_ms=at_ms,
                 state=RunState.REQUESTED if requested_by else RunState.OPENED,
                 requested_by=requested_by,
-                budget_held_pusd=quote.opening_pusd,
+                budget_held_pusd=opening.quote.opening_pusd,
             ),
-            fallback=fallback,
         )
 
     @property

@@ -7,9 +7,14 @@ stored, never of what is in it. Must not know: storage, or who looks.
 
 from __future__ import annotations
 
+import functools
 import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
+from operator import attrgetter
+from typing import Any, NamedTuple, get_args, get_type_hints
 
-from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.record import Escrow, Opening
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.transition import StoredBodies
 
@@ -31,39 +36,69 @@ Facts = dict[str, str | int | None]
 
 def opened_digest(escrow: Escrow) -> str:
     """Of everything that is fixed when an escrow opens."""
-    ask, quote, fallback = escrow.ask, escrow.quote, escrow.fallback
-    return _digest(
-        escrow.escrow_id,
-        escrow.caller_id,
-        escrow.opened_at_ms,
-        escrow.stream,
-        ask.request_key,
-        ask.address_key,
-        ask.address,
-        ask.request_sha256,
-        ask.nameless,
-        ask.idempotency_key,
-        quote.model,
-        quote.max_tokens,
-        quote.ceiling_pusd,
-        quote.ceiling_msat,
-        quote.credit_reserved_msat,
-        quote.newcomer,
-        quote.day,
-        quote.rate.usd_micro_per_btc,
-        quote.rate.source,
-        quote.rate.fetched_at_ms,
-        quote.terms.credit_fee_bps,
-        quote.terms.markup_bps,
-        quote.terms.safety_bps,
-        quote.prices.prompt_pusd,
-        quote.prices.completion_pusd,
-        quote.prices.request_pusd,
-        quote.prices.cache_write_pusd,
-        quote.prices.reasoning_pusd,
-        *(() if quote.least_pusd is None else (f"least {quote.least_pusd}",)),
-        *((fallback.asked_model, fallback.reason, fallback.continues) if fallback else ()),
-    )
+    always, later = _fixed_fields()
+    said = always(escrow)
+    for name, value_of, unsaid, parts in later:
+        value = value_of(escrow)
+        if value != unsaid:
+            said += parts(value) if parts else (f"{name} {value}",)
+    return _digest(*said)
+
+
+# Fields that have a default and were in the scheme from its beginning, and one by another name.
+_ALWAYS_SAID = frozenset(
+    {
+        *("idempotency_key", "continues", "credit_fee_bps", "markup_bps", "safety_bps"),
+        *("request_pusd", "cache_write_pusd", "reasoning_pusd"),
+    }
+)
+_SAID_AS = {"least_pusd": "least"}
+_Values = Callable[[Any], tuple[Any, ...]]
+
+
+class _Later(NamedTuple):
+    """A field that came later than the scheme: its name, where it is, and what goes unsaid."""
+
+    name: str
+    value_of: Callable[[Any], Any]
+    unsaid: object
+    parts: _Values | None
+
+
+@functools.cache
+def _fixed_fields() -> tuple[_Values, tuple[_Later, ...]]:
+    """What the digest says of any escrow, and what only of those that have it.
+
+    A field of `Opening`, or of a part of it, with a default came later than the scheme: it is said
+    with its name, after all others, and not at its default, so that digests of before stay true.
+    """
+    always: list[str] = []
+    later: list[_Later] = []
+    for path, field, inner in _walk(Opening):
+        if field.default is MISSING or field.name in _ALWAYS_SAID:
+            always.append(path)
+            continue
+        parts = attrgetter(*(one for one, _, _ in _walk(inner))) if inner else None
+        name = _SAID_AS.get(field.name, field.name)
+        later.append(_Later(name, attrgetter(path), field.default, parts))
+    return attrgetter(*always), tuple(later)
+
+
+def _walk(made: type[Any], within: str = "") -> Iterator[tuple[str, Field[Any], type[Any] | None]]:
+    """Every field by its path; those of a part that is always there in the part's place."""
+    types = get_type_hints(made)
+    for field in fields(made):
+        path, inner = within + field.name, _part_of(types[field.name])
+        if inner and field.default is MISSING:
+            yield from _walk(inner, f"{path}.")
+        else:
+            yield path, field, inner
+
+
+def _part_of(annotation: Any) -> type[Any] | None:  # noqa: ANN401 - an annotation
+    """The dataclass that it names, alone or beside None."""
+    named = (annotation, *get_args(annotation))
+    return next((one for one in named if isinstance(one, type) and is_dataclass(one)), None)
 
 
 def topup_digest(topup: Topup) -> str:

@@ -64,7 +64,7 @@ class EscrowReplay:
 
     def expect(self, row: Escrow) -> None:
         """An escrow row: its life should be in the journal."""
-        self._waiting[row.escrow_id] = as_opened(row)
+        self._waiting[row.escrow_id] = Escrow.opened(Opening.of(row), upstream=row.run.upstream)
 
     def told(self, entry: JournalEntry) -> None:
         """Live one entry."""
@@ -220,20 +220,6 @@ def _opening_facts(
         for name, fact in facts.items()
         if not name.startswith("sealed.") and name not in unsaid
     }
-
-
-def as_opened(row: Escrow) -> Escrow:
-    """The escrow as it was when it opened, from what never changes in its row."""
-    opening = Opening(
-        escrow_id=row.escrow_id, caller_id=row.caller_id, ask=row.ask, stream=row.stream
-    )
-    return Escrow.opened(
-        opening,
-        quote=row.quote,
-        upstream=row.run.upstream,
-        at_ms=row.opened_at_ms,
-        fallback=row.fallback,
-    )
 
 
 def requested_at_once(escrow: Escrow, requested_by: object) -> Escrow:

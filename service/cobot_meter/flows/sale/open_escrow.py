@@ -98,12 +98,17 @@ class OpenEscrow:
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
         offer = await self._make_offer.quoted(request, standing)
-        opening = Opening(escrow_id=escrow_id, caller_id=caller_id, ask=ask, stream=request.stream)
-        escrow = self._escrow(
-            opening,
-            offer=offer,
-            at_once=at_once(pays=_pays(offer.quote), address=ask.address),
+        opening = Opening(
+            escrow_id=escrow_id,
+            caller_id=caller_id,
+            opened_at_ms=self._ledger.now_ms(),
+            stream=request.stream,
+            ask=ask,
+            quote=offer.quote,
+            fallback=offer.fallback,
         )
+        sent = at_once(pays=_pays(offer.quote), address=ask.address)
+        escrow = self._escrow(opening, offer=offer, at_once=sent)
         opened = await self._apply(escrow, request.body, standing)
         return replace(
             opened, chain=offer.chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
@@ -135,14 +140,13 @@ class OpenEscrow:
         opening = Opening(
             escrow_id=failed.continued_as,
             caller_id=failed.caller_id,
-            ask=replace(failed.ask, idempotency_key=None),  # the first attempt has it, for ever
+            opened_at_ms=self._ledger.now_ms(),
             stream=failed.stream,
+            ask=replace(failed.ask, idempotency_key=None),  # the first attempt has it, for ever
+            quote=offer.quote,
+            fallback=offer.fallback,
         )
-        escrow = self._escrow(
-            opening,
-            offer=offer,
-            at_once=True,
-        )
+        escrow = self._escrow(opening, offer=offer, at_once=True)
         opened = await self._apply(escrow, before.call.body, standing)
         return replace(
             opened, chain=offer.chain, began_ms=before.began_ms, own_terms=before.own_terms
@@ -151,11 +155,8 @@ class OpenEscrow:
     def _escrow(self, opening: Opening, *, offer: QuotedChain, at_once: bool) -> Escrow:
         return Escrow.opened(
             opening,
-            quote=offer.quote,
             upstream=offer.chain[0].upstream,
-            at_ms=self._ledger.now_ms(),
             requested_by=self._replicas.own_id if at_once else None,
-            fallback=offer.fallback,
         )
 
     def over(self, run_id: str) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from cobot_meter.adapters.storage.migration_run import run_downgrade
 from cobot_meter.adapters.storage.outage import StorageOutage
-from cobot_meter.adapters.storage.schema import HEAD
+from cobot_meter.adapters.storage.schema import head
 from cobot_meter.adapters.storage.sqlite import writer as sqlite_writer
 from cobot_meter.adapters.storage.sqlite.backup import back_up
 from cobot_meter.adapters.storage.sqlite.books import SqliteBooks, open_sqlite_books
@@ -216,7 +216,7 @@ async def test_an_upgrade_keeps_what_was_there(
     old = path.with_name("old.sqlite3")
     shutil.copy(path, old)
     upgrade(path)
-    copy = path.with_name(f"{path.name}.before-{HEAD}")
+    copy = path.with_name(f"{path.name}.before-{head()}")
     assert copy.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(copy)) as connection:
         found = connection.execute("SELECT version_num FROM alembic_version").fetchone()

@@ -18,7 +18,7 @@ from cobot_meter.adapters.storage.postgres.connections import (
 )
 from cobot_meter.adapters.storage.postgres.faults import CAUGHT
 from cobot_meter.adapters.storage.postgres.row_writer import WRITER_NOW, row_writer, writer_body
-from cobot_meter.adapters.storage.schema import HEAD, other_schema
+from cobot_meter.adapters.storage.schema import head, other_schema
 from cobot_meter.adapters.storage.tables import METADATA
 from cobot_meter.domain.errors import BooksDamaged, SettingInvalid
 
@@ -27,12 +27,13 @@ MISSING = "SELECT name FROM unnest($1::TEXT[]) AS name WHERE to_regclass(name) I
 OWN_TABLES = ("operator_leg", "journal_leg")
 
 
-async def upgrade_postgres(url: str, revision: str = HEAD) -> None:
+async def upgrade_postgres(url: str, revision: str = "") -> None:
     """Make or update the tables. Raises SettingInvalid for a database that cannot be used."""
+    revision = revision or head()
     found = await found_schema(url)
-    if found == revision and (revision != HEAD or await _writes_rows(url)):
+    if found == revision and (revision != head() or await _writes_rows(url)):
         return
-    if found is not None and found > HEAD:
+    if found is not None and found > head():
         raise other_schema(shown(url), found)
 
     def migrate(connection: Connection) -> None:
@@ -40,7 +41,7 @@ async def upgrade_postgres(url: str, revision: str = HEAD) -> None:
 
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADING})")
         upgrade_on(connection, revision)
-        if revision == HEAD:
+        if revision == head():
             connection.exec_driver_sql(row_writer())
 
     await _run(url, migrate)
@@ -63,7 +64,7 @@ async def check_schema(url: str) -> None:
     if found is None:
         message = f"{shown(url)} holds no books yet: `cobot-meter db upgrade` makes them"
         raise SettingInvalid(message)
-    if found != HEAD:
+    if found != head():
         raise other_schema(shown(url), found)
     await _refuse_missing_tables(url)
     if not await _writes_rows(url):

@@ -20,7 +20,7 @@ from cobot_meter.adapters.storage.audit_queries import SHA256_HEX
 from cobot_meter.adapters.storage.ledger_rows import made_of
 from cobot_meter.adapters.storage.outage import StorageOutage
 from cobot_meter.adapters.storage.reports import StoredReports
-from cobot_meter.adapters.storage.schema import HEAD, VERSION_TABLE, other_schema
+from cobot_meter.adapters.storage.schema import VERSION_TABLE, head, other_schema
 from cobot_meter.adapters.storage.sql_text import Statement
 from cobot_meter.adapters.storage.sqlite.connections import connect_reader
 from cobot_meter.adapters.storage.sqlite.faults import damaged, fault_of, is_damage
@@ -197,5 +197,5 @@ def _check_readable(path: Path) -> None:
             raise damaged(path, error) from error
         problem = "holds no books of this service" if VERSION_TABLE in str(error) else NO_WAY_IN
         raise SettingInvalid(f"{path} {problem}: {error}") from error
-    if found != (HEAD,):
+    if found != (head(),):
         raise other_schema(path, found and found[0])

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DatabaseError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
-from cobot_meter.adapters.storage.schema import HEAD, other_schema
+from cobot_meter.adapters.storage.schema import head, other_schema
 from cobot_meter.adapters.storage.sqlite.faults import damaged, is_damage
 from cobot_meter.domain.errors import SettingInvalid
 
@@ -31,11 +31,11 @@ def upgrade(database: Path | str) -> None:
     engine = engine_for(database)
     try:
         found = found_revision(engine)
-        if found != HEAD:
+        if found != head():
             _keep_a_copy(database, found)
             from cobot_meter.adapters.storage.migration_run import run_upgrade
 
-            run_upgrade(engine, HEAD)
+            run_upgrade(engine, head())
     finally:
         engine.dispose()
 
@@ -45,16 +45,20 @@ def _keep_a_copy(database: Path | str, found: str | None) -> None:
 
     Raises SettingInvalid for newer ones, and when there is no room for the copy.
     """
-    if found is not None and found > HEAD:
+    if found is not None and found > head():
         raise other_schema(database, found)
     if found is None or not isinstance(database, Path):
         return
-    copy = database.with_name(f"{database.name}.before-{HEAD}")
+    copy = database.with_name(f"{database.name}.before-{head()}")
     from cobot_meter.adapters.storage.sqlite.backup import back_up
 
     back_up(database, copy)
     LOG.warning(
-        "%s goes from schema %s to %s; as it was it is kept in %s", database, found, HEAD, copy.name
+        "%s goes from schema %s to %s; as it was it is kept in %s",
+        database,
+        found,
+        head(),
+        copy.name,
     )
 
 
