@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import AskKey, Escrow, IssuedInvoice, Opening, Quote
+from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.ledger.accounts import upstream_credits
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms, invoice_amount_msat, price_for
@@ -63,6 +64,7 @@ class Shape:
     idempotency_key: str | None = None
     request_key: str = ""
     least: int | None = 0
+    mode: Mode = Mode.ESCROW
 
 
 def used(usage_pusd: int, key: str | None = None) -> UsageReading:
@@ -102,6 +104,7 @@ def opened(shape: Shape | None = None) -> Escrow:
         stream=False,
         ask=ask,
         quote=quote,
+        mode=shape.mode,
     )
     return Escrow.opened(opening, upstream=UPSTREAM)
 
@@ -153,6 +156,18 @@ def cost_known(escrow: Escrow, amount: int, *, confirmed: bool = True) -> ran.Co
         credit_used_msat=min(escrow.quote.credit_reserved_msat, price.price_msat),
         payment_hash=payment_hash_of(escrow),
         lookup_at_ms=None if confirmed else NOW_MS,
+    )
+
+
+def completion_costed(escrow: Escrow, amount: int) -> ran.CompletionCosted:
+    """The whole answer, which says what it cost, and the price that is captured for it."""
+    known, answer = cost_known(escrow, amount, confirmed=False), received()
+    return ran.CompletionCosted(
+        generation_id=answer.generation_id,
+        summary=answer.summary,
+        cost=known.cost,
+        price_msat=known.price_msat,
+        lookup_at_ms=known.lookup_at_ms,
     )
 
 

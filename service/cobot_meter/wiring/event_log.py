@@ -34,6 +34,7 @@ class EventLog:
         self._logger = logger
         self._tell: dict[str, Callable[[Transition], None]] = {
             "completion_delivered": self._sold,
+            "completion_costed": self._sold,
             "invoice_canceled": self._lapsed,
             "claim_lapsed": self._lapsed,
             "upstream_failed": self._failed,

@@ -28,7 +28,7 @@ from cobot_meter.wiring.settings.settings import Settings
 
 LOG = logging.getLogger(__name__)
 # The kinds of entries that a cost comes with.
-_COSTS = frozenset({"cost_known", "cost_confirmed"})
+_COSTS = frozenset({"cost_known", "completion_costed", "cost_confirmed"})
 
 
 class Metrics:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import get_args
 
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.machine import HEARD, TRANSITIONS
+from cobot_meter.domain.escrow.machine import HEARD, TABLES
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState, Progress
+from cobot_meter.domain.escrow.states import EscrowState, Mode, Progress
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.machine import RUN_TRANSITIONS
 from cobot_meter.domain.run.states import RunState
@@ -18,6 +18,7 @@ from tests.domain.samples import (
     NOW_MS,
     Shape,
     canceled,
+    completion_costed,
     cost_known,
     cost_of,
     invoice_issued,
@@ -27,6 +28,7 @@ from tests.domain.samples import (
 )
 
 S = Progress
+Stages = Mapping[Progress, Callable[[], Walk]]
 
 
 def _generated() -> Walk:
@@ -48,7 +50,7 @@ def _expired() -> Walk:
     return walk.tell(canceled(walk.escrow))
 
 
-STAGES: Mapping[Progress, Callable[[], Walk]] = {
+STAGES: Stages = {
     S.OPENED: Walk,
     S.REQUESTED: lambda: Walk().tell(ran.UpstreamRequested()),
     S.GENERATED: _generated,
@@ -59,6 +61,35 @@ STAGES: Mapping[Progress, Callable[[], Walk]] = {
     S.FAILED: lambda: Walk().tell(ran.UpstreamRequested(), ran.RunOutcomeUnknown(failure=FAILURE)),
     S.EXPIRED: _expired,
     S.REFUNDED: lambda: _settled().tell(on.CompletionLost()),
+}
+
+
+def on_credit() -> Walk:
+    """A sale whose ceiling is reserved of the caller's credit."""
+    return Walk(Shape(credit=10_000, mode=Mode.CREDIT))
+
+
+def _credit_costed() -> Walk:
+    walk = on_credit().tell(ran.UpstreamRequested(), received())
+    return walk.tell(cost_known(walk.escrow, 7_000))
+
+
+def _captured() -> Walk:
+    walk = on_credit().tell(ran.UpstreamRequested())
+    return walk.tell(completion_costed(walk.escrow, 7_000))
+
+
+CREDIT_STAGES: Stages = {
+    S.OPENED: on_credit,
+    S.REQUESTED: lambda: on_credit().tell(ran.UpstreamRequested()),
+    S.GENERATED: lambda: on_credit().tell(ran.UpstreamRequested(), received()),
+    S.COSTED: _credit_costed,
+    S.SETTLED: lambda: _credit_costed().tell(on.CoveredByCredit()),
+    S.RELEASED: _captured,
+    S.FAILED: lambda: on_credit().tell(
+        ran.UpstreamRequested(), ran.RunOutcomeUnknown(failure=FAILURE)
+    ),
+    S.REFUNDED: lambda: _credit_costed().tell(on.CoveredByCredit(), on.CompletionLost()),
 }
 
 
@@ -90,6 +121,7 @@ EVENTS: Mapping[type[on.EscrowEvent], Callable[[Escrow], on.EscrowEvent]] = {
     ran.RunFailed: lambda _: ran.RunFailed(failure=FAILURE, charged=False),
     ran.RunOutcomeUnknown: lambda _: ran.RunOutcomeUnknown(failure=FAILURE),
     ran.CostKnown: lambda escrow: cost_known(escrow, 7_000),
+    ran.CompletionCosted: lambda escrow: completion_costed(escrow, 7_000),
     ran.CostConfirmed: lambda _: ran.CostConfirmed(cost=cost_of(7_000)),
     ran.CostLookupMissed: lambda _: ran.CostLookupMissed(lookup_at_ms=NOW_MS + 1),
     ran.CostNotFound: lambda _: ran.CostNotFound(failure=FAILURE),
@@ -112,12 +144,12 @@ EVENTS: Mapping[type[on.EscrowEvent], Callable[[Escrow], on.EscrowEvent]] = {
 }
 
 
-def _product() -> dict[tuple[Progress, type[on.EscrowEvent]], Progress]:
-    """Both tables as one: what either of them refuses is refused."""
+def _product(stages: Stages) -> dict[tuple[Progress, type[on.EscrowEvent]], Progress]:
+    """The run's table and the sale's as one: what either of them refuses is refused."""
     run_table: dict[tuple[RunState, type[on.EscrowEvent]], RunState] = {}
     run_table.update(RUN_TRANSITIONS.items())
     both: dict[tuple[Progress, type[on.EscrowEvent]], Progress] = {}
-    for progress, staged in STAGES.items():
+    for progress, staged in stages.items():
         escrow = staged().escrow
         for event in EVENTS:
             run_after, sale_after = escrow.run.state, escrow.state
@@ -126,9 +158,10 @@ def _product() -> dict[tuple[Progress, type[on.EscrowEvent]], Progress]:
                     continue
                 run_after = run_table[run_after, event]
             if event in HEARD:
-                if (sale_after, event) not in TRANSITIONS:
+                table = TABLES[escrow.mode]
+                if (sale_after, event) not in table:
                     continue
-                sale_after = TRANSITIONS[sale_after, event]
+                sale_after = table[sale_after, event]
             goes_on = sale_after in {EscrowState.RUNNING, EscrowState.PRICED}
             both[progress, event] = Progress(run_after.value if goes_on else sale_after.value)
     return both
@@ -136,4 +169,5 @@ def _product() -> dict[tuple[Progress, type[on.EscrowEvent]], Progress]:
 
 RUN_EVENTS = frozenset(get_args(ran.RunEvent))
 # What follows what, as whoever asks for an escrow sees it.
-PRODUCT = _product()
+PRODUCT = _product(STAGES)
+CREDIT_PRODUCT = _product(CREDIT_STAGES)

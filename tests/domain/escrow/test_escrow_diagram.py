@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from cobot_meter.domain.escrow.diagram import draw, ends
-from cobot_meter.domain.escrow.machine import TRANSITIONS
+from cobot_meter.domain.escrow.machine import TABLES
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.run.machine import RUN_TRANSITIONS
 from cobot_meter.domain.run.states import RunState
@@ -14,6 +14,7 @@ from cobot_meter.domain.topup.machine import TOPUP_TRANSITIONS
 from cobot_meter.domain.topup.states import TopupState
 from tests.architecture.source_tree import ROOT, source
 
+S = EscrowState
 DRAWN = "docs/escrow-states.md"
 
 
@@ -25,12 +26,14 @@ def test_the_document_is_up_to_date() -> None:
 def test_everything_in_the_table_is_drawn() -> None:
     """Every move is an arrow, every event a row, and the ends are those without a way out."""
     drawn = draw()
-    told = [*RUN_TRANSITIONS.items(), *TRANSITIONS.items(), *TOPUP_TRANSITIONS.items()]
+    sales = [row for table in TABLES.values() for row in table.items()]
+    told = [*RUN_TRANSITIONS.items(), *sales, *TOPUP_TRANSITIONS.items()]
     for (state, event), after in told:
         if state is not after:
             assert f"    {state} --> {after}: {event.__name__}\n" in drawn
         assert f"| `{event.__name__}` | " in drawn
-    assert set(ends()) == {EscrowState.RELEASED, EscrowState.FAILED, EscrowState.REFUNDED}
+    for table in TABLES.values():
+        assert set(ends(table)) == {S.RELEASED, S.FAILED, S.REFUNDED}
     assert set(ends(RUN_TRANSITIONS)) == {RunState.COSTED, RunState.FAILED}
     assert ends(TOPUP_TRANSITIONS) == (TopupState.CREDITED,)
 

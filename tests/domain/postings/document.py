@@ -7,7 +7,7 @@ test compares the file with what is written here.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cobot_meter.domain.errors import IllegalTransition, LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
@@ -16,7 +16,17 @@ from cobot_meter.domain.ledger.transfers import Transfer, TransferKind
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.bookings import unattributed
 from cobot_meter.domain.topup.bookings import topup_credited
-from tests.domain.escrow.stages import EVENTS, PRODUCT, STAGES, covered, paid_late, parked
+from tests.domain.escrow.stages import (
+    CREDIT_PRODUCT,
+    CREDIT_STAGES,
+    EVENTS,
+    PARKED,
+    PRODUCT,
+    STAGES,
+    covered,
+    paid_late,
+    parked,
+)
 from tests.domain.escrow.walks import PART_CREDIT, Walk, invoiced, lines, short
 from tests.domain.samples import (
     CALLER,
@@ -31,6 +41,10 @@ from tests.domain.samples import (
 from tests.domain.samples import settled as paid
 
 Told = tuple[str, Walk]
+Row = tuple[str, str, Sequence[str]]
+Pair = tuple[Progress, type[on.EscrowEvent]]
+Product = Mapping[Pair, Progress]
+Walks = Callable[[Progress, type[on.EscrowEvent]], Iterator[Told]]
 HEAD = """\
 # The postings
 
@@ -96,6 +110,14 @@ A row for each pair that the table of states has and that books anything, with a
 | state | event | books |
 |---|---|---|
 """
+ON_CREDIT = """
+## Every event in every state, in credit mode
+
+The same run, sold to a caller whose credit covers the ceiling of 10,000.
+
+| state | event | books |
+|---|---|---|
+"""
 OTHERS = """
 ## Beside the sale
 
@@ -106,10 +128,11 @@ OTHERS = """
 
 def document() -> str:
     """The whole file."""
-    rows = "".join(f"| {state} | {event} | {_cell(booked)} |\n" for state, event, booked in every())
+    rows, on_credit = _rows(every()), _rows(every_on_credit())
     others = "".join(f"| {what} | {_cell(booked)} |\n" for what, booked in beside())
     steps = "".join(_step(name, booked) for name, booked in worked())
-    return f"{HEAD}{WORKED}\n| event | books |\n|---|---|\n{steps}{EVERY}{rows}{OTHERS}{others}"
+    begun = f"{HEAD}{WORKED}\n| event | books |\n|---|---|\n{steps}"
+    return f"{begun}{EVERY}{rows}{ON_CREDIT}{on_credit}{OTHERS}{others}"
 
 
 def worked() -> Iterator[tuple[str, Sequence[str]]]:
@@ -128,10 +151,19 @@ def worked() -> Iterator[tuple[str, Sequence[str]]]:
         yield type(told).__name__, lines(walk.last)
 
 
-def every() -> Iterator[tuple[str, str, Sequence[str]]]:
-    """State, event and lines of every legal pair that books."""
-    for state, event_type in PRODUCT:
-        for name, walk in _walks(state, event_type):
+def every() -> Iterator[Row]:
+    """State, event and lines of every legal pair that books, in escrow mode."""
+    return _every(PRODUCT, _walks)
+
+
+def every_on_credit() -> Iterator[Row]:
+    """The same pairs in credit mode."""
+    return _every(CREDIT_PRODUCT, _walks_on_credit)
+
+
+def _every(product: Product, walks: Walks) -> Iterator[Row]:
+    for state, event_type in product:
+        for name, walk in walks(state, event_type):
             try:
                 walk.tell(EVENTS[event_type](walk.escrow))
             except (IllegalTransition, LedgerUnbalanced):
@@ -157,6 +189,12 @@ def _walks(state: Progress, event_type: type[on.EscrowEvent]) -> Iterator[Told]:
     yield state.value, STAGES[state]()
 
 
+def _walks_on_credit(state: Progress, event_type: type[on.EscrowEvent]) -> Iterator[Told]:
+    if event_type is on.WrittenOff:
+        yield f"{state} (in quarantine)", CREDIT_STAGES[state]().tell(PARKED)
+    yield state.value, CREDIT_STAGES[state]()
+
+
 def beside() -> Iterator[tuple[str, Sequence[str]]]:
     """A failure that cost something, and what is booked of no escrow."""
     failed = ran.RunFailed(failure=FAILURE, charged=True, cost=cost_of(300))
@@ -179,6 +217,10 @@ def _lines(transfers: Sequence[Transfer]) -> list[str]:
         for one in transfers
         if one.kind is TransferKind.POSTED
     ]
+
+
+def _rows(rows: Iterator[Row]) -> str:
+    return "".join(f"| {state} | {event} | {_cell(booked)} |\n" for state, event, booked in rows)
 
 
 def _step(name: str, booked: Sequence[str]) -> str:

@@ -6,10 +6,11 @@ import re
 import subprocess
 import sys
 
+from cobot_meter.domain.escrow.states import Mode
 from tests.architecture.source_tree import ROOT, source
-from tests.domain.escrow.stages import PRODUCT
+from tests.domain.escrow.stages import CREDIT_PRODUCT, PRODUCT
 from tests.domain.escrow.walks import short
-from tests.domain.postings.document import document, every, worked
+from tests.domain.postings.document import document, every, every_on_credit, worked
 from tests.domain.samples import CREDITS
 
 DOCUMENT = "docs/postings.md"
@@ -57,6 +58,19 @@ def test_every_event_that_books_is_there() -> None:
     }
     assert told | silent == {event.__name__ for _, event in PRODUCT}
     assert told & silent == set()
+
+
+def test_every_event_that_books_on_credit_is_there() -> None:
+    """A mode that is added to the table is in the document too."""
+    told = {event for _, event, _ in every_on_credit()}
+    silent = {
+        *("UpstreamRequested", "GenerationStarted", "CompletionReceived", "CostLookupMissed"),
+        *("BodiesShredded", "QuarantineBegun", "QuarantineLifted"),
+        # Credit bears it, so that nothing of it counts on a day.
+        *("RunOutcomeUnknown", "CostAttributed", "CostGivenUp"),
+    }
+    assert told | silent == {event.__name__ for _, event in CREDIT_PRODUCT}
+    assert {Mode.ESCROW, Mode.CREDIT} == set(Mode)
 
 
 def _read(line: str) -> tuple[str, str, str, int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import Progress
+from cobot_meter.domain.escrow.states import Mode, Progress
 from cobot_meter.domain.ledger.accounts import (
     COST_ACCOUNTS,
     COST_UNATTRIBUTED,
@@ -32,6 +32,7 @@ from tests.domain.samples import (
     RETENTION,
     Shape,
     canceled,
+    completion_costed,
     cost_known,
     cost_of,
     invoice_issued,
@@ -224,6 +225,8 @@ def _of_the_upstream(row: Escrow) -> Iterator[tuple[on.EscrowEvent, int]]:
         yield ran.GenerationStarted(generation_id="gen-1"), 0
     for truth in COSTS:
         yield received(), truth
+        if row.mode is Mode.CREDIT:
+            yield completion_costed(row, SAID), truth
     yield ran.RunFailed(failure=FAILURE, charged=False), 0
     said = cost_of(SAID, confirmed=False)
     for truth in COSTS if named else (SAID,):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from cobot_meter.domain.escrow.states import Progress
+from cobot_meter.domain.escrow.states import Mode, Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Commodity
 from tests.conftest import COUNTED
@@ -23,7 +23,7 @@ S = Progress
 ENDED = frozenset({S.RELEASED, S.REFUNDED, S.EXPIRED, S.FAILED})
 PAID = frozenset({S.SETTLED, S.RELEASED, S.REFUNDED})
 ADDRESS_DAY = chart.address_budget(ADDRESS, DAY)
-PAYMENTS = frozenset({"invoice_settled", "covered_by_credit"})
+PAYMENTS = frozenset({"invoice_settled", "covered_by_credit", "completion_costed"})
 
 
 @pytest.fixture(autouse=True)
@@ -36,12 +36,15 @@ def _no_collection() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("credit", [0, 2_000, CEILING])
+@pytest.mark.parametrize(
+    ("credit", "covered"),
+    [(0, Mode.ESCROW), (2_000, Mode.ESCROW), (CEILING, Mode.ESCROW), (CEILING, Mode.CREDIT)],
+)
 def test_two_escrows_in_every_order(
-    credit: int, record_property: Callable[[str, object], None]
+    credit: int, covered: Mode, record_property: Callable[[str, object], None]
 ) -> None:
-    """From no credit, some, and enough for the first: everything holds in every world."""
-    search = Search(credit)
+    """From no credit, some, and enough for the first, in either mode: everything always holds."""
+    search = Search(credit, covered)
     worlds = search.worlds()
     nodes = [node for graph in search.graphs.values() for node in graph.nodes.values()]
     for node in nodes:
@@ -55,8 +58,8 @@ def test_two_escrows_in_every_order(
             prove_costs(world)
     told = sum(graph.told for graph in search.graphs.values())
     text = (
-        f"credit {credit} msat: {len(worlds):,} distinct states of two escrows, "
-        f"{search.events:,} events told, {search.refused:,} refused by a guard; "
+        f"credit {credit} msat, covered sales by {covered}: {len(worlds):,} distinct states of two "
+        f"escrows, {search.events:,} events told, {search.refused:,} refused by a guard; "
         f"{len(nodes):,} states of one, {told:,} commits each crashed before and after"
     )
     print(text)

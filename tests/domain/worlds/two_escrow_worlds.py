@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from cobot_meter.domain.callers import CapTerms, ExposureTerms
 from cobot_meter.domain.errors import ExposureExceeded
+from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.transitions.upstream import usage_compared
@@ -70,9 +71,13 @@ class Opening(NamedTuple):
 
 @dataclass(slots=True)
 class Search:
-    """All worlds that a caller with `credit` reaches, and the counts of what was done there."""
+    """All worlds that a caller with `credit` reaches, and the counts of what was done there.
+
+    `covered` is the mode of what credit covers: the other escrow may be of the other mode.
+    """
 
     credit: int
+    covered: Mode = Mode.ESCROW
     graphs: dict[tuple[str, int, bool], EscrowGraph] = field(default_factory=dict)
     openings: list[Opening] = field(default_factory=list)
     events: int = 0
@@ -101,11 +106,21 @@ class Search:
         return self.credit - world.first.credit_claimed - second
 
     def _first(self) -> Node:
-        shape = Shape(ceiling=CEILING, credit=min(self.credit, CEILING), least=LEAST)
+        shape = self._shape("esc_1", credit=self.credit, newcomer=True)
         before = granted(Ledger(), CALLER, self.credit)
         first = self._graph(shape).first
         self._open(World(first, None, 0), before, shape)
         return first
+
+    def _shape(self, escrow_id: str, *, credit: int, newcomer: bool) -> Shape:
+        return Shape(
+            escrow_id=escrow_id,
+            ceiling=CEILING,
+            credit=min(credit, CEILING),
+            newcomer=newcomer,
+            least=LEAST,
+            mode=self.covered if credit >= CEILING else Mode.ESCROW,
+        )
 
     def _next(self, world: World) -> Iterator[World]:
         first, second, rest = world
@@ -137,13 +152,8 @@ class Search:
         return target
 
     def _opened(self, world: World) -> Iterator[World]:
-        shape = Shape(
-            escrow_id="esc_2",
-            ceiling=CEILING,
-            credit=min(self.spendable(world), CEILING),
-            newcomer=TERMS.is_newcomer(world.first.net(SETTLED)),
-            least=LEAST,
-        )
+        newcomer = TERMS.is_newcomer(world.first.net(SETTLED))
+        shape = self._shape("esc_2", credit=self.spendable(world), newcomer=newcomer)
         target = World(world.first, self._graph(shape).first, world.rest)
         try:
             self._open(target, self.ledger(world), shape)

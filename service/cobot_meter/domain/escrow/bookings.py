@@ -28,7 +28,7 @@ from cobot_meter.domain.run.states import RunState
 
 
 def bookings(before: Escrow, event: on.EscrowEvent, after: Escrow) -> Transfers:
-    """The transfers of one event of the escrow mode, in the order of their rows."""
+    """The transfers of one event of a sale, in the order of their rows."""
     if not isinstance(event, ran.RunEvent):
         return _BOOKINGS[type(event)](before, event, after)
     cost = cost_booked(before.run, event)
@@ -39,6 +39,8 @@ def bookings(before: Escrow, event: on.EscrowEvent, after: Escrow) -> Transfers:
         return (*_void_claims(before), *days, *cost)
     if isinstance(event, ran.CostKnown):
         return (*cost, *_price_reserved(before, after), *days)
+    if isinstance(event, ran.CompletionCosted):
+        return (*cost, *_captured(before, after))
     return (*cost, *days)
 
 
@@ -75,6 +77,14 @@ def _covered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfer
         *caller_reservation(before).void(),
         *old_address_reservation(before).void(),
         *days.spent(before.run, unpaid_pusd),
+    )
+
+
+def _captured(before: Escrow, after: Escrow) -> Transfers:
+    """A2c and A4 in one: the price is ours, and the rest of what was reserved is free again."""
+    return (
+        *credit_reservation(before).post(after.price_msat),
+        *posted(chart.UNEARNED, chart.REVENUE, after.price_msat),
     )
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cobot_meter.domain.escrow.machine import TRANSITIONS
+from cobot_meter.domain.escrow.machine import CREDIT_TRANSITIONS, TRANSITIONS
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.run.machine import RUN_TRANSITIONS
 from cobot_meter.domain.run.states import RunState
@@ -36,13 +36,20 @@ Its facts belong to the upstream, and what it books is in pico-USD. Callers read
 of their escrow while the sale is `running`.
 """
 SALE = """\
-## The sale
+## The sale, in escrow mode
 
 Its facts belong to the node and to the caller, and what it books is in msat. It hears five of its
 run's events; all others, a late correction of the cost among them, leave its row alone. Callers
 read `priced` as `costed`. What cannot be booked goes into quarantine in whatever state it is: it
 keeps the state and has no timer until the operator lets it go on (`QuarantineLifted`) or ends it
 (`WrittenOff`).
+"""
+CREDIT = """\
+## The sale, in credit mode
+
+The ceiling is reserved of the caller's credit, so nothing is invoiced. An answer that says what it
+cost is paid for and released in the commit that stores it; one that does not waits for its cost as
+in escrow mode, and credit covers it then.
 """
 TOPUP = """\
 ## The top-up
@@ -67,15 +74,18 @@ def draw() -> str:
     sale_begins = {EscrowState.RUNNING: "with its run"}
     run = _machine(RUN, RUN_TRANSITIONS, run_begins)
     sale = _machine(SALE, TRANSITIONS, sale_begins)
+    credit = _machine(CREDIT, CREDIT_TRANSITIONS, sale_begins)
     topup = _machine(TOPUP, TOPUP_TRANSITIONS, {TopupState.OPENED: "an empty request"})
-    return f"{HEAD}\n{run}\n{sale}\n{topup}"
+    return f"{HEAD}\n{run}\n{sale}\n{credit}\n{topup}"
 
 
 def ends(table: Table = TRANSITIONS) -> tuple[Any, ...]:
     """The states that no event leads out of."""
     left = {state for (state, _), after in table.items() if after is not state}
-    states = dict.fromkeys(state for state, _ in table)
-    return tuple(state for state in type(next(iter(states))) if state not in left)
+    states = dict.fromkeys([state for state, _ in table]) | dict.fromkeys(table.values())
+    return tuple(
+        state for state in type(next(iter(states))) if state in states and state not in left
+    )
 
 
 def _machine(head: str, table: Table, begins: Mapping[Any, str]) -> str:

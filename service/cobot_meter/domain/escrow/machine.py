@@ -1,23 +1,23 @@
-"""The sale's state machine: one table, and `changes_by`, which is pure.
+"""The sale's state machine: a table for each mode, and `changes_by`, which is pure.
 
-Theory of operation. TRANSITIONS is the whole truth about which event may follow which state of a
-sale in the escrow mode; an event that it does not have raises and changes nothing. Of the events of
-its run (`domain/run`) a sale hears five: one prices it, four end it; all others leave its row
-alone. A sale's own event that resolves what is reserved for its run, or reads its cost, changes the
-run's row with it (ON_RUN), so that no correction of the cost can come in between unseen. What each
-event books is in `bookings.py`; the diagram of the documentation is drawn from the tables.
+Theory of operation. TABLES is the whole truth about which event may follow which state of a sale in
+its mode; an event that it does not have raises and changes nothing. Of the events of its run
+(`domain/run`) a sale hears those that price it or end it; all others leave its row alone. A sale's
+own event that resolves what is reserved for its run, or reads its cost, changes the run's row with
+it (ON_RUN), so that no correction of the cost can come in between unseen. What each event books is
+in `bookings.py`; the diagram of the documentation is drawn from the tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState, Mode
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run import machine as of_run
@@ -34,30 +34,63 @@ WRITTEN_OFF: Mapping[EscrowState, EscrowState] = {
     **{state: state for state in (S.RELEASED, S.FAILED, S.EXPIRED, S.REFUNDED)},
 }
 
-TRANSITIONS: Mapping[tuple[EscrowState, type[on.EscrowEvent]], EscrowState] = {
-    (S.RUNNING, ran.CostKnown): S.PRICED,
+Table = Mapping[tuple[EscrowState, type[on.EscrowEvent]], EscrowState]
+
+_ENDED_BY_ITS_RUN: Table = {
     (S.RUNNING, ran.Abandoned): S.FAILED,
     (S.RUNNING, ran.RunFailed): S.FAILED,
     (S.RUNNING, ran.RunOutcomeUnknown): S.FAILED,
     (S.RUNNING, ran.CostNotFound): S.FAILED,
+}
+_FROM_PAID_TO_OVER: Table = {
+    (S.SETTLED, on.CompletionDelivered): S.RELEASED,
+    (S.SETTLED, on.CompletionLost): S.REFUNDED,
+    (S.SETTLED, on.ClaimLapsed): S.REFUNDED,
+    (S.RELEASED, on.BodiesShredded): S.RELEASED,
+}
+
+
+def _operated(states: Iterable[EscrowState]) -> Table:
+    """What the operator, and whoever cannot book it, may say in each of these states."""
+    return {
+        (state, event): after
+        for state in states
+        for event, after in (
+            (on.QuarantineBegun, state),
+            (on.QuarantineLifted, state),
+            (on.WrittenOff, WRITTEN_OFF[state]),
+        )
+    }
+
+
+# It runs first, and waits for the payment of its invoice.
+TRANSITIONS: Table = {
+    (S.RUNNING, ran.CostKnown): S.PRICED,
+    **_ENDED_BY_ITS_RUN,
     (S.PRICED, on.CoveredByCredit): S.SETTLED,
     (S.PRICED, on.InvoiceIssued): S.INVOICED,
     (S.PRICED, on.InvoiceLost): S.PRICED,
     (S.PRICED, on.InvoiceMakingRefused): S.FAILED,
     (S.INVOICED, on.InvoiceSettled): S.SETTLED,
     (S.INVOICED, on.InvoiceCanceled): S.EXPIRED,
-    (S.SETTLED, on.CompletionDelivered): S.RELEASED,
-    (S.SETTLED, on.CompletionLost): S.REFUNDED,
-    (S.SETTLED, on.ClaimLapsed): S.REFUNDED,
+    **_FROM_PAID_TO_OVER,
     (S.EXPIRED, on.InvoiceSettled): S.EXPIRED,
     (S.EXPIRED, on.LatePurchase): S.SETTLED,
     (S.EXPIRED, on.BodiesShredded): S.EXPIRED,
-    (S.RELEASED, on.BodiesShredded): S.RELEASED,
-    **{(state, on.QuarantineBegun): state for state in S},
-    **{(state, on.QuarantineLifted): state for state in S},
-    **{(state, on.WrittenOff): ended for state, ended in WRITTEN_OFF.items()},
+    **_operated(S),
 }
-HEARD = frozenset(event for _, event in TRANSITIONS)
+# Its ceiling is reserved of the caller's credit, so that it needs no invoice. What the answer says
+# that it cost is captured with it; where it says nothing, the cost is found as of any other.
+CREDIT_TRANSITIONS: Table = {
+    (S.RUNNING, ran.CompletionCosted): S.RELEASED,
+    (S.RUNNING, ran.CostKnown): S.PRICED,
+    **_ENDED_BY_ITS_RUN,
+    (S.PRICED, on.CoveredByCredit): S.SETTLED,
+    **_FROM_PAID_TO_OVER,
+    **_operated((S.RUNNING, S.PRICED, S.SETTLED, S.RELEASED, S.FAILED, S.REFUNDED)),
+}
+TABLES: Mapping[Mode, Table] = {Mode.ESCROW: TRANSITIONS, Mode.CREDIT: CREDIT_TRANSITIONS}
+HEARD = frozenset(event for table in TABLES.values() for _, event in table)
 
 WRITTEN_OFF_FAILURE = Failure(
     code="written_off",
@@ -108,9 +141,9 @@ def changes_by(event: on.EscrowEvent, escrow: Escrow, *, at_ms: int, retention: 
     else:
         on_run = ON_RUN[kind](escrow, event) if kind in ON_RUN else None
         moved_run = {} if on_run is None else _moved(run, at_ms) | on_run
-    state = TRANSITIONS.get((escrow.state, kind))
+    state = TABLES[escrow.mode].get((escrow.state, kind))
     if state is None:
-        message = f"{kind.__name__} cannot happen to an escrow that is {escrow.state}"
+        message = f"{kind.__name__} cannot happen to a sale by {escrow.mode} that is {escrow.state}"
         raise IllegalTransition(message)
     changes = _CHANGES[kind](escrow, event, at_ms, retention)
     moved = {} if state is escrow.state else {"state": state}
@@ -170,6 +203,23 @@ def _priced(escrow: Escrow, event: ran.CostKnown, _at_ms: int, _retention: Reten
         "price_msat": event.price_msat,
         "credit_used_msat": event.credit_used_msat,
         "payment_hash": event.payment_hash,
+    }
+
+
+def _captured(
+    escrow: Escrow, event: ran.CompletionCosted, at_ms: int, retention: Retention
+) -> Changes:
+    quote = escrow.quote
+    _demand(
+        "what is captured must stay within what is reserved of the caller's credit",
+        sound=0 <= event.price_msat <= quote.credit_reserved_msat == quote.ceiling_msat,
+    )
+    return {
+        "priced_pusd": event.cost.cost_pusd,
+        "price_msat": event.price_msat,
+        "credit_used_msat": event.price_msat,
+        "settled_at_ms": at_ms,
+        "keep_until_ms": at_ms + retention.released_ms,
     }
 
 
@@ -275,6 +325,7 @@ def _written_off(
 
 _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
     ran.CostKnown: _priced,
+    ran.CompletionCosted: _captured,
     ran.Abandoned: _abandoned,
     ran.RunFailed: _ended,
     ran.RunOutcomeUnknown: _ended,

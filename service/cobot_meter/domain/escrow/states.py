@@ -16,6 +16,7 @@ class Mode(enum.StrEnum):
     """How a sale is paid for, which decides the table that it lives by."""
 
     ESCROW = "escrow"  # the completion runs first and is held until its invoice is paid
+    CREDIT = "credit"  # credit covers the ceiling: it is captured as soon as the answer is whole
 
 
 class EscrowState(enum.StrEnum):

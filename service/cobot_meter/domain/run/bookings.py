@@ -20,7 +20,7 @@ def cost_booked(before: Run, event: ran.RunEvent) -> Transfers:
     """What the event books of the cost itself."""
     credits_there = chart.upstream_credits(before.upstream)
     match event:
-        case ran.CostKnown():
+        case ran.CostKnown() | ran.CompletionCosted():
             return posted(before.cost_account.account, credits_there, event.cost.cost_pusd)
         case ran.CostConfirmed():
             difference = event.cost.cost_pusd - before.cost_pusd

@@ -78,6 +78,21 @@ class CostKnown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionCosted:
+    """The upstream's: the whole answer is here and says what it cost; credit pays for it at once.
+
+    Both facts in one commit, for a sale whose ceiling is reserved of the caller's credit. The cost
+    is provisional: `lookup_at_ms` is when the upstream's record is asked for.
+    """
+
+    generation_id: str
+    summary: Summary
+    cost: Cost
+    price_msat: int
+    lookup_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostConfirmed:
     """The upstream's: its record arrived after the price was fixed, or after a failure."""
 
@@ -118,6 +133,7 @@ RunEvent = (
     | RunFailed
     | RunOutcomeUnknown
     | CostKnown
+    | CompletionCosted
     | CostConfirmed
     | CostLookupMissed
     | CostNotFound

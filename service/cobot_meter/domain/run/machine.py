@@ -22,6 +22,7 @@ RUN_TRANSITIONS: Mapping[tuple[RunState, type[ran.RunEvent]], RunState] = {
     (S.OPENED, ran.Abandoned): S.FAILED,
     (S.REQUESTED, ran.GenerationStarted): S.REQUESTED,
     (S.REQUESTED, ran.CompletionReceived): S.GENERATED,
+    (S.REQUESTED, ran.CompletionCosted): S.COSTED,
     (S.REQUESTED, ran.RunFailed): S.FAILED,
     (S.REQUESTED, ran.RunOutcomeUnknown): S.FAILED,
     (S.GENERATED, ran.CostKnown): S.COSTED,
@@ -104,6 +105,17 @@ def _costed(run: Run, event: ran.CostKnown, least_pusd: int | None, _at_ms: int)
     }
 
 
+def _costed_at_once(
+    _run: Run, event: ran.CompletionCosted, _least: int | None, _at_ms: int
+) -> Changes:
+    return {
+        "generation_id": event.generation_id,
+        "summary": event.summary,
+        "cost": event.cost,
+        "lookup_at_ms": event.lookup_at_ms,
+    }
+
+
 def _confirmed(run: Run, event: ran.CostConfirmed, least_pusd: int | None, _at_ms: int) -> Changes:
     changes: Changes = {"cost": event.cost, "lookup_at_ms": None}
     if run.budget_held_pusd:
@@ -135,6 +147,7 @@ _CHANGES: Mapping[type[ran.RunEvent], Callable[..., Changes]] = {
     ran.RunFailed: _failed,
     ran.RunOutcomeUnknown: _unknown,
     ran.CostKnown: _costed,
+    ran.CompletionCosted: _costed_at_once,
     ran.CostConfirmed: _confirmed,
     ran.CostLookupMissed: _missed,
     ran.CostNotFound: _not_found,

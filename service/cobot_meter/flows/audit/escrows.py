@@ -26,7 +26,7 @@ from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.money import msat_from_pusd
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat, price_for
 from cobot_meter.domain.retention import Retention
-from cobot_meter.domain.run.events import CostAttributed, CostKnown
+from cobot_meter.domain.run.events import CompletionCosted, CostAttributed, CostKnown
 from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.transitions.escrows import Book, escrow_transition, open_escrow
@@ -119,7 +119,7 @@ class EscrowReplay:
 
     def _check_figures(self, life: Escrow, event: EscrowEvent) -> None:
         match event:
-            case CostKnown():
+            case CostKnown() | CompletionCosted():
                 priced = price_for(
                     event.cost.cost_pusd,
                     ceiling_msat=life.quote.ceiling_msat,

@@ -1,0 +1,1 @@
+"""The sale in credit mode: its own table over the same run."""
