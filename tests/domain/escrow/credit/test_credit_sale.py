@@ -111,7 +111,7 @@ def test_no_invoice_is_ever_in_it() -> None:
 
 
 def test_the_capture_books_cost_price_and_revenue_at_once() -> None:
-    """The cost leaves our credit upstream, P is captured and ours, and U − P is the caller's again."""
+    """The cost leaves our credit upstream, P is captured and ours, U − P is the caller's again."""
     walk = on_credit().tell(ran.UpstreamRequested())
     assert walk.pending() == {"available": 10_000}
     walk.tell(completion_costed(walk.escrow, 7_000))
