@@ -14,7 +14,7 @@ from cobot_meter.domain.escrow.record import AskKey, Escrow, IssuedInvoice, Open
 from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.ledger.accounts import upstream_credits
 from cobot_meter.domain.money import ExchangeRate
-from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms, invoice_amount_msat, price_for
+from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms, invoice_amount_msat
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
@@ -144,12 +144,7 @@ def received(*, completed_at_ms: int = NOW_MS) -> ran.CompletionReceived:
 
 def cost_known(escrow: Escrow, amount: int, *, confirmed: bool = True) -> ran.CostKnown:
     """The cost of a run, with the price and the credit that follow from it."""
-    price = price_for(
-        amount,
-        ceiling_msat=escrow.quote.ceiling_msat,
-        rate=escrow.quote.rate,
-        terms=escrow.quote.terms,
-    )
+    price = escrow.quote.price_of(amount)
     return ran.CostKnown(
         cost=cost_of(amount, confirmed=confirmed),
         price_msat=price.price_msat,

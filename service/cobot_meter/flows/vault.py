@@ -8,11 +8,19 @@ the bodies say.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 from cobot_meter.domain.errors import SealBroken
 from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.identifiers import Identifiers, Sealer
+
+Readable = Callable[[bytes], bool]
+
+
+def _anything(_body: bytes) -> bool:
+    """Where nobody writes answers."""
+    return True
 
 
 def request_label(escrow_id: str) -> str:
@@ -40,8 +48,14 @@ class Vault:
         identifiers: Identifiers,
         sealer: Sealer,
         keep_body_keys: KeepBodyKeys,
+        readable: Readable = _anything,
     ) -> None:
-        """`keep_body_keys` knows whether the keys of the day are as they should be."""
+        """`keep_body_keys` knows whether the keys of the day are as they should be.
+
+        `readable` says of a completion whether an answer can be made of it: what could never be
+        handed over must not count as released.
+        """
+        self.is_readable = readable
         self._books = books
         self._identifiers = identifiers
         self._sealer = sealer

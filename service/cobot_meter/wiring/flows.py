@@ -256,6 +256,7 @@ def _shared(ports: Ports, terms: Terms, reports: Reports) -> Shared:
             identifiers=ports.identifiers,
             sealer=ports.sealer,
             keep_body_keys=keep_body_keys,
+            readable=is_readable,
         ),
         record_event=record_event,
         release_gate=release_gate,
@@ -305,7 +306,6 @@ def _deliver_completion(shared: Shared) -> DeliverCompletion:
         ledger=shared.ledger,
         vault=shared.vault,
         release_gate=shared.release_gate,
-        readable=is_readable,
     )
 
 

@@ -22,7 +22,8 @@ from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.record_event import OurNode, RecordEvent
 from cobot_meter.flows.sale.follow_run import Waits
-from cobot_meter.flows.vault import Vault
+from cobot_meter.flows.vault import Readable, Vault
+from cobot_meter.http_api.views import is_readable
 from cobot_meter.ports.books import Applied, Books
 from cobot_meter.ports.exchange_rate import ExchangeRates
 from cobot_meter.ports.identifiers import Identifiers, Sealer
@@ -174,13 +175,20 @@ class Process:
             retention=RETENTION,
         )
 
-    def vault_on(self, *, books: Books | None = None, sealer: Sealer | None = None) -> Vault:
-        """The vault of this process, over other books or with another sealer."""
+    def vault_on(
+        self,
+        *,
+        books: Books | None = None,
+        sealer: Sealer | None = None,
+        readable: Readable = is_readable,
+    ) -> Vault:
+        """The vault of this process, over other books, with another sealer or another reader."""
         return Vault(
             books=books or self.books,
             identifiers=self.lasting.identifiers,
             sealer=sealer or self.lasting.sealer,
             keep_body_keys=self.flows.keep_body_keys,
+            readable=readable,
         )
 
     async def start(self) -> None:

@@ -27,9 +27,10 @@ async def test_what_cannot_be_written_is_not_released(
         process = stage.process
         deliveries = DeliverCompletion(
             ledger=process.ledger,
-            vault=process.vault,
+            vault=process.vault_on(
+                readable=lambda stored: is_readable(stored if body is None else body)
+            ),
             release_gate=process.release_gate,
-            readable=lambda stored: is_readable(stored if body is None else body),
         )
         if readable:
             released, _ = await deliveries.deliver(stage.escrow)

@@ -69,6 +69,12 @@ class Quote:
         paid_for = covered and (self.ceiling_msat > 0 or self.least_pusd is None)
         return 0 if paid_for else counted_pusd(self.ceiling_pusd, self.least_pusd)
 
+    def price_of(self, cost_pusd: int) -> Price:
+        """What a run at this cost is sold for, never above the ceiling."""
+        return price_for(
+            cost_pusd, ceiling_msat=self.ceiling_msat, rate=self.rate, terms=self.terms
+        )
+
     def believes(self, cost_pusd: int) -> bool:
         """Whether the run can have cost so much: beyond ten ceilings somebody is mistaken."""
         return cost_pusd <= BELIEVED_CEILINGS * self.ceiling_pusd
@@ -253,12 +259,7 @@ class Escrow:
     @property
     def price(self) -> Price:
         """The price taken apart again from the snapshot."""
-        return price_for(
-            self.priced_pusd,
-            ceiling_msat=self.quote.ceiling_msat,
-            rate=self.quote.rate,
-            terms=self.quote.terms,
-        )
+        return self.quote.price_of(self.priced_pusd)
 
 
 # The node's own watcher cancels at expiry; we ask a little later, and believe only its answer.

@@ -24,7 +24,7 @@ from cobot_meter.domain.escrow.events import (
 from cobot_meter.domain.escrow.record import Escrow, Opening
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.money import msat_from_pusd
-from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat, price_for
+from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.events import CompletionCosted, CostAttributed, CostKnown
 from cobot_meter.domain.run.record import Run
@@ -120,12 +120,7 @@ class EscrowReplay:
     def _check_figures(self, life: Escrow, event: EscrowEvent) -> None:
         match event:
             case CostKnown() | CompletionCosted():
-                priced = price_for(
-                    event.cost.cost_pusd,
-                    ceiling_msat=life.quote.ceiling_msat,
-                    rate=life.quote.rate,
-                    terms=life.quote.terms,
-                )
+                priced = life.quote.price_of(event.cost.cost_pusd)
                 self._findings.demand(
                     "price_differs",
                     life.escrow_id,

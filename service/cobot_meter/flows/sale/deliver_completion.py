@@ -6,8 +6,6 @@ opened here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from cobot_meter.domain.errors import CompletionGone, Conflict, SealBroken
 from cobot_meter.domain.escrow.events import (
     BodiesShredded,
@@ -22,13 +20,6 @@ from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.vault import Vault
 
-Readable = Callable[[bytes], bool]
-
-
-def _anything(_body: bytes) -> bool:
-    """Where nobody writes answers."""
-    return True
-
 
 class DeliverCompletion:
     """The only place that opens a sealed completion."""
@@ -39,14 +30,8 @@ class DeliverCompletion:
         ledger: Ledger,
         vault: Vault,
         release_gate: ReleaseGate,
-        readable: Readable = _anything,
     ) -> None:
-        """A closed `release_gate` stops every release.
-
-        `readable` says of a completion whether an answer can be made of it: what could never be
-        handed over must not count as released.
-        """
-        self._readable = readable
+        """A closed `release_gate` stops every release."""
         self._ledger = ledger
         self._vault = vault
         self._release_gate = release_gate
@@ -90,7 +75,7 @@ class DeliverCompletion:
 
     async def _open(self, escrow: Escrow) -> bytes:
         body = await self._vault.open_completion(escrow.escrow_id)
-        if not self._readable(body):
+        if not self._vault.is_readable(body):
             message = f"no answer can be made of the completion of {escrow.escrow_id}"
             raise SealBroken(message)
         return body

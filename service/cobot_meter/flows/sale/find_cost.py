@@ -11,7 +11,6 @@ from collections.abc import Callable
 from cobot_meter.domain.errors import DependencyFault
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
-from cobot_meter.domain.pricing.prices import price_for
 from cobot_meter.domain.retention import (
     DAY_MS,
     FREE_FAILURE_MS,
@@ -135,12 +134,7 @@ class FindCost:
         return not record.final and since_ms < FREE_FAILURE_MS
 
     async def _costed(self, escrow: Escrow, cost: Cost, *, lookup_at_ms: int | None) -> Escrow:
-        price = price_for(
-            cost.cost_pusd,
-            ceiling_msat=escrow.quote.ceiling_msat,
-            rate=escrow.quote.rate,
-            terms=escrow.quote.terms,
-        )
+        price = escrow.quote.price_of(cost.cost_pusd)
         event = CostKnown(
             cost=cost,
             price_msat=price.price_msat,

@@ -24,9 +24,12 @@ from cobot_meter.domain.errors import (
 )
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import Escrow, Quote
+from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.money import pusd_from_text
+from cobot_meter.domain.retention import later_lookup_ms
 from cobot_meter.domain.run.events import (
     Abandoned,
+    CompletionCosted,
     CompletionReceived,
     GenerationStarted,
     RunFailed,
@@ -51,6 +54,7 @@ from cobot_meter.ports.escrow_runs import JustOpened
 from cobot_meter.ports.process import Replicas
 from cobot_meter.ports.upstream import TellGeneration, Upstream
 
+Answered = CompletionReceived | CompletionCosted
 ATTEMPT_MIN_MS = 1_000
 RESTARTED = Failure(
     code=OutcomeUnknown.code,
@@ -176,7 +180,7 @@ class RunCompletion:
         sealed = await self._vault.seal_completion(
             escrow.escrow_id, completion.body, wrapped_key=opened.wrapped_key
         )
-        fact = _received(completion, self._ledger.now_ms())
+        fact = self._answered(current, completion)
         bodies = StoredBodies(completion=sealed, drop_request=True)
         try:
             return Attempted(await self._ledger.record(current, fact, bodies=bodies, lasting=True))
@@ -186,6 +190,26 @@ class RunCompletion:
             # It was written after all and nobody heard of it: what was paid for follows on that.
             current = await self._ledger.record(current, unsaid, lasting=True)
         return Attempted(await self._ledger.record(current, fact, bodies=bodies, lasting=True))
+
+    def _answered(self, escrow: Escrow, completion: UpstreamCompletion) -> Answered:
+        """What the whole answer means: on credit it is paid for with it, if it says what it cost.
+
+        An answer that could never be handed over is not paid for.
+        """
+        now_ms = self._ledger.now_ms()
+        received = _received(completion, now_ms)
+        if escrow.mode is not Mode.CREDIT or not self._vault.is_readable(completion.body):
+            return received
+        cost = inline_cost(escrow.quote, completion.inline_cost)
+        if cost is None:
+            return received
+        return CompletionCosted(
+            generation_id=received.generation_id,
+            summary=received.summary,
+            cost=cost,
+            price_msat=escrow.quote.price_of(cost.cost_pusd).price_msat,
+            lookup_at_ms=later_lookup_ms(now_ms, now_ms=now_ms),
+        )
 
     async def _completed(
         self, escrow: Escrow, opened: JustOpened, started: TellGeneration
