@@ -20,6 +20,17 @@ pytest_plugins = [
 ]
 
 COUNTED = "counted"
+# What waits for a minute by itself, or starts servers of its own, is not stuck after two.
+LONG = ("slow", "postgres", "real_nodes")
+LONG_S = 360
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the long tests time for a machine that is busy with something else."""
+    for item in items:
+        own = item.get_closest_marker("timeout")
+        if own is None and any(item.get_closest_marker(name) for name in LONG):
+            item.add_marker(pytest.mark.timeout(LONG_S))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
