@@ -110,7 +110,7 @@ def delta_of(news: News) -> Delta:
     """What one frame adds, through the gate."""
     choice, delta, calls, usage = news
     return Delta(
-        said=_said(delta, calls) if delta else NOTHING,
+        said=_said(delta, calls) if delta is not None else NOTHING,
         finish_reason=outside.maybe_text(choice.get("finish_reason")) or None,
         native_finish_reason=outside.maybe_text(choice.get("native_finish_reason")) or None,
         logprobs=_document(choice.get("logprobs")),
