@@ -14,7 +14,7 @@ from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.errors import Broken, CallerBlocked, Draining, NodeUnavailable
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.flows.sale.drive_escrow import DriveEscrow
-from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
+from cobot_meter.ports.escrow_runs import AnswerListener, JustOpened, TakeTurn
 from tests.fakes.clock import FakeClock
 
 
@@ -26,6 +26,7 @@ class ScriptedDriver:
         self.calls: list[str] = []
         self.fault: Exception | None = None
         self.goes_on_as: tuple[str, ...] = ()
+        self.listeners: list[AnswerListener] = []
 
     async def drive(
         self,
@@ -33,7 +34,9 @@ class ScriptedDriver:
         *,
         just_opened: JustOpened | None = None,
         continued: Callable[[str], None],
+        listener: AnswerListener,
     ) -> Escrow:
+        self.listeners.append(listener)
         self.calls.append(escrow_id)
         for next_id in self.goes_on_as:
             continued(next_id)

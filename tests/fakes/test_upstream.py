@@ -8,6 +8,7 @@ import pytest
 
 from cobot_meter.domain.errors import CostNotYetKnown, OutcomeUnknown, UpstreamUnreachable
 from cobot_meter.domain.upstream.completions import UpstreamCompletion
+from tests.contracts.upstream.answer_feeds import whole
 from tests.contracts.upstream.upstream_bench import Heard, ask
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import (
@@ -23,8 +24,8 @@ from tests.fakes.upstream_outcomes import (
 
 async def run(upstream: FakeUpstream) -> UpstreamCompletion:
     """One run of the priced model."""
-    return await upstream.complete(
-        ask(PRICED_MODEL), price_cap=PRICED_MODEL.price, on_started=Heard()
+    return await whole(
+        upstream.complete(ask(PRICED_MODEL), price_cap=PRICED_MODEL.price, on_started=Heard())
     )
 
 
@@ -59,7 +60,9 @@ async def test_gate_holds_a_run_that_has_begun(lost: bool) -> None:  # noqa: FBT
 async def _outcome(upstream: FakeUpstream, heard: Heard) -> bool:
     """Whether the run's outcome is unknown."""
     try:
-        await upstream.complete(ask(PRICED_MODEL), price_cap=PRICED_MODEL.price, on_started=heard)
+        await whole(
+            upstream.complete(ask(PRICED_MODEL), price_cap=PRICED_MODEL.price, on_started=heard)
+        )
     except OutcomeUnknown:
         return True
     return False
@@ -91,8 +94,8 @@ async def test_lookups_can_fail() -> None:
 async def test_free_model_costs_nothing() -> None:
     """A run of a free model is charged 0, without a script."""
     upstream = FakeUpstream()
-    completion = await upstream.complete(
-        ask(FREE_MODEL), price_cap=FREE_MODEL.price, on_started=Heard()
+    completion = await whole(
+        upstream.complete(ask(FREE_MODEL), price_cap=FREE_MODEL.price, on_started=Heard())
     )
     assert completion.inline_cost == "0"
     assert upstream.spent_pusd == 0

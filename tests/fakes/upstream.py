@@ -7,7 +7,9 @@ what it charged is `spent_pusd`, whatever the flow under test believes.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cobot_meter.domain.errors import (
@@ -28,7 +30,8 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import AccountHolder, TellGeneration
+from cobot_meter.ports.upstream import AccountHolder, AnswerFeed, TellGeneration
+from tests.contracts.upstream.answer_feeds import FakePiece, spoken
 from tests.fakes.upstream_outcomes import (
     EPOCH_S,
     FAKE,
@@ -80,7 +83,8 @@ class FakeUpstream:
     ) -> None:
         """`usually` is what a run that nothing was scripted for comes to (free models: cost 0).
 
-        While `open` is cleared nothing is answered; `reached` is set by every `complete`.
+        While `open` is cleared nothing is answered; `reached` is set by every `complete`, and
+        `left` counts the answers that nobody read to their end.
         """
         self.offered = models
         self.served_by: dict[str, tuple[Endpoint, ...]] = {}
@@ -88,6 +92,7 @@ class FakeUpstream:
         self.usually: Outcome = usually or Completes()
         self.runs: list[FakeRun] = []
         self.posts = 0
+        self.left = 0
         self.limits_ms: list[int | None] = []
         self.by_model: dict[str, Outcome] = {}
         self.lookups = 0
@@ -122,7 +127,7 @@ class FakeUpstream:
         price_cap: ModelPrice,
         on_started: TellGeneration,
         within_ms: int | None = None,
-    ) -> UpstreamCompletion:
+    ) -> AnswerFeed:
         self.posts += 1
         self.limits_ms.append(within_ms)
         self.reached.set()
@@ -132,22 +137,22 @@ class FakeUpstream:
         outcome = self._next_outcome(call.model, price)
         self._refuse(outcome)
         _check_cap(price, price_cap)
-        if isinstance(outcome, Completes):
-            return await self._completed(outcome, call, body, price_cap, on_started)
-        if isinstance(outcome, Failed):
-            generation_id = self._run(outcome, call, body, price_cap)
-            await on_started(generation_id)
-            raise UpstreamFailed(
-                "the provider failed mid-stream",
-                inline_cost=outcome.cost if outcome.says_cost else None,
-            )
-        assert isinstance(outcome, Unknown)
+        assert isinstance(outcome, Completes | Failed | Unknown)
         generation_id = self._run(outcome, call, body, price_cap)
-        if outcome.announced:
+        if not isinstance(outcome, Unknown) or outcome.announced:
             await on_started(generation_id)
-        if outcome.gate:
+        if not isinstance(outcome, Failed) and outcome.gate:
             await outcome.gate.wait()
-        raise OutcomeUnknown("the stream was cut before its end")
+        left = True
+        try:
+            for piece in _said(outcome, generation_id, call.model):
+                yield piece
+                if isinstance(outcome, Completes) and outcome.dawdles:
+                    await asyncio.Event().wait()
+            left = False
+        finally:
+            self.left += left
+        yield _ended(outcome, generation_id, call.model)
 
     async def generation_cost(self, generation_id: str, *, upstream: str) -> GenerationCost:
         self.lookups += 1
@@ -220,28 +225,6 @@ class FakeUpstream:
             return self._script.popleft()
         return Completes(cost="0") if price.free else self.usually
 
-    async def _completed(
-        self,
-        outcome: Completes,
-        call: UpstreamCall,
-        body: bytes,
-        price_cap: ModelPrice,
-        on_started: TellGeneration,
-    ) -> UpstreamCompletion:
-        generation_id = self._run(outcome, call, body, price_cap)
-        await on_started(generation_id)
-        if outcome.gate:
-            await outcome.gate.wait()
-        inline_cost = (outcome.inline_cost or outcome.cost) if outcome.says_cost else None
-        return UpstreamCompletion(
-            generation_id=generation_id,
-            body=completion_body(generation_id, call.model, outcome, inline_cost),
-            inline_cost=inline_cost,
-            finish_reason=outcome.finish_reason,
-            prompt_tokens=outcome.prompt_tokens,
-            completion_tokens=outcome.completion_tokens,
-        )
-
     def _run(
         self,
         outcome: Completes | Failed | Unknown,
@@ -271,6 +254,45 @@ class FakeUpstream:
     def _has_appeared(record: _Record) -> bool:
         record.lookups += 1
         return record.fruitless_lookups != NEVER and record.lookups > record.fruitless_lookups
+
+
+def _said(
+    outcome: Completes | Failed | Unknown, generation_id: str, model: str
+) -> Iterator[FakePiece]:
+    """What comes of the answer before its end."""
+    head = {"id": generation_id, "created": EPOCH_S, "model": model, "provider": "Mistral"}
+    match outcome:
+        case Completes():
+            usage = {"prompt_tokens": outcome.prompt_tokens}
+            finish = outcome.finish_reason
+            yield from spoken(outcome.answer, head=head, finish_reason=finish, usage=usage)
+        case Unknown():
+            yield from itertools.islice(spoken(Completes().answer, head=head), outcome.words)
+        case Failed():
+            return
+
+
+def _ended(
+    outcome: Completes | Failed | Unknown, generation_id: str, model: str
+) -> UpstreamCompletion:
+    """The summary. Raises what came in its place."""
+    match outcome:
+        case Failed():
+            raise UpstreamFailed(
+                "the provider failed mid-stream",
+                inline_cost=outcome.cost if outcome.says_cost else None,
+            )
+        case Unknown():
+            raise OutcomeUnknown("the stream was cut before its end")
+    inline_cost = (outcome.inline_cost or outcome.cost) if outcome.says_cost else None
+    return UpstreamCompletion(
+        generation_id=generation_id,
+        body=completion_body(generation_id, model, outcome, inline_cost),
+        inline_cost=inline_cost,
+        finish_reason=outcome.finish_reason,
+        prompt_tokens=outcome.prompt_tokens,
+        completion_tokens=outcome.completion_tokens,
+    )
 
 
 def _check_cap(price: ModelPrice, cap: ModelPrice) -> None:

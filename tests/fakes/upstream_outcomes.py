@@ -26,7 +26,8 @@ class Completes:
 
     `cost` is what it really costs; the answer says `inline_cost`, by default the same, or nothing
     when `says_cost` is off. The record comes after `lookups_before_record` fruitless look-ups
-    (NEVER: not at all). The run waits for `gate` between its start and its answer.
+    (NEVER: not at all). The run waits for `gate` between its start and its answer, and one that
+    `dawdles` never comes beyond its first word.
     """
 
     cost: str = COST
@@ -38,6 +39,7 @@ class Completes:
     prompt_tokens: int = 14
     completion_tokens: int = 7
     gate: asyncio.Event | None = None
+    dawdles: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +66,16 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """Runs and is charged, but its answer is lost; `announced` tells whether its id got through."""
+    """Runs and is charged, but its answer is lost after so many words of it.
+
+    `announced` tells whether its id got through.
+    """
 
     cost: str = COST
     announced: bool = True
     lookups_before_record: int = 0
     gate: asyncio.Event | None = None
+    words: int = 0
 
 
 Outcome = Completes | Refused | Unreachable | Failed | Unknown

@@ -21,6 +21,7 @@ from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.money import AMOUNT_MAX, usd_text
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.http_api.chat.answers import completion_answer
+from cobot_meter.http_api.http.exchange import PlainAnswer
 from tests.adapters.upstreams.stream_frames import (
     ANSWER,
     DONE,
@@ -131,6 +132,7 @@ async def test_an_id_that_no_header_holds_is_no_id(rig: RawRig, identity: str) -
     rig.upstream.run = Reply(headers=(JSON, NAMED), pieces=(orjson.dumps(whole),))
     answer = await rig.bought()
     told = completion_answer(answer.escrow, answer.body, stream=False)
+    assert isinstance(told, PlainAnswer)
     assert (b"x-generation-id", GENERATION.encode()) in told.headers
     assert orjson.loads(told.body)["id"] == GENERATION
     rig.upstream.run = Reply(headers=(JSON,), pieces=(orjson.dumps(whole),))

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 
+from cobot_meter.background.run_feed import RunFeed
 from cobot_meter.background.run_turns import Lane, RunBounds, RunTurns, Turn
 from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.errors import Broken, CobotMeterError, Draining
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.flows.sale.drive_escrow import DriveEscrow
-from cobot_meter.ports.escrow_runs import JustOpened, OpensEscrow
+from cobot_meter.ports.escrow_runs import Follower, JustOpened, OpensEscrow
 
 
 class EscrowRunner:
@@ -32,6 +33,7 @@ class EscrowRunner:
         self._supervisor = supervisor
         self._turns = RunTurns(bounds)
         self._runs: dict[str, asyncio.Future[Escrow]] = {}
+        self._feeds: dict[asyncio.Future[Escrow], RunFeed] = {}
         self._openings: dict[str, OpensEscrow] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -50,12 +52,18 @@ class EscrowRunner:
         """Open it and drive it. Raises Draining."""
         return self._begin(escrow_id, opening)
 
+    def follow(self, escrow_id: str) -> Follower | None:
+        """See the port. An escrow in which a run goes on has the feed of that run."""
+        run = self._runs.get(escrow_id)
+        return None if run is None else self._feeds[run].follow()
+
     def _begin(self, escrow_id: str, opening: OpensEscrow | None) -> asyncio.Future[Escrow]:
         if self._draining:
             message = "This service is restarting; repeat the same request in a moment."
             raise Draining(message, retry_after_s=5)
         run: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
         self._runs[escrow_id] = run
+        self._feeds[run] = RunFeed()
         if opening is not None:
             self._openings[escrow_id] = opening
         task = self._tasks.create_task(self._run(escrow_id, run), name=f"escrow {escrow_id[:12]}")
@@ -87,6 +95,7 @@ class EscrowRunner:
         finally:
             for name in names:
                 del self._runs[name]
+            self._feeds.pop(run).end()
             self._openings.pop(escrow_id, None)
             if not run.done():
                 run.set_exception(
@@ -112,6 +121,7 @@ class EscrowRunner:
                 escrow_id,
                 just_opened=just_opened,
                 continued=continued,
+                listener=self._feeds[run],
             )
             run.set_result(escrow)
         except _OpeningRefused as refused:

@@ -26,7 +26,7 @@ from cobot_meter.flows.escrow_faults import failure_fault, waiting_fault
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.http_api.chat.answers import completion_answer, status_answer
 from cobot_meter.http_api.context import FaceParts
-from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer
+from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer, Response
 from cobot_meter.http_api.identity import Askers
 from cobot_meter.http_api.l402.challenges import Challenges
 from cobot_meter.http_api.l402.tokens import Proof
@@ -70,7 +70,7 @@ class EscrowRoutes:
             escrow = await self._changed(escrow, request, wait_s)
         return status_answer(escrow, public_url=self._parts.public_url)
 
-    async def completion(self, request: HttpRequest) -> PlainAnswer:
+    async def completion(self, request: HttpRequest) -> Response:
         """What was bought, for whoever may read it. Raises what the error table answers."""
         escrow = await self._known(request)
         proof = self._askers.proof(request)

@@ -1,4 +1,4 @@
-"""Runs of the driver: at most one per escrow at a time."""
+"""Runs of the driver: at most one per escrow at a time, and what is heard of their answers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,63 @@ from typing import Protocol
 
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.upstream.completions import Model, UpstreamCall
+from cobot_meter.domain.upstream.deltas import Deltas
+from cobot_meter.ports.upstream import AnswerPiece
+
+
+class FellBehind(Exception):
+    """Whoever follows did not read for longer than a run waits; nothing more comes here."""
+
+
+class AnswerListener(Protocol):
+    """Hears what the upstream of one run says, attempt after attempt."""
+
+    def begin(self) -> None:
+        """An attempt is about to be sent: what an earlier one said is void."""
+
+    def hear(self, piece: AnswerPiece) -> bool:
+        """Whether somebody has to read first: then wait for `room` before asking for more."""
+
+    async def room(self) -> None:
+        """Return when everybody who follows has read on, or was waited for long enough."""
+
+    def end(self) -> None:
+        """Nothing more is said."""
+
+
+class Unfollowed:
+    """An `AnswerListener` for runs that nobody can follow."""
+
+    __slots__ = ()
+
+    def begin(self) -> None:
+        """See the port."""
+
+    def hear(self, _piece: AnswerPiece) -> bool:
+        """See the port."""
+        return False
+
+    async def room(self) -> None:
+        """See the port."""
+
+    def end(self) -> None:
+        """See the port."""
+
+
+UNFOLLOWED = Unfollowed()
+
+
+class Follower(Protocol):
+    """One who follows a run: iterated by one task, and closed in the end."""
+
+    def __aiter__(self) -> Follower:
+        """Itself."""
+
+    async def __anext__(self) -> Deltas:
+        """What was said next. Raises FellBehind."""
+
+    async def aclose(self) -> None:
+        """Follow no longer; the run goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +74,7 @@ class JustOpened:
     `call` is what will be sent, `wrapped_key` what its bodies are sealed with. `chain` is its
     model and those that may be asked after it, within the time that began at `began_ms`.
     `own_terms` says that the caller chose its providers or their prices, or that nobody knows any
-    more: then a failure tells nothing of the model.
+    more: then a failure tells nothing of the model. `listener` hears the answer as it comes.
     """
 
     escrow: Escrow
@@ -26,6 +83,7 @@ class JustOpened:
     chain: tuple[Model, ...] = ()
     began_ms: int = 0
     own_terms: bool = True
+    listener: AnswerListener = UNFOLLOWED
 
 
 class TakeTurn(Protocol):
@@ -61,4 +119,14 @@ class EscrowRuns(Protocol):
 
         Nobody can come between the opening and the run, nor stop the one before the other.
         Raises Draining.
+        """
+
+    def follow(self, escrow_id: str) -> Follower | None:
+        """What the run of this escrow hears of its answer, from the start and as it comes.
+
+        None where no run of this process is waiting for an answer: then the books have what there
+        is. It ends with the answer, and whether that was a good end is the future's to say; of
+        several attempts, `Deltas.anew` parts them. Whoever stops reading is waited for a while,
+        which holds up the upstream, and then gets FellBehind; whoever closes it stops nothing.
+        Raises ServiceBusy when too many follow already.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Protocol
 
 from cobot_meter.domain.pricing.prices import ModelPrice
@@ -13,9 +13,28 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCall,
     UpstreamCompletion,
 )
+from cobot_meter.domain.upstream.deltas import Deltas
 from cobot_meter.domain.upstream.endpoints import Endpoint
 
 TellGeneration = Callable[[str], Awaitable[None]]
+
+
+class AnswerPiece(Protocol):
+    """What came of an answer in one read; nothing is made of it for whoever does not ask."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes came."""
+
+    def deltas(self) -> Deltas:
+        """What they say. Whoever asks again gets the same value."""
+
+    def so_far(self) -> Deltas:
+        """All that the answer has said until now, as one delta: for whoever comes late."""
+
+
+# Pieces in order, then the summary as the last item. Whoever stops before that closes it.
+AnswerFeed = AsyncGenerator[AnswerPiece | UpstreamCompletion, None]
 
 
 class AccountHolder(Protocol):
@@ -39,15 +58,19 @@ class Upstream(Protocol):
     def name(self) -> str:
         """What its models and its runs bear; of several, that of the one whose usage is told."""
 
-    async def complete(
+    def complete(
         self,
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
         on_started: TellGeneration,
         within_ms: int | None = None,
-    ) -> UpstreamCompletion:
+    ) -> AnswerFeed:
         """Run once; never repeated by the adapter, since every repeat is a charge.
+
+        Nothing is sent before the first item is asked for. To close it ends the connection
+        upstream, whatever is left of the answer; while nobody asks for the next item nothing
+        further is read, and the time in which nobody asks is no part of any limit.
 
         `within_ms` bounds the whole time, beside the adapter's own limit.
 

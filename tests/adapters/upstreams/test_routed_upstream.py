@@ -11,6 +11,7 @@ from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import CostNotYetKnown, UpstreamUnreachable
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import Model, UpstreamCall
+from tests.contracts.upstream.answer_feeds import whole
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import fake_model
 
@@ -68,7 +69,7 @@ async def test_a_run_goes_to_the_longest_prefix(model_id: str, who: str) -> None
         return
 
     call = UpstreamCall(body=Body(b"{}"), model=model_id, max_tokens=10, caller_tag="c_one")
-    await three.routed.complete(call, price_cap=PRICE, on_started=heard)
+    await whole(three.routed.complete(call, price_cap=PRICE, on_started=heard))
     await three.routed.endpoints(model_id)
     for name, upstream in (
         ("gateway", three.gateway),

@@ -38,6 +38,16 @@ class FakeBench:
     async def next_ends(self, ending: Ending) -> None:
         self.upstream.then(OUTCOMES[ending])
 
+    async def next_is_cut(self, *, after: int) -> None:
+        said = len(Completes().answer.split())
+        self.upstream.then(Unknown(words=after) if after <= said else Completes())
+
+    async def next_dawdles(self) -> None:
+        self.upstream.then(Completes(dawdles=True))
+
+    async def left(self) -> int:
+        return self.upstream.left
+
     async def spent_pusd(self) -> int:
         return self.upstream.spent_pusd
 

@@ -47,6 +47,15 @@ class LocalBench:
         if fault is not None:
             self._rig.other_side.faults.append(fault)
 
+    async def next_is_cut(self, *, after: int) -> None:
+        self._rig.other_side.cut_after.append(after)
+
+    async def next_dawdles(self) -> None:
+        self._rig.other_side.faults.append(OllamaFault.DAWDLES)
+
+    async def left(self) -> int:
+        return self._rig.other_side.left
+
     async def spent_pusd(self) -> int:
         return self._rig.earned_pusd
 

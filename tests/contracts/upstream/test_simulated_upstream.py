@@ -19,6 +19,8 @@ from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import Model, UpstreamCompletion, priced_for
 from cobot_meter.domain.upstream.endpoints import ProviderChoice
 from openrouter_simulator.app import Simulator, build_simulator
+from openrouter_simulator.http_io import Message, Receive, Scope, Send, drop_connection
+from tests.contracts.upstream.answer_feeds import whole
 from tests.contracts.upstream.upstream_bench import Ending, Heard, ScriptedBench, ask
 from tests.contracts.upstream.upstream_suite import Upstreams
 from tests.fakes.clock import FakeClock
@@ -36,10 +38,45 @@ FAULTS: Mapping[Ending, str] = {
 }
 
 
+class Cutting:
+    """The simulator, whose next answers break off after so many events; counts who left."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
+        self.cut_after: list[int] = []
+        self.left = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        events = self.cut_after.pop() if scope["method"] == "POST" and self.cut_after else None
+
+        async def hear() -> Message:
+            message = await receive()
+            self.left += message["type"] == "http.disconnect"
+            return message
+
+        async def say(message: Message) -> None:
+            nonlocal events
+            if events is not None and message["type"] == "http.response.body":
+                *said, rest = message["body"].split(b"\n\n")
+                at = [number for number, event in enumerate(said) if event.startswith(b"data:")]
+                if len(at) > events:
+                    kept = b"".join(event + b"\n\n" for event in said[: at[events]])
+                    await send({**message, "body": kept, "more_body": True})
+                    await drop_connection(receive, send)
+                    return
+                events -= len(at)
+                message["body"] = b"".join(event + b"\n\n" for event in said) + rest
+            await send(message)
+
+        await self.simulator(scope, hear, say)
+
+
 class SimulatedBench:
     """The simulator's account is the other side."""
 
-    def __init__(self, client: httpx.AsyncClient, simulator: Simulator, urls: list[str]) -> None:
+    def __init__(self, client: httpx.AsyncClient, cutting: Cutting, urls: list[str]) -> None:
+        simulator = cutting.simulator
+        self._cutting = cutting
         self._account = simulator.account
         self._clock = simulator.account.clock
         base_url, dead_url = urls
@@ -56,6 +93,15 @@ class SimulatedBench:
         self._account.faults.queue([FAULTS[ending]])
         if ending is Ending.LATE_RECORD:
             self._account.timing.lag_s = 8.0
+
+    async def next_is_cut(self, *, after: int) -> None:
+        self._cutting.cut_after.append(after)
+
+    async def next_dawdles(self) -> None:
+        self._account.timing.chunk_s = 0.2
+
+    async def left(self) -> int:
+        return self._cutting.left
 
     async def spent_pusd(self) -> int:
         self._account.book.verify()
@@ -76,9 +122,10 @@ async def bench() -> AsyncIterator[ScriptedBench]:
         clock=FakeClock(),
         api_key=API_KEY,
     )
+    cutting = Cutting(simulator)
     with refused_address() as dead_url:
-        async with serving(simulator) as base_url, http_session(HttpLimits()) as client:
-            bench = SimulatedBench(client, simulator, [base_url, dead_url])
+        async with serving(cutting) as base_url, http_session(HttpLimits()) as client:
+            bench = SimulatedBench(client, cutting, [base_url, dead_url])
             models = {model.model_id: model for model in await bench.upstream.models()}
             bench.model = models[MODEL_ID]
             yield bench
@@ -110,7 +157,7 @@ async def _served_by(
     call = ask(bench.model)
     body = orjson.dumps({**orjson.loads(call.body.content), "provider": provider})
     call = replace(call, body=Body(body))
-    return await bench.upstream.complete(call, price_cap=price_cap, on_started=Heard())
+    return await whole(bench.upstream.complete(call, price_cap=price_cap, on_started=Heard()))
 
 
 def _adapter(client: httpx.AsyncClient, base_url: str, api_key: str) -> OpenRouter:

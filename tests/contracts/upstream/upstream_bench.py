@@ -19,7 +19,8 @@ from cobot_meter.domain.upstream.completions import (
     UpstreamCall,
     UpstreamCompletion,
 )
-from cobot_meter.ports.upstream import Upstream
+from cobot_meter.ports.upstream import AnswerFeed, Upstream
+from tests.contracts.upstream.answer_feeds import whole
 
 PROMPT = "Say in one sentence why Lightning invoices expire."
 LOOKUPS_MAX = 30
@@ -65,6 +66,15 @@ class ScriptedBench(UpstreamBench, Protocol):
     async def next_ends(self, ending: Ending) -> None:
         """Tell how the next run ends."""
 
+    async def next_is_cut(self, *, after: int) -> None:
+        """The next answer breaks off after so many of its events, or not if it has fewer."""
+
+    async def next_dawdles(self) -> None:
+        """The next answer goes on for longer than anybody waits, event by event."""
+
+    async def left(self) -> int:
+        """How many dawdling answers the other side has given up, since nobody read on."""
+
     async def spent_pusd(self) -> int:
         """What the other side's book says it has charged."""
 
@@ -98,7 +108,12 @@ def ask(model: Model, *, prompt: str = PROMPT, max_tokens: int = 64) -> Upstream
 
 async def run(bench: UpstreamBench, heard: Heard | None = None) -> UpstreamCompletion:
     """One run at the model's own price."""
-    return await bench.upstream.complete(
+    return await whole(feed(bench, heard))
+
+
+def feed(bench: UpstreamBench, heard: Heard | None = None) -> AnswerFeed:
+    """The same, of which nothing is sent before it is read."""
+    return bench.upstream.complete(
         ask(bench.model), price_cap=bench.model.price, on_started=heard or Heard()
     )
 

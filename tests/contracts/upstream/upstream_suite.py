@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import replace
+import itertools
+from dataclasses import dataclass, field, replace
 
 import orjson
 import pytest
 
 from cobot_meter.domain.errors import (
     CostNotYetKnown,
+    DependencyFault,
     OutcomeUnknown,
     UpstreamFailed,
     UpstreamRefused,
@@ -24,6 +26,10 @@ from cobot_meter.domain.errors import (
 )
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.domain.upstream.completions import UpstreamCompletion
+from cobot_meter.domain.upstream.deltas import Delta
+from cobot_meter.ports.upstream import AnswerFeed, AnswerPiece
+from tests.contracts.upstream.answer_feeds import TEXTS, joined, whole
 from tests.contracts.upstream.upstream_bench import (
     Ending,
     Heard,
@@ -31,8 +37,42 @@ from tests.contracts.upstream.upstream_bench import (
     UpstreamBench,
     ask,
     confirmed,
+    feed,
     run,
 )
+
+EVENTS_MAX = 200
+NOTICES_MAX = 500
+
+
+@dataclass
+class Read:
+    """An answer that was read along: its pieces, and the summary or what came in its place."""
+
+    pieces: list[AnswerPiece] = field(default_factory=list)
+    summary: UpstreamCompletion | None = None
+    fault: DependencyFault | None = None
+
+    @property
+    def deltas(self) -> list[Delta]:
+        """All of them."""
+        return [delta for piece in self.pieces for delta in piece.deltas().deltas]
+
+
+async def read_along(answer: AnswerFeed) -> Read:
+    """Read an answer to its end, whichever it is."""
+    read = Read()
+    async with contextlib.aclosing(answer):
+        try:
+            async for said in answer:
+                assert read.summary is None
+                if isinstance(said, UpstreamCompletion):
+                    read.summary = said
+                else:
+                    read.pieces.append(said)
+        except DependencyFault as fault:
+            read.fault = fault
+    return read
 
 
 class AnsweringUpstream:
@@ -49,6 +89,42 @@ class AnsweringUpstream:
         assert body["choices"][0]["finish_reason"] == completion.finish_reason
         assert body["usage"]["prompt_tokens"] == completion.prompt_tokens > 0
         assert body["usage"]["completion_tokens"] == completion.completion_tokens > 0
+
+    async def test_deltas_join_to_the_whole_answer(self, bench: UpstreamBench) -> None:
+        """In order, and with the same end; the summary is the last item and there is one."""
+        answer = await read_along(feed(bench))
+        assert answer.summary is not None
+        assert answer.fault is None
+        choice = orjson.loads(answer.summary.body)["choices"][0]
+        said = joined(answer.deltas)
+        assert {name: said.said.get(name) for name in TEXTS if said.said.get(name)} == {
+            name: choice["message"][name] for name in TEXTS if choice["message"].get(name)
+        }
+        assert said.finish_reason == answer.summary.finish_reason
+        assert said.usage is not None
+        assert said.usage["prompt_tokens"] == answer.summary.prompt_tokens
+        ids = {piece.deltas().head["id"] for piece in answer.pieces}
+        assert ids == {answer.summary.generation_id}
+        models = {piece.deltas().head["model"] for piece in answer.pieces}
+        assert models == {orjson.loads(answer.summary.body)["model"]}
+
+    async def test_who_comes_late_misses_nothing(self, bench: UpstreamBench) -> None:
+        """What was said until a piece, with what comes after it, is the same at every piece."""
+        told: list[Delta] = []
+        async with contextlib.aclosing(feed(bench)) as answer:
+            async for said in answer:
+                if isinstance(said, UpstreamCompletion):
+                    break
+                told = [joined((one, *said.deltas().deltas)) for one in told]
+                told += said.so_far().deltas
+        assert told
+        assert all(one == told[0] for one in told)
+
+    async def test_nothing_is_sent_before_it_is_read(self, bench: UpstreamBench) -> None:
+        """An answer that nobody asks for is no run: closed at once, it was heard of nowhere."""
+        heard = Heard()
+        await feed(bench, heard).aclose()
+        assert heard.ids == []
 
     async def test_generation_is_named_once_at_the_start(self, bench: UpstreamBench) -> None:
         """`on_started` hears the id of the completion, exactly once."""
@@ -110,7 +186,9 @@ class AnsweringUpstream:
         heard = Heard()
         unknown = replace(ask(bench.model), model="acme/fake-1.0", max_tokens=16)
         with pytest.raises(UpstreamRefused) as refused:
-            await bench.upstream.complete(unknown, price_cap=bench.model.price, on_started=heard)
+            await whole(
+                bench.upstream.complete(unknown, price_cap=bench.model.price, on_started=heard)
+            )
         assert refused.value.status == 400
         assert heard.ids == []
 
@@ -118,7 +196,9 @@ class AnsweringUpstream:
         """A unit price above the quoted one stops the run before it costs anything."""
         quoted = ModelPrice(prompt_pusd=1, completion_pusd=1)
         with pytest.raises(UpstreamRefused):
-            await bench.upstream.complete(ask(bench.model), price_cap=quoted, on_started=Heard())
+            await whole(
+                bench.upstream.complete(ask(bench.model), price_cap=quoted, on_started=Heard())
+            )
 
     async def test_ping_returns(self, bench: UpstreamBench) -> None:
         """A working upstream answers a ping, and says what the key has spent."""
@@ -174,8 +254,8 @@ class ScriptedUpstream(AnsweringUpstream):
         """Nobody there: nothing was sent, nothing is spent, and asking again may help."""
         heard = Heard()
         with pytest.raises(UpstreamUnreachable) as unreachable:
-            await bench.dead.complete(
-                ask(bench.model), price_cap=bench.model.price, on_started=heard
+            await whole(
+                bench.dead.complete(ask(bench.model), price_cap=bench.model.price, on_started=heard)
             )
         assert unreachable.value.may_retry
         assert heard.ids == []
@@ -207,6 +287,46 @@ class ScriptedUpstream(AnsweringUpstream):
         await bench.next_ends(ending)
         with contextlib.suppress(UpstreamRefused, UpstreamFailed, OutcomeUnknown):
             await run(bench)
+        assert await bench.posts() == 1
+
+    async def test_a_cut_at_every_event(self, bench: ScriptedBench) -> None:
+        """What came until then is the beginning of the answer; whole it is only with its end.
+
+        Without a finish reason or `[DONE]` the outcome is unknown, and its id was heard before.
+        """
+        texts: list[str] = []
+        answer = Read()
+        for after in range(EVENTS_MAX):
+            await bench.next_is_cut(after=after)
+            heard = Heard()
+            answer = await read_along(feed(bench, heard))
+            texts.append(str(joined(answer.deltas).said.get("content", "")))
+            ended = joined(answer.deltas).finish_reason is not None
+            assert len(heard.ids) == 1
+            assert isinstance(answer.fault, OutcomeUnknown) is not ended
+            if answer.summary is not None:
+                break
+        assert answer.summary is not None
+        whole_text = orjson.loads(answer.summary.body)["choices"][0]["message"]["content"]
+        assert texts[0] == ""
+        assert texts[-1] == whole_text
+        assert len(set(texts)) > 2
+        for shorter, longer in itertools.pairwise(texts):
+            assert longer.startswith(shorter)
+
+    async def test_closed_in_the_middle_it_ends_upstream_too(self, bench: ScriptedBench) -> None:
+        """Whoever closes an answer leaves the connection, and the other side notices."""
+        await bench.next_dawdles()
+        answer = feed(bench)
+        first = await anext(answer)
+        assert not isinstance(first, UpstreamCompletion)
+        assert await bench.left() == 0
+        await answer.aclose()
+        for _ in range(NOTICES_MAX):
+            if await bench.left():
+                break
+            await asyncio.sleep(0.01)
+        assert await bench.left() == 1
         assert await bench.posts() == 1
 
     async def test_fault_of_on_started_comes_through(self, bench: ScriptedBench) -> None:

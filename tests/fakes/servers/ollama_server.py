@@ -16,6 +16,11 @@ from typing import Any
 
 import orjson
 
+_STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+    b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+)
+DAWDLE_S = 0.01
 ANSWER = "Because nobody should hold a price for ever."
 MODEL_NAME = "llama3.2:3b"
 FINGERPRINT = "fp_ollama"
@@ -39,6 +44,7 @@ class OllamaFault(StrEnum):
     NO_USAGE = auto()  # whole, without a word of tokens
     EMPTY = auto()  # whole, without choices
     ENDLESS = auto()  # never stops
+    DAWDLES = auto()  # and says a word every now and then
     SILENT = auto()  # never begins
     HUGE_WHOLE = auto()  # a JSON object without an end
     BAD_JSON = auto()  # frames that are none
@@ -83,12 +89,19 @@ UNENDING: dict[OllamaFault | None, bytes] = {
 
 @dataclass
 class FakeOllama:
-    """What it was asked, what it answered whole, and what goes wrong next."""
+    """What it was asked, what it answered whole, and what goes wrong next.
+
+    `cut_after` has after how many events the next answers break off. `left` counts the readers that
+    went away from one that dawdled, `sent_bytes` what an endless answer has come to.
+    """
 
     names: list[str] = field(default_factory=lambda: [MODEL_NAME])
     faults: deque[OllamaFault] = field(default_factory=deque)
     requests: list[dict[str, Any]] = field(default_factory=list)
     answered: list[tuple[int, int]] = field(default_factory=list)
+    cut_after: deque[int] = field(default_factory=deque)
+    left: int = 0
+    sent_bytes: int = 0
     url: str = ""
 
     @property
@@ -129,19 +142,56 @@ class FakeOllama:
         elif fault is OllamaFault.WHOLE:
             await _send(writer, 200, self._whole(asked))
         else:
+            await self._streamed(reader, writer, asked, fault)
+
+    async def _streamed(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        asked: dict[str, Any],
+        fault: OllamaFault | None,
+    ) -> None:
+        if self.cut_after:
+            await self._cut(writer, asked, self.cut_after.popleft())
+        elif fault is OllamaFault.DAWDLES:
+            await self._dawdle(reader, writer, asked)
+        else:
             await self._stream(writer, asked, fault)
+
+    async def _cut(self, writer: asyncio.StreamWriter, asked: dict[str, Any], events: int) -> None:
+        name = asked["model"]
+        frames = [_frame(name, content=f"{word} ") for word in ANSWER.split(" ")]
+        frames += [_frame(name, finish="stop"), _frame(name, beside=_usage(asked))]
+        frames += [b"data: [DONE]\n\n"]
+        writer.write(_STREAM_HEAD)
+        for frame in frames[:events]:
+            _chunk(writer, frame)
+        if events >= len(frames):
+            writer.write(b"0\r\n\r\n")
+        if events >= len(frames) - 1:  # with its usage: it can be sold
+            self.answered.append(tokens_of(asked))
+        await writer.drain()
+
+    async def _dawdle(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: dict[str, Any]
+    ) -> None:
+        writer.write(_STREAM_HEAD)
+        gone = asyncio.ensure_future(reader.read())
+        while not gone.done():
+            _chunk(writer, _frame(asked["model"], content="and "))
+            await asyncio.wait((gone,), timeout=DAWDLE_S)
+        self.left += 1
 
     async def _stream(
         self, writer: asyncio.StreamWriter, asked: dict[str, Any], fault: OllamaFault | None
     ) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")
-        writer.write(b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n")
+        writer.write(_STREAM_HEAD)
         name = "mistral:7b" if fault is OllamaFault.WRONG_MODEL else asked["model"]
         if fault is not OllamaFault.EMPTY:
             for word in ANSWER.split(" "):
                 _chunk(writer, _frame(name, content=f"{word} "))
                 if fault is OllamaFault.ENDLESS:
-                    await _without_end(writer, _frame(name, content="and on " * 1_000))
+                    await self._without_end(writer, _frame(name, content="and on " * 1_000))
         await writer.drain()
         if fault is OllamaFault.CUT:
             writer.transport.abort()
@@ -156,6 +206,12 @@ class FakeOllama:
             self._end(writer, name, asked, fault)
         writer.write(b"0\r\n\r\n")
         await writer.drain()
+
+    async def _without_end(self, writer: asyncio.StreamWriter, frame: bytes) -> None:
+        while True:
+            _chunk(writer, frame)
+            self.sent_bytes += len(frame)
+            await writer.drain()
 
     def _end(
         self,

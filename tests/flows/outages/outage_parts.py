@@ -6,6 +6,7 @@ the service hears nothing of it.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.completions import UpstreamCall, UpstreamCompletion
 from cobot_meter.ports.books import Applied, Books
 from cobot_meter.ports.lightning_node import LightningNode
-from cobot_meter.ports.upstream import AccountHolder, TellGeneration
+from cobot_meter.ports.upstream import AccountHolder, AnswerFeed, TellGeneration
 from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.upstream import FakeUpstream
 
@@ -207,11 +208,18 @@ class UpstreamBetween:
         price_cap: ModelPrice,
         on_started: TellGeneration,
         within_ms: int | None = None,
-    ) -> UpstreamCompletion:
+    ) -> AnswerFeed:
         self._reached()
-        completion = await self._upstream.complete(
+        answer = self._upstream.complete(
             call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
         )
+        async with contextlib.aclosing(answer):
+            async for said in answer:
+                if isinstance(said, UpstreamCompletion):
+                    await self._trouble_at_the_end()
+                yield said
+
+    async def _trouble_at_the_end(self) -> None:
         match self._trouble.upstream:
             case UpstreamTrouble.AWAY | UpstreamTrouble.CUT:
                 raise OutcomeUnknown("the answer was cut")
@@ -219,7 +227,6 @@ class UpstreamBetween:
                 raise UpstreamFailed("the provider failed mid-stream")
             case UpstreamTrouble.SLOW:
                 await self._clock.sleep(SLOW_RUN_S)
-        return completion
 
     @property
     def name(self) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from cobot_meter.background.run_feed import RunFeed
 from cobot_meter.domain.errors import CobotMeterError, Quarantined
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.flows.sale.drive_escrow import DriveEscrow
-from cobot_meter.ports.escrow_runs import OpensEscrow
+from cobot_meter.ports.escrow_runs import Follower, OpensEscrow
 from tests.fakes.books import Killed
 
 
@@ -20,6 +21,7 @@ class Runs:
         self.driver: DriveEscrow | None = None
         self._turns_free = turns_free
         self._tasks: dict[str, asyncio.Task[Escrow]] = {}
+        self._feeds: dict[str, RunFeed] = {}
 
     def by(self, driver: DriveEscrow) -> Runs:
         """These runs, driven by `driver`."""
@@ -30,7 +32,9 @@ class Runs:
         task = self._tasks.get(escrow_id)
         if task is None or task.done():
             assert self.driver is not None
-            task = asyncio.ensure_future(self.driver.drive(escrow_id))
+            feed = self._listened(escrow_id)
+            task = asyncio.ensure_future(self.driver.drive(escrow_id, listener=feed))
+            task.add_done_callback(lambda _: feed.end())
             self._tasks[escrow_id] = task
         return task
 
@@ -46,12 +50,23 @@ class Runs:
         except CobotMeterError:
             del self._tasks[escrow_id]  # its caller hears of it, and nobody else
             raise
-        task = self._tasks[escrow_id]
+        task, feed = self._tasks[escrow_id], self._listened(escrow_id)
+        task.add_done_callback(lambda _: feed.end())
         return await self.driver.drive(
             escrow_id,
             just_opened=just_opened,
             continued=lambda next_id: self._tasks.update({next_id: task}),
+            listener=feed,
         )
+
+    def follow(self, escrow_id: str) -> Follower | None:
+        feed = self._feeds.get(escrow_id)
+        return None if feed is None else feed.follow()
+
+    def _listened(self, escrow_id: str) -> RunFeed:
+        """A feed until the run has ended."""
+        feed = self._feeds[escrow_id] = RunFeed()
+        return feed
 
     def _at_once(self, *, pays: bool, address: str) -> bool:
         del pays, address

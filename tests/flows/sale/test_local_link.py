@@ -19,10 +19,9 @@ from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import (
     GenerationCost,
     UpstreamCall,
-    UpstreamCompletion,
 )
 from cobot_meter.flows.sale.ask_completion import AnswerKind
-from cobot_meter.ports.upstream import TellGeneration
+from cobot_meter.ports.upstream import AnswerFeed, TellGeneration
 from tests.adapters.upstreams.ollama.ollama_rig import LOCAL, MODEL, OllamaRig, ollama_rig
 from tests.fakes.books import Crash, Moment
 from tests.fakes.servers.ollama_server import OllamaFault
@@ -41,19 +40,19 @@ class WithLocal(FakeUpstream):
         super().__init__(models=(FIRST, MODEL))
         self._local = rig.adapter()
 
-    async def complete(
+    def complete(
         self,
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
         on_started: TellGeneration,
         within_ms: int | None = None,
-    ) -> UpstreamCompletion:
+    ) -> AnswerFeed:
         if not call.model.startswith(model_prefix(LOCAL)):
-            return await super().complete(
+            return super().complete(
                 call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
             )
-        return await self._local.complete(
+        return self._local.complete(
             call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
         )
 

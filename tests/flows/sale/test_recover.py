@@ -15,7 +15,7 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.flows.sale.recover import Recover
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.ports.books import Books
-from cobot_meter.ports.escrow_runs import EscrowRuns, OpensEscrow
+from cobot_meter.ports.escrow_runs import EscrowRuns, Follower, OpensEscrow
 from tests.contracts.books.books_lookups import at
 from tests.contracts.books.books_samples import RETENTION, START_MS, digest
 from tests.fakes.books import FakeBooks
@@ -37,6 +37,9 @@ class StartedRuns:
 
     def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
         raise AssertionError(f"{escrow_id} was opened by {opening}")
+
+    def follow(self, escrow_id: str) -> Follower | None:
+        raise AssertionError(f"{escrow_id} was followed")
 
 
 @pytest.fixture

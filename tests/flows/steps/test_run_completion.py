@@ -15,14 +15,14 @@ from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.run.record import CostStanding, Summary
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.transitions.transition import StoredBodies
-from cobot_meter.domain.upstream.completions import Model, UpstreamCall, UpstreamCompletion
+from cobot_meter.domain.upstream.completions import Model, UpstreamCall
 from cobot_meter.domain.upstream.fallback import BACKOFF_MAX_MS, Circumstances
 from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.sale.run_completion import RESTARTED, RunCompletion, inline_cost
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import JustOpened
 from cobot_meter.ports.identifiers import Sealer
-from cobot_meter.ports.upstream import TellGeneration, Upstream
+from cobot_meter.ports.upstream import AnswerFeed, TellGeneration, Upstream
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.upstream_outcomes import Completes, Failed, Outcome, Refused, Unknown, Unreachable
 from tests.flows.rigs.chains import FIRST, SECOND, THIRD
@@ -42,18 +42,18 @@ class Slow:
         self.clock = stage.lasting.clock
         self.takes_ms = list(takes_ms)
 
-    async def complete(
+    def complete(
         self,
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
         on_started: TellGeneration,
         within_ms: int | None = None,
-    ) -> UpstreamCompletion:
+    ) -> AnswerFeed:
         """Time passes, then it comes to what was written down."""
         if self.takes_ms:
             self.clock.set_ms(self.clock.now_ms() + self.takes_ms.pop(0))
-        return await self.inner.complete(
+        return self.inner.complete(
             call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
         )
 

@@ -22,7 +22,7 @@ def whole(message: dict[str, Any], **choice: object) -> dict[str, Any]:
 
 def chunks(document: dict[str, Any], *, include_usage: bool = False) -> list[dict[str, Any]]:
     """The chunks of the stream, which must be framed as the protocol says."""
-    events = event_stream(document, include_usage=include_usage).split(b"\n\n")
+    events = b"".join(event_stream(document, include_usage=include_usage)).split(b"\n\n")
     assert events.pop() == b""
     assert events.pop() == b"data: [DONE]"
     assert all(event.startswith(b"data: ") and b"\n" not in event for event in events)

@@ -10,9 +10,20 @@ is not offered. Must not know: sockets, or whose answer it is: its reader has a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import orjson
+
+from cobot_meter.adapters.upstreams.answer_pieces import (
+    HEAD,
+    TEXTS,
+    Naming,
+    News,
+    StreamPiece,
+    delta_of,
+    text_parts,
+)
 from cobot_meter.adapters.upstreams.error_taxonomy import ErrorTaxonomy
 from cobot_meter.adapters.upstreams.event_lines import Event, EventLines
 from cobot_meter.adapters.upstreams.exact_json import exact_dumps, exact_loads, plain_loads
@@ -22,9 +33,10 @@ from cobot_meter.adapters.upstreams.tool_calls import ToolCalls
 from cobot_meter.domain import outside
 from cobot_meter.domain.errors import OutcomeUnknown, UpstreamFailed
 from cobot_meter.domain.upstream.completions import UpstreamCompletion
+from cobot_meter.domain.upstream.deltas import Delta
 
 _REASONING, _REASONING_CONTENT = "reasoning", "reasoning_content"
-_TEXTS = frozenset({"content", "refusal", _REASONING, _REASONING_CONTENT})
+_HALF_MIN, _HALF_MAX = "\ud800", "\udbff"
 
 
 class AnswerParts:
@@ -33,6 +45,8 @@ class AnswerParts:
     __slots__ = (
         "_blocks",
         "_calls",
+        "_cut",
+        "_halves",
         "_lists",
         "_logprobs",
         "_native_finish",
@@ -51,17 +65,23 @@ class AnswerParts:
         self._logprobs: dict[str, list[object]] = {}
         self._calls = ToolCalls()
         self._blocks = ReasoningBlocks()
+        # First halves of characters that came apart, kept back from whoever reads along.
+        self._halves: dict[str, str] = {}
+        self._cut = False
 
-    def add(self, choice: dict[str, object]) -> None:
-        """Take one chunk's choice; unknown fields are passed over. Raises ValueError."""
+    def add(self, choice: dict[str, object]) -> News | None:
+        """Take one chunk's choice; None for another than the first. Raises ValueError.
+
+        Unknown fields are passed over.
+        """
         if choice.get("index", 0) not in (0, None):
-            return
+            return None
         self.any = True
         delta = choice.get("delta")
         if delta is None and not self._said:
             delta = choice.get("message")
-        if isinstance(delta, dict):
-            self._delta(delta)
+        told: dict[str, object] | None = delta if isinstance(delta, dict) else None
+        calls = self._delta(told) if told else ()
         finish, native = choice.get("finish_reason"), choice.get("native_finish_reason")
         if isinstance(finish, str) and finish:
             self.finish_reason = finish
@@ -70,6 +90,42 @@ class AnswerParts:
         logprobs = choice.get("logprobs")
         if isinstance(logprobs, dict):
             self._chances(logprobs)
+        if told and (self._cut or self._halves):
+            told = self._mended(told)
+        return choice, told, calls, None
+
+    def _mended(self, delta: dict[str, object]) -> dict[str, object]:
+        """With the halves that were kept back, and without those that are kept back now."""
+        self._cut = False
+        mended = dict(delta)
+        for name, said in delta.items():
+            if name in TEXTS and isinstance(said, str) and said:
+                text = self._halves.pop(name, "") + said
+                if _HALF_MIN <= text[-1] <= _HALF_MAX:
+                    self._halves[name] = text[-1]
+                    text = text[:-1]
+                mended[name] = text
+        return mended
+
+    def so_far(self) -> Delta:
+        """All that was said, as one delta."""
+        choice: dict[str, object] = {
+            "finish_reason": self.finish_reason,
+            "native_finish_reason": self._native_finish,
+            "logprobs": self._logprobs,
+        }
+        said = self._said_so_far()
+        return delta_of((choice, said, self._calls.so_far(), None))
+
+    def _said_so_far(self) -> dict[str, object]:
+        said: dict[str, object] = {
+            name: "".join(pieces).removesuffix(self._halves.get(name, ""))
+            for name, pieces in self._texts.items()
+        }
+        if self._blocks:
+            said["reasoning_details"] = self._blocks.documents()
+        said.update(self._lists)
+        return said
 
     def _chances(self, logprobs: dict[str, object]) -> None:
         for name, entries in logprobs.items():
@@ -116,12 +172,22 @@ class AnswerParts:
         pieces = self._texts.get(name)
         return "".join(pieces) if pieces else None
 
-    def _delta(self, delta: dict[str, object]) -> None:
+    def _delta(self, delta: dict[str, object]) -> Sequence[object]:
+        """Take a delta; what its tool calls add."""
+        calls: Sequence[object] = ()
         for name, said in delta.items():
-            if name in _TEXTS and isinstance(said, str) and said:
+            if not said:
+                continue
+            if name in TEXTS and isinstance(said, str):
                 self._texts.setdefault(name, []).append(said)
-            elif isinstance(said, list) and said:
-                self._listed(name, said)
+                if _HALF_MIN <= said[-1] <= _HALF_MAX:
+                    self._cut = True
+            elif isinstance(said, list):
+                if name == "tool_calls":
+                    calls = self._calls.add(said)
+                else:
+                    self._listed(name, said)
+        return calls
 
     def _listed(self, name: str, said: list[object]) -> None:
         match name:
@@ -129,37 +195,33 @@ class AnswerParts:
                 self._lists.setdefault(name, []).extend(said)
             case "reasoning_details":
                 self._blocks.add(said)
-            case "tool_calls":
-                self._calls.add(said)
             case "content":
-                self._content_parts(said)
-
-    def _content_parts(self, parts: list[object]) -> None:
-        """Some upstreams send the text as parts; what else they hold is not read."""
-        for part in parts:
-            if not isinstance(part, dict) or part.get("type", "text") != "text":
-                continue
-            text = part.get("text")
-            if isinstance(text, str):
-                self._texts.setdefault("content", []).append(text)
+                self._texts.setdefault("content", []).extend(text_parts(said))
 
 
 # The cost text of a `usage` as `exact_loads` reads it; None where it says none.
 CostOf = Callable[[dict[str, object]], str | None]
 
 
+def _as_it_says(head: dict[str, object]) -> dict[str, object]:
+    return head
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What is one upstream's own in its answers: what a `usage` costs, and what an error means."""
+    """What is one upstream's own in its answers: what a `usage` costs, and what an error means.
+
+    `naming` is how an answer is called here, where that is not as the upstream calls it.
+    """
 
     cost_of: CostOf
     errors: ErrorTaxonomy
+    naming: Naming = _as_it_says
 
 
 _DONE = b"[DONE]"
 _ERROR = b"error"
 _MESSAGES = frozenset({b"", b"message"})
-_HEAD = ("created", "model", "provider", "system_fingerprint", "service_tier")
 
 
 class StreamAssembly:
@@ -170,6 +232,7 @@ class StreamAssembly:
         "_error",
         "_head",
         "_lines",
+        "_news",
         "_parts",
         "_usage",
         "done",
@@ -184,6 +247,7 @@ class StreamAssembly:
         self._lines = EventLines()
         self._head: dict[str, object] = {}
         self._parts = AnswerParts()
+        self._news: list[News] = []
         self._usage: dict[str, object] | None = None
         self._error: object = None
 
@@ -204,6 +268,25 @@ class StreamAssembly:
         """The stream has ended; an event that lacks only its blank line still counts."""
         for event in self._lines.end():
             self._event(event)
+
+    def piece(self, size: int) -> StreamPiece | None:
+        """What was said in the `size` bytes since the piece before; None where it was nothing."""
+        news, self._news = self._news, []
+        if not news:
+            return None
+        return StreamPiece(self, news, size)
+
+    def head(self) -> dict[str, object]:
+        """What every chunk repeats, as it is called here."""
+        return self._dialect.naming({"id": self.generation_id, **self._head})
+
+    def so_far(self) -> Delta:
+        """All that was said until now."""
+        said = self._parts.so_far()
+        if self._usage is None:
+            return said
+        plain = orjson.loads(exact_dumps(outside.value(self._usage)))
+        return said._replace(usage=plain)
 
     def completion(self) -> UpstreamCompletion:
         """The whole answer.
@@ -239,13 +322,15 @@ class StreamAssembly:
             if event.name in _MESSAGES and not self.conclusive:
                 raise OutcomeUnknown("the upstream's stream cannot be read")
             return
-        said = frame.get("usage") is not None
-        if said:
+        usage = frame.get("usage")
+        if usage is not None:
             self._usage_of(event.data)
-        if said or not self._head:
+        if usage is not None or not self._head:
             self._head_of(frame)
         self.generation_id = self.generation_id or outside.identifier(frame.get("id")) or ""
         self._frame(frame)
+        if usage is not None:
+            self._news.append(({}, None, (), usage))
         if event.name == _ERROR and self._error is None:
             self._error = frame
 
@@ -256,7 +341,7 @@ class StreamAssembly:
             self._usage = usage
 
     def _head_of(self, frame: dict[str, object]) -> None:
-        for name in _HEAD:
+        for name in HEAD:
             value = frame.get(name)
             if value is not None:
                 self._head[name] = value
@@ -268,7 +353,9 @@ class StreamAssembly:
                 if isinstance(choice, dict):
                     if _choice_failed(choice) and self._error is None:
                         self._error = choice.get("error") or {}
-                    self._parts.add(choice)
+                    news = self._parts.add(choice)
+                    if news is not None:
+                        self._news.append(news)
         if frame.get("error"):
             self._error = frame["error"]
 

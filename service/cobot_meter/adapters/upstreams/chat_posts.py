@@ -10,15 +10,17 @@ from typing import Any
 
 import httpx
 
+from cobot_meter.adapters.upstreams.answer_pieces import WholePiece
 from cobot_meter.adapters.upstreams.answer_stream import (
     Dialect,
     StreamAssembly,
     completion_from_json,
 )
 from cobot_meter.adapters.upstreams.http_errors import TRANSPORT_FAULTS, HttpAnswer, fault_of_send
+from cobot_meter.adapters.upstreams.reading_time import ReadingTime
 from cobot_meter.domain.errors import OutcomeUnknown, UpstreamUnreachable
 from cobot_meter.domain.upstream.completions import UpstreamCompletion
-from cobot_meter.ports.upstream import TellGeneration
+from cobot_meter.ports.upstream import AnswerPiece, TellGeneration
 
 _DRAIN_TIMEOUT_S = 1.0
 
@@ -77,6 +79,9 @@ _JSON = (b"{", b"[")
 _UNREADABLE = (ValueError, TypeError, RecursionError)
 
 
+_CANNOT_BE_READ = "the upstream's answer cannot be read"
+
+
 class _WhateverItSays:
     """What came may be anything, and it was charged for: no fault of reading it gets further."""
 
@@ -88,7 +93,7 @@ class _WhateverItSays:
     def __exit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
         """Raises OutcomeUnknown in place of what reading raised."""
         if isinstance(fault, _UNREADABLE):
-            raise OutcomeUnknown("the upstream's answer cannot be read") from fault
+            raise OutcomeUnknown(_CANNOT_BE_READ) from fault
 
 
 _WHATEVER_IT_SAYS = _WhateverItSays()
@@ -167,9 +172,12 @@ class ChatPosts:
 
 
 class AnswerReading:
-    """One completion being read."""
+    """One completion being read: `begin`, `next` until there is nothing more, `completion`."""
 
-    __slots__ = ("_bytes_max", "_deadline", "_dialect", "_generation_id", "_response")
+    __slots__ = (
+        *("_assembly", "_chunks", "_completion", "_dialect", "_ended", "_generation_id", "_piece"),
+        "_time",
+    )
 
     def __init__(
         self,
@@ -181,88 +189,111 @@ class AnswerReading:
         dialect: Dialect,
     ) -> None:
         """`generation_id` is empty where only the answer itself names it."""
-        self._response = response
+        self._chunks = BoundedChunks(response.aiter_raw(), bytes_max)
         self._generation_id = generation_id
-        self._deadline = deadline
-        self._bytes_max = bytes_max
+        self._time = ReadingTime(deadline)
         self._dialect = dialect
+        self._assembly = StreamAssembly(generation_id, dialect)
+        self._piece: AnswerPiece | None = None
+        self._completion: UpstreamCompletion | None = None
+        self._ended = False
 
-    async def read(self, on_named: TellGeneration) -> UpstreamCompletion:
-        """The completion, streamed or not.
+    async def begin(self, on_named: TellGeneration) -> None:
+        """Read until it is known what comes and how it is named.
 
-        What was sent decides that, not what it is called: gateways give streams any type or none,
-        and say of an error that it is a stream. `on_named` is awaited, outside every limit, when
-        the id was not known and has come. Raises UpstreamFailed and OutcomeUnknown.
+        What was sent decides whether it is a stream, not what it is called: gateways give streams
+        any type or none, and say of an error that it is a stream. `on_named` is awaited, outside
+        every limit, when the id was not known and has come. Raises UpstreamFailed and
+        OutcomeUnknown.
         """
-        chunks = BoundedChunks(self._response.aiter_raw(), self._bytes_max)
         with _WHATEVER_IT_SAYS:
-            begun = await self._beginning(chunks)
+            begun = await self._beginning()
         if _content_of(begun).startswith(_JSON):
-            return await self._whole(begun, chunks, on_named)
-        return await self._streamed(begun, chunks, on_named)
+            completion = await self._whole(begun)
+            self._completion, self._ended = completion, True
+            self._piece = WholePiece(completion, self._dialect.naming)
+            named = completion.generation_id
+        else:
+            named = await self._named(begun)
+        if named and not self._generation_id:
+            await on_named(named)
 
-    async def _beginning(self, chunks: BoundedChunks) -> bytes:
+    async def next(self) -> AnswerPiece | None:
+        """What comes next; None at the end, which need not be a good one.
+
+        Raises OutcomeUnknown.
+        """
+        while self._piece is None and not self._ended:
+            self._piece = self._assembly.piece(await self._read())
+        piece, self._piece = self._piece, None
+        return piece
+
+    async def completion(self) -> UpstreamCompletion:
+        """The whole, once all is read. Raises UpstreamFailed and OutcomeUnknown."""
+        if self._assembly.done:
+            await self._chunks.drain()
+        if self._completion is not None:
+            return self._completion
+        with _WHATEVER_IT_SAYS:
+            return self._assembly.completion()
+
+    def close(self) -> None:
+        """Nothing is read any more."""
+        self._time.close()
+
+    async def _beginning(self) -> bytes:
         """The first chunks, up to the first of more than blanks; gateways send those meanwhile."""
         begun = b""
         try:
-            async with asyncio.timeout_at(self._deadline):
-                while not _content_of(begun):
-                    chunk = await chunks.next()
-                    if chunk is None:
-                        break
-                    begun = begun.strip() + chunk
+            while not _content_of(begun):
+                with self._time:
+                    chunk = await self._chunks.next()
+                if chunk is None:
+                    break
+                begun = begun.strip() + chunk
         except TRANSPORT_FAULTS as fault:
             raise OutcomeUnknown("the upstream's answer was cut before its beginning") from fault
         return begun
 
-    async def _whole(
-        self, begun: bytes, chunks: BoundedChunks, on_named: TellGeneration
-    ) -> UpstreamCompletion:
+    async def _whole(self, begun: bytes) -> UpstreamCompletion:
         """A 200 that is no stream: an error found too late, or a gateway that does not stream."""
         try:
-            async with asyncio.timeout_at(self._deadline):
-                body = begun + await chunks.rest()
+            with self._time:
+                body = begun + await self._chunks.rest()
         except TRANSPORT_FAULTS as fault:
             raise OutcomeUnknown("the upstream's answer was cut before its end") from fault
         with _WHATEVER_IT_SAYS:
-            completion = completion_from_json(body, self._generation_id, self._dialect)
-        if not self._generation_id:
-            await on_named(completion.generation_id)
-        return completion
+            return completion_from_json(body, self._generation_id, self._dialect)
 
-    async def _streamed(
-        self, begun: bytes, chunks: BoundedChunks, on_named: TellGeneration
-    ) -> UpstreamCompletion:
-        assembly = StreamAssembly(self._generation_id, self._dialect)
+    async def _named(self, begun: bytes) -> str:
+        """The id of a stream, read as far as it takes to know it; empty where it never says it."""
+        assembly, size = self._assembly, len(begun)
         with _WHATEVER_IT_SAYS:
             assembly.feed(begun)
-        if not self._generation_id:
-            await self._feed(assembly, chunks, until_named=True)
-            if assembly.generation_id:
-                await on_named(assembly.generation_id)
-        if not assembly.done:
-            await self._feed(assembly, chunks, until_named=False)
-        if assembly.done:
-            await chunks.drain()
-        with _WHATEVER_IT_SAYS:
-            return assembly.completion()
+        self._ended = assembly.done
+        while not (self._ended or assembly.generation_id):
+            size += await self._read()
+        self._piece = assembly.piece(size)
+        return assembly.generation_id
 
-    async def _feed(
-        self, assembly: StreamAssembly, chunks: BoundedChunks, *, until_named: bool
-    ) -> None:
-        """Read until the stream ends, or says that it is done, or (`until_named`) has an id."""
+    async def _read(self) -> int:
+        """Read on in a stream; how many bytes came."""
+        assembly = self._assembly
         try:
-            with _WHATEVER_IT_SAYS:
-                async with asyncio.timeout_at(self._deadline):
-                    while not assembly.done and not (until_named and assembly.generation_id):
-                        chunk = await chunks.next()
-                        if chunk is None:
-                            assembly.end()
-                            return
-                        assembly.feed(chunk)
+            with self._time:
+                chunk = await self._chunks.next()
+            if chunk is None:
+                assembly.end()
+            else:
+                assembly.feed(chunk)
         except TRANSPORT_FAULTS as fault:
             if not assembly.conclusive:
                 raise OutcomeUnknown("the upstream's stream broke before its end") from fault
+            chunk = None
+        except _UNREADABLE as fault:
+            raise OutcomeUnknown(_CANNOT_BE_READ) from fault
+        self._ended = chunk is None or assembly.done
+        return len(chunk or b"")
 
 
 def _content_of(begun: bytes) -> bytes:

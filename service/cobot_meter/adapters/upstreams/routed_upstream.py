@@ -13,10 +13,9 @@ from cobot_meter.domain.upstream.completions import (
     GenerationCost,
     Model,
     UpstreamCall,
-    UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import AccountHolder, TellGeneration, Upstream
+from cobot_meter.ports.upstream import AccountHolder, AnswerFeed, TellGeneration, Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +57,16 @@ class RoutedUpstream:
         """See the port: the first's."""
         return self._routes[0].upstream.name
 
-    async def complete(
+    def complete(
         self,
         call: UpstreamCall,
         *,
         price_cap: ModelPrice,
         on_started: TellGeneration,
         within_ms: int | None = None,
-    ) -> UpstreamCompletion:
+    ) -> AnswerFeed:
         """See the port."""
-        return await self._of_model(call.model).upstream.complete(
+        return self._of_model(call.model).upstream.complete(
             call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
         )
 

@@ -26,10 +26,15 @@ _OWN = frozenset({"index", "id", "function", "type"})
 class ToolCall:
     """One call; `extra` is what came with it and is nobody's but the caller's."""
 
-    __slots__ = ("_arguments", "_chars", "begun", "extra", "identity", "index", "name", "unused")
+    __slots__ = (
+        *("_arguments", "_chars", "_named", "at", "begun", "extra", "identity", "index", "name"),
+        "unused",
+    )
 
-    def __init__(self, identity: str, index: int | None) -> None:
-        """`identity` is empty while none is said; `index` None where none was."""
+    def __init__(self, identity: str, index: int | None, at: int) -> None:
+        """`identity` is empty while none is said, `index` None where none was; `at` its place."""
+        self.at = at
+        self._named = False  # whether its id has been handed on
         self.identity = identity
         self.index = index
         self.name = ""
@@ -62,14 +67,24 @@ class ToolCall:
         self.begun = self.begun or bool(arguments.strip())
 
     def document(self, index: int, made_up: str) -> dict[str, object]:
-        """The call of a whole answer."""
+        """The call of a whole answer; without an id where there is none."""
+        identity = self.identity or made_up
         return {
             **self.extra,
             "index": index,
-            "id": self.identity or made_up,
+            **({"id": identity} if identity else {}),
             "type": "function",
             "function": {"name": self.name, "arguments": "".join(self._arguments)},
         }
+
+    def piece(self, named: str, arguments: str, extra: dict[str, object]) -> dict[str, object]:
+        """What a piece adds, as OpenAI streams it: the id once; `named` is what the name gains."""
+        function = {"name": named, "arguments": arguments} if named else {"arguments": arguments}
+        said: dict[str, object] = {**extra, "index": self.at, "function": function}
+        if self.identity and not self._named:
+            self._named = True
+            said |= {"id": self.identity, "type": "function"}
+        return said
 
 
 class _Piece(NamedTuple):
@@ -95,12 +110,18 @@ class ToolCalls:
         """Whether there is one."""
         return bool(self._calls)
 
-    def add(self, pieces: list[object]) -> None:
-        """The `tool_calls` of one delta, or of a message. Raises ValueError for too many."""
+    def add(self, pieces: list[object]) -> list[object]:
+        """The `tool_calls` of one delta, or of a message, as what they add to which call.
+
+        Raises ValueError for too many.
+        """
         self._touched = []
-        for piece in pieces:
-            if isinstance(piece, dict):
-                self._piece(piece)
+        added = [self._piece(piece) for piece in pieces if isinstance(piece, dict)]
+        return [one for one in added if one is not None]
+
+    def so_far(self) -> list[object]:
+        """The calls as far as they are known, in the form of a delta."""
+        return [call.document(call.at, "") for call in self._calls]
 
     def documents(self, *, named: str) -> list[object]:
         """The calls. Those without an id, or with another's, get one that `named` determines."""
@@ -114,10 +135,10 @@ class ToolCalls:
             taken.add(call.identity)
         return documents
 
-    def _piece(self, said: dict[str, object]) -> None:
+    def _piece(self, said: dict[str, object]) -> dict[str, object] | None:
         piece = _piece_of(said)
         if not (piece.identity or piece.name or piece.arguments):
-            return
+            return None
         call = self._meant(piece)
         if call is None:
             call = self._begin(piece)
@@ -127,10 +148,15 @@ class ToolCalls:
             call.unused = piece.identity
         if call not in self._touched:
             self._touched.append(call)
+        known = len(call.name)
         call.take(piece.name, piece.arguments)
-        for field, extra in said.items():
-            if field not in _OWN:
-                call.extra.setdefault(field, extra)
+        extra = {
+            field: value
+            for field, value in said.items()
+            if field not in _OWN and field not in call.extra
+        }
+        call.extra |= extra
+        return call.piece(call.name[known:], piece.arguments, extra)
 
     def _begin(self, piece: _Piece) -> ToolCall:
         if len(self._calls) >= CALLS_MAX:
@@ -138,7 +164,7 @@ class ToolCalls:
             raise ValueError(message)
         before = self._latest(piece.place)
         unused = before.unused if before is not None else ""
-        call = ToolCall(piece.identity or unused, piece.place)
+        call = ToolCall(piece.identity or unused, piece.place, len(self._calls))
         self._calls.append(call)
         return call
 

@@ -8,6 +8,7 @@ against other processes the row's version decides, and for what was sent upstrea
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from cobot_meter.domain.errors import (
     CallerFault,
@@ -26,7 +27,7 @@ from cobot_meter.flows.sale.find_cost import FindCost
 from cobot_meter.flows.sale.issue_invoice import IssueInvoice
 from cobot_meter.flows.sale.open_escrow import OpenEscrow
 from cobot_meter.flows.sale.run_completion import Attempted, RunCompletion
-from cobot_meter.ports.escrow_runs import JustOpened
+from cobot_meter.ports.escrow_runs import UNFOLLOWED, AnswerListener, JustOpened
 
 STEPS_MAX = 32
 Continued = Callable[[str], None]
@@ -63,14 +64,17 @@ class DriveEscrow:
         *,
         just_opened: JustOpened | None = None,
         continued: Continued = _nobody_follows,
+        listener: AnswerListener = UNFOLLOWED,
     ) -> Escrow:
         """The escrow where it waits for the outside or has ended. Raises EscrowNotFound.
 
         What failed and has somebody left to ask goes on in another escrow, which is then the
-        answer; `continued` is told its id before anybody can find it in the books.
+        answer; `continued` is told its id before anybody can find it in the books. `listener`
+        hears the answer of what is still to be sent.
         """
         if just_opened is None:
-            return await self._driven(await self._ledger.escrow(escrow_id))
+            return await self._driven(await self._ledger.escrow(escrow_id), listener)
+        just_opened = replace(just_opened, listener=listener)
         begun = [just_opened.escrow.run.run_id]
         try:
             return await self._begun(just_opened, begun, continued)
@@ -94,11 +98,11 @@ class DriveEscrow:
                 return attempted.escrow  # no room for another attempt: the failure stands
             begun.append(just_opened.escrow.run.run_id)
 
-    async def _driven(self, escrow: Escrow) -> Escrow:
+    async def _driven(self, escrow: Escrow, listener: AnswerListener = UNFOLLOWED) -> Escrow:
         escrow_id = escrow.escrow_id
         for _ in range(STEPS_MAX):
             try:
-                moved = await self._step(escrow)
+                moved = await self._step(escrow, listener)
             except Conflict:
                 moved = await self._ledger.escrow(escrow_id)
                 if moved.versions == escrow.versions:
@@ -114,7 +118,7 @@ class DriveEscrow:
         except Conflict:
             return Attempted(await self._ledger.escrow(just_opened.escrow.escrow_id))
 
-    async def _step(self, escrow: Escrow) -> Escrow:
+    async def _step(self, escrow: Escrow, listener: AnswerListener) -> Escrow:
         """One step, or the same escrow when there is nothing to do now."""
         if escrow.quarantine is not None:
             return escrow
@@ -122,7 +126,7 @@ class DriveEscrow:
             return await self._issue_invoice.costed(escrow)
         match escrow.run.state:
             case RunState.OPENED:
-                return await self._run_completion.opened(escrow)
+                return await self._run_completion.opened(escrow, listener)
             case RunState.REQUESTED:
                 return await self._run_completion.orphaned(escrow)
             case _:

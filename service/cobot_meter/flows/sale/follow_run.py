@@ -13,7 +13,7 @@ from cobot_meter.domain.errors import EscrowNotFound
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.ports.books import Books
-from cobot_meter.ports.escrow_runs import EscrowRuns, OpensEscrow
+from cobot_meter.ports.escrow_runs import EscrowRuns, Follower, OpensEscrow
 from cobot_meter.ports.process import Wakes
 
 # How long a lost wake-up can cost a caller.
@@ -41,6 +41,13 @@ class FollowRun:
     def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
         """Open this escrow and drive it. Raises Draining."""
         return self._runs.begin(escrow_id, opening)
+
+    def follow(self, escrow_id: str) -> Follower | None:
+        """What the run of this escrow hears of its answer; None where there is nothing to hear.
+
+        See the port `EscrowRuns`. Raises ServiceBusy.
+        """
+        return self._runs.follow(escrow_id)
 
     async def joined(self, escrow_id: str) -> Escrow:
         """As `finished`, of the run that is under way, or of a new one."""

@@ -49,8 +49,9 @@ from cobot_meter.domain.upstream.fallback import (
 )
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.choose_model import ChooseModel
+from cobot_meter.flows.sale.read_answer import read_answer
 from cobot_meter.flows.vault import Vault
-from cobot_meter.ports.escrow_runs import JustOpened
+from cobot_meter.ports.escrow_runs import UNFOLLOWED, AnswerListener, JustOpened
 from cobot_meter.ports.process import Replicas
 from cobot_meter.ports.upstream import TellGeneration, Upstream
 
@@ -107,7 +108,7 @@ class RunCompletion:
         self._timeout_ms = timeout_ms
         self._replicas = replicas
 
-    async def opened(self, escrow: Escrow) -> Escrow:
+    async def opened(self, escrow: Escrow, listener: AnswerListener = UNFOLLOWED) -> Escrow:
         """Send what is stored, once, unless it is too old to start now."""
         try:
             stored = await self._stored(escrow)
@@ -117,7 +118,7 @@ class RunCompletion:
             if self._too_old(escrow):
                 return await self._ledger.record(escrow, Abandoned())
             raise
-        return (await self.just_opened(stored)).escrow
+        return (await self.just_opened(replace(stored, listener=listener))).escrow
 
     async def just_opened(self, opened: JustOpened) -> Attempted:
         """The same with the request at hand, which may be requested already or wait its turn."""
@@ -227,12 +228,13 @@ class RunCompletion:
             self._choose_model.tried(model)
             began_ms, within_ms = self._ledger.clock.monotonic_ms(), self._within_ms(opened)
             try:
-                completion = await self._upstream.complete(
+                answer = self._upstream.complete(
                     call,
                     price_cap=escrow.quote.prices,
                     on_started=noticed,
                     within_ms=within_ms,
                 )
+                completion = await read_answer(answer, opened.listener)
             except DependencyFault as fault:
                 under = Circumstances(
                     own_terms=opened.own_terms,

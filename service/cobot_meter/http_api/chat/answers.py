@@ -6,7 +6,8 @@ Events are those that OpenAI's SDKs read: `data: {json}` and a blank line each; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -16,7 +17,14 @@ from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import sat_of
 from cobot_meter.domain.topup.record import Topup
-from cobot_meter.http_api.http.exchange import NO_STORE, Header, PlainAnswer, json_answer
+from cobot_meter.http_api.http.exchange import (
+    NO_STORE,
+    Header,
+    PlainAnswer,
+    Response,
+    Stream,
+    json_answer,
+)
 from cobot_meter.http_api.views import (
     completion_document,
     completion_path,
@@ -25,16 +33,18 @@ from cobot_meter.http_api.views import (
 )
 
 CHUNK_CHARS = 512
+# A small answer is one write; of a long one no more than this waits for the socket at a time.
+WRITE_BYTES = 16_384
 _NOT_OF_A_CHUNK = frozenset({"choices", "usage", "cobot"})
 _SPLIT = ("reasoning", "reasoning_content", "content")
 _CALLS = "tool_calls"
 _DONE = b"data: [DONE]\n\n"
 
 
-def event_stream(document: Mapping[str, Any], *, include_usage: bool) -> bytes:
-    """`document` is a `chat.completion` with `usage` and `cobot`, in whichever way they come last.
+def event_stream(document: Mapping[str, Any], *, include_usage: bool) -> list[bytes]:
+    """The events of `document`, a `chat.completion` that ends with `usage` and `cobot`.
 
-    With `include_usage` they have a chunk of their own without choices, as OpenAI writes it;
+    With `include_usage` those two have a chunk of their own without choices, as OpenAI writes it;
     otherwise they stand in the last chunk, as OpenRouter writes it: a reader that did not ask for
     them may expect a choice in every chunk.
     """
@@ -65,7 +75,8 @@ def event_stream(document: Mapping[str, Any], *, include_usage: bool) -> bytes:
         events += [_event(last), _event({**head, "choices": [], **tail})]
     else:
         events.append(_event({**last, **tail}))
-    return b"".join((*events, _DONE))
+    events.append(_DONE)
+    return events
 
 
 def _choice(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -115,7 +126,7 @@ _EVENTS: Header = (b"content-type", b"text/event-stream")
 
 def completion_answer(
     escrow: Escrow, body: bytes, *, stream: bool, include_usage: bool = False
-) -> PlainAnswer:
+) -> Response:
     """200 with the completion, as one JSON object or replayed as an event stream."""
     document = completion_document(escrow, body)
     headers = [PRIVATE, _escrow_header(escrow)]
@@ -125,8 +136,20 @@ def completion_answer(
     if not stream:
         return json_answer(OK, document, headers)
     events = event_stream(document, include_usage=include_usage)
-    length = (b"content-length", b"%d" % len(events))
-    return PlainAnswer(OK, [_EVENTS, length, *headers], events)
+    length = (b"content-length", b"%d" % sum(map(len, events)))
+    return Stream(OK, [_EVENTS, length, *headers], _in_writes(deque(events)))
+
+
+async def _in_writes(events: deque[bytes]) -> AsyncGenerator[bytes, None]:
+    """As many at once as one write should have; what has been sent is let go of."""
+    pending: list[bytes] = []
+    size = 0
+    while events:
+        pending.append(events.popleft())
+        size += len(pending[-1])
+        if size >= WRITE_BYTES or not events:
+            yield b"".join(pending)
+            pending, size = [], 0
 
 
 def accepted_answer(escrow: Escrow, *, public_url: str) -> PlainAnswer:

@@ -26,7 +26,7 @@ from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_
 from cobot_meter.http_api.chat.terms import max_cost_of, quote_of
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.error_table import error_response
-from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer
+from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer, Response
 from cobot_meter.http_api.identity import Askers
 from cobot_meter.http_api.l402.challenges import Challenges
 from cobot_meter.http_api.l402.tokens import Proof
@@ -50,7 +50,7 @@ class ChatRoute:
         self._challenges = challenges
         self._outcomes = outcomes
 
-    async def __call__(self, request: HttpRequest) -> PlainAnswer:
+    async def __call__(self, request: HttpRequest) -> Response:
         """Raises what the error table answers."""
         try:
             outcome, answer = await self._answer(request)
@@ -60,7 +60,7 @@ class ChatRoute:
         self._outcomes.labels(outcome).inc()
         return answer
 
-    async def _answer(self, request: HttpRequest) -> tuple[str, PlainAnswer]:
+    async def _answer(self, request: HttpRequest) -> tuple[str, Response]:
         proof = self._askers.proof(request)
         asked = self._read(request)
         if asked is None:
@@ -111,7 +111,7 @@ class ChatRoute:
             respond_async=prefers_async(request),
         )
 
-    def _told(self, answer: Answer, chat: ChatRequest) -> PlainAnswer:
+    def _told(self, answer: Answer, chat: ChatRequest) -> Response:
         match answer.kind:
             case AnswerKind.CHALLENGE:
                 return self._challenges.for_escrow(answer.escrow, caller_id=answer.caller_id)

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from cobot_meter import __version__
 from cobot_meter.domain.errors import Broken
-from cobot_meter.http_api.http.edge import NOT_FOUND, Handler, answered, refused_route
+from cobot_meter.http_api.http.edge import NOT_FOUND, PlainHandler, answered, refused_route
 from cobot_meter.http_api.http.exchange import PlainAnswer, request_of
 from cobot_meter.http_api.http.known_paths import KnownPaths
 from cobot_meter.http_api.http.metrics_app import METRICS_PATH, refused_metrics
@@ -35,7 +35,7 @@ class Route(NamedTuple):
 
     method: str
     path: str
-    handler: Handler | None
+    handler: PlainHandler | None
     document: RouteDocument
 
 
@@ -73,7 +73,7 @@ def documented_app(routes: tuple[Route, ...], known: KnownPaths) -> FastAPI:
     return app
 
 
-def _endpoint(handler: Handler | None) -> Endpoint:
+def _endpoint(handler: PlainHandler | None) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         if handler is None:
             raise Broken("a hot route came past the hot routes")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 from cobot_meter.domain.errors import Broken, CobotMeterError
 from cobot_meter.http_api.http.body_room import BodyHold
@@ -25,17 +26,22 @@ from cobot_meter.http_api.http.exchange import (
     Message,
     PlainAnswer,
     Receive,
+    Response,
     Scope,
     Send,
+    Stream,
     json_answer,
     read_body,
     request_of,
     send_answer,
+    send_stream,
     while_connected,
 )
 from cobot_meter.http_api.http.known_paths import KnownPaths
 
-Handler = Callable[[HttpRequest], Awaitable[PlainAnswer]]
+Handler = Callable[[HttpRequest], Awaitable[Response]]
+PlainHandler = Callable[[HttpRequest], Awaitable[PlainAnswer]]
+Answered = TypeVar("Answered", bound=Response)
 
 LOG = logging.getLogger(__name__)
 NOT_FOUND = 404
@@ -54,7 +60,9 @@ async def serve(
         if request is None:
             return
         answer = await while_connected(receive, answered(handler, request))
-        if answer is not None:
+        if isinstance(answer, Stream):
+            await while_connected(receive, send_stream(send, answer))
+        elif answer is not None:
             await send_answer(send, answer)
 
 
@@ -73,7 +81,9 @@ async def _request(
         return None
 
 
-async def answered(handler: Handler, request: HttpRequest) -> PlainAnswer:
+async def answered(
+    handler: Callable[[HttpRequest], Awaitable[Answered]], request: HttpRequest
+) -> Answered | PlainAnswer:
     """The handler's answer, or that of the error table. Raises nothing."""
     try:
         return await handler(request)

@@ -6,9 +6,17 @@ Must not know: routes, errors' statuses, or any framework.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
+import contextlib
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    MutableMapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 import orjson
@@ -26,11 +34,27 @@ NO_RETRY: Header = (b"x-should-retry", b"false")
 
 
 class PlainAnswer(NamedTuple):
-    """What an ASGI handler sends: header names in lower case, content-length among them."""
+    """A whole response: header names in lower case, content-length among them."""
 
     status: int
     headers: list[Header]
     body: bytes
+
+
+class Stream(NamedTuple):
+    """A response bit by bit, each made when the socket has room for it; header names as above.
+
+    Without a content-length it is as long as its chunks. They are closed whatever becomes of them,
+    once the response has begun or its caller has gone.
+    """
+
+    status: int
+    headers: list[Header]
+    chunks: AsyncGenerator[bytes, None]
+
+
+Response = PlainAnswer | Stream
+Done = TypeVar("Done")
 
 
 def json_answer(
@@ -152,12 +176,21 @@ async def send_answer(send: Send, answer: PlainAnswer) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def while_connected(
-    receive: Receive, work: Coroutine[Any, Any, PlainAnswer]
-) -> PlainAnswer | None:
-    """What `work` answers; None when the caller hung up first, which cancels `work` alone.
+async def send_stream(send: Send, stream: Stream) -> None:
+    """Status, header lines and one chunk after the other, as fast as they are taken."""
+    async with contextlib.aclosing(stream.chunks) as chunks:
+        await send(
+            {"type": "http.response.start", "status": stream.status, "headers": stream.headers}
+        )
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
-    `work` must not raise: it turns its own faults into answers.
+
+async def while_connected(receive: Receive, work: Coroutine[Any, Any, Done]) -> Done | None:
+    """What `work` comes to; None when the caller hung up first, which cancels `work` alone.
+
+    `work` that answers must not raise: it turns its own faults into answers.
     """
     answer = None
     try:

@@ -18,6 +18,7 @@ from cobot_meter.adapters.upstreams.ollama.wire import PROVIDER, local_model
 from cobot_meter.domain.body import Body
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import UpstreamCall, UpstreamCompletion
+from tests.contracts.upstream.answer_feeds import whole
 from tests.contracts.upstream.upstream_bench import Heard
 from tests.fakes.clock import FakeClock
 from tests.fakes.servers.ollama_server import MODEL_NAME, FakeOllama, OllamaFault, fake_ollama
@@ -53,8 +54,10 @@ class OllamaRig:
     ) -> UpstreamCompletion:
         """One run that meets these faults."""
         self.other_side.faults.extend(faults)
-        return await self.adapter(**changed).complete(
-            question(), price_cap=TARIFF, on_started=self.heard, within_ms=within_ms
+        return await whole(
+            self.adapter(**changed).complete(
+                question(), price_cap=TARIFF, on_started=self.heard, within_ms=within_ms
+            )
         )
 
     @property

@@ -28,6 +28,7 @@ from tests.adapters.upstreams.ollama.ollama_rig import (
     ollama_rig,
     question,
 )
+from tests.contracts.upstream.answer_feeds import whole
 from tests.contracts.upstream.upstream_bench import Heard
 from tests.fakes.clock import FakeClock
 from tests.fakes.servers.ollama_server import ANSWER, MODEL_NAME, OllamaFault
@@ -74,7 +75,7 @@ async def test_only_what_ollama_knows_is_sent(rig: OllamaRig) -> None:
         max_tokens=9_999,
         stream=False,
     )
-    await rig.adapter().complete(request, price_cap=TARIFF, on_started=rig.heard)
+    await whole(rig.adapter().complete(request, price_cap=TARIFF, on_started=rig.heard))
     assert request.body.content == b""
     assert rig.other_side.requests == [
         {
@@ -154,7 +155,7 @@ async def test_nobody_there(rig: OllamaRig) -> None:
     with refused_address() as url:
         away = rig.adapter(base_url=url)
         with pytest.raises(UpstreamUnreachable):
-            await away.complete(question(), price_cap=TARIFF, on_started=Heard())
+            await whole(away.complete(question(), price_cap=TARIFF, on_started=Heard()))
         with pytest.raises(UpstreamUnreachable):
             await away.ping()
         assert await away.models() == (MODEL,)
@@ -176,7 +177,7 @@ async def test_a_raised_tariff_is_not_charged(rig: OllamaRig, dearer: str) -> No
     """Who was quoted less is refused before anything is sent."""
     quoted = replace(TARIFF, **{dearer: getattr(TARIFF, dearer) - 1})
     with pytest.raises(UpstreamRefused):
-        await rig.adapter().complete(question(), price_cap=quoted, on_started=rig.heard)
+        await whole(rig.adapter().complete(question(), price_cap=quoted, on_started=rig.heard))
     assert rig.other_side.posts == 0
 
 
@@ -195,7 +196,7 @@ async def test_a_callers_own_limit_holds(
 ) -> None:
     """`provider.max_price` under the tariff: refused, so that a chain goes on; nothing is sent."""
     request = question(provider={"max_price": max_price})
-    run = rig.adapter().complete(request, price_cap=TARIFF, on_started=rig.heard)
+    run = whole(rig.adapter().complete(request, price_cap=TARIFF, on_started=rig.heard))
     if answered:
         assert (await run).finish_reason == "stop"
         return
@@ -234,7 +235,7 @@ async def test_a_cost_is_not_known_before_its_end(rig: OllamaRig) -> None:
                 await rig.adapter().generation_cost(name, upstream=LOCAL)
             found.append(unknown.type)
 
-    await rig.adapter().complete(question(), price_cap=TARIFF, on_started=started)
+    await whole(rig.adapter().complete(question(), price_cap=TARIFF, on_started=started))
     assert len(found) == 2
 
 
@@ -267,8 +268,10 @@ async def test_the_dialect_of_ollama(rig: OllamaRig) -> None:
     ]
     messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "?"}]
     for fields, _ in asked:
-        await rig.adapter().complete(
-            question(messages=messages, **fields), price_cap=TARIFF, on_started=rig.heard
+        await whole(
+            rig.adapter().complete(
+                question(messages=messages, **fields), price_cap=TARIFF, on_started=rig.heard
+            )
         )
     for sent, (_, thinking) in zip(rig.other_side.requests, asked, strict=True):
         assert [message["role"] for message in sent["messages"]] == ["system", "user"]
@@ -280,16 +283,22 @@ async def test_which_tools_are_chosen_is_for_the_model(rig: OllamaRig) -> None:
     """`none` sends no tools, `auto` is what it does; others are refused before anything is sent."""
     tools = [{"type": "function", "function": {"name": "f"}}]
     for choice in ("none", "auto"):
-        await rig.adapter().complete(
-            question(tools=tools, tool_choice=choice), price_cap=TARIFF, on_started=rig.heard
+        await whole(
+            rig.adapter().complete(
+                question(tools=tools, tool_choice=choice), price_cap=TARIFF, on_started=rig.heard
+            )
         )
     first, second = rig.other_side.requests
     assert "tools" not in first
     assert second["tools"] == tools
     assert "tool_choice" not in first | second
     with pytest.raises(UpstreamRefused, match="does not take tool_choice"):
-        await rig.adapter().complete(
-            question(tools=tools, tool_choice="required"), price_cap=TARIFF, on_started=rig.heard
+        await whole(
+            rig.adapter().complete(
+                question(tools=tools, tool_choice="required"),
+                price_cap=TARIFF,
+                on_started=rig.heard,
+            )
         )
     assert len(rig.other_side.requests) == 2
     assert not MODEL.takes("tool_choice")

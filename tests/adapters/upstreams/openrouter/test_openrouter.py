@@ -26,6 +26,7 @@ from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import UpstreamCall, UpstreamCompletion
 from openrouter_simulator.account import Account
 from openrouter_simulator.app import build_simulator
+from tests.contracts.upstream.answer_feeds import whole
 from tests.contracts.upstream.upstream_bench import Heard
 from tests.fakes.clock import FakeClock
 from tests.fakes.servers.serving import serving
@@ -53,7 +54,7 @@ class Rig:
             model=MODEL,
             max_tokens=200,
         )
-        return await adapter.complete(request, price_cap=CAP, on_started=self.heard)
+        return await whole(adapter.complete(request, price_cap=CAP, on_started=self.heard))
 
     async def looked_up_pusd(self) -> int:
         """What the record of the generation that was heard of says."""

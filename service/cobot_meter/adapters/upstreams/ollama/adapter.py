@@ -6,6 +6,7 @@ it is sent, so that whatever becomes of it can be looked up. Nothing is ever rep
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from cobot_meter.adapters.upstreams.http_errors import fault_of_query
 from cobot_meter.adapters.upstreams.ollama.meter import MeterFile
 from cobot_meter.adapters.upstreams.ollama.taxonomy import ERRORS
 from cobot_meter.adapters.upstreams.ollama.wire import (
+    called_as_ours,
     cost_by_tariff,
     fault_of_answer,
     names_missing,
@@ -37,12 +39,28 @@ from cobot_meter.domain.upstream.completions import (
     GenerationCost,
     Model,
     UpstreamCall,
-    UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import AccountHolder, TellGeneration
+from cobot_meter.ports.upstream import AccountHolder, AnswerFeed, TellGeneration
 
 _BAD_REQUEST = 400
+
+
+class _CostsNothing:
+    """A failure has no cost here, whatever it says of tokens."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        """Nothing yet."""
+
+    def __exit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
+        """Raises UpstreamFailed without a cost in place of one with it."""
+        if isinstance(fault, UpstreamFailed):
+            raise UpstreamFailed(fault.message, kind=fault.kind) from fault
+
+
+_COSTS_NOTHING = _CostsNothing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +121,7 @@ class Ollama:
         price_cap: ModelPrice,
         on_started: TellGeneration,
         within_ms: int | None = None,
-    ) -> UpstreamCompletion:
+    ) -> AnswerFeed:
         """See the port. `on_started` also hears of what broke before it was answered."""
         deadline = self._posts.deadline(within_ms)
         model = self._model(call.model, price_cap)
@@ -114,7 +132,17 @@ class Ollama:
             response = await self._sent(body, deadline, generation_id, on_started)
             try:
                 await self._begun(response, deadline, generation_id, on_started)
-                completion = await self._completion(response, deadline, generation_id, model)
+                dialect = Dialect(cost_by_tariff(model), ERRORS, called_as_ours(model))
+                with (
+                    _COSTS_NOTHING,
+                    contextlib.closing(
+                        self._posts.completion(response, generation_id, deadline, dialect)
+                    ) as reading,
+                ):
+                    await reading.begin(_named_already)
+                    while (piece := await reading.next()) is not None:
+                        yield piece
+                    completion = priced_as_ours(await reading.completion(), model=model)
             finally:
                 await self._posts.close(response)
             await self._meter.ended(
@@ -123,9 +151,9 @@ class Ollama:
                 cost_pusd=pusd_from_text(completion.inline_cost or "0"),
                 tokens=(completion.prompt_tokens, completion.completion_tokens),
             )
-            return completion
         finally:
             self._meter.over(generation_id)
+        yield completion
 
     async def generation_cost(self, generation_id: str, *, upstream: str) -> GenerationCost:  # noqa: ARG002 - the port
         """See the port. The meter's word; nobody is asked."""
@@ -199,17 +227,6 @@ class Ollama:
             raise fault
         finally:
             del fault  # a frame that holds its own fault stays, and the whole body with it
-
-    async def _completion(
-        self, response: httpx.Response, deadline: float, generation_id: str, model: Model
-    ) -> UpstreamCompletion:
-        """The whole answer under our names; a failure has no cost, whatever it says of tokens."""
-        dialect = Dialect(cost_by_tariff(model), ERRORS)
-        reading = self._posts.completion(response, generation_id, deadline, dialect)
-        try:
-            return priced_as_ours(await reading.read(_named_already), model=model)
-        except UpstreamFailed as fault:
-            raise UpstreamFailed(fault.message, kind=fault.kind) from fault
 
     async def _listed(self) -> bytes:
         answer = await get_whole(

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import orjson
 
+from cobot_meter.adapters.upstreams.answer_pieces import Naming
 from cobot_meter.adapters.upstreams.answer_stream import CostOf
 from cobot_meter.adapters.upstreams.error_taxonomy import error_of
 from cobot_meter.adapters.upstreams.exact_json import (
@@ -166,12 +167,19 @@ def priced_as_ours(completion: UpstreamCompletion, *, model: Model) -> UpstreamC
             raise ValueError("not an object")  # noqa: TRY301, TRY004
         document["id"] = completion.generation_id
         document["object"] = "chat.completion"
-        document["model"] = _served(document.get("model"), model)
-        document["provider"] = PROVIDER
-        body = exact_dumps(document)
+        body = exact_dumps(called_as_ours(model)(document))
     except (ValueError, TypeError) as fault:
         raise UpstreamFailed("the upstream's answer cannot be read") from fault
     return replace(completion, body=body)
+
+
+def called_as_ours(model: Model) -> Naming:
+    """What an answer is called here: the prefix before its model, and our word for its provider."""
+
+    def naming(head: dict[str, object]) -> dict[str, object]:
+        return {**head, "model": _served(head.get("model"), model), "provider": PROVIDER}
+
+    return naming
 
 
 def served_model(completion: UpstreamCompletion) -> str:

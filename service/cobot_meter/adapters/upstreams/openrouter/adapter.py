@@ -7,6 +7,7 @@ Nothing is ever repeated here; OpenRouter has no idempotency key and every repea
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -40,10 +41,9 @@ from cobot_meter.domain.upstream.completions import (
     GenerationCost,
     Model,
     UpstreamCall,
-    UpstreamCompletion,
 )
 from cobot_meter.domain.upstream.endpoints import Endpoint
-from cobot_meter.ports.upstream import AccountHolder, TellGeneration
+from cobot_meter.ports.upstream import AccountHolder, AnswerFeed, TellGeneration
 
 _FORBIDDEN = 403
 _NOT_FOUND = 404
@@ -104,7 +104,7 @@ class OpenRouter:
         price_cap: ModelPrice,
         on_started: TellGeneration,
         within_ms: int | None = None,
-    ) -> UpstreamCompletion:
+    ) -> AnswerFeed:
         """See the port. `on_started` is outside every time limit and every translation here."""
         deadline = self._posts.deadline(within_ms)
         body = request_body(
@@ -127,10 +127,16 @@ class OpenRouter:
                     raise fault
                 finally:
                     del fault  # a frame that holds its own fault stays, and the whole body with it
-            reading = posts.completion(response, generation_id, deadline, DIALECT)
-            return await reading.read(on_started)
+            with contextlib.closing(
+                posts.completion(response, generation_id, deadline, DIALECT)
+            ) as reading:
+                await reading.begin(on_started)
+                while (piece := await reading.next()) is not None:
+                    yield piece
+                completion = await reading.completion()
         finally:
             await posts.close(response)
+        yield completion
 
     async def generation_cost(self, generation_id: str, *, upstream: str) -> GenerationCost:  # noqa: ARG002 - the port
         """See the port. One GET of `/generation`."""

@@ -1,0 +1,155 @@
+"""What an answer has said in one read, kept as it was parsed until somebody asks for deltas.
+
+Most answers are read by nobody before their end: for those an event costs one entry in a list. The
+gate, which takes longer than the parser, is passed when somebody reads along, once for all of them.
+Must not know: sockets, or how the whole answer is put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import orjson
+
+from cobot_meter.domain import outside
+from cobot_meter.domain.upstream.completions import UpstreamCompletion
+from cobot_meter.domain.upstream.deltas import NOTHING, Delta, Deltas, Document
+
+_REASONING, _REASONING_CONTENT = "reasoning", "reasoning_content"
+TEXTS = frozenset({"content", "refusal", _REASONING, _REASONING_CONTENT})
+_LISTS = frozenset({"annotations", "images", "reasoning_details"})
+_CALLS = "tool_calls"
+# What every chunk of an answer repeats, beside its id.
+HEAD = ("created", "model", "provider", "system_fingerprint", "service_tier")
+
+_SILENT = Delta()
+
+# What an upstream's answer is called here, made of what it calls itself.
+Naming = Callable[[dict[str, object]], dict[str, object]]
+
+
+# What one frame says: its first choice as it came, the delta that counts, what its tool calls add,
+# and its `usage`. A plain tuple: one is made for each event, a named one would take five times as
+# long.
+News = tuple[dict[str, object], dict[str, object] | None, Sequence[object], object]
+
+
+class Source(Protocol):
+    """Whoever puts a stream together."""
+
+    def head(self) -> dict[str, object]:
+        """What every chunk of it repeats."""
+
+    def so_far(self) -> Delta:
+        """All that was said until now."""
+
+
+class StreamPiece:
+    """Implements `ports.upstream.AnswerPiece` for a stream."""
+
+    __slots__ = ("_deltas", "_news", "_source", "size")
+
+    def __init__(self, source: Source, news: Sequence[News], size: int) -> None:
+        """`source` is asked when somebody is."""
+        self.size = size
+        self._source = source
+        self._news = news
+        self._deltas: Deltas | None = None
+
+    def deltas(self) -> Deltas:
+        """See the port."""
+        if self._deltas is None:
+            said = tuple(delta for delta in map(delta_of, self._news) if delta != _SILENT)
+            self._deltas = Deltas(_let_in(self._source.head()), said)
+            self._news = ()
+        return self._deltas
+
+    def so_far(self) -> Deltas:
+        """See the port."""
+        return Deltas(_let_in(self._source.head()), (self._source.so_far(),))
+
+
+class WholePiece:
+    """Implements `ports.upstream.AnswerPiece` for an answer that was no stream."""
+
+    __slots__ = ("_completion", "_naming")
+
+    def __init__(self, completion: UpstreamCompletion, naming: Naming) -> None:
+        """`naming` is asked for the head."""
+        self._completion = completion
+        self._naming = naming
+
+    @property
+    def size(self) -> int:
+        """See the port."""
+        return len(self._completion.body)
+
+    def deltas(self) -> Deltas:
+        """See the port: all at once. Its body has passed the gate."""
+        document = orjson.loads(self._completion.body)
+        choice = document["choices"][0]
+        message = {name: said for name, said in choice["message"].items() if said is not None}
+        message.pop("role", None)
+        delta = Delta(
+            said=message,
+            finish_reason=choice["finish_reason"],
+            native_finish_reason=choice["native_finish_reason"],
+            logprobs=choice["logprobs"],
+            usage=document.get("usage"),
+        )
+        head = {"id": document["id"], **{name: document[name] for name in HEAD if name in document}}
+        return Deltas(self._naming(head), (delta,))
+
+    def so_far(self) -> Deltas:
+        """See the port."""
+        return self.deltas()
+
+
+def delta_of(news: News) -> Delta:
+    """What one frame adds, through the gate."""
+    choice, delta, calls, usage = news
+    return Delta(
+        said=_said(delta, calls) if delta is not None else NOTHING,
+        finish_reason=outside.maybe_text(choice.get("finish_reason")) or None,
+        native_finish_reason=outside.maybe_text(choice.get("native_finish_reason")) or None,
+        logprobs=_document(choice.get("logprobs")),
+        usage=_document(usage),
+    )
+
+
+def text_parts(parts: Iterable[object]) -> list[str]:
+    """The texts of a `content` that came in parts; what else it holds is not read."""
+    return [
+        part["text"]
+        for part in parts
+        if isinstance(part, dict)
+        and part.get("type", "text") == "text"
+        and isinstance(part.get("text"), str)
+    ]
+
+
+def _said(delta: dict[str, object], calls: Sequence[object]) -> Document:
+    said: dict[str, object] = {}
+    for name, value in delta.items():
+        if not value:
+            continue
+        if name in TEXTS and isinstance(value, str):
+            said[name] = outside.text(value)
+        elif isinstance(value, list):
+            if name in _LISTS:
+                said[name] = outside.value(value)
+            elif name == "content":
+                said[name] = outside.text("".join(text_parts(value)))
+    if calls:
+        said[_CALLS] = outside.value(list(calls))
+    return said or NOTHING
+
+
+def _document(said: object) -> Document | None:
+    return _let_in(said) if isinstance(said, dict) and said else None
+
+
+def _let_in(said: dict[str, object]) -> Document:
+    let_in = outside.value(said)
+    return let_in if isinstance(let_in, dict) else NOTHING

@@ -1,0 +1,178 @@
+"""What one run hears of its answer, handed to whoever follows it, from the start and as it comes.
+
+The run reads on whether somebody follows or not. Nothing is kept for whoever may come: the reader
+of the answer has what was said until now, since it puts the whole together, and a follower begins
+with that. What came since then waits for each follower, up to a size; then the run reads no further
+until it is read, so that the upstream is held up as the follower is. That has an end for each, or
+somebody who stopped reading would keep the run until its time is up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from dataclasses import dataclass
+
+from cobot_meter.domain.errors import ServiceBusy
+from cobot_meter.domain.upstream.deltas import Deltas
+from cobot_meter.ports.escrow_runs import FellBehind, Follower
+from cobot_meter.ports.upstream import AnswerPiece
+
+_TOO_MANY = "This request is being followed by many already; ask again when it has ended."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedBounds:
+    """How many may follow one run, and for how much and how long one of them may hold it up.
+
+    `bytes_max` is of the upstream's bytes that wait for one follower; `patience_s` how long the run
+    waits for one in all.
+    """
+
+    followers_max: int = 16
+    bytes_max: int = 32_768
+    patience_s: float = 10.0
+
+
+_BOUNDS = FeedBounds()
+_ANEW = Deltas(anew=True)
+
+
+class Place:
+    """One who follows; implements `ports.escrow_runs.Follower`."""
+
+    __slots__ = ("_feed", "_stopped", "_waiting", "_waiting_bytes", "_woken", "patience_s")
+
+    def __init__(self, feed: RunFeed, patience_s: float) -> None:
+        """`patience_s` is how long the run still waits for this one."""
+        self.patience_s = patience_s
+        self._feed = feed
+        self._waiting: deque[Deltas | AnswerPiece] = deque()
+        self._waiting_bytes = 0
+        self._woken: asyncio.Future[None] | None = None
+        self._stopped: type[Exception] | None = None
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much of the upstream's bytes is not read yet."""
+        return self._waiting_bytes
+
+    def put(self, said: Deltas | AnswerPiece) -> None:
+        """Add what was said."""
+        self._waiting.append(said)
+        if not isinstance(said, Deltas):
+            self._waiting_bytes += said.size
+        self._wake()
+
+    def stop(self, why: type[Exception]) -> None:
+        """Nothing further is added; `why` is raised after what waits."""
+        self._stopped = why
+        self._wake()
+
+    def __aiter__(self) -> Place:
+        """Itself."""
+        return self
+
+    async def __anext__(self) -> Deltas:
+        """What was said next. Raises FellBehind."""
+        while not self._waiting:
+            if self._stopped is not None:
+                raise self._stopped
+            self._woken = asyncio.get_running_loop().create_future()
+            await self._woken
+        said = self._waiting.popleft()
+        if isinstance(said, Deltas):
+            return said
+        self._waiting_bytes -= said.size
+        self._feed.read_on()
+        return said.deltas()
+
+    async def aclose(self) -> None:
+        """Follow no longer; the run goes on."""
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self._feed.leave(self)
+
+    def _wake(self) -> None:
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
+
+
+class RunFeed:
+    """Implements `ports.escrow_runs.AnswerListener`."""
+
+    __slots__ = ("_bounds", "_followers", "_latest", "_over", "_read_on")
+
+    def __init__(self, bounds: FeedBounds = _BOUNDS) -> None:
+        """Nobody follows, and nothing was said."""
+        self._bounds = bounds
+        self._followers: tuple[Place, ...] = ()
+        self._latest: AnswerPiece | None = None
+        self._over = False
+        self._read_on: asyncio.Event | None = None
+
+    def begin(self) -> None:
+        """See the port."""
+        if self._latest is not None:
+            self._latest = None
+            for follower in self._followers:
+                follower.put(_ANEW)
+
+    def hear(self, piece: AnswerPiece) -> bool:
+        """See the port."""
+        self._latest = piece
+        for follower in self._followers:
+            follower.put(piece)
+        return bool(self._followers) and bool(self._full())
+
+    async def room(self) -> None:
+        """See the port."""
+        time = asyncio.get_running_loop().time
+        while full := self._full():
+            self._read_on, since = asyncio.Event(), time()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(one.patience_s for one in full)):
+                    await self._read_on.wait()
+            for one in full:
+                one.patience_s -= time() - since
+                if one.patience_s <= 0:
+                    self.leave(one)
+                    one.stop(FellBehind)
+        self._read_on = None
+
+    def end(self) -> None:
+        """See the port."""
+        self._over, self._latest = True, None
+        followers, self._followers = self._followers, ()
+        for follower in followers:
+            follower.stop(StopAsyncIteration)
+
+    def follow(self) -> Follower | None:
+        """Everything from the start, and then as it comes; None when nothing more is said.
+
+        Raises ServiceBusy.
+        """
+        if self._over:
+            return None
+        if len(self._followers) >= self._bounds.followers_max:
+            raise ServiceBusy(_TOO_MANY)
+        place = Place(self, self._bounds.patience_s)
+        if self._latest is not None:
+            place.put(self._latest.so_far())
+        self._followers = (*self._followers, place)
+        return place
+
+    def leave(self, place: Place) -> None:
+        """One follows no longer."""
+        self._followers = tuple(one for one in self._followers if one is not place)
+        self.read_on()
+
+    def read_on(self) -> None:
+        """One has read, and there may be room."""
+        if self._read_on is not None:
+            self._read_on.set()
+
+    def _full(self) -> list[Place]:
+        most = self._bounds.bytes_max
+        return [one for one in self._followers if one.waiting_bytes > most]
