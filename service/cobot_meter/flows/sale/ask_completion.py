@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from cobot_meter.domain import errors
 from cobot_meter.domain.escrow.asks import Verdict, is_over, own_verdict, verdict
 from cobot_meter.domain.escrow.record import AskKey, Escrow
-from cobot_meter.domain.escrow.states import STATES, EscrowState
+from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.escrow_faults import failure_fault, waiting_fault
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.flows.sale.follow_run import FollowRun
+from cobot_meter.flows.sale.live_answer import LiveAnswer, first_of
 from cobot_meter.flows.sale.open_escrow import OpenEscrow
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.flows.vault import Vault
@@ -34,7 +35,10 @@ GONE = "What this request bought is no longer kept; ask with another Idempotency
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """One ask. `scope` is the address; `request_sha256` the digest of the raw body."""
+    """One ask. `scope` is the address; `request_sha256` the digest of the raw body.
+
+    Its answer is handed over as it comes where it is `live` and paid for beforehand.
+    """
 
     request: CompletionRequest
     request_sha256: str
@@ -45,6 +49,7 @@ class Ask:
     proven_escrow_id: str | None = None
     idempotency_key: str | None = None
     respond_async: bool = False
+    live: bool = False
 
 
 class AnswerKind(enum.StrEnum):
@@ -52,17 +57,22 @@ class AnswerKind(enum.StrEnum):
 
     CHALLENGE = "challenge"
     COMPLETION = "completion"
+    LIVE = "live"
     ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """`caller_id` is whom a token is minted for; `body` the `chat.completion` JSON when bought."""
+    """`caller_id` is whom a token is minted for; `body` the `chat.completion` JSON when bought.
+
+    What is `live` is on its way.
+    """
 
     kind: AnswerKind
     escrow: Escrow
     caller_id: str
     body: bytes = b""
+    live: LiveAnswer | None = None
 
 
 class AskCompletion:
@@ -184,6 +194,10 @@ class AskCompletion:
         if decided is Verdict.WAIT or goes_on or (decided is Verdict.CHALLENGE and expired):
             if ask.respond_async and not goes_on:
                 return self._accepted(escrow, caller_id)
+            if ask.live and decided is Verdict.WAIT:
+                live = await self._live(escrow, self._follow_run.join(escrow.escrow_id))
+                if live is not None:
+                    return live
             escrow = await self._follow_run.joined(escrow.escrow_id)
             decided = self._verdict(escrow, ask)
         try:
@@ -206,12 +220,35 @@ class AskCompletion:
         escrow_id = self._open_escrow.new_id()
         if ask.respond_async:
             return self._accepted(await self._stored(ask, key, caller_id, escrow_id), caller_id)
-        run = self._begin(ask, key, caller_id, escrow_id)
+        stored: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
+        run = self._begin(ask, key, caller_id, escrow_id, stored)
+        if ask.live:
+            await asyncio.wait((stored, run), return_when=asyncio.FIRST_COMPLETED)
+            live = await self._live(stored.result(), run) if stored.done() else None
+            if live is not None:
+                return live
         escrow = await self._follow_run.finished(run, escrow_id)
         answer = await self._judged(own_verdict(escrow), escrow, caller_id)
         if answer is None:
             raise errors.CompletionGone(GONE)
         return answer
+
+    async def _live(self, escrow: Escrow, run: asyncio.Future[Escrow]) -> Answer | None:
+        """The answer as it comes; None where it has to be paid for first, or has come to its end.
+
+        Until something is said, another model may be asked, and a failure is told as any other.
+        """
+        if escrow.mode is not Mode.CREDIT:
+            return None
+        follower = self._follow_run.follow(escrow.escrow_id)
+        first = await first_of(follower) if follower is not None else None
+        if follower is None or first is None:
+            return None
+        live = LiveAnswer(
+            first=first, follower=follower, run=run, deliver_completion=self._deliver_completion
+        )
+        caller_id = escrow.caller_id
+        return Answer(kind=AnswerKind.LIVE, escrow=escrow, caller_id=caller_id, live=live)
 
     def _begin(
         self,

@@ -49,6 +49,10 @@ class FollowRun:
         """
         return self._runs.follow(escrow_id)
 
+    def join(self, escrow_id: str) -> asyncio.Future[Escrow]:
+        """The run of this escrow that is under way, or a new one. Raises Draining."""
+        return self._runs.start(escrow_id)
+
     async def joined(self, escrow_id: str) -> Escrow:
         """As `finished`, of the run that is under way, or of a new one."""
         run = self._runs.start(escrow_id)

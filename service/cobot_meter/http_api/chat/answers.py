@@ -55,13 +55,21 @@ def event_stream(document: Mapping[str, Any], *, include_usage: bool) -> list[by
         if name not in _NOT_OF_A_CHUNK and value is not None
     }
     head["object"] = "chat.completion.chunk"
-    tail = {name: document[name] for name in ("usage", "cobot") if document.get(name) is not None}
     choice = _choice(document)
     said = choice.get("message")
     message = said if isinstance(said, dict) else {}
     events = [
-        _event({**head, "choices": [_delta(delta)]}) for delta in _deltas(message, CHUNK_CHARS)
+        event({**head, "choices": [_delta(delta)]}) for delta in _deltas(message, CHUNK_CHARS)
     ]
+    return [*events, *last_events(head, document, include_usage=include_usage)]
+
+
+def last_events(
+    head: Mapping[str, Any], document: Mapping[str, Any], *, include_usage: bool
+) -> list[bytes]:
+    """How the events of `document` end: why it did, what was used, and `[DONE]`."""
+    tail = {name: document[name] for name in ("usage", "cobot") if document.get(name) is not None}
+    choice = _choice(document)
     finish: dict[str, Any] = {
         "index": 0,
         "delta": {},
@@ -72,11 +80,8 @@ def event_stream(document: Mapping[str, Any], *, include_usage: bool) -> list[by
         finish["native_finish_reason"] = choice["native_finish_reason"]
     last = {**head, "choices": [finish]}
     if include_usage:
-        events += [_event(last), _event({**head, "choices": [], **tail})]
-    else:
-        events.append(_event({**last, **tail}))
-    events.append(_DONE)
-    return events
+        return [event(last), event({**head, "choices": [], **tail}), _DONE]
+    return [event({**last, **tail}), _DONE]
 
 
 def _choice(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -114,14 +119,15 @@ def _delta(delta: dict[str, Any]) -> dict[str, Any]:
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
 
 
-def _event(chunk: Mapping[str, Any]) -> bytes:
+def event(chunk: Mapping[str, Any]) -> bytes:
+    """One event of a stream."""
     return b"data: " + orjson.dumps(chunk) + b"\n\n"
 
 
 OK = 200
 ACCEPTED = 202
 PRIVATE: Header = (b"cache-control", b"private, no-store")
-_EVENTS: Header = (b"content-type", b"text/event-stream")
+EVENTS: Header = (b"content-type", b"text/event-stream")
 
 
 def completion_answer(
@@ -129,7 +135,7 @@ def completion_answer(
 ) -> Response:
     """200 with the completion, as one JSON object or replayed as an event stream."""
     document = completion_document(escrow, body)
-    headers = [PRIVATE, _escrow_header(escrow)]
+    headers = [PRIVATE, escrow_header(escrow)]
     generation_id = outside.identifier(escrow.run.generation_id)  # older books may hold anything
     if generation_id:
         headers.append((b"x-generation-id", generation_id.encode("ascii")))
@@ -137,7 +143,7 @@ def completion_answer(
         return json_answer(OK, document, headers)
     events = event_stream(document, include_usage=include_usage)
     length = (b"content-length", b"%d" % sum(map(len, events)))
-    return Stream(OK, [_EVENTS, length, *headers], _in_writes(deque(events)))
+    return Stream(OK, [EVENTS, length, *headers], _in_writes(deque(events)))
 
 
 async def _in_writes(events: deque[bytes]) -> AsyncGenerator[bytes, None]:
@@ -160,7 +166,7 @@ def accepted_answer(escrow: Escrow, *, public_url: str) -> PlainAnswer:
         (b"location", escrow_path(escrow.escrow_id).encode("ascii")),
         (b"preference-applied", b"respond-async"),
         (b"retry-after", b"1"),
-        _escrow_header(escrow),
+        escrow_header(escrow),
     )
     return json_answer(ACCEPTED, document, headers)
 
@@ -168,7 +174,7 @@ def accepted_answer(escrow: Escrow, *, public_url: str) -> PlainAnswer:
 def status_answer(escrow: Escrow, *, public_url: str) -> PlainAnswer:
     """200 with where the escrow stands."""
     document = status_document(escrow, public_url=public_url)
-    return json_answer(OK, document, (NO_STORE, _escrow_header(escrow)))
+    return json_answer(OK, document, (NO_STORE, escrow_header(escrow)))
 
 
 def status_document(escrow: Escrow, *, public_url: str) -> dict[str, Any]:
@@ -205,5 +211,6 @@ def credited_answer(topup: Topup, standing: CallerStanding) -> PlainAnswer:
     return json_answer(OK, document, (PRIVATE,))
 
 
-def _escrow_header(escrow: Escrow) -> Header:
+def escrow_header(escrow: Escrow) -> Header:
+    """Which escrow it is."""
     return (b"x-escrow-id", escrow.escrow_id.encode("ascii"))

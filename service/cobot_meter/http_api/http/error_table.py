@@ -93,23 +93,38 @@ def error_response(error: errors.CobotMeterError, *, to_pay: Sequence[Escrow] = 
 
     Of what is Broken nothing is said but that it is; a setting or a seal never reaches a caller.
     """
-    if isinstance(error, errors.SettingInvalid | errors.SealBroken):
-        error = errors.Broken(error.message)
+    error = _sayable(error)
     row = row_of(error)
     if isinstance(error, errors.ExposureExceeded) and error.at_ms is not None:
         after_s = retry_after_s(error, now_ms=error.at_ms, to_pay=_payable(to_pay))
         row = replace(row, retry_after_s=after_s)
+    document = error_document(error, to_pay=to_pay)
+    return json_answer(row.status, {"error": document}, _headers(row, may_retry=error.may_retry))
+
+
+def error_document(
+    error: errors.CobotMeterError, *, to_pay: Sequence[Escrow] = ()
+) -> dict[str, Any]:
+    """What is said of the error, without its status: also in the middle of a stream."""
+    error = _sayable(error)
     broken = isinstance(error, errors.Broken)
     document: dict[str, Any] = {
         "message": BROKEN_MESSAGE if broken else _message(error, to_pay),
-        "type": row.type,
+        "type": row_of(error).type,
         "param": _param(error),
         "code": errors.Broken.code if broken else error.code,
     }
     metadata = _metadata(error, to_pay)
     if metadata:
         document["metadata"] = metadata
-    return json_answer(row.status, {"error": document}, _headers(row, may_retry=error.may_retry))
+    return document
+
+
+def _sayable(error: errors.CobotMeterError) -> errors.CobotMeterError:
+    """A setting or a seal is nothing that a caller is told of."""
+    if isinstance(error, errors.SettingInvalid | errors.SealBroken):
+        return errors.Broken(error.message)
+    return error
 
 
 def _headers(row: Row, *, may_retry: bool) -> list[Header]:

@@ -1,0 +1,90 @@
+"""An answer that is handed over as it comes, to whoever has paid for it beforehand.
+
+It follows the run and is not the run: whoever stops reading stops nothing, and what came is
+captured as that of any other sale on credit. Must not know: HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
+from cobot_meter.domain.errors import Broken, OutcomeUnknown
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import STATES, Stage
+from cobot_meter.domain.upstream.deltas import Deltas
+from cobot_meter.flows.escrow_faults import failure_fault, waiting_fault
+from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
+from cobot_meter.ports.escrow_runs import FellBehind, Follower
+
+FELL_BEHIND = (
+    "The rest of this answer was not read in time; repeat the same request, and it is handed over "
+    "whole."
+)
+SPOILED = "The model failed in the middle of its answer; you are not charged for it."
+
+
+class LiveAnswer:
+    """Read `deltas` to their end, then ask what was `sold`; close the deltas in any case."""
+
+    def __init__(
+        self,
+        *,
+        first: Deltas,
+        follower: Follower,
+        run: asyncio.Future[Escrow],
+        deliver_completion: DeliverCompletion,
+    ) -> None:
+        """`first` was said already, and `follower` has what comes after it."""
+        self._first = first
+        self._follower = follower
+        self._run = run
+        self._deliver_completion = deliver_completion
+
+    async def deltas(self) -> AsyncGenerator[Deltas, None]:
+        """What is said, as it comes.
+
+        Raises OutcomeUnknown when another attempt would begin anew what was partly handed over, or
+        when its reader fell behind.
+        """
+        async with contextlib.aclosing(self._follower) as said_next:
+            yield self._first
+            try:
+                async for said in said_next:
+                    if said.anew:
+                        raise OutcomeUnknown(SPOILED)
+                    yield said
+            except FellBehind:
+                raise OutcomeUnknown(FELL_BEHIND) from None
+
+    async def sold(self) -> tuple[Escrow, bytes]:
+        """The sale that is paid for, and the whole of what was said.
+
+        Raises the failure of its run, CostPending while its cost is unknown, and what delivering
+        raises.
+        """
+        escrow = await asyncio.shield(self._run)
+        match STATES[escrow.state].stage:
+            case Stage.PAID:
+                return await self._deliver_completion.deliver(escrow)
+            case Stage.FAILED:
+                raise failure_fault(escrow.failure)
+            case Stage.RUNNING:
+                raise waiting_fault(escrow)
+            case _:
+                message = f"{escrow.escrow_id} was handed over before it was paid for"
+                raise Broken(message)
+
+
+async def first_of(follower: Follower) -> Deltas | None:
+    """The first thing that is said; None, and nobody follows any more, where nothing is.
+
+    What one attempt said before another began is passed over: nobody has seen it.
+    """
+    with contextlib.suppress(FellBehind):
+        async for said in follower:
+            if said.deltas and not said.anew:
+                return said
+    await follower.aclose()
+    return None

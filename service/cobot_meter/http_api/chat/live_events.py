@@ -1,0 +1,96 @@
+"""An answer on its way, as the events that OpenAI's SDKs read: each as soon as it was said.
+
+Why it ended is said last, with what it cost. Where it breaks off, the last event is OpenRouter's
+for that, an `error` beside the finish reason of that name, and there is no `[DONE]`: agents take a
+clean end without a reason for a short answer, or ask again for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import orjson
+
+from cobot_meter.domain.errors import CobotMeterError
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.upstream.deltas import Delta, Deltas
+from cobot_meter.flows.sale.live_answer import LiveAnswer
+from cobot_meter.http_api.chat.answers import (
+    EVENTS,
+    OK,
+    PRIVATE,
+    escrow_header,
+    event,
+    last_events,
+)
+from cobot_meter.http_api.http.error_table import error_document
+from cobot_meter.http_api.http.exchange import Header, Stream
+from cobot_meter.http_api.views import completion_document
+
+_OPENS = b"data: {"
+_CHOICE = b',"choices":[{"index":0,"delta":'
+_LOGPROBS = b',"logprobs":'
+_CLOSES = b',"finish_reason":null}]}\n\n'
+_NULL = b"null"
+
+
+def live_answer(escrow: Escrow, live: LiveAnswer, *, include_usage: bool) -> Stream:
+    """200 with the answer as it comes; `escrow` is the sale as it opened."""
+    headers: list[Header] = [EVENTS, PRIVATE, escrow_header(escrow)]
+    return Stream(OK, headers, _events(live, include_usage=include_usage))
+
+
+async def _events(live: LiveAnswer, *, include_usage: bool) -> AsyncGenerator[bytes, None]:
+    writer = _ChunkWriter()
+    try:
+        async with contextlib.aclosing(live.deltas()) as coming:
+            async for deltas in coming:
+                written = writer.chunks(deltas)
+                if written:
+                    yield written
+        escrow, body = await live.sold()
+        document = completion_document(escrow, body)
+    except CobotMeterError as fault:
+        yield writer.broken_off(fault)
+        return
+    last = last_events(writer.head, document, include_usage=include_usage)
+    yield b"".join((writer.rest(), *last))
+
+
+class _ChunkWriter:
+    """Writes what every chunk repeats once: an event is little more than its delta."""
+
+    def __init__(self) -> None:
+        self.head: dict[str, Any] = {}
+        self._opens = b""
+
+    def chunks(self, deltas: Deltas) -> bytes:
+        """The events of what came at once. Why the answer ends waits for its price."""
+        opening = b""
+        if not self._opens:
+            self._begin(deltas)
+            opening = self._chunk(b'{"role":"assistant","content":""}')
+        said = (self._chunk(orjson.dumps(dict(one.said)), one) for one in deltas.deltas if one.said)
+        return b"".join((opening, *said))
+
+    def rest(self) -> bytes:
+        """The opening of an answer that said nothing."""
+        return b"" if self._opens else self.chunks(Deltas())
+
+    def broken_off(self, fault: CobotMeterError) -> bytes:
+        """The event of a failure in the middle."""
+        choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
+        return event({**self.head, "error": error_document(fault), "choices": [choice]})
+
+    def _begin(self, deltas: Deltas) -> None:
+        # No nulls: OpenRouter's TypeScript SDK refuses a chunk whose `system_fingerprint` is one.
+        said = {name: value for name, value in deltas.head.items() if value is not None}
+        self.head = {**said, "object": "chat.completion.chunk"}
+        self._opens = _OPENS + orjson.dumps(self.head)[1:-1] + _CHOICE
+
+    def _chunk(self, said: bytes, delta: Delta | None = None) -> bytes:
+        logprobs = delta.logprobs if delta is not None else None
+        told = _NULL if logprobs is None else orjson.dumps(dict(logprobs))
+        return b"".join((self._opens, said, _LOGPROBS, told, _CLOSES))
