@@ -6,7 +6,7 @@ from cobot_meter.domain.errors import SettingInvalid
 
 VERSION_TABLE = "alembic_version"
 # The newest revision in migrations/versions/.
-HEAD = "0013"
+HEAD = "0015"
 
 
 def other_schema(where: object, found: str | None) -> SettingInvalid:

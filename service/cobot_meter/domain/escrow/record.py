@@ -6,8 +6,9 @@ timers are computed from the rows (`due_at_ms`, `due_of_run`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from cobot_meter.domain.api_key.record import KeyLimits
 from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode, Progress, Timer
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import (
@@ -88,12 +89,18 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What a sale is opened for: by whom, for which ask, and how the answer is to be read."""
+    """What a sale is opened for: by whom, for which ask, and how the answer is to be read.
+
+    `key_id` is the API key that asked, None for an ask by a proof of payment or by nobody, and
+    `limits` are what it may spend.
+    """
 
     escrow_id: str
     caller_id: str
     ask: AskKey
     stream: bool
+    key_id: str | None = None
+    limits: KeyLimits = field(default_factory=KeyLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +122,8 @@ class Escrow:
     `keep_until_ms` is when the bodies' key is dropped, None when no key is kept. `fallback` says
     why this is not the model that was asked for, and `continued_as` is the escrow of the next
     attempt after this one failed. `quarantine` says what could not be booked of it: while it is
-    there no timer runs, whatever the state, and the operator has to look.
+    there no timer runs, whatever the state, and the operator has to look. `key_id` is the API key
+    that asked: its limits count this sale, and credit pays all of it.
     """
 
     escrow_id: str
@@ -143,6 +151,7 @@ class Escrow:
     fallback: Fallback | None = None
     continued_as: str | None = None
     quarantine: str | None = None
+    key_id: str | None = None
 
     @classmethod
     def opened(
@@ -165,6 +174,7 @@ class Escrow:
             ask=opening.ask,
             quote=quote,
             stream=opening.stream,
+            key_id=opening.key_id,
             opened_at_ms=at_ms,
             changed_at_ms=at_ms,
             state=EscrowState.RUNNING,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
+from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.transition import StoredBodies
@@ -63,6 +64,7 @@ def opened_digest(escrow: Escrow) -> str:
         quote.prices.reasoning_pusd,
         *(() if quote.least_pusd is None else (f"least {quote.least_pusd}",)),
         *((fallback.asked_model, fallback.reason, fallback.continues) if fallback else ()),
+        *(() if escrow.key_id is None else (f"key {escrow.key_id}",)),
     )
 
 
@@ -82,6 +84,24 @@ def topup_digest(topup: Topup) -> str:
         topup.expires_at_s,
         topup.paid_msat,
         topup.settle_index,
+    )
+
+
+def api_key_digest(key: ApiKey) -> str:
+    """Of the whole row as the entry leaves it."""
+    return _digest(
+        key.key_id,
+        key.caller_id,
+        key.made_at_ms,
+        key.state.value,
+        key.version,
+        key.secret_sha256,
+        key.hint,
+        key.rotations,
+        key.name,
+        key.limits.limit_msat,
+        key.limits.day_limit_msat,
+        key.limits.models,
     )
 
 

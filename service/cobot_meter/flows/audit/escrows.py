@@ -225,7 +225,11 @@ def _opening_facts(
 def as_opened(row: Escrow) -> Escrow:
     """The escrow as it was when it opened, from what never changes in its row."""
     opening = Opening(
-        escrow_id=row.escrow_id, caller_id=row.caller_id, ask=row.ask, stream=row.stream
+        escrow_id=row.escrow_id,
+        caller_id=row.caller_id,
+        ask=row.ask,
+        stream=row.stream,
+        key_id=row.key_id,
     )
     return Escrow.opened(
         opening,
