@@ -12,19 +12,36 @@ import enum
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.record import Escrow, due_at_ms
 from cobot_meter.domain.escrow.states import Progress, Stage, states_with
 from cobot_meter.domain.invoices import AdoptedNode
-from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, upstream_credits
+from cobot_meter.domain.ledger.accounts import (
+    COST_UNATTRIBUTED,
+    key_day,
+    key_spent,
+    upstream_credits,
+)
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.record import CostStanding, due_of_run
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, RELEASES
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
-from cobot_meter.ports.books import FIRST_TIMER, Applied, DueTimer, OpenInvoice, Quiet, Releases
+from cobot_meter.ports.books import (
+    FIRST_TIMER,
+    KEY_DAYS_MAX,
+    Applied,
+    DueTimer,
+    KeyDay,
+    KeySpending,
+    OpenInvoice,
+    Quiet,
+    Releases,
+    applied_as_told,
+)
 from tests.fakes.books_reports import FakeReports, body_keys, standing_of
 from tests.fakes.books_rows import BooksRows
 
@@ -80,13 +97,14 @@ class FakeBooks(FakeReports):
         return self._applied(transition, repeated=False)
 
     def _applied(self, transition: Transition, *, repeated: bool) -> Applied:
-        escrow, topup = transition.escrow, transition.topup
+        escrow, topup, key = transition.escrow, transition.topup, transition.api_key
         if not repeated:
-            return Applied(repeated=False, escrow=escrow, topup=topup)
+            return applied_as_told(transition)
         return Applied(
             repeated=True,
             escrow=self.rows.escrows.get(escrow.escrow_id) if escrow else None,
             topup=self.rows.topups.get(topup.topup_id) if topup else None,
+            api_key=self.rows.api_keys.get(key.key_id) if key else None,
         )
 
     def _be_busy(self) -> None:
@@ -109,6 +127,35 @@ class FakeBooks(FakeReports):
 
     async def topup(self, topup_id: str) -> Topup | None:
         return self.rows.topups.get(topup_id)
+
+    async def api_key(self, key_id: str) -> ApiKey | None:
+        return self.rows.api_keys.get(key_id)
+
+    async def api_key_of_secret(self, secret_sha256: str) -> ApiKey | None:
+        keys = self.rows.api_keys.values()
+        return next((key for key in keys if key.secret_sha256 == secret_sha256), None)
+
+    async def api_keys_of(self, caller_id: str, *, limit: int) -> tuple[ApiKey, ...]:
+        own = [key for key in self.rows.api_keys.values() if key.caller_id == caller_id]
+        return tuple(reversed(own))[:limit]
+
+    async def key_spending(self, key_id: str) -> KeySpending:
+        ledger, days = self.rows.ledger, f"key/{key_id}/day/"
+        named = sorted((code for code in ledger.accounts if code.startswith(days)), reverse=True)
+        total = ledger.of(key_spent(key_id))
+        return KeySpending(
+            spent_msat=total.net,
+            reserved_msat=total.debits_pending,
+            days=tuple(
+                KeyDay(
+                    utc_day=code.removeprefix(days),
+                    spent_msat=counters.net,
+                    reserved_msat=counters.debits_pending,
+                )
+                for code in named[:KEY_DAYS_MAX]
+                for counters in (ledger.of(key_day(key_id, code.removeprefix(days))),)
+            ),
+        )
 
     async def bodies(self, escrow_id: str) -> StoredBodies | None:
         return self.rows.bodies.get(escrow_id)

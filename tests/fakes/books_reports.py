@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 
+from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.body_keys import NAME_BYTES, NAMED_BYTES
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow, due_at_ms
@@ -36,6 +37,8 @@ _SUMMED = (
     (re.compile(r"caller/[^/]+/(.+)"), r"caller/*/\1"),
     (re.compile(r"exposure/(address|network)/.+"), r"exposure/\1/*"),
     (re.compile(r"exposure/unpaid/.+"), r"exposure/unpaid/*"),
+    (re.compile(r"key/[^/]+/spent"), r"key/*/spent"),
+    (re.compile(r"key/[^/]+/day/.+"), r"key/*/day/*"),
 )
 
 
@@ -138,6 +141,14 @@ class FakeReports:
     async def topups(self) -> AsyncIterator[Topup]:
         for topup in reversed(tuple(self.rows.topups.values())):
             yield topup
+
+    async def api_keys(self) -> AsyncIterator[ApiKey]:
+        for key in reversed(tuple(self.rows.api_keys.values())):
+            yield key
+
+    async def api_key_marks(self) -> AsyncIterator[RowMark]:
+        for key_id in self.rows.api_keys:
+            yield RowMark(subject_id=key_id, opened_sequence=self.rows.opened(key_id))
 
     async def callers(self, *, after: str, limit: int) -> tuple[CallerStanding, ...]:
         codes = [code.split("/") for code in self.rows.ledger.accounts]

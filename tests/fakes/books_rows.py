@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.errors import AlreadyOpen, MovedOn
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
@@ -25,6 +26,7 @@ class BooksRows:
     journal: Mapping[str, JournalEntry] = field(default_factory=dict)
     escrows: Mapping[str, Escrow] = field(default_factory=dict)
     topups: Mapping[str, Topup] = field(default_factory=dict)
+    api_keys: Mapping[str, ApiKey] = field(default_factory=dict)
     bodies: Mapping[str, StoredBodies] = field(default_factory=dict)
     cursors: Mapping[str, int] = field(default_factory=dict)
     callers: Mapping[str, CallerChange] = field(default_factory=dict)
@@ -37,7 +39,7 @@ class BooksRows:
 
     def opened(self, subject_id: str) -> int:
         """The number of the entry that opened an escrow or a top-up; 0 when it is gone."""
-        for kind in ("opened", "topup_opened/0"):
+        for kind in ("opened", "topup_opened/0", "api_key_made"):
             if entry := self.journal.get(f"{subject_id}/{kind}"):
                 return entry.sequence
         return 0
@@ -50,6 +52,7 @@ class BooksRows:
         """
         self._check_escrow(transition)
         self._check_topup(transition.topup)
+        self._check_api_key(transition.api_key)
         ledger = self.ledger.after(transition.accounts, transition.transfers)
         entry = _entry(len(self.journal) + 1, transition)
         rows = replace(self, ledger=ledger, journal={**self.journal, entry.key: entry})
@@ -59,6 +62,9 @@ class BooksRows:
         if transition.topup is not None:
             topup = self._merged_topup(transition, transition.topup)
             rows = replace(rows, topups={**rows.topups, topup.topup_id: topup})
+        if transition.api_key is not None:
+            key = self._merged_api_key(transition, transition.api_key)
+            rows = replace(rows, api_keys={**rows.api_keys, key.key_id: key})
         if transition.cursor is not None:
             pubkey = transition.cursor.node_pubkey
             index = max(rows.cursors.get(pubkey, 0), transition.cursor.settle_index)
@@ -118,6 +124,23 @@ class BooksRows:
         if stored is None and (taken := self.open_topup(topup.address_key)):
             message = f"{taken.topup_id} is open for the same address"
             raise AlreadyOpen(message)
+
+    def _check_api_key(self, key: ApiKey | None) -> None:
+        if key is None:
+            return
+        stored = self.api_keys.get(key.key_id)
+        _check_version(stored.version if stored else 0, key.version, key.key_id)
+        same = (other for other in self.api_keys.values() if other.key_id != key.key_id)
+        if stored is None and any(other.secret_sha256 == key.secret_sha256 for other in same):
+            message = f"{key.key_id} has the text of another key"
+            raise AlreadyOpen(message)
+
+    def _merged_api_key(self, transition: Transition, key: ApiKey) -> ApiKey:
+        """As of a top-up: what the transition does not name stays."""
+        stored = self.api_keys.get(key.key_id)
+        if stored is None:
+            return key
+        return replace(stored, **{name: getattr(key, name) for name in transition.api_key_changed})
 
     def open_topup(self, address_key: str) -> Topup | None:
         """The opened or invoiced top-up of an address."""

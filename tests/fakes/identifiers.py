@@ -31,6 +31,17 @@ class FakeIdentifiers:
     def caller_id(self) -> str:
         return f"c_{next(self._numbers):032x}"
 
+    def key_id(self) -> str:
+        return f"key_{next(self._numbers):032x}"
+
+    def key_secret(self, key_id: str, rotation: int) -> str:
+        digest = hashlib.sha256(f"secret of {key_id} {rotation}".encode()).hexdigest()
+        return f"sk-cobot-{digest[:43]}"
+
+    def named_id(self, prefix: str, owner: str, name: str) -> str:
+        digest = hashlib.sha256(f"{prefix} {owner} {name}".encode()).hexdigest()
+        return f"{prefix}_n{digest[:52]}"
+
     def preimage(self, subject_id: str, attempt: int) -> bytes:
         return hashlib.sha256(f"preimage of {subject_id} {attempt}".encode()).digest()
 

@@ -154,6 +154,34 @@ class FaceRig:
         assert (await self.ask(b"", token=token)).status == 200
         return token
 
+    async def send(
+        self,
+        method: str,
+        target: str,
+        document: Mapping[str, Any] | bytes = b"",
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Any method with a small body; bytes are sent as they are."""
+        body = document if isinstance(document, bytes) else orjson.dumps(document)
+        return await self.caller.send(method, target, body=body, headers=_headers(token, headers))
+
+    async def credited(self, sat: int, *, token: str | None = None) -> str:
+        """A top-up of its own amount, paid and shown; the credential that it buys."""
+        body = {"amount_sat": sat}
+        paid = await self.pay(await self.send("POST", "/v1/topups", body, token=token))
+        assert (await self.send("POST", "/v1/topups", body, token=paid)).status == 200
+        return paid
+
+    async def key(self, sat: int, **wish: object) -> tuple[str, str]:
+        """The text of a fresh caller's key with so much credit, and the proof that manages it."""
+        body = {"amount_sat": sat, "key": wish}
+        proof = await self.pay(await self.send("POST", "/v1/topups", body))
+        made = await self.send("POST", "/v1/topups", body, token=proof)
+        assert made.status == 200
+        return str(made.json()["key"]["key"]), proof
+
     async def settle(self, escrow: Escrow) -> Escrow:
         """Let the service hear what the node says of an escrow's invoice."""
         await self.service.flows.settle_invoice.ask_node(str(escrow.payment_hash))

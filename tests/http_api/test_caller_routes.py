@@ -41,7 +41,7 @@ async def test_without_a_credential_it_is_402_and_no_invoice_is_made(
         asked = await rig.get(target)
         assert (asked.status, asked.error["code"]) == (402, "invalid_credential")
         assert asked.all("www-authenticate") == []
-        assert "POST an empty body to /v1/chat/completions" in asked.error["message"]
+        assert 'POST {"amount_sat": 1000} to /v1/topups' in asked.error["message"]
         assert rig.books.rows.topups == {}
         token = await rig.top_up()
         assert (await rig.get(target, token=token)).status in {200, 404}

@@ -43,6 +43,15 @@ GETS = (
 )
 
 
+OF_KEYS = (
+    "/v1/topups",
+    "/v1/topups/top_1",
+    "/v1/keys",
+    "/v1/keys/key_1",
+    "/v1/keys/key_1/rotate",
+)
+
+
 @pytest.mark.parametrize("target", ["/", "/v1", "/v1/nope", "/v1/models/", "/docs", CHAT + "/"])
 async def test_an_unknown_path_is_404_in_openais_shape(tmp_path: Path, target: str) -> None:
     """Never a redirect, never a page of a framework."""
@@ -213,8 +222,9 @@ async def test_the_description_lists_every_route(tmp_path: Path) -> None:
         assert "WWW-Authenticate" in chat["responses"]["402"]["headers"]
         assert chat["requestBody"]["content"]["application/json"]["schema"]["required"]
         filled = {"escrow_id": "esc_1", "author": "openai", "slug": "some", "model": "some"}
+        filled |= {"topup_id": "top_1", "key_id": "key_1"}
         described = {path.format(**filled) for path in document["paths"]}
-        assert described == {*GETS, CHAT, "/v1/quotes"} - {"/openapi.json"}
+        assert described == {*GETS, CHAT, "/v1/quotes", *OF_KEYS} - {"/openapi.json"}
         operations = [
             op["operationId"] for path in document["paths"].values() for op in path.values()
         ]
@@ -262,10 +272,8 @@ async def test_what_nobody_foresaw_is_a_500_that_says_nothing(
 ) -> None:
     """Neither the caller nor the log reads what was in the request; the log has type and place."""
     hot = HotRoutes(
-        chat=_fails,
-        status=_fails,
-        completion=_fails,
-        quote=_fails,
+        exact={("POST", CHAT): _fails},
+        below=(),
         limits=BodyLimits(),
         rest=_app_that_fails,
     )

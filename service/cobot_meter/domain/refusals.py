@@ -1,12 +1,12 @@
 """What a refused guard tells the caller: the figures in one unit, then what to do and when.
 
 The only place where these sentences are made. Guards return figures, whoever answers the caller
-knows whether anything of its own can be paid. Nothing is advised that cannot be done here: there is
-no top-up of any size yet, so none is offered.
+knows whether anything of its own can be paid. Nothing is advised that cannot be done here.
 """
 
 from __future__ import annotations
 
+from cobot_meter.domain.api_key.faults import CreditShort, KeyLimitReached, Shortfall
 from cobot_meter.domain.errors import ExposureExceeded
 from cobot_meter.domain.money import sat_text, usd_text
 
@@ -29,6 +29,10 @@ _OPEN = {
         "a day"
     ),
 }
+_OF_KEY = {
+    "key": "This API key has spent or reserved {open} of the {limit} that it may spend in all",
+    "key_day": "This API key has spent or reserved {open} of the {limit} that it may spend a day",
+}
 _MOST = {
     "caller": "this caller may have at most {limit} open and unpaid",
     "address": (
@@ -46,6 +50,48 @@ def exposure_exceeded(guard: str, *, open_amount: int, limit: int, asked: int) -
     refused.message = sentence(refused, to_pay=False)
     refused.args = (refused.message,)
     return refused
+
+
+def key_limit_reached(refused: ExposureExceeded) -> KeyLimitReached:
+    """The error of a guard that is a key's limit."""
+    guard, asked = refused.guard, sat_text(refused.asked)
+    stands = _OF_KEY[guard].format(
+        open=f"{sat_text(max(refused.open_amount, 0))} sat", limit=f"{sat_text(refused.limit)} sat"
+    )
+    advice = [] if refused.open_amount >= refused.limit else [_LESS]
+    advice += ["ask again after midnight UTC"] if guard == "key_day" else []
+    advice += ["let its owner raise the limit (PATCH /v1/keys/{id})"]
+    message = f"{stands}, and this request may cost up to {asked} sat: {_either(advice)}."
+    return KeyLimitReached(
+        message,
+        guard=guard,
+        open_amount=refused.open_amount,
+        limit=refused.limit,
+        asked=refused.asked,
+    )
+
+
+def credit_short(shortfall: Shortfall) -> CreditShort:
+    """The error of an ask by key that its caller's credit does not cover."""
+    reserved_msat, needed = shortfall.reserved_msat, sat_text(shortfall.needed_msat)
+    others = (
+        f" ({sat_text(reserved_msat)} sat more are reserved by requests under way)"
+        if reserved_msat > 0
+        else ""
+    )
+    message = (
+        f"Not enough credit: {sat_text(max(shortfall.available_msat, 0))} sat are left{others}, "
+        f"and this request may cost up to {needed} sat; {_what_fits(shortfall)}."
+    )
+    return CreditShort(message, shortfall=shortfall)
+
+
+def _what_fits(shortfall: Shortfall) -> str:
+    if shortfall.cheaper_model is not None:
+        return f"as it is, the model {shortfall.cheaper_model} would fit"
+    if shortfall.fits_max_tokens:
+        return f"max_tokens {shortfall.fits_max_tokens} would fit"
+    return "not even one token of an answer would fit"
 
 
 def sentence(refused: ExposureExceeded, *, to_pay: bool) -> str:

@@ -76,9 +76,23 @@ class Vault:
         """What another top-up is called."""
         return self._identifiers.topup_id()
 
+    def named_topup_id(self, owner: str, name: str) -> str:
+        """What the owner's top-up of this name is called, before it is there and afterwards."""
+        return self._identifiers.named_id("top", owner, name)
+
     def caller_id(self) -> str:
         """What a caller without a name is called."""
         return self._identifiers.caller_id()
+
+    def key_id(self, owner: str, name: str | None) -> str:
+        """What another API key is called; with a name always the same for this owner."""
+        if name is None:
+            return self._identifiers.key_id()
+        return self._identifiers.named_id("key", owner, name)
+
+    def key_secret(self, key_id: str, rotation: int) -> str:
+        """The text of an API key: the same again whenever asked, and nowhere stored."""
+        return self._identifiers.key_secret(key_id, rotation)
 
     def preimage(self, subject_id: str, attempt: int) -> bytes:
         """What the node gives to whoever pays this attempt: the same again whenever asked."""

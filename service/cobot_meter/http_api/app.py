@@ -5,13 +5,15 @@ Must not know: adapters, settings, or who listens.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from prometheus_client import Counter
 
 from cobot_meter.http_api import caller_routes, health_routes, model_routes
 from cobot_meter.http_api.caller_routes import CallerRoutes
+from cobot_meter.http_api.chat.credit_short import TopsUpCredit
 from cobot_meter.http_api.chat.route import CHAT_PATH, ChatRoute
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.escrow_routes import EscrowRoutes
@@ -21,12 +23,19 @@ from cobot_meter.http_api.http.documented_app import Route, documented_app, know
 from cobot_meter.http_api.http.edge import Edge, Handler, serve
 from cobot_meter.http_api.http.exchange import AsgiApp, BodyLimits, Receive, Scope, Send
 from cobot_meter.http_api.identity import Askers
+from cobot_meter.http_api.key_routes import KEYS_PATH, KeyRoutes
 from cobot_meter.http_api.l402.challenges import Challenges
 from cobot_meter.http_api.model_routes import ModelRoutes
 from cobot_meter.http_api.quote_routes import QUOTES_PATH, QuoteRoutes
-from cobot_meter.http_api.views import ESCROWS_PATH, completion_path, escrow_path
+from cobot_meter.http_api.topup_routes import TopupRoutes
+from cobot_meter.http_api.views import (
+    ESCROWS_PATH,
+    TOPUPS_PATH,
+    completion_path,
+    escrow_path,
+    topup_path,
+)
 
-_ESCROW_PREFIX = f"{ESCROWS_PATH}/"
 _COMPLETION_SUFFIX = "/completion"
 
 
@@ -35,39 +44,59 @@ def build_face(parts: FaceParts) -> AsgiApp:
     challenges = Challenges(tokens=parts.tokens, public_url=parts.public_url)
     askers = Askers(parts=parts, challenges=challenges)
     escrows = EscrowRoutes(parts=parts, askers=askers, challenges=challenges)
+    chat = ChatRoute(parts=parts, askers=askers, challenges=challenges, outcomes=_outcomes(parts))
+    keys = KeyRoutes(parts=parts, askers=askers)
+    topups = TopupRoutes(parts=parts, askers=askers, challenges=challenges, keys=keys)
     routes = _routes(parts, askers)
     known = known_paths(routes)
     hot = HotRoutes(
-        chat=ChatRoute(
-            parts=parts, askers=askers, challenges=challenges, outcomes=_outcomes(parts)
+        exact={
+            ("POST", CHAT_PATH): TopsUpCredit(
+                chat, parts=parts, askers=askers, challenges=challenges
+            ),
+            ("POST", QUOTES_PATH): QuoteRoutes(parts=parts).quote,
+            ("POST", TOPUPS_PATH): topups.begin,
+            ("POST", KEYS_PATH): keys.make,
+            ("GET", KEYS_PATH): keys.listed,
+        },
+        below=(
+            Below("GET", f"{ESCROWS_PATH}/", _COMPLETION_SUFFIX, escrows.completion),
+            Below("GET", f"{ESCROWS_PATH}/", "", escrows.status),
+            Below("GET", f"{TOPUPS_PATH}/", "", topups.status),
+            Below("POST", f"{KEYS_PATH}/", "/rotate", keys.rotate),
+            Below("GET", f"{KEYS_PATH}/", "", keys.one),
+            Below("PATCH", f"{KEYS_PATH}/", "", keys.change),
+            Below("DELETE", f"{KEYS_PATH}/", "", keys.revoke),
         ),
-        status=escrows.status,
-        completion=escrows.completion,
-        quote=QuoteRoutes(parts=parts).quote,
         limits=replace(parts.limits.body, trusted_proxies=parts.trusted_proxies),
         rest=documented_app(routes, known),
     )
     return Edge(hot, public=known)
 
 
+class Below(NamedTuple):
+    """A hot route below a path, told apart by how the rest of it ends."""
+
+    method: str
+    prefix: str
+    suffix: str
+    handler: Handler
+
+
 class HotRoutes:
-    """Asking, quoting and claiming, past every framework; whatever else goes to `rest`."""
+    """What has a body or waits, past every framework; whatever else goes to `rest`."""
 
     def __init__(
         self,
         *,
-        chat: Handler,
-        status: Handler,
-        completion: Handler,
-        quote: Handler,
+        exact: Mapping[tuple[str, str], Handler],
+        below: Sequence[Below],
         limits: BodyLimits,
         rest: AsgiApp,
     ) -> None:
-        """`rest` answers unknown paths and wrong methods too."""
-        self._chat = chat
-        self._status = status
-        self._completion = completion
-        self._quote = quote
+        """`rest` answers unknown paths and wrong methods too; of `below` the first that fits."""
+        self._exact = exact
+        self._below = below
         self._limits = limits
         self._rest = rest
 
@@ -79,13 +108,13 @@ class HotRoutes:
         return serve(handler, scope, receive, send, self._limits)
 
     def _handler(self, scope: Scope) -> Handler | None:
-        path: str = scope["path"]
-        if path == CHAT_PATH:
-            return self._chat if scope["method"] == "POST" else None
-        if path == QUOTES_PATH:
-            return self._quote if scope["method"] == "POST" else None
-        if scope["method"] == "GET" and path.startswith(_ESCROW_PREFIX):
-            return self._completion if path.endswith(_COMPLETION_SUFFIX) else self._status
+        method, path = scope["method"], scope["path"]
+        found = self._exact.get((method, path))
+        if found is not None:
+            return found
+        for one in self._below:
+            if method == one.method and path.startswith(one.prefix) and path.endswith(one.suffix):
+                return one.handler
         return None
 
 
@@ -107,6 +136,14 @@ def _routes(parts: FaceParts, askers: Askers) -> tuple[Route, ...]:
         Route("POST", QUOTES_PATH, None, document.QUOTE),
         Route("GET", escrow_path("{escrow_id}"), None, document.STATUS),
         Route("GET", completion_path("{escrow_id}"), None, document.COMPLETION),
+        Route("POST", TOPUPS_PATH, None, document.TOPUP),
+        Route("GET", topup_path("{topup_id}"), None, document.TOPUP_STATUS),
+        Route("POST", KEYS_PATH, None, document.KEY_MADE),
+        Route("GET", KEYS_PATH, None, document.KEYS),
+        Route("GET", f"{KEYS_PATH}/{{key_id}}", None, document.ONE_KEY),
+        Route("PATCH", f"{KEYS_PATH}/{{key_id}}", None, document.KEY_CHANGED),
+        Route("DELETE", f"{KEYS_PATH}/{{key_id}}", None, document.KEY_REVOKED),
+        Route("POST", f"{KEYS_PATH}/{{key_id}}/rotate", None, document.KEY_ROTATED),
         Route("GET", model_routes.MODELS_PATH, models.models, document.MODELS),
         Route("GET", model_routes.COUNT_PATH, models.count, document.MODEL_COUNT),
         Route("GET", model_routes.SHORT_MODEL_PATH, models.listed_model, document.SHORT_MODEL),

@@ -13,17 +13,20 @@ from typing import Any
 
 import orjson
 
+from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.callers import CallerStanding, CapTerms
 from cobot_meter.domain.errors import EscrowNotFound, RequestInvalid
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import ExchangeRate, pusd_from_msat, usd_text
-from cobot_meter.flows.credit.caller_usage import PeriodUsage
+from cobot_meter.flows.credit.caller_usage import PeriodUsage, key_periods
 from cobot_meter.http_api.chat.answers import PRIVATE
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer, json_answer
 from cobot_meter.http_api.identity import Askers
+from cobot_meter.http_api.key_routes import limits_document
 from cobot_meter.http_api.views import charged_usd, cobot_document, rate_document
+from cobot_meter.ports.books import KeySpending
 from cobot_meter.ports.ledger_reports import JournalEntry
 
 _LABEL_CHARS = 16
@@ -59,6 +62,27 @@ _UNTOLD = (
     "session_id",
     "response_cache_source_id",
 )
+
+
+# What OpenRouter says of a key and is the same of every one here.
+_OF_EVERY_KEY: dict[str, Any] = {
+    **dict.fromkeys(
+        ("byok_usage", "byok_usage_daily", "byok_usage_weekly", "byok_usage_monthly"), 0
+    ),
+    "include_byok_in_limit": False,
+    "is_free_tier": False,
+    "is_management_key": False,
+    "is_provisioning_key": False,
+    "expires_at": None,
+    "creator_user_id": None,
+    "organization_id": None,
+    "workspace_id": None,
+    "allowed_data_regions": ["global"],
+    "budgets": [],
+    "effective_budget": None,
+    "free_model_daily_requests": {"limit": 0, "remaining": 0, "used": 0},
+    "rate_limit": _RATE_LIMIT,
+}
 
 
 def generation_document(escrow: Escrow) -> dict[str, Any]:
@@ -114,22 +138,7 @@ def key_document(
         "usage_daily": _usd_of(used.daily_msat, rate),
         "usage_weekly": _usd_of(used.weekly_msat, rate),
         "usage_monthly": _usd_of(used.monthly_msat, rate),
-        **dict.fromkeys(
-            ("byok_usage", "byok_usage_daily", "byok_usage_weekly", "byok_usage_monthly"), 0
-        ),
-        "include_byok_in_limit": False,
-        "is_free_tier": False,
-        "is_management_key": False,
-        "is_provisioning_key": False,
-        "expires_at": None,
-        "creator_user_id": None,
-        "organization_id": None,
-        "workspace_id": None,
-        "allowed_data_regions": ["global"],
-        "budgets": [],
-        "effective_budget": None,
-        "free_model_daily_requests": {"limit": 0, "remaining": 0, "used": 0},
-        "rate_limit": _RATE_LIMIT,
+        **_OF_EVERY_KEY,
         "cobot": {
             "caller_id": standing.caller_id,
             "cap_msat": cap_msat,
@@ -139,6 +148,59 @@ def key_document(
             "usage_daily_msat": used.daily_msat,
             "usage_weekly_msat": used.weekly_msat,
             "usage_monthly_msat": used.monthly_msat,
+            "key": None,
+            "rate": rate_document(rate),
+        },
+    }
+
+
+def api_key_as_openrouter(
+    key: ApiKey,
+    spending: KeySpending,
+    used: PeriodUsage,
+    standing: CallerStanding,
+    rate: ExchangeRate,
+) -> dict[str, Any]:
+    """One API key as OpenRouter has keys: what it may still spend, and what it has spent.
+
+    Of two limits the one that leaves less is shown, as the one of a day where it is that.
+    """
+    today = used.daily_msat + spending.reserved_msat
+    taken = spending.spent_msat + spending.reserved_msat
+    limits = [
+        (limit - taken_msat, limit, reset)
+        for limit, taken_msat, reset in (
+            (key.limits.limit_msat, taken, None),
+            (key.limits.day_limit_msat, today, "daily"),
+        )
+        if limit is not None
+    ]
+    left, limit, reset = min(limits, key=lambda one: one[0]) if limits else (None, None, None)
+    return {
+        "label": key.hint,
+        "limit": None if limit is None else _usd_of(limit, rate),
+        "limit_remaining": None if left is None else _usd_of(max(left, 0), rate),
+        "limit_reset": reset,
+        "usage": _usd_of(spending.spent_msat, rate),
+        "usage_daily": _usd_of(used.daily_msat, rate),
+        "usage_weekly": _usd_of(used.weekly_msat, rate),
+        "usage_monthly": _usd_of(used.monthly_msat, rate),
+        **_OF_EVERY_KEY,
+        "cobot": {
+            "caller_id": standing.caller_id,
+            "available_msat": standing.available_msat,
+            "usage_msat": spending.spent_msat,
+            "usage_daily_msat": used.daily_msat,
+            "usage_weekly_msat": used.weekly_msat,
+            "usage_monthly_msat": used.monthly_msat,
+            "key": {
+                "id": key.key_id,
+                "name": key.name,
+                **limits_document(key.limits),
+                "spent_msat": spending.spent_msat,
+                "reserved_msat": spending.reserved_msat,
+                "spent_today_msat": used.daily_msat,
+            },
             "rate": rate_document(rate),
         },
     }
@@ -170,13 +232,13 @@ class CallerRoutes:
 
     async def generation(self, request: HttpRequest) -> PlainAnswer:
         """OpenRouter's record of one generation; `total_cost` is the price charged."""
-        caller_id = self._askers.caller(request)
+        asker = await self._askers.caller(request)
         generation_id = request.query_field("id")
         if not generation_id or len(generation_id) > GENERATION_ID_MAX:
             message = "id must be the generation id of a completion of yours."
             raise RequestInvalid(message, param="id")
-        escrow = await self._parts.books.escrow_of_generation(caller_id, generation_id)
-        if escrow is None:
+        escrow = await self._parts.books.escrow_of_generation(asker.caller_id, generation_id)
+        if escrow is None or (asker.key is not None and escrow.key_id != asker.key.key_id):
             message = "There is no such generation, or it is not yours."
             raise EscrowNotFound(message)
         if escrow.run.cost is None and escrow.state is not EscrowState.FAILED:
@@ -185,17 +247,22 @@ class CallerRoutes:
         return json_answer(OK, {"data": generation_document(escrow)}, (PRIVATE,))
 
     async def key(self, request: HttpRequest) -> PlainAnswer:
-        """What OpenRouter says of a key, said of the caller: limit, usage, usage by period."""
-        caller_id = self._askers.caller(request)
-        standing = await self._parts.books.standing(caller_id)
-        used = await self._parts.caller_usage.of(caller_id)
+        """What OpenRouter says of a key: of an API key, or of the caller that a proof names."""
+        asker = await self._askers.caller(request)
+        standing = await self._parts.books.standing(asker.caller_id)
         rate = self._parts.rates.shown()
-        document = key_document(standing, used, rate, self._parts.exposure.cap)
+        if asker.key is not None:
+            spending = await self._parts.books.key_spending(asker.key.key_id)
+            used = key_periods(spending, now_ms=self._parts.clock.now_ms())
+            document = api_key_as_openrouter(asker.key, spending, used, standing, rate)
+        else:
+            used = await self._parts.caller_usage.of(asker.caller_id)
+            document = key_document(standing, used, rate, self._parts.exposure.cap)
         return json_answer(OK, {"data": document}, (PRIVATE,))
 
     async def credits(self, request: HttpRequest) -> PlainAnswer:
         """OpenRouter's totals in USD at the last known rate, and the ledger's figures in msat."""
-        caller_id = self._askers.caller(request)
+        caller_id = (await self._askers.caller(request)).caller_id
         standing = await self._parts.books.standing(caller_id)
         rate = self._parts.rates.shown()
         usage_msat = standing.spent_credit_msat + standing.settled_msat
@@ -223,7 +290,7 @@ class CallerRoutes:
 
     async def ledger(self, request: HttpRequest) -> PlainAnswer:
         """The statement, newest first: `before` a sequence, at most `limit` entries."""
-        caller_id = self._askers.caller(request)
+        caller_id = (await self._askers.caller(request)).caller_id
         limit = _integer(request, "limit", STATEMENT_ROWS, STATEMENT_ROWS_MAX)
         before = _integer(request, "before", None, None)
         entries = await self._parts.reports.statement(caller_id, before=before, limit=limit or 0)

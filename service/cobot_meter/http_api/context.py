@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.flows.credit.caller_usage import CallerUsage
+from cobot_meter.flows.credit.manage_keys import ManageKeys
 from cobot_meter.flows.credit.top_up import TopUp
 from cobot_meter.flows.offer.catalogue import ModelCatalogue
 from cobot_meter.flows.offer.quote_request import QuoteRequest
@@ -60,6 +61,7 @@ class FaceParts:
     ask_completion: AskCompletion
     settle_invoice: SettleInvoice
     top_up: TopUp
+    manage_keys: ManageKeys
     caller_usage: CallerUsage
     catalogue: ModelCatalogue
     quote_request: QuoteRequest

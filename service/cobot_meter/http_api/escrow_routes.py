@@ -27,9 +27,8 @@ from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.http_api.chat.answers import completion_answer, status_answer
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer, Response
-from cobot_meter.http_api.identity import Askers
+from cobot_meter.http_api.identity import Asker, Askers
 from cobot_meter.http_api.l402.challenges import Challenges
-from cobot_meter.http_api.l402.tokens import Proof
 from cobot_meter.http_api.views import ESCROWS_PATH
 
 WAIT_S_MAX = 60
@@ -73,12 +72,12 @@ class EscrowRoutes:
     async def completion(self, request: HttpRequest) -> Response:
         """What was bought, for whoever may read it. Raises what the error table answers."""
         escrow = await self._known(request)
-        proof = self._askers.proof(request)
-        if proof is None or not _may_read(escrow, proof):
-            return self._not_theirs(escrow, proof)
+        asker = await self._askers.asker(request)
+        if asker is None or not _may_read(escrow, asker):
+            return self._not_theirs(escrow, asker)
         if request.head_only:
             return status_answer(escrow, public_url=self._parts.public_url)
-        answer = await self._parts.ask_completion.claim(escrow, caller_id=proof.caller_id)
+        answer = await self._parts.ask_completion.claim(escrow, caller_id=asker.caller_id)
         if answer.kind is AnswerKind.CHALLENGE:
             return self._challenges.for_escrow(answer.escrow, caller_id=answer.caller_id)
         stream = wants_events(request, otherwise=escrow.stream)
@@ -104,13 +103,16 @@ class EscrowRoutes:
             pass
         return escrow
 
-    def _not_theirs(self, escrow: Escrow, proof: Proof | None) -> PlainAnswer:
-        """What somebody gets who holds the id and no proof that opens it."""
-        if proof is not None and proof.caller_id != escrow.caller_id:
+    def _not_theirs(self, escrow: Escrow, asker: Asker | None) -> PlainAnswer:
+        """What somebody gets who holds the id and no proof that opens it.
+
+        Of what another key or a proof has asked a key is told nothing, least of all a token.
+        """
+        if asker is not None and (asker.caller_id != escrow.caller_id or asker.key is not None):
             raise _not_found()
         if is_held_up(escrow):
             raise waiting_fault(escrow)
-        caller_id = proof.caller_id if proof else None
+        caller_id = asker.caller_id if asker else None
         match STATES[escrow.state].stage:
             case Stage.UNPAID:
                 return self._unpaid(escrow, caller_id)
@@ -155,10 +157,12 @@ def wants_events(request: HttpRequest, *, otherwise: bool) -> bool:
     return otherwise and b"application/json" not in accepted
 
 
-def _may_read(escrow: Escrow, proof: Proof) -> bool:
+def _may_read(escrow: Escrow, asker: Asker) -> bool:
+    if asker.key is not None and asker.key.key_id != escrow.key_id:
+        return False
     if escrow.paid_by_invoice:
-        return proof.escrow_id == escrow.escrow_id
-    return proof.caller_id == escrow.caller_id
+        return asker.escrow_id == escrow.escrow_id
+    return asker.caller_id == escrow.caller_id
 
 
 def _not_found() -> EscrowNotFound:

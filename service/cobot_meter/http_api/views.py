@@ -17,11 +17,13 @@ import orjson
 from cobot_meter.domain import outside
 from cobot_meter.domain.errors import Broken
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.money import ExchangeRate, btc_usd_text, usd_text
+from cobot_meter.domain.money import ExchangeRate, btc_usd_text, sat_of, usd_text
 from cobot_meter.domain.pricing.prices import charged_pusd
 from cobot_meter.domain.run.record import CostStanding
+from cobot_meter.domain.topup.record import Topup
 
 ESCROWS_PATH = "/v1/escrows"
+TOPUPS_PATH = "/v1/topups"
 _SOURCES = {
     CostStanding.PROVISIONAL: "the answer's usage",
     CostStanding.CONFIRMED: "the upstream's record",
@@ -53,6 +55,27 @@ def escrow_document(escrow: Escrow, *, public_url: str) -> dict[str, Any]:
         "cost": cost_document(escrow),
         "expires_at": escrow.invoice.expires_at_s if escrow.invoice else None,
         "status_url": f"{public_url}{escrow_path(escrow.escrow_id)}",
+    }
+
+
+def topup_path(topup_id: str) -> str:
+    """Where a top-up is read."""
+    return f"{TOPUPS_PATH}/{topup_id}"
+
+
+def topup_document(topup: Topup, *, public_url: str) -> dict[str, Any]:
+    """The whole top-up but for its token; `expires_at` is Unix seconds."""
+    return {
+        "id": topup.topup_id,
+        "object": "topup",
+        "state": topup.state.value,
+        "amount_sat": sat_of(topup.amount_msat),
+        "amount_msat": topup.amount_msat,
+        "paid_msat": topup.paid_msat,
+        "invoice": topup.payment_request or None,
+        "payment_hash": topup.payment_hash,
+        "expires_at": topup.expires_at_s or None,
+        "status_url": f"{public_url}{topup_path(topup.topup_id)}",
     }
 
 

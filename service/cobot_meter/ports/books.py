@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
@@ -21,13 +22,46 @@ from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 class Applied:
     """What `apply` did: `repeated` when the transition's key was in the journal already.
 
-    `escrow` and `topup` are the rows as the transition has them, and on a repeat as they stand now,
-    possibly further on.
+    `escrow`, `topup` and `api_key` are the rows as the transition has them, and on a repeat as they
+    stand now, possibly further on.
     """
 
     repeated: bool
     escrow: Escrow | None = None
     topup: Topup | None = None
+    api_key: ApiKey | None = None
+
+
+def applied_as_told(transition: Transition) -> Applied:
+    """What a transition that was new has made of its rows."""
+    return Applied(
+        repeated=False,
+        escrow=transition.escrow,
+        topup=transition.topup,
+        api_key=transition.api_key,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyDay:
+    """What a key has spent of the asks of one UTC day, and what they have reserved; in msat."""
+
+    utc_day: str
+    spent_msat: int
+    reserved_msat: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySpending:
+    """What a key has spent in all, and its newest days on which it was used, newest first."""
+
+    spent_msat: int = 0
+    reserved_msat: int = 0
+    days: tuple[KeyDay, ...] = ()
+
+
+# As many days as a month has, and the week that it began in.
+KEY_DAYS_MAX = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +156,18 @@ class Books(JournalKeys, SealedWith, Protocol):
 
     async def topup(self, topup_id: str) -> Topup | None:
         """The row as it stands."""
+
+    async def api_key(self, key_id: str) -> ApiKey | None:
+        """The row as it stands."""
+
+    async def api_key_of_secret(self, secret_sha256: str) -> ApiKey | None:
+        """The key, live or revoked, whose text has this digest: one look into an index."""
+
+    async def api_keys_of(self, caller_id: str, *, limit: int) -> tuple[ApiKey, ...]:
+        """The caller's keys, revoked ones too, newest first."""
+
+    async def key_spending(self, key_id: str) -> KeySpending:
+        """From the key's accounts: the total and at most KEY_DAYS_MAX days."""
 
     async def bodies(self, escrow_id: str) -> StoredBodies | None:
         """The sealed bodies; None once the key was dropped."""

@@ -17,6 +17,15 @@ class Identifiers(Protocol):
     def caller_id(self) -> str:
         """`c_`, the time and 128 random bits."""
 
+    def key_id(self) -> str:
+        """`key_`, the time and 128 random bits."""
+
+    def key_secret(self, key_id: str, rotation: int) -> str:
+        """`sk-cobot-` and HMAC-SHA256(key, id ‖ rotation): the same again whenever asked."""
+
+    def named_id(self, prefix: str, owner: str, name: str) -> str:
+        """`{prefix}_n` and what this owner's subject of this name is always called."""
+
     def preimage(self, subject_id: str, attempt: int) -> bytes:
         """HMAC-SHA256(key, subject ‖ attempt), 32 bytes: the same again whenever asked."""
 

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
@@ -179,6 +180,9 @@ class LedgerReports(JournalKeys, SealedWith, Protocol):
     def topups(self) -> AsyncIterator[Topup]:
         """Every top-up, newest first."""
 
+    def api_keys(self) -> AsyncIterator[ApiKey]:
+        """Every API key, newest first."""
+
     async def alarms(self, *, limit: int) -> Standing:
         """What waits for the operator, at most `limit` ids of it."""
 
@@ -190,6 +194,9 @@ class LedgerReports(JournalKeys, SealedWith, Protocol):
 
     def topup_marks(self) -> AsyncIterator[RowMark]:
         """Every top-up row's."""
+
+    def api_key_marks(self) -> AsyncIterator[RowMark]:
+        """Every API key row's."""
 
     def body_digests(self) -> AsyncIterator[BodyDigests]:
         """Of every row of sealed bodies."""

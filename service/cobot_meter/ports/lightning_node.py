@@ -56,6 +56,13 @@ class InvoiceMaker(Protocol):
         """
 
 
+class Inbound(Protocol):
+    """Tells how much it can be paid."""
+
+    async def receivable_msat(self) -> int | None:
+        """What all its channels together can receive now; None where the node does not tell."""
+
+
 class InvoiceLookup(Protocol):
     """Tells of one invoice."""
 
@@ -99,7 +106,14 @@ class ReadOnlyNode(NodeInfo, InvoiceLookup, InvoiceList, Protocol):
 
 
 class LightningNode(
-    ReadOnlyNode, NodeBinding, NodeHealth, InvoiceMaker, InvoiceCanceler, SettleEvents, Protocol
+    ReadOnlyNode,
+    NodeBinding,
+    NodeHealth,
+    InvoiceMaker,
+    InvoiceCanceler,
+    Inbound,
+    SettleEvents,
+    Protocol,
 ):
     """One node, whole: what an adapter implements and wiring hands to whoever needs a part of it.
 

@@ -105,6 +105,7 @@ def terms_of(settings: Settings) -> Terms:
         fallback_models=upstream.fallback_models,
         prices_wait_s=PRICES_WAIT_S,
         reserve_pusd=upstream.reserve_pusd,
+        topups=settings.topups,
     )
 
 

@@ -7,13 +7,15 @@ know: adapters, settings, HTTP servers or background loops.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.topup.record import TopupBounds
 from cobot_meter.domain.transitions.transition import Transition
+from cobot_meter.flows.credit.manage_keys import ManageKeys
 from cobot_meter.flows.credit.top_up import TopUp
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.catalogue import ModelCatalogue
@@ -93,6 +95,7 @@ class Terms:
     fallback_models: tuple[str, ...] = ()
     prices_wait_s: float = 0.0
     reserve_pusd: int = 0
+    topups: TopupBounds = field(default_factory=TopupBounds)
 
 
 def _heard_by_nobody(*_: object) -> None:
@@ -152,6 +155,7 @@ class Flows(Generic[R]):
     ask_completion: AskCompletion
     recover: Recover
     top_up: TopUp
+    manage_keys: ManageKeys
     operating: OperatorFlows
 
 
@@ -209,6 +213,7 @@ def build_flows(
         ),
         recover=_recover(shared, runs, settle_invoice),
         top_up=_top_up(shared),
+        manage_keys=ManageKeys(ledger=shared.ledger, vault=shared.vault),
         operating=_operating(shared, settle_invoice, runs),
     )
 
@@ -381,6 +386,7 @@ def _top_up(shared: Shared) -> TopUp:
         node=shared.ports.node,
         release_gate=shared.release_gate,
         expiry_s=shared.terms.invoice_expiry_s,
+        bounds=shared.terms.topups,
     )
 
 

@@ -45,6 +45,7 @@ def face_parts(service: Service, *, is_draining: Callable[[], bool]) -> FacePart
         ask_completion=flows.ask_completion,
         settle_invoice=flows.settle_invoice,
         top_up=flows.top_up,
+        manage_keys=flows.manage_keys,
         caller_usage=CallerUsage(reports=parts.reports, clock=parts.clock),
         catalogue=flows.catalogue,
         quote_request=flows.quote_request,

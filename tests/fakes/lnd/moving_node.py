@@ -42,6 +42,9 @@ class MovingNode:
         async for listed in (await self._ours()).listed_invoices(since_s):
             yield listed
 
+    async def receivable_msat(self) -> int | None:
+        return await (await self._ours()).receivable_msat()
+
     async def ping(self) -> None:
         await (await self._ours()).ping()
 

@@ -290,6 +290,9 @@ class ToldNode:
                 memo = self.memos.get(invoice.payment_hash, COMPLETION)
                 yield ListedInvoice(invoice=invoice, memo=memo)
 
+    async def receivable_msat(self) -> int | None:
+        return None
+
     async def ping(self) -> None:
         return
 

@@ -169,6 +169,9 @@ class NodeBetween:
             if not self._forgot(listed.invoice.payment_hash):
                 yield listed
 
+    async def receivable_msat(self) -> int | None:
+        return await self._asked(self._node.receivable_msat)
+
     async def ping(self) -> None:
         await self._asked(self._node.ping)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cobot_meter.domain.api_key import events as of_key
+from cobot_meter.domain.api_key.record import ApiKey, KeyLimits, KeyWish, secret_digest
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow, Fallback
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.topup import events as of_topup
+from cobot_meter.domain.transitions.api_keys import api_key_transition, make_api_key
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.node import (
     node_adopted,
@@ -29,6 +32,7 @@ from tests.domain.samples import (
     RETENTION,
     UPSTREAM,
     Shape,
+    cost_known,
     opened,
     opening_of,
     payment_hash_of,
@@ -54,6 +58,7 @@ async def tell_everything(books: Books) -> None:
     await _fallback(books)
     await _topups(books, teller)
     await _quarantines(books, teller)
+    await _keys(books, teller)
     settled = on.InvoiceSettled(
         payment_hash=FOUND, paid_msat=7_000, settle_index=900, node_alias=NODE, node_pubkey=PUBKEY
     )
@@ -125,6 +130,45 @@ async def _topups(books: Books, teller: Teller) -> None:
         of_topup.TopupInvoiced(payment_request="lnbcrt2", expires_at_s=9),
         of_topup.TopupLapsed(),
     )
+
+
+async def _keys(books: Books, teller: Teller) -> None:
+    """Keys that are changed, rotated and revoked, and what one of them has bought and got back."""
+    limits = KeyLimits(limit_msat=10**9, day_limit_msat=10**8, models="acme/asked acme/other")
+    wish = KeyWish(name="editor", limits=limits)
+    key = ApiKey.made("key_live", "sk-cobot-one", caller_id="c_keys", wish=wish, at_ms=NOW_MS)
+    await books.apply(make_api_key(key))
+    rotated = of_key.ApiKeyRotated(secret_sha256=secret_digest("sk-cobot-two"), hint="sk-cobot-two")
+    changed = of_key.ApiKeyChanged(name="agent", limits=replace(limits, models="acme/asked"))
+    for event in (changed, rotated):
+        applied = await books.apply(api_key_transition(key, event, at_ms=NOW_MS))
+        assert applied.api_key is not None
+        key = applied.api_key
+    ended = ApiKey.made(
+        "key_ended", "sk-cobot-three", caller_id="c_keys", wish=KeyWish(), at_ms=NOW_MS
+    )
+    await books.apply(make_api_key(ended))
+    await books.apply(api_key_transition(ended, of_key.ApiKeyRevoked(), at_ms=NOW_MS))
+    await teller.topped_up("top_of_keys", 100_000, "c_keys")
+    for name, ends in (
+        ("sold", (on.CompletionDelivered(),)),
+        ("lost", (on.CompletionLost(),)),
+        ("unclaimed", (on.ClaimLapsed(kept_msat=600),)),
+        ("written_off", (on.QuarantineBegun(event="any", reason="?"), on.WrittenOff(reason="?"))),
+        ("waiting", ()),
+    ):
+        shape = Shape(escrow_id=f"esc_key_{name}", credit=900, ceiling=900, caller_id="c_keys")
+        sale = replace(opened(shape), key_id=key.key_id)
+        await books.apply(opening_of(sale, cap_msat=10**9))
+        if ends:
+            await teller.tell(
+                sale,
+                ran.UpstreamRequested(requested_by="r_one"),
+                received(),
+                lambda now: cost_known(now, 600),
+                on.CoveredByCredit(),
+                *ends,
+            )
 
 
 async def _quarantines(books: Books, teller: Teller) -> None:

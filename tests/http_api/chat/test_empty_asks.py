@@ -9,7 +9,7 @@ import pytest
 
 from cobot_meter.adapters.lightning.dev_node.signing import NodeFaults
 from cobot_meter.domain.topup.states import TopupState
-from cobot_meter.flows.credit.top_up import STRANGERS_MAX
+from cobot_meter.flows.credit.top_up import OPEN_MAX
 from tests.fakes.upstream_outcomes import Completes
 from tests.http_api.face_rig import ask_of, challenge_of, open_face
 
@@ -32,13 +32,13 @@ async def test_an_empty_ask_is_402_with_one_sat_and_runs_nothing(
 async def test_everybody_at_an_address_is_offered_a_top_up_of_its_own(tmp_path: Path) -> None:
     """No two strangers get the same macaroon or the same caller, also at the same moment."""
     async with open_face(tmp_path) as rig:
-        asked = await asyncio.gather(*(rig.ask(b"") for _ in range(STRANGERS_MAX)))
-        assert len({challenge_of(reply) for reply in asked}) == STRANGERS_MAX
+        asked = await asyncio.gather(*(rig.ask(b"") for _ in range(OPEN_MAX)))
+        assert len({challenge_of(reply) for reply in asked}) == OPEN_MAX
         tokens = [await rig.pay(reply) for reply in asked]
         for token in tokens:
             assert (await rig.ask(b"", token=token)).status == 200
         credits_of = [(await rig.get("/v1/credits", token=token)).json() for token in tokens]
-        assert len({document["cobot"]["caller_id"] for document in credits_of}) == STRANGERS_MAX
+        assert len({document["cobot"]["caller_id"] for document in credits_of}) == OPEN_MAX
         assert {document["cobot"]["available_msat"] for document in credits_of} == {1_000}
 
 
@@ -47,7 +47,7 @@ async def test_an_address_has_a_few_open_top_ups_and_no_more(tmp_path: Path) -> 
     async with open_face(tmp_path) as rig:
         first = await rig.ask(b"")
         rig.clock.advance(100)
-        for _ in range(STRANGERS_MAX - 1):
+        for _ in range(OPEN_MAX - 1):
             assert (await rig.ask(b"{}")).status == 402
         full = await rig.ask(b"")
         assert (full.status, full.error["code"]) == (429, "topups_open")
@@ -61,14 +61,14 @@ async def test_an_address_has_a_few_open_top_ups_and_no_more(tmp_path: Path) -> 
         assert (await rig.ask(b"")).status == 402
         states = [topup.state for topup in rig.books.rows.topups.values()]
         assert states.count(TopupState.LAPSED) == 1
-        assert len(states) == STRANGERS_MAX + 3
+        assert len(states) == OPEN_MAX + 3
 
 
 async def test_an_invoice_that_could_not_be_made_is_made_for_the_next(tmp_path: Path) -> None:
     """Nobody was told of it while the node was down, so it uses up no place."""
     async with open_face(tmp_path) as rig:
         rig.node.set_faults(NodeFaults(down=True))
-        for _ in range(STRANGERS_MAX + 1):
+        for _ in range(OPEN_MAX + 1):
             assert (await rig.ask(b"")).status == 503
         rig.node.set_faults(NodeFaults())
         assert (await rig.ask(b"")).status == 402

@@ -58,15 +58,9 @@ class Endless:
 
 
 def app_of(endless: Endless) -> Edge:
-    """A face whose every hot route is this one."""
-    hot = HotRoutes(
-        chat=endless,
-        status=endless,
-        completion=endless,
-        quote=endless,
-        limits=BodyLimits(),
-        rest=_nowhere,
-    )
+    """A face whose only hot route is this one."""
+    exact = {("POST", CHAT): endless}
+    hot = HotRoutes(exact=exact, below=(), limits=BodyLimits(), rest=_nowhere)
     return Edge(hot)
 
 

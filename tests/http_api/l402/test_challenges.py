@@ -117,7 +117,8 @@ def test_the_body_of_an_escrow() -> None:
             "message": "Payment required: 1 sat for this completion. Pay the invoice, then repeat "
             "the same request with Authorization: L402 <macaroon>:<preimage>. Keep that "
             "Authorization and send it with every later request, whatever you ask: 671 msat of "
-            "the invoice are more than the price and stay its credit.",
+            "the invoice are more than the price and stay its credit, which is spent before "
+            "anything is invoiced.",
             "type": "payment_required",
             "param": None,
             "code": "payment_required",
@@ -236,7 +237,7 @@ def test_cost_says_where_it_comes_from(change: Any, expected: dict[str, Any]) ->
 
 def test_the_challenge_of_a_topup() -> None:
     """A 1-sat top-up is challenged in the same way and never speaks of a completion."""
-    answer = CHALLENGES.for_topup(invoiced_topup(), caller_id=CALLER)
+    answer = CHALLENGES.for_topup(invoiced_topup())
     document = read(answer)
     match = STRICT.match(header(answer, b"www-authenticate"))
     assert answer.status == 402
@@ -248,9 +249,15 @@ def test_the_challenge_of_a_topup() -> None:
     assert document["error"]["metadata"]["topup_id"] == TOPUP
     assert document["topup"] == {
         "id": TOPUP,
+        "object": "topup",
         "state": "invoiced",
+        "amount_sat": 1,
         "amount_msat": 1000,
+        "paid_msat": 0,
+        "invoice": match[2],
+        "payment_hash": document["payment_hash"],
         "expires_at": EXPIRES_AT_S,
+        "status_url": f"{PUBLIC_URL}/v1/topups/{TOPUP}",
     }
     assert "escrow" not in document
     assert "1 sat, kept as your credit" in document["error"]["message"]
@@ -283,4 +290,4 @@ def test_nothing_is_challenged_without_an_invoice() -> None:
     with pytest.raises(Broken):
         CHALLENGES.for_escrow(replace(invoiced_escrow(), invoice=None), caller_id=CALLER)
     with pytest.raises(Broken):
-        CHALLENGES.for_topup(replace(invoiced_topup(), payment_request=""), caller_id=CALLER)
+        CHALLENGES.for_topup(replace(invoiced_topup(), payment_request=""))

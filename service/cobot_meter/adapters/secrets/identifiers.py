@@ -25,6 +25,8 @@ class KeyedIdentifiers:
         """`preimage_key` is 32 secret bytes; whoever has it can claim our invoices' preimages."""
         self._preimage_key = preimage_key
         self._tags = AESSIV(hmac.digest(preimage_key, b"cobot-meter memo tag", "sha512"))
+        self._api_keys = hmac.digest(preimage_key, b"cobot-meter api key", "sha256")
+        self._names = hmac.digest(preimage_key, b"cobot-meter named id", "sha256")
         self._clock = clock
 
     def escrow_id(self) -> str:
@@ -42,6 +44,20 @@ class KeyedIdentifiers:
     def replica_id(self) -> str:
         """`r_`, the time and 64 random bits: a process in one run of it."""
         return f"r_{self._time()}{secrets.token_hex(8)}"
+
+    def key_id(self) -> str:
+        """`key_`, the time and 128 random bits."""
+        return f"key_{self._time()}{secrets.token_hex(16)}"
+
+    def key_secret(self, key_id: str, rotation: int) -> str:
+        """From a key of its own, so that no preimage is ever one of these."""
+        text = hmac.digest(self._api_keys, f"{key_id}\n{rotation}".encode(), "sha256")
+        return f"sk-cobot-{base64.urlsafe_b64encode(text).decode().rstrip('=')}"
+
+    def named_id(self, prefix: str, owner: str, name: str) -> str:
+        """256 bits and no time, so it is the same again whenever asked."""
+        named = f"{prefix}\n{owner}\n{name}".encode()
+        return f"{prefix}_n{_letters(hmac.digest(self._names, named, 'sha256'))}"
 
     def preimage(self, subject_id: str, attempt: int) -> bytes:
         """HMAC-SHA256(key, subject ‖ attempt): the same again after a crash."""
@@ -81,4 +97,8 @@ class GenerationNames:
 
 def _random_256() -> str:
     """256 random bits in letters and digits: every end of it can be typed after a command."""
-    return base64.b32encode(secrets.token_bytes(32)).decode().rstrip("=").lower()
+    return _letters(secrets.token_bytes(32))
+
+
+def _letters(content: bytes) -> str:
+    return base64.b32encode(content).decode().rstrip("=").lower()

@@ -16,6 +16,7 @@ from cobot_meter.adapters.storage.row_spec import Row
 from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of
 from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC
 from cobot_meter.adapters.storage.tables import (
+    API_KEY,
     BODY,
     CALLER,
     ESCROW,
@@ -42,6 +43,7 @@ class AuditStatements:
 
     escrow_marks: Statement
     topup_marks: Statement
+    api_key_marks: Statement
     bodies: Statement
     cursors: Statement
     words: Statement
@@ -69,6 +71,7 @@ def audit_statements(database: str = "sqlite") -> AuditStatements:
             )
         ),
         topup_marks=sql(select(TOPUP.c.topup_id, TOPUP.c.opened_sequence)),
+        api_key_marks=sql(select(API_KEY.c.key_id, API_KEY.c.opened_sequence)),
         bodies=sql(
             select(body.escrow_id, *map(digest, (body.wrapped_key, body.request, body.completion)))
         ),
@@ -125,8 +128,8 @@ def escrow_marks_from_rows(rows: Iterable[Row]) -> Iterator[RowMark]:
         )
 
 
-def topup_marks_from_rows(rows: Iterable[Row]) -> Iterator[RowMark]:
-    """From `topup_marks`."""
+def opened_marks_from_rows(rows: Iterable[Row]) -> Iterator[RowMark]:
+    """From `topup_marks` and `api_key_marks`."""
     for subject_id, opened_sequence in rows:
         yield RowMark(subject_id=subject_id, opened_sequence=opened_sequence)
 

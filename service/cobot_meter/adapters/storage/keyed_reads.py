@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from cobot_meter.adapters.storage.ledger_rows import (
+    key_spending_from_rows,
     made_of,
     one_of,
     standing_from_rows,
@@ -19,8 +20,14 @@ from cobot_meter.adapters.storage.ledger_rows import (
 from cobot_meter.adapters.storage.read_queries import ReadStatements
 from cobot_meter.adapters.storage.row_spec import Row
 from cobot_meter.adapters.storage.sql_text import Statement
-from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, TOPUP_SPEC
+from cobot_meter.adapters.storage.table_specs import (
+    API_KEY_SPEC,
+    ESCROW_SPEC,
+    NODE_SPEC,
+    TOPUP_SPEC,
+)
 from cobot_meter.adapters.storage.tables import CARRY
+from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
@@ -28,7 +35,15 @@ from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, caller_account
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, COMPARED, RELEASES
 from cobot_meter.domain.transitions.transition import StoredBodies
-from cobot_meter.ports.books import FIRST_TIMER, DueTimer, OpenInvoice, Quiet, Releases
+from cobot_meter.ports.books import (
+    FIRST_TIMER,
+    KEY_DAYS_MAX,
+    DueTimer,
+    KeySpending,
+    OpenInvoice,
+    Quiet,
+    Releases,
+)
 
 
 class KeyedReads(abc.ABC):
@@ -49,6 +64,24 @@ class KeyedReads(abc.ABC):
     async def topup(self, topup_id: str) -> Topup | None:
         """By its id."""
         return await self._topup(self._statements.topup, topup_id)
+
+    async def api_key(self, key_id: str) -> ApiKey | None:
+        """By its id."""
+        return await self._api_key(self._statements.api_key, key_id)
+
+    async def api_key_of_secret(self, secret_sha256: str) -> ApiKey | None:
+        """By the digest of its text."""
+        return await self._api_key(self._statements.api_key_of_secret, secret_sha256)
+
+    async def api_keys_of(self, caller_id: str, *, limit: int) -> tuple[ApiKey, ...]:
+        """The caller's, newest first."""
+        rows = await self._rows(self._statements.api_keys_of, caller_id, limit)
+        return tuple(made_of(map(API_KEY_SPEC.decode, rows)))
+
+    async def key_spending(self, key_id: str) -> KeySpending:
+        """From the key's account rows, which lie together."""
+        between = (f"key/{key_id}/", f"key/{key_id}0", KEY_DAYS_MAX + 1)
+        return key_spending_from_rows(await self._rows(self._statements.key_spending, *between))
 
     async def bodies(self, escrow_id: str) -> StoredBodies | None:
         """What is sealed, while its key is kept."""
@@ -217,6 +250,9 @@ class KeyedReads(abc.ABC):
 
     async def _escrow(self, statement: Statement, *values: str) -> Escrow | None:
         return one_of(ESCROW_SPEC.decode, await self._rows(statement, *values))
+
+    async def _api_key(self, statement: Statement, *values: str) -> ApiKey | None:
+        return one_of(API_KEY_SPEC.decode, await self._rows(statement, *values))
 
     async def _topup(self, statement: Statement, *values: str) -> Topup | None:
         return one_of(TOPUP_SPEC.decode, await self._rows(statement, *values))

@@ -20,6 +20,7 @@ from cobot_meter.domain.ledger.accounts import caller_accounts
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.transitions.kinds import NUMBERED_KINDS
 from cobot_meter.domain.transitions.transition import Transition
+from cobot_meter.ports.books import KeyDay, KeySpending
 from cobot_meter.ports.ledger_reports import Balance, JournalEntry, JournalTransfer
 
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
@@ -162,6 +163,19 @@ def _balance(row: Row, *counters: int, exact: bool | None = None) -> Balance:
         credits_pending=credits_pending,
         exact=exact,
     )
+
+
+def key_spending_from_rows(rows: Iterable[Row]) -> KeySpending:
+    """From rows of code and the four counters, the total first and then the newest day."""
+    spent, reserved, named = 0, 0, []
+    for code, debits, given_back, pending, _ in rows:
+        if code.endswith("/spent"):
+            spent, reserved = debits - given_back, pending
+        else:
+            date = code.rpartition("/")[2]
+            amounts = {"spent_msat": debits - given_back, "reserved_msat": pending}
+            named.append(KeyDay(utc_day=date, **amounts))
+    return KeySpending(spent_msat=spent, reserved_msat=reserved, days=tuple(named))
 
 
 def standing_from_rows(caller_id: str, rows: Iterable[Row]) -> CallerStanding:

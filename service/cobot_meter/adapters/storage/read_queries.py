@@ -33,9 +33,15 @@ from sqlalchemy import (
 
 from cobot_meter.adapters.storage.row_spec import RowSpec
 from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of, with_legs
-from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, TOPUP_SPEC
+from cobot_meter.adapters.storage.table_specs import (
+    API_KEY_SPEC,
+    ESCROW_SPEC,
+    NODE_SPEC,
+    TOPUP_SPEC,
+)
 from cobot_meter.adapters.storage.tables import (
     ACCOUNT,
+    API_KEY,
     BODY,
     CALLER,
     COUNTERS,
@@ -74,6 +80,10 @@ class ReadStatements:
 
     escrow: Statement
     topup: Statement
+    api_key: Statement
+    api_key_of_secret: Statement
+    api_keys_of: Statement
+    key_spending: Statement
     bodies: Statement
     escrow_of_payment: Statement
     topup_of_payment: Statement
@@ -224,17 +234,24 @@ def subject_statements(database: str = "sqlite") -> SubjectStatements:
 
 
 def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
-    """The reads that find one row."""
+    """The reads that find one row, and those of keys."""
     columns = ESCROW.c
     newest = columns.opened_sequence.desc()
     generation = and_(_is(columns.caller_id), _is(RUN.c.generation_id))
-    topup = selected(TOPUP_SPEC)
+    topup, keys = selected(TOPUP_SPEC), selected(API_KEY_SPEC)
     bodies = select(BODY.c.wrapped_key, BODY.c.request, BODY.c.completion)
     keyed = _escrows(_is(columns.idempotency_key), text(KEYED))
     number = NODE_ADOPTION.c.number
     nodes = selected(NODE_SPEC)
     return {
         "escrow": (_escrows(_is(columns.escrow_id)), ("escrow_id",)),
+        "api_keys_of": (
+            _limited(keys.where(_is(API_KEY.c.caller_id)), API_KEY.c.opened_sequence.desc()),
+            ("caller_id", "limit"),
+        ),
+        "key_spending": (_key_spending(), ("after", "end", "limit")),
+        "api_key": (keys.where(_is(API_KEY.c.key_id)), ("key_id",)),
+        "api_key_of_secret": (keys.where(_is(API_KEY.c.secret_sha256)), ("secret_sha256",)),
         "topup": (topup.where(_is(TOPUP.c.topup_id)), ("topup_id",)),
         "bodies": (bodies.where(_is(BODY.c.escrow_id)), ("escrow_id",)),
         "escrow_of_payment": (_escrows(_is(columns.payment_hash)), ("payment_hash",)),
@@ -265,6 +282,14 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
         ),
         "next_body_key": (_next_body_key(SEALED_WITH), ("after",)),
     }  # fmt: skip
+
+
+def _key_spending() -> Select[Any]:
+    """A key's accounts between two codes: the total sorts behind the days, so it comes first."""
+    code = ACCOUNT.c.code
+    columns = (code, *(ACCOUNT.c[name] for name in COUNTERS))
+    between = and_(code > bindparam("after"), code < bindparam("end"))
+    return _limited(select(*columns).where(between), code.desc())
 
 
 def _standing() -> Select[Any]:

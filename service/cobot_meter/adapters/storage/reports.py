@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Select,
+    Table,
     and_,
     bindparam,
     case,
@@ -33,7 +34,7 @@ from cobot_meter.adapters.storage.audit_queries import (
     audit_statements,
     bodies_from_rows,
     escrow_marks_from_rows,
-    topup_marks_from_rows,
+    opened_marks_from_rows,
     words_from_rows,
 )
 from cobot_meter.adapters.storage.ledger_rows import (
@@ -46,10 +47,17 @@ from cobot_meter.adapters.storage.ledger_rows import (
     sum_from_row,
 )
 from cobot_meter.adapters.storage.read_queries import ESCAPE, read_statements, subject_statements
+from cobot_meter.adapters.storage.row_spec import RowSpec
 from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of, with_legs
-from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, TOPUP_SPEC
+from cobot_meter.adapters.storage.table_specs import (
+    API_KEY_SPEC,
+    ESCROW_SPEC,
+    NODE_SPEC,
+    TOPUP_SPEC,
+)
 from cobot_meter.adapters.storage.tables import (
     ACCOUNT,
+    API_KEY,
     CARRIED,
     COUNTERS,
     ESCROW,
@@ -58,6 +66,7 @@ from cobot_meter.adapters.storage.tables import (
     TRANSFER,
     selected,
 )
+from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger.accounts import available, caller_accounts
@@ -82,6 +91,8 @@ SUMMED = (
     "exposure/address/%",
     "exposure/network/%",
     "exposure/unpaid/%",
+    "key/%/spent",
+    "key/%/day/%",
 )
 
 
@@ -95,6 +106,7 @@ class ReportStatements:
     trial_balance: Statement
     escrows: Statement
     topups: Statement
+    api_keys: Statement
     callers: Statement
 
 
@@ -106,16 +118,17 @@ def report_statements(database: str = "sqlite") -> ReportStatements:
     def sql(clause: ClauseElement, *names: str) -> Statement:
         return compiled(clause, *names, dialect=dialect)
 
-    newest = ESCROW.c.opened_sequence.desc()
-    escrows = selected(ESCROW_SPEC).order_by(newest)
-    topups = selected(TOPUP_SPEC)
+    def newest(spec: RowSpec[Any], table: Table) -> Statement:
+        return sql(selected(spec).order_by(table.c.opened_sequence.desc()))
+
     return ReportStatements(
         statement=sql(_statement(), "caller_id", "before", "limit"),
         journal=sql(_journal(), "after"),
         balances=with_legs(sql(_balances()), database),
         trial_balance=with_legs(sql(_trial_balance()), database),
-        escrows=sql(escrows),
-        topups=sql(topups.order_by(TOPUP.c.opened_sequence.desc())),
+        escrows=newest(ESCROW_SPEC, ESCROW),
+        topups=newest(TOPUP_SPEC, TOPUP),
+        api_keys=newest(API_KEY_SPEC, API_KEY),
         callers=sql(_callers(), "after", "end", "limit"),
     )
 
@@ -219,9 +232,6 @@ class StoredReports:
         self._audit: AuditStatements = audit_statements(database)
         self._keyed = read_statements(database)
         self._subjects = subject_statements(database)
-        self._standing: Statement = self._keyed.standing
-        self._entry_facts: Statement = self._keyed.entry_facts
-        self._tally: Statement = self._keyed.tally
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[LedgerReports]:
@@ -286,10 +296,8 @@ class StoredReports:
     ) -> InvoicePage:
         """See the port."""
         below = _SEQUENCE_MAX if before is None else before
-        if state is None:
-            found = await self._newest(self._subjects.pages, below, limit)
-        else:
-            found = await self._newest(self._subjects.pages_in, below, state, limit)
+        pages = self._subjects.pages if state is None else self._subjects.pages_in
+        found = await self._newest(pages, below, *([] if state is None else [state]), limit)
         page = found[:limit]
         return InvoicePage(
             rows=tuple(one for _, one in page),
@@ -316,6 +324,10 @@ class StoredReports:
         """See the port."""
         return self._stream(_each(TOPUP_SPEC.decode), self._statements.topups)
 
+    def api_keys(self) -> AsyncIterator[ApiKey]:
+        """See the port."""
+        return self._stream(_each(API_KEY_SPEC.decode), self._statements.api_keys)
+
     async def alarms(self, *, limit: int) -> Standing:
         """Found by small indexes; see the port."""
         keyed = self._keyed
@@ -341,13 +353,13 @@ class StoredReports:
     async def entry_facts(self, key: str) -> Mapping[str, str | int | None] | None:
         """By the journal's own index."""
         async with self._session() as session:
-            rows = await session.all(tuple, self._entry_facts, key)
+            rows = await session.all(tuple, self._keyed.entry_facts, key)
         return orjson.loads(rows[0][0]) if rows else None
 
     async def numbered(self, name: str) -> int:
         """From the tally."""
         async with self._session() as session:
-            rows = await session.all(tuple, self._tally, name)
+            rows = await session.all(tuple, self._keyed.tally, name)
         return rows[0][0] if rows else 0
 
     async def body_keys(self, *, limit: int) -> tuple[str, ...]:
@@ -369,7 +381,11 @@ class StoredReports:
 
     def topup_marks(self) -> AsyncIterator[RowMark]:
         """See the port."""
-        return self._stream(topup_marks_from_rows, self._audit.topup_marks)
+        return self._stream(opened_marks_from_rows, self._audit.topup_marks)
+
+    def api_key_marks(self) -> AsyncIterator[RowMark]:
+        """See the port."""
+        return self._stream(opened_marks_from_rows, self._audit.api_key_marks)
 
     def body_digests(self) -> AsyncIterator[BodyDigests]:
         """See the port; what is sealed never leaves the database."""
@@ -394,7 +410,7 @@ class StoredReports:
 
     async def _caller(self, session: Session, caller_id: str) -> CallerStanding:
         codes = (account.code for account in caller_accounts(caller_id))
-        rows = await session.all(tuple, self._standing, caller_id, *codes)
+        rows = await session.all(tuple, self._keyed.standing, caller_id, *codes)
         return standing_from_rows(caller_id, rows)
 
     async def _stream(

@@ -1,4 +1,4 @@
-"""What is stored of a sale, a run, a top-up and an adopted node: one line a column.
+"""What is stored of a sale, a run, a top-up, an API key and an adopted node: one line a column.
 
 A new column is a line here, a field in the domain's value and a migration. A new table of values is
 a spec here (with its place in VERSIONED_SPECS and `rows_of`), its indexes in `tables.py` and a
@@ -24,6 +24,7 @@ from cobot_meter.adapters.storage.row_spec import (
     part,
     words,
 )
+from cobot_meter.domain.api_key.record import ApiKey, ApiKeyState, KeyLimits
 from cobot_meter.domain.escrow.record import (
     AskKey,
     Escrow,
@@ -121,6 +122,7 @@ ESCROW_SPEC = RowSpec(
         words("caller_id"),
         number("opened_at_ms"),
         choice("billing_mode", Mode, "mode"),
+        maybe_words("key_id"),
         flag("stream"),
         part(
             "ask",
@@ -257,6 +259,31 @@ TOPUP_SPEC = RowSpec(
     ),
 )
 
+API_KEY_SPEC = RowSpec(
+    "api_key",
+    ApiKey,
+    fixed=(
+        key("key_id"),
+        words("caller_id"),
+        number("made_at_ms"),
+    ),
+    moving=(
+        choice("state", ApiKeyState),
+        number("version"),
+        words("secret_sha256"),
+        words("hint"),
+        number("rotations"),
+        words("name"),
+        part(
+            "limits",
+            KeyLimits,
+            maybe_number("limit_msat"),
+            maybe_number("day_limit_msat"),
+            words("models"),
+        ),
+    ),
+)
+
 NODE_SPEC = RowSpec(
     "node_adoption",
     AdoptedNode,
@@ -265,14 +292,14 @@ NODE_SPEC = RowSpec(
 
 
 # Every table whose rows have versions: what a transition's rows may lie in.
-VERSIONED_SPECS: tuple[RowSpec[Any], ...] = (ESCROW_SPEC, RUN_SPEC, TOPUP_SPEC)
+VERSIONED_SPECS: tuple[RowSpec[Any], ...] = (ESCROW_SPEC, RUN_SPEC, TOPUP_SPEC, API_KEY_SPEC)
 
 
 class WrittenRow(NamedTuple):
     """A row that a transition opens or moves on; `changed` None: any of its fields may differ."""
 
     spec: RowSpec[Any]
-    value: Escrow | Run | Topup
+    value: Escrow | Run | Topup | ApiKey
     changed: tuple[str, ...] | None = None
 
 
@@ -286,4 +313,6 @@ def rows_of(transition: Transition) -> tuple[WrittenRow, ...]:
             rows += (WrittenRow(RUN_SPEC, transition.escrow.run, transition.run_changed),)
     if transition.topup is not None:
         rows += (WrittenRow(TOPUP_SPEC, transition.topup, transition.topup_changed),)
+    if transition.api_key is not None:
+        rows += (WrittenRow(API_KEY_SPEC, transition.api_key, transition.api_key_changed),)
     return rows

@@ -39,7 +39,13 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from cobot_meter.adapters.storage.row_spec import OPENED_SEQUENCE, Derived, Kind, RowSpec, Stored
-from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, RUN_SPEC, TOPUP_SPEC
+from cobot_meter.adapters.storage.table_specs import (
+    API_KEY_SPEC,
+    ESCROW_SPEC,
+    NODE_SPEC,
+    RUN_SPEC,
+    TOPUP_SPEC,
+)
 from cobot_meter.domain.body_keys import NAME_BYTES, NAMED_BYTES
 from cobot_meter.domain.escrow.states import Stage, StateFacts, states_with
 from cobot_meter.domain.run.states import RunFacts, run_states_with
@@ -261,6 +267,15 @@ TOPUP = Table(
     _index("uq_topup_payment", "payment_hash", unique=True),
     _index("ix_topup_invoiced", "topup_id", "payment_hash", where=TOPUP_INVOICED),
     _index("ix_topup_quarantined", "topup_id", where=QUARANTINED),
+)
+
+API_KEY = Table(
+    API_KEY_SPEC.table,
+    METADATA,
+    *_columns(API_KEY_SPEC),
+    _index("uq_api_key_opened", "opened_sequence", unique=True),
+    _index("uq_api_key_secret", "secret_sha256", unique=True),
+    _index("ix_api_key_of_caller", "caller_id", "opened_sequence"),
 )
 
 BODY = Table(

@@ -1,7 +1,7 @@
 """What each event books: a table from event to transfers, the sale's in msat.
 
 `docs/postings.md` has every posting with a worked example, and the key of the codes used here (A1
-to A13, H1 to H4, B1). Amounts: U ceiling, C0 credit reserved, P price, C credit used, c cost, S
+to A13, H1 to H5, B1). Amounts: U ceiling, C0 credit reserved, P price, C credit used, c cost, S
 received. A fact is never refused: of these only the late purchase carries a guard. What a run books
 of its cost and on its days is in `domain/run`; the order of the lines is that of the first books.
 """
@@ -16,6 +16,8 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.reservations import (
     caller_reservation,
     credit_reservation,
+    key_accounts,
+    key_reservations,
     old_address_reservation,
 )
 from cobot_meter.domain.escrow.states import EscrowState
@@ -53,9 +55,10 @@ def _none(_before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
 
 
 def _void_claims(escrow: Escrow) -> Transfers:
-    """H1 and H4: everything but the days."""
+    """H1, H4 and H5: everything but the days."""
     return (
         *credit_reservation(escrow).void(),
+        *(one for hold in key_reservations(escrow) for one in hold.void()),
         *caller_reservation(escrow).void(),
         *old_address_reservation(escrow).void(),
     )
@@ -74,6 +77,7 @@ def _covered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfer
     unpaid_pusd = 0 if before.price_msat else days.counted_pusd(0)
     return (
         *credit_reservation(before).post(before.price_msat),
+        *(one for hold in key_reservations(before) for one in hold.post(before.price_msat)),
         *caller_reservation(before).void(),
         *old_address_reservation(before).void(),
         *days.spent(before.run, unpaid_pusd),
@@ -161,7 +165,19 @@ def _delivered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transf
 
 
 def _refunded(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
-    return posted(chart.UNEARNED, chart.available(before.caller_id), before.price_msat)
+    return (
+        *posted(chart.UNEARNED, chart.available(before.caller_id), before.price_msat),
+        *_given_back_to_key(before, before.price_msat),
+    )
+
+
+def _given_back_to_key(escrow: Escrow, amount_msat: int) -> Transfers:
+    """A key that got nothing for it has not spent it either."""
+    return tuple(
+        one
+        for account in key_accounts(escrow)
+        for one in posted(chart.EXPOSURE_MSAT, account, amount_msat)
+    )
 
 
 def _claim_lapsed(before: Escrow, event: on.ClaimLapsed, _after: Escrow) -> Transfers:
@@ -172,6 +188,7 @@ def _claim_lapsed(before: Escrow, event: on.ClaimLapsed, _after: Escrow) -> Tran
     return (
         *posted(chart.UNEARNED, chart.REVENUE, event.kept_msat),
         *posted(chart.UNEARNED, available, before.price_msat - event.kept_msat),
+        *_given_back_to_key(before, before.price_msat - event.kept_msat),
     )
 
 

@@ -98,6 +98,7 @@ class Opening:
 
     Each field is one of the sale's, by the same name. An entry of the journal has their digest, so
     one that comes later needs a default, and is not in the digest while it stands at that.
+    `key_id` is the API key that asked, None for an ask by a proof of payment or by nobody.
     """
 
     escrow_id: str
@@ -108,6 +109,7 @@ class Opening:
     quote: Quote
     mode: Mode = Mode.ESCROW
     fallback: Fallback | None = None
+    key_id: str | None = None
 
     @classmethod
     def of(cls, escrow: Escrow) -> Opening:
@@ -134,7 +136,8 @@ class Escrow:
     `keep_until_ms` is when the bodies' key is dropped, None when no key is kept. `fallback` says
     why this is not the model that was asked for, and `continued_as` is the escrow of the next
     attempt after this one failed. `quarantine` says what could not be booked of it: while it is
-    there no timer runs, whatever the state, and the operator has to look.
+    there no timer runs, whatever the state, and the operator has to look. `key_id` is the API key
+    that asked: its limits count this sale, and credit pays all of it.
     """
 
     escrow_id: str
@@ -162,6 +165,7 @@ class Escrow:
     fallback: Fallback | None = None
     continued_as: str | None = None
     quarantine: str | None = None
+    key_id: str | None = None
 
     @classmethod
     def opened(
@@ -184,6 +188,7 @@ class Escrow:
             stream=opening.stream,
             mode=opening.mode,
             fallback=opening.fallback,
+            key_id=opening.key_id,
             opened_at_ms=at_ms,
             changed_at_ms=at_ms,
             state=EscrowState.RUNNING,

@@ -1,4 +1,4 @@
-"""The four reservations of an opened escrow, H1 to H4, and the guards they pass (A0).
+"""The reservations of an opened escrow, H1 to H5, and the guards they pass (A0).
 
 Amounts: U ceiling, C0 credit reserved. What is reserved bounds the worst case before anything is
 spent. Escrows from before revision 0009 of the books keep the reservations that they opened with.
@@ -7,7 +7,9 @@ Must not know: events, storage or time.
 
 from __future__ import annotations
 
+from cobot_meter.domain.api_key.record import KeyLimits
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
+from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Account
@@ -51,8 +53,48 @@ def credit_reservation(escrow: Escrow) -> Reservation:
     )
 
 
-def opening(escrow: Escrow, standing: CallerStanding, terms: ExposureTerms) -> tuple[Transfer, ...]:
-    """A0: H1 to H4, all or none, each under its guard. The budget row is taken last."""
+def key_accounts(escrow: Escrow) -> tuple[Account, ...]:
+    """What counts the sales of the key that asked: in all, and of the day; none without a key."""
+    if escrow.key_id is None:
+        return ()
+    return chart.key_spent(escrow.key_id), chart.key_day(escrow.key_id, escrow.quote.day)
+
+
+def key_reservations(escrow: Escrow) -> tuple[Reservation, ...]:
+    """H5: the ceiling, on each account of the key; posted at the price as H4 is."""
+    return tuple(
+        Reservation(
+            hold_id=f"{escrow.escrow_id}/key/{name}",
+            debit=account,
+            credit=chart.EXPOSURE_MSAT,
+            amount=escrow.quote.ceiling_msat,
+        )
+        for name, account in zip(("all", "day"), key_accounts(escrow), strict=False)
+    )
+
+
+def _key_opening(escrow: Escrow, limits: KeyLimits) -> tuple[Transfer, ...]:
+    """Raises LedgerUnbalanced where a key's ask would leave something to be invoiced."""
+    if escrow.key_id is None:
+        return ()
+    if escrow.quote.credit_reserved_msat != escrow.quote.ceiling_msat:
+        message = f"{escrow.escrow_id} is a key's, and credit does not cover all of it"
+        raise LedgerUnbalanced(message)
+    bounds = (("key", limits.limit_msat), ("key_day", limits.day_limit_msat))
+    return tuple(
+        one
+        for hold, (name, limit) in zip(key_reservations(escrow), bounds, strict=True)
+        for one in hold.pend(None if limit is None else Guard(name=name, limit=limit))
+    )
+
+
+def opening(
+    escrow: Escrow, standing: CallerStanding, terms: ExposureTerms, limits: KeyLimits
+) -> tuple[Transfer, ...]:
+    """A0: H1 to H5, all or none, each under its guard. The budget row is taken last.
+
+    `limits` are those of the key that asked.
+    """
     caller_id = escrow.caller_id
     cap = Guard(
         name="caller",
@@ -62,16 +104,17 @@ def opening(escrow: Escrow, standing: CallerStanding, terms: ExposureTerms) -> t
     )
     if standing.cap_override_msat is not None:
         cap = Guard(name="caller", limit=standing.cap_override_msat)
-    limits = {
+    most = {
         "address": terms.address_day_pusd,
         "budget": terms.day_budget_pusd(newcomer=escrow.quote.newcomer),
     }
     days = zip(escrow.days.named(), escrow.days.reserved(escrow.run), strict=True)
     return (
         *credit_reservation(escrow).pend(Guard(name="available")),
+        *_key_opening(escrow, limits),
         *caller_reservation(escrow).pend(cap),
         *old_address_reservation(escrow).pend(),
-        *(one for name, hold in days for one in hold.pend(Guard(name=name, limit=limits[name]))),
+        *(one for name, hold in days for one in hold.pend(Guard(name=name, limit=most[name]))),
     )
 
 
@@ -80,6 +123,7 @@ def opened_accounts(escrow: Escrow) -> tuple[Account, ...]:
     old = old_address_reservation(escrow)
     return (
         *chart.caller_accounts(escrow.caller_id),
+        *key_accounts(escrow),
         *((old.debit,) if old.amount else ()),
         *escrow.days.accounts(),
     )

@@ -93,7 +93,7 @@ class StateFacts:
 
 
 _DAYS = frozenset({"address", "budget"})
-_ALL = _DAYS | {"caller", "credit"}
+_ALL = _DAYS | {"caller", "credit", "key"}
 
 S = EscrowState
 STATES: Mapping[EscrowState, StateFacts] = {

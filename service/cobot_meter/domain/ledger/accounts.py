@@ -100,6 +100,18 @@ def day_budget(day: str, *, newcomer: bool) -> Account:
 
 
 @_at_hand
+def key_spent(key_id: str) -> Account:
+    """Memo: what an API key has spent in all; its limit bounds it."""
+    return _exact(f"key/{key_id}/spent", Commodity.MSAT, Nature.MEMO)
+
+
+@_at_hand
+def key_day(key_id: str, day: str) -> Account:
+    """Memo: what an API key has spent of one UTC day's asks."""
+    return _exact(f"key/{key_id}/day/{day}", Commodity.MSAT, Nature.MEMO)
+
+
+@_at_hand
 def upstream_credits(name: str) -> Account:
     """What we have at the upstream of this name; it only falls, for nobody books what we pay in."""
     return Account(code=f"upstream/{name}/credits", commodity=Commodity.PUSD, nature=Nature.ASSET)
@@ -135,17 +147,29 @@ def account_of(code: str) -> Account | None:
     match code.split("/"):
         case ["caller", caller_id, kind] if kind in _CALLER_KINDS:
             return _CALLER_KINDS[kind](caller_id)
-        case ["exposure", "address", first, *rest, day]:
-            return old_address_exposure("/".join((first, *rest)), day)
-        case ["exposure", "network", first, *rest, day]:
-            return address_budget("/".join((first, *rest)), day)
-        case ["exposure", "unpaid", ("newcomers" | "proven") as group, day]:
-            return day_budget(day, newcomer=group == "newcomers")
+        case ["exposure", *_] if code not in _FIXED:
+            return _exposure_of(code)
+        case ["key", key_id, "spent"]:
+            return key_spent(key_id)
+        case ["key", key_id, "day", day]:
+            return key_day(key_id, day)
         case ["ln", "node", first, *rest]:
             return node_balance("/".join((first, *rest)))
         case _:
             upstream = upstream_of(code)
             return _FIXED.get(code) if upstream is None else upstream_credits(upstream)
+
+
+def _exposure_of(code: str) -> Account | None:
+    match code.split("/"):
+        case [_, "address", first, *rest, day]:
+            return old_address_exposure("/".join((first, *rest)), day)
+        case [_, "network", first, *rest, day]:
+            return address_budget("/".join((first, *rest)), day)
+        case [_, "unpaid", ("newcomers" | "proven") as group, day]:
+            return day_budget(day, newcomer=group == "newcomers")
+        case _:
+            return None
 
 
 def _exact(code: str, commodity: Commodity, nature: Nature) -> Account:

@@ -51,10 +51,7 @@ def refuse_over_cap(
     ceiling = ceiling_of(max_tokens)
     if cap.admits(ceiling, rate):
         return
-    low, high = 0, max_tokens
-    while low + 1 < high:
-        middle = (low + high) // 2
-        low, high = (middle, high) if cap.admits(ceiling_of(middle), rate) else (low, middle)
+    low = most_tokens(lambda tokens: cap.admits(ceiling_of(tokens), rate), below=max_tokens)
     usd = usd_text(charged_pusd(ceiling.price_msat, rate))
     fits = f"max_tokens {low} would fit" if low else "not even one token would fit"
     message = (
@@ -64,12 +61,25 @@ def refuse_over_cap(
     raise CeilingOverCap(message)
 
 
+def most_tokens(fits: Callable[[int], bool], *, below: int) -> int:
+    """The most tokens below this number that fit, found by halving; 0 where not even one does."""
+    low, high = 0, below
+    while low + 1 < high:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerTerms:
-    """The caller's own cap, and what it was told before; None for what it does not name."""
+    """The caller's own cap, and what it was told before; None for what it does not name.
+
+    `models` are those that its API key may ask for, None for every one.
+    """
 
     max_cost: MaxCost | None = None
     quoted: QuotedTerms | None = None
+    models: frozenset[str] | None = None
 
 
 NO_TERMS = CallerTerms()

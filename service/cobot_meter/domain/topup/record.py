@@ -14,6 +14,14 @@ PROBE_AMOUNT_MSAT = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TopupBounds:
+    """What a top-up that names its amount may be, in msat: whole sats, from `least` to `most`."""
+
+    least_msat: int = 10_000
+    most_msat: int = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Topup:
     """One top-up. `address_key` finds the open one of an address; times are Unix ms or s."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cobot_meter.domain.api_key.record import KeyLimits
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
@@ -25,6 +26,7 @@ from cobot_meter.domain.transitions.transition import SettleCursor, StoredBodies
 
 Book = Callable[[Escrow, on.EscrowEvent, Escrow], tuple[Transfer, ...]]
 
+NO_LIMITS = KeyLimits()
 SHREDDING = (
     ran.Abandoned,
     ran.RunFailed,
@@ -39,11 +41,17 @@ SHREDDING = (
 
 
 def open_escrow(
-    escrow: Escrow, *, standing: CallerStanding, terms: ExposureTerms, bodies: StoredBodies
+    escrow: Escrow,
+    *,
+    standing: CallerStanding,
+    terms: ExposureTerms,
+    bodies: StoredBodies,
+    limits: KeyLimits = NO_LIMITS,
 ) -> Transition:
     """A0: the escrow's first row with all its reservations, all or none.
 
-    What is sent at once is opened as requested, and its entry says by whom.
+    What is sent at once is opened as requested, and its entry says by whom. `limits` are those of
+    the key that asked.
     """
     quote = escrow.quote
     requested_by = escrow.run.requested_by
@@ -58,7 +66,7 @@ def open_escrow(
         escrow=escrow,
         opens=True,
         accounts=opened_accounts(escrow),
-        transfers=opening(escrow, standing, terms),
+        transfers=opening(escrow, standing, terms, limits),
         bodies=bodies,
         facts={
             "model": quote.model,
@@ -73,6 +81,7 @@ def open_escrow(
             "request_sha256": escrow.ask.request_sha256,
             **least,
             **requested,
+            **({} if escrow.key_id is None else {"key_id": escrow.key_id}),
             **parts_of("fallback", escrow.fallback),
             ROW: opened_digest(escrow),
             **sealed_facts(bodies),

@@ -14,6 +14,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple, get_args, get_type_hints
 
+from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.escrow.record import Escrow, Opening
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.transition import StoredBodies
@@ -117,6 +118,24 @@ def topup_digest(topup: Topup) -> str:
         topup.expires_at_s,
         topup.paid_msat,
         topup.settle_index,
+    )
+
+
+def api_key_digest(key: ApiKey) -> str:
+    """Of the whole row as the entry leaves it."""
+    return _digest(
+        key.key_id,
+        key.caller_id,
+        key.made_at_ms,
+        key.state.value,
+        key.version,
+        key.secret_sha256,
+        key.hint,
+        key.rotations,
+        key.name,
+        key.limits.limit_msat,
+        key.limits.day_limit_msat,
+        key.limits.models,
     )
 
 

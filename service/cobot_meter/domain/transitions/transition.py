@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import Account
@@ -41,8 +42,9 @@ class Transition:
     `escrow` is the sale with its run after the event, and new in the books while `opens`. Else
     `changed` names the fields of the sale's row that may differ from before, `run_changed` those of
     its run's; a row that none is named of is not touched, and the stored version of one that is
-    must be the version before. `topup` and `topup_changed` are the same of a top-up; its version 1
-    opens it. `accounts` are opened if missing before any transfer runs. `shred` drops the body key.
+    must be the version before. `topup` and `topup_changed` are the same of a top-up, `api_key` and
+    `api_key_changed` of a key; version 1 opens either. `accounts` are opened if missing before any
+    transfer runs. `shred` drops the body key.
     `facts` goes into the journal row as JSON: no prompt, answer, preimage.
     """
 
@@ -57,6 +59,8 @@ class Transition:
     run_changed: tuple[str, ...] = ()
     topup: Topup | None = None
     topup_changed: tuple[str, ...] = ()
+    api_key: ApiKey | None = None
+    api_key_changed: tuple[str, ...] = ()
     accounts: tuple[Account, ...] = ()
     transfers: tuple[Transfer, ...] = ()
     bodies: StoredBodies | None = None

@@ -30,6 +30,10 @@ class ExposureReplay:
         pusd, due_msat = counted_pusd(before, event), lapsed_msat(before, event)
         self.counted[chart.day_budget(quote.day, newcomer=quote.newcomer).code] += pusd
         self.counted[chart.lapsed(before.caller_id).code] += due_msat
+        if before.key_id is not None:
+            spent_msat = key_spent_msat(before, event)
+            self.counted[chart.key_spent(before.key_id).code] += spent_msat
+            self.counted[chart.key_day(before.key_id, quote.day).code] += spent_msat
         if not quote.newcomer:
             return
         if quote.least_pusd is not None:
@@ -64,6 +68,21 @@ def lapsed_msat(before: Escrow, event: on.EscrowEvent) -> int:
             return before.due_msat
         case on.LatePurchase():
             return -before.due_msat
+        case _:
+            return 0
+
+
+def key_spent_msat(before: Escrow, event: on.EscrowEvent) -> int:
+    """What the API key that asked has now spent, less what it was given back."""
+    match event:
+        case on.CoveredByCredit():
+            return before.price_msat
+        case on.CompletionLost():
+            return -before.price_msat
+        case on.ClaimLapsed():
+            return event.kept_msat - before.price_msat
+        case on.WrittenOff() if before.state is S.SETTLED:
+            return -before.price_msat
         case _:
             return 0
 

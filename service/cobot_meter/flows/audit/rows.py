@@ -14,6 +14,7 @@ from cobot_meter.domain.escrow.record import Escrow, due_at_ms
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.record import due_of_run
+from cobot_meter.domain.transitions.api_keys import API_KEY_MADE
 from cobot_meter.domain.transitions.escrows import SHREDDING
 from cobot_meter.domain.transitions.event_facts import event_kind
 from cobot_meter.domain.transitions.kinds import NODE_ADOPTED, NUMBERED_KINDS
@@ -27,7 +28,7 @@ from cobot_meter.domain.transitions.topups import TOPUP_OPENED
 from cobot_meter.flows.audit.findings import Findings
 from cobot_meter.ports.ledger_reports import BodyDigests, JournalEntry, RowMark, SmallRows
 
-OPENING_KINDS = frozenset({"opened", TOPUP_OPENED})
+OPENING_KINDS = frozenset({"opened", TOPUP_OPENED, API_KEY_MADE})
 SHREDDING_KINDS = frozenset(map(event_kind, SHREDDING))
 SEALED = (SEALED_KEY, SEALED_REQUEST, SEALED_COMPLETION)
 
@@ -76,7 +77,7 @@ class RowsReplay:
                 del kept[SEALED_REQUEST]
 
     def compare_mark(self, mark: RowMark, life: Escrow | None = None) -> None:
-        """Hold what a row keeps for its indexes against its life; None for a top-up."""
+        """Hold what a row keeps for its indexes against its life; None for a top-up or a key."""
         opened = self._opened.get(mark.subject_id)
         occupies = life.occupies_ask if life else False
         due_ms = due_at_ms(life) if life else None

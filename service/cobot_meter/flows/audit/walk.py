@@ -10,10 +10,12 @@ from collections.abc import Iterator
 
 from cobot_meter.domain.escrow.states import STATES
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.transitions.api_keys import API_KEY_KINDS
 from cobot_meter.domain.transitions.escrows import Book
 from cobot_meter.domain.transitions.kinds import RELEASES
 from cobot_meter.domain.transitions.topups import TOPUP_KINDS
 from cobot_meter.flows.audit.accounts import AccountReplay
+from cobot_meter.flows.audit.api_keys import ApiKeyReplay
 from cobot_meter.flows.audit.escrows import EscrowReplay
 from cobot_meter.flows.audit.findings import CommodityTotals, Findings
 from cobot_meter.flows.audit.node import KnownPayments
@@ -39,6 +41,7 @@ class AuditWalk:
         self.accounts = AccountReplay(findings)
         self.escrows = EscrowReplay(findings, retention=retention, book=book)
         self.topups = TopupReplay(findings)
+        self.api_keys = ApiKeyReplay(findings)
         self.operations = OperationsReplay(findings)
         self.upstream = UpstreamReplay(findings)
         self.releases = ReleasesReplay(findings)
@@ -66,6 +69,9 @@ class AuditWalk:
             self.escrows.compare(escrow)
         self.escrows.finish()
         self.topups.finish()
+        async for key in reports.api_keys():
+            self.api_keys.compare(key)
+        self.api_keys.finish()
         self.releases.finish()
         await self._beside(reports)
         self._second_opinion()
@@ -82,16 +88,7 @@ class AuditWalk:
             self._settle_indexes[payment_hash] = index
         if entry.facts.get("adoption") is not None:
             self.operations.closed(entry)
-        if entry.kind in TOPUP_KINDS:
-            self.topups.told(entry)
-        elif entry.subject_id == RELEASES:
-            self.releases.told(entry)
-        elif entry.subject_id == UPSTREAM:
-            self.upstream.told(entry, booked_pusd=self.accounts.spent_pusd)
-        elif entry.subject_id in {OPERATOR, NODE}:
-            self.operations.told(entry)
-        else:
-            self.escrows.told(entry)
+        self._lived(entry)
         if entry.subject_id in {NODE, UPSTREAM}:
             self.findings.demand(
                 "entry_mislabelled",
@@ -100,12 +97,29 @@ class AuditWalk:
                 sound=(entry.caller_id is None) == (entry.key.partition("/")[0] != "ln"),
             )
 
+    def _lived(self, entry: JournalEntry) -> None:
+        """The entry to the part that lives its subject."""
+        if entry.kind in TOPUP_KINDS:
+            self.topups.told(entry)
+        elif entry.kind in API_KEY_KINDS:
+            self.api_keys.told(entry)
+        elif entry.subject_id == RELEASES:
+            self.releases.told(entry)
+        elif entry.subject_id == UPSTREAM:
+            self.upstream.told(entry, booked_pusd=self.accounts.spent_pusd)
+        elif entry.subject_id in {OPERATOR, NODE}:
+            self.operations.told(entry)
+        else:
+            self.escrows.told(entry)
+
     async def _beside(self, reports: LedgerReports) -> None:
         """What the tables hold beside the rows' own values."""
         small = await reports.small_rows()
         async for mark in reports.escrow_marks():
             self.rows.compare_mark(mark, self.escrows.lives.get(mark.subject_id))
         async for mark in reports.topup_marks():
+            self.rows.compare_mark(mark)
+        async for mark in reports.api_key_marks():
             self.rows.compare_mark(mark)
         async for stored in reports.body_digests():
             self.rows.compare_body(stored)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from cobot_meter.domain.errors import DependencyFault
 from cobot_meter.domain.ledger.accounts import available, settled
+from cobot_meter.ports.books import KeySpending
 from cobot_meter.ports.ledger_reports import JournalEntry, LedgerReports
 from cobot_meter.ports.process import Clock
 
@@ -100,6 +101,21 @@ class CallerUsage:
                 return
         message = "There is much to add up; ask again in a moment."
         raise DependencyFault(message, retry_after_s=1)
+
+
+def key_periods(spending: KeySpending, *, now_ms: int) -> PeriodUsage:
+    """The same of one API key, from what its days have come to."""
+    today = now_ms // DAY_MS
+
+    def since(day: int) -> int:
+        first = _date(day).isoformat()
+        return sum(one.spent_msat for one in spending.days if one.utc_day >= first)
+
+    return PeriodUsage(
+        daily_msat=since(today),
+        weekly_msat=since(_week_begins(today)),
+        monthly_msat=since(_month_begins(today)),
+    )
 
 
 def charged_msat(caller_id: str, entry: JournalEntry) -> int:

@@ -1,4 +1,4 @@
-"""Top-ups: what an empty ask is offered, and how its invoice is made.
+"""Top-ups: what an empty ask is offered, what names its amount, and how its invoice is made.
 
 Must not know: HTTP, or how a payment is noticed (`settle_invoice.py` does).
 """
@@ -8,26 +8,34 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Protocol
 
-from cobot_meter.domain.errors import Conflict, NodeUnavailable, TopupsOpen
+from cobot_meter.domain.errors import (
+    Conflict,
+    IdempotencyConflict,
+    NodeUnavailable,
+    RequestInvalid,
+    TopupsOpen,
+)
 from cobot_meter.domain.invoices import TOPUP, InvoiceOrder, InvoiceState, tagged
+from cobot_meter.domain.money import MSAT_PER_SAT
 from cobot_meter.domain.retention import SECOND_MS
 from cobot_meter.domain.topup.events import TopupInvoiced, TopupInvoiceLost, TopupLapsed
-from cobot_meter.domain.topup.record import PROBE_AMOUNT_MSAT, Topup
+from cobot_meter.domain.topup.record import PROBE_AMOUNT_MSAT, Topup, TopupBounds
 from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.domain.transitions.topups import open_topup
 from cobot_meter.flows.escrow_faults import quarantined_fault
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.vault import Vault
-from cobot_meter.ports.lightning_node import InvoiceCanceler, InvoiceMaker
+from cobot_meter.ports.lightning_node import Inbound, InvoiceCanceler, InvoiceMaker
 
 TRIES = 3
-# How many of one address wait for payment at a time. Each stranger is given a top-up of its own,
-# for whoever pays one is its caller from then on; what nobody pays ends with its invoice.
-STRANGERS_MAX = 8
+# How many of one address, or of one caller, wait for payment at a time. Each stranger is given a
+# top-up of its own, for whoever pays one is its caller from then on; what nobody pays ends with its
+# invoice.
+OPEN_MAX = 8
 
 
-class TopUpNode(InvoiceMaker, InvoiceCanceler, Protocol):
+class TopUpNode(InvoiceMaker, InvoiceCanceler, Inbound, Protocol):
     """What a top-up asks of the node."""
 
 
@@ -42,13 +50,18 @@ class TopUp:
         node: TopUpNode,
         release_gate: ReleaseGate,
         expiry_s: int,
+        bounds: TopupBounds,
     ) -> None:
-        """`expiry_s` is how long an invoice lives; no credit is sold past a closed gate."""
+        """`expiry_s` is how long an invoice lives; no credit is sold past a closed gate.
+
+        `bounds` are for those that name their amount.
+        """
         self._ledger = ledger
         self._vault = vault
         self._node = node
         self._release_gate = release_gate
         self._expiry_s = expiry_s
+        self.bounds = bounds
 
     async def offer(self, *, address_key: str, caller_id: str | None) -> Topup:
         """The caller's open top-up, or a fresh one; without a name always a fresh one.
@@ -58,43 +71,94 @@ class TopUp:
         """
         self._release_gate.check()
         if caller_id is None:
-            return await self._of_a_stranger(address_key)
+            return await self._in_a_place(address_key, None, PROBE_AMOUNT_MSAT)
         for _ in range(TRIES):
             topup = await self._still_open(address_key)
             if topup is not None and topup.quarantine is not None:
                 raise quarantined_fault(topup.topup_id, why=topup.quarantine, is_topup=True)
             try:
                 if topup is None:
-                    topup = await self._opened(address_key, caller_id)
+                    fresh = self._fresh(address_key, caller_id, PROBE_AMOUNT_MSAT)
+                    topup = await self._opened(fresh)
                 return (await self._issued(topup))[0]
             except Conflict:
                 continue
         message = "The top-up could not be made just now; ask again."
         raise NodeUnavailable(message, retry_after_s=1)
 
-    async def _of_a_stranger(self, address_key: str) -> Topup:
-        """One that nobody else was told: its macaroon is half of what names its caller."""
+    async def begin(
+        self, amount_msat: int, *, address_key: str, caller_id: str | None, name: str | None = None
+    ) -> Topup:
+        """A top-up of this amount; the caller's open one of the same amount, where there is one.
+
+        With the `name` of an intent it is the caller's own of that name, whatever became of it. A
+        stranger always gets a fresh one. Raises as `offer`, and RequestInvalid for an amount that
+        is not taken.
+        """
+        self._release_gate.check()
+        await self._refuse_amount(amount_msat)
+        if name is None or caller_id is None:
+            return await self._in_a_place(address_key, caller_id, amount_msat)
+        named = await self._ledger.books.topup(self._vault.named_topup_id(caller_id, name))
+        if named is None:
+            topup_id = self._vault.named_topup_id(caller_id, name)
+            return await self._in_a_place(address_key, caller_id, amount_msat, topup_id=topup_id)
+        if named.quarantine is not None:
+            raise quarantined_fault(named.topup_id, why=named.quarantine, is_topup=True)
+        if named.amount_msat != amount_msat or named.state is TopupState.LAPSED:
+            message = (
+                "This Idempotency-Key is that of a top-up which has ended unpaid, or is of another "
+                "amount; use a fresh one."
+            )
+            raise IdempotencyConflict(message)
+        return (await self._issued(named))[0]
+
+    def named_id(self, caller_id: str, name: str | None) -> str | None:
+        """What the caller's top-up of this name is called; None without a name."""
+        return None if name is None else self._vault.named_topup_id(caller_id, name)
+
+    async def _refuse_amount(self, amount_msat: int) -> None:
+        """Raises RequestInvalid. A node that does not tell what it can receive refuses nothing."""
+        least, most = self.bounds.least_msat, self.bounds.most_msat
+        if amount_msat < least:
+            raise _not_taken(f"A top-up here is at least {least // MSAT_PER_SAT} sat")
+        if amount_msat > most:
+            raise _not_taken(f"A top-up here is at most {most // MSAT_PER_SAT} sat")
+        receivable_msat = await self._node.receivable_msat()
+        if receivable_msat is not None and amount_msat > receivable_msat:
+            able = max(receivable_msat, 0) // MSAT_PER_SAT
+            raise _not_taken(f"The node of this service can receive {able} sat at this moment")
+
+    async def _in_a_place(
+        self, address_key: str, caller_id: str | None, amount_msat: int, *, topup_id: str = ""
+    ) -> Topup:
+        """In one of the places of a caller or address.
+
+        A caller's may be one that is open; a stranger's is one that nobody else was told, for its
+        macaroon is half of what names its caller.
+        """
         open_until_s: list[int] = []
-        for number in range(STRANGERS_MAX):
+        for number in range(OPEN_MAX):
             key = _place(address_key, number)
             topup = await self._still_open(key)
             if topup is not None and topup.quarantine is not None:
                 continue  # nobody's to pay: it waits for the operator
-            if topup is not None and topup.facts.invoice_open:
-                open_until_s.append(topup.expires_at_s)
-                continue
             try:
-                issued, ours = await self._issued(topup or await self._opened(key, None))
+                if topup is None:
+                    fresh = self._fresh(key, caller_id, amount_msat, topup_id=topup_id)
+                    topup = await self._opened(fresh)
+                topup, wrote = await self._issued(topup)
             except Conflict:
                 continue
-            if ours:
-                return issued
-            open_until_s.append(issued.expires_at_s)
+            theirs = topup.topup_id == topup_id if topup_id else wrote or caller_id is not None
+            if theirs and topup.amount_msat == amount_msat:
+                return topup
+            open_until_s.append(topup.expires_at_s)
         now_s = self._ledger.now_ms() // SECOND_MS
         wait_s = max(min(open_until_s, default=now_s) - now_s, 1)
         message = (
-            f"{STRANGERS_MAX} top-ups of your address wait to be paid. Pay one of them, or ask "
-            f"again in {wait_s} seconds, when the first of them ends."
+            f"{OPEN_MAX} top-ups of {'this caller' if caller_id else 'your address'} wait to be "
+            f"paid. Pay one of them, or ask again in {wait_s} seconds, when the first of them ends."
         )
         raise TopupsOpen(message, retry_after_s=wait_s)
 
@@ -122,19 +186,23 @@ class TopUp:
         if invoice.state is InvoiceState.CANCELED:
             await self._ledger.record_topup(topup, TopupLapsed())
 
-    async def _opened(self, address_key: str, caller_id: str | None) -> Topup:
-        topup_id = self._vault.topup_id()
-        topup = Topup(
+    def _fresh(
+        self, address_key: str, caller_id: str | None, amount_msat: int, *, topup_id: str = ""
+    ) -> Topup:
+        topup_id = topup_id or self._vault.topup_id()
+        return Topup(
             topup_id=topup_id,
             caller_id=caller_id or self._vault.caller_id(),
             address_key=address_key,
-            amount_msat=PROBE_AMOUNT_MSAT,
+            amount_msat=amount_msat,
             opened_at_ms=self._ledger.now_ms(),
             state=TopupState.OPENED,
             version=1,
             attempt=0,
             payment_hash=self._vault.payment_hash(topup_id, 0),
         )
+
+    async def _opened(self, topup: Topup) -> Topup:
         return (await self._ledger.apply(open_topup(topup))).topup or topup
 
     async def _issued(self, topup: Topup) -> tuple[Topup, bool]:
@@ -159,6 +227,10 @@ class TopUp:
             payment_request=invoice.payment_request, expires_at_s=invoice.expires_at_s
         )
         return await self._ledger.record_topup(topup, invoiced)
+
+
+def _not_taken(why: str) -> RequestInvalid:
+    return RequestInvalid(f"{why}: ask for another amount_sat.", param="amount_sat")
 
 
 def _place(address_key: str, number: int) -> str:

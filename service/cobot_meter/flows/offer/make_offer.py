@@ -53,9 +53,16 @@ class MakeOffer:
         self._watch_account = watch_account
         self._exposure = exposure
 
-    async def quoted(self, request: CompletionRequest, standing: CallerStanding) -> QuotedChain:
-        """The quote for a caller of this standing. Raises as `QuoteRequest.offer` and `.quote`."""
+    async def quoted(
+        self, request: CompletionRequest, standing: CallerStanding, *, prepaid: bool = False
+    ) -> QuotedChain:
+        """The quote for a caller of this standing. Raises as `QuoteRequest.offer` and `.quote`.
+
+        What is `prepaid` raises CreditShort where credit does not cover all of it.
+        """
         offer = await self._quote_request.offer(request)
+        if prepaid:
+            self._quote_request.refuse_short(offer, standing)
         quote = self._quote_request.quote(
             offer,
             standing,

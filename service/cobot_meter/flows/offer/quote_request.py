@@ -9,13 +9,22 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
 
+from cobot_meter.domain.api_key.faults import ModelNotAllowed, Shortfall
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import CeilingOverCap, ModelNotOffered, RequestInvalid
 from cobot_meter.domain.escrow.record import Quote
 from cobot_meter.domain.money import AMOUNT_MAX, ExchangeRate
 from cobot_meter.domain.pricing.prices import Ceiling, PriceTerms, ceiling_for
-from cobot_meter.domain.pricing.quotes import MaxCost, QuotedTerms, refuse_over_cap
+from cobot_meter.domain.pricing.quotes import (
+    MaxCost,
+    QuotedTerms,
+    most_tokens,
+    refuse_over_cap,
+)
+from cobot_meter.domain.refusals import credit_short
 from cobot_meter.domain.upstream.completions import (
     CompletionRequest,
     Model,
@@ -32,15 +41,30 @@ from cobot_meter.flows.steady_clock import SteadyClock
 from cobot_meter.ports.exchange_rate import ExchangeRates
 
 
+class Costs(Protocol):
+    """What a request could cost at most, in msat."""
+
+    def __call__(self, offer: Offer, models: tuple[Model, ...], max_tokens: int, /) -> int | None:
+        """From these models on the terms of the offer; None for one that does not take it."""
+
+
+# An answer of fewer tokens is no use: then another model is named.
+USEFUL_TOKENS = 256
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What a request may come to: `models` in the order in which they are asked."""
+    """What a request may come to: `models` in the order in which they are asked.
+
+    `costs` says what the same request could cost from others, or with fewer tokens.
+    """
 
     models: tuple[Model, ...]
     max_tokens: int
     ceiling: Ceiling
     rate: ExchangeRate
     terms: PriceTerms
+    costs: Costs
 
 
 class QuoteRequest:
@@ -70,13 +94,17 @@ class QuoteRequest:
     def models(self, request: CompletionRequest) -> tuple[Model, ...]:
         """Every model that may answer, in the caller's order, or in the operator's.
 
-        Raises ModelNotOffered for one that the caller named; of the operator's own those that
-        cannot take the request are left out.
+        Raises ModelNotOffered for one that the caller named, and ModelNotAllowed for one that its
+        key may not ask for; of the operator's own those that cannot take the request are left out.
         """
+        _refuse_of_key(request)
         asked = tuple(self._catalogue.offered(name) for name in request.model_chain)
         if request.fallback_models:
             return asked
-        own = self._catalogue.fallbacks()
+        allowed = request.terms.models
+        own = [
+            one for one in self._catalogue.fallbacks() if allowed is None or one.model_id in allowed
+        ]
         return (*asked, *(one for one in own if one not in asked and _takes(request, one)))
 
     async def offer(self, request: CompletionRequest) -> Offer:
@@ -91,7 +119,8 @@ class QuoteRequest:
         for model in models:
             refuse_unsupported(request, model)
         if request.terms.quoted is not None:
-            return _as_quoted(request.terms.quoted, models, request.terms.max_cost)
+            quoted, cap = request.terms.quoted, request.terms.max_cost
+            return _as_quoted(quoted, models, cap, partial(_costs, request))
         max_tokens = min(tokens_allowed(request.max_tokens, model) for model in models)
         if request.providers is not None:
             models = await self._served(models, request.providers)
@@ -122,6 +151,7 @@ class QuoteRequest:
             ceiling=ceiling,
             rate=rate,
             terms=self._price_terms,
+            costs=partial(_costs, request),
         )
 
     async def _served(self, models: tuple[Model, ...], choice: ProviderChoice) -> tuple[Model, ...]:
@@ -158,6 +188,39 @@ class QuoteRequest:
             least_pusd=least_pusd,
         )
 
+    def refuse_short(self, offer: Offer, standing: CallerStanding) -> None:
+        """Raises CreditShort where the caller's credit does not cover the whole offer.
+
+        Another model is looked for only where no answer worth the name would fit.
+        """
+        needed_msat, credit_msat = offer.ceiling.price_msat, standing.available_msat
+        if credit_msat >= needed_msat:
+            return
+        fits = most_tokens(
+            lambda tokens: _within(offer.costs(offer, offer.models, tokens), credit_msat),
+            below=offer.max_tokens,
+        )
+        useful = min(USEFUL_TOKENS, offer.max_tokens)
+        raise credit_short(
+            Shortfall(
+                available_msat=credit_msat,
+                reserved_msat=standing.credited_msat - standing.spent_credit_msat - credit_msat,
+                needed_msat=needed_msat,
+                fits_max_tokens=fits,
+                cheaper_model=None if fits >= useful else self._fitting(offer, credit_msat),
+            )
+        )
+
+    def _fitting(self, offer: Offer, credit_msat: int) -> str | None:
+        """The dearest model that would answer this very request within the credit."""
+        costs = (
+            (msat, model.model_id)
+            for model in self._catalogue.models()
+            if (msat := offer.costs(offer, (model,), offer.max_tokens)) is not None
+            and msat <= credit_msat
+        )
+        return max(costs, default=(0, None))[1]
+
     def anew(self, quote: Quote, standing: CallerStanding) -> Quote:
         """The same prices, ceiling and rate, for what the caller's standing is by now."""
         return replace(
@@ -170,6 +233,46 @@ class QuoteRequest:
     def _day(self) -> str:
         """Whose budget it is: a clock that was just set does not begin a day anew."""
         return utc_day(self._steady_clock.day_ms())
+
+
+def _refuse_of_key(request: CompletionRequest) -> None:
+    """Raises ModelNotAllowed."""
+    allowed = request.terms.models
+    if allowed is None:
+        return
+    for name in request.model_chain:
+        if name not in allowed:
+            message = (
+                f"This API key may not ask for the model {name[:80]!r}; it may ask for "
+                f"{', '.join(sorted(allowed))}."
+            )
+            raise ModelNotAllowed(message)
+
+
+def _costs(
+    request: CompletionRequest, offer: Offer, models: tuple[Model, ...], max_tokens: int
+) -> int | None:
+    """What the request could cost from these models at most, on the terms of the offer.
+
+    None for a model that does not take it, or that its key may not ask for.
+    """
+    allowed = request.terms.models
+    if any(allowed is not None and model.model_id not in allowed for model in models):
+        return None
+    if not all(model in offer.models or _takes(request, model) for model in models):
+        return None
+    return ceiling_for(
+        prices=tuple(price_with_images(request, model) for model in models),
+        prompt_bytes=request.prompt_bytes,
+        message_count=request.message_count,
+        max_tokens=max_tokens,
+        rate=offer.rate,
+        terms=offer.terms,
+    ).price_msat
+
+
+def _within(msat: int | None, most: int) -> bool:
+    return msat is not None and msat <= most
 
 
 def _credit_msat(standing: CallerStanding, ceiling_msat: int) -> int:
@@ -206,7 +309,9 @@ def utc_day(now_ms: int) -> str:
     return moment.date().isoformat()
 
 
-def _as_quoted(quoted: QuotedTerms, models: tuple[Model, ...], cap: MaxCost | None) -> Offer:
+def _as_quoted(
+    quoted: QuotedTerms, models: tuple[Model, ...], cap: MaxCost | None, costs: Costs
+) -> Offer:
     """The offer of an earlier quote, for the models that are still on offer, at its prices."""
     if cap is not None and not cap.admits(quoted.ceiling, quoted.rate):
         message = (
@@ -227,4 +332,5 @@ def _as_quoted(quoted: QuotedTerms, models: tuple[Model, ...], cap: MaxCost | No
         ceiling=quoted.ceiling,
         rate=quoted.rate,
         terms=quoted.terms,
+        costs=costs,
     )

@@ -12,6 +12,7 @@ import hashlib
 from dataclasses import dataclass
 
 from cobot_meter.domain import errors
+from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.escrow.asks import Verdict, is_over, own_verdict, verdict
 from cobot_meter.domain.escrow.record import AskKey, Escrow
 from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode
@@ -37,7 +38,8 @@ GONE = "What this request bought is no longer kept; ask with another Idempotency
 class Ask:
     """One ask. `scope` is the address; `request_sha256` the digest of the raw body.
 
-    Its answer is handed over as it comes where it is `live` and paid for beforehand.
+    `key` is the API key that names the caller, None for a proof or for nobody. The answer is handed
+    over as it comes where it is `live` and paid for beforehand.
     """
 
     request: CompletionRequest
@@ -50,6 +52,7 @@ class Ask:
     idempotency_key: str | None = None
     respond_async: bool = False
     live: bool = False
+    key: ApiKey | None = None
 
 
 class AnswerKind(enum.StrEnum):
@@ -262,7 +265,12 @@ class AskCompletion:
 
         async def opening(*, at_once: TakeTurn) -> JustOpened:
             opened = await self._open_escrow.open(
-                ask.request, escrow_id=escrow_id, ask=key, caller_id=caller_id, at_once=at_once
+                ask.request,
+                escrow_id=escrow_id,
+                ask=key,
+                caller_id=caller_id,
+                at_once=at_once,
+                key=ask.key,
             )
             if stored is not None:
                 stored.set_result(opened.escrow)
@@ -309,9 +317,10 @@ def ask_key(ask: Ask, caller_id: str) -> AskKey:
     """The keys under which the same ask is found again; `caller_id` also where it was given one.
 
     So a key that was used before its caller had a name is that caller's afterwards, and a
-    stranger at the same address stands in nobody's way with another body.
+    stranger at the same address stands in nobody's way with another body. What an API key asks is
+    that key's alone: nothing that another one, or a proof, has asked is ever found for it.
     """
-    what = (ask.method, ask.path, ask.request_sha256, ask.idempotency_key or "")
+    what, of_key = _what(ask), _of_key(ask)
     keyed = ask.idempotency_key is not None
     return AskKey(
         request_key=_digest(caller_id, *what),
@@ -319,7 +328,9 @@ def ask_key(ask: Ask, caller_id: str) -> AskKey:
         address=ask.address,
         request_sha256=ask.request_sha256,
         nameless=ask.caller_id is None,
-        idempotency_key=_digest(caller_id, ask.path, ask.idempotency_key or "") if keyed else None,
+        idempotency_key=_digest(caller_id, ask.path, ask.idempotency_key or "", *of_key)
+        if keyed
+        else None,
     )
 
 
@@ -330,8 +341,18 @@ def _had_its_end(escrow: Escrow) -> bool:
 
 def _same_key(own: Escrow, ask: Ask) -> bool:
     """Whether the escrow, whose body this is, was opened with this very Idempotency-Key."""
-    what = (ask.method, ask.path, ask.request_sha256, ask.idempotency_key or "")
+    what = _what(ask)
     return own.ask.address_key == _digest(own.ask.address, *what)
+
+
+def _what(ask: Ask) -> tuple[str, ...]:
+    """What makes two requests the same one, whoever asks from wherever."""
+    what = (ask.method, ask.path, ask.request_sha256, ask.idempotency_key or "")
+    return (*what, *_of_key(ask))
+
+
+def _of_key(ask: Ask) -> tuple[str, ...]:
+    return () if ask.key is None else (ask.key.key_id,)
 
 
 def _digest(*parts: str) -> str:

@@ -6,8 +6,10 @@ HTTP, or what happens to the escrow next.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from cobot_meter.domain.api_key.faults import KEY_GUARDS, KeyRevoked, Shortfall
+from cobot_meter.domain.api_key.record import ApiKey, KeyLimits
 from cobot_meter.domain.body import Body
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import (
@@ -16,7 +18,9 @@ from cobot_meter.domain.errors import (
     ExposureExceeded,
 )
 from cobot_meter.domain.escrow.record import AskKey, Escrow, Fallback, Opening, Quote
-from cobot_meter.domain.transitions.escrows import open_escrow
+from cobot_meter.domain.escrow.states import Mode
+from cobot_meter.domain.refusals import credit_short, key_limit_reached
+from cobot_meter.domain.transitions.escrows import NO_LIMITS, open_escrow
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.ledger import Ledger
@@ -29,6 +33,16 @@ from cobot_meter.ports.process import Replicas
 
 TRIES = 3
 BLOCKED = "The operator of this service has blocked this caller."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """Who asks, for which ask, and under which name it is opened; `key` is the API key, if any."""
+
+    escrow_id: str
+    caller_id: str
+    ask: AskKey
+    key: ApiKey | None
 
 
 class OpenEscrow:
@@ -64,8 +78,9 @@ class OpenEscrow:
         ask: AskKey,
         caller_id: str,
         at_once: TakeTurn,
+        key: ApiKey | None = None,
     ) -> JustOpened:
-        """The opened escrow, with what it will run.
+        """The opened escrow, with what it will run; `key` is the API key that asked.
 
         `at_once` takes a place for its run; where that may begin now, it is opened and requested in
         one commit.
@@ -73,43 +88,43 @@ class OpenEscrow:
         Raises NodeUnavailable, BodyKeysUnusable, UpstreamCreditLow, ModelNotOffered,
         RequestInvalid (more tokens than the model has), RateStale, RateJumped (when credit does not
         cover it wholly), CallerBlocked, ExposureExceeded, AddressBusy, ServiceBusy (nothing was
-        spent), and Conflict when the same ask was opened by somebody else meanwhile.
+        spent), Conflict when the same ask was opened by somebody else meanwhile, and for a key
+        ModelNotAllowed, CreditShort and KeyLimitReached.
         """
         self._node_gate.check()
         self._vault.check()
+        asked = _Asked(escrow_id=escrow_id, caller_id=caller_id, ask=ask, key=key)
         for _ in range(TRIES - 1):
             try:
-                return await self._open(request, escrow_id, ask, caller_id, at_once=at_once)
+                return await self._open(request, asked, at_once=at_once)
             except ExposureExceeded as exceeded:
                 if exceeded.guard != "available":
                     raise  # credit spent by a parallel ask: quote again with what is left
-        return await self._open(request, escrow_id, ask, caller_id, at_once=at_once)
+        return await self._open(request, asked, at_once=at_once)
 
     async def _open(
-        self,
-        request: CompletionRequest,
-        escrow_id: str,
-        ask: AskKey,
-        caller_id: str,
-        *,
-        at_once: TakeTurn,
+        self, request: CompletionRequest, asked: _Asked, *, at_once: TakeTurn
     ) -> JustOpened:
-        standing = await self._standing(ask, caller_id)
+        ask = asked.ask
+        standing = await self._standing(ask, asked.caller_id)
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
-        offer = await self._make_offer.quoted(request, standing)
+        offer = await self._make_offer.quoted(request, standing, prepaid=asked.key is not None)
         opening = Opening(
-            escrow_id=escrow_id,
-            caller_id=caller_id,
+            escrow_id=asked.escrow_id,
+            caller_id=asked.caller_id,
             opened_at_ms=self._ledger.now_ms(),
             stream=request.stream,
             ask=ask,
             quote=offer.quote,
+            mode=Mode.CREDIT if asked.key is not None and offer.quote.ceiling_msat else Mode.ESCROW,
             fallback=offer.fallback,
+            key_id=asked.key.key_id if asked.key else None,
         )
         sent = at_once(pays=_pays(offer.quote), address=ask.address)
         escrow = self._escrow(opening, offer=offer, at_once=sent)
-        opened = await self._apply(escrow, request.body, standing)
+        limits = asked.key.limits if asked.key else NO_LIMITS
+        opened = await self._apply(escrow, request.body, standing, limits)
         return replace(
             opened, chain=offer.chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
         )
@@ -118,7 +133,8 @@ class OpenEscrow:
         """What is left of the chain in an escrow of its own, on the terms of the same quote.
 
         `before` has what is left and the body; `failed` names the new escrow. Raises CallerBlocked,
-        ExposureExceeded and NodeUnavailable, and then the failure stands.
+        ExposureExceeded, NodeUnavailable, and KeyRevoked, CreditShort, KeyLimitReached for a key,
+        and then the failure stands.
         """
         self._node_gate.check()
         if failed.continued_as is None or failed.failure is None:
@@ -127,6 +143,7 @@ class OpenEscrow:
         standing = await self._standing(failed.ask, failed.caller_id)
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
+        limits = await self._limits(failed)
         offer = self._make_offer.anew(
             failed.quote,
             standing,
@@ -137,6 +154,17 @@ class OpenEscrow:
                 continues=failed.escrow_id,
             ),
         )
+        if (
+            failed.key_id is not None
+            and offer.quote.credit_reserved_msat < failed.quote.ceiling_msat
+        ):
+            raise credit_short(
+                Shortfall(
+                    available_msat=standing.available_msat,
+                    reserved_msat=0,
+                    needed_msat=failed.quote.ceiling_msat,
+                )
+            )
         opening = Opening(
             escrow_id=failed.continued_as,
             caller_id=failed.caller_id,
@@ -144,10 +172,12 @@ class OpenEscrow:
             stream=failed.stream,
             ask=replace(failed.ask, idempotency_key=None),  # the first attempt has it, for ever
             quote=offer.quote,
+            mode=failed.mode,
             fallback=offer.fallback,
+            key_id=failed.key_id,
         )
         escrow = self._escrow(opening, offer=offer, at_once=True)
-        opened = await self._apply(escrow, before.call.body, standing)
+        opened = await self._apply(escrow, before.call.body, standing, limits)
         return replace(
             opened, chain=offer.chain, began_ms=before.began_ms, own_terms=before.own_terms
         )
@@ -163,7 +193,18 @@ class OpenEscrow:
         """This run has ended in this process, whoever wrote down how."""
         self._make_offer.over(run_id)
 
-    async def _apply(self, escrow: Escrow, body: Body, standing: CallerStanding) -> JustOpened:
+    async def _limits(self, failed: Escrow) -> KeyLimits:
+        """What the key that asked may spend now. Raises KeyRevoked."""
+        if failed.key_id is None:
+            return NO_LIMITS
+        key = await self._ledger.books.api_key(failed.key_id)
+        if key is None or not key.is_live:
+            raise KeyRevoked("The API key that asked was revoked meanwhile.")
+        return key.limits
+
+    async def _apply(
+        self, escrow: Escrow, body: Body, standing: CallerStanding, limits: KeyLimits
+    ) -> JustOpened:
         wrapped_key, sealed = await self._vault.seal_request(
             escrow.escrow_id, body.content, day=escrow.quote.day
         )
@@ -172,11 +213,14 @@ class OpenEscrow:
             standing=standing,
             terms=self._exposure,
             bodies=StoredBodies(wrapped_key=wrapped_key, request=sealed),
+            limits=limits,
         )
         try:
             with self._make_offer.room(escrow.run, escrow.quote.ceiling_pusd):
                 await self._ledger.apply(opening)
         except ExposureExceeded as exceeded:
+            if exceeded.guard in KEY_GUARDS:
+                raise key_limit_reached(exceeded) from exceeded
             exceeded.at_ms = escrow.opened_at_ms
             raise
         return JustOpened(escrow=escrow, call=upstream_call(escrow, body), wrapped_key=wrapped_key)

@@ -28,9 +28,8 @@ from cobot_meter.http_api.chat.terms import max_cost_of, quote_of
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.error_table import error_response
 from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer, Response
-from cobot_meter.http_api.identity import Askers
+from cobot_meter.http_api.identity import Asker, Askers
 from cobot_meter.http_api.l402.challenges import Challenges
-from cobot_meter.http_api.l402.tokens import Proof
 
 CHAT_PATH = "/v1/chat/completions"
 TO_PAY_MAX = 5
@@ -62,16 +61,16 @@ class ChatRoute:
         return answer
 
     async def _answer(self, request: HttpRequest) -> tuple[str, Response]:
-        proof = self._askers.proof(request)
-        asked = self._read(request)
+        asker = await self._askers.asker(request)
+        asked = self._read(request, asker)
         if asked is None:
-            return await self._nothing_asked(request, proof)
+            return await self._nothing_asked(request, asker)
         chat, digest = asked
-        ask = self._ask(request, chat, digest, proof)
+        ask = self._ask(request, chat, digest, asker)
         if ask.proven_escrow_id is None:
             self._refuse_when_draining()
-        if proof is not None and proof.topup_id is not None:
-            await self._askers.booked_topup(proof.topup_id)
+        if asker is not None and asker.topup_id is not None:
+            await self._askers.booked_topup(asker.topup_id)
         try:
             answer = await self._parts.ask_completion.answer(ask)
         except AlreadyPaid as paid:
@@ -80,25 +79,30 @@ class ChatRoute:
             return exceeded.code, await self._exceeded(exceeded, ask)
         return answer.kind.value, self._told(answer, chat)
 
-    def _read(self, request: HttpRequest) -> tuple[ChatRequest, str] | None:
+    def _read(self, request: HttpRequest, asker: Asker | None) -> tuple[ChatRequest, str] | None:
         """What is asked for, and the digest of the bytes as they came; None for an empty body."""
         content = request.body.take()
         if is_empty(content):
             return None
         digest = sha256(content).hexdigest()
-        return parse_chat_request(content, lambda: self._terms(request, digest)), digest
+        return parse_chat_request(content, lambda: self._terms(request, digest, asker)), digest
 
-    def _terms(self, request: HttpRequest, digest: str) -> CallerTerms:
-        """The caller's cap, and the quote that it brings back. Raises RequestInvalid."""
+    def _terms(self, request: HttpRequest, digest: str, asker: Asker | None) -> CallerTerms:
+        """The caller's cap, its key's models, and the quote that it brings back.
+
+        Raises RequestInvalid.
+        """
         max_cost, quote = max_cost_of(request), quote_of(request)
+        key = asker.key if asker else None
+        models = key.limits.allowed_models if key else None
         if quote is None:
-            return CallerTerms(max_cost=max_cost)
+            return CallerTerms(max_cost=max_cost, models=models)
         now_ms = self._parts.clock.now_ms()
         quoted = self._parts.quotes.read(quote, body_sha256=digest, now_ms=now_ms)
-        return CallerTerms(max_cost=max_cost, quoted=quoted)
+        return CallerTerms(max_cost=max_cost, quoted=quoted, models=models)
 
     def _ask(
-        self, request: HttpRequest, chat: ChatRequest, digest: str, proof: Proof | None
+        self, request: HttpRequest, chat: ChatRequest, digest: str, asker: Asker | None
     ) -> Ask:
         return Ask(
             request=chat.completion,
@@ -106,11 +110,12 @@ class ChatRoute:
             method=request.method,
             path=CHAT_PATH,
             address=self._askers.address(request),
-            caller_id=proof.caller_id if proof else None,
-            proven_escrow_id=proof.escrow_id if proof else None,
+            caller_id=asker.caller_id if asker else None,
+            proven_escrow_id=asker.escrow_id if asker else None,
             idempotency_key=idempotency_key(request),
             respond_async=prefers_async(request),
             live=chat.completion.stream,
+            key=asker.key if asker else None,
         )
 
     def _told(self, answer: Answer, chat: ChatRequest) -> Response:
@@ -130,16 +135,15 @@ class ChatRoute:
                 )
 
     async def _nothing_asked(
-        self, request: HttpRequest, proof: Proof | None
+        self, request: HttpRequest, asker: Asker | None
     ) -> tuple[str, PlainAnswer]:
         """An empty body never runs anything: a top-up, or what a paid one has credited."""
-        if proof is not None and proof.topup_id is not None:
-            topup = await self._askers.booked_topup(proof.topup_id)
+        if asker is not None and asker.topup_id is not None:
+            topup = await self._askers.booked_topup(asker.topup_id)
             if topup is not None and topup.facts.had_payment:
-                standing = await self._parts.books.standing(proof.caller_id)
+                standing = await self._parts.books.standing(asker.caller_id)
                 return "credited", credited_answer(topup, standing)
-        caller_id = proof.caller_id if proof else None
-        return "topup", await self._askers.top_up_first(request, caller_id=caller_id)
+        return "topup", await self._askers.top_up_first(request, asker)
 
     async def _already_paid(self, paid: AlreadyPaid, ask: Ask) -> PlainAnswer:
         """409 with the macaroon again, worthless without the preimage."""

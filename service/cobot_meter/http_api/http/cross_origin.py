@@ -20,7 +20,7 @@ CORS: tuple[Header, ...] = (
     (b"access-control-expose-headers", _EXPOSED),
 )
 _ASKED_FOR = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,2000}")
-_USUAL = b"Authorization, Content-Type, Idempotency-Key, Prefer, Accept, *"
+_USUAL = b"Authorization, X-Api-Key, Content-Type, Idempotency-Key, Prefer, Accept, *"
 _REQUESTED = b"access-control-request-headers"
 _DAY_S = b"86400"
 

@@ -10,7 +10,10 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
+from urllib.parse import unquote_to_bytes
 
+from cobot_meter.domain.api_key.faults import KeyExposed
+from cobot_meter.domain.api_key.record import SECRET_PREFIX
 from cobot_meter.domain.errors import Broken, CobotMeterError
 from cobot_meter.http_api.http.body_room import BodyHold
 from cobot_meter.http_api.http.cross_origin import CORS, preflight_answer
@@ -48,7 +51,13 @@ NOT_FOUND = 404
 NOT_ALLOWED = 405
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _ALL = "*"
-_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+_SECRET = SECRET_PREFIX.encode()
+EXPOSED = (
+    "An API key stands in the address of this request, where proxies and histories keep it: take "
+    "it for leaked, end it (DELETE /v1/keys/{id}, or rotate it), and send another one in "
+    "Authorization: Bearer."
+)
+_METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
 
 
 async def serve(
@@ -148,12 +157,22 @@ class Edge:
                 await send_answer(send_on, error_response(Broken(BROKEN_MESSAGE)))
 
     def _called(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if _names_a_key(scope):
+            return send_answer(send, error_response(KeyExposed(EXPOSED)))
         if scope["method"] == "OPTIONS" and self._public is not None:
             every = scope["path"] == _ALL
             methods = _METHODS if every else self._public.methods(scope["path"])
             if methods:
                 return send_answer(send, preflight_answer(methods, scope["headers"]))
         return self._app(scope, receive, send)
+
+
+def _names_a_key(scope: Scope) -> bool:
+    """Whether an API key stands in the address, where it is written down on the way."""
+    query: bytes = scope.get("query_string", b"")
+    if SECRET_PREFIX in scope["path"] or _SECRET in query:
+        return True
+    return b"%" in query and _SECRET in unquote_to_bytes(query)
 
 
 def refused_route(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cobot_meter.domain import errors
+from cobot_meter.domain.api_key import faults as of_keys
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import sat_of, usd_text
 from cobot_meter.domain.refusals import OF_A_DAY, retry_after_s, sentence
@@ -44,6 +45,13 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     # A route that can offer a top-up answers with that challenge instead; this row is 402 without
     # one, which every library hands to its caller.
     errors.CredentialInvalid: Row(status=402, type=_PAYMENT),
+    # 400 alone ends every agent's retries: on 401, 403 and 429 some ask again for minutes.
+    of_keys.KeyInvalid: Row(status=400, type=_INVALID),
+    of_keys.KeyLimitReached: Row(status=400, type=_INVALID),
+    of_keys.ModelNotAllowed: Row(status=400, type=_INVALID),
+    of_keys.ProofRequired: Row(status=403, type=_PERMISSION),
+    # As with CredentialInvalid: the chat route answers with a top-up.
+    of_keys.CreditShort: Row(status=402, type=_PAYMENT),
     errors.CallerBlocked: Row(status=403, type=_PERMISSION),
     errors.ExposureExceeded: Row(status=429, type=_LIMIT),
     errors.TopupsOpen: Row(status=429, type=_LIMIT),
@@ -158,6 +166,10 @@ def _metadata(error: errors.CobotMeterError, to_pay: Sequence[Escrow]) -> dict[s
     match error:
         case errors.ExposureExceeded():
             return {**_exposure(error), "to_pay": [_open_invoice(escrow) for escrow in to_pay]}
+        case of_keys.KeyLimitReached():
+            return _msat_exposure(error)
+        case of_keys.CreditShort():
+            return credit_figures(error.shortfall)
         case errors.AlreadyPaid() | errors.InvoiceUnpaid():
             return {"escrow_id": error.escrow_id}
         case _:
@@ -172,6 +184,26 @@ def _exposure(error: errors.ExposureExceeded) -> dict[str, Any]:
         shown = {f"{name}_usd": usd_text(amount) for name, amount in amounts.items()}
         return {"guard": error.guard, **shown}
     return {"guard": error.guard, **{f"{name}_msat": amount for name, amount in amounts.items()}}
+
+
+def _msat_exposure(error: of_keys.KeyLimitReached) -> dict[str, Any]:
+    return {
+        "guard": error.guard,
+        "open_msat": error.open_amount,
+        "limit_msat": error.limit,
+        "asked_msat": error.asked,
+    }
+
+
+def credit_figures(shortfall: of_keys.Shortfall) -> dict[str, Any]:
+    """What is left, what is needed, and what would fit, for programs."""
+    return {
+        "available_msat": shortfall.available_msat,
+        "reserved_msat": shortfall.reserved_msat,
+        "needed_msat": shortfall.needed_msat,
+        "fits_max_tokens": shortfall.fits_max_tokens or None,
+        "cheaper_model": shortfall.cheaper_model,
+    }
 
 
 def _open_invoice(escrow: Escrow) -> dict[str, Any]:

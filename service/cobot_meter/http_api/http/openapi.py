@@ -185,7 +185,9 @@ CHAT = RouteDocument(
     extra={
         "requestBody": {"required": False, "content": {_JSON: {"schema": _CHAT_REQUEST}}},
         "parameters": [
-            _parameter("Authorization", "header", "L402 <macaroon>:<preimage_hex>"),
+            _parameter(
+                "Authorization", "header", "L402 <macaroon>:<preimage_hex>, or Bearer sk-cobot-…"
+            ),
             _parameter("Idempotency-Key", "header", "1 to 255 visible ASCII characters."),
             _parameter("X-Cobot-Quote", "header", "A quote of POST /v1/quotes for this very body."),
             _MAX_COST,
@@ -297,6 +299,119 @@ LEDGER = RouteDocument(
             _parameter("limit", "query", "Entries.", type="integer", minimum=1, maximum=200),
         ]
     },
+)
+_PROOF = _parameter("Authorization", "header", "L402 <macaroon>:<preimage_hex>, and no API key.")
+_KEY_ID = _parameter("key_id", "path", "The id of a key of yours.")
+_SAT_OR_NULL: Document = {"type": ["integer", "null"], "minimum": 1}
+_KEY_WISH: Document = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "name": {"type": "string", "maxLength": 80},
+        "limit_sat": _SAT_OR_NULL,
+        "day_limit_sat": _SAT_OR_NULL,
+        "models": {"type": ["array", "null"], "items": {"type": "string"}, "maxItems": 32},
+    },
+}
+_NO_OWNER = {
+    402: _failed("No caller is named; POST /v1/topups gives a proof."),
+    403: _failed("A key manages no keys: send the proof of a payment."),
+}
+_NO_SUCH_KEY = {404: _failed("No such key, or not yours."), **_NO_OWNER}
+TOPUP = RouteDocument(
+    summary="Buy credit: 402 with an invoice; the same request with the proof says what it bought.",
+    responses={
+        200: _answered("Credited: `available_msat`, and the API key where one was asked for."),
+        400: _failed("The amount is none that is taken here."),
+        402: _CHALLENGE,
+        403: _failed("A key makes no keys; or this caller is blocked."),
+        422: _failed("This Idempotency-Key was used with another amount."),
+        429: _failed("Too many top-ups wait to be paid."),
+        **_BROKEN,
+    },
+    extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                _JSON: {
+                    "schema": {
+                        "type": "object",
+                        "required": ["amount_sat"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "amount_sat": {"type": "integer", "minimum": 1},
+                            "key": _KEY_WISH,
+                        },
+                    }
+                }
+            },
+        },
+        "x-payment-info": _PAYMENT,
+    },
+)
+TOPUP_STATUS = RouteDocument(
+    summary="Where a top-up stands; with `wait`, once that has changed.",
+    responses={200: _answered("State and invoice."), 404: _failed("No such top-up."), **_BROKEN},
+    extra={
+        "parameters": [
+            _parameter("topup_id", "path", "The id that POST /v1/topups named."),
+            _parameter("wait", "query", "Seconds.", type="integer", minimum=0, maximum=60),
+        ]
+    },
+)
+KEY_MADE = RouteDocument(
+    summary="Make an API key; its text is in this answer and in no other.",
+    responses={
+        201: _answered("`key` is the text, `data` what is known of it."),
+        400: _failed("A field is wrong, or there are too many keys."),
+        **_NO_OWNER,
+        **_BROKEN,
+    },
+    extra={
+        "parameters": [
+            _PROOF,
+            _parameter("Idempotency-Key", "header", "The same key again for the same text."),
+        ],
+        "requestBody": {"required": False, "content": {_JSON: {"schema": _KEY_WISH}}},
+    },
+)
+KEYS = RouteDocument(
+    summary="The caller's keys, newest first: limits and what they have spent.",
+    responses={200: _answered("A list, without any text of a key."), **_NO_OWNER, **_BROKEN},
+    extra={"parameters": [_PROOF]},
+)
+ONE_KEY = RouteDocument(
+    summary="One of the caller's keys.",
+    responses={200: _answered("The key under `data`."), **_NO_SUCH_KEY, **_BROKEN},
+    extra={"parameters": [_KEY_ID, _PROOF]},
+)
+KEY_CHANGED = RouteDocument(
+    summary="Another name or other limits; null takes a limit away.",
+    responses={
+        200: _answered("The key under `data`."),
+        400: _failed("A field is wrong, or the key is revoked."),
+        **_NO_SUCH_KEY,
+        **_BROKEN,
+    },
+    extra={
+        "parameters": [_KEY_ID, _PROOF],
+        "requestBody": {"required": True, "content": {_JSON: {"schema": _KEY_WISH}}},
+    },
+)
+KEY_ROTATED = RouteDocument(
+    summary="Give a key another text; the one before ends at once.",
+    responses={
+        200: _answered("`key` is the text from here on."),
+        400: _failed("The key is revoked."),
+        **_NO_SUCH_KEY,
+        **_BROKEN,
+    },
+    extra={"parameters": [_KEY_ID, _PROOF]},
+)
+KEY_REVOKED = RouteDocument(
+    summary="End a key for good; repeated it is the same.",
+    responses={200: _answered("The key under `data`."), **_NO_SUCH_KEY, **_BROKEN},
+    extra={"parameters": [_KEY_ID, _PROOF]},
 )
 HEALTH = RouteDocument(summary="The process answers.", responses={200: _answered("Alive.")})
 READY = RouteDocument(

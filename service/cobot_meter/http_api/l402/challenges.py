@@ -6,16 +6,24 @@ schemes may only follow it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.errors import Broken
 from cobot_meter.domain.escrow.record import Escrow, IssuedInvoice
 from cobot_meter.domain.money import sat_of
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.http_api.http.exchange import NO_RETRY, NO_STORE, Header, PlainAnswer, json_answer
-from cobot_meter.http_api.l402.tokens import TokenKind, Tokens
-from cobot_meter.http_api.views import completion_path, escrow_document, escrow_path
+from cobot_meter.http_api.l402.tokens import TokenKind, Tokens, of_key
+from cobot_meter.http_api.views import (
+    completion_path,
+    escrow_document,
+    escrow_path,
+    topup_document,
+)
 
 PAYMENT_REQUIRED = 402
 CONFLICT = 409
@@ -33,6 +41,16 @@ _METHODS = (
     },
 )
 _ANY_REQUEST_SHA256 = sha256().hexdigest()  # a top-up buys no request in particular
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopupWords:
+    """What a 402 with a top-up says of it, and of why it is offered."""
+
+    message: str
+    code: str = "payment_required"
+    detail: str = "An empty request runs nothing; this is a top-up."
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Challenges:
@@ -78,34 +96,32 @@ class Challenges:
         )
         return json_answer(PAYMENT_REQUIRED, document, headers)
 
-    def for_topup(self, topup: Topup, *, caller_id: str) -> PlainAnswer:
-        """402 for an invoiced top-up: its payment becomes the credit of `topup`'s caller.
+    def for_topup(
+        self, topup: Topup, *, key: ApiKey | None = None, words: TopupWords | None = None
+    ) -> PlainAnswer:
+        """402 for an invoiced top-up: its payment becomes its caller's credit.
 
-        `caller_id` is whom the token names. Raises Broken without an invoice.
+        The token names that caller; where a `key` asked it is that key and no more, for whoever
+        pays learns the preimage. Raises Broken without an invoice.
         """
         if not topup.payment_request:
             raise Broken(f"the top-up {topup.topup_id} has no invoice to be challenged with")
         price_sats = sat_of(topup.amount_msat)
-        macaroon = self._topup_token(topup, caller_id)
-        message = (
-            f"Payment required: {_sats(price_sats)}, kept as your credit and used first. Pay the "
-            "invoice, then send a chat completion with Authorization: L402 <macaroon>:<preimage>."
-        )
+        macaroon = self._topup_token(topup, key)
+        words = words or TopupWords(message=_paid_by_probe(price_sats))
         metadata = {
+            **words.metadata,
             "topup_id": topup.topup_id,
             "price_sats": price_sats,
             "invoice": topup.payment_request,
             "expires_at": topup.expires_at_s,
         }
+        problem = _problem(words.message, metadata, words.detail)
         document = {
-            **_problem(message, metadata, "An empty request runs nothing; this is a top-up."),
+            **problem,
+            "error": {**problem["error"], "code": words.code},
             **_flat(topup.payment_request, macaroon, price_sats, topup.payment_hash),
-            "topup": {
-                "id": topup.topup_id,
-                "state": topup.state.value,
-                "amount_msat": topup.amount_msat,
-                "expires_at": topup.expires_at_s,
-            },
+            "topup": topup_document(topup, public_url=self._public_url),
             "payment_methods": _METHODS,
         }
         headers = _challenge_headers(macaroon, topup.payment_request)
@@ -137,15 +153,16 @@ class Challenges:
             kind=TokenKind.ESCROW,
         )
 
-    def _topup_token(self, topup: Topup, caller_id: str) -> str:
-        return self._tokens.mint(
-            caller_id=caller_id,
+    def _topup_token(self, topup: Topup, key: ApiKey | None) -> str:
+        macaroon = self._tokens.mint(
+            caller_id=topup.caller_id,
             payment_hash=topup.payment_hash,
             subject_id=topup.topup_id,
             request_sha256=_ANY_REQUEST_SHA256,
             valid_until_s=topup.expires_at_s + TOKEN_LIFETIME_S,
             kind=TokenKind.TOPUP,
         )
+        return macaroon if key is None else of_key(macaroon, key.key_id)
 
 
 def _invoice_of(escrow: Escrow) -> IssuedInvoice:
@@ -203,7 +220,17 @@ def _what_is_left(credit_msat: int) -> str:
     keep = "Keep that Authorization and send it with every later request, whatever you ask:"
     if not credit_msat:
         return f"{keep} it says who you are."
-    return f"{keep} {credit_msat} msat of the invoice are more than the price and stay its credit."
+    return (
+        f"{keep} {credit_msat} msat of the invoice are more than the price and stay its credit, "
+        "which is spent before anything is invoiced."
+    )
+
+
+def _paid_by_probe(price_sats: int) -> str:
+    return (
+        f"Payment required: {_sats(price_sats)}, kept as your credit and used first. Pay the "
+        "invoice, then send a chat completion with Authorization: L402 <macaroon>:<preimage>."
+    )
 
 
 def _sats(count: int) -> str:

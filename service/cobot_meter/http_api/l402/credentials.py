@@ -1,8 +1,9 @@
 """Reads `Authorization` lines into pairs of macaroon and preimage, forgiving what callers send.
 
-Taken: `L402` and `LSAT` in any case, once or doubled, or no scheme at all; several lines, or
+Taken: `L402`, `LSAT` and `Bearer` in any case, once or doubled, or no scheme; several lines, or
 several joined by a comma; several macaroons before one preimage; base64 of either alphabet, padded
-or not. Every other scheme is passed over in silence: OpenAI's SDKs always send a `Bearer`.
+or not. Every other scheme is passed over in silence, and so is a `Bearer` that is no pair: OpenAI's
+SDKs always send one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ LINES_MAX = 8
 LINE_BYTES_MAX = 8_192
 PAIRS_MAX = 8
 
-_SCHEMES = frozenset({b"l402", b"lsat"})
+_SCHEMES = frozenset({b"l402", b"lsat", b"bearer"})
 _AROUND_COLON = re.compile(rb"[ \t]*:[ \t]*")
 _PREIMAGE = re.compile(rb"[0-9a-fA-F]{64}")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+")

@@ -50,6 +50,17 @@ def mint(*, root_key: bytes, identifier: bytes, caveats: tuple[bytes, ...]) -> M
     return Macaroon(identifier=identifier, caveats=caveats, signature=signature)
 
 
+def narrowed(macaroon: Macaroon, caveat: bytes) -> Macaroon:
+    """The macaroon with one caveat more, as any holder can append one."""
+    signature = hmac.digest(macaroon.signature, caveat, "sha256")
+    return Macaroon(
+        location=macaroon.location,
+        identifier=macaroon.identifier,
+        caveats=(*macaroon.caveats, caveat),
+        signature=signature,
+    )
+
+
 def verify(macaroon: Macaroon, *, root_key: bytes) -> bool:
     """Whether `root_key` signed it, compared in constant time. Says nothing of the caveats."""
     expected = _chain(root_key, macaroon.identifier, macaroon.caveats)

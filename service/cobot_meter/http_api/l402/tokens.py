@@ -28,7 +28,8 @@ SERVICES = "chat:0"
 
 _VALID_UNTIL: Final = "chat_valid_until"
 _REQUIRED: Final = ("services", _VALID_UNTIL, "caller", "request_sha256")
-_KNOWN: Final = frozenset({*_REQUIRED, "escrow", "topup", "preimage"})
+_KEY: Final = "key"
+_KNOWN: Final = frozenset({*_REQUIRED, "escrow", "topup", "preimage", _KEY})
 _UNIX_SECOND = re.compile(r"[0-9]{1,12}")
 
 
@@ -43,7 +44,8 @@ class TokenKind(enum.StrEnum):
 class Proof:
     """What a valid pair proves. Hashes are 64 lower-case hex digits.
 
-    Exactly one of `escrow_id` and `topup_id` is set.
+    Exactly one of `escrow_id` and `topup_id` is set. With a `key_id` it is that API key, and no
+    more: not even its holder's own purchases of another key.
     """
 
     caller_id: str
@@ -51,6 +53,7 @@ class Proof:
     topup_id: str | None
     payment_hash: str
     request_sha256: str
+    key_id: str | None = None
 
 
 class Tokens:
@@ -123,10 +126,18 @@ class Tokens:
             topup_id=caveats.get(TokenKind.TOPUP),
             payment_hash=payment_hash.hex(),
             request_sha256=caveats["request_sha256"],
+            key_id=caveats.get(_KEY),
         )
 
     def _root_key_of(self, identifier: bytes) -> bytes:
         return hmac.digest(self._root_key, identifier, sha256)
+
+
+def of_key(macaroon: str, key_id: str) -> str:
+    """The macaroon as the holder of one API key gets it: with its preimage it is that key."""
+    held = macaroons.parse(base64.b64decode(macaroon))
+    caveat = f"{_KEY}={key_id}".encode()
+    return base64.b64encode(macaroons.encode(macaroons.narrowed(held, caveat))).decode("ascii")
 
 
 def _read_caveats(macaroon: Macaroon) -> Mapping[str, str] | None:

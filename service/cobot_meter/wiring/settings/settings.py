@@ -13,7 +13,9 @@ from pathlib import Path
 from cobot_meter.background.run_turns import RunBounds
 from cobot_meter.domain.callers import ADDRESS_BPS_MAX, NEWCOMERS_BPS_MAX, CapTerms, ExposureTerms
 from cobot_meter.domain.errors import SettingInvalid
+from cobot_meter.domain.money import AMOUNT_MAX, MSAT_PER_SAT
 from cobot_meter.domain.pricing.prices import PriceTerms
+from cobot_meter.domain.topup.record import TopupBounds
 from cobot_meter.http_api.http.body_room import BYTES_MAX
 from cobot_meter.wiring.logs import AUTO, FORMATS
 from cobot_meter.wiring.settings.addresses import Address, read_address, read_address_or_off
@@ -28,6 +30,7 @@ PREFIX = "COBOT_METER_"
 UPSTREAM_KEY = "OPENROUTER_API_KEY"
 API_PATH = "/api/v1"
 BODY_KEYS = "body-keys"
+SAT_MAX = AMOUNT_MAX // MSAT_PER_SAT
 EVERY_S = 0.01  # what is done oftener would be nothing but that
 
 
@@ -103,6 +106,7 @@ class Settings:
     node: NodeSettings
     prices: PriceTerms
     exposure: ExposureTerms
+    topups: TopupBounds
     rate: RateSettings
     accepted_risks: frozenset[str]
     run: RunSettings
@@ -167,6 +171,7 @@ def _settings(values: Values) -> Settings:
             safety_bps=values.integer("SAFETY_BPS", 500, at_most=100_000),
         ),
         exposure=_exposure(values),
+        topups=_topups(values),
         rate=read_rate(values, node.network),
         accepted_risks=read_accepted(values),
         run=_run(values),
@@ -233,6 +238,24 @@ def _exposure(values: Values) -> ExposureTerms:
         address_bps=values.integer("ADDRESS_SHARE_BPS", ADDRESS_BPS_MAX, at_most=ADDRESS_BPS_MAX),
         ask_least_pusd=values.pusd("ASK_LEAST_USD", "0.0001"),
     )
+
+
+def _topups(values: Values) -> TopupBounds:
+    bounds = TopupBounds(
+        least_msat=_sats(values, "TOPUP_LEAST_SAT", 10),
+        most_msat=_sats(values, "TOPUP_MOST_SAT", 1_000_000),
+    )
+    if bounds.least_msat > bounds.most_msat:
+        message = (
+            f"{PREFIX}TOPUP_LEAST_SAT is more than {PREFIX}TOPUP_MOST_SAT, so no top-up would fit: "
+            "correct one of them"
+        )
+        raise SettingInvalid(message)
+    return bounds
+
+
+def _sats(values: Values, name: str, default: int) -> int:
+    return values.integer(name, default, at_least=1, at_most=SAT_MAX) * MSAT_PER_SAT
 
 
 def _run(values: Values) -> RunSettings:

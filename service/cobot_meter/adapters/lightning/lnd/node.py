@@ -124,6 +124,17 @@ class LndNode:
         if not (await self._get_info()).synced_to_chain:
             raise NodeUnavailable("lnd has not caught up with its chain")
 
+    async def receivable_msat(self) -> int | None:
+        """Of all channels together; None where the macaroon may not ask."""
+        await self.verified_identity()
+        try:
+            said = await self.connection.call(
+                "Lightning.ChannelBalance", lnrpc.ChannelBalanceRequest()
+            )
+        except LndFault:
+            return None
+        return int(said.remote_balance.msat)
+
     # --- invoices ---
 
     async def add_invoice(self, order: InvoiceOrder) -> Invoice:

@@ -109,9 +109,10 @@ class PostgresBooks(KeyedReads):
 
     async def _as_it_stands(self, transition: Transition) -> Applied:
         """The rows of a transition that the journal has already."""
-        escrow, topup = transition.escrow, transition.topup
+        escrow, topup, api_key = transition.escrow, transition.topup, transition.api_key
         return Applied(
             repeated=True,
             escrow=await self.escrow(escrow.escrow_id) if escrow else None,
             topup=await self.topup(topup.topup_id) if topup else None,
+            api_key=await self.api_key(api_key.key_id) if api_key else None,
         )

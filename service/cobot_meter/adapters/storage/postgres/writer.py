@@ -30,7 +30,7 @@ from cobot_meter.domain.errors import (
 )
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import Transition
-from cobot_meter.ports.books import Applied
+from cobot_meter.ports.books import Applied, applied_as_told
 
 LOG = logging.getLogger(__name__)
 APPLY = "SELECT apply_transitions($1::JSONB, $2::BYTEA[])"
@@ -170,9 +170,7 @@ class PostgresWriter:
             if "refused" in outcome:
                 raise refused(transition, outcome)
             applied = (
-                Applied(repeated=False, escrow=transition.escrow, topup=transition.topup)
-                if outcome["new"]
-                else await self._stands(transition)
+                applied_as_told(transition) if outcome["new"] else await self._stands(transition)
             )
         except CobotMeterError as fault:
             _fail(told, fault)

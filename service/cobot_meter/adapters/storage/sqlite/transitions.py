@@ -29,6 +29,7 @@ from cobot_meter.adapters.storage.sqlite.statements import (
     row_by_key,
 )
 from cobot_meter.adapters.storage.table_specs import (
+    API_KEY_SPEC,
     ESCROW_SPEC,
     NODE_SPEC,
     TOPUP_SPEC,
@@ -41,7 +42,7 @@ from cobot_meter.domain.ledger.transfers import Guard, Transfer, TransferKind
 from cobot_meter.domain.refusals import exposure_exceeded
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
-from cobot_meter.ports.books import Applied
+from cobot_meter.ports.books import Applied, applied_as_told
 
 _RESOLVING = frozenset({TransferKind.POST, TransferKind.VOID})
 _TAKEN = frozenset({"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"})
@@ -75,7 +76,7 @@ class TransitionWriter:
             self._move_money(transition.transfers, operator_legs)
         self._write_bodies(transition)
         self._write_the_rest(transition)
-        return Applied(repeated=False, escrow=transition.escrow, topup=transition.topup)
+        return applied_as_told(transition)
 
     def roll_up(self, operator_legs: Sequence[Leg]) -> None:
         """Add to the operator accounts, each once; the last thing before a commit.
@@ -95,11 +96,12 @@ class TransitionWriter:
 
     def _as_it_stands(self, transition: Transition) -> Applied:
         """The rows of a transition that the journal has already."""
-        escrow, topup = transition.escrow, transition.topup
+        escrow, topup, api_key = transition.escrow, transition.topup, transition.api_key
         return Applied(
             repeated=True,
             escrow=self._row(ESCROW_SPEC, escrow.escrow_id) if escrow else None,
             topup=self._row(TOPUP_SPEC, topup.topup_id) if topup else None,
+            api_key=self._row(API_KEY_SPEC, api_key.key_id) if api_key else None,
         )
 
     def _row(self, spec: RowSpec[Any], subject_id: str) -> Any:  # noqa: ANN401 - the spec's value
