@@ -65,6 +65,7 @@ class Shape:
     request_key: str = ""
     least: int | None = 0
     mode: Mode = Mode.ESCROW
+    key_id: str | None = None
 
 
 def used(usage_pusd: int, key: str | None = None) -> UsageReading:
@@ -105,6 +106,7 @@ def opened(shape: Shape | None = None) -> Escrow:
         ask=ask,
         quote=quote,
         mode=shape.mode,
+        key_id=shape.key_id,
     )
     return Escrow.opened(opening, upstream=UPSTREAM)
 

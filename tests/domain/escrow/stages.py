@@ -65,8 +65,8 @@ STAGES: Stages = {
 
 
 def on_credit() -> Walk:
-    """A sale whose ceiling is reserved of the caller's credit."""
-    return Walk(Shape(credit=10_000, mode=Mode.CREDIT))
+    """A key's sale, whose ceiling is reserved of the caller's credit."""
+    return Walk(Shape(credit=10_000, mode=Mode.CREDIT, key_id="key_1"))
 
 
 def _credit_costed() -> Walk:

@@ -65,6 +65,7 @@ its amount (the rest is free again) or by a `void`. `posted` moves at once.
 | node | what our Lightning node received | msat |
 | settled, lapsed | what this caller has paid, and let lapse: its cap is made of these | msat |
 | address, budget | what stays unpaid today, of one address and of its group of callers | pico-USD |
+| key, key's day | what an API key has spent, in all and of a UTC day's asks | msat |
 | contra | the other side of these memo accounts, which are nobody's money | both |
 | credits | `upstream/<name>/credits`: our credit at the upstream of the run | pico-USD |
 | cost/upstream, cost/failed | what it cost us: sold, or failed | pico-USD |
@@ -87,6 +88,7 @@ Codes that comments and tests use:
 | H1 | reserved of what the caller may owe: U − C0, and P − C once the price is known |
 | H2, H3 | reserved on the day of all newcomers (or proven callers), and of the address |
 | H4 | reserved of the caller's credit: C0 |
+| H5 | reserved of what an API key may spend, in all and on the day: U |
 
 U is the ceiling, C0 the credit reserved, P the price, C the credit used, c the cost, S what was
 received.
@@ -113,7 +115,7 @@ A row for each pair that the table of states has and that books anything, with a
 ON_CREDIT = """
 ## Every event in every state, in credit mode
 
-The same run, sold to a caller whose credit covers the ceiling of 10,000.
+The same run, asked for with an API key; its caller's credit covers the ceiling of 10,000.
 
 | state | event | books |
 |---|---|---|

@@ -92,6 +92,7 @@ def prove_node(node: Node) -> None:
 def prove_cleared(node: Node) -> None:
     """Ended: nothing unearned or receivable, and nothing reserved but unexplained days."""
     assert node.net(chart.UNEARNED) == 0
+    prove_key(node)
     assert node.net(chart.receivable(CALLER)) == 0
     open_reservations = node.rows.ledger.open_reservations()
     newcomer = node.row.quote.newcomer
@@ -101,6 +102,18 @@ def prove_cleared(node: Node) -> None:
     if not open_reservations and node.row.quote.credit_reserved_msat < CEILING:
         for day in days:
             prove_budget(node, node.net(day))
+
+
+def prove_key(node: Node) -> None:
+    """A key has spent what its sale was sold for, on its day as in all, and nothing is reserved."""
+    key_id = node.row.key_id
+    if key_id is None:
+        return
+    sold = node.row.progress is S.RELEASED
+    kept = -node.net(chart.REVENUE) if node.row.progress is S.REFUNDED else 0
+    for account in (chart.key_spent(key_id), chart.key_day(key_id, DAY)):
+        assert node.claimed(account) == node.net(account)
+        assert node.net(account) == (node.row.price_msat if sold else kept)
 
 
 def prove_budget(node: Node, counted: int) -> None:

@@ -33,6 +33,7 @@ TERMS = ExposureTerms(
     newcomers_day_pusd=2 * CEILING,
     proven_day_pusd=2 * CEILING,
 )
+KEY = "key_1"
 SETTLED = chart.settled(CALLER)
 EVERY = 101  # edge whose additivity is proven on the whole ledger
 
@@ -113,13 +114,15 @@ class Search:
         return first
 
     def _shape(self, escrow_id: str, *, credit: int, newcomer: bool) -> Shape:
+        on_credit = credit >= CEILING and self.covered is Mode.CREDIT
         return Shape(
             escrow_id=escrow_id,
             ceiling=CEILING,
             credit=min(credit, CEILING),
             newcomer=newcomer,
             least=LEAST,
-            mode=self.covered if credit >= CEILING else Mode.ESCROW,
+            mode=self.covered if on_credit else Mode.ESCROW,
+            key_id=KEY if on_credit else None,
         )
 
     def _next(self, world: World) -> Iterator[World]:

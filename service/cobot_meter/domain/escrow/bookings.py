@@ -88,6 +88,7 @@ def _captured(before: Escrow, after: Escrow) -> Transfers:
     """A2c and A4 in one: the price is ours, and the rest of what was reserved is free again."""
     return (
         *credit_reservation(before).post(after.price_msat),
+        *(one for hold in key_reservations(before) for one in hold.post(after.price_msat)),
         *posted(chart.UNEARNED, chart.REVENUE, after.price_msat),
     )
 

@@ -113,11 +113,13 @@ def test_no_invoice_is_ever_in_it() -> None:
 def test_the_capture_books_cost_price_and_revenue_at_once() -> None:
     """The cost leaves our credit upstream, P is captured and ours, U − P is the caller's again."""
     walk = on_credit().tell(ran.UpstreamRequested())
-    assert walk.pending() == {"available": 10_000}
+    assert walk.pending() == {"available": 10_000, "key": 10_000, "key's day": 10_000}
     walk.tell(completion_costed(walk.escrow, 7_000))
     assert lines(walk.last) == [
         "posted cost/upstream / credits 7000",
         "post available / unearned 7000",
+        "post key / contra 7000",
+        "post key's day / contra 7000",
         "posted unearned / revenue 7000",
     ]
     escrow = walk.escrow
