@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,10 @@ class Reply:
         return sum(len(name) + len(value) + 4 for name, value in self.headers)
 
 
+def _unheard(_part: bytes) -> None:
+    """For whoever waits for the whole."""
+
+
 class AsgiCaller:
     """Sends requests. `hang_up` disconnects every request that is under way."""
 
@@ -72,10 +76,12 @@ class AsgiCaller:
         headers: Mapping[str, str] | list[tuple[str, str]] | None = None,
         peer: str | None = ADDRESS,
         stalls: bool = False,
+        heard: Callable[[bytes], None] = _unheard,
     ) -> Reply:
         """The reply; status 0 when nothing was sent before the caller hung up.
 
-        A caller who `stalls` says that more of the body follows, and sends none.
+        A caller who `stalls` says that more of the body follows, and sends none. `heard` is told
+        each part of the reply's body as it comes.
         """
         path, _, query = target.partition("?")
         pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
@@ -94,7 +100,7 @@ class AsgiCaller:
             "server": ("127.0.0.1", 8402),
         }
         sent: list[Message] = []
-        await self._app(scope, self._receiver(body, stalls=stalls), _collector(sent))
+        await self._app(scope, self._receiver(body, stalls=stalls), _collector(sent, heard))
         return _reply(sent)
 
     def _receiver(self, body: bytes | list[bytes], *, stalls: bool) -> Any:  # noqa: ANN401 - ASGI's own shape
@@ -111,9 +117,10 @@ class AsgiCaller:
         return receive
 
 
-def _collector(sent: list[Message]) -> Any:  # noqa: ANN401 - ASGI's own shape
+def _collector(sent: list[Message], heard: Callable[[bytes], None]) -> Any:  # noqa: ANN401 - ASGI's own shape
     async def send(message: Message) -> None:
         sent.append(message)
+        heard(message.get("body", b""))
 
     return send
 

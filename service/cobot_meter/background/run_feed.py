@@ -102,7 +102,7 @@ class Place:
 class RunFeed:
     """Implements `ports.escrow_runs.AnswerListener`."""
 
-    __slots__ = ("_bounds", "_followers", "_latest", "_over", "_read_on")
+    __slots__ = ("_bounds", "_followers", "_latest", "_over", "_read_on", "told")
 
     def __init__(self, bounds: FeedBounds = _BOUNDS) -> None:
         """Nobody follows, and nothing was said."""
@@ -110,12 +110,13 @@ class RunFeed:
         self._followers: tuple[Place, ...] = ()
         self._latest: AnswerPiece | None = None
         self._over = False
+        self.told = False
         self._read_on: asyncio.Event | None = None
 
     def begin(self) -> None:
         """See the port."""
         if self._latest is not None:
-            self._latest = None
+            self._latest, self.told = None, False
             for follower in self._followers:
                 follower.put(_ANEW)
 
@@ -124,6 +125,7 @@ class RunFeed:
         self._latest = piece
         for follower in self._followers:
             follower.put(piece)
+            self.told = True
         return bool(self._followers) and bool(self._full())
 
     async def room(self) -> None:
@@ -160,6 +162,7 @@ class RunFeed:
         place = Place(self, self._bounds.patience_s)
         if self._latest is not None:
             place.put(self._latest.so_far())
+            self.told = True
         self._followers = (*self._followers, place)
         return place
 

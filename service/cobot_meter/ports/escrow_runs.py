@@ -19,6 +19,10 @@ class FellBehind(Exception):
 class AnswerListener(Protocol):
     """Hears what the upstream of one run says, attempt after attempt."""
 
+    @property
+    def told(self) -> bool:
+        """Whether somebody who follows was handed any of this attempt: it cannot be unsaid."""
+
     def begin(self) -> None:
         """An attempt is about to be sent: what an earlier one said is void."""
 
@@ -36,6 +40,8 @@ class Unfollowed:
     """An `AnswerListener` for runs that nobody can follow."""
 
     __slots__ = ()
+
+    told = False
 
     def begin(self) -> None:
         """See the port."""

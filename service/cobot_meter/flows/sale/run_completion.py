@@ -259,7 +259,8 @@ class RunCompletion:
         self, current: Escrow, opened: JustOpened, fault: DependencyFault
     ) -> Attempted:
         """Book the failure, and with it where the chain goes on, if it does."""
-        left = chain_after(fault, opened.chain)
+        # What somebody has read of an answer can be neither unsaid nor followed by another.
+        left = () if opened.listener.told else chain_after(fault, opened.chain)
         stored = None
         if left and self._left_ms(opened) >= ATTEMPT_MIN_MS:
             stored = await self._stored_if_well(current)
