@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 
 from benchmarks import (
+    answers,
     fallback,
     free_asks,
     in_flight,
@@ -28,7 +29,7 @@ from benchmarks.rig.sizes import FULL, SMOKE, Size
 BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
     module.NAME: module.measure
     for module in (
-        *(whole_cycle, in_flight, free_asks, ledger, pricing, fallback),
+        *(whole_cycle, in_flight, free_asks, ledger, pricing, answers, fallback),
         *(slow_connections, postgres, real_node),
     )
 }

@@ -55,7 +55,8 @@ def _json_body() -> bytes:
     return orjson.dumps({**_head("chat.completion"), "choices": [choice], "usage": _USAGE})
 
 
-def _frames() -> Iterator[bytes]:
+def stream_events() -> Iterator[bytes]:
+    """The data of each event of a streamed answer, with a place for its id."""
     head = _head("chat.completion.chunk")
     for piece in _pieces():
         delta = {"role": "assistant", "content": piece}
@@ -78,7 +79,7 @@ class Answers:
         """Counts begin at 0."""
         place = _PLACE.encode()
         events = b": OPENROUTER PROCESSING\n\n"
-        events += b"".join(b"data: %b\n\n" % frame for frame in _frames())
+        events += b"".join(b"data: %b\n\n" % frame for frame in stream_events())
         stream = (
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-generation-id: %b\r\n"
             b"transfer-encoding: chunked\r\n\r\n%b" % (place, _chunked(events))

@@ -15,6 +15,7 @@ from cobot_meter.domain.errors import Broken, CallerBlocked, Draining, NodeUnava
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.ports.escrow_runs import AnswerListener, JustOpened, TakeTurn
+from tests.contracts.upstream.answer_feeds import joined, spoken
 from tests.fakes.clock import FakeClock
 
 
@@ -125,6 +126,29 @@ async def test_whoever_joins_what_a_run_goes_on_as_joins_the_run() -> None:
         driver.gate.set()
         await run
     assert runner.active == 0
+
+
+async def test_a_run_is_followed_until_it_ends() -> None:
+    """Under every id that it has; afterwards, and of other runs, there is nothing to hear."""
+    driver = ScriptedDriver()
+    driver.goes_on_as = ("esc_2",)
+    async with asyncio.TaskGroup() as tasks:
+        runner = runner_of(driver, tasks, [])
+        run = runner.start("esc_1")
+        assert runner.follow("esc_3") is None
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        followers = [runner.follow("esc_1"), runner.follow("esc_2")]
+        (listener,) = driver.listeners
+        for piece in spoken("Lightning settles.", head={}):
+            assert not listener.hear(piece)
+        driver.gate.set()
+        await run
+        for follower in followers:
+            assert follower is not None
+            said = [delta async for deltas in follower for delta in deltas.deltas]
+            assert joined(said).said == {"content": "Lightning settles."}
+        assert runner.follow("esc_1") is None
 
 
 def just_opened(escrow_id: str) -> JustOpened:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from cobot_meter.domain.errors import Broken
 from cobot_meter.domain.upstream.completions import UpstreamCompletion
 from cobot_meter.ports.escrow_runs import AnswerListener
@@ -13,11 +11,13 @@ from cobot_meter.ports.upstream import AnswerFeed
 async def read_answer(answer: AnswerFeed, listener: AnswerListener) -> UpstreamCompletion:
     """The summary, which is the feed's last item. Raises what the feed does."""
     listener.begin()
-    async with contextlib.aclosing(answer):
+    try:  # `aclosing` would keep 0.2 KiB more for each run that waits
         async for said in answer:
             if isinstance(said, UpstreamCompletion):
                 listener.end()
                 return said
             if listener.hear(said):
                 await listener.room()
+    finally:
+        await answer.aclose()
     raise Broken("an answer ended without its summary")

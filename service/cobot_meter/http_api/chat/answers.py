@@ -33,7 +33,8 @@ from cobot_meter.http_api.views import (
 )
 
 CHUNK_CHARS = 512
-# A small answer is one write; of a long one no more than this waits for the socket at a time.
+# A replay of up to this is one write, and needs nobody who watches the socket; of a longer one no
+# more than this waits for it at a time.
 WRITE_BYTES = 16_384
 _NOT_OF_A_CHUNK = frozenset({"choices", "usage", "cobot"})
 _SPLIT = ("reasoning", "reasoning_content", "content")
@@ -142,8 +143,11 @@ def completion_answer(
     if not stream:
         return json_answer(OK, document, headers)
     events = event_stream(document, include_usage=include_usage)
-    length = (b"content-length", b"%d" % sum(map(len, events)))
-    return Stream(OK, [EVENTS, length, *headers], _in_writes(deque(events)))
+    size = sum(map(len, events))
+    head = [EVENTS, (b"content-length", b"%d" % size), *headers]
+    if size <= WRITE_BYTES:
+        return PlainAnswer(OK, head, b"".join(events))
+    return Stream(OK, head, _in_writes(deque(events)))
 
 
 async def _in_writes(events: deque[bytes]) -> AsyncGenerator[bytes, None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,9 @@ from tests.fakes.servers.serving import refused_address
 
 F = OllamaFault
 K = UpstreamFaultKind
+
+# What the sockets of both sides and the client's own buffer take before they are full.
+HELD_BYTES_MAX = 16 * 1_024 * 1_024
 
 
 @pytest.fixture
@@ -303,3 +307,24 @@ async def test_which_tools_are_chosen_is_for_the_model(rig: OllamaRig) -> None:
     assert len(rig.other_side.requests) == 2
     assert not MODEL.takes("tool_choice")
     assert "tool_choice" not in orjson.loads(MODEL.document)["supported_parameters"]
+
+
+async def test_while_nobody_reads_on_the_upstream_is_held_up(rig: OllamaRig) -> None:
+    """One piece of an endless answer is read: the sockets fill, and nothing more is sent."""
+    other_side = rig.other_side
+    other_side.faults.append(F.ENDLESS)
+    answer = rig.adapter().complete(question(), price_cap=TARIFF, on_started=rig.heard)
+    await anext(answer)
+    before = -1
+    while before != other_side.sent_bytes:
+        before = other_side.sent_bytes
+        await asyncio.sleep(0.1)
+    assert 0 < before < HELD_BYTES_MAX
+    for _ in range(1_000):
+        await anext(answer)
+        await asyncio.sleep(0)
+        if other_side.sent_bytes > before:
+            break
+    assert other_side.sent_bytes > before
+    await answer.aclose()
+    assert rig.earned_pusd == 0
