@@ -51,6 +51,7 @@ its amount (the rest is free again) or by a `void`. `posted` moves at once.
 | node | what our Lightning node received | msat |
 | settled, lapsed | what this caller has paid, and let lapse: its cap is made of these | msat |
 | address, budget | what stays unpaid today, of one address and of its group of callers | pico-USD |
+| key/spent, key/day | what an API key has spent, in all and of a day: its limits | msat |
 | contra | the other side of these memo accounts, which are nobody's money | both |
 | credits | `upstream/<name>/credits`: our credit at the upstream of the run | pico-USD |
 | cost/upstream, cost/failed | what it cost us: sold, or failed | pico-USD |
@@ -73,6 +74,10 @@ Codes that comments and tests use:
 | H1 | reserved of what the caller may owe: U − C0, and P − C once the price is known |
 | H2, H3 | reserved on the day of all newcomers (or proven callers), and of the address |
 | H4 | reserved of the caller's credit: C0 |
+| H5 | reserved of the limits of the API key that asked: U, twice; posted and void with H4 |
+
+What an API key asks is paid from credit alone (C0 = U); the rows below are of asks without a key.
+A refund (A12) gives the key back what it gives its caller.
 
 U is the ceiling, C0 the credit reserved, P the price, C the credit used, c the cost, S what was
 received.
