@@ -38,6 +38,7 @@ GETS = (
     "/healthz",
     "/readyz",
     "/openapi.json",
+    "/llms.txt",
     "/v1/escrows/esc_1",
     "/v1/escrows/esc_1/completion",
 )

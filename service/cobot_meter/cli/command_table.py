@@ -135,6 +135,10 @@ COMMANDS = {
         where="cobot_meter.cli.commands.market:pay",
         help="Pay an invoice with the development wallet (play money) and print the preimage.",
     ),
+    "topup": Entry(
+        where="cobot_meter.cli.commands.topup:topup",
+        help="Buy credit of a service, and with --key the API key that spends it.",
+    ),
     "models": Entry(
         where="cobot_meter.cli.commands.market:models",
         help="Show every model on offer with the upstream's price and ours, for a million tokens.",

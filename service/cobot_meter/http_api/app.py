@@ -17,6 +17,7 @@ from cobot_meter.http_api.chat.credit_short import TopsUpCredit
 from cobot_meter.http_api.chat.route import CHAT_PATH, ChatRoute
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.escrow_routes import EscrowRoutes
+from cobot_meter.http_api.guide_routes import GUIDE_PATH, GuideRoutes
 from cobot_meter.http_api.health_routes import HealthRoutes
 from cobot_meter.http_api.http import openapi as document
 from cobot_meter.http_api.http.documented_app import Route, documented_app, known_paths
@@ -154,6 +155,7 @@ def _routes(parts: FaceParts, askers: Askers) -> tuple[Route, ...]:
         Route("GET", caller_routes.KEY_PATH, callers.key, document.KEY),
         Route("GET", caller_routes.CREDITS_PATH, callers.credits, document.CREDITS),
         Route("GET", caller_routes.LEDGER_PATH, callers.ledger, document.LEDGER),
+        Route("GET", GUIDE_PATH, GuideRoutes(parts=parts).llms, document.GUIDE),
         Route("GET", health_routes.HEALTH_PATH, health.health, document.HEALTH),
         Route("GET", health_routes.READY_PATH, health.ready, document.READY),
     )

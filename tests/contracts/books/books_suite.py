@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tests.contracts.books.books_body_keys import BooksBodyKeys
 from tests.contracts.books.books_guards import BooksGuards
+from tests.contracts.books.books_keys import BooksKeys
 from tests.contracts.books.books_lookups import BooksLookups
 from tests.contracts.books.books_quarantine import BooksQuarantine
 from tests.contracts.books.books_totals import BooksTotals
@@ -22,6 +23,7 @@ class BooksSuite(
     BooksTotals,
     BooksQuarantine,
     BooksBodyKeys,
+    BooksKeys,
     LedgerReportsSuite,
 ):
     """Everything that books promise."""

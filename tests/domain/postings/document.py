@@ -88,7 +88,7 @@ Codes that comments and tests use:
 | H1 | reserved of what the caller may owe: U − C0, and P − C once the price is known |
 | H2, H3 | reserved on the day of all newcomers (or proven callers), and of the address |
 | H4 | reserved of the caller's credit: C0 |
-| H5 | reserved of what an API key may spend, in all and on the day: U |
+| H5 | reserved of what an API key may spend, in all and on the day: U; posted and void with H4 |
 
 U is the ceiling, C0 the credit reserved, P the price, C the credit used, c the cost, S what was
 received.
@@ -115,7 +115,8 @@ A row for each pair that the table of states has and that books anything, with a
 ON_CREDIT = """
 ## Every event in every state, in credit mode
 
-The same run, asked for with an API key; its caller's credit covers the ceiling of 10,000.
+The same run, asked for with an API key; its caller's credit covers the ceiling of 10,000. A refund
+(A12) gives the key back what it gives its caller.
 
 | state | event | books |
 |---|---|---|

@@ -413,6 +413,10 @@ KEY_REVOKED = RouteDocument(
     responses={200: _answered("The key under `data`."), **_NO_SUCH_KEY, **_BROKEN},
     extra={"parameters": [_KEY_ID, _PROOF]},
 )
+GUIDE = RouteDocument(
+    summary="How to ask and how to pay, for a model to read.",
+    responses={200: _answered("Markdown.", "text/markdown")},
+)
 HEALTH = RouteDocument(summary="The process answers.", responses={200: _answered("Alive.")})
 READY = RouteDocument(
     summary="Every part answers.",
