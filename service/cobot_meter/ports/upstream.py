@@ -33,7 +33,8 @@ class AnswerPiece(Protocol):
         """All that the answer has said until now, as one delta: for whoever comes late."""
 
 
-# Pieces in order, then the summary as the last item. Whoever stops before that closes it.
+# Pieces in order, then the summary as the last item, all asked for by one task. Whoever stops
+# before the end closes it.
 AnswerFeed = AsyncGenerator[AnswerPiece | UpstreamCompletion, None]
 
 

@@ -27,17 +27,18 @@ async def whole(answer: AnswerFeed) -> UpstreamCompletion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakePiece:
-    """One piece; `before` are the deltas of those before it."""
+    """One piece: the delta at this place of them all."""
 
-    said: Deltas
-    before: tuple[Delta, ...] = ()
+    head: Mapping[str, object]
+    every: tuple[Delta, ...]
+    at: int
     size: int = 64
 
     def deltas(self) -> Deltas:
-        return self.said
+        return Deltas(self.head, (self.every[self.at],))
 
     def so_far(self) -> Deltas:
-        return Deltas(self.said.head, (joined((*self.before, *self.said.deltas)),))
+        return Deltas(self.head, (joined(self.every[: self.at + 1]),))
 
 
 def spoken(
@@ -48,12 +49,13 @@ def spoken(
     usage: Mapping[str, object] | None = None,
 ) -> Iterator[FakePiece]:
     """A text word by word, and then why it ended, if it did."""
-    deltas = [Delta({"content": word}) for word in text.split(" ") for word in (word + " ",)]
-    deltas[-1:] = [Delta({"content": text.rpartition(" ")[2]})]
+    *words, last = text.split(" ")
+    deltas = [Delta({"content": f"{word} "}) for word in words] + [Delta({"content": last})]
     if finish_reason is not None:
         deltas.append(Delta(finish_reason=finish_reason, usage=usage))
-    for at, delta in enumerate(deltas):
-        yield FakePiece(said=Deltas(head, (delta,)), before=tuple(deltas[:at]))
+    every = tuple(deltas)
+    for at in range(len(deltas)):
+        yield FakePiece(head=head, every=every, at=at)
 
 
 def joined(deltas: Iterable[Delta]) -> Delta:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cobot_meter.adapters.lightning.dev_node.signing import change_faults
+from cobot_meter.domain.api_key.record import KeyLimits, KeyWish
 from cobot_meter.domain.escrow.states import Progress
 from tests.fakes.books import Crash, Moment
 from tests.fakes.upstream_outcomes import (
@@ -38,6 +39,15 @@ ASKERS: tuple[Asker, ...] = (
 BODIES = (b'{"messages":["one"]}', b'{"messages":["two"]}', b'{"messages":["three"]}')
 MIDDLING = "0.0000700"
 COSTS = ("0.0000100", MIDDLING, "0.0001400", "0.0003000")  # the last is above the ceiling
+# A request of these is reserved at some 9,000 msat.
+LIMITS = (
+    KeyLimits(),
+    KeyLimits(limit_msat=25_000),
+    KeyLimits(day_limit_msat=20_000),
+    KeyLimits(limit_msat=1_000_000, day_limit_msat=30_000),
+)
+KEY_WORDS = ("revoke", "change", "rotate")
+KEYS_MAX = 4
 JUMPS_S = (1, 61, LAPSE_S, HOUR_S, DAY_S, 25 * HOUR_S, 31 * DAY_S, -HOUR_S)
 
 picks = st.integers(min_value=0, max_value=23)
@@ -231,6 +241,34 @@ class ShopMachine(RuleBasedStateMachine):
     def top_up(self, caller_id: str | None, *, paid: bool) -> None:
         """An empty ask is offered a top-up, and perhaps pays it."""
         self.shop.top_up(caller_id, paid=paid)
+
+    @rule(caller_id=st.sampled_from(("c_alice", "c_bob")), limits=st.sampled_from(LIMITS))
+    def make_key(self, caller_id: str, limits: KeyLimits) -> None:
+        """The owner of some credit makes a key, of which there are a few."""
+        if len(self.shop.keys) < KEYS_MAX:
+            self.shop.make_key(caller_id, limits)
+
+    @precondition(lambda self: self.shop.keys)
+    @rule(asked=st.lists(st.tuples(picks, bodies), min_size=1, max_size=6), outcome=outcomes)
+    def ask_by_keys(self, asked: list[tuple[int, bytes]], outcome: Outcome) -> None:
+        """Agents with keys ask in the same moment, some of them the same."""
+        keys = self.shop.keys
+        asks = [self.shop.of_key(picked(keys, pick), body) for pick, body in asked]
+        self.shop.ask_at_once(asks, outcome)
+
+    @precondition(lambda self: self.shop.keys)
+    @rule(pick=picks, limits=st.sampled_from(LIMITS), word=st.sampled_from(KEY_WORDS))
+    def owner_speaks(self, pick: int, limits: KeyLimits, word: str) -> None:
+        """A key gets other limits or another text, or is ended."""
+        keys, key = self.shop.process.flows.manage_keys, picked(self.shop.keys, pick)
+        own = (key.caller_id, key.key_id)
+        match word:
+            case "change":
+                self.shop.do(keys.change(*own, lambda _: KeyWish(limits=limits)))
+            case "rotate":
+                self.shop.do(keys.rotate(*own))
+            case _:
+                self.shop.do(keys.revoke(*own))
 
     @rule(pick=picks, times=st.integers(min_value=1, max_value=2))
     def stream(self, pick: int, times: int) -> None:

@@ -17,6 +17,7 @@ from typing import TypeVar
 from cobot_meter.adapters.lightning.dev_node.node import DevNode
 from cobot_meter.adapters.lightning.dev_node.payments import PaymentRefused
 from cobot_meter.adapters.lightning.dev_node.signing import NO_FAULTS
+from cobot_meter.domain.api_key.record import ApiKey, KeyLimits, KeyWish
 from cobot_meter.domain.errors import Broken, CobotMeterError, NodeUnavailable
 from cobot_meter.domain.escrow.events import QuarantineBegun
 from cobot_meter.domain.escrow.record import Escrow
@@ -33,7 +34,7 @@ from tests.fakes.books import Crash, FakeBooks, Killed
 from tests.fakes.clock import FakeClock
 from tests.fakes.upstream_outcomes import Outcome
 from tests.flows.rigs.process import EXPOSURE, RETENTION, Lasting, Process
-from tests.flows.rigs.stories import Stage, end
+from tests.flows.rigs.stories import Stage, ask_of, end
 from tests.flows.rigs.watch import Watch
 
 Result = TypeVar("Result")
@@ -169,6 +170,23 @@ class Shop:
         offer = self.do(self.process.top_up.offer(address_key=key, caller_id=caller_id))
         if offer is not None and offer.state is TopupState.INVOICED and paid:
             self.pay(offer.payment_request, 30_000)
+
+    def make_key(self, caller_id: str, limits: KeyLimits) -> None:
+        """The owner tops up, and makes a key."""
+        self.top_up(caller_id, paid=True)
+        if settled := self.settlements():
+            self.do(self.process.hear(*settled))
+        keys = self.process.flows.manage_keys
+        self.do(keys.make(caller_id, KeyWish(limits=limits), name=None))
+
+    @property
+    def keys(self) -> list[ApiKey]:
+        """Those that name their caller."""
+        return [key for key in self.books.rows.api_keys.values() if key.is_live]
+
+    def of_key(self, key: ApiKey, body: bytes) -> Ask:
+        """What an agent asks that has this key."""
+        return replace(ask_of(caller_id=key.caller_id, body=body), key=key)
 
     def pay(self, payment_request: str, amount_msat: int) -> None:
         """A wallet pays, if the node still takes it."""

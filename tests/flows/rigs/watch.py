@@ -69,6 +69,7 @@ class Watch:
         assert self.net[chart.UNEARNED.code] == 0
         for escrow in self.books.rows.escrows.values():
             assert escrow.progress in ENDED
+            assert escrow.key_id is None or escrow.invoice is None
             assert self.net[chart.receivable(escrow.caller_id).code] == 0
 
     def _told(self, entry: JournalEntry) -> None:
@@ -100,6 +101,8 @@ class Watch:
         """Whoever was let in was within every limit at that moment."""
         quote = escrow.quote
         assert self.claimed[chart.available(escrow.caller_id).code] <= 0
+        if escrow.key_id is not None:
+            self._check_key(escrow, escrow.key_id)
         if quote.credit_reserved_msat == quote.ceiling_msat:
             return
         cap = self.caps.get(escrow.caller_id)
@@ -115,6 +118,16 @@ class Watch:
         if quote.newcomer:
             address = chart.address_budget(escrow.ask.address, quote.day)
             assert self.claimed[address.code] <= self.exposure.address_day_pusd
+
+    def _check_key(self, escrow: Escrow, key_id: str) -> None:
+        """Credit pays all of it, and neither limit of the key was passed by it."""
+        key, quote = self.books.rows.api_keys[key_id], escrow.quote
+        assert quote.credit_reserved_msat == quote.ceiling_msat
+        for account, limit in (
+            (chart.key_spent(key_id), key.limits.limit_msat),
+            (chart.key_day(key_id, quote.day), key.limits.day_limit_msat),
+        ):
+            assert limit is None or self.claimed[account.code] <= limit
 
     def _check_delivered(self, entry: JournalEntry) -> None:
         """Released because paid, and released once: by escrow and by preimage."""

@@ -46,6 +46,8 @@ def test_anything_in_any_order(record_property: Record) -> None:
     tally = play(record_property, few)
     assert tally.kills
     assert tally.kinds["completion_delivered"]
+    assert tally.kinds["api_key_made"]
+    assert tally.kinds["api_key_revoked"]
 
 
 @pytest.mark.slow

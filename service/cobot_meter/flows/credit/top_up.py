@@ -139,17 +139,11 @@ class TopUp:
         """
         open_until_s: list[int] = []
         for number in range(OPEN_MAX):
-            key = _place(address_key, number)
-            topup = await self._still_open(key)
-            if topup is not None and topup.quarantine is not None:
-                continue  # nobody's to pay: it waits for the operator
-            try:
-                if topup is None:
-                    fresh = self._fresh(key, caller_id, amount_msat, topup_id=topup_id)
-                    topup = await self._opened(fresh)
-                topup, wrote = await self._issued(topup)
-            except Conflict:
+            fresh = self._fresh(_place(address_key, number), caller_id, amount_msat, topup_id)
+            found = await self._of_place(fresh, tries=1 if caller_id is None else TRIES)
+            if found is None:
                 continue
+            topup, wrote = found
             theirs = topup.topup_id == topup_id if topup_id else wrote or caller_id is not None
             if theirs and topup.amount_msat == amount_msat:
                 return topup
@@ -161,6 +155,21 @@ class TopUp:
             f"paid. Pay one of them, or ask again in {wait_s} seconds, when the first of them ends."
         )
         raise TopupsOpen(message, retry_after_s=wait_s)
+
+    async def _of_place(self, fresh: Topup, *, tries: int) -> tuple[Topup, bool] | None:
+        """What stands in the place of the fresh one, with its invoice, and whether we wrote that.
+
+        None while it is nobody's to pay, and where others keep coming first.
+        """
+        for _ in range(tries):
+            topup = await self._still_open(fresh.address_key)
+            if topup is not None and topup.quarantine is not None:
+                return None  # it waits for the operator
+            try:
+                return await self._issued(topup or await self._opened(fresh))
+            except Conflict:
+                continue
+        return None
 
     async def _still_open(self, address_key: str) -> Topup | None:
         """The open one, unless its time is over."""
@@ -187,7 +196,7 @@ class TopUp:
             await self._ledger.record_topup(topup, TopupLapsed())
 
     def _fresh(
-        self, address_key: str, caller_id: str | None, amount_msat: int, *, topup_id: str = ""
+        self, address_key: str, caller_id: str | None, amount_msat: int, topup_id: str = ""
     ) -> Topup:
         topup_id = topup_id or self._vault.topup_id()
         return Topup(

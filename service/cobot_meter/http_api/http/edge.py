@@ -200,5 +200,7 @@ def refused_route(
 
 
 def _log_unforeseen(error: Exception) -> None:
+    if isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]  # of a stream, whose caller was watched meanwhile
     frames = "".join(traceback.format_tb(error.__traceback__))
     LOG.error("unforeseen %s\n%s", type(error).__name__, frames)

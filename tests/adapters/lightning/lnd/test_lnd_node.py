@@ -40,6 +40,13 @@ async def test_an_invoice_costs_one_call(rig: FakeLndRig) -> None:
     assert rig.lnd.calls == ["AddInvoice"]
 
 
+async def test_it_tells_what_it_can_receive(rig: FakeLndRig) -> None:
+    """The remote side of its channels, as it is now."""
+    assert await rig.node.receivable_msat() == 8_000_000_000
+    rig.lnd.faults.inbound_msat = 5_000
+    assert await rig.node.receivable_msat() == 5_000
+
+
 async def test_a_lost_answer_is_found_again(rig: FakeLndRig) -> None:
     """Made but not told within the deadline: the look-up finds it, and it is made once."""
     order = new_order()
