@@ -197,7 +197,11 @@ class RowSpec(Generic[Value]):
         self.columns = tuple(one.column for one in self.stored)
         self.key = next(_flat(fixed)).column
         self.versioned = VERSION in self.columns
-        self.fields = tuple(line.attribute for line in (*moving, *self.joined))
+        looked_at = frozenset[str]().union(*(one.looks_at for one in derived))
+        self.fields = (
+            *(line.attribute for line in moving),
+            *(line.attribute for line in self.joined if line.attribute in looked_at),
+        )
         self.decode: Callable[[Row], Value] = _maker(made, lines, 0)[0]
         self.opening = _writing(lines, derived)
         self._moving = {line.attribute: line for line in (*moving, *self.joined)}
