@@ -11,16 +11,19 @@ import pytest
 
 from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import CallerBlocked, ExposureExceeded
-from cobot_meter.domain.escrow.record import AskKey
+from cobot_meter.domain.escrow.record import AskKey, Fallback
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.domain.run.events import RunFailed
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange, Transition
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.sale.open_escrow import TRIES
+from cobot_meter.flows.sale.run_completion import Attempted
 from cobot_meter.ports.books import Applied
 from cobot_meter.ports.escrow_runs import JustOpened
+from tests.domain.samples import FAILURE
 from tests.fakes.upstream_outcomes import FREE_MODEL, PRICED_MODEL, fake_model
 from tests.flows.rigs.stories import (
     ADDRESS,
@@ -187,3 +190,37 @@ async def test_credit_that_others_spend_meanwhile_is_quoted_anew(
         await opened(stage, PRICED_MODEL)
     assert len(contested.refused) == tries == (3 if guard == "available" else 1)
     assert refused.value.at_ms == stage.lasting.clock.now_ms()
+
+
+async def test_what_is_left_of_a_chain_is_sent_at_once_on_the_same_terms(stage: Stage) -> None:
+    """It has the sale of the attempt before it, its time, its body, and the key of its seal."""
+    before = await opened(stage, PRICED_MODEL)
+    stage.lasting.clock.advance(5)
+    left = replace(
+        before,
+        chain=(CHEAPEST,),
+        call=replace(before.call, body=Body(BODY)),
+        own_terms=not before.own_terms,
+    )
+    ended = RunFailed(failure=FAILURE, charged=False)
+    driver = stage.process.runs.driver
+    assert driver is not None
+    fall_back = driver._fall_back
+    following = await fall_back.next_run(Attempted(before.escrow, ended, left))
+    assert following is not None
+    escrow = following.escrow
+    assert (escrow.escrow_id, escrow.caller_id) == (before.escrow.escrow_id, CALLER)
+    assert (escrow.progress, escrow.version) == (Progress.REQUESTED, 2)
+    assert (escrow.run.number, escrow.run.version) == (2, 1)
+    assert escrow.run.requested_by == stage.process.replicas.own_id
+    assert escrow.run.opened_at_ms == stage.lasting.clock.now_ms() > escrow.opened_at_ms
+    assert (escrow.model, escrow.prices) == (CHEAPEST.model_id, CHEAPEST.price)
+    assert escrow.quote == before.escrow.quote
+    assert escrow.run.budget_held_pusd == escrow.quote.opening_pusd
+    assert escrow.fallback_now == Fallback(asked_model=PRICED_MODEL.model_id, reason=FAILURE.code)
+    assert (following.chain, following.began_ms) == ((CHEAPEST,), before.began_ms)
+    assert following.own_terms is left.own_terms is True
+    assert following.call.body.content == BODY
+    assert following.call.model == CHEAPEST.model_id
+    assert following.wrapped_key == before.wrapped_key
+    assert await fall_back.next_run(Attempted(escrow)) is None, "it has not ended"
