@@ -11,6 +11,7 @@ from tests.contracts.books.books_guards import BooksGuards
 from tests.contracts.books.books_keys import BooksKeys
 from tests.contracts.books.books_lookups import BooksLookups
 from tests.contracts.books.books_quarantine import BooksQuarantine
+from tests.contracts.books.books_runs import BooksRuns
 from tests.contracts.books.books_totals import BooksTotals
 from tests.contracts.books.books_writes import BooksWrites
 from tests.contracts.ledger_reports_suite import LedgerReportsSuite
@@ -20,6 +21,7 @@ class BooksSuite(
     BooksWrites,
     BooksGuards,
     BooksLookups,
+    BooksRuns,
     BooksTotals,
     BooksQuarantine,
     BooksBodyKeys,

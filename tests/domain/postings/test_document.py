@@ -67,7 +67,7 @@ def test_every_event_that_books_on_credit_is_there() -> None:
         *("UpstreamRequested", "GenerationStarted", "CompletionReceived", "CostLookupMissed"),
         *("BodiesShredded", "QuarantineBegun", "QuarantineLifted"),
         # Credit bears it, so that nothing of it counts on a day.
-        *("RunOutcomeUnknown", "CostAttributed", "CostGivenUp"),
+        *("RunOutcomeUnknown", "FellBack", "CostAttributed", "CostGivenUp"),
     }
     assert told | silent == {event.__name__ for _, event in CREDIT_PRODUCT}
     assert {Mode.ESCROW, Mode.CREDIT} == set(Mode)

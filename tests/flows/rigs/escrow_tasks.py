@@ -28,14 +28,15 @@ class Runs:
         self.driver = driver
         return self
 
-    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
-        task = self._tasks.get(escrow_id)
+    def start(self, escrow_id: str, *, run_id: str = "") -> asyncio.Future[Escrow]:
+        name = f"run {run_id}" if run_id else escrow_id
+        task = self._tasks.get(name)
         if task is None or task.done():
             assert self.driver is not None
             feed = self._listened(escrow_id)
-            task = asyncio.ensure_future(self.driver.drive(escrow_id, listener=feed))
+            task = asyncio.ensure_future(self.driver.drive(escrow_id, run_id=run_id, listener=feed))
             task.add_done_callback(lambda _: feed.end())
-            self._tasks[escrow_id] = task
+            self._tasks[name] = task
         return task
 
     def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
@@ -52,12 +53,7 @@ class Runs:
             raise
         task, feed = self._tasks[escrow_id], self._listened(escrow_id)
         task.add_done_callback(lambda _: feed.end())
-        return await self.driver.drive(
-            escrow_id,
-            just_opened=just_opened,
-            continued=lambda next_id: self._tasks.update({next_id: task}),
-            listener=feed,
-        )
+        return await self.driver.drive(escrow_id, just_opened=just_opened, listener=feed)
 
     def follow(self, escrow_id: str) -> Follower | None:
         feed = self._feeds.get(escrow_id)

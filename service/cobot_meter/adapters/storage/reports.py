@@ -35,6 +35,7 @@ from cobot_meter.adapters.storage.audit_queries import (
     bodies_from_rows,
     escrow_marks_from_rows,
     opened_marks_from_rows,
+    run_marks_from_rows,
     words_from_rows,
 )
 from cobot_meter.adapters.storage.ledger_rows import (
@@ -53,6 +54,7 @@ from cobot_meter.adapters.storage.table_specs import (
     API_KEY_SPEC,
     ESCROW_SPEC,
     NODE_SPEC,
+    RUN_SPEC,
     TOPUP_SPEC,
 )
 from cobot_meter.adapters.storage.tables import (
@@ -62,6 +64,7 @@ from cobot_meter.adapters.storage.tables import (
     COUNTERS,
     ESCROW,
     JOURNAL,
+    RUN,
     TOPUP,
     TRANSFER,
     selected,
@@ -70,6 +73,7 @@ from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger.accounts import available, caller_accounts
+from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import RELEASES
 from cobot_meter.domain.transitions.transition import SettleCursor
@@ -105,6 +109,7 @@ class ReportStatements:
     balances: Statement
     trial_balance: Statement
     escrows: Statement
+    runs: Statement
     topups: Statement
     api_keys: Statement
     callers: Statement
@@ -127,6 +132,7 @@ def report_statements(database: str = "sqlite") -> ReportStatements:
         balances=with_legs(sql(_balances()), database),
         trial_balance=with_legs(sql(_trial_balance()), database),
         escrows=newest(ESCROW_SPEC, ESCROW),
+        runs=newest(RUN_SPEC, RUN),
         topups=newest(TOPUP_SPEC, TOPUP),
         api_keys=newest(API_KEY_SPEC, API_KEY),
         callers=sql(_callers(), "after", "end", "limit"),
@@ -320,6 +326,10 @@ class StoredReports:
         """See the port."""
         return self._stream(_each(ESCROW_SPEC.decode), self._statements.escrows)
 
+    def runs(self) -> AsyncIterator[Run]:
+        """See the port."""
+        return self._stream(_each(RUN_SPEC.decode), self._statements.runs)
+
     def topups(self) -> AsyncIterator[Topup]:
         """See the port."""
         return self._stream(_each(TOPUP_SPEC.decode), self._statements.topups)
@@ -378,6 +388,10 @@ class StoredReports:
     def escrow_marks(self) -> AsyncIterator[RowMark]:
         """See the port."""
         return self._stream(escrow_marks_from_rows, self._audit.escrow_marks)
+
+    def run_marks(self) -> AsyncIterator[RowMark]:
+        """See the port."""
+        return self._stream(run_marks_from_rows, self._audit.run_marks)
 
     def topup_marks(self) -> AsyncIterator[RowMark]:
         """See the port."""

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from cobot_meter.domain.api_key.faults import KEY_GUARDS, KeyRevoked, Shortfall
+from cobot_meter.domain.api_key.faults import KEY_GUARDS
 from cobot_meter.domain.api_key.record import ApiKey, KeyLimits
 from cobot_meter.domain.body import Body
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import (
     CallerBlocked,
-    EscrowNotFound,
     ExposureExceeded,
 )
-from cobot_meter.domain.escrow.record import AskKey, Escrow, Fallback, Opening, Quote
+from cobot_meter.domain.escrow.record import AskKey, Escrow, Opening, Quote
 from cobot_meter.domain.escrow.states import Mode
-from cobot_meter.domain.refusals import credit_short, key_limit_reached
+from cobot_meter.domain.refusals import key_limit_reached
 from cobot_meter.domain.transitions.escrows import NO_LIMITS, open_escrow
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.upstream.completions import CompletionRequest
@@ -129,78 +128,12 @@ class OpenEscrow:
             opened, chain=offer.chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
         )
 
-    async def next(self, before: JustOpened, failed: Escrow) -> JustOpened:
-        """What is left of the chain in an escrow of its own, on the terms of the same quote.
-
-        `before` has what is left and the body; `failed` names the new escrow. Raises CallerBlocked,
-        ExposureExceeded, NodeUnavailable, and KeyRevoked, CreditShort, KeyLimitReached for a key,
-        and then the failure stands.
-        """
-        self._node_gate.check()
-        if failed.continued_as is None or failed.failure is None:
-            message = f"{failed.escrow_id} is not to be continued"
-            raise EscrowNotFound(message)
-        standing = await self._standing(failed.ask, failed.caller_id)
-        if standing.blocked:
-            raise CallerBlocked(BLOCKED)
-        limits = await self._limits(failed)
-        offer = self._make_offer.anew(
-            failed.quote,
-            standing,
-            left=before.chain,
-            because=Fallback(
-                asked_model=failed.asked_model,
-                reason=failed.failure.code,
-                continues=failed.escrow_id,
-            ),
-        )
-        if (
-            failed.key_id is not None
-            and offer.quote.credit_reserved_msat < failed.quote.ceiling_msat
-        ):
-            raise credit_short(
-                Shortfall(
-                    available_msat=standing.available_msat,
-                    reserved_msat=0,
-                    needed_msat=failed.quote.ceiling_msat,
-                )
-            )
-        opening = Opening(
-            escrow_id=failed.continued_as,
-            caller_id=failed.caller_id,
-            opened_at_ms=self._ledger.now_ms(),
-            stream=failed.stream,
-            ask=replace(failed.ask, idempotency_key=None),  # the first attempt has it, for ever
-            quote=offer.quote,
-            mode=failed.mode,
-            fallback=offer.fallback,
-            key_id=failed.key_id,
-        )
-        escrow = self._escrow(opening, offer=offer, at_once=True)
-        opened = await self._apply(escrow, before.call.body, standing, limits)
-        return replace(
-            opened, chain=offer.chain, began_ms=before.began_ms, own_terms=before.own_terms
-        )
-
     def _escrow(self, opening: Opening, *, offer: QuotedChain, at_once: bool) -> Escrow:
         return Escrow.opened(
             opening,
             upstream=offer.chain[0].upstream,
             requested_by=self._replicas.own_id if at_once else None,
         )
-
-    def over(self, run_id: str) -> None:
-        """This run has ended in this process, whoever wrote down how."""
-        self._make_offer.over(run_id)
-
-    async def _limits(self, failed: Escrow) -> KeyLimits:
-        """What the key that asked may spend now. Raises KeyRevoked."""
-        if failed.key_id is None:
-            return NO_LIMITS
-        key = await self._ledger.books.api_key(failed.key_id)
-        if key is None or not key.is_live:
-            raise KeyRevoked("The API key that asked was revoked meanwhile.")
-        return key.limits
 
     async def _apply(
         self, escrow: Escrow, body: Body, standing: CallerStanding, limits: KeyLimits
