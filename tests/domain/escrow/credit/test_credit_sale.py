@@ -41,6 +41,7 @@ requested | CompletionReceived | generated
 requested | CompletionCosted   | released
 requested | RunFailed          | failed
 requested | RunOutcomeUnknown  | failed
+requested | FellBack           | requested
 generated | CostKnown          | costed
 generated | CostLookupMissed   | generated
 generated | CostNotFound       | failed
