@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
-from cobot_pay.budget import Budget, Reservation
+from cobot_pay.budget import Purpose, Reservation, Spending
 from cobot_pay.errors import (
     BudgetExceeded,
     ChallengeRefused,
@@ -103,7 +103,7 @@ class Purchase(Generic[RequestT, ResponseT]):
         self,
         request: RequestT,
         *,
-        budget: Budget,
+        budget: Spending,
         proofs: Proofs,
         terms: PurchaseTerms,
         fees: bool,
@@ -231,10 +231,16 @@ class Purchase(Generic[RequestT, ResponseT]):
         amount_msat = offer.terms.amount_msat
         fee_msat = self._terms.fee_msat(amount_msat) if self._fees else 0
         fee_msat_min = 0 if self._terms.max_fee_msat is None else fee_msat
+        purpose = Purpose(
+            payment_hash=offer.terms.payment_hash,
+            origin=self._origin,
+            macaroon=offer.macaroon,
+            micro_usd_per_btc=offer.micro_usd_per_btc,
+        )
         while True:
             try:
                 return self._budget.reserve(
-                    amount_msat, fee_msat=fee_msat, fee_msat_min=fee_msat_min
+                    amount_msat, fee_msat=fee_msat, fee_msat_min=fee_msat_min, purpose=purpose
                 )
             except BudgetExceeded as refused:
                 wait_s = self._terms.in_flight_wait_s
@@ -307,7 +313,7 @@ class Purchase(Generic[RequestT, ResponseT]):
 
 
 def settle(
-    attempt: Attempt, outcome: PaymentOutcome, *, budget: Budget, proofs: Proofs
+    attempt: Attempt, outcome: PaymentOutcome, *, budget: Spending, proofs: Proofs
 ) -> PaymentOutcome:
     """Book what became of an attempt; a payment whose preimage is wrong counts as unknown."""
     payment_hash = attempt.payment_hash
@@ -317,7 +323,8 @@ def settle(
         outcome = _unknown(f"may have been paid ({outcome})", payment_hash)
     match outcome:
         case Payment():
-            budget.post(attempt.reservation, outcome.amount_msat + outcome.fee_msat)
+            paid_msat = outcome.amount_msat + outcome.fee_msat
+            budget.post(attempt.reservation, paid_msat, preimage=outcome.preimage.lower())
             proofs.paid(attempt, preimage=outcome.preimage)
         case PaymentFailed():
             budget.release(attempt.reservation)
