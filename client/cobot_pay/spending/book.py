@@ -65,14 +65,13 @@ class Book:
 
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that nobody else writes beside: committed at its end, or undone."""
+        """One transaction that nobody else writes beside: committed at its end.
+
+        What raises before is undone: a connection that is closed takes back what is not committed.
+        """
         with self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
+            yield connection
             connection.execute("COMMIT")
 
     @contextmanager
