@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from hashlib import sha256
 from typing import Any
 
 from cobot_pay.errors import ChallengeRefused, PaymentFailed, PaymentUnknown
@@ -25,7 +24,7 @@ from cobot_pay.nostr.wallet_service import (
     ServiceUnfit,
     WalletService,
 )
-from cobot_pay.wallet import Payment
+from cobot_pay.wallet import Payment, proves
 
 # Refused before anything was tried. PAYMENT_FAILED is not among them: a timeout is called so too.
 _NOT_TRIED = frozenset(
@@ -203,11 +202,7 @@ class NwcWallet:
 def _payment(found: Mapping[str, Any], terms: InvoiceTerms, *, fee_msat: int) -> Payment:
     """What was paid, if the preimage proves it. Raises PaymentUnknown."""
     preimage = str(found.get("preimage", "")).lower()
-    try:
-        proved = sha256(bytes.fromhex(preimage)).hexdigest() == terms.payment_hash
-    except ValueError:
-        proved = False
-    if not proved:
+    if not proves(preimage, terms.payment_hash):
         raise _unknown(terms.payment_hash, "the wallet service shows no preimage of it")
     fees_paid = found.get("fees_paid")
     told = type(fees_paid) is int and fees_paid >= 0

@@ -25,7 +25,7 @@ from cobot_pay.errors import (
 from cobot_pay.http_shapes import HttpRequest, HttpResponse, origin_of
 from cobot_pay.offers import Offer, error_code, read_document, read_offer
 from cobot_pay.proofs import Attempt, Proof, Proofs, Standing
-from cobot_pay.wallet import Payment
+from cobot_pay.wallet import Payment, proves
 
 _GOOD = range(200, 300)
 PAYMENT_REQUIRED, CONFLICT, GONE, UNAVAILABLE = 402, 409, 410, 503
@@ -36,7 +36,6 @@ _BEFORE_PAYING = frozenset({"cost_pending"})
 _ONCE_PAID = frozenset({"cost_pending", "node_unavailable", "books_busy"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BPS = 10_000
-_PREIMAGE_BYTES = 32
 _GONE_MAX = 3
 
 RequestT = TypeVar("RequestT", bound=HttpRequest)
@@ -317,7 +316,7 @@ def settle(
 ) -> PaymentOutcome:
     """Book what became of an attempt; a payment whose preimage is wrong counts as unknown."""
     payment_hash = attempt.payment_hash
-    if isinstance(outcome, Payment) and not _opens(outcome.preimage, payment_hash):
+    if isinstance(outcome, Payment) and not proves(outcome.preimage, payment_hash):
         outcome = _unknown("was answered with the preimage of something else", payment_hash)
     if isinstance(outcome, PaymentUnknown) and not outcome.payment_hash:
         outcome = _unknown(f"may have been paid ({outcome})", payment_hash)
@@ -339,14 +338,6 @@ def _digest(request: HttpRequest) -> str:
     """What tells this request from others."""
     head = f"{request.method} {request.url}\n".encode()
     return sha256(head + request.read()).hexdigest()
-
-
-def _opens(preimage: str, payment_hash: str) -> bool:
-    try:
-        octets = bytes.fromhex(preimage)
-    except ValueError:
-        return False
-    return len(octets) == _PREIMAGE_BYTES and sha256(octets).hexdigest() == payment_hash
 
 
 def _unknown(what: str, payment_hash: str) -> PaymentUnknown:

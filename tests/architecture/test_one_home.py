@@ -14,6 +14,7 @@ CLOCK = "service/cobot_meter/adapters/system_clock.py"
 SIMULATOR = "simulator/openrouter_simulator/__main__.py"
 CLIENT_CLOCK = "client/cobot_pay/wall_clock.py"
 ENTRY = "service/cobot_meter/cli/main.py"
+CLIENT_ENTRY = "client/cobot_pay/cli/main.py"
 # These two undo what an import does to os.environ.
 IMPORTERS = ("service/cobot_meter/adapters/lightning/lnd/stubs.py", "client/cobot_pay/lnd_stubs.py")
 
@@ -30,7 +31,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "datetime.datetime.today": (),
     "datetime.datetime.utcnow": (),
     "grpc.metadata_call_credentials": (),
-    "os.environ": (ENTRY, *IMPORTERS),
+    "os.environ": (ENTRY, CLIENT_ENTRY, *IMPORTERS),
     "os.getenv": (),
     "starlette.middleware.base.BaseHTTPMiddleware": (),
     "time.time": (),

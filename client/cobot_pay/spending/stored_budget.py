@@ -208,6 +208,19 @@ class StoredBudget:
         with self._book.look() as book:
             return self._spent(book, ALL_HOSTS)["day"].in_flight_msat
 
+    def key_at(self, origin: str) -> str:
+        """The key that is kept for a seller, empty for none: a secret."""
+        with self._book.look() as book:
+            row = book.execute("SELECT key FROM account_key WHERE origin = ?", (origin,)).fetchone()
+        return str(row["key"]) if row else ""
+
+    def keep_key(self, origin: str, key: str) -> None:
+        """Keep it in place of the one before; an empty one forgets it."""
+        with self._book.change() as book:
+            book.execute("DELETE FROM account_key WHERE origin = ?", (origin,))
+            if key:
+                book.execute("INSERT INTO account_key VALUES (?, ?)", (origin, key))
+
     @property
     def book(self) -> Book:
         """The file, for what else is kept in it."""
