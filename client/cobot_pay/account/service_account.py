@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from cobot_pay.http_shapes import origin_of
 from cobot_pay.l402_auth import L402Auth
 from cobot_pay.offers import read_document
 from cobot_pay.purchase import HEADER
@@ -45,6 +46,7 @@ class ServiceAccount:
         """`upstream` is the seller's origin; a token that `auth` holds goes before the key."""
         self._http = http
         self._upstream = upstream
+        self._origin = origin_of(httpx.URL(upstream))
         self._auth = auth
         self._key = key
 
@@ -67,7 +69,9 @@ class ServiceAccount:
         )
 
     async def credit(self) -> Credit:
-        """What there is. Raises AccountRefused."""
+        """What there is; nothing, where nobody knows us yet. Raises AccountRefused."""
+        if not self._key and self._origin not in self._auth.tokens:
+            return Credit(available_msat=0, reserved_msat=0)
         ours = (await self._asked("GET", "/v1/credits")).get("cobot")
         if not isinstance(ours, dict):
             raise AccountRefused(f"{self._upstream} does not say in sat what there is to spend")

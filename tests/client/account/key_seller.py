@@ -53,6 +53,7 @@ class KeySeller:
         return Starlette(
             routes=[
                 Route("/pay", self.pay, methods=["POST"]),
+                Route("/payments/{payment_hash}", self.payment, methods=["GET"]),
                 Route("/v1/topups", self.topup, methods=["POST"]),
                 Route("/v1/keys", self.list_keys, methods=["GET"]),
                 Route("/v1/keys", self.create_key, methods=["POST"]),
@@ -76,6 +77,18 @@ class KeySeller:
         paid = {"payment_preimage": topup.preimage, "amount_msat": terms.amount_msat, "fee_msat": 0}
         return JSONResponse(paid)
 
+    async def payment(self, request: Request) -> Response:
+        """The development node's: what became of a payment; it cannot say of others' invoices."""
+        payment_hash = request.path_params["payment_hash"]
+        topup = self.topups.get(payment_hash)
+        if topup is None:
+            return Response(status_code=503)
+        if payment_hash not in self.settled:
+            return Response(status_code=404)
+        amount_msat = topup.amount_sat * 1_000
+        paid = {"payment_preimage": topup.preimage, "amount_msat": amount_msat, "fee_msat": 0}
+        return JSONResponse(paid)
+
     async def topup(self, request: Request) -> Response:
         """402 with an invoice; 200 to its proof."""
         body = await request.json()
@@ -89,7 +102,7 @@ class KeySeller:
         if payment_hash and (not named or known == payment_hash):
             return self._credited(payment_hash)
         if not known:
-            known = self._open(amount_sat, caller or f"c_{next(self.numbers)}", body.get("key"))
+            known = self.open(amount_sat, caller or f"c_{next(self.numbers)}", body.get("key"))
             self.by_idempotency_key[named] = known
         return self._challenge(known)
 
@@ -144,13 +157,14 @@ class KeySeller:
         body = await request.json()
         caller = self._caller(request)
         if caller is None or self.credit_msat.get(caller, 0) < PRICE_MSAT:
-            return self._challenge(self._open(20, caller or f"c_{next(self.numbers)}", None))
+            return self._challenge(self.open(20, caller or f"c_{next(self.numbers)}", None))
         self.credit_msat[caller] -= PRICE_MSAT
         said = f"You said: {body['messages'][-1]['content']}"
         chunk = f'data: {{"choices":[{{"delta":{{"content":"{said}"}}}}]}}\n\ndata: [DONE]\n\n'
         return Response(chunk, media_type="text/event-stream")
 
-    def _open(self, amount_sat: int, caller: str, wish: Document | None) -> str:
+    def open(self, amount_sat: int, caller: str, wish: Document | None) -> str:
+        """A new top-up; its payment hash."""
         preimage = sha256(f"topup {next(self.numbers)}".encode()).digest()
         payment_hash = sha256(preimage).hexdigest()
         invoice = invoice_text(payment_hash, amount_sat * 1_000)

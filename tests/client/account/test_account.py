@@ -128,8 +128,9 @@ async def test_a_seller_that_is_away_is_said_to_be_away(tmp_path: Path) -> None:
     auth = L402Auth(wallet=DevWallet(), budget=StoredBudget(tmp_path / "b"))
     with refused_address() as url:
         async with httpx.AsyncClient() as http:
+            account = ServiceAccount(http, upstream=url, auth=auth, key="sk-cobot-x")
             with pytest.raises(AccountRefused, match="does not answer"):
-                await ServiceAccount(http, upstream=url, auth=auth).credit()
+                await account.credit()
 
 
 async def test_credit_is_topped_up_below_the_mark_and_not_above(rig: Rig) -> None:
