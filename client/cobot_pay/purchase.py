@@ -314,7 +314,10 @@ class Purchase(Generic[RequestT, ResponseT]):
 def settle(
     attempt: Attempt, outcome: PaymentOutcome, *, budget: Spending, proofs: Proofs
 ) -> PaymentOutcome:
-    """Book what became of an attempt; a payment whose preimage is wrong counts as unknown."""
+    """Book what became of an attempt; a payment whose preimage is wrong counts as unknown.
+
+    The proof is known before it is booked: a budget that cannot be written does not lose it.
+    """
     payment_hash = attempt.payment_hash
     if isinstance(outcome, Payment) and not proves(outcome.preimage, payment_hash):
         outcome = _unknown("was answered with the preimage of something else", payment_hash)
@@ -322,9 +325,9 @@ def settle(
         outcome = _unknown(f"may have been paid ({outcome})", payment_hash)
     match outcome:
         case Payment():
+            proofs.paid(attempt, preimage=outcome.preimage)
             paid_msat = outcome.amount_msat + outcome.fee_msat
             budget.post(attempt.reservation, paid_msat, preimage=outcome.preimage.lower())
-            proofs.paid(attempt, preimage=outcome.preimage)
         case PaymentFailed():
             budget.release(attempt.reservation)
             proofs.unpaid(attempt.payment_hash)

@@ -54,7 +54,7 @@ async def ask(
             raise AccountRefused(message) from fault
     write("\n")
     paid_msat = buyer.budget.spent_today_msat - before_msat
-    buyer.say(f"paid {paid_msat:,} msat" if paid_msat else "paid from credit")
+    buyer.say(f"paid {paid_msat:,} msat" if paid_msat > 0 else "paid from credit")
 
 
 async def _first_model(http: httpx.AsyncClient, seller: Seller) -> str:

@@ -6,12 +6,23 @@ from urllib.parse import parse_qs, urlsplit
 
 from cobot_pay.cli.settings import WALLET_VARIABLE, BadSettings
 from cobot_pay.dev_wallet import DevWallet
-from cobot_pay.wallet import Wallet
+from cobot_pay.errors import PaymentFailed
+from cobot_pay.wallet import Payment, Wallet
 
 KINDS = (
     "dev:http://127.0.0.1:8404 (play money), nostr+walletconnect://… (a wallet of yours anywhere), "
     "or lnd:HOST:PORT?tls=FILE&macaroon=FILE"
 )
+
+
+class NoWallet:
+    """Where none is set: enough for a prepaid key, and refuses to pay with a sentence."""
+
+    charges_fees = False
+
+    async def pay(self, payment_request: str, *, max_fee_msat: int) -> Payment:  # noqa: ARG002 - of no use
+        """Raises PaymentFailed."""
+        raise PaymentFailed(f"no wallet is set: put {KINDS} into {WALLET_VARIABLE}")
 
 
 def open_wallet(setting: str) -> Wallet:
@@ -20,7 +31,7 @@ def open_wallet(setting: str) -> Wallet:
     try:
         match kind:
             case "":
-                raise BadSettings(f"no wallet is set: put {KINDS} into {WALLET_VARIABLE}")
+                return NoWallet()
             case "dev":
                 return DevWallet(rest)
             case "nostr+walletconnect" | "nostrwalletconnect":

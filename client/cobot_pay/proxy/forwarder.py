@@ -7,6 +7,7 @@ a web page sends is refused, and so is what is meant for anybody else than the s
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -54,6 +55,10 @@ class Forwarder:
             response = await self._http.send(self._request(asked), auth=self._auth, stream=True)
         except L402Error as fault:
             yield refusal_of(fault, path=asked.target)
+            return
+        except sqlite3.Error as fault:
+            text = f"what is paid cannot be written down ({fault}): nothing more is, until it can"
+            yield refusal(STOP, text, code="budget_unavailable", path=asked.target)
             return
         except (httpx.TransportError, httpx.InvalidURL) as fault:
             text = (

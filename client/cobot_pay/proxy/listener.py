@@ -115,6 +115,7 @@ class Listener:
             with suppress(ConnectionError):
                 await writer.wait_closed()
         finally:
+            writer.close()
             self._open.discard(writer)
             if not self._open:
                 self._quiet.set()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -287,6 +288,8 @@ class StoredBudget:
                 ),
             )
         except sqlite3.IntegrityError as fault:
+            if fault.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+                raise
             message = (
                 f"the invoice {purpose.payment_hash} is being paid or was paid by another process "
                 "that shares this budget; it is not paid again"
@@ -327,7 +330,12 @@ def _mark_abandoned(book: sqlite3.Connection) -> None:
 
 
 def _is_alive(process: int) -> bool:
-    """Whether such a process runs; a number that was given again only makes others wait."""
+    """Whether such a process runs; a number that was given again only makes others wait.
+
+    On Windows there is no asking without ending it: there others wait.
+    """
+    if sys.platform == "win32":
+        return True
     with suppress(ProcessLookupError):
         try:
             os.kill(process, 0)

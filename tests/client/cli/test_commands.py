@@ -148,10 +148,19 @@ async def test_a_budget_that_is_spent_says_when_it_resets(desk: Desk) -> None:
     assert "it resets at" in err
 
 
+async def test_a_prepaid_key_needs_no_wallet(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as there is credit; afterwards a sentence says which wallets there are."""
+    await desk.run("topup", desk.url, "10", "--key")
+    monkeypatch.delenv("COBOT_PAY_WALLET")
+    assert (await desk.run("ask", desk.url, "hello"))[:2] == (0, "You said: hello\n")
+    status, _, err = await desk.run("ask", desk.url, "again")
+    assert (status, "no wallet is set: put dev:http://" in err) == (REFUSED, True)
+    assert desk.budget.reserved_msat == 0
+
+
 @pytest.mark.parametrize(
     ("words", "config", "wallet", "says"),
     [
-        (["ask", "URL", "x"], "", "", "no wallet is set"),
         (["ask", "URL", "x"], "", "cash:1", "not 'cash'"),
         (["ask", "URL", "x"], "", "lnd:host:1", "lnd:HOST:PORT?tls=FILE"),
         (["ask", "URL", "x"], "", "nostr+walletconnect://x", "public key"),

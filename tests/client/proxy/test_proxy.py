@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cobot_pay import Budget
+from cobot_pay import Budget, Payment, StoredBudget
 from cobot_pay.proxy import listener
 from tests.client.proxy.proxied import Proxied, proxied
 from tests.client.seller import Seller, SellersWallet
@@ -200,6 +201,63 @@ async def test_what_cannot_be_bought_stops_every_agent(
     assert error["type"] == "invalid_request_error"
     assert answer.headers["x-should-retry"] == "false"
     assert (answer.json().get("type") == "error") is (path == "messages")
+
+
+# What a full disk does to a statement.
+FULL = (
+    "CREATE TRIGGER full BEFORE EVENT ON payment BEGIN SELECT RAISE(FAIL, 'the disk is full'); END"
+)
+
+
+class BrokenWallet:
+    """Fails in a way that nobody foresaw."""
+
+    async def pay(self, payment_request: str, *, max_fee_msat: int) -> Payment:
+        raise ZeroDivisionError
+
+
+async def test_a_wallet_that_fails_unforeseen_leaves_nobody_waiting(
+    seller: Seller, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The connection ends, the payment is unknown, and whoever runs the proxy reads the fault."""
+    budget = Budget(total_msat=100_000)
+    async with (
+        serving(seller) as upstream,
+        proxied(upstream, BrokenWallet(), budget=budget) as proxy,
+    ):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await proxy.ask(body())
+        assert (await proxy.ask(body())).json()["error"]["code"] == "payment_unknown"
+    assert budget.reserved_msat == 7_000
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_budget_that_cannot_be_written_pays_nothing(
+    seller: Seller, wallet: SellersWallet, tmp_path: Path
+) -> None:
+    """A full disk, before the payment: a sentence, and nothing leaves the wallet."""
+    budget = StoredBudget(tmp_path / "book")
+    with budget.book.change() as book:
+        book.execute(FULL.replace("EVENT", "INSERT"))
+    async with serving(seller) as upstream, proxied(upstream, wallet, budget=budget) as proxy:
+        error = (await proxy.ask(body())).json()["error"]
+    assert error["code"] == "budget_unavailable"
+    assert "the disk is full" in error["message"]
+    assert wallet.paid == []
+
+
+async def test_a_payment_that_cannot_be_written_down_is_not_lost(
+    seller: Seller, wallet: SellersWallet, tmp_path: Path
+) -> None:
+    """A full disk, after the payment: its proof is shown at the next try, and it stays reserved."""
+    budget = StoredBudget(tmp_path / "book")
+    with budget.book.change() as book:
+        book.execute(FULL.replace("EVENT", "UPDATE"))
+    async with serving(seller) as upstream, proxied(upstream, wallet, budget=budget) as proxy:
+        assert (await proxy.ask(body())).status_code == 400
+        assert said(await proxy.ask(body())) == "You said: hello"
+    assert len(wallet.paid) == 1
+    assert budget.reserved_msat >= 7_000
 
 
 async def test_a_seller_that_is_away_is_a_502_that_may_be_repeated(wallet: SellersWallet) -> None:
