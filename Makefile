@@ -17,7 +17,7 @@ key = $(shell cat $(1) 2>/dev/null | cksum | tr -d ' ')
 RUNTIME := $(VENV)/.runtime-$(call key,requirements/runtime.lock $(PROJECTS))
 DEV := $(VENV)/.dev-$(call key,requirements/dev.lock $(PROJECTS))
 LOCKING := $(VENV)/.locking-$(call key,requirements/locking.lock)
-FOREIGN := $(foreach client,l402-requests pyl402 openrouter,\
+FOREIGN := $(foreach client,l402-requests pyl402 openrouter llm,\
   .foreign/$(client)/.ready-$(call key,requirements/foreign-$(client).lock))
 
 NOT_FAST := slow or foreign_clients or postgres or real_nodes or real_upstream
@@ -81,6 +81,7 @@ lock: $(LOCKING) ## write the locks anew (UPGRADE=1 moves to the newest versions
 	@$(COMPILE) --group pyproject.toml:lock -o requirements/locking.lock
 	@$(COMPILE) requirements/foreign-l402-requests.in -o requirements/foreign-l402-requests.lock
 	@$(COMPILE) requirements/foreign-pyl402.in -o requirements/foreign-pyl402.lock
+	@$(COMPILE) requirements/foreign-llm.in -o requirements/foreign-llm.lock
 	@$(COMPILE) requirements/foreign-openrouter.in -o requirements/foreign-openrouter.lock
 	@$(COMPILE) requirements/go.in -o requirements/go.lock
 

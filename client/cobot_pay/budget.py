@@ -10,8 +10,9 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from cobot_pay.errors import BudgetExceeded, Committed
 
@@ -23,6 +24,96 @@ class Reservation:
     number: int
     amount_msat: int
     fee_msat: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purpose:
+    """What an amount is set aside for: which invoice, at which origin, under which macaroon.
+
+    `micro_usd_per_btc` is the rate that the answer names, None where it names none.
+    """
+
+    payment_hash: str = ""
+    origin: str = ""
+    macaroon: str = ""
+    micro_usd_per_btc: int | None = None
+
+
+NO_PURPOSE = Purpose()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """An amount that shall be set aside, with the most and the least fee for paying it."""
+
+    amount_msat: int
+    fee_msat: int
+    fee_msat_min: int
+
+    @classmethod
+    def of(cls, amount_msat: int, *, fee_msat: int, fee_msat_min: int | None) -> Wanted:
+        """All of the fee when no least one is given. Raises ValueError under 0."""
+        least_msat = fee_msat if fee_msat_min is None else min(fee_msat_min, fee_msat)
+        if min(amount_msat, least_msat) < 0:
+            message = f"an amount cannot be {min(amount_msat, least_msat)} msat"
+            raise ValueError(message)
+        return cls(amount_msat=amount_msat, fee_msat=fee_msat, fee_msat_min=least_msat)
+
+    def granted_fee_msat(self, limits: Iterable[Committed], *, fees_in_flight_msat: int) -> int:
+        """How much of the fee every limit leaves. Raises BudgetExceeded under the least."""
+        granted_msat = self.fee_msat
+        for committed in limits:
+            left_msat = committed.left_msat - self.amount_msat
+            granted_msat = min(granted_msat, left_msat)
+            if left_msat < self.fee_msat_min:
+                returning_msat = fees_in_flight_msat if committed.in_flight_msat else 0
+                raise BudgetExceeded(
+                    committed,
+                    invoice_msat=self.amount_msat,
+                    fee_msat=self.fee_msat_min,
+                    waiting_helps=left_msat + returning_msat >= self.fee_msat_min,
+                )
+        return granted_msat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """What a budget that is kept knows of an invoice; without a preimage it is not known paid."""
+
+    origin: str
+    macaroon: str
+    preimage: str = ""
+    in_flight: bool = False
+
+
+class Spending(Protocol):
+    """What a purchase asks of a budget: `Budget` in memory, `StoredBudget` on disk."""
+
+    @property
+    def tokens(self) -> Mapping[str, str]:
+        """Who we are, by origin, as far as this budget keeps it."""
+
+    def reserve(
+        self,
+        amount_msat: int,
+        *,
+        fee_msat: int = 0,
+        fee_msat_min: int | None = None,
+        purpose: Purpose = NO_PURPOSE,
+    ) -> Reservation:
+        """Set an amount aside, and as much of a fee as the limits leave. Raises BudgetExceeded."""
+
+    def doubt(self, reservation: Reservation) -> None:
+        """It may have been paid, and nobody is paying it now: it stays reserved."""
+
+    def post(self, reservation: Reservation, amount_msat: int, *, preimage: str = "") -> None:
+        """It was paid, at this amount."""
+
+    def release(self, reservation: Reservation) -> None:
+        """Nothing was paid and nothing will be."""
+
+    def recall(self, payment_hash: str) -> Recalled | None:
+        """What is known of an invoice from before, or from another process."""
 
 
 class Budget:
@@ -51,6 +142,15 @@ class Budget:
         self._recent: deque[tuple[int, int]] = deque()  # one per second
 
     @property
+    def tokens(self) -> Mapping[str, str]:
+        """None: nothing is kept here."""
+        return {}
+
+    def recall(self, payment_hash: str) -> Recalled | None:  # noqa: ARG002 - nothing is kept here
+        """Nothing."""
+        return None
+
+    @property
     def spent_msat(self) -> int:
         """What was really paid, fees included."""
         with self._lock:
@@ -63,30 +163,23 @@ class Budget:
             return self._in_flight_msat()
 
     def reserve(
-        self, amount_msat: int, *, fee_msat: int = 0, fee_msat_min: int | None = None
+        self,
+        amount_msat: int,
+        *,
+        fee_msat: int = 0,
+        fee_msat_min: int | None = None,
+        purpose: Purpose = NO_PURPOSE,  # noqa: ARG002 - limits here are the same for all
     ) -> Reservation:
         """Set an amount aside and a fee for paying it, as much of it as the limits leave.
 
         At least `fee_msat_min` (all of it when not given), or it raises BudgetExceeded and changes
         nothing. ValueError under 0.
         """
-        least_msat = fee_msat if fee_msat_min is None else min(fee_msat_min, fee_msat)
-        if min(amount_msat, least_msat) < 0:
-            message = f"an amount cannot be {min(amount_msat, least_msat)} msat"
-            raise ValueError(message)
+        wanted = Wanted.of(amount_msat, fee_msat=fee_msat, fee_msat_min=fee_msat_min)
         with self._lock:
-            granted_msat = fee_msat
-            for committed in self._limits():
-                left_msat = committed.left_msat - amount_msat
-                granted_msat = min(granted_msat, left_msat)
-                if left_msat < least_msat:
-                    fees_msat = self._fees_in_flight_msat() if committed.in_flight_msat else 0
-                    raise BudgetExceeded(
-                        committed,
-                        invoice_msat=amount_msat,
-                        fee_msat=least_msat,
-                        waiting_helps=left_msat + fees_msat >= least_msat,
-                    )
+            granted_msat = wanted.granted_fee_msat(
+                self._limits(), fees_in_flight_msat=self._fees_in_flight_msat()
+            )
             reservation = Reservation(
                 number=next(self._numbers),
                 amount_msat=amount_msat + granted_msat,
@@ -101,7 +194,7 @@ class Budget:
             if reservation.number in self._reserved:
                 self._doubtful.add(reservation.number)
 
-    def post(self, reservation: Reservation, amount_msat: int) -> None:
+    def post(self, reservation: Reservation, amount_msat: int, *, preimage: str = "") -> None:  # noqa: ARG002 - nothing is kept here
         """It was paid, at this amount (more than was reserved is booked just the same).
 
         Raises ValueError for a reservation that was resolved before.

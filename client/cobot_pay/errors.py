@@ -13,6 +13,7 @@ Must not know: HTTP libraries.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 
@@ -26,12 +27,18 @@ class ChallengeRefused(L402Error):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """How one limit of a budget stands, in msat; what is in flight includes fees."""
+    """How one limit of a budget stands, in msat; what is in flight includes fees.
+
+    `host` is whose limit it is, empty for one that holds for all. `resets_at_s` is when what was
+    spent stops counting, in Unix seconds, None where no time changes it.
+    """
 
     limit: str
     limit_msat: int
     spent_msat: int
     in_flight_msat: int
+    host: str = ""
+    resets_at_s: int | None = None
 
     @property
     def left_msat(self) -> int:
@@ -40,7 +47,7 @@ class Committed:
 
 
 class BudgetExceeded(L402Error):
-    """Paying would pass `limit` (`per_request`, `total` or `window`); all amounts in msat.
+    """Paying would pass `limit` (`per_request`, `total`, `window`, `hour` or `day`), in msat.
 
     `asked_msat` is the invoice with the least fee that was wanted for it, `committed_msat` what
     was spent and is in flight already under this limit. `waiting_helps` says that it would fit
@@ -52,12 +59,16 @@ class BudgetExceeded(L402Error):
     ) -> None:
         """`committed` is how the limit stands."""
         fees = f" and up to {fee_msat:,} msat of fees" if fee_msat else ""
+        whose = f" for {committed.host}" if committed.host else ""
         super().__init__(
-            f"the invoice asks for {invoice_msat:,} msat{fees}; of the {committed.limit} limit of "
-            f"{committed.limit_msat:,} msat {committed.spent_msat:,} are spent and "
+            f"the invoice asks for {invoice_msat:,} msat{fees}; of the {committed.limit} limit"
+            f"{whose} of {committed.limit_msat:,} msat {committed.spent_msat:,} are spent and "
             f"{committed.in_flight_msat:,} in flight, so {max(committed.left_msat, 0):,} are left"
+            f"{_resets(committed.resets_at_s)}"
         )
         self.limit = committed.limit
+        self.host = committed.host
+        self.resets_at_s = committed.resets_at_s
         self.limit_msat = committed.limit_msat
         self.spent_msat = committed.spent_msat
         self.in_flight_msat = committed.in_flight_msat
@@ -66,6 +77,12 @@ class BudgetExceeded(L402Error):
         self.fee_msat = fee_msat
         self.asked_msat = invoice_msat + fee_msat
         self.waiting_helps = waiting_helps
+
+
+def _resets(at_s: int | None) -> str:
+    if at_s is None:
+        return ""
+    return time.strftime("; it resets at %Y-%m-%d %H:%M UTC", time.gmtime(at_s))
 
 
 class EventLoopUnsupported(L402Error):

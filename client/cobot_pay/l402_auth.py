@@ -17,7 +17,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Generic
 
-from cobot_pay.budget import Budget
+from cobot_pay.budget import Spending
 from cobot_pay.errors import EventLoopUnsupported, PaymentFailed, PaymentUnknown
 from cobot_pay.proofs import Proofs
 from cobot_pay.purchase import (
@@ -55,7 +55,7 @@ class L402Flow(Generic[RequestT, ResponseT]):
         self,
         *,
         wallet: Wallet,
-        budget: Budget,
+        budget: Spending,
         terms: PurchaseTerms | None = None,
         payment_timeout_s: float = 60.0,
         now_s: Callable[[], float] = time.monotonic,
@@ -64,14 +64,14 @@ class L402Flow(Generic[RequestT, ResponseT]):
         """A payment that takes longer than `payment_timeout_s` counts as unknown.
 
         `tokens` are those of an earlier instance, by origin: whoever comes back with them is the
-        same caller and finds its credit. They are secrets.
+        same caller and finds its credit. They are secrets; a budget on disk keeps them itself.
         """
         self._wallet = wallet
         self._budget = budget
         self._terms = terms or PurchaseTerms()
         self._payment_timeout_s = payment_timeout_s
         self._now_s = now_s
-        self._proofs = Proofs(tokens)
+        self._proofs = Proofs(budget.tokens if tokens is None else tokens, recall=budget.recall)
 
     @property
     def tokens(self) -> dict[str, str]:

@@ -14,17 +14,24 @@ from cobot_pay.invoice_terms import InvoiceTerms, plain_invoice, read_invoice
 
 MSAT_PER_SAT = 1_000
 
+MICRO = 1_000_000
+
+_DECIMAL = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
 _SCHEMES = frozenset({"l402", "lsat"})
 _TOKEN = re.compile(r"[A-Za-z0-9+/_=.-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """One payable challenge: the macaroon as it is sent back, the bare invoice and its terms."""
+    """One payable challenge: the macaroon as it is sent back, the bare invoice and its terms.
+
+    `micro_usd_per_btc` is the exchange rate that the answer names, None where it names none.
+    """
 
     macaroon: str
     payment_request: str
     terms: InvoiceTerms
+    micro_usd_per_btc: int | None = None
 
 
 def read_offer(lines: Iterable[str], body: bytes) -> Offer | None:
@@ -46,7 +53,12 @@ def read_offer(lines: Iterable[str], body: bytes) -> Offer | None:
         except ChallengeRefused as fault:
             refused = refused or fault
             continue
-        return Offer(macaroon=macaroon, payment_request=invoice, terms=terms)
+        return Offer(
+            macaroon=macaroon,
+            payment_request=invoice,
+            terms=terms,
+            micro_usd_per_btc=_rate(read_document(body)),
+        )
     if refused is not None:
         raise refused
     return None
@@ -59,6 +71,17 @@ def read_document(body: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def _rate(document: Mapping[str, Any]) -> int | None:
+    """What a bitcoin is worth in this answer: its `escrow.cost.rate.btc_usd`."""
+    found: Any = document
+    for name in ("escrow", "cost", "rate", "btc_usd"):
+        found = found.get(name) if isinstance(found, dict) else None
+    if not isinstance(found, str) or not _DECIMAL.fullmatch(found):
+        return None
+    whole, _, fraction = found.partition(".")
+    return int(whole) * MICRO + int(fraction.ljust(6, "0")[:6]) or None
 
 
 def error_code(body: bytes) -> str:

@@ -11,14 +11,19 @@ from __future__ import annotations
 import enum
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cobot_pay.budget import Reservation
+from cobot_pay.budget import Recalled, Reservation
 
 PROOFS_MAX = 1_024
 ORIGINS_MAX = 256
+
+
+def authorization_of(macaroon: str, preimage: str) -> str:
+    """The value of `Authorization` that shows a macaroon and that its invoice is paid."""
+    return f"L402 {macaroon}:{preimage.lower()}"
 
 
 class Standing(enum.Enum):
@@ -44,7 +49,7 @@ class Attempt:
 
     def authorization(self, preimage: str) -> str:
         """The value of `Authorization` that proves it was paid."""
-        return f"L402 {self.macaroon}:{preimage.lower()}"
+        return authorization_of(self.macaroon, preimage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +63,17 @@ class Proof:
 class Proofs:
     """Shared by all threads and tasks of one buyer."""
 
-    def __init__(self, tokens: Mapping[str, str] | None = None) -> None:
-        """`tokens` are what `tokens` said before, in another process perhaps."""
+    def __init__(
+        self,
+        tokens: Mapping[str, str] | None = None,
+        *,
+        recall: Callable[[str], Recalled | None] = lambda _: None,
+    ) -> None:
+        """`tokens` are what `tokens` said before, in another process perhaps.
+
+        `recall` is asked for an invoice of which nothing is known here.
+        """
+        self._recall = recall
         self._lock = threading.Lock()
         self._tokens: OrderedDict[str, str] = OrderedDict(tokens or {})  # by origin, used last last
         self._unclaimed: OrderedDict[str, Proof] = OrderedDict()  # by request, the newest last
@@ -176,7 +190,15 @@ class Proofs:
             return self._proofs[payment_hash]
         if payment_hash in self._unknown:
             return Standing.UNKNOWN
-        return Standing.IN_FLIGHT if payment_hash in self._in_flight else Standing.NEW
+        if payment_hash in self._in_flight:
+            return Standing.IN_FLIGHT
+        recalled = self._recall(payment_hash)
+        if recalled is None:
+            return Standing.NEW
+        if recalled.preimage:
+            authorization = authorization_of(recalled.macaroon, recalled.preimage)
+            return Proof(origin=recalled.origin, authorization=authorization)
+        return Standing.IN_FLIGHT if recalled.in_flight else Standing.UNKNOWN
 
 
 def _bound(kept: OrderedDict[str, Any], at_most: int) -> None:

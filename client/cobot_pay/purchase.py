@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
-from cobot_pay.budget import Budget, Reservation
+from cobot_pay.budget import Purpose, Reservation, Spending
 from cobot_pay.errors import (
     BudgetExceeded,
     ChallengeRefused,
@@ -25,7 +25,7 @@ from cobot_pay.errors import (
 from cobot_pay.http_shapes import HttpRequest, HttpResponse, origin_of
 from cobot_pay.offers import Offer, error_code, read_document, read_offer
 from cobot_pay.proofs import Attempt, Proof, Proofs, Standing
-from cobot_pay.wallet import Payment
+from cobot_pay.wallet import Payment, proves
 
 _GOOD = range(200, 300)
 PAYMENT_REQUIRED, CONFLICT, GONE, UNAVAILABLE = 402, 409, 410, 503
@@ -36,7 +36,6 @@ _BEFORE_PAYING = frozenset({"cost_pending"})
 _ONCE_PAID = frozenset({"cost_pending", "node_unavailable", "books_busy"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BPS = 10_000
-_PREIMAGE_BYTES = 32
 _GONE_MAX = 3
 
 RequestT = TypeVar("RequestT", bound=HttpRequest)
@@ -103,7 +102,7 @@ class Purchase(Generic[RequestT, ResponseT]):
         self,
         request: RequestT,
         *,
-        budget: Budget,
+        budget: Spending,
         proofs: Proofs,
         terms: PurchaseTerms,
         fees: bool,
@@ -231,10 +230,16 @@ class Purchase(Generic[RequestT, ResponseT]):
         amount_msat = offer.terms.amount_msat
         fee_msat = self._terms.fee_msat(amount_msat) if self._fees else 0
         fee_msat_min = 0 if self._terms.max_fee_msat is None else fee_msat
+        purpose = Purpose(
+            payment_hash=offer.terms.payment_hash,
+            origin=self._origin,
+            macaroon=offer.macaroon,
+            micro_usd_per_btc=offer.micro_usd_per_btc,
+        )
         while True:
             try:
                 return self._budget.reserve(
-                    amount_msat, fee_msat=fee_msat, fee_msat_min=fee_msat_min
+                    amount_msat, fee_msat=fee_msat, fee_msat_min=fee_msat_min, purpose=purpose
                 )
             except BudgetExceeded as refused:
                 wait_s = self._terms.in_flight_wait_s
@@ -307,18 +312,22 @@ class Purchase(Generic[RequestT, ResponseT]):
 
 
 def settle(
-    attempt: Attempt, outcome: PaymentOutcome, *, budget: Budget, proofs: Proofs
+    attempt: Attempt, outcome: PaymentOutcome, *, budget: Spending, proofs: Proofs
 ) -> PaymentOutcome:
-    """Book what became of an attempt; a payment whose preimage is wrong counts as unknown."""
+    """Book what became of an attempt; a payment whose preimage is wrong counts as unknown.
+
+    The proof is known before it is booked: a budget that cannot be written does not lose it.
+    """
     payment_hash = attempt.payment_hash
-    if isinstance(outcome, Payment) and not _opens(outcome.preimage, payment_hash):
+    if isinstance(outcome, Payment) and not proves(outcome.preimage, payment_hash):
         outcome = _unknown("was answered with the preimage of something else", payment_hash)
     if isinstance(outcome, PaymentUnknown) and not outcome.payment_hash:
         outcome = _unknown(f"may have been paid ({outcome})", payment_hash)
     match outcome:
         case Payment():
-            budget.post(attempt.reservation, outcome.amount_msat + outcome.fee_msat)
             proofs.paid(attempt, preimage=outcome.preimage)
+            paid_msat = outcome.amount_msat + outcome.fee_msat
+            budget.post(attempt.reservation, paid_msat, preimage=outcome.preimage.lower())
         case PaymentFailed():
             budget.release(attempt.reservation)
             proofs.unpaid(attempt.payment_hash)
@@ -332,14 +341,6 @@ def _digest(request: HttpRequest) -> str:
     """What tells this request from others."""
     head = f"{request.method} {request.url}\n".encode()
     return sha256(head + request.read()).hexdigest()
-
-
-def _opens(preimage: str, payment_hash: str) -> bool:
-    try:
-        octets = bytes.fromhex(preimage)
-    except ValueError:
-        return False
-    return len(octets) == _PREIMAGE_BYTES and sha256(octets).hexdigest() == payment_hash
 
 
 def _unknown(what: str, payment_hash: str) -> PaymentUnknown:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Protocol
+
+_PREIMAGE_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +16,15 @@ class Payment:
     preimage: str
     amount_msat: int
     fee_msat: int
+
+
+def proves(preimage: str, payment_hash: str) -> bool:
+    """Whether that hash was made from these 64 hex digits, which nobody but a payer learns."""
+    try:
+        octets = bytes.fromhex(preimage)
+    except ValueError:
+        return False
+    return len(octets) == _PREIMAGE_BYTES and sha256(octets).hexdigest() == payment_hash
 
 
 def charges_fees(wallet: Wallet) -> bool:

@@ -10,9 +10,11 @@ import pytest
 from tests.architecture.source_tree import dotted, python_files, source, tree
 
 CLOCK = "service/cobot_meter/adapters/system_clock.py"
-# A product of its own, which has no port of ours to take the time from.
+# Products of their own, which have no port of ours to take the time from.
 SIMULATOR = "simulator/openrouter_simulator/__main__.py"
+CLIENT_CLOCK = "client/cobot_pay/wall_clock.py"
 ENTRY = "service/cobot_meter/cli/main.py"
+CLIENT_ENTRY = "client/cobot_pay/cli/main.py"
 # These two undo what an import does to os.environ.
 IMPORTERS = ("service/cobot_meter/adapters/lightning/lnd/stubs.py", "client/cobot_pay/lnd_stubs.py")
 
@@ -29,11 +31,11 @@ HOMES: dict[str, tuple[str, ...]] = {
     "datetime.datetime.today": (),
     "datetime.datetime.utcnow": (),
     "grpc.metadata_call_credentials": (),
-    "os.environ": (ENTRY, *IMPORTERS),
+    "os.environ": (ENTRY, CLIENT_ENTRY, *IMPORTERS),
     "os.getenv": (),
     "starlette.middleware.base.BaseHTTPMiddleware": (),
     "time.time": (),
-    "time.time_ns": (CLOCK, SIMULATOR),
+    "time.time_ns": (CLOCK, SIMULATOR, CLIENT_CLOCK),
     "uuid.uuid4": (),
 }
 CATCH_ALLS = {

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -92,10 +93,10 @@ def test_an_agent_with_a_service_folder_of_its_own_is_not_in_the_way(
 
 
 def test_the_client_needs_httpx_alone(wheels: Mapping[str, Path], tmp_path: Path) -> None:
-    """Whoever only buys loads no server, no database, no gRPC and no cryptography."""
+    """Neither it nor its command loads a server, a database, gRPC or cryptography."""
     zipfile.ZipFile(wheels["cobot_pay"]).extractall(tmp_path)
     program = (
-        "import sys; before = set(sys.modules); import cobot_pay; "
+        "import sys; before = set(sys.modules); import cobot_pay, cobot_pay.cli.main; "
         "print(sorted({name.split('.')[0] for name in set(sys.modules) - before}"
         " - set(sys.stdlib_module_names)))"
     )
@@ -108,5 +109,12 @@ def test_the_client_needs_httpx_alone(wheels: Mapping[str, Path], tmp_path: Path
         check=True,
     )
     loaded = {name for name in eval(told.stdout) if not name.startswith("_")}  # noqa: S307
-    assert loaded & {"cobot_meter", "grpc", "lndgrpc", "sqlalchemy", "cryptography"} == set()
-    assert "httpx" in loaded or loaded == {"cobot_pay"}
+    foreign = {"grpc", "lndgrpc", "sqlalchemy", "cryptography", "aiohttp", "coincurve"}
+    assert loaded & (foreign | {"cobot_meter"}) == set()
+    assert {"httpx", "h11"} <= loaded or loaded == {"cobot_pay"}
+
+
+def test_h11_comes_with_httpx() -> None:
+    """The client's proxy imports it, and no more is installed for it than httpx asks for."""
+    assert any(one.startswith("httpcore==1.") for one in requires("httpx") or [])
+    assert any(one.startswith("h11") and "extra" not in one for one in requires("httpcore") or [])

@@ -1,0 +1,1 @@
+"""The `cobot-pay` command."""

@@ -1,0 +1,80 @@
+"""What every command works with: the budget, the wallet, and an auth for one seller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+
+from cobot_pay.account.service_account import ServiceAccount
+from cobot_pay.cli.settings import BadSettings, ClientSettings
+from cobot_pay.cli.wallets import open_wallet
+from cobot_pay.http_shapes import origin_of
+from cobot_pay.l402_auth import L402Auth
+from cobot_pay.spending.stored_budget import StoredBudget
+from cobot_pay.wallet import Wallet
+
+# A model may think for long before its first word; connecting has no reason to.
+TIMES = httpx.Timeout(600.0, connect=15.0)
+_NO_PATHS = frozenset({"", "/v1", "/api/v1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seller:
+    """A seller as the command line names it: its address without a path, and its origin."""
+
+    url: str
+    origin: str
+
+
+class Buyer:
+    """Opened for one command."""
+
+    def __init__(self, settings: ClientSettings, *, say: Callable[[str], None]) -> None:
+        """`say` is told what goes beside the answer."""
+        self.settings = settings
+        self.say = say
+        self.budget = StoredBudget(settings.book, limits=settings.limits)
+
+    def wallet(self) -> Wallet:
+        """Raises BadSettings."""
+        return open_wallet(self.settings.wallet)
+
+    def auth(self, seller: Seller, *, as_key: bool) -> L402Auth:
+        """With `as_key`, what is kept as a key speaks for us; else the newest token does."""
+        keyed = as_key and bool(self.key_at(seller))
+        tokens: dict[str, str] | None = {} if keyed else None
+        return L402Auth(wallet=self.wallet(), budget=self.budget, tokens=tokens)
+
+    def key_at(self, seller: Seller) -> str:
+        """The key that is kept for this seller, empty for none."""
+        return self.budget.key_at(seller.origin)
+
+    def account(
+        self, http: httpx.AsyncClient, seller: Seller, *, as_key: bool = True
+    ) -> ServiceAccount:
+        """Our account there, asked with the key that is kept, or else with the newest token."""
+        return ServiceAccount(
+            http,
+            upstream=seller.url,
+            auth=self.auth(seller, as_key=as_key),
+            key=self.key_at(seller) if as_key else "",
+        )
+
+
+def http_client() -> httpx.AsyncClient:
+    """For one command."""
+    return httpx.AsyncClient(timeout=TIMES, limits=httpx.Limits(max_connections=256))
+
+
+def seller_of(text: str) -> Seller:
+    """Raises BadSettings for what is no address of a seller."""
+    parts = urlsplit(text.strip().rstrip("/"))
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise BadSettings(f"a seller is named by its address, https://…, not {text!r}")
+    if parts.path not in _NO_PATHS or parts.query or parts.username:
+        raise BadSettings(f"name the seller without a path: {parts.scheme}://{parts.netloc}")
+    url = f"{parts.scheme}://{parts.netloc}"
+    return Seller(url=url, origin=origin_of(httpx.URL(url)))

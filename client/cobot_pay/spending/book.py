@@ -1,0 +1,89 @@
+"""The file in which payments and what was spent are kept: SQLite, shared by processes.
+
+Every change is one transaction that is on disk before it returns, and takes the file for itself
+from its first statement: two processes can never both find the same room under a limit. The file
+holds macaroons and preimages, so that only its owner may read it. A connection is opened for each
+transaction: nothing is shared between threads, and nothing is inherited by a fork.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+BUSY_S = 30.0
+_OWNER_ONLY_FILE, _OWNER_ONLY_FOLDER = 0o600, 0o700
+
+# `amount_msat` is what is set aside, fee included, and once it is paid what was paid.
+_TABLES = """
+CREATE TABLE IF NOT EXISTS payment (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  payment_hash TEXT NOT NULL,
+  host TEXT NOT NULL,
+  origin TEXT NOT NULL,
+  macaroon TEXT NOT NULL,
+  preimage TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('reserved', 'unknown', 'paid')),
+  amount_msat INTEGER NOT NULL CHECK (amount_msat >= 0),
+  fee_msat INTEGER NOT NULL,
+  micro_usd_per_btc INTEGER,
+  process INTEGER NOT NULL,
+  reserved_at_s INTEGER NOT NULL,
+  paid_at_s INTEGER
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS payment_once ON payment (payment_hash) WHERE payment_hash <> '';
+CREATE INDEX IF NOT EXISTS payment_open ON payment (host) WHERE state <> 'paid';
+CREATE INDEX IF NOT EXISTS payment_origin ON payment (origin, number) WHERE state = 'paid';
+CREATE TABLE IF NOT EXISTS spent (
+  host TEXT NOT NULL,
+  period TEXT NOT NULL,
+  began_s INTEGER NOT NULL,
+  msat INTEGER NOT NULL,
+  micro_usd INTEGER NOT NULL,
+  PRIMARY KEY (host, period, began_s)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS account_key (
+  origin TEXT PRIMARY KEY,
+  key TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class Book:
+    """One file of payments."""
+
+    def __init__(self, path: Path) -> None:
+        """Makes the file, and the folder that it lies in, where there is none yet."""
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True, mode=_OWNER_ONLY_FOLDER)
+        path.touch(mode=_OWNER_ONLY_FILE)
+        path.chmod(_OWNER_ONLY_FILE)
+        with self._connection() as connection:
+            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+
+    @contextmanager
+    def change(self) -> Iterator[sqlite3.Connection]:
+        """One transaction that nobody else writes beside: committed at its end.
+
+        What raises before is undone: a connection that is closed takes back what is not committed.
+        """
+        with self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def look(self) -> Iterator[sqlite3.Connection]:
+        """What is there now."""
+        with self._connection() as connection:
+            yield connection
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        opened = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
+        with closing(opened) as connection:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA synchronous = FULL")
+            yield connection

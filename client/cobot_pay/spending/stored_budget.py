@@ -1,0 +1,349 @@
+"""A budget kept in a file: it outlives kills, and all processes that share the file obey it.
+
+What is being paid is written down before the payment, with the invoice that it is for; what becomes
+of it is written down when it is known. A process that ends in between leaves its reservation: it
+may have been paid, so it stays reserved until the wallet or its owner says what became of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cobot_pay import wall_clock
+from cobot_pay.budget import NO_PURPOSE, Purpose, Recalled, Reservation, Wanted
+from cobot_pay.errors import Committed, PaymentUnknown
+from cobot_pay.proofs import ORIGINS_MAX, authorization_of
+from cobot_pay.spending.book import Book
+from cobot_pay.spending.limits import (
+    ALL_HOSTS,
+    PERIODS,
+    BudgetLimits,
+    Spent,
+    began_s,
+    committed,
+    micro_usd_of,
+)
+
+_KEPT_HOURS_S = 2 * 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """One payment as it is kept; `preimage` is empty until it is known paid."""
+
+    payment_hash: str
+    origin: str
+    state: str
+    amount_msat: int
+    preimage: str
+    reserved_at_s: int
+    paid_at_s: int | None
+
+
+class StoredBudget:
+    """Limits by request, hour and day, over all hosts and for each; as `Budget` for a purchase."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        limits: BudgetLimits | None = None,
+        now_s: Callable[[], int] = wall_clock.now_s,
+    ) -> None:
+        """`path` is the file; what processes that are gone were paying there is unknown."""
+        self._book = Book(path)
+        self._limits = limits or BudgetLimits()
+        self._now_s = now_s
+        with self._book.change() as book:
+            _mark_abandoned(book)
+
+    @property
+    def tokens(self) -> Mapping[str, str]:
+        """Who we are, by origin: the newest proof of each."""
+        with self._book.look() as book:
+            rows = book.execute(
+                "SELECT origin, macaroon, preimage FROM payment WHERE number IN (SELECT"
+                " max(number) FROM payment WHERE state = 'paid' AND preimage <> '' AND"
+                " macaroon <> '' GROUP BY origin) ORDER BY number DESC LIMIT ?",
+                (ORIGINS_MAX,),
+            ).fetchall()
+        return {row["origin"]: authorization_of(row["macaroon"], row["preimage"]) for row in rows}
+
+    def reserve(
+        self,
+        amount_msat: int,
+        *,
+        fee_msat: int = 0,
+        fee_msat_min: int | None = None,
+        purpose: Purpose = NO_PURPOSE,
+    ) -> Reservation:
+        """Set an amount aside and a fee for paying it, as much of it as the limits leave.
+
+        Raises BudgetExceeded, and PaymentUnknown for an invoice that is in the file already:
+        nothing is changed then. ChallengeRefused where a limit in USD lacks an exchange rate.
+        """
+        wanted = Wanted.of(amount_msat, fee_msat=fee_msat, fee_msat_min=fee_msat_min)
+        host = host_of(purpose.origin)
+        with self._book.change() as book:
+            granted_msat = wanted.granted_fee_msat(
+                self._committed(book, host, purpose.micro_usd_per_btc),
+                fees_in_flight_msat=_fees_in_flight_msat(book),
+            )
+            return self._write_down(book, wanted.amount_msat + granted_msat, granted_msat, purpose)
+
+    def doubt(self, reservation: Reservation) -> None:
+        """It may have been paid, and nobody is paying it now: it stays reserved as a whole."""
+        with self._book.change() as book:
+            book.execute(
+                "UPDATE payment SET state = 'unknown' WHERE number = ? AND state = 'reserved'",
+                (reservation.number,),
+            )
+
+    def post(self, reservation: Reservation, amount_msat: int, *, preimage: str = "") -> None:
+        """It was paid, at this amount (more than was reserved is booked just the same).
+
+        Raises ValueError for a reservation that was resolved before.
+        """
+        now_s = self._now_s()
+        with self._book.change() as book:
+            row = book.execute(
+                "UPDATE payment SET state = 'paid', amount_msat = ?, preimage = ?, paid_at_s = ?"
+                " WHERE number = ? AND state <> 'paid' RETURNING host, micro_usd_per_btc",
+                (amount_msat, preimage, now_s, reservation.number),
+            ).fetchone()
+            if row is None:
+                raise _resolved_before(reservation)
+            micro_usd = micro_usd_of(amount_msat, row["micro_usd_per_btc"])
+            for host in {ALL_HOSTS, row["host"]}:
+                for period in PERIODS:
+                    book.execute(
+                        "INSERT INTO spent VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                        " msat = msat + excluded.msat, micro_usd = micro_usd + excluded.micro_usd",
+                        (host, period, began_s(now_s, period), amount_msat, micro_usd),
+                    )
+            book.execute(
+                "DELETE FROM spent WHERE period = 'hour' AND began_s < ?", (now_s - _KEPT_HOURS_S,)
+            )
+
+    def release(self, reservation: Reservation) -> None:
+        """Nothing was paid and nothing will be. Raises ValueError when resolved before."""
+        with self._book.change() as book:
+            gone = book.execute(
+                "DELETE FROM payment WHERE number = ? AND state <> 'paid'", (reservation.number,)
+            )
+            if gone.rowcount != 1:
+                raise _resolved_before(reservation)
+
+    def recall(self, payment_hash: str) -> Recalled | None:
+        """What the file says of an invoice."""
+        with self._book.look() as book:
+            row = book.execute(
+                "SELECT * FROM payment WHERE payment_hash = ?", (payment_hash,)
+            ).fetchone()
+        if row is None:
+            return None
+        return Recalled(
+            origin=row["origin"],
+            macaroon=row["macaroon"],
+            preimage=row["preimage"],
+            in_flight=row["state"] == "reserved" and _is_alive(row["process"]),
+        )
+
+    def receipts(self, *, at_most: int = 50, unknown_only: bool = False) -> list[Receipt]:
+        """Payments, the newest first."""
+        where = "WHERE state = 'unknown'" if unknown_only else ""
+        with self._book.look() as book:
+            rows = book.execute(
+                f"SELECT * FROM payment {where} ORDER BY number DESC LIMIT ?",  # noqa: S608 - ours
+                (at_most,),
+            ).fetchall()
+        names = Receipt.__dataclass_fields__
+        return [Receipt(**{name: row[name] for name in names}) for row in rows]
+
+    def settle(self, payment_hash: str, paid: tuple[int, str] | None) -> bool:
+        """Say what became of an unknown payment: what was paid with its preimage, or nothing.
+
+        False when no such payment is unknown.
+        """
+        with self._book.look() as book:
+            row = book.execute(
+                "SELECT * FROM payment WHERE payment_hash = ? AND state = 'unknown'",
+                (payment_hash,),
+            ).fetchone()
+        if row is None:
+            return False
+        reservation = _reservation(row)
+        if paid is None:
+            self.release(reservation)
+        else:
+            self.post(reservation, paid[0], preimage=paid[1])
+        return True
+
+    def stands(self, host: str = ALL_HOSTS) -> list[Committed]:
+        """How each limit in msat stands, over all hosts or for one."""
+        limits = self._limits.of_host(host) if host else self._limits.all_hosts
+        with self._book.look() as book:
+            spent = self._spent(book, host)
+        found = committed(
+            limits.in_msat, host=host, spent=spent, micro_usd_per_btc=None, now_s=self._now_s()
+        )
+        return list(found)
+
+    @property
+    def spent_today_msat(self) -> int:
+        """What was paid since the day began, fees included."""
+        with self._book.look() as book:
+            return self._spent(book, ALL_HOSTS)["day"].msat
+
+    @property
+    def reserved_msat(self) -> int:
+        """What is being paid now, or may have been."""
+        with self._book.look() as book:
+            return self._spent(book, ALL_HOSTS)["day"].in_flight_msat
+
+    def key_at(self, origin: str) -> str:
+        """The key that is kept for a seller, empty for none: a secret."""
+        with self._book.look() as book:
+            row = book.execute("SELECT key FROM account_key WHERE origin = ?", (origin,)).fetchone()
+        return str(row["key"]) if row else ""
+
+    def keep_key(self, origin: str, key: str) -> None:
+        """Keep it in place of the one before; an empty one forgets it."""
+        with self._book.change() as book:
+            book.execute("DELETE FROM account_key WHERE origin = ?", (origin,))
+            if key:
+                book.execute("INSERT INTO account_key VALUES (?, ?)", (origin, key))
+
+    @property
+    def book(self) -> Book:
+        """The file, for what else is kept in it."""
+        return self._book
+
+    def _committed(
+        self, book: sqlite3.Connection, host: str, micro_usd_per_btc: int | None
+    ) -> Iterator[Committed]:
+        now_s = self._now_s()
+        scopes = [(ALL_HOSTS, self._limits.all_hosts)]
+        if host:
+            scopes.append((host, self._limits.of_host(host)))
+        for scope, limits in scopes:
+            yield from committed(
+                limits,
+                host=scope,
+                spent=self._spent(book, scope),
+                micro_usd_per_btc=micro_usd_per_btc,
+                now_s=now_s,
+            )
+
+    def _spent(self, book: sqlite3.Connection, host: str) -> dict[str, Spent]:
+        """By period, what was paid in it; what is in flight counts in every one."""
+        now_s = self._now_s()
+        flying = book.execute(
+            "SELECT amount_msat, micro_usd_per_btc FROM payment WHERE state <> 'paid'"
+            " AND (host = ? OR ? = '')",
+            (host, host),
+        ).fetchall()
+        flying_msat = sum(row["amount_msat"] for row in flying)
+        flying_micro_usd = sum(micro_usd_of(*row) for row in flying)
+        found = {}
+        for period in PERIODS:
+            row = book.execute(
+                "SELECT msat, micro_usd FROM spent WHERE host = ? AND period = ? AND began_s = ?",
+                (host, period, began_s(now_s, period)),
+            ).fetchone()
+            found[period] = Spent(
+                msat=row["msat"] if row else 0,
+                micro_usd=row["micro_usd"] if row else 0,
+                in_flight_msat=flying_msat,
+                in_flight_micro_usd=flying_micro_usd,
+            )
+        return found
+
+    def _write_down(
+        self, book: sqlite3.Connection, amount_msat: int, fee_msat: int, purpose: Purpose
+    ) -> Reservation:
+        try:
+            added = book.execute(
+                "INSERT INTO payment (payment_hash, host, origin, macaroon, preimage, state,"
+                " amount_msat, fee_msat, micro_usd_per_btc, process, reserved_at_s)"
+                " VALUES (?, ?, ?, ?, '', 'reserved', ?, ?, ?, ?, ?)",
+                (
+                    purpose.payment_hash,
+                    host_of(purpose.origin),
+                    purpose.origin,
+                    purpose.macaroon,
+                    amount_msat,
+                    fee_msat,
+                    purpose.micro_usd_per_btc,
+                    os.getpid(),
+                    self._now_s(),
+                ),
+            )
+        except sqlite3.IntegrityError as fault:
+            if fault.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+                raise
+            message = (
+                f"the invoice {purpose.payment_hash} is being paid or was paid by another process "
+                "that shares this budget; it is not paid again"
+            )
+            raise PaymentUnknown(message, payment_hash=purpose.payment_hash) from fault
+        number = int(added.lastrowid or 0)
+        return Reservation(number=number, amount_msat=amount_msat, fee_msat=fee_msat)
+
+
+def host_of(origin: str) -> str:
+    """The host of an origin as limits name it, with its port where one is written."""
+    return urlsplit(origin).netloc.rstrip(":")
+
+
+def _reservation(row: Any) -> Reservation:  # noqa: ANN401 - a row of SQLite has no type of ours
+    return Reservation(
+        number=row["number"], amount_msat=row["amount_msat"], fee_msat=row["fee_msat"]
+    )
+
+
+def _fees_in_flight_msat(book: sqlite3.Connection) -> int:
+    """What payments that are being made now are likely to give back."""
+    (fees_msat,) = book.execute(
+        "SELECT coalesce(sum(fee_msat), 0) FROM payment WHERE state = 'reserved'"
+    ).fetchone()
+    return int(fees_msat)
+
+
+def _mark_abandoned(book: sqlite3.Connection) -> None:
+    """What a process was paying that is gone is unknown."""
+    rows = book.execute("SELECT DISTINCT process FROM payment WHERE state = 'reserved'").fetchall()
+    for row in rows:
+        if not _is_alive(row["process"]):
+            book.execute(
+                "UPDATE payment SET state = 'unknown' WHERE state = 'reserved' AND process = ?",
+                (row["process"],),
+            )
+
+
+def _is_alive(process: int) -> bool:
+    """Whether such a process runs; a number that was given again only makes others wait.
+
+    On Windows there is no asking without ending it: there others wait.
+    """
+    if sys.platform == "win32":
+        return True
+    with suppress(ProcessLookupError):
+        try:
+            os.kill(process, 0)
+        except PermissionError:
+            return True
+        return True
+    return False
+
+
+def _resolved_before(reservation: Reservation) -> ValueError:
+    return ValueError(f"the reservation {reservation.number} was resolved before")

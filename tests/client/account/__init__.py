@@ -1,0 +1,1 @@
+"""Tests of credit, keys and top-ups."""

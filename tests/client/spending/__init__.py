@@ -1,0 +1,1 @@
+"""Tests of budgets that are kept."""
