@@ -314,24 +314,25 @@ class StreamAssembly:
         return completion_of(document, self._parts, self._usage or {}, inline_cost)
 
     def _event(self, event: Event) -> None:
-        if event.data.strip() == _DONE:
+        name, data = event
+        if data.strip() == _DONE:
             self.done = True
             return
-        frame = _frame_of(event)
+        frame = _frame_of(name, data)
         if frame is None:
-            if event.name in _MESSAGES and not self.conclusive:
+            if name in _MESSAGES and not self.conclusive:
                 raise OutcomeUnknown("the upstream's stream cannot be read")
             return
         usage = frame.get("usage")
         if usage is not None:
-            self._usage_of(event.data)
+            self._usage_of(data)
         if usage is not None or not self._head:
             self._head_of(frame)
         self.generation_id = self.generation_id or outside.identifier(frame.get("id")) or ""
         self._frame(frame)
         if usage is not None:
             self._news.append(({}, None, (), usage))
-        if event.name == _ERROR and self._error is None:
+        if name == _ERROR and self._error is None:
             self._error = frame
 
     def _usage_of(self, data: bytes) -> None:
@@ -351,11 +352,11 @@ class StreamAssembly:
         if isinstance(choices, list):
             for choice in choices:
                 if isinstance(choice, dict):
-                    if _choice_failed(choice) and self._error is None:
-                        self._error = choice.get("error") or {}
                     news = self._parts.add(choice)
                     if news is not None:
                         self._news.append(news)
+                    if _choice_failed(choice) and self._error is None:
+                        self._error = choice.get("error") or {}
         if frame.get("error"):
             self._error = frame["error"]
 
@@ -423,15 +424,23 @@ def _choice_failed(choice: dict[str, object]) -> bool:
     return bool(choice.get("error")) or choice.get("finish_reason") == "error"
 
 
-def _frame_of(event: Event) -> dict[str, object] | None:
+def _frame_of(name: bytes, data: bytes) -> dict[str, object] | None:
     """The frame; None for what is none, and says nothing but in an event of errors."""
     try:
-        frame = plain_loads(event.data)
-    except ValueError:
-        frame = None
+        frame: object = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        frame = _hard_to_read(data)
     if isinstance(frame, dict):
         return frame
-    return {} if event.name == _ERROR else None
+    return {} if name == _ERROR else None
+
+
+def _hard_to_read(data: bytes) -> object:
+    """What orjson does not take; None for what is no JSON."""
+    try:
+        return plain_loads(data)
+    except ValueError:
+        return None
 
 
 def _exact_object(data: bytes) -> dict[str, object] | None:
