@@ -16,12 +16,15 @@ from dataclasses import dataclass
 import orjson
 
 from cobot_meter.adapters.upstreams.answer_pieces import (
+    HALF_MAX,
+    HALF_MIN,
     HEAD,
     TEXTS,
     Naming,
     News,
     StreamPiece,
     delta_of,
+    mended,
     text_parts,
 )
 from cobot_meter.adapters.upstreams.error_taxonomy import ErrorTaxonomy
@@ -36,7 +39,6 @@ from cobot_meter.domain.upstream.completions import UpstreamCompletion
 from cobot_meter.domain.upstream.deltas import Delta
 
 _REASONING, _REASONING_CONTENT = "reasoning", "reasoning_content"
-_HALF_MIN, _HALF_MAX = "\ud800", "\udbff"
 
 
 class AnswerParts:
@@ -91,21 +93,8 @@ class AnswerParts:
         if isinstance(logprobs, dict):
             self._chances(logprobs)
         if told and (self._cut or self._halves):
-            told = self._mended(told)
+            told, self._cut = mended(told, self._halves), False
         return choice, told, calls, None
-
-    def _mended(self, delta: dict[str, object]) -> dict[str, object]:
-        """With the halves that were kept back, and without those that are kept back now."""
-        self._cut = False
-        mended = dict(delta)
-        for name, said in delta.items():
-            if name in TEXTS and isinstance(said, str) and said:
-                text = self._halves.pop(name, "") + said
-                if _HALF_MIN <= text[-1] <= _HALF_MAX:
-                    self._halves[name] = text[-1]
-                    text = text[:-1]
-                mended[name] = text
-        return mended
 
     def so_far(self) -> Delta:
         """All that was said, as one delta."""
@@ -180,7 +169,7 @@ class AnswerParts:
                 continue
             if name in TEXTS and isinstance(said, str):
                 self._texts.setdefault(name, []).append(said)
-                if _HALF_MIN <= said[-1] <= _HALF_MAX:
+                if HALF_MIN <= said[-1] <= HALF_MAX:
                     self._cut = True
             elif isinstance(said, list):
                 if name == "tool_calls":
