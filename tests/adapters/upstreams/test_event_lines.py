@@ -92,4 +92,4 @@ def test_any_bytes_in_any_pieces(pieces: list[bytes]) -> None:
 def test_a_line_without_end_costs_no_more_than_its_length() -> None:
     """Pieces are kept, not copied: two megabytes of single bytes are one event."""
     found = events(b"data: ", *itertools.repeat(b"x", 2_000_000), b"\n\n")
-    assert len(found[0].data) == 2_000_000
+    assert len(found[0][1]) == 2_000_000

@@ -196,8 +196,8 @@ def test_the_key_is_in_the_digest_and_leaves_others_as_they_were() -> None:
                 available_msat=0, reserved_msat=2_000, needed_msat=3_000, cheaper_model="a/b"
             ),
             (
-                "Not enough credit: 0 sat are left (2 sat more are reserved by requests under way), "
-                "and this request may cost up to 3 sat; as it is, the model a/b would fit."
+                "Not enough credit: 0 sat are left (2 sat more are reserved by requests under "
+                "way), and this request may cost up to 3 sat; as it is, the model a/b would fit."
             ),
         ),
         (

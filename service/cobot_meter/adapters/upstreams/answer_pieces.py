@@ -23,6 +23,8 @@ _CALLS = "tool_calls"
 # What every chunk of an answer repeats, beside its id.
 HEAD = ("created", "model", "provider", "system_fingerprint", "service_tier")
 
+# The first of the two halves that JSON may write in the place of one character.
+HALF_MIN, HALF_MAX = "\ud800", "\udbff"
 _SILENT = Delta()
 
 # What an upstream's answer is called here, made of what it calls itself.
@@ -116,6 +118,22 @@ def delta_of(news: News) -> Delta:
         logprobs=_document(choice.get("logprobs")),
         usage=_document(usage),
     )
+
+
+def mended(delta: dict[str, object], halves: dict[str, str]) -> dict[str, object]:
+    """The delta with what was kept back of each text, and without what is kept back now.
+
+    `halves` has the first half of a character by the name of its text.
+    """
+    whole = dict(delta)
+    for name, said in delta.items():
+        if name in TEXTS and isinstance(said, str) and said:
+            text = halves.pop(name, "") + said
+            if HALF_MIN <= text[-1] <= HALF_MAX:
+                halves[name] = text[-1]
+                text = text[:-1]
+            whole[name] = text
+    return whole
 
 
 def text_parts(parts: Iterable[object]) -> list[str]:

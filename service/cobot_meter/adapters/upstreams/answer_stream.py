@@ -16,12 +16,15 @@ from dataclasses import dataclass
 import orjson
 
 from cobot_meter.adapters.upstreams.answer_pieces import (
+    HALF_MAX,
+    HALF_MIN,
     HEAD,
     TEXTS,
     Naming,
     News,
     StreamPiece,
     delta_of,
+    mended,
     text_parts,
 )
 from cobot_meter.adapters.upstreams.error_taxonomy import ErrorTaxonomy
@@ -36,7 +39,6 @@ from cobot_meter.domain.upstream.completions import UpstreamCompletion
 from cobot_meter.domain.upstream.deltas import Delta
 
 _REASONING, _REASONING_CONTENT = "reasoning", "reasoning_content"
-_HALF_MIN, _HALF_MAX = "\ud800", "\udbff"
 
 
 class AnswerParts:
@@ -91,21 +93,8 @@ class AnswerParts:
         if isinstance(logprobs, dict):
             self._chances(logprobs)
         if told and (self._cut or self._halves):
-            told = self._mended(told)
+            told, self._cut = mended(told, self._halves), False
         return choice, told, calls, None
-
-    def _mended(self, delta: dict[str, object]) -> dict[str, object]:
-        """With the halves that were kept back, and without those that are kept back now."""
-        self._cut = False
-        mended = dict(delta)
-        for name, said in delta.items():
-            if name in TEXTS and isinstance(said, str) and said:
-                text = self._halves.pop(name, "") + said
-                if _HALF_MIN <= text[-1] <= _HALF_MAX:
-                    self._halves[name] = text[-1]
-                    text = text[:-1]
-                mended[name] = text
-        return mended
 
     def so_far(self) -> Delta:
         """All that was said, as one delta."""
@@ -180,7 +169,7 @@ class AnswerParts:
                 continue
             if name in TEXTS and isinstance(said, str):
                 self._texts.setdefault(name, []).append(said)
-                if _HALF_MIN <= said[-1] <= _HALF_MAX:
+                if HALF_MIN <= said[-1] <= HALF_MAX:
                     self._cut = True
             elif isinstance(said, list):
                 if name == "tool_calls":
@@ -314,24 +303,25 @@ class StreamAssembly:
         return completion_of(document, self._parts, self._usage or {}, inline_cost)
 
     def _event(self, event: Event) -> None:
-        if event.data.strip() == _DONE:
+        name, data = event
+        if data.strip() == _DONE:
             self.done = True
             return
-        frame = _frame_of(event)
+        frame = _frame_of(name, data)
         if frame is None:
-            if event.name in _MESSAGES and not self.conclusive:
+            if name in _MESSAGES and not self.conclusive:
                 raise OutcomeUnknown("the upstream's stream cannot be read")
             return
         usage = frame.get("usage")
         if usage is not None:
-            self._usage_of(event.data)
+            self._usage_of(data)
         if usage is not None or not self._head:
             self._head_of(frame)
         self.generation_id = self.generation_id or outside.identifier(frame.get("id")) or ""
         self._frame(frame)
         if usage is not None:
             self._news.append(({}, None, (), usage))
-        if event.name == _ERROR and self._error is None:
+        if name == _ERROR and self._error is None:
             self._error = frame
 
     def _usage_of(self, data: bytes) -> None:
@@ -351,11 +341,11 @@ class StreamAssembly:
         if isinstance(choices, list):
             for choice in choices:
                 if isinstance(choice, dict):
-                    if _choice_failed(choice) and self._error is None:
-                        self._error = choice.get("error") or {}
                     news = self._parts.add(choice)
                     if news is not None:
                         self._news.append(news)
+                    if _choice_failed(choice) and self._error is None:
+                        self._error = choice.get("error") or {}
         if frame.get("error"):
             self._error = frame["error"]
 
@@ -423,15 +413,23 @@ def _choice_failed(choice: dict[str, object]) -> bool:
     return bool(choice.get("error")) or choice.get("finish_reason") == "error"
 
 
-def _frame_of(event: Event) -> dict[str, object] | None:
+def _frame_of(name: bytes, data: bytes) -> dict[str, object] | None:
     """The frame; None for what is none, and says nothing but in an event of errors."""
     try:
-        frame = plain_loads(event.data)
-    except ValueError:
-        frame = None
+        frame: object = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        frame = _hard_to_read(data)
     if isinstance(frame, dict):
         return frame
-    return {} if event.name == _ERROR else None
+    return {} if name == _ERROR else None
+
+
+def _hard_to_read(data: bytes) -> object:
+    """What orjson does not take; None for what is no JSON."""
+    try:
+        return plain_loads(data)
+    except ValueError:
+        return None
 
 
 def _exact_object(data: bytes) -> dict[str, object] | None:

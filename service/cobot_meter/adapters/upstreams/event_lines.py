@@ -8,19 +8,15 @@ is none.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 _BOM = b"\xef\xbb\xbf"
 _CR, _LF = b"\r", b"\n"
 _DATA, _EVENT = b"data", b"event"
 _DATA_IS, _AFTER_SPACE = b"data:", 6
 
 
-class Event(NamedTuple):
-    """One event; `name` is empty for an ordinary message."""
-
-    name: bytes
-    data: bytes
+# One event: its name, which is empty for an ordinary message, and its data. A plain tuple, because
+# one is made for each word of an answer.
+Event = tuple[bytes, bytes]
 
 
 class EventLines:
@@ -72,7 +68,7 @@ class EventLines:
             elif self._data or self._name:
                 data = self._data[0] if len(self._data) == 1 else _LF.join(self._data)
                 if data.strip():
-                    found.append(Event(self._name, data))
+                    found.append((self._name, data))
                 self._name, self._data = b"", []
         return found
 
