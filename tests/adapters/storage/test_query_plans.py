@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cobot_meter.adapters.storage.read_queries import read_statements, subject_statements
-from cobot_meter.adapters.storage.reports import report_statements
+from cobot_meter.adapters.storage.report_queries import report_statements
 from cobot_meter.adapters.storage.sql_text import Statement
 from cobot_meter.adapters.storage.sqlite.books import open_sqlite_books
 from cobot_meter.adapters.storage.sqlite.statements import (

@@ -54,7 +54,7 @@ RETENTION = Retention()
 STORAGE = "service/cobot_meter/adapters/storage"
 SPECS = "table_specs.py"
 # Indexes, and queries that find rows by a column or tell something of it.
-LOOKED_FOR = {"tables.py", "read_queries.py", "keyed_reads.py", "audit_queries.py", "reports.py"}
+LOOKED_FOR = {"tables.py", "read_queries.py", "keyed_reads.py", "report_queries.py", "reports.py"}
 FILES_MAX = 4
 
 

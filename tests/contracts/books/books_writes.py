@@ -8,7 +8,7 @@ import pytest
 
 from cobot_meter.domain.errors import AlreadyOpen, LedgerContradicted, MovedOn
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.machine import MovedRun
+from cobot_meter.domain.escrow.moves import MovedRun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import Reservation, Transfer, TransferKind

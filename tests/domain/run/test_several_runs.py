@@ -9,7 +9,8 @@ import pytest
 from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.errors import ExposureExceeded, IllegalTransition
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.machine import MovedRun, advance
+from cobot_meter.domain.escrow.machine import advance
+from cobot_meter.domain.escrow.moves import MovedRun
 from cobot_meter.domain.escrow.record import Escrow, Fallback, next_timer_ms
 from cobot_meter.domain.escrow.states import EscrowState, Progress
 from cobot_meter.domain.ledger import accounts as chart

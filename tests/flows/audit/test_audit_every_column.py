@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import asyncpg
 from sqlalchemy import Column, LargeBinary, Table
 
-from cobot_meter.adapters.storage.audit_queries import SHA256_HEX
 from cobot_meter.adapters.storage.postgres.books import open_postgres_books
 from cobot_meter.adapters.storage.postgres.session import refuse_another_secret
+from cobot_meter.adapters.storage.report_queries import SHA256_HEX
 from cobot_meter.adapters.storage.reports import StoredReports
 from cobot_meter.adapters.storage.secret_marks import SecretProof, keep_mark
 from cobot_meter.adapters.storage.sql_text import Statement

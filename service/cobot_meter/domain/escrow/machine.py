@@ -13,11 +13,10 @@ diagram of the documentation is drawn from the tables.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.moves import Changes, Moves
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState, Mode
 from cobot_meter.domain.retention import Retention
@@ -25,7 +24,6 @@ from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run import machine as of_run
 from cobot_meter.domain.run.record import AskedInstead, Failure, Run
 from cobot_meter.domain.run.states import RunState
-from cobot_meter.domain.with_changes import changer_of
 
 S = EscrowState
 # Where the operator ends what cannot be booked.
@@ -108,52 +106,6 @@ WRITTEN_OFF_FAILURE = Failure(
 def is_repeated(escrow: Escrow, event: on.EscrowEvent) -> bool:
     """Whether a settlement that was booked already is being told again (it certainly will be)."""
     return isinstance(event, on.InvoiceSettled) and escrow.paid_msat > 0
-
-
-Changes = dict[str, Any]
-_changed_sale = changer_of(Escrow)
-_changed_run = changer_of(Run)
-
-
-@dataclass(frozen=True, slots=True)
-class Moves:
-    """The fields that an event sets, and to what: of the sale, and of runs. Empty: not moved.
-
-    `others` are the changes of the sale's other runs, by their ids. `begun` is the run that it
-    lives by from now on.
-    """
-
-    sale: Changes
-    run: Changes
-    others: Mapping[str, Changes] = field(default_factory=dict)
-    begun: Run | None = None
-
-    def of(self, escrow: Escrow) -> Escrow:
-        """The escrow with these changes."""
-        run = _changed_run(escrow.run, self.run) if self.run else escrow.run
-        others = escrow.others
-        if self.others:
-            others = tuple(_changed_run(one, self.others[one.run_id]) for one in others)
-        if self.begun is not None:
-            run, others = self.begun, (*others, run)
-        return _changed_sale(escrow, {**self.sale, "run": run, "others": others})
-
-    def runs(self, before: Escrow, after: Escrow) -> tuple[MovedRun, ...]:
-        """The runs whose rows are written, as they are afterwards."""
-        changed = {before.run.run_id: self.run, **self.others}
-        moved = tuple(
-            MovedRun(run, tuple(fields))
-            for run in after.runs
-            if (fields := changed.get(run.run_id))
-        )
-        return moved if self.begun is None else (*moved, MovedRun(self.begun))
-
-
-class MovedRun(NamedTuple):
-    """A run's row as it is written: `changed` fields of it, None where the run begins."""
-
-    run: Run
-    changed: tuple[str, ...] | None = None
 
 
 def advance(escrow: Escrow, event: on.EscrowEvent, *, at_ms: int, retention: Retention) -> Escrow:

@@ -14,7 +14,8 @@ from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.bookings import bookings
-from cobot_meter.domain.escrow.machine import MovedRun, changes_by
+from cobot_meter.domain.escrow.machine import changes_by
+from cobot_meter.domain.escrow.moves import MovedRun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.reservations import day_guards, opened_accounts, opening
 from cobot_meter.domain.ledger.transfers import Transfer, TransferKind

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cobot_meter.domain.api_key.record import ApiKey
-from cobot_meter.domain.escrow.machine import MovedRun
+from cobot_meter.domain.escrow.moves import MovedRun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import Account

@@ -68,14 +68,14 @@ class AnswerKind(enum.StrEnum):
 class Answer:
     """`caller_id` is whom a token is minted for; `body` the `chat.completion` JSON when bought.
 
-    What is `live` is on its way.
+    A `live_answer` is on its way.
     """
 
     kind: AnswerKind
     escrow: Escrow
     caller_id: str
     body: bytes = b""
-    live: LiveAnswer | None = None
+    live_answer: LiveAnswer | None = None
 
 
 class AskCompletion:
@@ -259,7 +259,7 @@ class AskCompletion:
             first=first, follower=follower, run=run, deliver_completion=self._deliver_completion
         )
         caller_id = escrow.caller_id
-        return Answer(kind=AnswerKind.LIVE, escrow=escrow, caller_id=caller_id, live=live)
+        return Answer(kind=AnswerKind.LIVE, escrow=escrow, caller_id=caller_id, live_answer=live)
 
     def _begin(
         self,

@@ -36,7 +36,7 @@ _CLOSES = b',"finish_reason":null}]}\n\n'
 _NULL = b"null"
 
 
-def live_answer(escrow: Escrow, live: LiveAnswer, *, include_usage: bool) -> Stream:
+def live_events(escrow: Escrow, live: LiveAnswer, *, include_usage: bool) -> Stream:
     """200 with the answer as it comes; `escrow` is the sale as it opened."""
     headers: list[Header] = [EVENTS, PRIVATE, escrow_header(escrow)]
     return Stream(OK, headers, _events(live, include_usage=include_usage))

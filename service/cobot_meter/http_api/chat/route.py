@@ -22,7 +22,7 @@ from cobot_meter.domain.errors import (
 from cobot_meter.domain.pricing.quotes import CallerTerms
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
 from cobot_meter.http_api.chat.answers import accepted_answer, completion_answer, credited_answer
-from cobot_meter.http_api.chat.live_events import live_answer
+from cobot_meter.http_api.chat.live_events import live_events
 from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_request
 from cobot_meter.http_api.chat.terms import max_cost_of, quote_of
 from cobot_meter.http_api.context import FaceParts
@@ -124,8 +124,10 @@ class ChatRoute:
                 return self._challenges.for_escrow(answer.escrow, caller_id=answer.caller_id)
             case AnswerKind.ACCEPTED:
                 return accepted_answer(answer.escrow, public_url=self._parts.public_url)
-            case AnswerKind.LIVE if answer.live is not None:
-                return live_answer(answer.escrow, answer.live, include_usage=chat.include_usage)
+            case AnswerKind.LIVE if answer.live_answer is not None:
+                return live_events(
+                    answer.escrow, answer.live_answer, include_usage=chat.include_usage
+                )
             case _:
                 return completion_answer(
                     answer.escrow,

@@ -16,9 +16,9 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from cobot_meter.adapters.storage.audit_queries import SHA256_HEX
 from cobot_meter.adapters.storage.ledger_rows import made_of
 from cobot_meter.adapters.storage.outage import StorageOutage
+from cobot_meter.adapters.storage.report_queries import SHA256_HEX
 from cobot_meter.adapters.storage.reports import StoredReports
 from cobot_meter.adapters.storage.schema import VERSION_TABLE, head, other_schema
 from cobot_meter.adapters.storage.sql_text import Statement

@@ -1,4 +1,4 @@
-"""The reads that only an audit makes: what stands beside the rows' own values. They walk tables.
+"""The statements of reports, and those that only an audit makes. Most of them walk tables.
 
 Must not know: connections, threads, or what a right value would be.
 """
@@ -10,15 +10,40 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ClauseElement, ColumnElement, Select, func, literal_column, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ClauseElement,
+    ColumnElement,
+    FromClause,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
-from cobot_meter.adapters.storage.row_spec import Row
-from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of
-from cobot_meter.adapters.storage.table_specs import NODE_SPEC
+from cobot_meter.adapters.storage.ledger_rows import ENTRY_COLUMNS, HALF, TRANSFER_COLUMNS
+from cobot_meter.adapters.storage.row_spec import Row, RowSpec
+from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of, with_legs
+from cobot_meter.adapters.storage.table_specs import (
+    API_KEY_SPEC,
+    ESCROW_SPEC,
+    NODE_SPEC,
+    RUN_SPEC,
+    TOPUP_SPEC,
+)
 from cobot_meter.adapters.storage.tables import (
+    ACCOUNT,
     API_KEY,
     BODY,
     CALLER,
+    CARRIED,
+    COUNTERS,
     ESCROW,
     JOURNAL,
     NODE_ADOPTION,
@@ -29,12 +54,124 @@ from cobot_meter.adapters.storage.tables import (
     TRANSFER,
     selected,
 )
+from cobot_meter.domain.ledger.accounts import caller_accounts
 from cobot_meter.ports.ledger_reports import BodyDigests, CallerWord, RowMark
 
 STRAYS_MAX = 100
 # What a SQLite connection that reads reports is given under this name; PostgreSQL has its own.
 SHA256_HEX = "sha256_hex"
 ENTRIES_COUNTED = "SELECT sequence FROM journal_mark"
+
+
+# Accounts that a trial balance adds up, by pattern; the code of the sum has `*` for `%`.
+SUMMED = (
+    *(account.code for account in caller_accounts("%")),
+    "exposure/address/%",
+    "exposure/network/%",
+    "exposure/unpaid/%",
+    "key/%/spent",
+    "key/%/day/%",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportStatements:
+    """The reads of `LedgerReports`."""
+
+    statement: Statement
+    journal: Statement
+    balances: Statement
+    trial_balance: Statement
+    escrows: Statement
+    runs: Statement
+    topups: Statement
+    api_keys: Statement
+    callers: Statement
+
+
+@functools.cache
+def report_statements(database: str = "sqlite") -> ReportStatements:
+    """Compile them all for `sqlite` or `postgresql`, once in a process."""
+    dialect = dialect_of(database)
+
+    def sql(clause: ClauseElement, *names: str) -> Statement:
+        return compiled(clause, *names, dialect=dialect)
+
+    def newest(spec: RowSpec[Any], table: Table) -> Statement:
+        return sql(selected(spec).order_by(table.c.opened_sequence.desc()))
+
+    return ReportStatements(
+        statement=sql(_statement(), "caller_id", "before", "limit"),
+        journal=sql(_journal(), "after"),
+        balances=with_legs(sql(_balances()), database),
+        trial_balance=with_legs(sql(_trial_balance()), database),
+        escrows=newest(ESCROW_SPEC, ESCROW),
+        runs=newest(RUN_SPEC, RUN),
+        topups=newest(TOPUP_SPEC, TOPUP),
+        api_keys=newest(API_KEY_SPEC, API_KEY),
+        callers=sql(_callers(), "after", "end", "limit"),
+    )
+
+
+def _statement() -> Select[Any]:
+    """The newest entries of one caller, each with its transfers."""
+    own = and_(
+        JOURNAL.c.caller_id == bindparam("caller_id"), JOURNAL.c.sequence < bindparam("before")
+    )
+    newest = select(JOURNAL).where(own).order_by(JOURNAL.c.sequence.desc())
+    page = newest.limit(bindparam("limit")).offset(literal_column("0")).subquery("page")
+    return _with_transfers(page).order_by(page.c.sequence.desc(), TRANSFER.c.line)
+
+
+def _journal() -> Select[Any]:
+    """Every entry with its transfers, oldest first."""
+    entries = _with_transfers(JOURNAL).where(JOURNAL.c.sequence > bindparam("after"))
+    return entries.order_by(JOURNAL.c.sequence, TRANSFER.c.line)
+
+
+def _with_transfers(entries: FromClause) -> Select[Any]:
+    joined = entries.outerjoin(TRANSFER, TRANSFER.c.sequence == entries.c.sequence)
+    columns = (
+        *(entries.c[name] for name in ENTRY_COLUMNS),
+        *(TRANSFER.c[name] for name in TRANSFER_COLUMNS),
+    )
+    return select(*columns).select_from(joined)
+
+
+def _balances() -> Select[Any]:
+    columns = (ACCOUNT.c[name] for name in ("code", "commodity", "nature", *COUNTERS, *CARRIED))
+    return select(*columns, ACCOUNT.c.exact).order_by(ACCOUNT.c.code)
+
+
+def _trial_balance() -> Select[Any]:
+    kinds = ((ACCOUNT.c.code.like(_text(kind)), _text(kind.replace("%", "*"))) for kind in SUMMED)
+    code = case(*kinds, else_=ACCOUNT.c.code).label("kind")
+    half: ColumnElement[int] = literal_column(str(HALF), BigInteger())
+    counters, carried = ([ACCOUNT.c[name] for name in names] for names in (COUNTERS, CARRIED))
+    parts = [*(one // half for one in counters), *(one % half for one in counters), *carried]
+    sums = (cast(func.sum(part), BigInteger) for part in parts)
+    return (
+        select(code, ACCOUNT.c.commodity, ACCOUNT.c.nature, *sums)
+        .group_by(code, ACCOUNT.c.commodity, ACCOUNT.c.nature)
+        .order_by(code)
+    )
+
+
+def _callers() -> Select[Any]:
+    """The codes of callers' credit accounts between two codes, in order."""
+    code = ACCOUNT.c.code
+    spendable = and_(ACCOUNT.c.exact == _one(), ACCOUNT.c.nature == _text("liability"))
+    between = and_(code > bindparam("after"), code < bindparam("end"), spendable)
+    limited = select(code).where(between).order_by(code).limit(bindparam("limit"))
+    return limited.offset(literal_column("0"))
+
+
+def _text(value: str) -> ColumnElement[str]:
+    return literal_column(f"'{value}'")
+
+
+def _one() -> ColumnElement[int]:
+    return literal_column("1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
