@@ -20,7 +20,7 @@ _WHERE = "The service's address, such as https://b.example; ours unless it is sa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purchase:
+class TopupOrder:
     """What is bought where; `headers` name the caller who is credited."""
 
     url: str
@@ -48,7 +48,7 @@ def topup(
     terminal = terminal_of(context)
     settings = terminal.settings()
     named = key is None or not key.startswith(SECRET_PREFIX)
-    purchase = Purchase(
+    purchase = TopupOrder(
         url=(url or settings.face.public_url).rstrip("/"),
         body={"amount_sat": amount_sat, **({"key": {"name": key}} if key and named else {})},
         headers={} if named else {"Authorization": f"Bearer {key}"},
@@ -91,7 +91,7 @@ def _tell(terminal: Terminal, url: str, credited: dict[str, Any], proof: str) ->
     out.print(f"  export OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY={made['key']}", soft_wrap=True)
 
 
-async def _posted(purchase: Purchase, *, proof: dict[str, str] | None = None) -> dict[str, Any]:
+async def _posted(purchase: TopupOrder, *, proof: dict[str, str] | None = None) -> dict[str, Any]:
     """The 402, or with a proof what it has bought. Raises CommandFailed, CouldNotLook."""
     wanted = httpx.codes.OK if proof else httpx.codes.PAYMENT_REQUIRED
     target = f"{purchase.url}/v1/topups"
