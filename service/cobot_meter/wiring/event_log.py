@@ -73,10 +73,15 @@ class EventLog:
 
     def _fell_back(self, transition: Transition) -> None:
         escrow = transition.escrow
-        if escrow is not None and escrow.run.instead is not None:
-            self._logger.warning(
-                "fell back", code=escrow.run.instead.because, **sale_fields(escrow)
-            )
+        if escrow is None or escrow.run.instead is None:
+            return
+        failed = escrow.seen_from(transition.runs[0].run.run_id)
+        self._logger.warning(
+            "fell back",
+            code=escrow.run.instead.because,
+            failed_model=failed.model,
+            **sale_fields(escrow),
+        )
 
     def _topped_up(self, transition: Transition) -> None:
         if transition.topup is not None:
