@@ -200,7 +200,7 @@ def _call(transition: Any, shapes: dict[str, list[str]]) -> Call:  # noqa: ANN40
         shaped("escrow", _whole(ESCROW_SPEC, transition.escrow)),
         bool(transition.changed),
         shaped("run", _whole(RUN_SPEC, transition.escrow.run)),
-        bool(transition.run_changed),
+        bool(transition.runs) and not transition.opens,
         [shaped("transfer", {"sequence": 0, **one}) for one in document["transfers"]],
         [shaped("account", one) for one in document["accounts"]],
         [shaped("account", one) for one in document["steps"]],

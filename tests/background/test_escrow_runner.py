@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import cast
 
 import pytest
@@ -25,18 +24,11 @@ class ScriptedDriver:
         self.gate = asyncio.Event()
         self.calls: list[str] = []
         self.fault: Exception | None = None
-        self.goes_on_as: tuple[str, ...] = ()
 
     async def drive(
-        self,
-        escrow_id: str,
-        *,
-        just_opened: JustOpened | None = None,
-        continued: Callable[[str], None],
+        self, escrow_id: str, *, just_opened: JustOpened | None = None, run_id: str = ""
     ) -> Escrow:
-        self.calls.append(escrow_id)
-        for next_id in self.goes_on_as:
-            continued(next_id)
+        self.calls.append(run_id or escrow_id)
         await self.gate.wait()
         if self.fault is not None:
             raise self.fault
@@ -108,19 +100,19 @@ async def test_a_bug_in_one_run_is_broken_for_its_waiters_only() -> None:
         assert str(await runner.start("esc_2")) == "esc_2"
 
 
-async def test_whoever_joins_what_a_run_goes_on_as_joins_the_run() -> None:
-    """Another attempt of the chain has another id, and the same future, until the run ends."""
+async def test_a_run_that_its_sale_left_is_driven_beside_it() -> None:
+    """Even the first, which is called as the sale is: neither waits for the other."""
     driver = ScriptedDriver()
-    driver.goes_on_as = ("esc_2", "esc_3")
     async with asyncio.TaskGroup() as tasks:
         runner = runner_of(driver, tasks, [])
-        run = runner.start("esc_1")
+        sale, run = runner.start("esc_1"), runner.start("esc_1", run_id="esc_1")
+        assert runner.start("esc_1", run_id="esc_1") is run
+        assert runner.start("esc_1") is sale
+        assert sale is not run
         await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert runner.start("esc_2") is run
-        assert runner.start("esc_3") is run
         driver.gate.set()
-        await run
+        await asyncio.gather(sale, run)
+    assert driver.calls == ["esc_1", "esc_1"]
     assert runner.active == 0
 
 

@@ -156,6 +156,22 @@ def cost_known(escrow: Escrow, amount: int, *, confirmed: bool = True) -> ran.Co
     )
 
 
+def fell_back(
+    escrow: Escrow, *, charged: bool | None = None, cost: Cost | None = None
+) -> ran.FellBack:
+    """The run has failed, by itself as nobody knows how, and another model is asked."""
+    return ran.FellBack(
+        failure=FAILURE,
+        charged=charged,
+        cost=cost,
+        run_id=escrow.next_run_id,
+        upstream=UPSTREAM,
+        model="meta/next",
+        prices=ModelPrice(prompt_pusd=90_000, completion_pusd=900_000),
+        requested_by="replica-2",
+    )
+
+
 def invoice_issued(escrow: Escrow) -> on.InvoiceIssued:
     """The node's invoice over what is due, in whole satoshis."""
     return on.InvoiceIssued(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import BooksBusy
@@ -19,7 +19,7 @@ from cobot_meter.domain.escrow.states import Progress, Stage, states_with
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, upstream_credits
 from cobot_meter.domain.retention import Retention
-from cobot_meter.domain.run.record import CostStanding, due_of_run
+from cobot_meter.domain.run.record import CostStanding, Run, due_of_run
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, RELEASES
@@ -85,7 +85,7 @@ class FakeBooks(FakeReports):
             return Applied(repeated=False, escrow=escrow, topup=topup)
         return Applied(
             repeated=True,
-            escrow=self.rows.escrows.get(escrow.escrow_id) if escrow else None,
+            escrow=self._again(escrow) if escrow else None,
             topup=self.rows.topups.get(topup.topup_id) if topup else None,
         )
 
@@ -104,8 +104,25 @@ class FakeBooks(FakeReports):
         self.crash = None
         raise Killed(f"{moment} commit {len(self.rows.journal)}")
 
+    def _again(self, told: Escrow) -> Escrow | None:
+        if not told.looks_back:
+            return self._seen(told.escrow_id)
+        return next(one for one in self.rows.views if one.run.run_id == told.run.run_id)
+
+    def _seen(self, escrow_id: str) -> Escrow | None:
+        """Without its other runs, which are rows of their own."""
+        escrow = self.rows.escrows.get(escrow_id)
+        return replace(escrow, others=()) if escrow is not None and escrow.others else escrow
+
     async def escrow(self, escrow_id: str) -> Escrow | None:
-        return self.rows.escrows.get(escrow_id)
+        return self._seen(escrow_id)
+
+    async def escrow_of_run(self, run_id: str) -> Escrow | None:
+        return next((one for one in self.rows.views if one.run.run_id == run_id), None)
+
+    async def runs_of(self, escrow_id: str) -> tuple[Run, ...]:
+        escrow = self.rows.escrows.get(escrow_id)
+        return escrow.runs if escrow else ()
 
     async def topup(self, topup_id: str) -> Topup | None:
         return self.rows.topups.get(topup_id)
@@ -154,14 +171,23 @@ class FakeBooks(FakeReports):
     async def due(
         self, now_ms: int, *, limit: int, after: DueTimer = FIRST_TIMER
     ) -> tuple[DueTimer, ...]:
-        timers = [
-            (timer_ms, escrow.escrow_id)
-            for escrow in self.rows.escrows.values()
-            for timer_ms in (due_at_ms(escrow), due_of_run(escrow.run, self._retention))
-            if timer_ms is not None and timer_ms <= now_ms
+        sales = [(due_at_ms(one), one.escrow_id, "") for one in self.rows.escrows.values()]
+        runs = [
+            (
+                due_of_run(view.run, self._retention),
+                view.escrow_id,
+                view.run.run_id if view.looks_back else "",
+            )
+            for view in self.rows.views
         ]
-        beyond = [timer for timer in sorted(timers) if timer > (after.at_ms, after.escrow_id)]
-        return tuple(DueTimer(at_ms=at_ms, escrow_id=name) for at_ms, name in beyond[:limit])
+        timers = [
+            DueTimer(at_ms=timer_ms, escrow_id=escrow_id, run_id=run_id)
+            for timer_ms, escrow_id, run_id in (*sales, *runs)
+            if timer_ms is not None and timer_ms <= now_ms
+            if (timer_ms, escrow_id) > (after.at_ms, after.escrow_id)
+        ]
+        timers.sort(key=lambda timer: (timer.at_ms, timer.escrow_id, timer.run_id))
+        return tuple(timers[:limit])
 
     async def unfinished(self, *, after: str, limit: int) -> tuple[str, ...]:
         ids = (
@@ -197,7 +223,7 @@ class FakeBooks(FakeReports):
         return self.rows.node
 
     async def quiet(self, upstream: str) -> Quiet:
-        there = [one for one in self.rows.escrows.values() if one.run.upstream == upstream]
+        there = [one for one in self.rows.views if one.run.upstream == upstream]
         escrows = list(filter(_goes_on, there))
         baseline = self.rows.journal.get(BASELINE_KEY)
         entries = self.rows.journal.values()
@@ -217,16 +243,17 @@ class FakeBooks(FakeReports):
         )
 
     async def unexplained(self, upstream: str, *, limit: int) -> tuple[Escrow, ...]:
-        return self._in_order(
-            lambda escrow: (
-                escrow.run.upstream == upstream
-                and escrow.run.state is RunState.FAILED
-                and escrow.run.budget_held_pusd > 0
-                and escrow.run.lookup_at_ms is None
-                and _goes_on(escrow)
-            ),
-            limit,
-        )
+        found = [
+            view
+            for view in self.rows.views
+            if view.run.upstream == upstream
+            and view.run.state is RunState.FAILED
+            and view.run.budget_held_pusd > 0
+            and view.run.lookup_at_ms is None
+            and _goes_on(view)
+        ]
+        found.sort(key=lambda view: self.rows.opened_run(view.run))
+        return tuple(found[:limit])
 
     async def caller_changes(self, caller_id: str) -> int:
         return sum(

@@ -13,7 +13,7 @@ from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow, due_at_ms
 from cobot_meter.domain.ledger.accounts import Account, available, lapsed, receivable, settled
 from cobot_meter.domain.retention import Retention
-from cobot_meter.domain.run.record import due_of_run
+from cobot_meter.domain.run.record import Run, due_of_run
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import NUMBERED_KINDS, RELEASES
 from cobot_meter.domain.transitions.row_digests import sealed_digest
@@ -135,6 +135,11 @@ class FakeReports:
         for escrow in reversed(tuple(self.rows.escrows.values())):
             yield escrow
 
+    async def runs(self) -> AsyncIterator[Run]:
+        runs = [view.run for view in self.rows.views]
+        for run in sorted(runs, key=self.rows.opened_run, reverse=True):
+            yield run
+
     async def topups(self) -> AsyncIterator[Topup]:
         for topup in reversed(tuple(self.rows.topups.values())):
             yield topup
@@ -152,8 +157,14 @@ class FakeReports:
                 opened_sequence=self.rows.opened(escrow.escrow_id),
                 occupies_ask=escrow.occupies_ask,
                 due_at_ms=due_at_ms(escrow),
-                run_due_at_ms=due_of_run(escrow.run, Retention()),
-                run_opened_sequence=self.rows.opened(escrow.escrow_id),
+            )
+
+    async def run_marks(self) -> AsyncIterator[RowMark]:
+        async for run in self.runs():
+            yield RowMark(
+                subject_id=run.run_id,
+                opened_sequence=self.rows.opened_run(run),
+                due_at_ms=due_of_run(run, Retention()),
             )
 
     async def topup_marks(self) -> AsyncIterator[RowMark]:

@@ -9,6 +9,7 @@ from cobot_meter.domain.errors import AlreadyOpen, MovedOn
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.transfers import Transfer
+from cobot_meter.domain.run.record import Run, run_id_of
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.transition import CallerChange, StoredBodies, Transition
 from cobot_meter.ports.ledger_reports import JournalEntry, JournalTransfer
@@ -34,6 +35,22 @@ class BooksRows:
     def node(self) -> AdoptedNode | None:
         """The one that was adopted last."""
         return self.nodes[-1] if self.nodes else None
+
+    @property
+    def views(self) -> tuple[Escrow, ...]:
+        """Every run with its sale as it is looked at from there, in the order of the sales."""
+        return tuple(
+            replace(escrow.seen_from(run.run_id), others=()) if escrow.others else escrow
+            for escrow in self.escrows.values()
+            for run in escrow.runs
+        )
+
+    def opened_run(self, run: Run) -> int:
+        """The number of the entry that opened a run: its sale's, or that which fell back to it."""
+        if run.number == 1:
+            return self.opened(run.escrow_id)
+        before = run_id_of(run.escrow_id, run.number - 1)
+        return self.journal[f"{before}/fell_back"].sequence
 
     def opened(self, subject_id: str) -> int:
         """The number of the entry that opened an escrow or a top-up; 0 when it is gone."""
@@ -83,18 +100,23 @@ class BooksRows:
             return
         if transition.changed:
             _check_version(stored.version if stored else 0, escrow.version, escrow.escrow_id)
-        if transition.run_changed:
-            version = stored.run.version if stored else 0
-            _check_version(version, escrow.run.version, escrow.escrow_id)
+        runs = {run.run_id: run.version for run in stored.runs} if stored else {}
+        for run, _ in transition.runs:
+            _check_version(runs.get(run.run_id, 0), run.version, run.run_id)
 
     def _merged(self, transition: Transition, escrow: Escrow) -> Escrow:
         """What is stored in the fields that the transition does not name stays."""
         stored = self.escrows.get(escrow.escrow_id)
         if stored is None or transition.opens:
             return escrow
-        run = {name: getattr(escrow.run, name) for name in transition.run_changed}
+        runs = {run.run_id: run for run in stored.runs}
+        for run, changed in transition.runs:
+            told = {name: getattr(run, name) for name in changed or ()}
+            runs[run.run_id] = run if changed is None else replace(runs[run.run_id], **told)
         sale = {name: getattr(escrow, name) for name in transition.changed}
-        return replace(stored, run=replace(stored.run, **run), **sale)
+        run_id = sale.get("run_id", stored.run_id)
+        merged = replace(stored, run=runs.pop(run_id), **sale)
+        return replace(merged, others=tuple(runs.values()))
 
     def _merged_topup(self, transition: Transition, topup: Topup) -> Topup:
         """As of an escrow: what the transition does not name stays."""

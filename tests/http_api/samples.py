@@ -35,6 +35,7 @@ def invoiced_escrow() -> Escrow:
     price = price_for(cost_pusd, ceiling_msat=10**9, rate=RATE, terms=terms)
     return Escrow(
         escrow_id=ESCROW,
+        run_id=ESCROW,
         caller_id=CALLER,
         ask=AskKey(
             request_key="1" * 64,

@@ -6,6 +6,7 @@ A run belongs to the service, not to the connection that asked for it.
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from cobot_meter.background.run_turns import Lane, RunBounds, RunTurns, Turn
 from cobot_meter.background.supervise import Supervisor
@@ -13,6 +14,13 @@ from cobot_meter.domain.errors import Broken, CobotMeterError, Draining
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.ports.escrow_runs import JustOpened, OpensEscrow
+
+
+class _Driven(NamedTuple):
+    """A sale, or a run that it no longer lives by: both may be driven at once."""
+
+    escrow_id: str
+    run_id: str = ""
 
 
 class EscrowRunner:
@@ -31,7 +39,7 @@ class EscrowRunner:
         self._tasks = tasks
         self._supervisor = supervisor
         self._turns = RunTurns(bounds)
-        self._runs: dict[str, asyncio.Future[Escrow]] = {}
+        self._runs: dict[_Driven, asyncio.Future[Escrow]] = {}
         self._openings: dict[str, OpensEscrow] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -41,24 +49,28 @@ class EscrowRunner:
         """How many runs are under way."""
         return len(self._runs)
 
-    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
-        """Drive this escrow, or join the run that does. Raises Draining."""
-        run = self._runs.get(escrow_id)
-        return run if run is not None else self._begin(escrow_id, None)
+    def start(self, escrow_id: str, *, run_id: str = "") -> asyncio.Future[Escrow]:
+        """Drive this escrow, or join the run that does. Raises Draining.
+
+        A run that its sale no longer lives by is driven under a name of its own.
+        """
+        name = _Driven(escrow_id, run_id)
+        run = self._runs.get(name)
+        return run if run is not None else self._begin(name, None)
 
     def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
         """Open it and drive it. Raises Draining."""
-        return self._begin(escrow_id, opening)
+        return self._begin(_Driven(escrow_id), opening)
 
-    def _begin(self, escrow_id: str, opening: OpensEscrow | None) -> asyncio.Future[Escrow]:
+    def _begin(self, name: _Driven, opening: OpensEscrow | None) -> asyncio.Future[Escrow]:
         if self._draining:
             message = "This service is restarting; repeat the same request in a moment."
             raise Draining(message, retry_after_s=5)
         run: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
-        self._runs[escrow_id] = run
+        self._runs[name] = run
         if opening is not None:
-            self._openings[escrow_id] = opening
-        task = self._tasks.create_task(self._run(escrow_id, run), name=f"escrow {escrow_id[:12]}")
+            self._openings[name.escrow_id] = opening
+        task = self._tasks.create_task(self._run(name, run), name=f"escrow {name.escrow_id[:12]}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return run
@@ -76,18 +88,16 @@ class EscrowRunner:
             task.cancel()
         return len(unfinished)
 
-    async def _run(self, escrow_id: str, run: asyncio.Future[Escrow]) -> None:
+    async def _run(self, name: _Driven, run: asyncio.Future[Escrow]) -> None:
         """Supervised, so that one escrow's bug does not end the process and with it all others."""
-        names = [escrow_id]
         try:
-            await self._supervisor.once("escrow run", lambda: self._take_turn(names, run))
+            await self._supervisor.once("escrow run", lambda: self._take_turn(name, run))
         except asyncio.CancelledError:
             run.set_exception(Draining("This service is restarting; repeat the same request."))
             raise
         finally:
-            for name in names:
-                del self._runs[name]
-            self._openings.pop(escrow_id, None)
+            del self._runs[name]
+            self._openings.pop(name.escrow_id, None)
             if not run.done():
                 run.set_exception(
                     Broken("The run of this escrow failed; the books have its state.")
@@ -96,22 +106,13 @@ class EscrowRunner:
             if fault is not None:
                 fault.__traceback__ = None  # its frames hold the run, and so would never go
 
-    async def _take_turn(self, names: list[str], run: asyncio.Future[Escrow]) -> None:
-        """`names` gains the escrows in which it goes on: who joins those joins this run."""
-        escrow_id = names[0]
-
-        def continued(next_id: str) -> None:
-            names.append(next_id)
-            self._runs[next_id] = run
-
+    async def _take_turn(self, name: _Driven, run: asyncio.Future[Escrow]) -> None:
         turn = self._turns.turn()
         try:
-            just_opened = await self._opened(escrow_id, turn)
+            just_opened = await self._opened(name, turn)
             await turn.wait()
             escrow = await self._drive_escrow.drive(
-                escrow_id,
-                just_opened=just_opened,
-                continued=continued,
+                name.escrow_id, just_opened=just_opened, run_id=name.run_id
             )
             run.set_result(escrow)
         except _OpeningRefused as refused:
@@ -122,9 +123,9 @@ class EscrowRunner:
         finally:
             turn.give_back()
 
-    async def _opened(self, escrow_id: str, turn: Turn) -> JustOpened | None:
+    async def _opened(self, name: _Driven, turn: Turn) -> JustOpened | None:
         """What was opened now; None where it was opened before. Raises _OpeningRefused."""
-        opening = self._openings.pop(escrow_id, None)
+        opening = None if name.run_id else self._openings.pop(name.escrow_id, None)
         if opening is None:
             turn.take(Lane.OURS)
             return None

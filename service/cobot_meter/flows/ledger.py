@@ -53,6 +53,20 @@ class Ledger:
             raise EscrowNotFound(message)
         return escrow
 
+    async def escrow_of_run(self, run_id: str) -> Escrow:
+        """The row looked at from this run. Raises EscrowNotFound."""
+        escrow = await self.books.escrow_of_run(run_id)
+        if escrow is None:
+            message = f"there is no run {run_id[:80]}"
+            raise EscrowNotFound(message)
+        return escrow
+
+    async def again(self, escrow: Escrow) -> Escrow:
+        """The row as it stands by now, looked at from where it was. Raises EscrowNotFound."""
+        if escrow.looks_back:
+            return await self.escrow_of_run(escrow.run.run_id)
+        return await self.escrow(escrow.escrow_id)
+
     async def record(
         self,
         escrow: Escrow,
@@ -68,6 +82,6 @@ class Ledger:
         """The top-up after `event`, durably. Raises as `RecordEvent.record_topup`."""
         return await self._record_event.record_topup(topup, event)
 
-    async def apply(self, transition: Transition) -> Applied:
+    async def apply(self, transition: Transition, *, lasting: bool = False) -> Applied:
         """Apply any other transition. Raises as `RecordEvent.apply`."""
-        return await self._record_event.apply(transition)
+        return await self._record_event.apply(transition, lasting=lasting)

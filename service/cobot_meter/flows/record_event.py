@@ -21,6 +21,7 @@ from cobot_meter.domain.errors import (
     MovedOn,
 )
 from cobot_meter.domain.escrow.events import EscrowEvent, QuarantineBegun
+from cobot_meter.domain.escrow.machine import EVERY_RUN
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import NodeIdentity
 from cobot_meter.domain.outside import shown
@@ -86,6 +87,8 @@ class RecordEvent:
         ExposureExceeded when a guarded event was refused.
         """
         try:
+            if type(event) in EVERY_RUN:
+                escrow = await self._with_every_run(escrow)
             applied = await self._written(self._transition(escrow, event, bodies), lasting=lasting)
         except UNBOOKABLE as fault:
             await self._stop_if_contradicted(fault)
@@ -121,10 +124,19 @@ class RecordEvent:
             escrow, event, at_ms=at_ms, retention=self._retention, bodies=bodies
         )
 
-    async def apply(self, transition: Transition) -> Applied:
-        """Apply any other transition, patiently while the books are busy, and wake its waiters."""
+    async def _with_every_run(self, escrow: Escrow) -> Escrow:
+        """What concerns all runs of a sale changes them all; most sales have no other one."""
+        if escrow.runs_made == 1:
+            return escrow
+        return escrow.with_runs(await self._books.runs_of(escrow.escrow_id))
+
+    async def apply(self, transition: Transition, *, lasting: bool = False) -> Applied:
+        """Apply any other transition, patiently while the books are busy, and wake its waiters.
+
+        `lasting` as in `record`.
+        """
         try:
-            return await self._written(transition)
+            return await self._written(transition, lasting=lasting)
         except UNBOOKABLE as fault:
             await self._stop_if_contradicted(fault)
             raise
@@ -173,7 +185,7 @@ class RecordEvent:
         self, escrow: Escrow, event: EscrowEvent, fault: Exception
     ) -> CobotMeterError:
         """Put the escrow into quarantine; the error to raise in place of `fault`."""
-        current = await self._books.escrow(escrow.escrow_id)
+        current = await self._books.escrow_of_run(escrow.run.run_id)
         if current is None:
             return Broken(f"{escrow.escrow_id} is not in the books: {fault}")
         if current.versions != escrow.versions:
@@ -182,6 +194,7 @@ class RecordEvent:
         if current.quarantine is None:
             parked = QuarantineBegun(event=name, reason=why)
             try:
+                current = await self._with_every_run(current)
                 await self._put_away(self._transition(current, parked), name, why)
             except Conflict as moved:
                 return moved

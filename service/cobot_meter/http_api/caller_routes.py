@@ -75,7 +75,7 @@ def generation_document(escrow: Escrow) -> dict[str, Any]:
         **dict.fromkeys(_UNTOLD),
         "id": run.generation_id,
         "created_at": created.isoformat(timespec="seconds"),
-        "model": (run.cost.model if run.cost else "") or escrow.quote.model,
+        "model": (run.cost.model if run.cost else "") or escrow.model,
         "total_cost": total,
         "usage": total,
         "is_byok": False,

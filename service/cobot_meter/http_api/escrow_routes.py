@@ -68,6 +68,8 @@ class EscrowRoutes:
             raise waiting_fault(escrow)
         if wait_s and STATES[escrow.state].awaited:
             escrow = await self._changed(escrow, request, wait_s)
+        if escrow.runs_made > 1:
+            escrow = escrow.with_runs(await self._parts.books.runs_of(escrow.escrow_id))
         return status_answer(escrow, public_url=self._parts.public_url)
 
     async def completion(self, request: HttpRequest) -> PlainAnswer:

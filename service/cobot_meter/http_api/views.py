@@ -45,10 +45,9 @@ def escrow_document(escrow: Escrow, *, public_url: str) -> dict[str, Any]:
         "mode": escrow.mode.value,
         "state": escrow.progress.value,
         "request_sha256": escrow.ask.request_sha256,
-        "model": escrow.quote.model,
+        "model": escrow.model,
         "max_tokens": escrow.quote.max_tokens,
         "fallback": fallback_document(escrow),
-        "continued_as": escrow.continued_as,
         "usage": usage_document(escrow),
         "cost": cost_document(escrow),
         "expires_at": escrow.invoice.expires_at_s if escrow.invoice else None,
@@ -56,16 +55,27 @@ def escrow_document(escrow: Escrow, *, public_url: str) -> dict[str, Any]:
     }
 
 
-def fallback_document(escrow: Escrow) -> dict[str, str | None] | None:
+def fallback_document(escrow: Escrow) -> dict[str, str] | None:
     """Which model was asked for and why it is another one; None where it is the one asked for."""
-    fallback = escrow.fallback
+    fallback = escrow.fallback_now
     if fallback is None:
         return None
-    return {
-        "asked_model": fallback.asked_model,
-        "reason": fallback.reason,
-        "continues": fallback.continues,
-    }
+    return {"asked_model": fallback.asked_model, "reason": fallback.reason}
+
+
+def attempts_document(escrow: Escrow) -> list[dict[str, str | None]]:
+    """Which models were asked one after the other, and why each but the last one failed.
+
+    Of a sale with all its runs at hand.
+    """
+    return [
+        {
+            "model": escrow.seen_from(run.run_id).model,
+            "state": run.state.value,
+            "error": run.failure.code if run.failure else None,
+        }
+        for run in escrow.runs
+    ]
 
 
 def usage_document(escrow: Escrow) -> dict[str, int] | None:
@@ -155,7 +165,7 @@ def cobot_document(escrow: Escrow) -> dict[str, Any]:
     return {
         "escrow_id": escrow.escrow_id,
         "mode": escrow.mode.value,
-        "model": escrow.quote.model,
+        "model": escrow.model,
         "max_tokens": escrow.quote.max_tokens,
         "fallback": fallback_document(escrow),
         "cost": cost_document(escrow),

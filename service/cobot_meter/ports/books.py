@@ -13,6 +13,7 @@ from typing import Protocol
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
+from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 
@@ -22,7 +23,7 @@ class Applied:
     """What `apply` did: `repeated` when the transition's key was in the journal already.
 
     `escrow` and `topup` are the rows as the transition has them, and on a repeat as they stand now,
-    possibly further on.
+    possibly further on. An escrow that is looked at from an earlier run of it still is.
     """
 
     repeated: bool
@@ -63,10 +64,14 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueTimer:
-    """One escrow whose timer has passed, and when that was."""
+    """One escrow whose timer has passed, and when that was.
+
+    `run_id` names the run whose timer it is where the sale no longer lives by that run.
+    """
 
     at_ms: int
     escrow_id: str
+    run_id: str = ""
 
 
 FIRST_TIMER = DueTimer(at_ms=0, escrow_id="")
@@ -118,7 +123,13 @@ class Books(JournalKeys, SealedWith, Protocol):
         """
 
     async def escrow(self, escrow_id: str) -> Escrow | None:
-        """The row as it stands."""
+        """The row as it stands, with the run that it lives by."""
+
+    async def escrow_of_run(self, run_id: str) -> Escrow | None:
+        """The same looked at from this run, whether the sale lives by it or no longer does."""
+
+    async def runs_of(self, escrow_id: str) -> tuple[Run, ...]:
+        """Every run of the sale, in their order."""
 
     async def topup(self, topup_id: str) -> Topup | None:
         """The row as it stands."""
@@ -157,7 +168,10 @@ class Books(JournalKeys, SealedWith, Protocol):
     async def due(
         self, now_ms: int, *, limit: int, after: DueTimer = FIRST_TIMER
     ) -> tuple[DueTimer, ...]:
-        """Escrows whose timer has passed, the longest overdue first, beyond `after`."""
+        """Escrows and runs whose timer has passed, the longest overdue first, beyond `after`.
+
+        Two of one escrow at one millisecond may be told as one; the other one is due still.
+        """
 
     async def unfinished(self, *, after: str, limit: int) -> tuple[str, ...]:
         """Ids of escrows opened, requested, generated or costed, above `after` in id order.
@@ -178,7 +192,10 @@ class Books(JournalKeys, SealedWith, Protocol):
         """The state of things for comparing costs at this upstream, read at one instant."""
 
     async def unexplained(self, upstream: str, *, limit: int) -> tuple[Escrow, ...]:
-        """Failed ones of this upstream that hold budget and await no look-up, in opening order."""
+        """Failed runs of this upstream that hold budget and await no look-up, in opening order.
+
+        Each with its sale, whether that lives by it or no longer does.
+        """
 
     async def caller_changes(self, caller_id: str) -> int:
         """How many operator words on this caller are booked."""

@@ -12,7 +12,7 @@ from cobot_meter.domain.upstream.completions import Model, UpstreamCall
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JustOpened:
-    """An escrow as it was written a moment ago, so that its run need not read it back.
+    """An escrow as it, or another run of it, was written a moment ago: nobody need read it back.
 
     `call` is what will be sent, `wrapped_key` what its bodies are sealed with. `chain` is its
     model and those that may be asked after it, within the time that began at `began_ms`.
@@ -49,8 +49,10 @@ class OpensEscrow(Protocol):
 class EscrowRuns(Protocol):
     """The service's own runs: they go on when the caller who started them is gone."""
 
-    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
+    def start(self, escrow_id: str, *, run_id: str = "") -> asyncio.Future[Escrow]:
         """Drive this escrow, or join the run that is driving it already.
+
+        With `run_id` a run of it is driven that the sale no longer lives by, and not the sale.
 
         The future holds the escrow where the run stopped, or what stopped it. Await it through
         `asyncio.shield`: it is shared. Raises Draining when no new run may start.

@@ -13,6 +13,7 @@ from typing import Protocol
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
+from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.transition import SettleCursor
 from cobot_meter.ports.books import JournalKeys, Releases, SealedWith
@@ -47,17 +48,15 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowMark:
-    """What a row of an escrow or a top-up keeps beside its value, so that indexes can stand on it.
+    """What a row of an escrow, run or top-up keeps beside its value for indexes to stand on.
 
-    The last four are an escrow's own, two of them in the row of its run.
+    A run is named by its own id. Only an escrow has `occupies_ask`, and no top-up a `due_at_ms`.
     """
 
     subject_id: str
     opened_sequence: int
     occupies_ask: bool = False
     due_at_ms: int | None = None
-    run_due_at_ms: int | None = None
-    run_opened_sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +173,10 @@ class LedgerReports(JournalKeys, SealedWith, Protocol):
         """At most `limit` of those that have an invoice (and are in this state), newest first."""
 
     def escrows(self) -> AsyncIterator[Escrow]:
-        """Every escrow, newest first."""
+        """Every escrow, newest first, each with the run that it lives by."""
+
+    def runs(self) -> AsyncIterator[Run]:
+        """Every run of every escrow, newest first."""
 
     def topups(self) -> AsyncIterator[Topup]:
         """Every top-up, newest first."""
@@ -187,6 +189,9 @@ class LedgerReports(JournalKeys, SealedWith, Protocol):
 
     def escrow_marks(self) -> AsyncIterator[RowMark]:
         """Every escrow row's."""
+
+    def run_marks(self) -> AsyncIterator[RowMark]:
+        """Every run's row."""
 
     def topup_marks(self) -> AsyncIterator[RowMark]:
         """Every top-up row's."""

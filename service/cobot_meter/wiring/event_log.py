@@ -15,6 +15,7 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.invoices import NodeIdentity
 from cobot_meter.domain.money import usd_text
+from cobot_meter.domain.run.events import FellBack
 from cobot_meter.domain.topup.events import TopupCredited
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.event_facts import event_kind
@@ -38,6 +39,7 @@ class EventLog:
             "claim_lapsed": self._lapsed,
             "upstream_failed": self._failed,
             "outcome_unknown": self._failed,
+            event_kind(FellBack): self._fell_back,
             "cost_given_up": self._failed,
             "completion_lost": self._failed,
             "invoice_refused": self._failed,
@@ -68,6 +70,18 @@ class EventLog:
             code = escrow.failure.code if escrow.failure else transition.kind
             self._logger.warning("failed", code=code, **sale_fields(escrow))
 
+    def _fell_back(self, transition: Transition) -> None:
+        escrow = transition.escrow
+        if escrow is None or escrow.run.instead is None:
+            return
+        failed = escrow.seen_from(transition.runs[0].run.run_id)
+        self._logger.warning(
+            "fell back",
+            code=escrow.run.instead.because,
+            failed_model=failed.model,
+            **sale_fields(escrow),
+        )
+
     def _topped_up(self, transition: Transition) -> None:
         if transition.topup is not None:
             self._logger.info("topped up", **_topup_fields(transition.topup))
@@ -97,7 +111,7 @@ def sale_fields(escrow: Escrow) -> Fields:
         "escrow_id": escrow.escrow_id,
         "caller_id": escrow.caller_id,
         "generation_id": escrow.run.generation_id,
-        "model": escrow.quote.model,
+        "model": escrow.model,
         "price_msat": escrow.price_msat,
         "paid_msat": escrow.paid_msat,
         "credit_used_msat": escrow.credit_used_msat,

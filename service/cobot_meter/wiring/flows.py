@@ -35,6 +35,7 @@ from cobot_meter.flows.release_gate import KeepReleases, ReleaseGate
 from cobot_meter.flows.sale.ask_completion import AskCompletion
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.flows.sale.drive_escrow import DriveEscrow
+from cobot_meter.flows.sale.fall_back import FallBack
 from cobot_meter.flows.sale.find_cost import Doubt, FindCost
 from cobot_meter.flows.sale.follow_run import FollowRun, Waits
 from cobot_meter.flows.sale.issue_invoice import IssueInvoice
@@ -185,9 +186,15 @@ def build_flows(
         wait_s=terms.prices_wait_s,
     )
     quote_request = _quote_request(shared, catalogue)
-    open_escrow = _open_escrow(shared, quote_request)
+    make_offer = MakeOffer(
+        quote_request=quote_request,
+        choose_model=shared.choose_model,
+        watch_account=shared.watch_account,
+        exposure=terms.exposure,
+    )
+    open_escrow = _open_escrow(shared, make_offer)
     settle_invoice, deliver_completion = _settle_invoice(shared), _deliver_completion(shared)
-    runs = runs_by(_drive_escrow(shared, open_escrow, settle_invoice, deliver_completion))
+    runs = runs_by(_drive_escrow(shared, make_offer, settle_invoice, deliver_completion))
     return Flows(
         runs=runs,
         ledger=shared.ledger,
@@ -279,20 +286,14 @@ def _quote_request(shared: Shared, catalogue: ModelCatalogue) -> QuoteRequest:
     )
 
 
-def _open_escrow(shared: Shared, quote_request: QuoteRequest) -> OpenEscrow:
-    exposure = shared.terms.exposure
+def _open_escrow(shared: Shared, make_offer: MakeOffer) -> OpenEscrow:
     return OpenEscrow(
         ledger=shared.ledger,
         vault=shared.vault,
-        make_offer=MakeOffer(
-            quote_request=quote_request,
-            choose_model=shared.choose_model,
-            watch_account=shared.watch_account,
-            exposure=exposure,
-        ),
+        make_offer=make_offer,
         node_gate=shared.node_gate,
         replicas=shared.ports.replicas,
-        exposure=exposure,
+        exposure=shared.terms.exposure,
     )
 
 
@@ -311,14 +312,20 @@ def _deliver_completion(shared: Shared) -> DeliverCompletion:
 
 def _drive_escrow(
     shared: Shared,
-    open_escrow: OpenEscrow,
+    make_offer: MakeOffer,
     settle_invoice: SettleInvoice,
     deliver_completion: DeliverCompletion,
 ) -> DriveEscrow:
     ports, ledger, vault = shared.ports, shared.ledger, shared.vault
     return DriveEscrow(
         ledger=ledger,
-        open_escrow=open_escrow,
+        fall_back=FallBack(
+            ledger=ledger,
+            make_offer=make_offer,
+            node_gate=shared.node_gate,
+            replicas=ports.replicas,
+            exposure=shared.terms.exposure,
+        ),
         run_completion=RunCompletion(
             ledger=ledger,
             vault=vault,

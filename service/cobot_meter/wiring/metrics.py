@@ -137,7 +137,7 @@ class Metrics:
             LOG.error(
                 "overrun: %s of %s cost $%s, and its ceiling was $%s",
                 escrow.run.generation_id,
-                escrow.quote.model,
+                escrow.model,
                 usd_text(escrow.cost_pusd),
                 usd_text(escrow.quote.ceiling_pusd),
             )
@@ -149,7 +149,7 @@ class Metrics:
             "overrun: %s of %s is said to have cost $%s, and its ceiling was $%s: not believed; "
             "it stays unknown and is looked up again",
             escrow.run.generation_id,
-            escrow.quote.model,
+            escrow.model,
             usd_text(cost_pusd),
             usd_text(escrow.quote.ceiling_pusd),
         )

@@ -1,6 +1,7 @@
 """Books that the version before revision 0012 wrote go up, live on, and come down again.
 
-0012 gives runs a row of their own, 0013 gives them an upstream and each upstream an account.
+0012 gives runs a row of their own, 0013 gives them an upstream and each upstream an account, and
+0014 lets a sale have several of them.
 `books_at_0010.sql.gz` was written by that version: escrows in every state, each of them also
 parked, let go and written off, paid late, bought late, corrected, with top-ups and words of the
 operator. Some of them are made those of a local model here.
@@ -34,7 +35,15 @@ from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import LedgerReports
-from tests.domain.samples import NOW_MS, RETENTION, settled
+from tests.domain.samples import (
+    NOW_MS,
+    RETENTION,
+    cost_known,
+    fell_back,
+    invoice_issued,
+    received,
+    settled,
+)
 from tests.flows.audit.audit_rig import ToldNode
 from tests.postgres.cluster import Cluster
 
@@ -362,3 +371,49 @@ async def test_postgresql_splits_them_alike(old: Path, cluster: Cluster) -> None
     books: AbstractAsyncContextManager[Books] = open_postgres_books(url, retention=RETENTION)
     async with books as opened, open_postgres_reports(url) as reports:
         await live_on(opened, reports, words_in(before))
+
+
+async def fall_back(books: Books, reports: LedgerReports) -> None:
+    """What was being run when the version changed goes on with another model, and is sold."""
+    found = [one async for one in reports.escrows() if one.progress is Progress.REQUESTED]
+    escrow = next(one for one in found if one.quarantine is None)
+    for told in (
+        fell_back,
+        lambda _: received(),
+        lambda now: cost_known(now, 7_000),
+        invoice_issued,
+    ):
+        row = await books.escrow(escrow.escrow_id)
+        assert row is not None
+        await books.apply(escrow_transition(row, told(row), at_ms=NOW_MS, retention=RETENTION))
+    assert [run.number for run in await books.runs_of(escrow.escrow_id)] == [1, 2]
+    assert await findings(reports) == []
+
+
+async def test_a_sale_of_before_falls_back_and_goes_no_further_down(old: Path) -> None:
+    """Two runs are more than a schema before 0014 can tell apart: the sentence says what to do."""
+    upgrade(old)
+    async with (
+        open_sqlite_books(old, retention=RETENTION) as books,
+        open_sqlite_reports(old) as reports,
+    ):
+        await fall_back(books, reports)
+    before = rows_in(old)
+    with pytest.raises(ValueError, match=r"1 sales have several runs.*restore a copy"):
+        run_downgrade(engine_for(old), "0013")
+    assert rows_in(old) == before
+
+
+@pytest.mark.postgres
+async def test_postgresql_falls_back_alike(old: Path, cluster: Cluster) -> None:
+    """Up, on with another model, audited, and not down any more."""
+    url = cluster.new_database()
+    await _filled(url, rows_in(old))
+    await upgrade_postgres(url)
+    books: AbstractAsyncContextManager[Books] = open_postgres_books(url, retention=RETENTION)
+    async with books as opened, open_postgres_reports(url) as reports:
+        await fall_back(opened, reports)
+    before = await _rows(url, ("escrow", "run"))
+    with pytest.raises(ValueError, match="several runs"):
+        await downgrade_postgres(url, "0013")
+    assert await _rows(url, ("escrow", "run")) == before

@@ -10,6 +10,7 @@ from tests.contracts.books.books_body_keys import BooksBodyKeys
 from tests.contracts.books.books_guards import BooksGuards
 from tests.contracts.books.books_lookups import BooksLookups
 from tests.contracts.books.books_quarantine import BooksQuarantine
+from tests.contracts.books.books_runs import BooksRuns
 from tests.contracts.books.books_totals import BooksTotals
 from tests.contracts.books.books_writes import BooksWrites
 from tests.contracts.ledger_reports_suite import LedgerReportsSuite
@@ -19,6 +20,7 @@ class BooksSuite(
     BooksWrites,
     BooksGuards,
     BooksLookups,
+    BooksRuns,
     BooksTotals,
     BooksQuarantine,
     BooksBodyKeys,

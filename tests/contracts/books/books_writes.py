@@ -8,6 +8,7 @@ import pytest
 
 from cobot_meter.domain.errors import AlreadyOpen, LedgerContradicted, MovedOn
 from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.machine import MovedRun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import Reservation, Transfer, TransferKind
@@ -117,15 +118,16 @@ class BooksWrites:
         sale = Sale(books, opened("esc_1"))
         await sale.open()
         await sale.record(ran.UpstreamRequested())
+        escrow = opened("esc_1") if version == 1 else _at_version(sale, version)
         stale = Transition(
             key="esc_1/stale",
             kind="stale",
             subject_id="esc_1",
             caller_id="c_one",
             at_ms=START_MS,
-            escrow=opened("esc_1") if version == 1 else _at_version(sale, version),
+            escrow=escrow,
             opens=version == 1,
-            run_changed=() if version == 1 else ("version",),
+            runs=() if version == 1 else (MovedRun(escrow.run, ("version",)),),
             transfers=CREDIT.pend() if version == 4 else (),
         )
         before = await books.quiet(UPSTREAM)

@@ -20,6 +20,7 @@ from tests.domain.samples import (
     canceled,
     cost_known,
     cost_of,
+    fell_back,
     invoice_issued,
     invoice_lost,
     received,
@@ -89,6 +90,7 @@ EVENTS: Mapping[type[on.EscrowEvent], Callable[[Escrow], on.EscrowEvent]] = {
     ran.CompletionReceived: lambda _: received(),
     ran.RunFailed: lambda _: ran.RunFailed(failure=FAILURE, charged=False),
     ran.RunOutcomeUnknown: lambda _: ran.RunOutcomeUnknown(failure=FAILURE),
+    ran.FellBack: fell_back,
     ran.CostKnown: lambda escrow: cost_known(escrow, 7_000),
     ran.CostConfirmed: lambda _: ran.CostConfirmed(cost=cost_of(7_000)),
     ran.CostLookupMissed: lambda _: ran.CostLookupMissed(lookup_at_ms=NOW_MS + 1),
@@ -125,6 +127,8 @@ def _product() -> dict[tuple[Progress, type[on.EscrowEvent]], Progress]:
                 if (run_after, event) not in run_table:
                     continue
                 run_after = run_table[run_after, event]
+            if event is ran.FellBack:
+                run_after = RunState.REQUESTED  # of the run that the sale lives by from then on
             if event in HEARD:
                 if (sale_after, event) not in TRANSITIONS:
                     continue

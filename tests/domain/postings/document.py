@@ -25,6 +25,7 @@ from tests.domain.samples import (
     UPSTREAM,
     cost_known,
     cost_of,
+    fell_back,
     invoice_issued,
     received,
 )
@@ -162,6 +163,9 @@ def beside() -> Iterator[tuple[str, Sequence[str]]]:
     failed = ran.RunFailed(failure=FAILURE, charged=True, cost=cost_of(300))
     charged = Walk().tell(ran.UpstreamRequested(), failed)
     yield "an attempt failed, and its error said that it cost 300 (A8)", lines(charged.last)
+    another = Walk().tell(ran.UpstreamRequested())
+    another.tell(fell_back(another.escrow, charged=True, cost=cost_of(300)))
+    yield "the same, and the next model of a chain is asked (A8, H2, H3)", lines(another.last)
     yield (
         "a top-up of 5,000 is paid (B1)",
         _lines(topup_credited(caller_id=CALLER, node_alias=NODE, paid_msat=5_000)),

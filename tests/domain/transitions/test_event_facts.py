@@ -17,7 +17,7 @@ from cobot_meter.domain.transitions.event_facts import (
     event_of,
     facts_of,
 )
-from tests.domain.samples import FAILURE, cost_of
+from tests.domain.samples import FAILURE, cost_of, fell_back, opened
 
 RUN = Summary(
     completed_at_ms=5,
@@ -32,6 +32,8 @@ EVENTS: tuple[on.EscrowEvent, ...] = (
     ran.CompletionReceived(generation_id="gen-1", summary=RUN),
     ran.RunFailed(failure=FAILURE, charged=False),
     ran.RunFailed(failure=FAILURE, charged=True, cost=cost_of(9)),
+    fell_back(opened()),
+    fell_back(opened(), charged=True, cost=cost_of(9)),
     ran.CostKnown(
         cost=cost_of(9, confirmed=False),
         price_msat=10,

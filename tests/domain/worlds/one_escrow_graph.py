@@ -22,7 +22,7 @@ from cobot_meter.domain.ledger.accounts import (
 )
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
 from cobot_meter.domain.run import events as ran
-from cobot_meter.domain.run.record import CostStanding
+from cobot_meter.domain.run.record import CostStanding, Run
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.transition import Transition
 from tests.domain.samples import (
@@ -34,6 +34,7 @@ from tests.domain.samples import (
     canceled,
     cost_known,
     cost_of,
+    fell_back,
     invoice_issued,
     invoice_lost,
     opened,
@@ -49,12 +50,13 @@ COSTS = (4_000, 7_500, 12_000)  # the ceiling is 10,000
 SAID = 7_500
 MAYBE = (0, 7_500, 12_000)
 OVERPAID = 1_500
-Identity = tuple[Escrow, int, frozenset[tuple[str, int, int, int]]]
+Identity = tuple[Escrow, tuple[Run, ...], tuple[int, ...], frozenset[tuple[str, int, int, int]]]
+Told = tuple[on.EscrowEvent, int]
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """`truth` is what the upstream really took for it, in pico-USD, whether it says so or not.
+    """`truths` are what the upstream really took for each run, in pico-USD, said or not.
 
     What is asked of every world is counted once: its claim on the caller's credit, what its books
     miss of its truth, whether the upstream's usage says nothing certain about it yet, and what
@@ -63,7 +65,7 @@ class Node:
 
     row: Escrow
     rows: BooksRows
-    truth: int = 0
+    truths: tuple[int, ...] = (0,)
     moves: list[Move] = field(default_factory=list)
     credit_claimed: int = field(init=False)
     missing: int = field(init=False)
@@ -86,6 +88,11 @@ class Node:
     def net(self, account: Account) -> int:
         """Its part of the account's balance."""
         return self.rows.ledger.of(account).net
+
+    @property
+    def truth(self) -> int:
+        """What the upstream really took for all runs."""
+        return sum(self.truths)
 
     @property
     def awaited(self) -> bool:
@@ -123,52 +130,72 @@ class Move:
 class EscrowGraph:
     """All nodes that an escrow of one shape reaches, found on demand."""
 
-    def __init__(self, shape: Shape, *, quarantine: bool = False) -> None:
+    def __init__(self, shape: Shape, *, quarantine: bool = False, fallback: bool = False) -> None:
         """`told` counts the events told, each of them also lost once and repeated once.
 
         With `quarantine` it may be parked at any time, and the operator lets it go on or ends it.
+        With `fallback` its first run may be followed by a second one.
         """
         self._offered = with_quarantine if quarantine else offered
+        self._fallback = fallback
         escrow = opened(shape)
         self.opening = opening_of(escrow)
         self.nodes: dict[Identity, Node] = {}
         self.told = 0
-        self.first = self._node(escrow, BooksRows().after(_unguarded(self.opening)), 0)
+        self.first = self._node(escrow, BooksRows().after(_unguarded(self.opening)), (0,))
         frontier = [self.first]
         while frontier:
             node = frontier.pop()
             known = len(self.nodes)
-            node.moves = [self._told(node, event, truth) for event, truth in self._offered(node)]
+            node.moves = list(self._moves(node))
             frontier += list(self.nodes.values())[known:]
 
     def attributed(self, node: Node, share: int) -> Node:
         """The node after A13 gave it its share."""
         known = len(self.nodes)
-        target = self._told(node, ran.CostAttributed(cost_pusd=share), node.truth).target
+        event = ran.CostAttributed(cost_pusd=share)
+        target = self._told(node, node.row, event, node.truths).target
         for new in list(self.nodes.values())[known:]:
-            new.moves = [self._told(new, event, truth) for event, truth in self._offered(new)]
+            new.moves = list(self._moves(new))
         return target
 
-    def _told(self, node: Node, event: on.EscrowEvent, truth: int) -> Move:
-        transition = _transition(node.row, event)
-        assert transition == _transition(node.row, event), "lost and told again, it is another"
+    def _moves(self, node: Node) -> Iterator[Move]:
+        row, before = node.row, node.truths[:-1]
+        for event, truth in self._offered(node):
+            yield self._told(node, row, event, (*before, truth))
+        if not self._fallback:
+            return
+        if row.progress is S.REQUESTED and row.runs_made == 1:
+            for event, truth in falling_back(row):
+                yield self._told(node, row, event, (truth, 0))
+        for run in row.others:
+            view = row.seen_from(run.run_id)
+            for event in _late(view, node.truths[run.number - 1]):
+                yield self._told(node, view, event, node.truths)
+
+    def _told(
+        self, node: Node, row: Escrow, event: on.EscrowEvent, truths: tuple[int, ...]
+    ) -> Move:
+        """The event told of the node's row, or of the same looked at from an earlier run."""
+        transition = _transition(row, event)
+        assert transition == _transition(row, event), "lost and told again, it is another"
         after = door(node.rows, transition)
         assert door(after, transition) is after, "repeated, it was booked again"
         assert len(after.journal) == len(node.rows.journal) + 1
-        row = transition.escrow
-        assert row is not None
+        told = transition.escrow
+        assert told is not None
         self.told += 1
         return Move(
             name=type(event).__name__,
-            target=self._node(row, after, truth),
+            target=self._node(told.seen_from(told.run_id), after, truths),
             transition=transition,
             guarded=any(transfer.guard for transfer in transition.transfers),
         )
 
-    def _node(self, row: Escrow, rows: BooksRows, truth: int) -> Node:
-        identity = _identity(row, rows.ledger, truth)
+    def _node(self, row: Escrow, rows: BooksRows, truths: tuple[int, ...]) -> Node:
+        identity = _identity(row, rows.ledger, truths)
         if identity not in self.nodes:
-            self.nodes[identity] = Node(row, rows, truth)
+            self.nodes[identity] = Node(row, rows, truths)
         return self.nodes[identity]
 
 
@@ -177,34 +204,34 @@ def door(rows: BooksRows, transition: Transition) -> BooksRows:
     return rows if transition.key in rows.journal else rows.after(_unguarded(transition))
 
 
-def offered(node: Node) -> Iterator[tuple[on.EscrowEvent, int]]:
-    """What upstream, node, clock or caller may bring about next, and the truth behind it."""
-    row = node.row
+def offered(node: Node) -> Iterator[Told]:
+    """What upstream, node, clock or caller may bring about next, and the truth of its run then."""
+    row, truth = node.row, node.truths[-1]
     for event in _OF_ITS_STATE[row.progress](row):
-        yield event, node.truth
+        yield event, truth
     if row.progress is S.REQUESTED:
         yield from _of_the_upstream(row)
     if row.progress is S.GENERATED:
-        yield cost_known(row, node.truth), node.truth
-        yield cost_known(row, SAID, confirmed=False), node.truth
-        yield ran.CostNotFound(failure=FAILURE), node.truth
+        yield cost_known(row, truth), truth
+        yield cost_known(row, SAID, confirmed=False), truth
+        yield ran.CostNotFound(failure=FAILURE), truth
     elif node.awaited:
-        yield ran.CostConfirmed(cost=cost_of(node.truth)), node.truth
-        yield ran.CostLookupMissed(lookup_at_ms=NOW_MS), node.truth
-        yield ran.CostLookupMissed(lookup_at_ms=None), node.truth
+        yield ran.CostConfirmed(cost=cost_of(truth)), truth
+        yield ran.CostLookupMissed(lookup_at_ms=NOW_MS), truth
+        yield ran.CostLookupMissed(lookup_at_ms=None), truth
     elif node.unexplained:
-        yield ran.CostGivenUp(), node.truth
+        yield ran.CostGivenUp(), truth
 
 
-def with_quarantine(node: Node) -> Iterator[tuple[on.EscrowEvent, int]]:
+def with_quarantine(node: Node) -> Iterator[Told]:
     """The same with the operator's words: facts of others come in quarantine, timers do not."""
     yield from offered(node)
-    row = node.row
+    row, truth = node.row, node.truths[-1]
     if row.quarantine is None:
-        yield on.QuarantineBegun(event="anything", reason="it cannot be booked"), node.truth
+        yield on.QuarantineBegun(event="anything", reason="it cannot be booked"), truth
         return
-    yield on.QuarantineLifted(), node.truth
-    yield on.WrittenOff(reason="looked at"), node.truth
+    yield on.QuarantineLifted(), truth
+    yield on.WrittenOff(reason="looked at"), truth
     if row.progress in {S.INVOICED, S.EXPIRED} and not row.paid_msat:
         for paid in _payments(row):
             yield (
@@ -214,11 +241,31 @@ def with_quarantine(node: Node) -> Iterator[tuple[on.EscrowEvent, int]]:
                     settle_index=paid.settle_index,
                     node_alias=paid.node_alias,
                 ),
-                node.truth,
+                truth,
             )
 
 
-def _of_the_upstream(row: Escrow) -> Iterator[tuple[on.EscrowEvent, int]]:
+def falling_back(row: Escrow) -> Iterator[Told]:
+    """The first run fails at no cost, at one that was said, or nobody knows; another is asked."""
+    yield fell_back(row, charged=False), 0
+    yield fell_back(row, charged=True, cost=cost_of(SAID, confirmed=False)), COSTS[-1]
+    for truth in (0, SAID):
+        yield fell_back(row), truth
+
+
+def _late(view: Escrow, truth: int) -> Iterator[on.EscrowEvent]:
+    """What comes of a run that its sale no longer lives by, whatever has become of the sale."""
+    run = view.run
+    if run.lookup_at_ms is not None:
+        yield ran.CostConfirmed(cost=cost_of(truth))
+        yield ran.CostLookupMissed(lookup_at_ms=NOW_MS)
+        yield ran.CostLookupMissed(lookup_at_ms=None)
+    elif run.budget_held_pusd:
+        yield ran.CostGivenUp()
+        yield ran.CostAttributed(cost_pusd=truth)
+
+
+def _of_the_upstream(row: Escrow) -> Iterator[Told]:
     named = row.run.generation_id is not None
     if not named:
         yield ran.GenerationStarted(generation_id="gen-1"), 0
@@ -283,12 +330,12 @@ def _unguarded(transition: Transition) -> Transition:
     return replace(transition, transfers=transfers)
 
 
-def _identity(row: Escrow, ledger: Ledger, truth: int) -> Identity:
-    run = replace(row.run, version=0, lookups=0)
+def _identity(row: Escrow, ledger: Ledger, truths: tuple[int, ...]) -> Identity:
+    run, *others = (replace(one, version=0, lookups=0) for one in (row.run, *row.others))
     plain = replace(row, version=0, attempt=0, payment_hash=None, run=run)
     booked = frozenset(
         (code, counters.net, counters.debits_pending, counters.credits_pending)
         for code, counters in ledger.counters.items()
         if any(counters)
     )
-    return plain, truth, booked
+    return plain, tuple(others), truths, booked

@@ -71,8 +71,8 @@ def prove_node(node: Node) -> None:
         codes = [code for code, at in ledger.accounts.items() if at.commodity is commodity]
         assert sum(ledger.counters[code].net for code in codes) == 0
     kinds = [entry.kind for entry in node.rows.journal.values()]
-    sale, run = node.row.versions
-    assert max(sale, run) <= len(kinds) < sale + run
+    sale, runs = node.row.version, [run.version for run in node.row.runs]
+    assert max(sale, *runs) <= len(kinds) < sale + sum(runs)
     assert kinds.count("invoice_settled") <= 1
     assert kinds.count("completion_delivered") <= 1
     if node.row.progress in PAID:

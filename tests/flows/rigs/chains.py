@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.flows.sale.ask_completion import Ask
 from tests.fakes.upstream_outcomes import PRICED_MODEL, Completes, Outcome, fake_model
@@ -52,3 +53,8 @@ def come_to(stage: Stage, **outcomes: Outcome) -> None:
 def escrows(stage: Stage) -> list[Escrow]:
     """All of them, oldest first."""
     return list(stage.books.rows.escrows.values())
+
+
+def runs(stage: Stage) -> list[Run]:
+    """All runs of all escrows, oldest first."""
+    return [run for escrow in escrows(stage) for run in escrow.runs]

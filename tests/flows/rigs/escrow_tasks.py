@@ -26,12 +26,13 @@ class Runs:
         self.driver = driver
         return self
 
-    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
-        task = self._tasks.get(escrow_id)
+    def start(self, escrow_id: str, *, run_id: str = "") -> asyncio.Future[Escrow]:
+        name = f"run {run_id}" if run_id else escrow_id
+        task = self._tasks.get(name)
         if task is None or task.done():
             assert self.driver is not None
-            task = asyncio.ensure_future(self.driver.drive(escrow_id))
-            self._tasks[escrow_id] = task
+            task = asyncio.ensure_future(self.driver.drive(escrow_id, run_id=run_id))
+            self._tasks[name] = task
         return task
 
     def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
@@ -46,12 +47,7 @@ class Runs:
         except CobotMeterError:
             del self._tasks[escrow_id]  # its caller hears of it, and nobody else
             raise
-        task = self._tasks[escrow_id]
-        return await self.driver.drive(
-            escrow_id,
-            just_opened=just_opened,
-            continued=lambda next_id: self._tasks.update({next_id: task}),
-        )
+        return await self.driver.drive(escrow_id, just_opened=just_opened)
 
     def _at_once(self, *, pays: bool, address: str) -> bool:
         del pays, address

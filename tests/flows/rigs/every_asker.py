@@ -244,7 +244,7 @@ FATES: Mapping[str, Callable[[Scene, Asker], object]] = {
 
 def due(scene: Scene, asker: Asker) -> set[str]:
     """Every answer that this ask may get now."""
-    rows = [row for row in scene.rows if row.continued_as is None]
+    rows = scene.rows
     own = next((row for row in rows if row.escrow_id == asker.proven), None)
     if own is not None:
         read = _by_pair(scene, own, asker)

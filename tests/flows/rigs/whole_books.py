@@ -29,6 +29,10 @@ from tests.domain.samples import (
     RETENTION,
     UPSTREAM,
     Shape,
+    cost_known,
+    cost_of,
+    fell_back,
+    invoice_issued,
     opened,
     opening_of,
     payment_hash_of,
@@ -51,7 +55,8 @@ async def tell_everything(books: Books) -> None:
     )
     teller = await fill(books)
     await _sealed(books)
-    await _fallback(books)
+    await _old_fallback(books)
+    await _chain(books, teller)
     await _topups(books, teller)
     await _quarantines(books, teller)
     settled = on.InvoiceSettled(
@@ -94,8 +99,25 @@ async def _sealed(books: Books) -> None:
     await books.apply(answered)
 
 
-async def _fallback(books: Books) -> None:
-    """A model that failed, and the next attempt with another."""
+async def _chain(books: Books, teller: Teller) -> None:
+    """Three runs of one sale: the last one answers, and the first one's cost is found later."""
+    first = await teller.open("esc_chain")
+    requested = ran.UpstreamRequested(requested_by="r_one")
+    named = ran.GenerationStarted(generation_id="gen-chain")
+    await teller.tell(first, requested, named, fell_back, fell_back, received())
+    view = await books.escrow_of_run("esc_chain")
+    assert view is not None
+    await teller.tell(view, ran.CostLookupMissed(lookup_at_ms=NOW_MS + 9))
+    view = await books.escrow_of_run("esc_chain")
+    assert view is not None
+    await teller.tell(view, ran.CostConfirmed(cost=cost_of(300)))
+    third = await books.escrow("esc_chain")
+    assert third is not None
+    await teller.tell(third, lambda now: cost_known(now, 7_000), invoice_issued)
+
+
+async def _old_fallback(books: Books) -> None:
+    """As before revision 0014: a sale that failed, and the next attempt in a sale of its own."""
     first = opened(Shape(escrow_id="esc_first"))
     await books.apply(opening_of(first, cap_msat=10**9))
     row = first

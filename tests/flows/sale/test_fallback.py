@@ -11,17 +11,27 @@ from pathlib import Path
 import pytest
 
 from cobot_meter.adapters.rates.static import StaticRate
-from cobot_meter.domain.callers import CapTerms, ExposureTerms
-from cobot_meter.domain.errors import CobotMeterError, UpstreamRefused
-from cobot_meter.domain.escrow.record import Fallback
+from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
+from cobot_meter.domain.errors import (
+    CobotMeterError,
+    OutcomeUnknown,
+    UpstreamFailed,
+    UpstreamRefused,
+)
+from cobot_meter.domain.escrow.record import Escrow, Fallback, Opening
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import PriceTerms
+from cobot_meter.domain.run.events import RunFailed, UpstreamRequested
+from cobot_meter.domain.run.record import Failure
+from cobot_meter.domain.run.states import RunState
+from cobot_meter.domain.transitions.escrows import open_escrow
+from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.flows.offer.catalogue import ModelCatalogue
 from cobot_meter.flows.offer.quote_request import QuoteRequest
 from cobot_meter.flows.record_event import WRITTEN_EVERY_S
-from cobot_meter.flows.sale.ask_completion import AnswerKind
+from cobot_meter.flows.sale.ask_completion import AnswerKind, ask_key
 from cobot_meter.flows.vault import request_label
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.upstream_outcomes import Completes, Failed, Outcome, Refused, Unknown, Unreachable
@@ -36,9 +46,10 @@ from tests.flows.rigs.chains import (
     chained,
     come_to,
     escrows,
+    runs,
 )
 from tests.flows.rigs.process import RATE_USD_MICRO
-from tests.flows.rigs.stories import COST, Stage, ask_of, end, hear, pay
+from tests.flows.rigs.stories import CALLER, COST, Stage, ask_of, end, hear, pay
 from tests.flows.sale.test_crash_points import killed_on_the_way, prove_sound, restart, staged
 from tests.flows.sale.test_replicas import another
 
@@ -71,18 +82,17 @@ async def test_all_attempts_billed_once(stage: Stage, outcome: Outcome, wasted: 
     come_to(stage, first=outcome)
     answer = await stage.process.ask_completion.answer(chained(SECOND))
     assert answer.kind is AnswerKind.CHALLENGE
-    first, second = escrows(stage)
-    assert (first.progress, first.continued_as) == (Progress.FAILED, second.escrow_id)
-    assert answer.escrow == second
-    assert second.quote.model == SECOND.model_id
-    assert second.fallback == Fallback(
-        asked_model=FIRST.model_id,
-        reason=first.failure.code if first.failure else "",
-        continues=first.escrow_id,
-    )
+    (escrow,) = escrows(stage)
+    first, second = escrow.runs
+    assert answer.escrow == escrow
+    assert (first.state, second.state) == (RunState.FAILED, RunState.COSTED)
+    assert (escrow.run, escrow.run_id) == (second, f"{escrow.escrow_id}.2")
+    assert (escrow.model, escrow.quote.model) == (SECOND.model_id, FIRST.model_id)
+    assert first.failure is not None
+    assert escrow.fallback_now == Fallback(asked_model=FIRST.model_id, reason=first.failure.code)
     await pay()(stage)
     await hear(stage)
-    proof = replace(chained(SECOND), proven_escrow_id=second.escrow_id)
+    proof = replace(chained(SECOND), proven_escrow_id=escrow.escrow_id)
     bought = await stage.process.ask_completion.answer(proof)
     assert bought.kind is AnswerKind.COMPLETION
     await end(stage)
@@ -95,26 +105,30 @@ async def test_the_ceiling_is_that_of_the_dearest(stage: Stage) -> None:
     """Whoever answers, the caller was told the same most it can cost, and each run its own cap."""
     come_to(stage, first=Unknown(cost=WASTED))
     await stage.process.ask_completion.answer(chained(SECOND, THIRD))
-    *_, first, second = escrows(stage)
-    assert first.quote.ceiling_msat == second.quote.ceiling_msat
-    assert first.quote.rate == second.quote.rate
+    (escrow,) = escrows(stage)
     caps = [run.price_cap for run in stage.lasting.upstream.runs[-2:]]
     assert caps == [FIRST.price, SECOND.price]
-    assert second.price_msat <= second.quote.ceiling_msat
+    assert escrow.prices == SECOND.price
+    assert escrow.price_msat <= escrow.quote.ceiling_msat
+    held = [run.budget_held_pusd for run in escrow.runs]
+    assert held[0] == escrow.quote.ceiling_pusd, "what nobody knows yet stays reserved beside it"
 
 
 async def test_the_chain_is_asked_to_its_end(stage: Stage) -> None:
     """Two fail, the third answers; when all fail the last failure is the answer."""
     come_to(stage, first=Unknown(cost=WASTED), second=Failed(cost=WASTED))
     answer = await stage.process.ask_completion.answer(chained(SECOND, THIRD))
-    assert answer.escrow.quote.model == THIRD.model_id
+    assert answer.escrow.model == THIRD.model_id
+    assert answer.escrow.run_id == f"{answer.escrow.escrow_id}.3"
     assert answer.escrow.asked_model == FIRST.model_id
     come_to(stage, first=Unknown(), second=Failed(), third=Refused(status=404))
     other = anew(9, SECOND, THIRD)
     with pytest.raises(UpstreamRefused):
         await stage.process.ask_completion.answer(other)
-    assert [one.progress for one in escrows(stage)][-3:] == [Progress.FAILED] * 3
-    assert escrows(stage)[-1].continued_as is None
+    last = escrows(stage)[-1]
+    assert last.progress is Progress.FAILED
+    assert [run.state for run in last.runs] == [RunState.FAILED] * 3
+    assert last.failure == last.run.failure
     await end(stage)
     await prove_sound(stage)
 
@@ -134,7 +148,8 @@ async def test_what_is_wrong_with_our_account_is_asked_elsewhere(stage: Stage, s
     """Models of the same account are passed over; one of another upstream is asked."""
     come_to(stage, first=Refused(status=status))
     answer = await stage.process.ask_completion.answer(chained(SECOND, THIRD, LOCAL))
-    assert answer.escrow.quote.model == LOCAL.model_id
+    assert answer.escrow.model == LOCAL.model_id
+    assert answer.escrow.run.upstream == LOCAL.upstream
     assert stage.lasting.upstream.posts == 2
     with pytest.raises(UpstreamRefused):
         await stage.process.ask_completion.answer(anew(101, SECOND))
@@ -185,22 +200,27 @@ async def test_the_operators_chain_is_for_those_who_name_none(stage: Stage) -> N
     assert quoting.models(chained(FIRST).request) == (FIRST,)
 
 
-async def test_a_chain_that_could_not_go_on_is_asked_anew_later(stage: Stage) -> None:
-    """Killed between two attempts, the failure is repeated for a minute, and not 202 for ever."""
+async def test_a_kill_in_the_second_attempt_ends_the_one_sale(stage: Stage) -> None:
+    """Its run may have been charged, and nobody waits any more: outcome unknown, for a minute."""
     come_to(stage, first=Unreachable())
     stage.process.mortal.crash = Crash(moment=Moment.AFTER, commits=1)
     with pytest.raises(Killed):
         await stage.process.ask_completion.answer(chained(SECOND))
-    assert escrows(stage)[0].continued_as is not None
+    (escrow,) = escrows(stage)
+    assert (escrow.run.number, escrow.progress) == (2, Progress.REQUESTED)
     await restart(stage)
     asked = replace(chained(SECOND), respond_async=True)
-    with pytest.raises(CobotMeterError):
+    with pytest.raises(OutcomeUnknown):
         await stage.process.ask_completion.answer(asked)
+    (escrow,) = escrows(stage)
+    assert escrow.failure == escrow.run.failure
     stage.lasting.clock.advance(61)
     answer = await stage.process.ask_completion.answer(asked)
     assert answer.kind is AnswerKind.ACCEPTED
-    assert answer.escrow != escrows(stage)[0]
+    assert answer.escrow != escrow
     await stage.process.runs.finish()
+    await end(stage)
+    await prove_sound(stage)
 
 
 @pytest.mark.parametrize("outcome", [Unreachable(), Unknown(cost=WASTED)])
@@ -213,7 +233,7 @@ async def test_a_request_that_cannot_be_read_again_fails_as_it_did(
     with pytest.raises(CobotMeterError):
         await stage.process.ask_completion.answer(chained(SECOND))
     (only,) = escrows(stage)
-    assert (only.progress, only.continued_as) == (Progress.FAILED, None)
+    assert (only.progress, only.runs_made) == (Progress.FAILED, 1)
     assert stage.lasting.upstream.posts == 1
     await end(stage)
     await prove_sound(stage)
@@ -238,7 +258,7 @@ async def test_a_model_that_keeps_failing_comes_last(stage: Stage) -> None:
     answer = await stage.process.ask_completion.answer(anew(104, SECOND))
     assert stage.lasting.upstream.posts == posts + 1, "one call an ask while the circuit is open"
     assert answer.escrow.quote.model == SECOND.model_id
-    assert answer.escrow.fallback == Fallback(asked_model=FIRST.model_id, reason="circuit_open")
+    assert answer.escrow.fallback_now == Fallback(asked_model=FIRST.model_id, reason="circuit_open")
     come_to(stage)
     stage.lasting.clock.advance(31)
     again = await stage.process.ask_completion.answer(anew(105, SECOND))
@@ -294,7 +314,8 @@ async def test_the_same_ask_finds_whatever_it_went_on_as(stage: Stage) -> None:
         await elsewhere,
         await stage.process.ask_completion.answer(asked),
     ]
-    assert {answer.escrow.escrow_id for answer in answers} == {escrows(stage)[-1].escrow_id}
+    (only,) = escrows(stage)
+    assert {answer.escrow.escrow_id for answer in answers} == {only.escrow_id}
     assert {answer.kind for answer in answers} == {AnswerKind.CHALLENGE}
     assert stage.lasting.upstream.posts == 2
     await other.runs.finish()
@@ -311,7 +332,7 @@ async def test_a_kill_anywhere_in_a_chain_leaves_sound_books(
             await stage.process.catalogue.refresh()
             come_to(stage, first=Unknown(cost=WASTED), second=GOOD)
             await killed_on_the_way(stage, Crash(moment=moment, commits=number), chained(SECOND))
-            assert len(stage.lasting.upstream.runs) <= len(escrows(stage))
+            assert len(stage.lasting.upstream.runs) <= len(runs(stage))
             assert sum(one.paid_msat > 0 for one in escrows(stage)) <= 3
 
 
@@ -328,4 +349,34 @@ async def test_a_failure_that_is_continued_waits_for_the_books_too(stage: Stage)
         answer = await asking
     assert stage.books.busy == 0
     assert answer.kind is AnswerKind.CHALLENGE
-    assert [one.progress for one in escrows(stage)] == [Progress.FAILED, Progress.INVOICED]
+    (escrow,) = escrows(stage)
+    assert escrow.progress is Progress.INVOICED
+    assert [run.state for run in escrow.runs] == [RunState.FAILED, RunState.COSTED]
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["opened", "never opened"])
+async def test_a_key_of_before_leads_to_the_newest_sale_of_its_chain(
+    stage: Stage, *, lost: bool
+) -> None:
+    """In books from before revision 0014 each attempt was a sale, and the first one has the key."""
+    newest = (await stage.process.ask_completion.answer(ask_of(body=b"the later attempt"))).escrow
+    asked = replace(ask_of(), idempotency_key="once")
+    opening = replace(Opening.of(newest), escrow_id="esc_first", ask=ask_key(asked, CALLER))
+    first = Escrow.opened(opening, upstream=newest.run.upstream)
+    standing = CallerStanding(caller_id=CALLER)
+    await stage.process.record_event.apply(
+        open_escrow(first, standing=standing, terms=stage.process.exposure, bodies=StoredBodies())
+    )
+    failure = Failure(code="upstream_failed", message="It failed.")
+    failed = RunFailed(
+        failure=failure, charged=False, continued_as="esc_gone" if lost else newest.escrow_id
+    )
+    for event in (UpstreamRequested(), failed):
+        first = await stage.process.record_event.record(first, event)
+    if lost:
+        with pytest.raises(UpstreamFailed):
+            await stage.process.ask_completion.answer(asked)
+    else:
+        answer = await stage.process.ask_completion.answer(asked)
+        assert answer.escrow == newest
+    await end(stage)

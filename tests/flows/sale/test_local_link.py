@@ -16,6 +16,7 @@ from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.upstream.completions import (
     GenerationCost,
     UpstreamCall,
@@ -28,7 +29,7 @@ from tests.fakes.books import Crash, Moment
 from tests.fakes.servers.ollama_server import OllamaFault
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import Outcome, Refused, Unknown, Unreachable
-from tests.flows.rigs.chains import FIRST, WASTED, chained, come_to, escrows
+from tests.flows.rigs.chains import FIRST, WASTED, chained, come_to, escrows, runs
 from tests.flows.rigs.stories import Stage, end, hear, pay
 from tests.flows.sale.test_crash_points import killed_on_the_way, prove_sound, restart, staged
 
@@ -84,8 +85,8 @@ async def test_the_last_link_answers(tmp_path: Path, outcome: Outcome, wasted: s
     async with local_stage(tmp_path) as (stage, rig):
         come_to(stage, first=outcome)
         answer = await stage.process.ask_completion.answer(chained(MODEL))
-        assert answer.escrow.quote.model == MODEL.model_id
-        assert answer.escrow.quote.prices == MODEL.price
+        assert answer.escrow.model == MODEL.model_id
+        assert answer.escrow.prices == MODEL.price
         assert answer.escrow.run.cost is not None
         assert answer.escrow.run.cost.cost_pusd == rig.earned_pusd > 0
         assert answer.escrow.run.cost.provider == "Ollama"
@@ -120,7 +121,8 @@ async def test_no_link_answers(tmp_path: Path, fault: OllamaFault) -> None:
         rig.other_side.faults.append(fault)
         with pytest.raises(CobotMeterError):
             await stage.process.ask_completion.answer(chained(MODEL))
-        assert [one.progress for one in escrows(stage)] == [Progress.FAILED] * 2
+        assert [one.progress for one in escrows(stage)] == [Progress.FAILED]
+        assert [run.state for run in runs(stage)] == [RunState.FAILED] * 2
         await end(stage)
         await prove_sound(stage)
         assert stage.lasting.upstream.spent_pusd == pusd_from_text(WASTED)
@@ -134,6 +136,6 @@ async def test_a_kill_anywhere_leaves_sound_books(tmp_path: Path, moment: Moment
         async with local_stage(tmp_path / f"{moment}-{number}") as (stage, rig):
             come_to(stage, first=Unknown(cost=WASTED))
             await killed_on_the_way(stage, Crash(moment=moment, commits=number), chained(MODEL))
-            assert rig.other_side.posts <= len(escrows(stage))
+            assert rig.other_side.posts <= len(runs(stage))
             booked = stage.books.rows.ledger.of(chart.upstream_credits(LOCAL)).net
             assert -booked == rig.meter.total_pusd

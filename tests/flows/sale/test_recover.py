@@ -31,8 +31,8 @@ class StartedRuns:
     def __init__(self) -> None:
         self.started: list[str] = []
 
-    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
-        self.started.append(escrow_id)
+    def start(self, escrow_id: str, *, run_id: str = "") -> asyncio.Future[Escrow]:
+        self.started.append(run_id or escrow_id)
         return asyncio.get_running_loop().create_future()
 
     def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
@@ -93,8 +93,8 @@ class Failing(StartedRuns):
         self.books = books
         self.stuck = stuck
 
-    def start(self, escrow_id: str) -> asyncio.Future[Escrow]:
-        run = super().start(escrow_id)
+    def start(self, escrow_id: str, *, run_id: str = "") -> asyncio.Future[Escrow]:
+        run = super().start(escrow_id, run_id=run_id)
         if escrow_id in self.stuck:
             run.set_exception(Broken("it cannot be driven"))
         else:

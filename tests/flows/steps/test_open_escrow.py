@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cobot_meter.domain.body import Body
-from cobot_meter.domain.errors import CallerBlocked, EscrowNotFound, ExposureExceeded
+from cobot_meter.domain.errors import CallerBlocked, ExposureExceeded
 from cobot_meter.domain.escrow.record import AskKey, Fallback
-from cobot_meter.domain.escrow.states import EscrowState, Progress
+from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.run.events import RunFailed
 from cobot_meter.domain.transitions.operator import caller_transition
@@ -20,6 +20,7 @@ from cobot_meter.domain.transitions.transition import CallerChange, Transition
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.sale.open_escrow import TRIES
+from cobot_meter.flows.sale.run_completion import Attempted
 from cobot_meter.ports.books import Applied
 from cobot_meter.ports.escrow_runs import JustOpened
 from tests.domain.samples import FAILURE
@@ -149,71 +150,16 @@ async def test_nobody_keeps_the_body_while_the_upstream_thinks(stage: Stage) -> 
     assert [run.body for run in upstream.runs] == [BODY]
 
 
-async def test_what_is_left_of_a_chain_is_sent_at_once_on_the_same_terms(stage: Stage) -> None:
-    """It has the place of the attempt before it, its time, its body, and no key of its own."""
-    before = await opened(stage, PRICED_MODEL)
-    event = RunFailed(failure=FAILURE, charged=False, continued_as="esc_next")
-    failed = await stage.process.record_event.record(before.escrow, event)
-    stage.lasting.clock.advance(5)
-    left = replace(
-        before,
-        chain=(CHEAPEST,),
-        call=replace(before.call, body=Body(BODY)),
-        own_terms=not before.own_terms,
-    )
-    following = await stage.process.open_escrow.next(left, failed)
-    escrow, first = following.escrow, failed
-    assert (escrow.escrow_id, escrow.caller_id) == ("esc_next", CALLER)
-    assert (escrow.progress, escrow.version) == (Progress.REQUESTED, 1)
-    assert escrow.run.requested_by == stage.process.replicas.own_id
-    assert escrow.opened_at_ms == escrow.changed_at_ms == stage.lasting.clock.now_ms()
-    assert (escrow.quote.model, escrow.quote.prices) == (CHEAPEST.model_id, CHEAPEST.price)
-    assert escrow.quote.ceiling_msat == first.quote.ceiling_msat
-    assert escrow.quote.least_pusd == first.quote.least_pusd
-    assert escrow.run.budget_held_pusd == escrow.quote.opening_pusd
-    assert (escrow.ask.idempotency_key, escrow.stream) == (None, first.stream)
-    assert escrow.ask.request_key == first.ask.request_key
-    assert escrow.fallback == Fallback(
-        asked_model=PRICED_MODEL.model_id, reason=FAILURE.code, continues=first.escrow_id
-    )
-    assert (following.chain, following.began_ms) == ((CHEAPEST,), before.began_ms)
-    assert following.own_terms is left.own_terms is True
-    assert following.call.body.content == BODY
-    assert following.call.model == CHEAPEST.model_id
-    assert following.wrapped_key
-
-
-async def test_a_caller_who_is_blocked_meanwhile_goes_no_further(stage: Stage) -> None:
-    """Neither in a new ask nor in what is left of a chain."""
-    before = await opened(stage, PRICED_MODEL)
-    event = RunFailed(failure=FAILURE, charged=False, continued_as="esc_next")
-    failed = await stage.process.record_event.record(before.escrow, event)
+async def test_a_caller_who_is_blocked_opens_nothing(stage: Stage) -> None:
+    """The operator's word stands before everything that would cost us anything."""
     change = CallerChange(blocked=True, cap_msat=None)
     now_ms = stage.lasting.clock.now_ms()
     await stage.process.record_event.apply(
         caller_transition(CALLER, change, sequence=0, at_ms=now_ms)
     )
     with pytest.raises(CallerBlocked):
-        await stage.process.open_escrow.next(replace(before, chain=(CHEAPEST,)), failed)
-    with pytest.raises(CallerBlocked):
         await opened(stage, PRICED_MODEL)
-    assert list(stage.books.rows.escrows) == [before.escrow.escrow_id]
-
-
-@pytest.mark.parametrize("lacking", ["continued_as", "failure"])
-async def test_only_a_failure_that_names_what_follows_is_continued(
-    stage: Stage, lacking: str
-) -> None:
-    """Anything else would open a second escrow for what was sold or refused already."""
-    before = await opened(stage, PRICED_MODEL)
-    failed = replace(before.escrow, state=EscrowState.FAILED)
-    if lacking == "failure":
-        failed = replace(failed, continued_as="esc_next")
-    else:
-        failed = replace(failed, failure=FAILURE)
-    with pytest.raises(EscrowNotFound, match="not to be continued"):
-        await stage.process.open_escrow.next(before, failed)
-    assert list(stage.books.rows.escrows) == [before.escrow.escrow_id]
+    assert not stage.books.rows.escrows
 
 
 class Contested(RecordEvent):
@@ -224,8 +170,9 @@ class Contested(RecordEvent):
         self.guard = guard
         self.refused: list[Transition] = []
 
-    async def apply(self, transition: Transition) -> Applied:
+    async def apply(self, transition: Transition, *, lasting: bool = False) -> Applied:
         """Refuses."""
+        assert not lasting
         self.refused.append(transition)
         raise ExposureExceeded("no room", guard=self.guard, open_amount=0, asked=1, limit=0)
 
@@ -243,3 +190,37 @@ async def test_credit_that_others_spend_meanwhile_is_quoted_anew(
         await opened(stage, PRICED_MODEL)
     assert len(contested.refused) == tries == (3 if guard == "available" else 1)
     assert refused.value.at_ms == stage.lasting.clock.now_ms()
+
+
+async def test_what_is_left_of_a_chain_is_sent_at_once_on_the_same_terms(stage: Stage) -> None:
+    """It has the sale of the attempt before it, its time, its body, and the key of its seal."""
+    before = await opened(stage, PRICED_MODEL)
+    stage.lasting.clock.advance(5)
+    left = replace(
+        before,
+        chain=(CHEAPEST,),
+        call=replace(before.call, body=Body(BODY)),
+        own_terms=not before.own_terms,
+    )
+    ended = RunFailed(failure=FAILURE, charged=False)
+    driver = stage.process.runs.driver
+    assert driver is not None
+    fall_back = driver._fall_back
+    following = await fall_back.next_run(Attempted(before.escrow, ended, left))
+    assert following is not None
+    escrow = following.escrow
+    assert (escrow.escrow_id, escrow.caller_id) == (before.escrow.escrow_id, CALLER)
+    assert (escrow.progress, escrow.version) == (Progress.REQUESTED, 2)
+    assert (escrow.run.number, escrow.run.version) == (2, 1)
+    assert escrow.run.requested_by == stage.process.replicas.own_id
+    assert escrow.run.opened_at_ms == stage.lasting.clock.now_ms() > escrow.opened_at_ms
+    assert (escrow.model, escrow.prices) == (CHEAPEST.model_id, CHEAPEST.price)
+    assert escrow.quote == before.escrow.quote
+    assert escrow.run.budget_held_pusd == escrow.quote.opening_pusd
+    assert escrow.fallback_now == Fallback(asked_model=PRICED_MODEL.model_id, reason=FAILURE.code)
+    assert (following.chain, following.began_ms) == ((CHEAPEST,), before.began_ms)
+    assert following.own_terms is left.own_terms is True
+    assert following.call.body.content == BODY
+    assert following.call.model == CHEAPEST.model_id
+    assert following.wrapped_key == before.wrapped_key
+    assert await fall_back.next_run(Attempted(escrow)) is None, "it has not ended"

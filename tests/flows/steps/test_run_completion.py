@@ -210,8 +210,8 @@ async def test_the_chain_goes_on_while_there_is_a_second_left(
     stage.lasting.upstream.then(Unknown(cost=COST))
     runs = runs_of(stage, upstream=Slow(stage, RUN_MS - left_ms))
     attempted = await runs.just_opened(opened)
-    assert attempted.escrow.progress is S.FAILED
-    assert (attempted.escrow.continued_as is not None) is goes_on
+    assert attempted.escrow.progress is (Progress.REQUESTED if goes_on else S.FAILED)
+    assert (attempted.ended is not None) is goes_on, "written down with what follows, or at once"
     chain_left = attempted.left.chain if attempted.left else ()
     assert chain_left == ((SECOND,) if goes_on else ())
 
@@ -223,7 +223,7 @@ async def test_the_last_of_a_chain_fails_for_good(stage: Stage, outcome: Outcome
     stage.lasting.upstream.then(outcome)
     attempted = await runs_of(stage).just_opened(opened)
     assert attempted.escrow.progress is S.FAILED
-    assert (attempted.escrow.continued_as, attempted.left) == (None, None)
+    assert (attempted.ended, attempted.left) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,14 @@ async def test_one_answer_that_says_who_gave_it(tmp_path: Path) -> None:
         assert challenge.status == 402
         told = challenge.json()["escrow"]
         assert told["model"] == OTHER.model_id
-        assert told["fallback"]["asked_model"] == MODEL
-        assert told["fallback"]["reason"] == "outcome_unknown"
-        first = (await rig.get(f"/v1/escrows/{told['fallback']['continues']}")).json()
-        assert (first["state"], first["continued_as"]) == ("failed", told["id"])
+        assert told["fallback"] == {"asked_model": MODEL, "reason": "outcome_unknown"}
+        status = (await rig.get(f"/v1/escrows/{told['id']}")).json()
+        assert status["state"] == "invoiced"
+        assert status["fallback"] == told["fallback"]
+        assert status["attempts"] == [
+            {"model": MODEL, "state": "failed", "error": "outcome_unknown"},
+            {"model": OTHER.model_id, "state": "costed", "error": None},
+        ]
         bought, _ = await rig.buy(asked)
         assert bought.status == 200
         document = bought.json()

@@ -145,7 +145,6 @@ def test_the_body_of_an_escrow() -> None:
             "model": "openai/gpt-4o-mini",
             "max_tokens": 1024,
             "fallback": None,
-            "continued_as": None,
             "usage": {"prompt_tokens": 812, "completion_tokens": 240, "total_tokens": 1052},
             "cost": COST,
             "expires_at": EXPIRES_AT_S,

@@ -14,7 +14,7 @@ from sqlalchemy import ClauseElement, ColumnElement, Select, func, literal_colum
 
 from cobot_meter.adapters.storage.row_spec import Row
 from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of
-from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC
+from cobot_meter.adapters.storage.table_specs import NODE_SPEC
 from cobot_meter.adapters.storage.tables import (
     BODY,
     CALLER,
@@ -41,6 +41,7 @@ class AuditStatements:
     """The audit's own reads; `entries` None where the database keeps no count beside."""
 
     escrow_marks: Statement
+    run_marks: Statement
     topup_marks: Statement
     bodies: Statement
     cursors: Statement
@@ -63,11 +64,11 @@ def audit_statements(database: str = "sqlite") -> AuditStatements:
     digest = _sha256 if database == "postgresql" else _sha256_of_ours
     return AuditStatements(
         escrow_marks=sql(
-            selected(ESCROW_SPEC).with_only_columns(
-                *(escrow.escrow_id, escrow.opened_sequence, escrow.occupies_ask),
-                *(escrow.due_at_ms, RUN.c.due_at_ms, RUN.c.opened_sequence),
+            select(
+                *(escrow.escrow_id, escrow.opened_sequence, escrow.occupies_ask, escrow.due_at_ms)
             )
         ),
+        run_marks=sql(select(RUN.c.run_id, RUN.c.opened_sequence, RUN.c.due_at_ms)),
         topup_marks=sql(select(TOPUP.c.topup_id, TOPUP.c.opened_sequence)),
         bodies=sql(
             select(body.escrow_id, *map(digest, (body.wrapped_key, body.request, body.completion)))
@@ -114,15 +115,19 @@ def _sha256_of_ours(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def escrow_marks_from_rows(rows: Iterable[Row]) -> Iterator[RowMark]:
     """From `escrow_marks`."""
-    for subject_id, opened_sequence, occupies_ask, due_at_ms, run_due_at_ms, run_opened in rows:
+    for subject_id, opened_sequence, occupies_ask, due_at_ms in rows:
         yield RowMark(
             subject_id=subject_id,
             opened_sequence=opened_sequence,
             occupies_ask=bool(occupies_ask),
             due_at_ms=due_at_ms,
-            run_due_at_ms=run_due_at_ms,
-            run_opened_sequence=run_opened,
         )
+
+
+def run_marks_from_rows(rows: Iterable[Row]) -> Iterator[RowMark]:
+    """From `run_marks`."""
+    for run_id, opened_sequence, due_at_ms in rows:
+        yield RowMark(subject_id=run_id, opened_sequence=opened_sequence, due_at_ms=due_at_ms)
 
 
 def topup_marks_from_rows(rows: Iterable[Row]) -> Iterator[RowMark]:

@@ -16,15 +16,16 @@ from cobot_meter.adapters.storage.ledger_rows import (
     one_of,
     standing_from_rows,
 )
-from cobot_meter.adapters.storage.read_queries import ReadStatements
+from cobot_meter.adapters.storage.read_queries import NUMBERED, NUMBERED_END, ReadStatements
 from cobot_meter.adapters.storage.row_spec import Row
 from cobot_meter.adapters.storage.sql_text import Statement
-from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, TOPUP_SPEC
+from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, RUN_SPEC, TOPUP_SPEC
 from cobot_meter.adapters.storage.tables import CARRY
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, caller_accounts, upstream_credits
+from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, COMPARED, RELEASES
 from cobot_meter.domain.transitions.transition import StoredBodies
@@ -45,6 +46,16 @@ class KeyedReads(abc.ABC):
     async def escrow(self, escrow_id: str) -> Escrow | None:
         """By its id."""
         return await self._escrow(self._statements.escrow, escrow_id)
+
+    async def escrow_of_run(self, run_id: str) -> Escrow | None:
+        """By the run's own key."""
+        return await self._escrow(self._statements.escrow_of_run, run_id)
+
+    async def runs_of(self, escrow_id: str) -> tuple[Run, ...]:
+        """By their own keys, which tell the sale and the number."""
+        span = (escrow_id, escrow_id + NUMBERED, escrow_id + NUMBERED_END)
+        found = made_of(map(RUN_SPEC.decode, await self._rows(self._statements.runs_of, *span)))
+        return tuple(sorted(found, key=lambda run: run.number))
 
     async def topup(self, topup_id: str) -> Topup | None:
         """By its id."""
@@ -105,12 +116,14 @@ class KeyedReads(abc.ABC):
     ) -> tuple[DueTimer, ...]:
         """Longest overdue first, of sales and of runs."""
         since = (now_ms, after.at_ms, after.escrow_id, limit)
-        rows = [
-            *await self._rows(self._statements.due_escrows, *since),
-            *await self._rows(self._statements.due_runs, *since),
+        timers: list[tuple[Any, ...]] = [
+            *((*row, "") for row in await self._rows(self._statements.due_escrows, *since)),
+            *map(tuple, await self._rows(self._statements.due_runs, *since)),
         ]
-        first = sorted(map(tuple, rows))[:limit]
-        return tuple(DueTimer(at_ms=at_ms, escrow_id=escrow_id) for at_ms, escrow_id in first)
+        return tuple(
+            DueTimer(at_ms=at_ms, escrow_id=escrow_id, run_id=run_id)
+            for at_ms, escrow_id, run_id in sorted(timers)[:limit]
+        )
 
     async def unfinished(self, *, after: str, limit: int) -> tuple[str, ...]:
         """Ids, in order."""

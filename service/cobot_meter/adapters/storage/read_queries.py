@@ -21,6 +21,7 @@ from sqlalchemy import (
     TextClause,
     and_,
     bindparam,
+    case,
     cast,
     exists,
     func,
@@ -33,7 +34,7 @@ from sqlalchemy import (
 
 from cobot_meter.adapters.storage.row_spec import RowSpec
 from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of, with_legs
-from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, TOPUP_SPEC
+from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, RUN_SPEC, TOPUP_SPEC
 from cobot_meter.adapters.storage.tables import (
     ACCOUNT,
     BODY,
@@ -65,6 +66,10 @@ from cobot_meter.adapters.storage.tables import (
 )
 
 ESCAPE = "/"
+# Joined so, a sale is read with every run of it and not only with the one that it lives by.
+EACH_RUN = ("escrow_id",)
+# Ids of a sale's later runs are its own, this, and a number; the next character ends them.
+NUMBERED, NUMBERED_END = ".", "/"
 _ZERO: ColumnElement[int] = literal_column("0")
 
 
@@ -73,6 +78,8 @@ class ReadStatements:
     """The keyed reads; the names of their parameters say what finds the rows."""
 
     escrow: Statement
+    escrow_of_run: Statement
+    runs_of: Statement
     topup: Statement
     bodies: Statement
     escrow_of_payment: Statement
@@ -124,7 +131,7 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
             "address_key", *limited,
         ),
         due_escrows=sql(_due(ESCROW), "now_ms", "after_ms", "after", *limited),
-        due_runs=sql(_due(RUN), "now_ms", "after_ms", "after", *limited),
+        due_runs=sql(_due_runs(), "now_ms", "after_ms", "after", *limited),
         unfinished=sql(
             _limited(_above(ESCROW, UNFINISHED, "escrow_id"), columns.escrow_id), "after", *limited
         ),
@@ -146,7 +153,7 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
         ),
         unexplained=sql(
             _limited(
-                _escrows(
+                selected(ESCROW_SPEC, by=EACH_RUN).where(
                     text(UNEXPLAINED), text(RUN_GOES_ON), RUN.c.opened_sequence > _ZERO,
                     _is(RUN.c.upstream),
                 ),
@@ -235,6 +242,10 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
     nodes = selected(NODE_SPEC)
     return {
         "escrow": (_escrows(_is(columns.escrow_id)), ("escrow_id",)),
+        "escrow_of_run": (
+            selected(ESCROW_SPEC, by=EACH_RUN).where(_is(RUN.c.run_id)), ("run_id",),
+        ),
+        "runs_of": (selected(RUN_SPEC).where(_of_sale()), ("run_id", "numbered", "end")),
         "topup": (topup.where(_is(TOPUP.c.topup_id)), ("topup_id",)),
         "bodies": (bodies.where(_is(BODY.c.escrow_id)), ("escrow_id",)),
         "escrow_of_payment": (_escrows(_is(columns.payment_hash)), ("payment_hash",)),
@@ -337,6 +348,20 @@ def _due(table: Table) -> Select[Any]:
         tuple_(columns.due_at_ms, columns.escrow_id) > after,
     )
     return _limited(overdue, columns.due_at_ms, columns.escrow_id)
+
+
+def _due_runs() -> Select[Any]:
+    """The same of runs, with the id of each that its sale no longer lives by; else with ''."""
+    lives_by = RUN.c.run_id == ESCROW.c.run_id
+    told = case((lives_by, literal_column("''")), else_=RUN.c.run_id)
+    joined = RUN.join(ESCROW, ESCROW.c.escrow_id == RUN.c.escrow_id)
+    return _due(RUN).add_columns(told).select_from(joined)
+
+
+def _of_sale() -> ColumnElement[bool]:
+    """Each by the key of its row: the first is called as its sale is."""
+    later = and_(RUN.c.run_id > bindparam("numbered"), RUN.c.run_id < bindparam("end"))
+    return or_(_is(RUN.c.run_id), later)
 
 
 def _above(table: Table, condition: str, key: str, *others: str) -> Select[Any]:

@@ -33,6 +33,7 @@ from cobot_meter.adapters.storage.audit_queries import (
     audit_statements,
     bodies_from_rows,
     escrow_marks_from_rows,
+    run_marks_from_rows,
     topup_marks_from_rows,
     words_from_rows,
 )
@@ -47,13 +48,14 @@ from cobot_meter.adapters.storage.ledger_rows import (
 )
 from cobot_meter.adapters.storage.read_queries import ESCAPE, read_statements, subject_statements
 from cobot_meter.adapters.storage.sql_text import Statement, compiled, dialect_of, with_legs
-from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, TOPUP_SPEC
+from cobot_meter.adapters.storage.table_specs import ESCROW_SPEC, NODE_SPEC, RUN_SPEC, TOPUP_SPEC
 from cobot_meter.adapters.storage.tables import (
     ACCOUNT,
     CARRIED,
     COUNTERS,
     ESCROW,
     JOURNAL,
+    RUN,
     TOPUP,
     TRANSFER,
     selected,
@@ -61,6 +63,7 @@ from cobot_meter.adapters.storage.tables import (
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger.accounts import available, caller_accounts
+from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import RELEASES
 from cobot_meter.domain.transitions.transition import SettleCursor
@@ -94,6 +97,7 @@ class ReportStatements:
     balances: Statement
     trial_balance: Statement
     escrows: Statement
+    runs: Statement
     topups: Statement
     callers: Statement
 
@@ -115,6 +119,7 @@ def report_statements(database: str = "sqlite") -> ReportStatements:
         balances=with_legs(sql(_balances()), database),
         trial_balance=with_legs(sql(_trial_balance()), database),
         escrows=sql(escrows),
+        runs=sql(selected(RUN_SPEC).order_by(RUN.c.opened_sequence.desc())),
         topups=sql(topups.order_by(TOPUP.c.opened_sequence.desc())),
         callers=sql(_callers(), "after", "end", "limit"),
     )
@@ -312,6 +317,10 @@ class StoredReports:
         """See the port."""
         return self._stream(_each(ESCROW_SPEC.decode), self._statements.escrows)
 
+    def runs(self) -> AsyncIterator[Run]:
+        """See the port."""
+        return self._stream(_each(RUN_SPEC.decode), self._statements.runs)
+
     def topups(self) -> AsyncIterator[Topup]:
         """See the port."""
         return self._stream(_each(TOPUP_SPEC.decode), self._statements.topups)
@@ -366,6 +375,10 @@ class StoredReports:
     def escrow_marks(self) -> AsyncIterator[RowMark]:
         """See the port."""
         return self._stream(escrow_marks_from_rows, self._audit.escrow_marks)
+
+    def run_marks(self) -> AsyncIterator[RowMark]:
+        """See the port."""
+        return self._stream(run_marks_from_rows, self._audit.run_marks)
 
     def topup_marks(self) -> AsyncIterator[RowMark]:
         """See the port."""

@@ -71,7 +71,7 @@ class MaybePart:
 
     attribute: str
     made: type[Any]
-    lines: tuple[Stored, ...]
+    lines: tuple[Stored | Part, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,15 @@ class Joined:
     on: tuple[tuple[str, str], ...]
 
 
-Line = Stored | Part | MaybePart | Joined
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """A field that no row of the table holds: whatever is read has this in it."""
+
+    attribute: str
+    value: Any
+
+
+Line = Stored | Part | MaybePart | Joined | Apart
 
 
 def key(column: str) -> Stored:
@@ -143,10 +151,11 @@ def part(attribute: str, made: type[Any], *lines: Stored | Part) -> Part:
     return Part(attribute=attribute, made=made, lines=lines)
 
 
-def maybe_part(attribute: str, made: type[Any], *lines: Stored) -> MaybePart:
+def maybe_part(attribute: str, made: type[Any], *lines: Stored | Part) -> MaybePart:
     """A value inside the value, or None. Raises Broken where nothing tells whether it is there."""
-    if lines[0].nullable:
-        message = f"{lines[0].column} may be NULL in a {attribute} that is there"
+    first = next(_flat(lines))
+    if first.nullable:
+        message = f"{first.column} may be NULL in a {attribute} that is there"
         raise Broken(message)
     return MaybePart(attribute=attribute, made=made, lines=lines)
 
@@ -173,21 +182,29 @@ class RowSpec(Generic[Value]):
         fixed: tuple[Line, ...],
         moving: tuple[Line, ...] = (),
         derived: tuple[Derived, ...] = (),
-        joined: tuple[Joined, ...] = (),
+        joined: tuple[Joined | Apart, ...] = (),
     ) -> None:
-        """`fixed` lines are written when a row opens, `moving` ones whenever they change."""
+        """`fixed` lines are written when a row opens, `moving` ones whenever they change.
+
+        `joined` is what does not lie in this table.
+        """
         lines = _in_reading_order((*fixed, *moving, *joined))
         self.table = table
-        self.made, self.lines, self.joined = made, lines, joined
+        self.made, self.lines = made, lines
+        self.joined = tuple(line for line in joined if isinstance(line, Joined))
         self.stored = tuple(_flat(lines))
         self.derived = derived
         self.columns = tuple(one.column for one in self.stored)
         self.key = next(_flat(fixed)).column
         self.versioned = VERSION in self.columns
-        self.fields = tuple(line.attribute for line in (*moving, *joined))
+        looked_at = frozenset[str]().union(*(one.looks_at for one in derived))
+        self.fields = (
+            *(line.attribute for line in moving),
+            *(line.attribute for line in self.joined if line.attribute in looked_at),
+        )
         self.decode: Callable[[Row], Value] = _maker(made, lines, 0)[0]
         self.opening = _writing(lines, derived)
-        self._moving = {line.attribute: line for line in (*moving, *joined)}
+        self._moving = {line.attribute: line for line in (*moving, *self.joined)}
         self._identity = attrgetter(self.key, VERSION)
 
     def identity(self, value: Value) -> tuple[str, int]:
@@ -212,7 +229,7 @@ def _in_reading_order(lines: Sequence[Line]) -> tuple[Line, ...]:
     return (
         *(line for line in lines if isinstance(line, Stored)),
         *(line for line in lines if isinstance(line, Part | MaybePart)),
-        *(line for line in lines if isinstance(line, Joined)),
+        *(line for line in lines if isinstance(line, Joined | Apart)),
     )
 
 
@@ -225,7 +242,7 @@ def _flat(lines: Sequence[Line]) -> Iterator[Stored]:
             case Part():
                 yield from _flat(line.lines)
             case MaybePart():
-                yield from (replace(one, nullable=True) for one in line.lines)
+                yield from (replace(one, nullable=True) for one in _flat(line.lines))
 
 
 def _maker(made: type[Any], lines: Sequence[Line], begin: int) -> tuple[Callable[[Row], Any], int]:
@@ -242,11 +259,8 @@ def _maker(made: type[Any], lines: Sequence[Line], begin: int) -> tuple[Callable
     parts: list[tuple[Callable[[Any, Any], None], Callable[[Row], Any]]] = []
     for line in lines:
         if not isinstance(line, Stored):
-            inner = line.spec if isinstance(line, Joined) else line
-            make, after = _maker(inner.made, _in_reading_order(inner.lines), end)
-            make = _maybe(make, end) if isinstance(line, MaybePart) else make
+            make, end = _inner(line, end)
             parts.append((_slot(made, line.attribute), make))
-            end = after
     check: Callable[[Any], None] | None = getattr(made, "__post_init__", None)
 
     def value_of(row: Row) -> Any:  # noqa: ANN401 - whatever `made` is
@@ -263,6 +277,19 @@ def _maker(made: type[Any], lines: Sequence[Line], begin: int) -> tuple[Callable
         return value
 
     return value_of, end
+
+
+def _inner(line: Part | MaybePart | Joined | Apart, begin: int) -> tuple[Callable[[Row], Any], int]:
+    """What makes a field that lies in more than one column, or in none, and where those end."""
+    if isinstance(line, Apart):
+        return functools.partial(_always, line.value), begin
+    inner = line.spec if isinstance(line, Joined) else line
+    make, end = _maker(inner.made, _in_reading_order(inner.lines), begin)
+    return _maybe(make, begin) if isinstance(line, MaybePart) else make, end
+
+
+def _always(value: Any, _row: Row) -> Any:  # noqa: ANN401 - whatever the field holds
+    return value
 
 
 def _slot(made: type[Any], attribute: str) -> Callable[[Any, Any], None]:
@@ -309,8 +336,8 @@ def _writing(lines: Sequence[Line], derived: tuple[Derived, ...]) -> Writing:
     parts = tuple(
         (
             attrgetter(line.attribute),
-            _values_at([_path(one) for one in line.lines]),
-            (None,) * len(line.lines),
+            _values_at([path for _, path in _plain(line.lines)]),
+            (None,) * sum(1 for _ in _plain(line.lines)),
         )
         for line in maybe
     )
@@ -329,7 +356,7 @@ def _writing(lines: Sequence[Line], derived: tuple[Derived, ...]) -> Writing:
 
     columns = (
         *(line.column for line, _ in plain),
-        *(one.column for line in maybe for one in line.lines),
+        *(one.column for line in maybe for one, _ in _plain(line.lines)),
         *(one.column for one in derived),
     )
     return Writing(columns, values_of)

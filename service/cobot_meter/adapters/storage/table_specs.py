@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cobot_meter.adapters.storage.row_spec import (
+    Apart,
     Derived,
     Joined,
     Kind,
@@ -37,6 +38,7 @@ from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms
 from cobot_meter.domain.run.record import (
+    AskedInstead,
     Cost,
     CostAccount,
     CostStanding,
@@ -58,6 +60,15 @@ FAILURE = maybe_part(
     words("failure_message", "message"),
     number("failure_status", "status"),
 )
+PRICES = part(
+    "prices",
+    ModelPrice,
+    number("prompt_pusd"),
+    number("completion_pusd"),
+    number("request_pusd"),
+    number("cache_write_pusd"),
+    number("reasoning_pusd"),
+)
 RUN_SPEC = RowSpec(
     "run",
     Run,
@@ -66,6 +77,7 @@ RUN_SPEC = RowSpec(
         key("escrow_id"),
         words("upstream"),
         number("opened_at_ms"),
+        maybe_part("instead", AskedInstead, words("model"), words("because"), PRICES),
     ),
     moving=(
         # Not `state`: conditions of indexes name the columns of both tables without their table.
@@ -157,15 +169,7 @@ ESCROW_SPEC = RowSpec(
                 number("markup_bps"),
                 number("safety_bps"),
             ),
-            part(
-                "prices",
-                ModelPrice,
-                number("prompt_pusd"),
-                number("completion_pusd"),
-                number("request_pusd"),
-                number("cache_write_pusd"),
-                number("reasoning_pusd"),
-            ),
+            PRICES,
         ),
         maybe_part(
             "fallback",
@@ -179,6 +183,7 @@ ESCROW_SPEC = RowSpec(
         choice("state", EscrowState),
         number("changed_at_ms"),
         number("version"),
+        key("run_id"),
         number("priced_pusd"),
         number("price_msat"),
         number("credit_used_msat"),
@@ -215,21 +220,15 @@ ESCROW_SPEC = RowSpec(
             says=lambda escrow, _: due_at_ms(escrow),
             looks_at=frozenset({"state", "quarantine", "invoice", "keep_until_ms"}),
         ),
-        # The run that the sale lives by, read along with it.
-        Derived(
-            column="run_id",
-            kind=Kind.KEY,
-            says=lambda escrow, _: escrow.run.run_id,
-            looks_at=frozenset({"run"}),
-        ),
     ),
     joined=(
-        # By both keys, so that either row finds the other by its own.
+        # The run that the sale lives by, by both keys: either row finds the other by its own.
         Joined(
             attribute="run",
             spec=RUN_SPEC,
             on=(("run_id", "run_id"), ("escrow_id", "escrow_id")),
         ),
+        Apart(attribute="others", value=()),
     ),
 )
 
@@ -281,8 +280,7 @@ def rows_of(transition: Transition) -> tuple[WrittenRow, ...]:
     if transition.escrow is not None:
         if transition.opens or transition.changed:
             rows += (WrittenRow(ESCROW_SPEC, transition.escrow, transition.changed),)
-        if transition.opens or transition.run_changed:
-            rows += (WrittenRow(RUN_SPEC, transition.escrow.run, transition.run_changed),)
+        rows += tuple(WrittenRow(RUN_SPEC, run, changed) for run, changed in transition.runs)
     if transition.topup is not None:
         rows += (WrittenRow(TOPUP_SPEC, transition.topup, transition.topup_changed),)
     return rows

@@ -328,21 +328,29 @@ def stored_in(spec: RowSpec[Any]) -> FromClause:
 
 
 def selected(
-    spec: RowSpec[Any], within: Callable[[RowSpec[Any]], FromClause] = stored_in
+    spec: RowSpec[Any],
+    within: Callable[[RowSpec[Any]], FromClause] = stored_in,
+    *,
+    by: Collection[str] = (),
 ) -> Select[Any]:
-    """Reads rows of the spec with those that are joined to them, in the order of decoding."""
-    columns, rows = _read(spec, within)
+    """Reads rows of the spec with those that are joined to them, in the order of decoding.
+
+    `by` names the columns that they are joined by, where those are not all: a sale is joined with
+    each of its runs by its own key alone.
+    """
+    columns, rows = _read(spec, within, by)
     return select(*columns).select_from(rows)
 
 
 def _read(
-    spec: RowSpec[Any], within: Callable[[RowSpec[Any]], FromClause]
+    spec: RowSpec[Any], within: Callable[[RowSpec[Any]], FromClause], by: Collection[str]
 ) -> tuple[list[ColumnElement[Any]], FromClause]:
     own = within(spec)
     columns: list[ColumnElement[Any]] = [own.c[name] for name in spec.columns]
     rows = own
     for joined in spec.joined:
-        other, theirs = within(joined.spec), _read(joined.spec, within)
-        rows = rows.join(theirs[1], and_(*(own.c[mine] == other.c[its] for mine, its in joined.on)))
+        other, theirs = within(joined.spec), _read(joined.spec, within, by)
+        pairs = [(mine, its) for mine, its in joined.on if not by or mine in by]
+        rows = rows.join(theirs[1], and_(*(own.c[mine] == other.c[its] for mine, its in pairs)))
         columns += theirs[0]
     return columns, rows

@@ -207,7 +207,7 @@ def _common(row: Invoiced, said: str) -> list[tuple[str, str]]:
 def _price(escrow: Escrow) -> list[tuple[str, str]]:
     quote, price = escrow.quote, escrow.price
     rows = [
-        ("model", quote.model),
+        ("model", escrow.model),
         ("ceiling", f"{msat(quote.ceiling_msat)} msat ({usd(quote.ceiling_pusd)})"),
         ("rate", f"{btc_usd_text(quote.rate)} USD per BTC, {quote.rate.source}"),
     ]

@@ -167,6 +167,11 @@ def _claim_lapsed(before: Escrow, event: on.ClaimLapsed, _after: Escrow) -> Tran
 
 def _written_off(before: Escrow, event: on.WrittenOff, after: Escrow) -> Transfers:
     """Unknown spend stays on the budget as the ceiling: a later comparison finds what it was."""
+    others = tuple(one for run in before.others for one in before.days.full(run))
+    return (*_of_its_run_written_off(before, event, after), *others)
+
+
+def _of_its_run_written_off(before: Escrow, event: on.WrittenOff, after: Escrow) -> Transfers:
     if before.state is EscrowState.RUNNING and before.run.state is RunState.OPENED:
         return (*_void_claims(before), *before.days.spent(before.run, before.days.counted_pusd(0)))
     return _WRITTEN_OFF.get(before.state, _days_given_up)(before, event, after)

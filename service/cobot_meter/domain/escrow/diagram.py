@@ -38,11 +38,12 @@ of their escrow while the sale is `running`.
 SALE = """\
 ## The sale
 
-Its facts belong to the node and to the caller, and what it books is in msat. It hears five of its
-run's events; all others, a late correction of the cost among them, leave its row alone. Callers
-read `priced` as `costed`. What cannot be booked goes into quarantine in whatever state it is: it
-keeps the state and has no timer until the operator lets it go on (`QuarantineLifted`) or ends it
-(`WrittenOff`).
+Its facts belong to the node and to the caller, and what it books is in msat. It hears six of its
+run's events, of which `FellBack` has it go on with another run; all others, a late correction of
+the cost among them, leave its row alone. A run that it no longer lives by has failed, and only its
+cost may still become known. Callers read `priced` as `costed`. What cannot be booked goes into
+quarantine in whatever state it is, with all its runs: it keeps the state and has no timer until the
+operator lets it go on (`QuarantineLifted`) or ends it (`WrittenOff`).
 """
 TOPUP = """\
 ## The top-up

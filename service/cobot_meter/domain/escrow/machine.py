@@ -2,17 +2,19 @@
 
 Theory of operation. TRANSITIONS is the whole truth about which event may follow which state of a
 sale in the escrow mode; an event that it does not have raises and changes nothing. Of the events of
-its run (`domain/run`) a sale hears five: one prices it, four end it; all others leave its row
-alone. A sale's own event that resolves what is reserved for its run, or reads its cost, changes the
-run's row with it (ON_RUN), so that no correction of the cost can come in between unseen. What each
-event books is in `bookings.py`; the diagram of the documentation is drawn from the tables.
+its run (`domain/run`) a sale hears six: one prices it, four end it, with one it goes on with
+another run; all others leave its row alone. A run that it no longer lives by has no event that it
+hears. A sale's own event that resolves what is reserved for its run, or reads its cost, changes the
+run's row with it (ON_RUN), so that no correction of the cost can come in between unseen; what
+concerns all its runs changes them all (EVERY_RUN). What each event books is in `bookings.py`; the
+diagram of the documentation is drawn from the tables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
@@ -21,7 +23,8 @@ from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run import machine as of_run
-from cobot_meter.domain.run.record import Failure, Run
+from cobot_meter.domain.run.record import AskedInstead, Failure, Run
+from cobot_meter.domain.run.states import RunState
 
 S = EscrowState
 # Where the operator ends what cannot be booked.
@@ -38,6 +41,7 @@ TRANSITIONS: Mapping[tuple[EscrowState, type[on.EscrowEvent]], EscrowState] = {
     (S.RUNNING, ran.Abandoned): S.FAILED,
     (S.RUNNING, ran.RunFailed): S.FAILED,
     (S.RUNNING, ran.RunOutcomeUnknown): S.FAILED,
+    (S.RUNNING, ran.FellBack): S.RUNNING,
     (S.RUNNING, ran.CostNotFound): S.FAILED,
     (S.PRICED, on.CoveredByCredit): S.SETTLED,
     (S.PRICED, on.InvoiceIssued): S.INVOICED,
@@ -77,15 +81,43 @@ Changes = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """The fields that an event sets, and to what: of the sale, and of its run. Empty: not moved."""
+    """The fields that an event sets, and to what: of the sale, and of runs. Empty: not moved.
+
+    `others` are the changes of the sale's other runs, by their ids. `begun` is the run that it
+    lives by from now on.
+    """
 
     sale: Changes
     run: Changes
+    others: Mapping[str, Changes] = field(default_factory=dict)
+    begun: Run | None = None
 
     def of(self, escrow: Escrow) -> Escrow:
         """The escrow with these changes."""
         run = replace(escrow.run, **self.run) if self.run else escrow.run
-        return replace(escrow, run=run, **self.sale)
+        others = escrow.others
+        if self.others:
+            others = tuple(replace(one, **self.others[one.run_id]) for one in others)
+        if self.begun is not None:
+            run, others = self.begun, (*others, run)
+        return replace(escrow, run=run, others=others, **self.sale)
+
+    def runs(self, before: Escrow, after: Escrow) -> tuple[MovedRun, ...]:
+        """The runs whose rows are written, as they are afterwards."""
+        changed = {before.run.run_id: self.run, **self.others}
+        moved = tuple(
+            MovedRun(run, tuple(fields))
+            for run in after.runs
+            if (fields := changed.get(run.run_id))
+        )
+        return moved if self.begun is None else (*moved, MovedRun(self.begun))
+
+
+class MovedRun(NamedTuple):
+    """A run's row as it is written: `changed` fields of it, None where the run begins."""
+
+    run: Run
+    changed: tuple[str, ...] | None = None
 
 
 def advance(escrow: Escrow, event: on.EscrowEvent, *, at_ms: int, retention: Retention) -> Escrow:
@@ -104,13 +136,44 @@ def changes_by(event: on.EscrowEvent, escrow: Escrow, *, at_ms: int, retention: 
     else:
         on_run = ON_RUN[kind](escrow, event) if kind in ON_RUN else None
         moved_run = {} if on_run is None else _moved(run, at_ms) | on_run
+    every = EVERY_RUN.get(kind)
+    _demand_runs(escrow, every=every is not None)
     state = TRANSITIONS.get((escrow.state, kind))
     if state is None:
         message = f"{kind.__name__} cannot happen to an escrow that is {escrow.state}"
         raise IllegalTransition(message)
     changes = _CHANGES[kind](escrow, event, at_ms, retention)
     moved = {} if state is escrow.state else {"state": state}
-    return Moves(sale={**moved, **_moved(escrow, at_ms), **changes}, run=moved_run)
+    return Moves(
+        sale={**moved, **_moved(escrow, at_ms), **changes},
+        run=moved_run,
+        others={one.run_id: _moved(one, at_ms) | every for one in escrow.others} if every else {},
+        begun=_begun(escrow, event, at_ms) if isinstance(event, ran.FellBack) else None,
+    )
+
+
+def _begun(escrow: Escrow, event: ran.FellBack, at_ms: int) -> Run:
+    """The run that follows one that failed, sent in the same commit."""
+    return Run(
+        run_id=event.run_id,
+        escrow_id=escrow.escrow_id,
+        upstream=event.upstream,
+        opened_at_ms=at_ms,
+        changed_at_ms=at_ms,
+        state=RunState.REQUESTED,
+        requested_by=event.requested_by,
+        budget_held_pusd=escrow.quote.opening_pusd,
+        instead=AskedInstead(model=event.model, because=event.failure.code, prices=event.prices),
+    )
+
+
+def _demand_runs(escrow: Escrow, *, every: bool) -> None:
+    """A sale hears of the run that it lives by, and of all of them what concerns them all."""
+    if every:
+        at_hand = len(escrow.others) + 1
+        _demand("every run of it must be at hand", sound=at_hand == escrow.runs_made)
+    else:
+        _demand("it no longer lives by this run", sound=not escrow.looks_back)
 
 
 def _moved(row: Escrow | Run, at_ms: int) -> Changes:
@@ -140,6 +203,11 @@ def _ended(
         "keep_until_ms": None,
         "continued_as": event.continued_as,
     }
+
+
+def _fell_back(escrow: Escrow, event: ran.FellBack, _at_ms: int, _retention: Retention) -> Changes:
+    _demand("another run takes the next number", sound=event.run_id == escrow.next_run_id)
+    return {"run_id": event.run_id}
 
 
 def _abandoned(
@@ -274,6 +342,7 @@ _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
     ran.Abandoned: _abandoned,
     ran.RunFailed: _ended,
     ran.RunOutcomeUnknown: _ended,
+    ran.FellBack: _fell_back,
     ran.CostNotFound: _not_found,
     on.CoveredByCredit: _covered,
     on.InvoiceIssued: _issued,
@@ -319,4 +388,10 @@ ON_RUN: Mapping[type[on.EscrowEvent], Callable[..., Changes | None]] = {
     on.QuarantineBegun: lambda *_: {"parked": True},
     on.QuarantineLifted: lambda *_: {"parked": False},
     on.WrittenOff: _closed_run,
+}
+# What a sale's own event does to all other runs of it, beside what it does to the one above.
+EVERY_RUN: Mapping[type[on.EscrowEvent], Changes] = {
+    on.QuarantineBegun: {"parked": True},
+    on.QuarantineLifted: {"parked": False},
+    on.WrittenOff: of_run.closed(),
 }

@@ -6,7 +6,8 @@ timers are computed from the rows (`due_at_ms`, `due_of_run`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode, Progress, Timer
 from cobot_meter.domain.money import ExchangeRate
@@ -19,7 +20,7 @@ from cobot_meter.domain.pricing.prices import (
 )
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.days import Days, counted_pusd
-from cobot_meter.domain.run.record import Failure, Run, due_of_run
+from cobot_meter.domain.run.record import Failure, Run, due_of_run, run_id_of, run_number
 from cobot_meter.domain.run.states import RunState
 
 
@@ -44,8 +45,9 @@ class AskKey:
 class Quote:
     """The snapshot: ceiling, credit reserved, and everything the price is computed from.
 
-    `day` is the UTC day (`2026-11-22`) whose budget the escrow counts against; `prices` are the
-    unit prices that the upstream may not exceed. `least_pusd` is what the ask counts at least on
+    `model` and `prices` are what its first run asks, and the unit prices that the upstream may not
+    exceed then; the ceiling holds for whichever run answers. `day` is the UTC day (`2026-11-22`)
+    whose budget the escrow counts against. `least_pusd` is what the ask counts at least on
     that day while nobody has paid for it, so that asks which cost nothing are bounded too; None in
     escrows from before there was such a bound, which keep their old reservations to their end.
     """
@@ -78,7 +80,7 @@ class Quote:
 class Fallback:
     """Why another model than the one that was asked for is run: `reason` is an error's code.
 
-    `continues` is the escrow of the attempt before, None when nothing was attempted.
+    `continues` is of books from before revision 0014: the sale of the attempt before this one.
     """
 
     asked_model: str
@@ -120,15 +122,19 @@ class IssuedInvoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Escrow:
-    """One sale with the run that it lives by. Amounts in msat, times in Unix milliseconds.
+    """One sale with a run of it. Amounts in msat, times in Unix milliseconds.
 
+    `run_id` names the run that the sale lives by, and `run` is that one, or an earlier one where
+    the sale is looked at from there. `others` are all its other runs where they were read along,
+    which only what concerns them all does; two values that differ in them alone are equal.
     `version` counts the events that changed the sale's own row. `price_msat` is fixed when the cost
     is known, from `priced_pusd`; `credit_used_msat` is the part of it paid from credit.
     `payment_hash` is stored before the invoice is asked for. `paid_msat` is what the node received.
     `keep_until_ms` is when the bodies' key is dropped, None when no key is kept. `fallback` says
-    why this is not the model that was asked for, and `continued_as` is the escrow of the next
-    attempt after this one failed. `quarantine` says what could not be booked of it: while it is
-    there no timer runs, whatever the state, and the operator has to look.
+    why the first run does not ask the model that was asked for. `continued_as` is of books from
+    before revision 0014: the sale in which this one, having failed, went on. `quarantine` says what
+    could not be booked of it: while it is there no timer runs, whatever the state, and the operator
+    has to look.
     """
 
     escrow_id: str
@@ -140,7 +146,9 @@ class Escrow:
     changed_at_ms: int
     state: EscrowState
     version: int
+    run_id: str
     run: Run
+    others: tuple[Run, ...] = field(default=(), compare=False)
     mode: Mode = Mode.ESCROW
     priced_pusd: int = 0
     price_msat: int = 0
@@ -182,8 +190,9 @@ class Escrow:
             changed_at_ms=at_ms,
             state=EscrowState.RUNNING,
             version=1,
+            run_id=run_id_of(opening.escrow_id, 1),
             run=Run(
-                run_id=opening.escrow_id,
+                run_id=run_id_of(opening.escrow_id, 1),
                 escrow_id=opening.escrow_id,
                 upstream=upstream,
                 opened_at_ms=at_ms,
@@ -206,6 +215,49 @@ class Escrow:
         return (self.version, self.run.version)
 
     @property
+    def looks_back(self) -> bool:
+        """Whether it is looked at from a run that it no longer lives by."""
+        return self.run.run_id != self.run_id
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All that are at hand, in their order."""
+        if not self.others:
+            return (self.run,)
+        return tuple(sorted((self.run, *self.others), key=lambda run: run.number))
+
+    @property
+    def runs_made(self) -> int:
+        """How many there are, at hand or not."""
+        return run_number(self.run_id, self.escrow_id)
+
+    @property
+    def next_run_id(self) -> str:
+        """What another run of it is called."""
+        return run_id_of(self.escrow_id, self.runs_made + 1)
+
+    def with_runs(self, runs: Iterable[Run]) -> Escrow:
+        """The same with all its runs at hand."""
+        own_id = self.run.run_id
+        return replace(self, others=tuple(run for run in runs if run.run_id != own_id))
+
+    def seen_from(self, run_id: str) -> Escrow:
+        """The same looked at from another of its runs at hand; as it is where there is none."""
+        runs = {run.run_id: run for run in self.runs}
+        run = runs.pop(run_id, None)
+        return self if run is None else replace(self, run=run, others=tuple(runs.values()))
+
+    @property
+    def model(self) -> str:
+        """The model that its run asks."""
+        return self.run.instead.model if self.run.instead else self.quote.model
+
+    @property
+    def prices(self) -> ModelPrice:
+        """The unit prices that the upstream of its run may not exceed."""
+        return self.run.instead.prices if self.run.instead else self.quote.prices
+
+    @property
     def days(self) -> Days:
         """What its cost counts on while nobody has paid."""
         quote = self.quote
@@ -221,6 +273,14 @@ class Escrow:
     def asked_model(self) -> str:
         """The model that the caller asked for."""
         return self.fallback.asked_model if self.fallback else self.quote.model
+
+    @property
+    def fallback_now(self) -> Fallback | None:
+        """Why its run does not ask the model that was asked for; None where it does."""
+        instead = self.run.instead
+        if instead is None:
+            return self.fallback
+        return Fallback(asked_model=self.asked_model, reason=instead.because)
 
     @property
     def due_msat(self) -> int:
@@ -282,6 +342,11 @@ def due_at_ms(escrow: Escrow) -> int | None:
 
 
 def next_timer_ms(escrow: Escrow, retention: Retention) -> int | None:
-    """The earliest timer of the sale and its run in Unix ms; None when nothing is left to do."""
+    """The earliest timer of the sale and its run in Unix ms; None when nothing is left to do.
+
+    Of a run that the sale no longer lives by it is the run's alone.
+    """
+    if escrow.looks_back:
+        return due_of_run(escrow.run, retention)
     timers = (due_at_ms(escrow), due_of_run(escrow.run, retention))
     return min((timer for timer in timers if timer is not None), default=None)

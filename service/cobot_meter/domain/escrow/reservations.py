@@ -62,17 +62,26 @@ def opening(escrow: Escrow, standing: CallerStanding, terms: ExposureTerms) -> t
     )
     if standing.cap_override_msat is not None:
         cap = Guard(name="caller", limit=standing.cap_override_msat)
-    limits = {
-        "address": terms.address_day_pusd,
-        "budget": terms.day_budget_pusd(newcomer=escrow.quote.newcomer),
-    }
-    days = zip(escrow.days.named(), escrow.days.reserved(escrow.run), strict=True)
+    guards = day_guards(escrow, terms)
+    days = escrow.days.reserved(escrow.run)
     return (
         *credit_reservation(escrow).pend(Guard(name="available")),
         *caller_reservation(escrow).pend(cap),
         *old_address_reservation(escrow).pend(),
-        *(one for name, hold in days for one in hold.pend(Guard(name=name, limit=limits[name]))),
+        *(one for hold in days for one in hold.pend(guards[hold.debit.code])),
     )
+
+
+def day_guards(escrow: Escrow, terms: ExposureTerms) -> dict[str, Guard]:
+    """What each of its days has room for (H2, H3), by the account's code."""
+    limits = {
+        "address": terms.address_day_pusd,
+        "budget": terms.day_budget_pusd(newcomer=escrow.quote.newcomer),
+    }
+    return {
+        account.code: Guard(name=name, limit=limits[name])
+        for name, account in escrow.days.named().items()
+    }
 
 
 def opened_accounts(escrow: Escrow) -> tuple[Account, ...]:

@@ -29,6 +29,8 @@ def cost_booked(before: Run, event: ran.RunEvent) -> Transfers:
             return posted(chart.COST_FAILED, credits_there, cost.cost_pusd)
         case ran.CostAttributed():
             return unattributed(event.cost_pusd, upstream=before.upstream)
+        case ran.FellBack():
+            return cost_booked(before, event.ended)
         case _:
             return ()
 
@@ -52,6 +54,13 @@ def _failed(before: Run, event: ran.RunFailed, _after: Run, days: Days) -> Trans
         return ()  # a later look-up or comparison says what it was
     cost_pusd = event.cost.cost_pusd if event.charged and event.cost else 0
     return days.spent(before, days.counted_pusd(cost_pusd))
+
+
+def _fell_back(before: Run, event: ran.FellBack, after: Run, days: Days) -> Transfers:
+    """What its end alone moves there, and what is reserved for the run after it."""
+    ended = event.ended
+    spent = _failed(before, ended, after, days) if isinstance(ended, ran.RunFailed) else ()
+    return (*spent, *(one for hold in days.reserved(after) for one in hold.pend()))
 
 
 def _costed(before: Run, _event: ran.CostKnown, after: Run, days: Days) -> Transfers:
@@ -81,6 +90,7 @@ def _given_up(before: Run, _event: ran.CostGivenUp, _after: Run, days: Days) -> 
 ON_DAYS: Mapping[type[ran.RunEvent], Callable[..., Transfers]] = {
     ran.Abandoned: _abandoned,
     ran.RunFailed: _failed,
+    ran.FellBack: _fell_back,
     ran.CostKnown: _costed,
     ran.CostConfirmed: _confirmed,
     ran.CostAttributed: _attributed,

@@ -1,13 +1,15 @@
 """The events of a run: one frozen type per fact, most of them the upstream's.
 
 Each says who owns the fact. Events carry everything that becomes true with them. Four of them end
-the sale that the run belongs to, and one prices it: what they mean to it is in its own table.
+the sale that the run belongs to, one prices it, and with one it goes on with another run: what they
+mean to it is in its own table.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.run.record import Cost, Failure, Summary
 
 
@@ -43,7 +45,8 @@ class CompletionReceived:
 class RunFailed:
     """The upstream's: it failed. `charged` False is certain; `cost` when it said one.
 
-    `continued_as` is the escrow in which the next model is asked. The journal's `upstream_failed`.
+    The journal's `upstream_failed`. `continued_as` is of books from before revision 0014, where
+    another model was asked in a sale of its own: its id.
     """
 
     failure: Failure
@@ -54,13 +57,38 @@ class RunFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcomeUnknown:
-    """Nobody's yet: it may have run and may have charged. `continued_as` as in a failure.
+    """Nobody's yet: it may have run and may have charged.
 
-    The journal's `outcome_unknown`.
+    The journal's `outcome_unknown`. `continued_as` as in a failure.
     """
 
     failure: Failure
     continued_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FellBack:
+    """Ours: the run has failed as `ended` says, and its sale goes on with another, `run_id`.
+
+    `charged` None is an outcome that nobody knows. In the next run `upstream` is asked for `model`,
+    at no more than `prices`; `requested_by` is the process that asks, as in `UpstreamRequested`.
+    """
+
+    failure: Failure
+    charged: bool | None
+    cost: Cost | None
+    run_id: str
+    upstream: str
+    model: str
+    prices: ModelPrice
+    requested_by: str
+
+    @property
+    def ended(self) -> RunFailed | RunOutcomeUnknown:
+        """The end of the run, which would be the sale's without another one."""
+        if self.charged is None:
+            return RunOutcomeUnknown(failure=self.failure)
+        return RunFailed(failure=self.failure, charged=self.charged, cost=self.cost)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +145,7 @@ RunEvent = (
     | CompletionReceived
     | RunFailed
     | RunOutcomeUnknown
+    | FellBack
     | CostKnown
     | CostConfirmed
     | CostLookupMissed

@@ -24,6 +24,7 @@ RUN_TRANSITIONS: Mapping[tuple[RunState, type[ran.RunEvent]], RunState] = {
     (S.REQUESTED, ran.CompletionReceived): S.GENERATED,
     (S.REQUESTED, ran.RunFailed): S.FAILED,
     (S.REQUESTED, ran.RunOutcomeUnknown): S.FAILED,
+    (S.REQUESTED, ran.FellBack): S.FAILED,
     (S.GENERATED, ran.CostKnown): S.COSTED,
     (S.GENERATED, ran.CostLookupMissed): S.GENERATED,
     (S.GENERATED, ran.CostNotFound): S.FAILED,
@@ -94,6 +95,11 @@ def _unknown(run: Run, event: ran.RunOutcomeUnknown, _least: int | None, at_ms: 
     }
 
 
+def _fell_back(run: Run, event: ran.FellBack, least_pusd: int | None, at_ms: int) -> Changes:
+    ended = event.ended
+    return _CHANGES[type(ended)](run, ended, least_pusd, at_ms)
+
+
 def _costed(run: Run, event: ran.CostKnown, least_pusd: int | None, _at_ms: int) -> Changes:
     reserved_anew = counted_pusd(event.cost.cost_pusd, least_pusd) if run.budget_held_pusd else 0
     return {
@@ -134,6 +140,7 @@ _CHANGES: Mapping[type[ran.RunEvent], Callable[..., Changes]] = {
     ran.CompletionReceived: _received,
     ran.RunFailed: _failed,
     ran.RunOutcomeUnknown: _unknown,
+    ran.FellBack: _fell_back,
     ran.CostKnown: _costed,
     ran.CostConfirmed: _confirmed,
     ran.CostLookupMissed: _missed,

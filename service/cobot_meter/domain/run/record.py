@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from cobot_meter.domain.ledger.accounts import COST_FAILED, COST_UNPAID, COST_UPSTREAM, Account
 from cobot_meter.domain.outside import NAME_MAX, SENTENCE_MAX, text
+from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.retention import HOUR_MS, Retention
 from cobot_meter.domain.run.states import RUN_STATES, RunState, RunTimer
 
@@ -118,6 +119,28 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskedInstead:
+    """Which model a later run of a sale asks, and at which unit prices at most.
+
+    `because` is the code of the failure that ended the run before it.
+    """
+
+    model: str
+    because: str
+    prices: ModelPrice
+
+
+def run_id_of(escrow_id: str, number: int) -> str:
+    """What the first, second, third... run of a sale is called: the first as its sale."""
+    return escrow_id if number == 1 else f"{escrow_id}.{number}"
+
+
+def run_number(run_id: str, escrow_id: str) -> int:
+    """Which run of the sale it is, counted from 1."""
+    return 1 if run_id == escrow_id else int(run_id.rpartition(".")[2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One run. Amounts in pico-USD, times in Unix milliseconds.
 
@@ -127,7 +150,7 @@ class Run:
     `cost_account` is the expense account that its cost stands in: a sale that ends moves it, and a
     later correction finds it there. `budget_hold` and `budget_held_pusd` name the open reservations
     on the days that it counts on (0: none). While it is `parked` its sale is in quarantine, and no
-    timer of it runs.
+    timer of it runs. `instead` is None where it asks the model that its sale was quoted for.
     """
 
     run_id: str
@@ -148,6 +171,12 @@ class Run:
     budget_held_pusd: int = 0
     failure: Failure | None = None
     parked: bool = False
+    instead: AskedInstead | None = None
+
+    @property
+    def number(self) -> int:
+        """Which one of its sale it is, counted from 1."""
+        return run_number(self.run_id, self.escrow_id)
 
     @property
     def cost_pusd(self) -> int:

@@ -7,15 +7,16 @@ storage, or who told.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.bookings import bookings
-from cobot_meter.domain.escrow.machine import changes_by
+from cobot_meter.domain.escrow.machine import MovedRun, changes_by
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.reservations import opened_accounts, opening
-from cobot_meter.domain.ledger.transfers import Transfer
+from cobot_meter.domain.escrow.reservations import day_guards, opened_accounts, opening
+from cobot_meter.domain.ledger.transfers import Transfer, TransferKind
 from cobot_meter.domain.money import AMOUNT_MAX, usd_text
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run import events as ran
@@ -57,6 +58,7 @@ def open_escrow(
         at_ms=escrow.opened_at_ms,
         escrow=escrow,
         opens=True,
+        runs=(MovedRun(escrow.run),),
         accounts=opened_accounts(escrow),
         transfers=opening(escrow, standing, terms),
         bodies=bodies,
@@ -108,7 +110,7 @@ def escrow_transition(
         at_ms=at_ms,
         escrow=after,
         changed=tuple(moves.sale),
-        run_changed=tuple(moves.run),
+        runs=moves.runs(before, after),
         transfers=transfers,
         bodies=bodies,
         shred=isinstance(event, SHREDDING),
@@ -117,8 +119,26 @@ def escrow_transition(
     )
 
 
+def fallback_transition(
+    before: Escrow, event: ran.FellBack, *, at_ms: int, retention: Retention, terms: ExposureTerms
+) -> Transition:
+    """The same of a sale that goes on with another run: what that reserves passes the days' guards.
+
+    Raises IllegalTransition, LedgerUnbalanced.
+    """
+    told = escrow_transition(before, event, at_ms=at_ms, retention=retention)
+    guards = day_guards(before, terms)
+    transfers = (
+        replace(one, guard=guards[one.debit.code]) if one.kind is TransferKind.PENDING else one
+        for one in told.transfers
+    )
+    return replace(told, transfers=tuple(transfers))
+
+
 def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
     match event:
+        case _ if isinstance(event, ran.RunEvent):
+            return _key_of_run(escrow, event)
         case on.InvoiceSettled():
             return f"ln/{event.payment_hash}"
         case on.InvoiceLost(adoption=int(number)):
@@ -126,11 +146,16 @@ def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
         case on.InvoiceIssued() | on.InvoiceLost():
             return f"{escrow.escrow_id}/{event_name(event)}/{escrow.attempt}"
         case on.QuarantineBegun() | on.QuarantineLifted() | on.WrittenOff():
-            return f"{escrow.escrow_id}/{event_name(event)}/{sum(escrow.versions)}"
-        case ran.CostLookupMissed():
-            return f"{escrow.escrow_id}/{event_name(event)}/{escrow.run.lookups}"
+            versions = escrow.version + sum(run.version for run in escrow.runs)
+            return f"{escrow.escrow_id}/{event_name(event)}/{versions}"
         case _:
             return f"{escrow.escrow_id}/{event_name(event)}"
+
+
+def _key_of_run(escrow: Escrow, event: ran.RunEvent) -> str:
+    """Under the name of the run: that of the first is its sale's."""
+    name = f"{escrow.run.run_id}/{event_name(event)}"
+    return f"{name}/{escrow.run.lookups}" if isinstance(event, ran.CostLookupMissed) else name
 
 
 def settle_cursor(event: on.EscrowEvent | None) -> SettleCursor | None:

@@ -16,6 +16,7 @@ from typing import Any
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import IssuedInvoice
+from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
 from cobot_meter.domain.topup.events import TopupEvent
@@ -70,10 +71,11 @@ def parts_of(name: str, value: object) -> dict[str, str | int | None]:
 _KINDS: Mapping[str, type[EscrowEvent]] = {
     event_kind(event_type): event_type for event_type in typing.get_args(EscrowEvent)
 }
-_NESTED: Mapping[str, type[Cost | Failure | IssuedInvoice | Summary]] = {
+_NESTED: Mapping[str, type[Cost | Failure | IssuedInvoice | ModelPrice | Summary]] = {
     "cost": Cost,
     "failure": Failure,
     "invoice": IssuedInvoice,
+    "prices": ModelPrice,
     "summary": Summary,
 }
 # Facts that entries from before a version lack, and what was true then.

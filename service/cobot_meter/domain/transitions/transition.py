@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cobot_meter.domain.escrow.machine import MovedRun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import Account
@@ -38,9 +39,9 @@ class Transition:
     """Everything one event makes true, applied as a whole or not at all.
 
     `key` is unique for ever. `subject_id` is the escrow or top-up (`upstream`, `operator`, `node`).
-    `escrow` is the sale with its run after the event, and new in the books while `opens`. Else
-    `changed` names the fields of the sale's row that may differ from before, `run_changed` those of
-    its run's; a row that none is named of is not touched, and the stored version of one that is
+    `escrow` is the sale with a run of it after the event, and new in the books while `opens`. Else
+    `changed` names the fields of the sale's row that may differ from before; without any it is not
+    touched. `runs` are the runs whose rows are written. The stored version of a row that is not new
     must be the version before. `topup` and `topup_changed` are the same of a top-up; its version 1
     opens it. `accounts` are opened if missing before any transfer runs. `shred` drops the body key.
     `facts` goes into the journal row as JSON: no prompt, answer, preimage.
@@ -54,7 +55,7 @@ class Transition:
     escrow: Escrow | None = None
     opens: bool = False
     changed: tuple[str, ...] = ()
-    run_changed: tuple[str, ...] = ()
+    runs: tuple[MovedRun, ...] = ()
     topup: Topup | None = None
     topup_changed: tuple[str, ...] = ()
     accounts: tuple[Account, ...] = ()

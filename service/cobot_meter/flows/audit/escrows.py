@@ -26,7 +26,7 @@ from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.money import msat_from_pusd
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat, price_for
 from cobot_meter.domain.retention import Retention
-from cobot_meter.domain.run.events import CostAttributed, CostKnown
+from cobot_meter.domain.run.events import CostAttributed, CostKnown, RunEvent
 from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.transitions.escrows import Book, escrow_transition, open_escrow
@@ -60,7 +60,15 @@ class EscrowReplay:
         self._retention = retention
         self._waiting: dict[str, Escrow] = {}
         self._broken: set[str] = set()
+        self._compared: set[str] = set()
         self._entries: Counter[str] = Counter()
+
+    def expect_run(self, run: Run) -> None:
+        """A run's row, after its escrow's: the first run of each opened along with it."""
+        waiting = self._waiting.get(run.run_id)
+        if waiting is not None and waiting.run.upstream != run.upstream:
+            first = dataclasses.replace(waiting.run, upstream=run.upstream)
+            self._waiting[run.run_id] = dataclasses.replace(waiting, run=first)
 
     def expect(self, row: Escrow) -> None:
         """An escrow row: its life should be in the journal."""
@@ -80,7 +88,7 @@ class EscrowReplay:
             return
         if transition is None or transition.escrow is None:
             return
-        self.lives[escrow_id] = transition.escrow
+        self.lives[escrow_id] = transition.escrow.seen_from(transition.escrow.run_id)
         self._compare_entry(entry, transition)
 
     def _opening(self, entry: JournalEntry) -> Transition | None:
@@ -110,6 +118,8 @@ class EscrowReplay:
 
     def _event(self, life: Escrow, entry: JournalEntry) -> Transition:
         event = event_of(entry.kind, entry.facts)
+        if isinstance(event, RunEvent):
+            life = life.seen_from(entry.key.partition("/")[0])
         told = escrow_transition(
             life, event, at_ms=entry.at_ms, retention=self._retention, book=self._book
         )
@@ -185,20 +195,44 @@ class EscrowReplay:
         life = self.lives.get(row.escrow_id)
         if life is None or row.escrow_id in self._broken:
             return
+        self._compared.add(row.run.run_id)
         wrong = [*_differences(row, life), *_differences(row.run, life.run, part="run.")]
         code = "state_differs" if row.progress != life.progress else "row_differs"
         message = f"the row says {', '.join(wrong)}, which is how its journal ends"
         self._findings.demand(code, row.escrow_id, message, sound=not wrong)
 
+    def compare_run(self, row: Run) -> None:
+        """Hold the row of a run against its life, after the rows of sales and what they live by."""
+        life = self.lives.get(row.escrow_id)
+        if row.run_id in self._compared or row.escrow_id in self._broken:
+            return
+        run = next((one for one in life.runs if one.run_id == row.run_id), None) if life else None
+        if run is None:
+            self._findings.add("row_orphan", row.run_id, "the run has no entry in the journal")
+            return
+        self._compared.add(row.run_id)
+        wrong = _differences(row, run)
+        code = "state_differs" if row.state is not run.state else "row_differs"
+        message = f"the row says {', '.join(wrong)}, which is how its journal ends"
+        self._findings.demand(code, row.run_id, message, sound=not wrong)
+
     def finish(self) -> None:
-        """After the journal's end: rows that it never mentioned."""
+        """After the last row: rows that the journal never mentioned, runs that have none."""
         for escrow_id in sorted(self._waiting):
             self._findings.add("row_orphan", escrow_id, "the row has no entry in the journal")
+        for life in self.lives.values():
+            for run in life.others if life.escrow_id not in self._broken else ():
+                message = "the journal has this run, and it has no row"
+                sound = run.run_id in self._compared
+                self._findings.demand("run_missing", run.run_id, message, sound=sound)
+
+
+_RUNS = frozenset({"run", "others"})
 
 
 def _differences(row: Escrow | Run, life: Escrow | Run, *, part: str = "") -> list[str]:
-    """Field by field; a run is a part of its own."""
-    names = (field.name for field in dataclasses.fields(row) if field.name != "run")
+    """Field by field; runs are parts of their own."""
+    names = (field.name for field in dataclasses.fields(row) if field.name not in _RUNS)
     values = ((name, getattr(row, name), getattr(life, name)) for name in names)
     return [
         f"{part}{name} {found!r} instead of {wanted!r}"

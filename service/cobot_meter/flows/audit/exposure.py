@@ -25,7 +25,8 @@ class ExposureReplay:
         self.counted: Counter[str] = Counter()
 
     def told(self, before: Escrow, event: on.EscrowEvent) -> None:
-        """Take one event in."""
+        """Take one event in. What a next run reserves is counted at its own end."""
+        event = event.ended if isinstance(event, ran.FellBack) else event
         quote, address = before.quote, before.ask.address
         pusd, due_msat = counted_pusd(before, event), lapsed_msat(before, event)
         self.counted[chart.day_budget(quote.day, newcomer=quote.newcomer).code] += pusd
@@ -86,13 +87,17 @@ def _resolved_pusd(before: Escrow, event: on.EscrowEvent) -> int:
             return _at_least(before, 0)
         case ran.CostAttributed():
             return min(_at_least(before, event.cost_pusd), before.run.budget_held_pusd)
-        case ran.CostConfirmed() if before.state is S.FAILED:
+        case ran.CostConfirmed() if before.run.state is RunState.FAILED:
             return _at_least(before, event.cost.cost_pusd)
         case _:
             return 0
 
 
 def _written_off_pusd(before: Escrow) -> int:
+    return _of_its_run_pusd(before) + sum(run.budget_held_pusd for run in before.others)
+
+
+def _of_its_run_pusd(before: Escrow) -> int:
     held_pusd = before.run.budget_held_pusd
     if before.state is S.RUNNING and before.run.state is RunState.OPENED:
         return _at_least(before, 0) if held_pusd else 0

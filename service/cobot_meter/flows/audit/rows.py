@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from cobot_meter.domain.escrow.record import Escrow, due_at_ms
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.retention import Retention
-from cobot_meter.domain.run.record import due_of_run
+from cobot_meter.domain.run.events import FellBack
+from cobot_meter.domain.run.record import Run, due_of_run
 from cobot_meter.domain.transitions.escrows import SHREDDING
 from cobot_meter.domain.transitions.event_facts import event_kind
 from cobot_meter.domain.transitions.kinds import NODE_ADOPTED, NUMBERED_KINDS
@@ -28,6 +29,7 @@ from cobot_meter.flows.audit.findings import Findings
 from cobot_meter.ports.ledger_reports import BodyDigests, JournalEntry, RowMark, SmallRows
 
 OPENING_KINDS = frozenset({"opened", TOPUP_OPENED})
+FELL_BACK = event_kind(FellBack)
 SHREDDING_KINDS = frozenset(map(event_kind, SHREDDING))
 SEALED = (SEALED_KEY, SEALED_REQUEST, SEALED_COMPLETION)
 
@@ -54,6 +56,8 @@ class RowsReplay:
         self._last = entry.sequence
         if entry.kind in OPENING_KINDS:
             self._opened[entry.subject_id] = entry.sequence
+        elif entry.kind == FELL_BACK:
+            self._opened[str(entry.facts.get("run_id"))] = entry.sequence
         if entry.kind in NUMBERED_KINDS:
             self._tallies[entry.key.rpartition("/")[0]] += 1
         pubkey, index = entry.facts.get("node_pubkey"), entry.facts.get("settle_index")
@@ -79,20 +83,22 @@ class RowsReplay:
         """Hold what a row keeps for its indexes against its life; None for a top-up."""
         opened = self._opened.get(mark.subject_id)
         occupies = life.occupies_ask if life else False
-        due_ms = due_at_ms(life) if life else None
-        run_due_ms = due_of_run(life.run, self._retention) if life else None
-        run_opened = opened if life else None
-        wanted = (opened, occupies, due_ms, run_due_ms, run_opened)
-        found = (
-            *(mark.opened_sequence, mark.occupies_ask, mark.due_at_ms),
-            *(mark.run_due_at_ms, mark.run_opened_sequence),
-        )
+        wanted = (opened, occupies, due_at_ms(life) if life else None)
+        self._compare_mark(mark, wanted)
+
+    def compare_run_mark(self, mark: RowMark, life: Run | None) -> None:
+        """The same of a run's row."""
+        due_ms = due_of_run(life, self._retention) if life else None
+        self._compare_mark(mark, (self._opened.get(mark.subject_id), False, due_ms))
+
+    def _compare_mark(self, mark: RowMark, wanted: tuple[int | None, bool, int | None]) -> None:
+        found = (mark.opened_sequence, mark.occupies_ask, mark.due_at_ms)
         self._findings.demand(
             "index_differs",
             mark.subject_id,
-            "opened_sequence, occupies_ask, due_at_ms, and its run's due_at_ms and opened_sequence "
-            f"stand at {found}, its journal makes them {wanted}",
-            sound=opened is None or found == wanted,
+            f"opened_sequence, occupies_ask and due_at_ms stand at {found}, its journal makes them "
+            f"{wanted}",
+            sound=wanted[0] is None or found == wanted,
         )
 
     def compare_body(self, stored: BodyDigests) -> None:

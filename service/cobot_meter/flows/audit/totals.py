@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import STATES, EscrowState, Stage
 from cobot_meter.domain.ledger import accounts as chart
+from cobot_meter.domain.run.record import Run
 from cobot_meter.flows.audit.accounts import AccountReplay
 from cobot_meter.flows.audit.findings import Findings
 
@@ -40,8 +41,9 @@ class Totals:
             wanted[chart.REVENUE.code] -= escrow.price_msat
         if facts.had_payment:
             wanted[chart.settled(caller_id).code] += escrow.due_msat
-        wanted[escrow.run.cost_account.value] += escrow.cost_pusd
-        wanted[chart.upstream_credits(escrow.run.upstream).code] -= escrow.cost_pusd
+        for run in escrow.runs:
+            wanted[run.cost_account.value] += run.cost_pusd
+            wanted[chart.upstream_credits(run.upstream).code] -= run.cost_pusd
 
     def _count_credit(self, escrow: Escrow) -> None:
         """All that was paid is the caller's, less what was bought with it."""
@@ -114,16 +116,28 @@ def check_reservations(
     findings: Findings, hold_ids: Collection[str], escrows: Mapping[str, Escrow]
 ) -> None:
     """Reservations that an escrow's end should have resolved."""
+    runs = {run.run_id: run for escrow in escrows.values() for run in escrow.runs}
     for hold_id in sorted(hold_ids):
-        escrow_id, _, rest = hold_id.partition("/")
-        escrow = escrows.get(escrow_id)
-        allowed = STATES[escrow.state].reserved if escrow else frozenset()
+        owner_id, _, rest = hold_id.partition("/")
+        run = runs.get(owner_id)
+        escrow = escrows.get(run.escrow_id) if run else None
         findings.demand(
             "hold_left_over",
             hold_id,
             f"it is still reserved, though its escrow is {escrow.state if escrow else 'unknown'}",
-            sound=rest.partition("/")[0] in allowed,
+            sound=escrow is not None and _may_stand(escrow, run, rest),
         )
+
+
+def _may_stand(escrow: Escrow, run: Run | None, rest: str) -> bool:
+    """Whether what the rest of a reservation's name says may still be reserved.
+
+    What is numbered is of a run, on its days; a sale that lives by another run says nothing of it.
+    """
+    name, _, number = rest.partition("/")
+    if number and run is not None and run.run_id != escrow.run_id:
+        return run.budget_held_pusd > 0
+    return name in STATES[escrow.state].reserved
 
 
 def count_all(totals: Totals, escrows: Iterable[Escrow]) -> None:

@@ -54,6 +54,8 @@ class AuditWalk:
         async for escrow in reports.escrows():
             self.escrows.expect(escrow)
             check_quarantine(self.findings, escrow)
+        async for run in reports.runs():
+            self.escrows.expect_run(run)
         async for topup in reports.topups():
             self.topups.expect(topup)
             check_quarantine(self.findings, topup)
@@ -64,6 +66,8 @@ class AuditWalk:
         self.totals = self.accounts.compare(balances)
         async for escrow in reports.escrows():
             self.escrows.compare(escrow)
+        async for run in reports.runs():
+            self.escrows.compare_run(run)
         self.escrows.finish()
         self.topups.finish()
         self.releases.finish()
@@ -105,6 +109,9 @@ class AuditWalk:
         small = await reports.small_rows()
         async for mark in reports.escrow_marks():
             self.rows.compare_mark(mark, self.escrows.lives.get(mark.subject_id))
+        runs = {run.run_id: run for life in self.escrows.lives.values() for run in life.runs}
+        async for mark in reports.run_marks():
+            self.rows.compare_run_mark(mark, runs.get(mark.subject_id))
         async for mark in reports.topup_marks():
             self.rows.compare_mark(mark)
         async for stored in reports.body_digests():

@@ -220,14 +220,16 @@ class WatchAccount:
 
     def observe(self, transition: Transition) -> None:
         """Take what has ended off what runs; it is counted until a later look has seen it."""
-        escrow = transition.escrow
-        if escrow is None or escrow.run.may_charge:
-            return
-        failure = escrow.failure
+        for run, _ in transition.runs:
+            if not run.may_charge:
+                self._ended(run)
+
+    def _ended(self, run: Run) -> None:
+        failure = run.failure
         if failure is not None and failure.status in _NO_CREDIT:
             self._alarm.set()
         charged = failure is None or failure.code not in _NOT_CHARGED
-        self._over(escrow.run.run_id, charged=charged)
+        self._over(run.run_id, charged=charged)
 
     def over(self, run_id: str) -> None:
         """It has ended here; where another process wrote down how, it may have cost all.

@@ -62,27 +62,16 @@ class MakeOffer:
             least_pusd=self._exposure.least_pusd(len(request.body.content)),
         )
         asked = offer.models[0]
-        payable = self._watch_account.payable(offer.models, quote.ceiling_pusd)
-        chain = self._choose_model.order(payable)
+        chain = self.following(offer.models, quote.ceiling_pusd)
         fallback = None
         if chain[0] is not asked:
-            reason = CIRCUIT_OPEN if asked in payable else UpstreamCreditLow.code
+            reason = CIRCUIT_OPEN if asked in chain else UpstreamCreditLow.code
             fallback = Fallback(asked_model=asked.model_id, reason=reason)
         return QuotedChain(quote=_of_model(quote, chain[0]), chain=chain, fallback=fallback)
 
-    def anew(
-        self,
-        quote: Quote,
-        standing: CallerStanding,
-        *,
-        left: tuple[Model, ...],
-        because: Fallback,
-    ) -> QuotedChain:
-        """The same prices, ceiling and rate, for who is `left` of a chain."""
-        payable = self._watch_account.payable(left, quote.ceiling_pusd)
-        chain = self._choose_model.order(payable)
-        quote = _of_model(self._quote_request.anew(quote, standing), chain[0])
-        return QuotedChain(quote=quote, chain=chain, fallback=because)
+    def following(self, left: tuple[Model, ...], ceiling_pusd: int) -> tuple[Model, ...]:
+        """Who is `left` of a chain, who is asked next in front."""
+        return self._choose_model.order(self._watch_account.payable(left, ceiling_pusd))
 
     def room(self, run: Run, ceiling_pusd: int) -> AbstractContextManager[None]:
         """Count what a run may cost from its opening on. Raises UpstreamCreditLow."""

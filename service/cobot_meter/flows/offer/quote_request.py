@@ -158,15 +158,6 @@ class QuoteRequest:
             least_pusd=least_pusd,
         )
 
-    def anew(self, quote: Quote, standing: CallerStanding) -> Quote:
-        """The same prices, ceiling and rate, for what the caller's standing is by now."""
-        return replace(
-            quote,
-            credit_reserved_msat=_credit_msat(standing, quote.ceiling_msat),
-            newcomer=self._exposure.is_newcomer(standing.settled_msat),
-            day=self._day(),
-        )
-
     def _day(self) -> str:
         """Whose budget it is: a clock that was just set does not begin a day anew."""
         return utc_day(self._steady_clock.day_ms())

@@ -158,8 +158,17 @@ class AskCompletion:
                     "or use a fresh key."
                 )
                 raise errors.IdempotencyConflict(message)
-            return found
+            return await self._newest(found)
         return await self._ledger.books.latest_ask(key.request_key)
+
+    async def _newest(self, found: Escrow | None) -> Escrow | None:
+        """In books from before revision 0014 the first sale of a chain has the key of them all."""
+        while found is not None and found.continued_as is not None:
+            later = await self._ledger.books.escrow(found.continued_as)
+            if later is None:
+                break
+            found = later
+        return found
 
     async def _nameless(self, ask: Ask, key: AskKey) -> Escrow | None:
         """What the same ask from this address can have: nameless escrows first, then anybody's.
@@ -180,9 +189,8 @@ class AskCompletion:
             escrow.invoice is not None
             and self._ledger.now_ms() >= escrow.invoice.expires_at_s * 1_000
         )
-        goes_on = escrow.continued_as is not None
-        if decided is Verdict.WAIT or goes_on or (decided is Verdict.CHALLENGE and expired):
-            if ask.respond_async and not goes_on:
+        if decided is Verdict.WAIT or (decided is Verdict.CHALLENGE and expired):
+            if ask.respond_async:
                 return self._accepted(escrow, caller_id)
             escrow = await self._follow_run.joined(escrow.escrow_id)
             decided = self._verdict(escrow, ask)

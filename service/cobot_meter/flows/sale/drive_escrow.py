@@ -7,13 +7,7 @@ against other processes the row's version decides, and for what was sent upstrea
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from cobot_meter.domain.errors import (
-    CallerFault,
-    Conflict,
-    DependencyFault,
-)
+from cobot_meter.domain.errors import Conflict
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.run.events import CostGivenUp
@@ -22,18 +16,13 @@ from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.steady_time import TOLERANCE_MS
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
+from cobot_meter.flows.sale.fall_back import FallBack
 from cobot_meter.flows.sale.find_cost import FindCost
 from cobot_meter.flows.sale.issue_invoice import IssueInvoice
-from cobot_meter.flows.sale.open_escrow import OpenEscrow
-from cobot_meter.flows.sale.run_completion import Attempted, RunCompletion
+from cobot_meter.flows.sale.run_completion import RunCompletion
 from cobot_meter.ports.escrow_runs import JustOpened
 
 STEPS_MAX = 32
-Continued = Callable[[str], None]
-
-
-def _nobody_follows(_escrow_id: str) -> None:
-    """For runs that nobody joins by id."""
 
 
 class DriveEscrow:
@@ -43,7 +32,7 @@ class DriveEscrow:
         self,
         *,
         ledger: Ledger,
-        open_escrow: OpenEscrow,
+        fall_back: FallBack,
         run_completion: RunCompletion,
         find_cost: FindCost,
         issue_invoice: IssueInvoice,
@@ -51,56 +40,50 @@ class DriveEscrow:
     ) -> None:
         """All by name: each is the flow of one or two states."""
         self._ledger = ledger
-        self._open_escrow = open_escrow
+        self._fall_back = fall_back
         self._run_completion = run_completion
         self._find_cost = find_cost
         self._issue_invoice = issue_invoice
         self._deliver_completion = deliver_completion
 
     async def drive(
-        self,
-        escrow_id: str,
-        *,
-        just_opened: JustOpened | None = None,
-        continued: Continued = _nobody_follows,
+        self, escrow_id: str, *, just_opened: JustOpened | None = None, run_id: str = ""
     ) -> Escrow:
         """The escrow where it waits for the outside or has ended. Raises EscrowNotFound.
 
-        What failed and has somebody left to ask goes on in another escrow, which is then the
-        answer; `continued` is told its id before anybody can find it in the books.
+        With `run_id` it is a run that the sale no longer lives by which is driven, and nothing
+        else: its cost is looked up, or given up.
         """
+        if run_id:
+            return await self._driven(await self._ledger.escrow_of_run(run_id))
         if just_opened is None:
             return await self._driven(await self._ledger.escrow(escrow_id))
         begun = [just_opened.escrow.run.run_id]
         try:
-            return await self._begun(just_opened, begun, continued)
+            return await self._driven(await self._run_through(just_opened, begun))
         finally:
             for one in begun:
-                self._open_escrow.over(one)
+                self._fall_back.over(one)
 
-    async def _begun(
-        self, just_opened: JustOpened, begun: list[str], continued: Continued
-    ) -> Escrow:
-        """`begun` gains the run of every attempt that is made."""
-        while True:
-            attempted = await self._first_step(just_opened)
-            next_id = attempted.escrow.continued_as
-            if attempted.left is None or next_id is None:
-                return await self._driven(attempted.escrow)
-            continued(next_id)
-            try:
-                just_opened = await self._open_escrow.next(attempted.left, attempted.escrow)
-            except (CallerFault, DependencyFault, Conflict):
-                return attempted.escrow  # no room for another attempt: the failure stands
-            begun.append(just_opened.escrow.run.run_id)
+    async def _run_through(self, opened: JustOpened, begun: list[str]) -> Escrow:
+        """Down the chain to the attempt that answers, or the last; `begun` gains every run."""
+        escrow = opened.escrow
+        try:
+            attempted = await self._run_completion.just_opened(opened)
+            while (following := await self._fall_back.next_run(attempted)) is not None:
+                begun.append(following.escrow.run.run_id)
+                attempted = await self._run_completion.just_opened(following)
+            escrow, ended = attempted.escrow, attempted.ended
+            return await self._ledger.record(escrow, ended, lasting=True) if ended else escrow
+        except Conflict:
+            return await self._ledger.escrow(escrow.escrow_id)
 
     async def _driven(self, escrow: Escrow) -> Escrow:
-        escrow_id = escrow.escrow_id
         for _ in range(STEPS_MAX):
             try:
                 moved = await self._step(escrow)
             except Conflict:
-                moved = await self._ledger.escrow(escrow_id)
+                moved = await self._ledger.again(escrow)
                 if moved.versions == escrow.versions:
                     raise
             if moved.versions == escrow.versions:
@@ -108,16 +91,12 @@ class DriveEscrow:
             escrow = moved
         return escrow
 
-    async def _first_step(self, just_opened: JustOpened) -> Attempted:
-        try:
-            return await self._run_completion.just_opened(just_opened)
-        except Conflict:
-            return Attempted(await self._ledger.escrow(just_opened.escrow.escrow_id))
-
     async def _step(self, escrow: Escrow) -> Escrow:
         """One step, or the same escrow when there is nothing to do now."""
         if escrow.quarantine is not None:
             return escrow
+        if escrow.looks_back:
+            return await self._timers_of_run(escrow)
         if escrow.state is EscrowState.PRICED:
             return await self._issue_invoice.costed(escrow)
         match escrow.run.state:
@@ -130,20 +109,30 @@ class DriveEscrow:
 
     async def _timers(self, escrow: Escrow) -> Escrow:
         """Whatever is due in a state that otherwise waits: at most one thing at a time."""
-        if self._looks_up(escrow):
-            if escrow.run.state is RunState.GENERATED:
-                return await self._find_cost.generated(escrow)
-            return await self._find_cost.confirm(escrow)
-        now_ms = self._ledger.ending_ms()
+        moved = await self._timers_of_run(escrow)
+        if moved is not escrow:
+            return moved
         if escrow.state is EscrowState.INVOICED:
             return await self._issue_invoice.expired(escrow)
-        run = escrow.run
-        if run.state is RunState.FAILED and run.budget_held_pusd:
-            if gives_up_at_ms(run, self._ledger.retention) <= now_ms:
-                return await self._ledger.record(escrow, CostGivenUp())
-        elif escrow.keep_until_ms is not None and escrow.keep_until_ms <= now_ms:
+        keep_until_ms = escrow.keep_until_ms
+        if keep_until_ms is not None and keep_until_ms <= self._ledger.ending_ms():
             return await self._no_longer_kept(escrow)
         return escrow
+
+    async def _timers_of_run(self, escrow: Escrow) -> Escrow:
+        """What is due of the run alone; the very same escrow where nothing is."""
+        run = escrow.run
+        if self._looks_up(escrow):
+            if run.state is RunState.GENERATED:
+                return await self._find_cost.generated(escrow)
+            return await self._find_cost.confirm(escrow)
+        unexplained = run.state is RunState.FAILED and run.budget_held_pusd > 0
+        if (
+            not unexplained
+            or gives_up_at_ms(run, self._ledger.retention) > self._ledger.ending_ms()
+        ):
+            return escrow
+        return await self._ledger.record(escrow, CostGivenUp())
 
     def _looks_up(self, escrow: Escrow) -> bool:
         """A row that was written later than now has timers of a clock that went back since."""

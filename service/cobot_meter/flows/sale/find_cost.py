@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from cobot_meter.domain.errors import DependencyFault
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.pricing.prices import price_for
 from cobot_meter.domain.retention import (
     DAY_MS,
@@ -20,7 +19,7 @@ from cobot_meter.domain.retention import (
     lookup_due_ms,
 )
 from cobot_meter.domain.run.events import CostConfirmed, CostKnown, CostLookupMissed, CostNotFound
-from cobot_meter.domain.run.record import Cost, CostStanding, Failure
+from cobot_meter.domain.run.record import Cost, CostAccount, CostStanding, Failure
 from cobot_meter.domain.upstream.completions import GenerationCost
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.sale.run_completion import inline_cost
@@ -127,10 +126,10 @@ class FindCost:
 
     def _too_early(self, escrow: Escrow, record: GenerationCost) -> bool:
         """Zero on a priced model: it may yet become a bill. A failed run's is believed in time."""
-        if record.cost_pusd or escrow.quote.prices.free:
+        if record.cost_pusd or escrow.prices.free:
             return False
         since_ms = self._ledger.now_ms() - _since_ms(escrow)
-        if escrow.state is not EscrowState.FAILED:
+        if escrow.run.cost_account is not CostAccount.FAILED:
             return True
         return not record.final and since_ms < FREE_FAILURE_MS
 

@@ -60,12 +60,8 @@ class FollowRun:
         time = asyncio.get_running_loop().time
         deadline = time() + wait_s
         while await _done(run, wait_s):
-            escrow = await self._newest(run.result())
+            escrow = run.result()
             wait_s = max(deadline - time(), 0.0)
-            if escrow.escrow_id != escrow_id:
-                escrow_id = escrow.escrow_id
-                run = self._runs.start(escrow_id)
-                continue
             elsewhere = escrow.run.state is RunState.REQUESTED and escrow.quarantine is None
             if not elsewhere or wait_s <= 0:
                 return escrow
@@ -77,15 +73,6 @@ class FollowRun:
             message = f"there is no escrow {escrow_id[:80]}"
             raise EscrowNotFound(message)
         return found
-
-    async def _newest(self, escrow: Escrow) -> Escrow:
-        """The last attempt that is in the books, where a failed one went on as another."""
-        while escrow.continued_as is not None:
-            later = await self._books.escrow(escrow.continued_as)
-            if later is None:
-                break
-            escrow = later
-        return escrow
 
 
 async def _done(run: asyncio.Future[Escrow], wait_s: float) -> bool:

@@ -12,10 +12,9 @@ from cobot_meter.domain.body import Body
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import (
     CallerBlocked,
-    EscrowNotFound,
     ExposureExceeded,
 )
-from cobot_meter.domain.escrow.record import AskKey, Escrow, Fallback, Opening, Quote
+from cobot_meter.domain.escrow.record import AskKey, Escrow, Opening, Quote
 from cobot_meter.domain.transitions.escrows import open_escrow
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.upstream.completions import CompletionRequest
@@ -114,54 +113,12 @@ class OpenEscrow:
             opened, chain=offer.chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
         )
 
-    async def next(self, before: JustOpened, failed: Escrow) -> JustOpened:
-        """What is left of the chain in an escrow of its own, on the terms of the same quote.
-
-        `before` has what is left and the body; `failed` names the new escrow. Raises CallerBlocked,
-        ExposureExceeded and NodeUnavailable, and then the failure stands.
-        """
-        self._node_gate.check()
-        if failed.continued_as is None or failed.failure is None:
-            message = f"{failed.escrow_id} is not to be continued"
-            raise EscrowNotFound(message)
-        standing = await self._standing(failed.ask, failed.caller_id)
-        if standing.blocked:
-            raise CallerBlocked(BLOCKED)
-        offer = self._make_offer.anew(
-            failed.quote,
-            standing,
-            left=before.chain,
-            because=Fallback(
-                asked_model=failed.asked_model,
-                reason=failed.failure.code,
-                continues=failed.escrow_id,
-            ),
-        )
-        opening = Opening(
-            escrow_id=failed.continued_as,
-            caller_id=failed.caller_id,
-            opened_at_ms=self._ledger.now_ms(),
-            stream=failed.stream,
-            ask=replace(failed.ask, idempotency_key=None),  # the first attempt has it, for ever
-            quote=offer.quote,
-            fallback=offer.fallback,
-        )
-        escrow = self._escrow(opening, offer=offer, at_once=True)
-        opened = await self._apply(escrow, before.call.body, standing)
-        return replace(
-            opened, chain=offer.chain, began_ms=before.began_ms, own_terms=before.own_terms
-        )
-
     def _escrow(self, opening: Opening, *, offer: QuotedChain, at_once: bool) -> Escrow:
         return Escrow.opened(
             opening,
             upstream=offer.chain[0].upstream,
             requested_by=self._replicas.own_id if at_once else None,
         )
-
-    def over(self, run_id: str) -> None:
-        """This run has ended in this process, whoever wrote down how."""
-        self._make_offer.over(run_id)
 
     async def _apply(self, escrow: Escrow, body: Body, standing: CallerStanding) -> JustOpened:
         wrapped_key, sealed = await self._vault.seal_request(

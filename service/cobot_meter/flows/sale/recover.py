@@ -15,7 +15,7 @@ from cobot_meter.domain.errors import Draining, NodeUnavailable
 from cobot_meter.domain.escrow.record import Escrow, next_timer_ms
 from cobot_meter.domain.retention import Retention
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
-from cobot_meter.ports.books import FIRST_TIMER, Books, OpenInvoice
+from cobot_meter.ports.books import FIRST_TIMER, Books, DueTimer, OpenInvoice
 from cobot_meter.ports.escrow_runs import EscrowRuns
 from cobot_meter.ports.process import Clock
 
@@ -100,7 +100,7 @@ class Recover:
         count, after = 0, ""
         while page := await self._books.unfinished(after=after, limit=PAGE):
             for escrow_id in page:
-                self._start(escrow_id, until_ms=None)
+                self._start(DueTimer(at_ms=0, escrow_id=escrow_id), until_ms=None)
             count, after = count + len(page), page[-1]
         return count
 
@@ -115,7 +115,7 @@ class Recover:
             for timer in page:
                 if started == limit:
                     return started
-                started += self._start(timer.escrow_id, until_ms=now_ms)
+                started += self._start(timer, until_ms=now_ms)
                 self._beyond = timer
             if len(page) < limit:
                 self._beyond = FIRST_TIMER
@@ -175,26 +175,27 @@ class Recover:
             self._later.went_well(invoice.subject_id)
         return silence
 
-    def _start(self, escrow_id: str, *, until_ms: int | None) -> bool:
+    def _start(self, timer: DueTimer, *, until_ms: int | None) -> bool:
         """Whether a run was started. With `until_ms` it must leave what was due by then behind."""
-        if escrow_id in self._driven or self._later.holds(escrow_id):
+        name = f"run {timer.run_id}" if timer.run_id else timer.escrow_id
+        if name in self._driven or self._later.holds(name):
             return False
-        run = self._runs.start(escrow_id)
-        self._driven.add(escrow_id)
-        run.add_done_callback(lambda ended: self._ended(escrow_id, ended, until_ms))
+        run = self._runs.start(timer.escrow_id, run_id=timer.run_id)
+        self._driven.add(name)
+        run.add_done_callback(lambda ended: self._ended(name, ended, until_ms))
         return True
 
-    def _ended(self, escrow_id: str, run: asyncio.Future[Escrow], until_ms: int | None) -> None:
-        self._driven.discard(escrow_id)
+    def _ended(self, name: str, run: asyncio.Future[Escrow], until_ms: int | None) -> None:
+        self._driven.discard(name)
         if run.cancelled():
             return
         fault = run.exception()
         if isinstance(fault, Draining):
             return
         if fault is not None or self._still_due(run.result(), until_ms):
-            self._later.failed(escrow_id)
+            self._later.failed(name)
         else:
-            self._later.went_well(escrow_id)
+            self._later.went_well(name)
 
     def _still_due(self, escrow: Escrow, until_ms: int | None) -> bool:
         timer_ms = next_timer_ms(escrow, self._retention)

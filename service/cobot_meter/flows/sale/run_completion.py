@@ -1,7 +1,7 @@
 """Run one completion upstream: opened → requested → generated or failed.
 
 The request is committed before it is sent, and what may have been received is never sent to the
-same model again.
+same model again. Must not know: how a sale goes on with another model.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from cobot_meter.domain.errors import (
     UpstreamRefused,
     UpstreamUnreachable,
 )
-from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import Escrow, Quote
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.run.events import (
@@ -65,7 +64,7 @@ def upstream_call(escrow: Escrow, body: Body) -> UpstreamCall:
     """What is sent upstream: the caller's body on the terms of the quote."""
     return UpstreamCall(
         body=body,
-        model=escrow.quote.model,
+        model=escrow.model,
         max_tokens=escrow.quote.max_tokens,
         caller_tag=escrow.caller_id,
     )
@@ -73,12 +72,14 @@ def upstream_call(escrow: Escrow, body: Body) -> UpstreamCall:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """Where an attempt left its escrow; `left` is what may be sent next, if it is continued.
+    """Where an attempt left its escrow.
 
-    That is the request once more, and the models of the chain that were not asked yet.
+    While others are `left` to be asked, `ended` is how it failed, which nobody has written down
+    yet: `left` has the request once more, and the models of the chain that were not asked.
     """
 
     escrow: Escrow
+    ended: RunFailed | RunOutcomeUnknown | None = None
     left: JustOpened | None = None
 
 
@@ -191,7 +192,7 @@ class RunCompletion:
         self, escrow: Escrow, opened: JustOpened, started: TellGeneration
     ) -> UpstreamCompletion:
         """One attempt, and one more where the first was certainly never run."""
-        model, call = escrow.quote.model, opened.call
+        model, call = escrow.model, opened.call
         begun = False
 
         async def noticed(generation_id: str) -> None:
@@ -205,7 +206,7 @@ class RunCompletion:
             try:
                 completion = await self._upstream.complete(
                     call,
-                    price_cap=escrow.quote.prices,
+                    price_cap=escrow.prices,
                     on_started=noticed,
                     within_ms=within_ms,
                 )
@@ -232,18 +233,15 @@ class RunCompletion:
     async def _failed(
         self, current: Escrow, opened: JustOpened, fault: DependencyFault
     ) -> Attempted:
-        """Book the failure, and with it where the chain goes on, if it does."""
+        """The failure, booked unless somebody else of the chain can still be asked."""
+        ended = _failure_event(current, fault)
         left = chain_after(fault, opened.chain)
         stored = None
         if left and self._left_ms(opened) >= ATTEMPT_MIN_MS:
             stored = await self._stored_if_well(current)
         if stored is None:
-            event = _failure_event(current, fault)
-            return Attempted(await self._ledger.record(current, event, lasting=True))
-        next_id = self._vault.escrow_id()
-        event = _failure_event(current, fault, continued_as=next_id)
-        failed = await self._ledger.record(current, event, lasting=True)
-        return Attempted(failed, replace(opened, call=stored.call, chain=left))
+            return Attempted(await self._ledger.record(current, ended, lasting=True))
+        return Attempted(current, ended, replace(opened, call=stored.call, chain=left))
 
     def _left_ms(self, opened: JustOpened) -> int:
         return opened.began_ms + self._timeout_ms - self._ledger.ending_ms()
@@ -276,21 +274,19 @@ def _received(completion: UpstreamCompletion, now_ms: int) -> CompletionReceived
     )
 
 
-def _failure_event(
-    escrow: Escrow, fault: DependencyFault, *, continued_as: str | None = None
-) -> EscrowEvent:
+def _failure_event(escrow: Escrow, fault: DependencyFault) -> RunFailed | RunOutcomeUnknown:
     """Certainly not charged, charged with or without a figure, or unknown: never mixed up."""
     status = fault.status if isinstance(fault, UpstreamRefused) else 0
     failure = Failure(code=fault.code, message=fault.message, status=status)
     failure = failure.asking_to_wait(fault.retry_after_s)
     match fault:
         case UpstreamRefused() | UpstreamUnreachable():
-            return RunFailed(failure=failure, charged=False, continued_as=continued_as)
+            return RunFailed(failure=failure, charged=False)
         case UpstreamFailed():
             cost = inline_cost(escrow.quote, fault.inline_cost)
-            return RunFailed(failure=failure, charged=True, cost=cost, continued_as=continued_as)
+            return RunFailed(failure=failure, charged=True, cost=cost)
         case OutcomeUnknown():
-            return RunOutcomeUnknown(failure=failure, continued_as=continued_as)
+            return RunOutcomeUnknown(failure=failure)
         case _:
             raise fault
 

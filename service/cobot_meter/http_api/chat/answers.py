@@ -18,6 +18,7 @@ from cobot_meter.domain.money import sat_of
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.http_api.http.exchange import NO_STORE, Header, PlainAnswer, json_answer
 from cobot_meter.http_api.views import (
+    attempts_document,
     completion_document,
     completion_path,
     escrow_document,
@@ -163,6 +164,8 @@ def status_document(escrow: Escrow, *, public_url: str) -> dict[str, Any]:
         "expires_at": invoice.expires_at_s,
     }
     document["error"] = failure and {"code": failure.code, "message": failure.message}
+    if len(escrow.runs) == escrow.runs_made:
+        document["attempts"] = attempts_document(escrow)
     return document
 
 

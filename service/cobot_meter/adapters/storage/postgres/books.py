@@ -20,6 +20,7 @@ from cobot_meter.adapters.storage.postgres.writer import WORKERS, PostgresWriter
 from cobot_meter.adapters.storage.read_queries import read_statements
 from cobot_meter.adapters.storage.sql_text import Statement
 from cobot_meter.domain.errors import BooksBusy
+from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.books import Applied
@@ -112,6 +113,11 @@ class PostgresBooks(KeyedReads):
         escrow, topup = transition.escrow, transition.topup
         return Applied(
             repeated=True,
-            escrow=await self.escrow(escrow.escrow_id) if escrow else None,
+            escrow=await self._again(escrow) if escrow else None,
             topup=await self.topup(topup.topup_id) if topup else None,
         )
+
+    async def _again(self, told: Escrow) -> Escrow | None:
+        if told.looks_back:
+            return await self.escrow_of_run(told.run.run_id)
+        return await self.escrow(told.escrow_id)

@@ -19,6 +19,7 @@ from cobot_meter.adapters.storage.ledger_rows import (
     transfer_values,
 )
 from cobot_meter.adapters.storage.moves import Counters, Leg, rolled, steps_of
+from cobot_meter.adapters.storage.read_queries import read_statements
 from cobot_meter.adapters.storage.row_spec import Row, RowSpec, moved_by
 from cobot_meter.adapters.storage.sql_text import Statement
 from cobot_meter.adapters.storage.sqlite.statements import (
@@ -36,6 +37,7 @@ from cobot_meter.adapters.storage.table_specs import (
     rows_of,
 )
 from cobot_meter.domain.errors import AlreadyOpen, LedgerContradicted, MovedOn
+from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.ledger.transfers import Guard, Transfer, TransferKind
 from cobot_meter.domain.refusals import exposure_exceeded
@@ -98,9 +100,16 @@ class TransitionWriter:
         escrow, topup = transition.escrow, transition.topup
         return Applied(
             repeated=True,
-            escrow=self._row(ESCROW_SPEC, escrow.escrow_id) if escrow else None,
+            escrow=self._escrow(escrow) if escrow else None,
             topup=self._row(TOPUP_SPEC, topup.topup_id) if topup else None,
         )
+
+    def _escrow(self, told: Escrow) -> Any:  # noqa: ANN401 - the spec's value
+        if not told.looks_back:
+            return self._row(ESCROW_SPEC, told.escrow_id)
+        self._run(read_statements().escrow_of_run, (told.run.run_id,))
+        found = self._cursor.fetchone()
+        return ESCROW_SPEC.decode(found) if found else None
 
     def _row(self, spec: RowSpec[Any], subject_id: str) -> Any:  # noqa: ANN401 - the spec's value
         self._run(row_by_key(spec), (subject_id,))
