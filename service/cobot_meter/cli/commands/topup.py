@@ -44,7 +44,7 @@ def topup(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Buy credit: print the invoice, and once it is paid what to set for a program."""
+    """Buy credit of a service, and with --key the API key that spends it."""
     terminal = terminal_of(context)
     settings = terminal.settings()
     named = key is None or not key.startswith(SECRET_PREFIX)
