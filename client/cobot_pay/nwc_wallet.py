@@ -54,8 +54,8 @@ class NwcWallet:
         self,
         uri: str,
         *,
-        payment_s: float = 40.0,
-        reach_s: float = 10.0,
+        payment_s: float = 30.0,
+        reach_s: float = 8.0,
         look_up_s: float = 10.0,
         ask_again_s: float = 1.0,
     ) -> None:

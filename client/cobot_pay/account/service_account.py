@@ -59,8 +59,10 @@ class ServiceAccount:
         body: dict[str, object] = {"amount_sat": amount_sat}
         if key is not None:
             body["key"] = dict(key)
-        # A fresh one: our token may be the proof of an earlier top-up, which would answer again.
-        fresh = {"Idempotency-Key": secrets.token_hex(16)}
+        # Our token may be the proof of an earlier top-up, which would answer again: a fresh name
+        # tells them apart. Without a token the seller has nobody to remember a name for.
+        known = self._origin in self._auth.tokens
+        fresh = {"Idempotency-Key": secrets.token_hex(16)} if known else {}
         said = await self._asked("POST", "/v1/topups", body=body, headers=fresh)
         made = said.get("key")
         return Topup(

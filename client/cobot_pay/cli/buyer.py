@@ -36,7 +36,7 @@ class Buyer:
         """`say` is told what goes beside the answer."""
         self.settings = settings
         self.say = say
-        self.budget = StoredBudget(settings.book, limits=settings.limits)
+        self.budget = self._opened(for_key=False)
 
     def wallet(self) -> Wallet:
         """Raises BadSettings."""
@@ -45,8 +45,11 @@ class Buyer:
     def auth(self, seller: Seller, *, as_key: bool) -> L402Auth:
         """With `as_key`, what is kept as a key speaks for us; else the newest token does."""
         keyed = as_key and bool(self.key_at(seller))
-        tokens: dict[str, str] | None = {} if keyed else None
-        return L402Auth(wallet=self.wallet(), budget=self.budget, tokens=tokens)
+        budget = self._opened(for_key=True) if keyed else self.budget
+        return L402Auth(wallet=self.wallet(), budget=budget)
+
+    def _opened(self, *, for_key: bool) -> StoredBudget:
+        return StoredBudget(self.settings.book, limits=self.settings.limits, for_key=for_key)
 
     def key_at(self, seller: Seller) -> str:
         """The key that is kept for this seller, empty for none."""

@@ -16,7 +16,8 @@ from pathlib import Path
 BUSY_S = 30.0
 _OWNER_ONLY_FILE, _OWNER_ONLY_FOLDER = 0o600, 0o700
 
-# `amount_msat` is what is set aside, fee included, and once it is paid what was paid.
+# `amount_msat` is what is set aside, fee included, and once it is paid what was paid. `for_key`: a
+# key asked for it, so that its proof is that key and no more, and never who we are.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS payment (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS payment (
   amount_msat INTEGER NOT NULL CHECK (amount_msat >= 0),
   fee_msat INTEGER NOT NULL,
   micro_usd_per_btc INTEGER,
+  for_key INTEGER NOT NULL,
   process INTEGER NOT NULL,
   reserved_at_s INTEGER NOT NULL,
   paid_at_s INTEGER

@@ -33,6 +33,7 @@ from cobot_pay.spending.limits import (
 )
 
 _KEPT_HOURS_S = 2 * 86_400
+_ABANDONED_S = 3_600  # no payment is waited for as long, whatever process has its number now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,22 +58,29 @@ class StoredBudget:
         *,
         limits: BudgetLimits | None = None,
         now_s: Callable[[], int] = wall_clock.now_s,
+        for_key: bool = False,
     ) -> None:
-        """`path` is the file; what processes that are gone were paying there is unknown."""
+        """`path` is the file; what processes that are gone were paying there is unknown.
+
+        With `for_key` a key speaks for us: no token does, and what is paid earns none for others.
+        """
         self._book = Book(path)
         self._limits = limits or BudgetLimits()
         self._now_s = now_s
+        self._for_key = for_key
         with self._book.change() as book:
-            _mark_abandoned(book)
+            _mark_abandoned(book, before_s=now_s() - _ABANDONED_S)
 
     @property
     def tokens(self) -> Mapping[str, str]:
         """Who we are, by origin: the newest proof of each."""
+        if self._for_key:
+            return {}
         with self._book.look() as book:
             rows = book.execute(
                 "SELECT origin, macaroon, preimage FROM payment WHERE number IN (SELECT"
                 " max(number) FROM payment WHERE state = 'paid' AND preimage <> '' AND"
-                " macaroon <> '' GROUP BY origin) ORDER BY number DESC LIMIT ?",
+                " macaroon <> '' AND NOT for_key GROUP BY origin) ORDER BY number DESC LIMIT ?",
                 (ORIGINS_MAX,),
             ).fetchall()
         return {row["origin"]: authorization_of(row["macaroon"], row["preimage"]) for row in rows}
@@ -273,8 +281,8 @@ class StoredBudget:
         try:
             added = book.execute(
                 "INSERT INTO payment (payment_hash, host, origin, macaroon, preimage, state,"
-                " amount_msat, fee_msat, micro_usd_per_btc, process, reserved_at_s)"
-                " VALUES (?, ?, ?, ?, '', 'reserved', ?, ?, ?, ?, ?)",
+                " amount_msat, fee_msat, micro_usd_per_btc, for_key, process, reserved_at_s)"
+                " VALUES (?, ?, ?, ?, '', 'reserved', ?, ?, ?, ?, ?, ?)",
                 (
                     purpose.payment_hash,
                     host_of(purpose.origin),
@@ -283,6 +291,7 @@ class StoredBudget:
                     amount_msat,
                     fee_msat,
                     purpose.micro_usd_per_btc,
+                    self._for_key,
                     os.getpid(),
                     self._now_s(),
                 ),
@@ -318,8 +327,12 @@ def _fees_in_flight_msat(book: sqlite3.Connection) -> int:
     return int(fees_msat)
 
 
-def _mark_abandoned(book: sqlite3.Connection) -> None:
-    """What a process was paying that is gone is unknown."""
+def _mark_abandoned(book: sqlite3.Connection, *, before_s: int) -> None:
+    """What a process was paying that is gone is unknown, and so is what is that old."""
+    book.execute(
+        "UPDATE payment SET state = 'unknown' WHERE state = 'reserved' AND reserved_at_s < ?",
+        (before_s,),
+    )
     rows = book.execute("SELECT DISTINCT process FROM payment WHERE state = 'reserved'").fetchall()
     for row in rows:
         if not _is_alive(row["process"]):

@@ -6,6 +6,7 @@ whoever changes those changes this.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -32,6 +33,7 @@ class OpenTopup:
     preimage: str
     wish: Document | None
     invoice: str
+    by_key: bool = False  # then its proof is that key and no more
     credited: bool = False
     key: str = ""
 
@@ -46,6 +48,8 @@ class KeySeller:
     settled: set[str] = field(default_factory=set)
     by_idempotency_key: dict[str, str] = field(default_factory=dict)
     payments: int = 0
+    paid: asyncio.Event = field(default_factory=asyncio.Event)  # set by the first payment
+    told: asyncio.Event | None = None  # until it is set, nobody is told that it was paid
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def app(self) -> Starlette:
@@ -74,8 +78,12 @@ class KeySeller:
         self.payments += terms.payment_hash not in self.settled
         self.settled.add(terms.payment_hash)
         topup = self.topups[terms.payment_hash]
-        paid = {"payment_preimage": topup.preimage, "amount_msat": terms.amount_msat, "fee_msat": 0}
-        return JSONResponse(paid)
+        self.paid.set()
+        if self.told is not None:
+            await self.told.wait()
+        amount_msat = terms.amount_msat
+        said = {"payment_preimage": topup.preimage, "amount_msat": amount_msat, "fee_msat": 0}
+        return JSONResponse(said)
 
     async def payment(self, request: Request) -> Response:
         """The development node's: what became of a payment; it cannot say of others' invoices."""
@@ -103,12 +111,14 @@ class KeySeller:
             return self._credited(payment_hash)
         if not known:
             known = self.open(amount_sat, caller or f"c_{next(self.numbers)}", body.get("key"))
-            self.by_idempotency_key[named] = known
+            if caller is not None:  # there is nobody else to remember a name for
+                self.by_idempotency_key[named] = known
+            self.topups[known].by_key = self._is_key(request)
         return self._challenge(known)
 
     async def list_keys(self, request: Request) -> Response:
         """To a proof."""
-        _, caller = self._proved(request)
+        caller = self._manager(request)
         if caller is None:
             return _error(402, "invalid_credential", "Keys are managed with a proof.")
         mine = [one["data"] for one in self.keys.values() if one["caller"] == caller]
@@ -116,7 +126,7 @@ class KeySeller:
 
     async def create_key(self, request: Request) -> Response:
         """To a proof."""
-        _, caller = self._proved(request)
+        caller = self._manager(request)
         if caller is None:
             return _error(402, "invalid_credential", "Keys are managed with a proof.")
         secret = self._new_key(caller, await request.json())
@@ -157,7 +167,9 @@ class KeySeller:
         body = await request.json()
         caller = self._caller(request)
         if caller is None or self.credit_msat.get(caller, 0) < PRICE_MSAT:
-            return self._challenge(self.open(20, caller or f"c_{next(self.numbers)}", None))
+            opened = self.open(20, caller or f"c_{next(self.numbers)}", None)
+            self.topups[opened].by_key = self._is_key(request)
+            return self._challenge(opened)
         self.credit_msat[caller] -= PRICE_MSAT
         said = f"You said: {body['messages'][-1]['content']}"
         chunk = f'data: {{"choices":[{{"delta":{{"content":"{said}"}}}}]}}\n\ndata: [DONE]\n\n'
@@ -199,7 +211,7 @@ class KeySeller:
         return secret
 
     def _secret_of(self, request: Request) -> str:
-        _, caller = self._proved(request)
+        caller = self._manager(request)
         key_id = request.path_params["key_id"]
         return next(
             (
@@ -225,6 +237,17 @@ class KeySeller:
             held_msat = self.credit_msat.get(topup.caller, 0)
             self.credit_msat[topup.caller] = held_msat + topup.amount_sat * 1_000
         return payment_hash, topup.caller
+
+    def _manager(self, request: Request) -> str | None:
+        """Who may manage keys: a proof, but none that a key has paid for."""
+        payment_hash, caller = self._proved(request)
+        return None if caller is None or self.topups[payment_hash].by_key else caller
+
+    def _is_key(self, request: Request) -> bool:
+        payment_hash, _ = self._proved(request)
+        if payment_hash:
+            return self.topups[payment_hash].by_key
+        return request.headers.get("Authorization", "").startswith("Bearer sk-cobot-")
 
     def _caller(self, request: Request) -> str | None:
         _, caller = self._proved(request)

@@ -34,12 +34,9 @@ class Rig:
 
     def account(self, *, key: str = "") -> ServiceAccount:
         """As a fresh process would open it."""
-        auth = L402Auth(
-            wallet=DevWallet(self.url),
-            budget=self.budget,
-            terms=AT_ONCE,
-            tokens={} if key else None,
-        )
+        path = self.folder / "book.sqlite"
+        budget = StoredBudget(path, limits=DAY, for_key=True) if key else self.budget
+        auth = L402Auth(wallet=DevWallet(self.url), budget=budget, terms=AT_ONCE)
         return ServiceAccount(self.http, upstream=self.url, auth=auth, key=key)
 
     def keeper(self, account: ServiceAccount, told: list[str], *, below_sat: int = 50) -> AutoTopup:
@@ -179,6 +176,14 @@ async def test_a_key_tops_up_the_credit_that_it_spends(rig: Rig) -> None:
     made = await rig.account().topup(20, key={})
     assert await rig.keeper(rig.account(key=made.key), []).look()
     assert list(rig.seller.credit_msat.values()) == [120_000]
+
+
+async def test_what_a_key_pays_takes_no_rights_from_its_owner(rig: Rig) -> None:
+    """The proof that a key has earned is that key alone: keys are managed with the one before."""
+    made = await rig.account().topup(20, key={})
+    await rig.account(key=made.key).topup(30)
+    assert len(await rig.account().keys()) == 1
+    assert rig.budget.spent_today_msat == 50_000
 
 
 def test_whoever_is_killed_has_left_the_lock(tmp_path: Path) -> None:

@@ -250,6 +250,27 @@ async def test_the_proxy_is_the_same_caller_after_a_kill(desk: Desk) -> None:
     assert desk.seller.payments == 1
 
 
+async def test_a_payment_that_a_kill_interrupts_is_found_out_and_not_made_again(
+    desk: Desk,
+) -> None:
+    """Paid, and killed before anybody was told: the next proxy asks the wallet, and is answered."""
+    desk.seller.told = asyncio.Event()
+    proxy = ProxyProcess(desk)
+    base = await proxy.base()
+    async with asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(complete(base, "one"))
+        await desk.seller.paid.wait()
+        asking.cancel()
+        await proxy.stop(signal.SIGKILL)
+    assert desk.budget.reserved_msat == 20_000
+    desk.seller.told.set()
+    proxy = ProxyProcess(desk)
+    await proxy.heard("was paid, 20,000 msat")
+    assert "You said: one" in await complete(await proxy.base(), "one")
+    assert await proxy.stop(signal.SIGTERM) == 0
+    assert (desk.seller.payments, desk.budget.spent_today_msat) == (1, 20_000)
+
+
 async def test_the_proxy_tops_up_before_it_is_needed(desk: Desk) -> None:
     """It begins with nothing, buys credit at once, and asks are paid from it."""
     proxy = ProxyProcess(desk, "--topup-below", "50", "--topup-by", "100")

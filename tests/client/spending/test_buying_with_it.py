@@ -6,14 +6,17 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
+import httpx2
 import pytest
 
 from cobot_pay import L402Auth, PaymentFailed, PaymentUnknown
 from cobot_pay.spending.stored_budget import StoredBudget
 from tests.client.seller import Seller, SellersWallet
 from tests.client.shop import AT_ONCE, URL, body, said
+from tests.fakes.servers.serving import serving
 
 
 class Buyer:
@@ -63,6 +66,7 @@ def test_what_another_process_is_paying_is_not_paid(tmp_path: Path) -> None:
         first.ask()
     with first.budget.book.change() as book:
         book.execute("UPDATE payment SET state = 'reserved', process = ?", (dead.pid,))
+    assert first.budget.receipts(unknown_only=True) == []
     second = Buyer(seller, tmp_path)
     with pytest.raises(PaymentUnknown, match="may have been paid"):
         second.ask()
@@ -85,6 +89,25 @@ def test_what_certainly_failed_is_forgotten_and_can_be_tried_again(tmp_path: Pat
     assert (buyer.budget.reserved_msat, buyer.budget.receipts()) == (0, [])
     buyer.wallet.refuses = False
     assert said(buyer.ask()) == "You said: hello"
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+async def test_all_clients_of_both_libraries_buy_with_it(library: Any, tmp_path: Path) -> None:  # noqa: ANN401 - a module
+    """Synchronous and asynchronous, on one budget, as one caller."""
+    seller = Seller()
+    buyer = Buyer(seller, tmp_path)
+
+    def ask(url: str) -> int:
+        with library.Client(auth=buyer.auth) as http:
+            return int(http.post(url, json=body("one")).status_code)
+
+    async with serving(seller) as address:
+        url = f"{address}/v1/chat/completions"
+        assert await asyncio.to_thread(ask, url) == 200
+        async with library.AsyncClient(auth=buyer.auth) as http:
+            assert (await http.post(url, json=body("two"))).status_code == 200
+    assert len({caller for caller in seller.callers if caller}) == 1
+    assert buyer.budget.spent_today_msat == 14_000
 
 
 async def test_a_cancelled_purchase_stays_reserved(tmp_path: Path) -> None:

@@ -261,6 +261,13 @@ def test_an_invoice_is_set_aside_once_in_all_processes(tmp_path: Path) -> None:
     assert mine.reserved_msat == 10
 
 
+def test_what_is_old_is_unknown_whoever_has_its_process_number_now(tmp_path: Path) -> None:
+    """No payment takes an hour: somebody must be asked what became of it."""
+    budget_at(tmp_path).reserve(10)
+    assert budget_at(tmp_path, now_s=START_S + 3_600).receipts(unknown_only=True) == []
+    assert len(budget_at(tmp_path, now_s=START_S + 3_601).receipts(unknown_only=True)) == 1
+
+
 def test_a_reservation_is_resolved_once(tmp_path: Path) -> None:
     """Posting or releasing twice would make money; it raises instead."""
     budget = budget_at(tmp_path)
