@@ -8,6 +8,7 @@ from cobot_meter.domain.api_key import events as of_key
 from cobot_meter.domain.api_key.record import ApiKey, KeyLimits, KeyWish, secret_digest
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow, Fallback
+from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.topup import events as of_topup
@@ -32,6 +33,7 @@ from tests.domain.samples import (
     RETENTION,
     UPSTREAM,
     Shape,
+    completion_costed,
     cost_known,
     cost_of,
     fell_back,
@@ -178,9 +180,7 @@ async def _keys(books: Books, teller: Teller) -> None:
         ("written_off", (on.QuarantineBegun(event="any", reason="?"), on.WrittenOff(reason="?"))),
         ("waiting", ()),
     ):
-        shape = Shape(escrow_id=f"esc_key_{name}", credit=900, ceiling=900, caller_id="c_keys")
-        sale = replace(opened(shape), key_id=key.key_id)
-        await books.apply(opening_of(sale, cap_msat=10**9))
+        sale = await _on_credit(books, f"esc_key_{name}", key)
         if ends:
             await teller.tell(
                 sale,
@@ -190,6 +190,30 @@ async def _keys(books: Books, teller: Teller) -> None:
                 on.CoveredByCredit(),
                 *ends,
             )
+
+    for name, events in (
+        ("captured", (ran.CostConfirmed(cost=cost_of(650)), on.BodiesShredded())),
+        ("captured_late", (ran.CostLookupMissed(lookup_at_ms=None),)),
+    ):
+        sale = await _on_credit(books, f"esc_key_{name}", key)
+        requested = ran.UpstreamRequested(requested_by="r_one")
+        fell = (fell_back,) if name == "captured_late" else ()
+        await teller.tell(sale, requested, *fell, lambda now: completion_costed(now, 600), *events)
+
+
+async def _on_credit(books: Books, escrow_id: str, key: ApiKey) -> Escrow:
+    """A sale that the key has opened, and credit covers."""
+    shape = Shape(
+        escrow_id=escrow_id,
+        credit=900,
+        ceiling=900,
+        caller_id="c_keys",
+        mode=Mode.CREDIT,
+        key_id=key.key_id,
+    )
+    sale = opened(shape)
+    await books.apply(opening_of(sale, cap_msat=10**9))
+    return sale
 
 
 async def _quarantines(books: Books, teller: Teller) -> None:

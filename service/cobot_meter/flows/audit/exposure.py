@@ -76,6 +76,8 @@ def lapsed_msat(before: Escrow, event: on.EscrowEvent) -> int:
 def key_spent_msat(before: Escrow, event: on.EscrowEvent) -> int:
     """What the API key that asked has now spent, less what it was given back."""
     match event:
+        case ran.CompletionCosted():
+            return event.price_msat
         case on.CoveredByCredit():
             return before.price_msat
         case on.CompletionLost():
