@@ -32,7 +32,7 @@ from cobot_meter.flows.vault import Vault
 TRIES = 8
 # Of one caller, at a time and in all: rows that nobody pays for are bounded.
 LIVE_MAX = 50
-EVER_MAX = 500
+EVER_MAX = 200
 NOT_YOURS = "There is no such key, or it is not yours."
 
 
