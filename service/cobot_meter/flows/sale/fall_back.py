@@ -45,15 +45,16 @@ class FallBack:
     async def next_run(self, attempted: Attempted) -> JustOpened | None:
         """The next run, requested already; None when the failure stands, and has to be recorded.
 
-        It stands when nobody is left, the caller was blocked, nothing can be sold just now, or a
-        guard has no room for another run. Raises Conflict when the sale has moved on.
+        It stands when nobody is left, the caller was blocked, its key ended, nothing can be sold
+        just now, or a guard has no room for another run. Raises Conflict when the sale has moved
+        on.
         """
         ended, left = attempted.ended, attempted.left
         if ended is None or left is None:
             return None
         try:
             self._node_gate.check()
-            if await self._blocked(attempted.escrow):
+            if await self._barred(attempted.escrow):
                 return None
             return await self._begun(attempted.escrow, ended, left)
         except (CallerFault, DependencyFault, LedgerUnbalanced):
@@ -63,9 +64,14 @@ class FallBack:
         """This run has ended in this process, whoever wrote down how."""
         self._make_offer.over(run_id)
 
-    async def _blocked(self, escrow: Escrow) -> bool:
+    async def _barred(self, escrow: Escrow) -> bool:
+        """Whether the operator has blocked who asked, or its owner ended the key, meanwhile."""
         if escrow.ask.nameless:
             return False  # named when it asked: the operator has not heard of it
+        if escrow.key_id is not None:
+            key = await self._ledger.books.api_key(escrow.key_id)
+            if key is None or not key.is_live:
+                return True
         return (await self._ledger.books.standing(escrow.caller_id)).blocked
 
     async def _begun(
