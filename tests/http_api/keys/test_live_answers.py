@@ -112,6 +112,22 @@ async def test_the_first_word_is_there_before_the_answer_has_an_end(tmp_path: Pa
         assert rig.service.flows.runs.active == 1
 
 
+async def test_who_hangs_up_before_the_first_word_holds_nothing_up(tmp_path: Path) -> None:
+    """The run reads on at once, however long the answer is, and is captured."""
+    async with open_face(tmp_path) as rig:
+        key, _ = await rig.key(SAT)
+        gate = asyncio.Event()
+        rig.upstream.then(Completes(answer="word " * 20_000, gate=gate))
+        asking = asyncio.ensure_future(rig.ask(STREAMED, token=bearer(key)))
+        await rig.upstream.reached.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        rig.caller.hang_up()
+        assert (await asking).status == 0
+        gate.set()
+        assert (await rig.until(S.RELEASED)).mode is Mode.CREDIT
+
+
 @pytest.mark.parametrize("words", [1, 3])
 async def test_a_break_in_the_middle_is_said_and_is_ours(tmp_path: Path, words: int) -> None:
     """The error beside its finish reason, no [DONE], no other model after it, nothing charged."""

@@ -80,11 +80,14 @@ class LiveAnswer:
 async def first_of(follower: Follower) -> Deltas | None:
     """The first thing that is said; None, and nobody follows any more, where nothing is.
 
-    What one attempt said before another began is passed over: nobody has seen it.
+    What one attempt said before another began is passed over: nobody has seen it. Whoever waits for
+    this and hangs up follows no longer either: the run would wait for somebody to read.
     """
-    with contextlib.suppress(FellBehind):
-        async for said in follower:
-            if said.deltas and not said.anew:
-                return said
-    await follower.aclose()
+    async with contextlib.AsyncExitStack() as closing:
+        closing.push_async_callback(follower.aclose)
+        with contextlib.suppress(FellBehind):
+            async for said in follower:
+                if said.deltas and not said.anew:
+                    closing.pop_all()
+                    return said
     return None

@@ -177,11 +177,17 @@ async def send_answer(send: Send, answer: PlainAnswer) -> None:
 
 
 async def send_stream(send: Send, stream: Stream) -> None:
-    """Status, header lines and one chunk after the other, as fast as they are taken."""
+    """Status, header lines and one chunk after the other, as fast as they are taken.
+
+    The first is asked for before anything is sent: chunks that were never begun could not be
+    closed, and whatever they hold would stay open.
+    """
     async with contextlib.aclosing(stream.chunks) as chunks:
+        first = await anext(chunks, b"")
         await send(
             {"type": "http.response.start", "status": stream.status, "headers": stream.headers}
         )
+        await send({"type": "http.response.body", "body": first, "more_body": True})
         async for chunk in chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
