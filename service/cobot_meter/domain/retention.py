@@ -21,13 +21,18 @@ FREE_FAILURE_MS = LATER_LOOKUPS_MS[1]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """`unpaid_ms` after CANCELED, `unclaimed_ms` after settling, `released_ms` after delivery."""
+    """`unpaid_ms` after CANCELED, `unclaimed_ms` after settling, `released_ms` after delivery.
+
+    A request on credit that is repeated within `captured_repeated_ms` is a retry, and gets what was
+    captured for it; later it asks for another answer.
+    """
 
     unpaid_ms: int = DAY_MS
     unclaimed_ms: int = 30 * DAY_MS
     released_ms: int = DAY_MS
     abandoned_ms: int = 60 * SECOND_MS
     failure_repeated_ms: int = 60 * SECOND_MS
+    captured_repeated_ms: int = 120 * SECOND_MS
     costed_ms: int = DAY_MS
     cost_ms: int = DAY_MS
 

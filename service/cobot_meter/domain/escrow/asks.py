@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import STATES, EscrowState, Stage
+from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode, Stage
 from cobot_meter.domain.retention import Retention
 
 S = EscrowState
@@ -48,7 +48,8 @@ def verdict(
             fresh = _apart_ms(escrow, now_ms) <= retention.failure_repeated_ms
             return Verdict.SAME_FAILURE if fresh or keyed else Verdict.OPEN_ANEW
         case Stage.PAID:
-            return _paid(escrow, asker=asker, keyed=keyed)
+            retry = _is_retry(escrow, now_ms, retention)
+            return _paid(escrow, asker=asker, keyed=keyed, retry=retry)
         case Stage.OVER:
             return Verdict.GONE if keyed else Verdict.OPEN_ANEW
 
@@ -61,10 +62,21 @@ def is_held_up(escrow: Escrow) -> bool:
     return escrow.quarantine is not None and STATES[escrow.state].awaited
 
 
-def _paid(escrow: Escrow, *, asker: str | None, keyed: bool) -> Verdict:
+def _is_retry(escrow: Escrow, now_ms: int, retention: Retention) -> bool:
+    """Whether it is asked for again by somebody who may not have got it.
+
+    Who pays by invoice claims what was bought, for a day. Agents on credit send the same request
+    again at once when an answer broke off, and later because they want another one.
+    """
+    on_credit = escrow.mode is Mode.CREDIT
+    return not on_credit or _apart_ms(escrow, now_ms) <= retention.captured_repeated_ms
+
+
+def _paid(escrow: Escrow, *, asker: str | None, keyed: bool, retry: bool) -> Verdict:
     own = asker == escrow.caller_id or (escrow.ask.nameless and escrow.price_msat == 0)
     if not escrow.paid_by_invoice:
-        readable = escrow.state is S.SETTLED or (_kept(escrow) and (asker or keyed))
+        repeated = keyed or (retry and asker is not None)
+        readable = escrow.state is S.SETTLED or (_kept(escrow) and repeated)
         if own and readable:
             return Verdict.DELIVER
         return Verdict.GONE if keyed else Verdict.OPEN_ANEW
