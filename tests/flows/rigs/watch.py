@@ -52,7 +52,7 @@ class Watch:
         self.read = len(entries)
         self._check_balance()
         self._check_spend()
-        assert len(self.upstream.runs) <= len(self.books.rows.escrows), "a run was repeated"
+        assert len(self.upstream.runs) <= len(self.books.rows.views), "a run was repeated"
         if self.net[chart.COST_UNATTRIBUTED.code]:
             assert self.unknowing, "unattributed cost, and nothing was ever unknown"
 
@@ -81,8 +81,8 @@ class Watch:
             self.claimed[transfer.debit] += moved + reserved
             self.claimed[transfer.credit] -= moved
         match entry.kind:
-            case "opened":
-                self._check_opened(self.books.rows.escrows[entry.subject_id])
+            case "opened" | "fell_back":
+                self._check_opened(entry)
             case "caller_changed":
                 cap = entry.facts["cap_msat"]
                 self.caps[str(entry.caller_id)] = None if cap is None else int(cap)
@@ -97,21 +97,17 @@ class Watch:
                 self._check_delivered(entry)
         self.unknowing = self.unknowing or _unknowing(entry)
 
-    def _check_opened(self, escrow: Escrow) -> None:
-        """Whoever was let in was within every limit at that moment."""
+    def _check_opened(self, entry: JournalEntry) -> None:
+        """Whoever was let in was within every limit at that moment; another run, on its days."""
+        escrow = self.books.rows.escrows[entry.subject_id]
         quote = escrow.quote
         assert self.claimed[chart.available(escrow.caller_id).code] <= 0
         if escrow.key_id is not None:
             self._check_key(escrow, escrow.key_id)
         if quote.credit_reserved_msat == quote.ceiling_msat:
             return
-        cap = self.caps.get(escrow.caller_id)
-        if cap is None:
-            cap = self.exposure.cap.cap_msat(
-                settled_msat=self.net[chart.settled(escrow.caller_id).code],
-                lapsed_msat=self.net[chart.lapsed(escrow.caller_id).code],
-            )
-        assert self.claimed[chart.receivable(escrow.caller_id).code] <= cap
+        if entry.kind == "opened":
+            self._check_cap(escrow.caller_id)
         budget = chart.day_budget(quote.day, newcomer=quote.newcomer)
         limit = self.exposure.day_budget_pusd(newcomer=quote.newcomer)
         assert self.claimed[budget.code] <= limit
@@ -128,6 +124,15 @@ class Watch:
             (chart.key_day(key_id, quote.day), key.limits.day_limit_msat),
         ):
             assert limit is None or self.claimed[account.code] <= limit
+
+    def _check_cap(self, caller_id: str) -> None:
+        cap = self.caps.get(caller_id)
+        if cap is None:
+            cap = self.exposure.cap.cap_msat(
+                settled_msat=self.net[chart.settled(caller_id).code],
+                lapsed_msat=self.net[chart.lapsed(caller_id).code],
+            )
+        assert self.claimed[chart.receivable(caller_id).code] <= cap
 
     def _check_delivered(self, entry: JournalEntry) -> None:
         """Released because paid, and released once: by escrow and by preimage."""
@@ -154,7 +159,7 @@ class Watch:
 
     def _check_spend(self) -> None:
         """What the upstream took and nobody paid is within what the day's budgets count."""
-        escrows = self.books.rows.escrows.values()
+        escrows = self.books.rows.views
         generations = {
             escrow.run.generation_id: escrow for escrow in escrows if escrow.run.generation_id
         }
@@ -166,7 +171,8 @@ class Watch:
                 unpaid += min(run.cost_pusd, least)
                 continue
             overbooked += _overbooked(escrow, run.cost_pusd)
-            if escrow.progress not in PAID and _budgeted(escrow):
+            unsold = escrow.looks_back or escrow.progress not in PAID
+            if unsold and _budgeted(escrow):
                 unpaid += run.cost_pusd - _beyond(escrow, run.cost_pusd)
         unbudgeted = sum(
             escrow.quote.ceiling_pusd
@@ -203,6 +209,8 @@ def _unknowing(entry: JournalEntry) -> bool:
     match entry.kind:
         case "upstream_failed":
             return bool(entry.facts["charged"])
+        case "fell_back":
+            return entry.facts["charged"] is not False
         case "cost_lookup_missed":
             return entry.facts["lookup_at_ms"] is None
         case _:
