@@ -40,6 +40,9 @@ from tests.flows.rigs.watch import Watch
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 
+# A ceiling is some ten thousand msat: a key buys a few times, and then has too little.
+KEY_CREDIT_MSAT = 400_000
+
 
 @dataclass(slots=True)
 class Tally:
@@ -164,16 +167,16 @@ class Shop:
         if settled or escrow_id in self.unlikely:
             self.ask(replace(asked, caller_id=caller_id, proven_escrow_id=escrow_id))
 
-    def top_up(self, caller_id: str | None, *, paid: bool) -> None:
+    def top_up(self, caller_id: str | None, *, paid: bool, amount_msat: int = 30_000) -> None:
         """An empty ask is offered a top-up, and perhaps pays it generously."""
         key = caller_id or "somebody's address"
         offer = self.do(self.process.top_up.offer(address_key=key, caller_id=caller_id))
         if offer is not None and offer.state is TopupState.INVOICED and paid:
-            self.pay(offer.payment_request, 30_000)
+            self.pay(offer.payment_request, amount_msat)
 
     def make_key(self, caller_id: str, limits: KeyLimits) -> None:
-        """The owner tops up, and makes a key."""
-        self.top_up(caller_id, paid=True)
+        """The owner tops up for a few ceilings, and makes a key."""
+        self.top_up(caller_id, paid=True, amount_msat=KEY_CREDIT_MSAT)
         if settled := self.settlements():
             self.do(self.process.hear(*settled))
         keys = self.process.flows.manage_keys

@@ -93,7 +93,7 @@ class Watch:
                 self.paid.add(entry.subject_id)
             case "covered_by_credit" | "late_purchase":
                 self.paid.add(entry.subject_id)
-            case "completion_delivered":
+            case "completion_delivered" | "completion_costed":
                 self._check_delivered(entry)
         self.unknowing = self.unknowing or _unknowing(entry)
 
@@ -136,9 +136,12 @@ class Watch:
 
     def _check_delivered(self, entry: JournalEntry) -> None:
         """Released because paid, and released once: by escrow and by preimage."""
-        assert entry.subject_id in self.paid, "released without settle"
+        captured = entry.kind == "completion_costed"
+        assert captured or entry.subject_id in self.paid, "released without settle"
         escrow = self.books.rows.escrows[entry.subject_id]
-        names = {entry.subject_id, f"preimage of {escrow.payment_hash}"}
+        names = {entry.subject_id}
+        if escrow.payment_hash is not None:
+            names.add(f"preimage of {escrow.payment_hash}")
         assert not names & self.delivered, "released twice"
         self.delivered |= names
 

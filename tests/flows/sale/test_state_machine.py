@@ -48,6 +48,7 @@ def test_anything_in_any_order(record_property: Record) -> None:
     assert tally.kinds["completion_delivered"]
     assert tally.kinds["api_key_made"]
     assert tally.kinds["api_key_revoked"]
+    assert tally.kinds["completion_costed"]
 
 
 @pytest.mark.slow
