@@ -61,11 +61,11 @@ class SoleProcess:
 
     @property
     def own_id(self) -> str:
-        """See the port."""
+        """The name of this start of the process, as it was given."""
         return self._own_id
 
     async def alive(self, replica_id: str) -> bool:
-        """See the port."""
+        """True for our own name alone: whoever had another one in this directory is gone."""
         return replica_id == self._own_id
 
     async def mine(self, name: str) -> bool:  # noqa: ARG002 - the port's

@@ -47,11 +47,15 @@ class HttpRateSource:
 
     @property
     def name(self) -> str:
-        """See the port."""
+        """The short word, as it was given, that stands in the source of a stored rate."""
         return self._name
 
     async def read(self) -> Reading | NoReading:
-        """See the port. A service that dates its price is believed only to be older than now."""
+        """One GET within `timeout_s`: the price in 1e-6 USD for a bitcoin, or why there is none.
+
+        Raises nothing of the outside. A service that dates its price is believed only to be older
+        than now.
+        """
         try:
             async with asyncio.timeout(self._timeout_s):
                 answer = self._service.read(await self._body())

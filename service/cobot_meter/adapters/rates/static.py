@@ -23,7 +23,7 @@ class StaticRate:
         return self._now()
 
     def shown(self) -> ExchangeRate:
-        """The same figure."""
+        """The figure, dated now; there is always one, so nothing is raised."""
         return self._now()
 
     def check_post_paid(self) -> None:

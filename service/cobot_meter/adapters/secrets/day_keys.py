@@ -62,18 +62,27 @@ class DayKeys:
         return self._keep(key)
 
     async def prepare(self, day: str) -> None:
-        """See the port. Looks at the files: this is how a directory that went away is noticed."""
+        """Make the file of this day's key unless there is one. Raises BodyKeysUnusable.
+
+        Looks at the files every time: this is how a directory that went away is noticed.
+        """
         key = await self._made(day)
         self._of_day[day] = key
         self._keep(key)
 
     async def missing(self, names: Collection[str]) -> tuple[str, ...]:
-        """See the port."""
+        """Which of these names have no file, no mark that they are gone, and no key held here.
+
+        A key that is held here has its file written again. Raises BodyKeysUnusable.
+        """
         held = {name: key for name, key in self._held.items() if name in names}
         return await self._in_thread(partial(_missing, self._folder, tuple(names), held))
 
     async def drop(self, *, kept: Collection[str], before: str) -> tuple[str, ...]:
-        """See the port; what is dropped is forgotten here too, whoever dropped it."""
+        """Erase the files of keys of days before `before` that are not `kept`; their names.
+
+        What is dropped is forgotten here too, whoever dropped it. Raises BodyKeysUnusable.
+        """
         for name in [one for one in self._held if day_of(one) < before and one not in kept]:
             del self._held[name]
         for day in [one for one in self._of_day if one < before]:

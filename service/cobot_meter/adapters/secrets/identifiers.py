@@ -55,7 +55,7 @@ class KeyedIdentifiers:
         return f"sk-cobot-{base64.urlsafe_b64encode(text).decode().rstrip('=')}"
 
     def named_id(self, prefix: str, owner: str, name: str) -> str:
-        """256 bits and no time, so it is the same again whenever asked."""
+        """`{prefix}_n` and an HMAC-SHA256 of all three; it has no time in it and never changes."""
         named = f"{prefix}\n{owner}\n{name}".encode()
         return f"{prefix}_n{_letters(hmac.digest(self._names, named, 'sha256'))}"
 
@@ -70,7 +70,7 @@ class KeyedIdentifiers:
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def caller_of_tag(self, tag: str, payment_hash: str) -> str | None:
-        """See the port."""
+        """The caller's id, opened by AES-SIV; None for a tag not ours or made for another hash."""
         try:
             sealed = base64.b64decode(tag + "=" * (-len(tag) % 4), altchars=b"-_", validate=True)
             return self._tags.decrypt(sealed, [payment_hash.encode()]).decode()

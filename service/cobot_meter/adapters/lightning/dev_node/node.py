@@ -73,7 +73,11 @@ class DevNode:
         """Nothing: while this process runs nobody else takes its place."""
 
     async def add_invoice(self, order: InvoiceOrder) -> Invoice:
-        """Make the invoice, or find the one of this preimage; see the port."""
+        """Make and sign the invoice, or find the one that this payment hash has already.
+
+        Raises InvoiceRefused when that one has another amount or memo, when lnd would not take the
+        order, or as told; NodeUnavailable when it is down or loses the reply, as told.
+        """
         self._require_up()
         found = self._current(order.payment_hash)
         if found is not None and (found.invoice.amount_msat, found.memo) != (
@@ -128,7 +132,10 @@ class DevNode:
         return stream
 
     async def listed_invoices(self, since_s: int) -> AsyncIterator[ListedInvoice]:
-        """See the port."""
+        """Every invoice made at this Unix second or later, in the order of making, from memory.
+
+        Raises NodeUnavailable when told to be down.
+        """
         self._require_up()
         if not self._faults.holds_expiry:
             self._state.expire_due()

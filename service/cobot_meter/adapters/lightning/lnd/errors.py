@@ -74,7 +74,7 @@ class LndFault(NodeUnavailable):
         super().__init__(f"lnd did not answer {call} usefully ({code}): {details}")
 
     def refused(self) -> InvoiceRefused:
-        """The same as a no for good."""
+        """An InvoiceRefused with lnd's own text: the answer where the call can never succeed."""
         return InvoiceRefused(f"lnd refuses: {self.details}")
 
 

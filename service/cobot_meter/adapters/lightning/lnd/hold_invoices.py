@@ -25,7 +25,10 @@ class LndHoldInvoices:
         self._node = node
 
     async def add_hold_invoice(self, order: HoldOrder) -> Invoice:
-        """See the port."""
+        """`Invoices.AddHoldInvoice`: the checked invoice, or the one that this hash has already.
+
+        Raises InvoiceRefused for good, NodeUnavailable while it is not known whether it was made.
+        """
         check_order(order)
         request = invoicesrpc.AddHoldInvoiceRequest(
             hash=bytes.fromhex(order.payment_hash),
@@ -36,7 +39,11 @@ class LndHoldInvoices:
         return await self._node.make("Invoices.AddHoldInvoice", request, order)
 
     async def settle_hold(self, preimage: bytes) -> Invoice:
-        """See the port. What holds afterwards is looked up."""
+        """`Invoices.SettleInvoice`, then a look-up of what holds: the invoice, SETTLED.
+
+        Raises InvoiceRefused for one that is unknown, canceled or not yet paid, and NodeUnavailable
+        where the look-up says anything but SETTLED.
+        """
         payment_hash = hashlib.sha256(preimage).hexdigest()
         await self._node.verified_identity()
         request = invoicesrpc.SettleInvoiceMsg(preimage=preimage)
@@ -53,11 +60,18 @@ class LndHoldInvoices:
         return invoice
 
     async def cancel_hold(self, payment_hash: str) -> Invoice:
-        """See the port."""
+        """`Invoices.CancelInvoice`, then a look-up: CANCELED, or SETTLED when that came first.
+
+        Raises InvoiceRefused when lnd does not know the invoice.
+        """
         return await self._node.cancel_invoice(payment_hash)
 
     async def hold_changes(self, payment_hash: str) -> AsyncIterator[HeldInvoice]:
-        """See the port. lnd would wait in silence for an invoice that it does not know."""
+        """`Invoices.SubscribeSingleInvoice`: what holds now, then changes, to SETTLED or CANCELED.
+
+        Looked up first, because lnd would wait in silence for an invoice that it does not know: for
+        that one it raises InvoiceRefused. Raises NodeUnavailable when the stream breaks.
+        """
         await self._node.known(payment_hash)
         request = invoicesrpc.SubscribeSingleInvoiceRequest(r_hash=bytes.fromhex(payment_hash))
         name = "Invoices.SubscribeSingleInvoice"

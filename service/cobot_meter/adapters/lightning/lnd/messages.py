@@ -55,7 +55,11 @@ def _count(name: str, said: int, *, most: int = AMOUNT_MAX) -> int:
 
 
 def held_invoice_of(said: Message) -> HeldInvoice:
-    """The same with what the payer has locked, while it is ACCEPTED."""
+    """The hold invoice in lnrpc.Invoice.
+
+    While it is ACCEPTED, with the msat of the HTLCs that are locked and the lowest height at which
+    one of them expires; otherwise both are 0. Raises NodeUnavailable for what cannot be.
+    """
     invoice = invoice_of(said)
     parts = [part for part in said.htlcs if part.state == lnrpc.InvoiceHTLCState.ACCEPTED]
     if invoice.state is not InvoiceState.ACCEPTED or not parts:

@@ -86,7 +86,10 @@ class LndNode:
         return said
 
     def bind(self, identity: NodeIdentity) -> None:
-        """See the port. Whoever is there is asked again before anything else."""
+        """Work with the node of this public key from now on.
+
+        Whoever is there is asked for its identity again before anything else.
+        """
         self._bound = identity
         self._verified_generation = 0
 
@@ -138,7 +141,11 @@ class LndNode:
     # --- invoices ---
 
     async def add_invoice(self, order: InvoiceOrder) -> Invoice:
-        """See the port. One call when nothing goes wrong."""
+        """`Lightning.AddInvoice`: the checked invoice, or the one that this hash has already.
+
+        One call when nothing goes wrong. Raises InvoiceRefused for good, and NodeUnavailable while
+        nobody knows whether it was made.
+        """
         check_order(order)
         request = lnrpc.Invoice(
             r_preimage=order.preimage,
@@ -169,7 +176,10 @@ class LndNode:
             raise
 
     async def look_up(self, payment_hash: str) -> Invoice | None:
-        """See the port."""
+        """`Invoices.LookupInvoiceV2`: the invoice as it stands; None for a hash never heard of.
+
+        Raises NodeUnavailable, also when another node than the bound one has never heard of it.
+        """
         said = await self.find(payment_hash)
         return None if said is None else invoice_of(said)
 
@@ -189,7 +199,10 @@ class LndNode:
         return said
 
     async def cancel_invoice(self, payment_hash: str) -> Invoice:
-        """See the port. What holds afterwards is looked up: a payer may have been faster."""
+        """`Invoices.CancelInvoice`, then a look-up of what holds: a payer may have been faster.
+
+        CANCELED or SETTLED. Raises InvoiceRefused when lnd does not know the invoice.
+        """
         await self.verified_identity()
         request = invoicesrpc.CancelInvoiceMsg(payment_hash=bytes.fromhex(payment_hash))
         try:
@@ -207,11 +220,17 @@ class LndNode:
         return invoice
 
     def settled_invoices(self, since_settle_index: int) -> LndSettleStream:
-        """See the port. Listening begins now; a stream that falls silent breaks."""
+        """`Lightning.SubscribeInvoices`: SETTLED invoices from now on, after those above the index.
+
+        Listening begins now. A stream that breaks or falls silent ends with NodeUnavailable.
+        """
         return LndSettleStream(self, since_settle_index=since_settle_index)
 
     async def listed_invoices(self, since_s: int) -> AsyncIterator[ListedInvoice]:
-        """See the port. Pages by lnd's own add index, so that none is skipped between two."""
+        """`Lightning.ListInvoices`: every invoice made at this Unix second or later, with its memo.
+
+        Pages by lnd's own add index, so that none is skipped between two. Raises NodeUnavailable.
+        """
         await self.verified_identity()
         offset = 0
         while True:
