@@ -64,7 +64,7 @@ def dumped(document: Mapping[str, object]) -> bytes:
 
 
 def mended(values: Row) -> Row:
-    """The values of a row, its texts as in `dumped`."""
+    """The values of a row, with each text as both databases hold it."""
     texts = "".join([one for one in values if type(one) is str])
     if texts.isascii() and "\0" not in texts:
         return values
@@ -113,7 +113,7 @@ def _entry(row: Row, transfers: list[JournalTransfer]) -> JournalEntry:
 
 
 def made_of(values: Iterable[Value]) -> Iterator[Value]:
-    """The same values. Raises BooksDamaged for a row that is none of those we write."""
+    """Hands the values on as they are made. Raises BooksDamaged for a row that cannot be read."""
     try:
         yield from values
     except _UNREADABLE as error:
@@ -121,7 +121,7 @@ def made_of(values: Iterable[Value]) -> Iterator[Value]:
 
 
 def one_of(make: Callable[[Row], Value], rows: Sequence[Row]) -> Value | None:
-    """What the first row holds, None without one. Raises BooksDamaged as `made_of`."""
+    """What the first row holds, None without one. Raises BooksDamaged when it cannot be read."""
     try:
         return make(rows[0]) if rows else None
     except _UNREADABLE as error:
@@ -141,7 +141,10 @@ def balance_from_row(row: Row) -> Balance:
 
 
 def sum_from_row(row: Row) -> Balance:
-    """The same of many accounts: a high, a low and a carried sum for each of the counters."""
+    """The balance of many accounts from code, commodity, nature and the sums of their counters.
+
+    For each of the four: how many whole HALFs, what is left beside them, how many carries.
+    """
     high, low, carried = row[3:7], row[7:11], row[11:15]
     counters = (
         HALF * some + rest + CARRY * over

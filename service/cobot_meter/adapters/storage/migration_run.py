@@ -28,7 +28,7 @@ def run_downgrade(engine: Engine, revision: str) -> None:
 
 
 def upgrade_on(connection: Connection, revision: str) -> None:
-    """The same through a connection that is open. Raises SettingInvalid."""
+    """Go up to `revision` on an open connection. Raises SettingInvalid for none of ours."""
     try:
         command.upgrade(configured(connection), revision)
     except CommandError as error:
@@ -37,7 +37,7 @@ def upgrade_on(connection: Connection, revision: str) -> None:
 
 
 def downgrade_on(connection: Connection, revision: str) -> None:
-    """The same downwards."""
+    """Go down to `revision` on an open connection; `base` drops everything."""
     command.downgrade(configured(connection), revision)
 
 

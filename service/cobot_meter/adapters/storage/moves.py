@@ -91,7 +91,10 @@ def added_up(legs: Iterable[Leg]) -> list[tuple[Account, Counters]]:
 
 
 def rolled(legs: Iterable[Leg]) -> list[tuple[Account, Counters]]:
-    """As `added_up`, for operator accounts. Raises LedgerUnbalanced for more than they can take."""
+    """What the legs of operator accounts add to each, in the order of the codes.
+
+    Raises LedgerUnbalanced when they would add more than LEGS_MAX to one counter at once.
+    """
     moves = added_up(legs)
     for account, counters in moves:
         if max(map(abs, counters)) > LEGS_MAX:

@@ -377,7 +377,10 @@ def _due(table: Table) -> Select[Any]:
 
 
 def _due_runs() -> Select[Any]:
-    """The same of runs, with the id of each that its sale no longer lives by; else with ''."""
+    """Timers of runs that have passed, the longest overdue first: due time, sale, run.
+
+    The run is named where its sale no longer lives by it, and otherwise ''.
+    """
     lives_by = RUN.c.run_id == ESCROW.c.run_id
     told = case((lives_by, literal_column("''")), else_=RUN.c.run_id)
     joined = RUN.join(ESCROW, ESCROW.c.escrow_id == RUN.c.escrow_id)

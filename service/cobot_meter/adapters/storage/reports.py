@@ -73,7 +73,7 @@ class Session(Protocol):
     def stream(
         self, made: Callable[[Any], Any], statement: Statement, *values: str | int | bytes
     ) -> AsyncGenerator[Any, None]:
-        """The same one by one, all of one moment."""
+        """What `made` makes of the rows, one value after the other, all of one moment."""
 
     async def begin(self) -> None:
         """See one moment from here on, in every read."""
@@ -99,7 +99,7 @@ class StoredReports:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[LedgerReports]:
-        """The same reads on one session, which stays at this moment until the end."""
+        """Lend these reads on one session, which stays at this moment until the end."""
         async with self._session() as session:
             await session.begin()
             try:
@@ -110,7 +110,10 @@ class StoredReports:
     async def statement(
         self, caller_id: str, *, before: int | None, limit: int
     ) -> tuple[JournalEntry, ...]:
-        """Found by the caller's own index; see the port."""
+        """At most `limit` of the caller's journal entries below sequence `before`, newest first.
+
+        Found by the caller's own index. Raises BooksBusy.
+        """
         below = _SEQUENCE_MAX if before is None else before
         async with self._session() as session:
             return await session.all(
@@ -118,21 +121,30 @@ class StoredReports:
             )
 
     def journal(self, *, after: int = 0) -> AsyncIterator[JournalEntry]:
-        """See the port."""
+        """Every entry above sequence `after` with its transfers, in order, from one statement."""
         return self._stream(entries_from_rows, self._statements.journal, after)
 
     async def balances(self) -> tuple[Balance, ...]:
-        """See the port."""
+        """Every account's four counters, in the order of the codes.
+
+        From the account rows; in PostgreSQL with the legs that are not rolled up yet.
+        """
         async with self._session() as session:
             return await session.all(_each(balance_from_row), self._statements.balances)
 
     async def trial_balance(self) -> tuple[Balance, ...]:
-        """See the port."""
+        """Operator accounts one by one, and one sum for each pattern of SUMMED.
+
+        One statement over every account row, in the order of the codes.
+        """
         async with self._session() as session:
             return await session.all(_each(sum_from_row), self._statements.trial_balance)
 
     async def subject(self, name: str) -> Escrow | Topup | None:
-        """By four unique indexes, one after the other; see the port."""
+        """The escrow or top-up of this id or payment hash; None when there is none.
+
+        By four unique indexes, one after the other. Raises BooksBusy.
+        """
         keyed = self._keyed
         async with self._session() as session:
             for made, statement in (
@@ -150,7 +162,10 @@ class StoredReports:
     async def subjects_like(
         self, head: str, tail: str, *, limit: int
     ) -> tuple[Escrow | Topup, ...]:
-        """See the port."""
+        """At most `limit` of those whose id or payment hash begins and ends so, newest first.
+
+        By LIKE, which walks both tables; `head` and `tail` are taken literally.
+        """
         pattern = f"{_escaped(head)}%{_escaped(tail)}"
         found = await self._newest(self._subjects.like, pattern, pattern, limit)
         return tuple(one for _, one in found[:limit])
@@ -158,7 +173,11 @@ class StoredReports:
     async def invoice_page(
         self, *, state: str | None, before: int | None, limit: int
     ) -> InvoicePage:
-        """See the port."""
+        """At most `limit` of those that have an invoice, newest first; any `state` when it is None.
+
+        One statement for escrows and one for top-ups, of those opened below sequence `before`. The
+        page's own `before` is that of its last row, None when it is not full.
+        """
         below = _SEQUENCE_MAX if before is None else before
         pages = self._subjects.pages if state is None else self._subjects.pages_in
         found = await self._newest(pages, below, *([] if state is None else [state]), limit)
@@ -181,23 +200,26 @@ class StoredReports:
         return sorted(found, key=lambda one: one[0], reverse=True)
 
     def escrows(self) -> AsyncIterator[Escrow]:
-        """See the port."""
+        """Every escrow with the run that it lives by, newest first; one statement, streamed."""
         return self._stream(_each(ESCROW_SPEC.decode), self._statements.escrows)
 
     def runs(self) -> AsyncIterator[Run]:
-        """See the port."""
+        """Every run of every escrow, newest first; one statement, streamed."""
         return self._stream(_each(RUN_SPEC.decode), self._statements.runs)
 
     def topups(self) -> AsyncIterator[Topup]:
-        """See the port."""
+        """Every top-up, newest first; one statement, streamed."""
         return self._stream(_each(TOPUP_SPEC.decode), self._statements.topups)
 
     def api_keys(self) -> AsyncIterator[ApiKey]:
-        """See the port."""
+        """Every API key, revoked ones too, newest first; one statement, streamed."""
         return self._stream(_each(API_KEY_SPEC.decode), self._statements.api_keys)
 
     async def alarms(self, *, limit: int) -> Standing:
-        """Found by small indexes; see the port."""
+        """Whether releases are stopped and why, and at most `limit` ids in quarantine, sorted.
+
+        Found by keys and small indexes. Raises BooksBusy.
+        """
         keyed = self._keyed
         async with self._session() as session:
             tally = await session.all(tuple, keyed.tally, RELEASES)
@@ -231,7 +253,10 @@ class StoredReports:
         return rows[0][0] if rows else 0
 
     async def body_keys(self, *, limit: int) -> tuple[str, ...]:
-        """From name to name; see the port."""
+        """At most `limit` names of keys that sealed bodies name, each once and in order.
+
+        From name to name: one look into an index for each, however many bodies there are.
+        """
         names: list[str] = []
         after = b""
         async with self._session() as session:
@@ -244,27 +269,33 @@ class StoredReports:
         return tuple(names)
 
     def escrow_marks(self) -> AsyncIterator[RowMark]:
-        """See the port."""
+        """Of every escrow row: id, opening sequence, whether it occupies its ask, due Unix ms."""
         return self._stream(escrow_marks_from_rows, self._audit.escrow_marks)
 
     def run_marks(self) -> AsyncIterator[RowMark]:
-        """See the port."""
+        """Of every run's row: its own id, opening sequence and due time in Unix ms."""
         return self._stream(run_marks_from_rows, self._audit.run_marks)
 
     def topup_marks(self) -> AsyncIterator[RowMark]:
-        """See the port."""
+        """Of every top-up row: id and opening sequence."""
         return self._stream(opened_marks_from_rows, self._audit.topup_marks)
 
     def api_key_marks(self) -> AsyncIterator[RowMark]:
-        """See the port."""
+        """Of every API key row: id and opening sequence."""
         return self._stream(opened_marks_from_rows, self._audit.api_key_marks)
 
     def body_digests(self) -> AsyncIterator[BodyDigests]:
-        """See the port; what is sealed never leaves the database."""
+        """SHA-256, in hexadecimal, of each row of sealed bodies.
+
+        The statement itself digests them: what is sealed is never handed out.
+        """
         return self._stream(bodies_from_rows, self._audit.bodies)
 
     async def small_rows(self) -> SmallRows:
-        """See the port."""
+        """The cursors, operator's words, adoptions, tallies and strays, a statement for each.
+
+        Of one moment only in a `snapshot`. Raises BooksBusy.
+        """
         audit = self._audit
         async with self._session() as session:
             counted = await session.all(tuple, audit.entries) if audit.entries else ()

@@ -64,9 +64,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaybePart:
-    """The same of a value that may be None as a whole: then all its columns are NULL.
+    """Columns that lie in a value inside the value, of the class `made`, which may be None.
 
-    It is there when the first of its columns is.
+    Then all its columns are NULL; it is there when the first of its columns is.
     """
 
     attribute: str

@@ -84,7 +84,11 @@ class PostgresBooks(KeyedReads):
         self._writer.let_go()
 
     async def apply(self, transition: Transition) -> Applied:
-        """Write it durably, with whatever else comes in the same moment; see the port."""
+        """Write a transition durably, as a whole or not at all, by one of a few workers.
+
+        Idempotent by its key. Raises ExposureExceeded, MovedOn, AlreadyOpen, LedgerUnbalanced, and
+        BooksBusy, after which the key decides whether it was written.
+        """
         return await self._writer.apply(transition)
 
     async def ping(self) -> None:

@@ -56,7 +56,7 @@ class _Sessions:
 
 
 class ReportConnection:
-    """One connection; implements `stored_reports.Session`."""
+    """One connection; implements `storage.reports.Session`."""
 
     def __init__(
         self, connection: Connection, *, told: Callable[[], AbstractContextManager[None]]

@@ -125,7 +125,7 @@ class PostgresSession:
 
     @property
     def own_id(self) -> str:
-        """See the port."""
+        """The name of this start of the process, as it was given; our own lock is of this name."""
         return self._own_id
 
     async def begin(self) -> None:
@@ -154,7 +154,11 @@ class PostgresSession:
                 self.let_go()
 
     async def alive(self, replica_id: str) -> bool:
-        """See the port."""
+        """Whether that process holds its lock, or was first missed less than GONE_AFTER_MS ago.
+
+        One look into `pg_locks`; none for ourselves (True) and for those known to be gone (False).
+        Raises BooksBusy when the database cannot be asked.
+        """
         if replica_id == self._own_id:
             return True
         if replica_id in self._gone:
@@ -170,7 +174,10 @@ class PostgresSession:
         return now_ms - self._suspects.setdefault(replica_id, now_ms) < GONE_AFTER_MS
 
     async def mine(self, name: str) -> bool:
-        """See the port."""
+        """Whether this process has the lock of the duty; `pg_try_advisory_lock` takes it if free.
+
+        False while the database cannot be asked. Raises nothing.
+        """
         async with self._turn:
             if name not in self._duties:
                 try:

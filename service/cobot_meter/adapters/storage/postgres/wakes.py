@@ -47,7 +47,7 @@ class PostgresWakes:
             self._some.set()
 
     async def wait(self, subject_id: str, *, timeout_s: float) -> bool:
-        """See the port."""
+        """Wait for a wake-up from this process or another; False after `timeout_s` seconds."""
         return await self._inside.wait(subject_id, timeout_s=timeout_s)
 
     async def talk(self) -> None:

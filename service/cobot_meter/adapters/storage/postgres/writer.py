@@ -70,7 +70,10 @@ class PostgresWriter:
         self._closing = False
 
     async def apply(self, transition: Transition) -> Applied:
-        """What the books say once this is committed. Raises as `Books.apply` does."""
+        """What the books say once this is committed; waits for the worker of its subject.
+
+        Raises BooksBusy at once when it stops or too many wait, and whatever writing it raises.
+        """
         if self._closing:
             raise BooksBusy("The service is stopping: ask the same again in a moment.")
         self._outage.spare()

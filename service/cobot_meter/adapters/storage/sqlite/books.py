@@ -121,7 +121,11 @@ class SqliteBooks(SqliteReads):
         super().__init__(reader, read_statements(), path=path, outage=self.outage)
 
     async def apply(self, transition: Transition) -> Applied:
-        """Write it durably, with whatever else comes in the same moment; see the port."""
+        """Write a transition durably, with whatever else comes in the same moment, in one commit.
+
+        Idempotent by its key. Raises ExposureExceeded, MovedOn, AlreadyOpen, BooksBusy and
+        LedgerUnbalanced.
+        """
         return await self._writer.apply(transition)
 
     async def ping(self) -> None:

@@ -46,7 +46,10 @@ def look_at_pages(path: Path, *, within_s: float | None = None) -> Looked:
 
 
 def refuse_damage(path: Path, *, within_s: float | None = None) -> Looked:
-    """The same. Raises BooksDamaged for pages that are not what was written."""
+    """Every page and the order of every index, as far as time allows.
+
+    Raises BooksDamaged for pages that are not what was written.
+    """
     looked = look_at_pages(path, within_s=within_s)
     if looked.fault:
         raise damaged(path, looked.fault)

@@ -86,7 +86,7 @@ class ReportSession:
         statement: Statement,
         *values: str | int | bytes,
     ) -> AsyncGenerator[Value, None]:
-        """The same one by one, a chunk of rows in memory at a time, all of one moment."""
+        """What `made` makes of the rows, one by one, CHUNK of them in memory, all of one moment."""
         cursor = await self.run(self.execute, statement, *values)
         values_made = iter(made_of(made(cursor)))
         try:

@@ -98,7 +98,10 @@ class SqliteWriter:
         self._thread.start()
 
     async def apply(self, transition: Transition | None) -> Applied:
-        """What the books say once this is committed. Raises as `Books.apply` does."""
+        """What the books say once this is committed; waits for the group that it is written in.
+
+        Raises BooksBusy at once when it stops or too many wait, and whatever writing it raises.
+        """
         if self._closing or self._ended.done():
             raise BooksBusy("The service is stopping: ask the same again in a moment.")
         if len(self._unheard) >= WAITING_MAX:
@@ -298,7 +301,7 @@ class SqliteWriter:
         return fault
 
     def _written(self, transition: Transition, legs: list[Leg]) -> Applied:
-        """Raises as `TransitionWriter.write` does."""
+        """Raises ExposureExceeded, Conflict, LedgerUnbalanced and whatever the database raises."""
         applied = self._transitions.write(transition, legs)
         self._shredded = self._shredded or transition.shred
         return applied
@@ -350,5 +353,5 @@ class SqliteWriter:
 
 
 def _all(group: Iterable[Waiting], fault: CobotMeterError) -> Outcomes:
-    """The same for everybody, to each as an error of his own: raising one adds to it."""
+    """One fault for everybody, to each as an error of his own: raising one adds to it."""
     return [(waiting, copy.copy(fault)) for waiting in group]
