@@ -60,7 +60,7 @@ class StreamPiece:
         self._deltas: Deltas | None = None
 
     def deltas(self) -> Deltas:
-        """See the port."""
+        """What these events add, through the gate; made when first asked for, and then kept."""
         if self._deltas is None:
             said = tuple(delta for delta in map(delta_of, self._news) if delta != _SILENT)
             self._deltas = Deltas(_let_in(self._source.head()), said)
@@ -68,7 +68,7 @@ class StreamPiece:
         return self._deltas
 
     def so_far(self) -> Deltas:
-        """See the port."""
+        """All that the whole stream has said until now, as one delta, asked of its source."""
         return Deltas(_let_in(self._source.head()), (self._source.so_far(),))
 
 
@@ -84,11 +84,11 @@ class WholePiece:
 
     @property
     def size(self) -> int:
-        """See the port."""
+        """How many bytes the body of the answer has."""
         return len(self._completion.body)
 
     def deltas(self) -> Deltas:
-        """See the port: all at once. Its body has passed the gate."""
+        """The whole answer as one delta, read anew from its body, which has passed the gate."""
         document = orjson.loads(self._completion.body)
         choice = document["choices"][0]
         message = {name: said for name, said in choice["message"].items() if said is not None}
@@ -104,7 +104,7 @@ class WholePiece:
         return Deltas(self._naming(head), (delta,))
 
     def so_far(self) -> Deltas:
-        """See the port."""
+        """The whole answer as one delta: there was no piece of it before this one."""
         return self.deltas()
 
 

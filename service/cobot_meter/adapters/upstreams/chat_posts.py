@@ -44,7 +44,7 @@ class BoundedChunks:
         return chunk
 
     async def rest(self) -> bytes:
-        """All that follows. Raises as `next` does."""
+        """All that follows. Raises OutcomeUnknown when there are too many bytes."""
         pieces: list[bytes] = []
         while (chunk := await self.next()) is not None:
             pieces.append(chunk)

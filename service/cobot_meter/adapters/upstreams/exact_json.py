@@ -87,7 +87,10 @@ def amount(value: object, *, most: int = AMOUNT_MAX) -> Decimal | None:
 
 
 def checked_amount(text: str, *, most: int = AMOUNT_MAX) -> Decimal | None:
-    """As `amount`, for a text that stands for a number (OpenRouter writes prices so)."""
+    """An amount of USD from its text (OpenRouter writes prices so), of at most `most` pico-USD.
+
+    None for anything that is not a finite, non-negative number of a sane size.
+    """
     if not text.isascii() or "_" in text:
         return None
     try:

@@ -54,7 +54,7 @@ class RoutedUpstream:
 
     @property
     def name(self) -> str:
-        """See the port: the first's."""
+        """The name of the first upstream, whose usage is told."""
         return self._routes[0].upstream.name
 
     def complete(
@@ -65,13 +65,16 @@ class RoutedUpstream:
         on_started: TellGeneration,
         within_ms: int | None = None,
     ) -> AnswerFeed:
-        """See the port."""
+        """Run it at the upstream whose prefix the model bears; its pieces, summary and errors."""
         return self._of_model(call.model).upstream.complete(
             call, price_cap=price_cap, on_started=on_started, within_ms=within_ms
         )
 
     async def generation_cost(self, generation_id: str, *, upstream: str) -> GenerationCost:
-        """See the port. One that is no longer in the settings cannot be reached."""
+        """The record that the upstream of this name has, in pico-USD, with its errors.
+
+        Raises UpstreamUnreachable for one that is no longer in the settings.
+        """
         found = self._by_name.get(upstream)
         if found is None:
             message = f"no upstream in the settings is called {upstream}"
@@ -79,7 +82,10 @@ class RoutedUpstream:
         return await found.generation_cost(generation_id, upstream=upstream)
 
     async def models(self) -> tuple[Model, ...]:
-        """See the port. A model that bears another upstream's prefix cannot be reached."""
+        """The models of all, one upstream after the other; the error of the first that has one.
+
+        A model that bears another upstream's prefix is left out: its runs would go there.
+        """
         listed = [(route, await route.upstream.models()) for route in self._routes]
         return tuple(
             model
@@ -89,21 +95,21 @@ class RoutedUpstream:
         )
 
     async def endpoints(self, model_id: str) -> tuple[Endpoint, ...]:
-        """See the port."""
+        """Who serves the model, asked of the upstream whose prefix it bears, with its errors."""
         return await self._of_model(model_id).upstream.endpoints(model_id)
 
     async def usage_pusd(self) -> int:
-        """See the port: the first's."""
+        """What our key has spent at the first upstream, in pico-USD; the others are not asked."""
         return await self._routes[0].upstream.usage_pusd()
 
     def account_holders(self) -> tuple[AccountHolder, ...]:
-        """See the port."""
+        """Those of every upstream, in the order of the routes; nobody is asked."""
         return tuple(
             holder for route in self._routes for holder in route.upstream.account_holders()
         )
 
     async def ping(self) -> None:
-        """See the port: one that is not vital is not asked."""
+        """Ping every vital upstream in turn, with its errors; the others are not asked."""
         for route in self._routes:
             if route.vital:
                 await route.upstream.ping()

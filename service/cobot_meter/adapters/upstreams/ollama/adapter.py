@@ -111,7 +111,7 @@ class Ollama:
 
     @property
     def name(self) -> str:
-        """See the port."""
+        """The name from the settings, which its models and runs bear."""
         return self._settings.name
 
     async def complete(
@@ -122,7 +122,13 @@ class Ollama:
         on_started: TellGeneration,
         within_ms: int | None = None,
     ) -> AnswerFeed:
-        """See the port. `on_started` also hears of what broke before it was answered."""
+        """One POST of `/v1/chat/completions`: the pieces, then the summary, priced by the tariff.
+
+        The meter has the run before it is sent, and its cost before the summary is given on.
+        `on_started` also hears of what broke before it was answered. Raises RequestInvalid,
+        UpstreamUnreachable and UpstreamRefused (nothing ran), UpstreamFailed (at no cost) and
+        OutcomeUnknown.
+        """
         deadline = self._posts.deadline(within_ms)
         model = self._model(call.model, price_cap)
         body = request_body(call, model)
@@ -156,27 +162,31 @@ class Ollama:
         yield completion
 
     async def generation_cost(self, generation_id: str, *, upstream: str) -> GenerationCost:  # noqa: ARG002 - the port
-        """See the port. The meter's word; nobody is asked."""
+        """What the meter says the run cost, in pico-USD; nobody is asked.
+
+        0 for one that is over without a cost. Raises CostNotYetKnown while it runs, and for a run
+        that the meter does not know.
+        """
         return self._meter.cost(generation_id)
 
     async def models(self) -> tuple[Model, ...]:
-        """See the port. The operator's list, whether Ollama is there or not."""
+        """The operator's list from the settings, whether Ollama is there or not."""
         return self._settings.models
 
     async def endpoints(self, model_id: str) -> tuple[Endpoint, ...]:  # noqa: ARG002 - the port
-        """See the port: there is nobody to choose from, and nothing to ask."""
+        """Always empty: there is nobody to choose from, and nothing to ask."""
         return ()
 
     async def usage_pusd(self) -> int:
-        """See the port."""
+        """What all runs ever cost, in pico-USD, by the meter; nobody is asked."""
         return self._meter.total_pusd
 
     def account_holders(self) -> tuple[AccountHolder, ...]:
-        """See the port: a machine of our own has no credit that could run low."""
+        """Always empty: a machine of our own has no credit that could run low."""
         return ()
 
     async def ping(self) -> None:
-        """See the port."""
+        """Return when `GET /v1/models` answers 200. Raises UpstreamUnreachable, UpstreamRefused."""
         await self._listed()
 
     async def missing(self) -> tuple[str, ...]:

@@ -139,9 +139,10 @@ def ended_line(
 
 
 def folded(data: bytes, *, before_ms: int, kept: frozenset[str]) -> bytes:
-    """The same total in fewer lines: runs that ended before `before_ms` are one sum.
+    """A meter's lines with one sum in the place of the runs that ended before `before_ms`.
 
-    All lines of a run stay together; those of `kept` stay whatever their age. Raises ValueError.
+    The total stays what it was. All lines of a run stay together; those of `kept` stay whatever
+    their age. Raises ValueError.
     """
     book = read_book(data)
     stays = {

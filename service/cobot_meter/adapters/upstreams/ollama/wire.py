@@ -155,7 +155,7 @@ def cost_by_tariff(model: Model) -> CostOf:
 
 
 def priced_as_ours(completion: UpstreamCompletion, *, model: Model) -> UpstreamCompletion:
-    """The same answer under our names: its id, the prefix before the model, the provider.
+    """Ollama's answer under our names: its id, the prefix before the model, the provider.
 
     Raises UpstreamFailed for an answer without a believable usage, or that cannot be written.
     """

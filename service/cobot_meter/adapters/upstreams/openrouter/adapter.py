@@ -105,7 +105,12 @@ class OpenRouter:
         on_started: TellGeneration,
         within_ms: int | None = None,
     ) -> AnswerFeed:
-        """See the port. `on_started` is outside every time limit and every translation here."""
+        """One POST of `/chat/completions`, always streamed: the pieces, then the summary.
+
+        `on_started` hears the id from the header, or from the answer where there is none; it is
+        outside every time limit and every translation here. Raises RequestInvalid,
+        UpstreamUnreachable and UpstreamRefused (not charged), UpstreamFailed, OutcomeUnknown.
+        """
         deadline = self._posts.deadline(within_ms)
         body = request_body(
             call,
@@ -139,20 +144,31 @@ class OpenRouter:
         yield completion
 
     async def generation_cost(self, generation_id: str, *, upstream: str) -> GenerationCost:  # noqa: ARG002 - the port
-        """See the port. One GET of `/generation`."""
+        """`GET /generation?id=`: the record, with its cost in pico-USD.
+
+        Raises CostNotYetKnown while there is none, UpstreamRefused when our key may not ask, and
+        UpstreamUnreachable.
+        """
         answer = await self._get(httpx.URL(self._generation_url + quote(generation_id, safe="")))
         if answer.status != OK:
             raise fault_of_lookup(ERRORS, answer, generation_id)
         return generation_cost_from(answer.body, generation_id)
 
     async def models(self) -> tuple[Model, ...]:
-        """See the port. Which parameters each takes is remembered until the next list."""
+        """`GET /models`: those that can be priced, in pico-USD for each unit.
+
+        Which parameters each takes is remembered until the next list. Raises UpstreamUnreachable,
+        UpstreamRefused.
+        """
         models = models_from(await self._query(self._models_url), upstream=self.name)
         self._parameters = {model.model_id: model.parameters for model in models}
         return models
 
     async def endpoints(self, model_id: str) -> tuple[Endpoint, ...]:
-        """See the port."""
+        """`GET /models/{id}/endpoints`: those that can be priced; none for an unknown model (404).
+
+        Raises UpstreamUnreachable, UpstreamRefused.
+        """
         path = f"{self._models_url}/{quote(model_id, safe='/:')}/endpoints"
         answer = await self._get(httpx.URL(path), bytes_max=ENDPOINTS_BYTES_MAX)
         if answer.status == _NOT_FOUND:
@@ -162,20 +178,27 @@ class OpenRouter:
         return endpoints_from(answer.body)
 
     async def usage_pusd(self) -> int:
-        """See the port."""
+        """`GET /key`: all that our key has ever spent, in pico-USD, what providers took (BYOK) too.
+
+        Raises UpstreamUnreachable, UpstreamRefused.
+        """
         return key_usage_pusd(await self._query(self._key_url))
 
     @property
     def name(self) -> str:
-        """See the ports `Upstream` and `AccountHolder`."""
+        """The account's name from the settings, which its models and runs bear."""
         return self._settings.name
 
     def account_holders(self) -> tuple[AccountHolder, ...]:
-        """See the port."""
+        """This account alone; nobody is asked."""
         return (self,)
 
     async def account(self) -> UpstreamAccount:
-        """See the port. `/credits` is for management keys: 403 says no more than that."""
+        """`GET /key` and `GET /credits`: what is left of the key's limit and of the account.
+
+        In pico-USD. `/credits` is for management keys: 403 says no more than that, and what is left
+        of the account is then None. Raises UpstreamUnreachable, UpstreamRefused.
+        """
         key = await self._query(self._key_url)
         credit = await self._get(self._credits_url)
         if credit.status not in {OK, _FORBIDDEN}:
@@ -183,7 +206,10 @@ class OpenRouter:
         return account_from(key, credit.body if credit.status == OK else None)
 
     async def ping(self) -> None:
-        """See the port: GET /key needs a valid key, and costs nothing."""
+        """Return when `GET /key` answers 200: it needs a valid key, and costs nothing.
+
+        Raises UpstreamUnreachable, UpstreamRefused.
+        """
         await self._query(self._key_url)
 
     async def _query(self, url: httpx.URL) -> bytes:
