@@ -89,7 +89,10 @@ class Proofs:
             return self._look(payment_hash)
 
     def claim(self, payment_hash: str) -> Standing | Proof:
-        """The same; and NEW makes the invoice the asker's to pay: it is IN_FLIGHT to others."""
+        """What is known of this invoice; of one that is NEW, the right to pay it goes to the asker.
+
+        To all others it is IN_FLIGHT until the asker says `paid`, `unpaid` or `unknown`.
+        """
         with self._lock:
             found = self._look(payment_hash)
             if found is Standing.NEW:
