@@ -73,7 +73,10 @@ class RunTurns:
         return len(self._waiting[lane])
 
     def take(self, turn: Turn, lane: Lane, address: str) -> bool:
-        """See `Turn.take`."""
+        """Whether `turn` has a slot now; else it waits among those of its lane.
+
+        Raises AddressBusy and ServiceBusy when no more are taken; then it has no place.
+        """
         bounds = self._bounds
         if lane is Lane.UNPAID and self._under_way_of[address] >= bounds.address_max:
             message = (
@@ -97,7 +100,7 @@ class RunTurns:
         return free
 
     async def wait(self, turn: Turn, lane: Lane) -> None:
-        """See `Turn.wait`."""
+        """Return once `turn` has a slot; at once where it does not wait in this lane."""
         begins = self._waiting[lane].get(turn)
         if begins is not None:
             await begins

@@ -60,7 +60,7 @@ class ReleaseGate:
             raise ReleasesStopped(MESSAGE, retry_after_s=RETRY_S)
 
     async def ping(self) -> None:
-        """As `check`, for whoever asks every part."""
+        """Return while the gate is open, for whoever awaits every part. Raises ReleasesStopped."""
         self.check()
 
     async def end(self) -> None:

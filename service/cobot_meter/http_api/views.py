@@ -228,7 +228,7 @@ def _read(body: bytes) -> dict[str, Any]:
 
 
 def _mended(body: bytes) -> bytes:
-    """The same JSON without what upstreams write and orjson refuses.
+    """A stored body's JSON without what upstreams write and orjson refuses. Raises Broken.
 
     Those are halves of emoji, and numbers that are none (`1e400`, `NaN`), which become null.
     """

@@ -44,17 +44,17 @@ class Unfollowed:
     told = False
 
     def begin(self) -> None:
-        """See the port."""
+        """Nobody has heard anything that an attempt could make void."""
 
     def hear(self, _piece: AnswerPiece) -> bool:
-        """See the port."""
+        """Always False: nobody has to read before more is asked for."""
         return False
 
     async def room(self) -> None:
-        """See the port."""
+        """Return at once: nobody is waited for."""
 
     def end(self) -> None:
-        """See the port."""
+        """Nobody has to be told that nothing more is said."""
 
 
 UNFOLLOWED = Unfollowed()

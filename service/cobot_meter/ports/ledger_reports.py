@@ -138,7 +138,7 @@ class LedgerReports(JournalKeys, SealedWith, Protocol):
     """Reads over the whole history. Every list is bounded or streamed."""
 
     def snapshot(self) -> AbstractAsyncContextManager[LedgerReports]:
-        """The same reads, all of one instant, however much is written meanwhile."""
+        """These reads, all of one instant, whatever is written while the block lasts."""
 
     async def statement(
         self, caller_id: str, *, before: int | None, limit: int
