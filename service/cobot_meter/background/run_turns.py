@@ -65,11 +65,11 @@ class RunTurns:
         self._waiting: dict[Lane, dict[Turn, asyncio.Future[None]]] = {lane: {} for lane in Lane}
 
     def turn(self) -> Turn:
-        """A place that is not taken yet."""
+        """A turn for one run, which has no place yet."""
         return Turn(self)
 
     def waiting(self, lane: Lane) -> int:
-        """How many wait there."""
+        """How many runs wait in that lane."""
         return len(self._waiting[lane])
 
     def take(self, turn: Turn, lane: Lane, address: str) -> bool:
@@ -106,7 +106,7 @@ class RunTurns:
             await begins
 
     def give_back(self, lane: Lane, address: str, waiting: Turn | None) -> None:
-        """The place of a turn that runs, or of the one that is `waiting`."""
+        """Free the slot of a turn that ran, or the place of the one that is `waiting`."""
         if lane is Lane.UNPAID:
             _less(self._under_way_of, address)
         if waiting is not None:

@@ -124,7 +124,7 @@ TOPUP = "cobot-meter top-up"
 
 
 def tagged(what: str, tag: str) -> str:
-    """The memo of one invoice."""
+    """The memo of one invoice: what it is for, and the sealed caller."""
     return f"{what} {tag}"
 
 

@@ -108,7 +108,7 @@ class KeepReleases:
             self._release_gate.open()
 
     async def show(self) -> Releases:
-        """The last word."""
+        """The last word that the books have: whether releases are stopped, and why."""
         return await self._books.releases()
 
     async def open(self, reason: str) -> Releases:

@@ -107,7 +107,10 @@ class OpensEscrow(Protocol):
     """Opens one escrow."""
 
     async def __call__(self, *, at_once: TakeTurn) -> JustOpened:
-        """Takes a place for its run, and opens it accordingly. Raises what refuses it."""
+        """Take a place for its run, and open it: requested already where that may begin at once.
+
+        Raises what refuses the opening.
+        """
 
 
 class EscrowRuns(Protocol):

@@ -69,7 +69,10 @@ class Quarantine:
         return await self._ledger.books.quarantined(after="", limit=LISTED_MAX)
 
     async def show(self, name: str) -> Subject:
-        """The escrow or top-up of this id. Raises EscrowNotFound, RequestInvalid for one that runs on."""
+        """The escrow or top-up of this id.
+
+        Raises EscrowNotFound, RequestInvalid when it is not in quarantine.
+        """
         subject = await self._ledger.books.escrow(name) or await self._ledger.books.topup(name)
         if subject is None:
             message = f"there is no escrow or top-up {shown(name, most=80)}"
