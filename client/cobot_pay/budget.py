@@ -147,18 +147,18 @@ class Budget:
         return {}
 
     def recall(self, payment_hash: str) -> Recalled | None:  # noqa: ARG002 - nothing is kept here
-        """Nothing."""
+        """None: this budget keeps nothing of invoices."""
         return None
 
     @property
     def spent_msat(self) -> int:
-        """What was really paid, fees included."""
+        """What was really paid, fees included, in msat."""
         with self._lock:
             return self._spent_msat
 
     @property
     def reserved_msat(self) -> int:
-        """What is being paid now, or may have been."""
+        """What is being paid now or may have been paid, fees included, in msat."""
         with self._lock:
             return self._in_flight_msat()
 
@@ -239,7 +239,7 @@ class Budget:
         return sum(one.amount_msat for one in self._reserved.values())
 
     def _fees_in_flight_msat(self) -> int:
-        """What payments that are being made now are likely to give back."""
+        """The fees set aside for payments that are being made now: much of it may come back."""
         return sum(
             one.fee_msat for one in self._reserved.values() if one.number not in self._doubtful
         )

@@ -25,7 +25,10 @@ class DevWallet:
         self._timeout_s = timeout_s
 
     async def pay(self, payment_request: str, *, max_fee_msat: int) -> Payment:  # noqa: ARG002 - no fee
-        """Raises PaymentFailed when the node refused, PaymentUnknown when its answer is missing."""
+        """Pay with play money, at no fee.
+
+        Raises PaymentFailed when the node refused, PaymentUnknown when its answer is missing.
+        """
         request = {"payment_request": plain_invoice(payment_request)}
         try:
             async with httpx.AsyncClient(timeout=self._timeout_s, trust_env=False) as http:

@@ -41,7 +41,7 @@ class HttpRequest(Protocol):
         """The body; afterwards it can be sent any number of times."""
 
     async def aread(self) -> bytes:
-        """The same, awaited."""
+        """The body of an async client's request; then it can be sent any number of times."""
 
 
 class HttpHeaders(Protocol):
@@ -71,10 +71,10 @@ class HttpResponse(Protocol):
         """The body, once it is read."""
 
     def read(self) -> bytes:
-        """Read the body."""
+        """Read the body, which `content` has from then on."""
 
     async def aread(self) -> bytes:
-        """The same, awaited."""
+        """Read the body of an async client's answer, which `content` has from then on."""
 
 
 def origin_of(url: HttpUrl) -> str:

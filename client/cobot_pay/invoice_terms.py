@@ -42,7 +42,10 @@ def plain_invoice(payment_request: str) -> str:
 
 
 def read_invoice(payment_request: str) -> InvoiceTerms:
-    """Raises ChallengeRefused for what is no invoice, or leaves the amount open."""
+    """The amount and the payment hash of a BOLT11 invoice.
+
+    Raises ChallengeRefused for what is no invoice, or leaves the amount open.
+    """
     payment_request = plain_invoice(payment_request)
     text = payment_request.lower()
     prefix, separator, letters = text.rpartition("1")

@@ -89,7 +89,10 @@ class Proofs:
             return self._look(payment_hash)
 
     def claim(self, payment_hash: str) -> Standing | Proof:
-        """The same; and NEW makes the invoice the asker's to pay: it is IN_FLIGHT to others."""
+        """What is known of this invoice; of one that is NEW, the right to pay it goes to the asker.
+
+        To all others it is IN_FLIGHT until the asker says `paid`, `unpaid` or `unknown`.
+        """
         with self._lock:
             found = self._look(payment_hash)
             if found is Standing.NEW:
@@ -97,7 +100,7 @@ class Proofs:
             return found
 
     def paid(self, attempt: Attempt, *, preimage: str) -> None:
-        """It was paid."""
+        """The attempt was paid, as the preimage (64 hex digits) proves: keep its proof."""
         proof = Proof(origin=attempt.origin, authorization=attempt.authorization(preimage))
         with self._lock:
             self._in_flight.discard(attempt.payment_hash)
@@ -118,7 +121,7 @@ class Proofs:
             self._unknown.pop(payment_hash, None)
 
     def unknown(self, attempt: Attempt) -> None:
-        """Nobody knows; it is not tried again."""
+        """Nobody knows whether it was paid; it is not tried again."""
         with self._lock:
             self._in_flight.discard(attempt.payment_hash)
             self._unknown[attempt.payment_hash] = attempt
@@ -130,7 +133,7 @@ class Proofs:
 
     @property
     def tokens(self) -> dict[str, str]:
-        """Who we are, by origin."""
+        """The `Authorization` that says who we are, by origin."""
         with self._lock:
             return dict(self._tokens)
 
@@ -155,7 +158,7 @@ class Proofs:
             return proof.authorization if proof else None
 
     def claimed(self, request: str) -> None:
-        """Its answer has arrived."""
+        """The answer to this request has arrived: its proof is no longer owed to it."""
         with self._lock:
             self._unclaimed.pop(request, None)
 
@@ -178,7 +181,7 @@ class Proofs:
             return origin in self._free
 
     def asked_payment(self, origin: str, *, asked: bool) -> None:
-        """What a request without a token got there."""
+        """Keep whether a request without a token was asked for payment at this origin."""
         with self._lock:
             self._free.pop(origin, None)
             if not asked:

@@ -299,7 +299,7 @@ class Purchase(Generic[RequestT, ResponseT]):
         return True
 
     def _pending(self, response: ResponseT) -> Generator[Wait, Any, bool]:
-        """503: the same request finds the same run, so asking again costs nothing."""
+        """Whether to ask again after a 503: it finds the run under way, and costs nothing."""
         if error_code(response.content) not in (_ONCE_PAID if self._paid else _BEFORE_PAYING):
             return False
         asked = next(iter(response.headers.get_list("Retry-After")), "")

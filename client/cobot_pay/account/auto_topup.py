@@ -19,15 +19,15 @@ class ToppedUp(Protocol):
     """The account that is kept above the mark: a `ServiceAccount`."""
 
     async def credit(self) -> Credit:
-        """What there is."""
+        """What there is to spend. Raises L402Error, AccountRefused."""
 
     async def topup(self, amount_sat: int) -> Topup:
-        """Pay for more."""
+        """Pay for so much more credit. Raises L402Error, AccountRefused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopupMark:
-    """Below which credit how much more is bought, and how often is looked.
+    """Below which credit how much more is bought, and how often that is looked at.
 
     After a top-up that came to nothing nobody tries again for `rest_s`: a budget that is spent or a
     wallet without a route is no better a moment later.
@@ -61,7 +61,10 @@ class AutoTopup:
         self._not_before_s = now_s()
 
     async def look(self) -> bool:
-        """Top up if there is too little; whether it was done. Never raises for want of money."""
+        """Top up if there is too little; whether it was done.
+
+        A refusal, of the seller or of a payment, is told and not raised: then it rests for a while.
+        """
         if self._one.locked() or self._now_s() < self._not_before_s:
             return False
         async with self._one:

@@ -1,4 +1,4 @@
-"""Asks a seller for credit and keys. What has to be paid for it goes through the same purchase."""
+"""Asks a seller for credit and keys. What has to be paid is paid by `L402Auth`, in its budget."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _GOOD = range(200, 300)
 
 
 class AccountRefused(Exception):
-    """The seller does not do it; the text is its own, and nothing of ours is wrong with it."""
+    """The seller refuses or does not answer; the text says why, in the seller's words if any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
-    """What there is to spend at a seller, and what is set aside there for what runs now."""
+    """What there is to spend at a seller, and what it has set aside for what runs now."""
 
     available_msat: int
     reserved_msat: int
@@ -71,7 +71,7 @@ class ServiceAccount:
         )
 
     async def credit(self) -> Credit:
-        """What there is; nothing, where nobody knows us yet. Raises AccountRefused."""
+        """What there is; 0 msat where the seller does not know us yet. Raises AccountRefused."""
         if not self._key and self._origin not in self._auth.tokens:
             return Credit(available_msat=0, reserved_msat=0)
         ours = (await self._asked("GET", "/v1/credits")).get("cobot")
@@ -83,23 +83,23 @@ class ServiceAccount:
         )
 
     async def keys(self) -> list[Mapping[str, Any]]:
-        """All of them, without the secrets. Raises AccountRefused."""
+        """Our keys as the seller's JSON has them, without their texts. Raises AccountRefused."""
         listed = (await self._asked("GET", "/v1/keys")).get("data")
         return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
     async def create_key(self, limits: Mapping[str, object]) -> str:
-        """A new key, which nobody shows again. Raises AccountRefused."""
+        """The text of a new key: a secret that is not shown again. Raises AccountRefused."""
         fresh = {"Idempotency-Key": secrets.token_hex(16)}
         said = await self._asked("POST", "/v1/keys", body=dict(limits), headers=fresh)
         return str(said.get("key", ""))
 
     async def rotate_key(self, key_id: str) -> str:
-        """Another secret for that key; the old one ends at once. Raises AccountRefused."""
+        """The new text of that key; the one before ends at once. Raises AccountRefused."""
         said = await self._asked("POST", f"/v1/keys/{_segment(key_id)}/rotate", body={})
         return str(said.get("key", ""))
 
     async def revoke_key(self, key_id: str) -> None:
-        """It spends nothing more. Raises AccountRefused."""
+        """End that key for good: it spends nothing more. Raises AccountRefused."""
         await self._asked("DELETE", f"/v1/keys/{_segment(key_id)}")
 
     async def _asked(
@@ -138,7 +138,7 @@ def _number(said: Mapping[str, Any], name: str) -> int:
 
 
 def _segment(key_id: str) -> str:
-    """An id as a part of a path: what is none would ask for something else."""
+    """The id as a part of a path. Raises AccountRefused for a text that is no id."""
     if not key_id.replace("_", "").replace("-", "").isalnum():
         raise AccountRefused(f"{key_id!r} is no id of a key: `cobot-pay keys URL list` shows them")
     return key_id

@@ -29,7 +29,10 @@ class Question:
 async def ask(
     buyer: Buyer, seller: Seller, question: Question, *, write: Callable[[str], None]
 ) -> None:
-    """Raises every L402Error, and AccountRefused with the seller's words."""
+    """Ask, and `write` the answer piece by piece; what it cost is said beside it.
+
+    Raises every L402Error, and AccountRefused with the seller's words.
+    """
     before_msat = buyer.budget.spent_today_msat
     key = buyer.key_at(seller)
     worn = {HEADER: f"Bearer {key}"} if key else {}

@@ -30,7 +30,7 @@ class Seller:
 
 
 class Buyer:
-    """Opened for one command."""
+    """The budget that one command spends from, and what it pays with."""
 
     def __init__(self, settings: ClientSettings, *, say: Callable[[str], None]) -> None:
         """`say` is told what goes beside the answer."""
@@ -39,11 +39,11 @@ class Buyer:
         self.budget = self._opened(for_key=False)
 
     def wallet(self) -> Wallet:
-        """Raises BadSettings."""
+        """The wallet that the settings name. Raises BadSettings."""
         return open_wallet(self.settings.wallet)
 
     def auth(self, seller: Seller, *, as_key: bool) -> L402Auth:
-        """With `as_key`, what is kept as a key speaks for us; else the newest token does."""
+        """What pays this seller: with `as_key` a kept key speaks for us, else the newest token."""
         keyed = as_key and bool(self.key_at(seller))
         budget = self._opened(for_key=True) if keyed else self.budget
         return L402Auth(wallet=self.wallet(), budget=budget)
@@ -68,12 +68,12 @@ class Buyer:
 
 
 def http_client() -> httpx.AsyncClient:
-    """For one command."""
+    """A fresh HTTP client for one command, which has to close it."""
     return httpx.AsyncClient(timeout=TIMES, limits=httpx.Limits(max_connections=256))
 
 
 def seller_of(text: str) -> Seller:
-    """Raises BadSettings for what is no address of a seller."""
+    """The seller at this address. Raises BadSettings for what is no address of one."""
     parts = urlsplit(text.strip().rstrip("/"))
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise BadSettings(f"a seller is named by its address, https://…, not {text!r}")

@@ -23,7 +23,7 @@ _KEY_ACTIONS = ("list", "create", "rotate", "revoke", "forget")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command."""
+    """Run one command: its exit status, 0, 1 refused, 2 bad words or settings, 130 interrupted."""
     given = _words().parse_args(arguments)
     try:
         settings = read_client_settings(os.environ, given.home)
@@ -144,5 +144,5 @@ def _write(text: str) -> None:
 
 
 def _say(text: str) -> None:
-    """What is not the answer itself."""
+    """Write to stderr what is not the answer itself."""
     print(f"cobot-pay: {text}", file=sys.stderr, flush=True)

@@ -31,7 +31,7 @@ class ProxyTerms:
 
 
 async def run_proxy(buyer: Buyer, seller: Seller, terms: ProxyTerms) -> None:
-    """Until SIGINT or SIGTERM. Raises BadSettings where it cannot listen."""
+    """Serve until SIGINT or SIGTERM. Raises BadSettings where it cannot listen."""
     host, port = _address(terms.listen)
     for told in await settle_unknown(buyer.budget, buyer.wallet()):
         buyer.say(told)

@@ -21,7 +21,7 @@ class TellsBalance(Protocol):
     """A wallet that can be asked what it holds."""
 
     async def balance_msat(self) -> int:
-        """In msat."""
+        """What it holds, in msat."""
 
 
 async def receipts(buyer: Buyer, *, settle: bool, unknown_only: bool, write: Write) -> None:

@@ -96,7 +96,7 @@ def _amounts(table: Mapping[str, Any], unit: str, name: str, *, scale: int) -> A
 
 
 def _amount(value: object, name: str, scale: int) -> int:
-    """In the smallest unit: rounded down, since it is a limit."""
+    """The number in msat or millionths of a USD, rounded down, since it is a limit."""
     try:
         amount = Decimal(str(value))
     except InvalidOperation:

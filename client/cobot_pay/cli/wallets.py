@@ -16,17 +16,17 @@ KINDS = (
 
 
 class NoWallet:
-    """Where none is set: enough for a prepaid key, and refuses to pay with a sentence."""
+    """A wallet where none is set: it refuses every payment, and a prepaid key needs none."""
 
     charges_fees = False
 
     async def pay(self, payment_request: str, *, max_fee_msat: int) -> Payment:  # noqa: ARG002 - of no use
-        """Raises PaymentFailed."""
+        """Raises PaymentFailed in any case: nothing is paid."""
         raise PaymentFailed(f"no wallet is set: put {KINDS} into {WALLET_VARIABLE}")
 
 
 def open_wallet(setting: str) -> Wallet:
-    """Raises BadSettings with a sentence that says what to write."""
+    """The wallet of a setting. Raises BadSettings with a sentence that says what to write."""
     kind, _, rest = setting.partition(":")
     try:
         match kind:

@@ -37,7 +37,7 @@ class CannotDecrypt(Exception):
 
 
 def conversation_key(mine: NostrKey, theirs: str) -> bytes:
-    """NIP-44's key of two, the same from both sides. Raises ValueError for no public key."""
+    """NIP-44's key of two parties (32 bytes), equal for both. Raises ValueError for no key."""
     return hmac.digest(_SALT, mine.shared_x(theirs), "sha256")
 
 
@@ -57,7 +57,10 @@ def padded_length(length: int) -> int:
 
 
 def encrypt_nip44(text: str, conversation: bytes, nonce: bytes) -> str:
-    """Raises ValueError for a text of no bytes or more than 65,535."""
+    """The payload, in base64, of one text. Raises ValueError for 0 bytes or more than 65,535.
+
+    `nonce` is 32 random bytes, fresh for every text.
+    """
     plain = text.encode()
     if not 1 <= len(plain) <= _PLAIN_BYTES_MAX:
         raise ValueError("NIP-44 takes texts of 1 to 65,535 bytes")
@@ -70,7 +73,7 @@ def encrypt_nip44(text: str, conversation: bytes, nonce: bytes) -> str:
 
 
 def decrypt_nip44(payload: str, conversation: bytes) -> str:
-    """Raises CannotDecrypt."""
+    """The text in a payload. Raises CannotDecrypt for one that the key of two does not open."""
     if len(payload) not in _PAYLOAD_CHARACTERS:
         raise CannotDecrypt("it is too short or too long for NIP-44")
     octets = _base64(payload)
@@ -91,7 +94,7 @@ def decrypt_nip44(payload: str, conversation: bytes) -> str:
 
 
 def encrypt_nip04(text: str, shared_x: bytes, iv: bytes) -> str:
-    """AES-256-CBC with the initialization vector beside it."""
+    """The text by AES-256-CBC in base64, with the 16 bytes of `iv` beside it."""
     padder = PKCS7(_AES_BITS).padder()
     padded = padder.update(text.encode()) + padder.finalize()
     encryptor = Cipher(algorithms.AES(shared_x), modes.CBC(iv)).encryptor()
@@ -100,7 +103,7 @@ def encrypt_nip04(text: str, shared_x: bytes, iv: bytes) -> str:
 
 
 def decrypt_nip04(payload: str, shared_x: bytes) -> str:
-    """Raises CannotDecrypt."""
+    """The text in a payload; nothing in it proves who wrote it. Raises CannotDecrypt."""
     sealed, _, iv = payload.partition("?iv=")
     try:
         decryptor = Cipher(algorithms.AES(shared_x), modes.CBC(_base64(iv))).decryptor()
@@ -116,19 +119,19 @@ class Encryption:
     """What one key and another write to each other, by the name that NIP-47 gives the cipher."""
 
     def __init__(self, name: str, *, mine: NostrKey, theirs: str) -> None:
-        """Raises ValueError for no public key."""
+        """`mine` is our key, `theirs` a public key in hex. Raises ValueError where that is none."""
         self.name = name
         self._shared_x = mine.shared_x(theirs)
         self._conversation = conversation_key(mine, theirs)
 
     def encrypt(self, text: str) -> str:
-        """For the other's eyes."""
+        """The payload that only the other, and we, can read."""
         if self.name == NIP04:
             return encrypt_nip04(text, self._shared_x, secrets.token_bytes(_IV_BYTES))
         return encrypt_nip44(text, self._conversation, secrets.token_bytes(_NONCE_BYTES))
 
     def decrypt(self, payload: str) -> str:
-        """From the other. Raises CannotDecrypt."""
+        """The text of a payload from the other. Raises CannotDecrypt."""
         if self.name == NIP04:
             return decrypt_nip04(payload, self._shared_x)
         return decrypt_nip44(payload, self._conversation)

@@ -21,7 +21,7 @@ class ConnectionUri:
 
 
 def read_connection_uri(text: str) -> ConnectionUri:
-    """Raises ValueError that says what is missing, without repeating the secret."""
+    """The parts of the URI. Raises ValueError that says what is missing, never the secret."""
     parts = urlsplit(text.strip())
     if parts.scheme not in _SCHEMES:
         raise ValueError("a wallet's connection begins with nostr+walletconnect://")

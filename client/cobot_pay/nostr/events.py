@@ -34,7 +34,7 @@ class Event:
         return next((tag[1] for tag in self.tags if len(tag) > 1 and tag[0] == name), "")
 
     def document(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The event as the JSON object of NIP-01."""
         return asdict(self)
 
 
@@ -49,7 +49,7 @@ class Unsigned:
 
 
 def sign_event(key: NostrKey, said: Unsigned) -> Event:
-    """The event that this key says."""
+    """The event signed by this key, with the id that NIP-01 makes of it."""
     digest = _digest(key.public, said.created_at, said.kind, said.tags, said.content)
     return Event(
         id=digest.hex(),

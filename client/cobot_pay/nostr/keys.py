@@ -14,7 +14,7 @@ class NostrKey:
     """A secret key; `public` is its public key in hex."""
 
     def __init__(self, secret: bytes) -> None:
-        """Raises ValueError for what is no secret key."""
+        """`secret` has 32 bytes. Raises ValueError for what is no secret key."""
         if len(secret) != _KEY_BYTES:
             raise ValueError("a secret key has 32 bytes")
         self._key = PrivateKey(secret)
@@ -22,15 +22,18 @@ class NostrKey:
 
     @classmethod
     def new(cls) -> NostrKey:
-        """A fresh one."""
+        """A fresh random key."""
         return cls(PrivateKey().secret)
 
     def sign(self, digest: bytes) -> bytes:
-        """The signature of 32 bytes."""
+        """The BIP-340 signature, 64 bytes, of a digest of 32."""
         return self._key.sign_schnorr(digest, secrets.token_bytes(_KEY_BYTES))
 
     def shared_x(self, public: str) -> bytes:
-        """The x of the point that both keys make together. Raises ValueError for no public key."""
+        """The x (32 bytes) of the point that this key and a public key (hex) make together.
+
+        Raises ValueError for no public key.
+        """
         point = PublicKey(_EVEN_Y + bytes.fromhex(public))
         return point.multiply(self._key.secret).format()[1:]
 

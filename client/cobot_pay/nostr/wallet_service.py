@@ -46,7 +46,7 @@ class WalletService:
         self._service = service
 
     async def capabilities(self) -> Capabilities:
-        """From the info event that it keeps at the relay. Raises ServiceUnfit, RelayLost."""
+        """What the info event says that it keeps at the relay. Raises ServiceUnfit, RelayLost."""
         name = await self._relay.listen(kinds=[INFO], authors=[self._service], limit=1)
         async for event in self._relay.events(name, author=self._service):
             if event is None:
@@ -58,9 +58,9 @@ class WalletService:
     async def ask(
         self, method: str, params: Mapping[str, object], *, cipher: str, for_s: int
     ) -> Mapping[str, Any]:
-        """The result; for as long as it takes. Raises ServiceRefused, and RelayLost.
+        """The `result` of its answer, waited for without an end. Raises ServiceRefused, RelayLost.
 
-        The service is told to pass over a request that is older than `for_s`.
+        The service is told to pass over a request that is older than `for_s` seconds.
         """
         encryption = Encryption(cipher, mine=self._key, theirs=self._service)
         now_s = wall_clock.now_s()

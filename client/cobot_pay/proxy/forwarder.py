@@ -35,7 +35,7 @@ _SHAPED_BY_US = frozenset({b"content-encoding"})
 
 
 class Forwarder:
-    """What a Listener responds with."""
+    """Answers a Listener's requests with what one seller says to them."""
 
     def __init__(self, http: httpx.AsyncClient, *, upstream: str, auth: L402Auth, key: str) -> None:
         """`upstream` is the seller's origin without a path; `key` is ours there, empty for none."""

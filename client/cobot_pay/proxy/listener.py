@@ -37,7 +37,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What is said to it; `chunks` are sent as they come. Ending them early cuts the connection."""
+    """What a request is answered; `chunks`, sent as they come, take the place of `body`."""
 
     status: int
     headers: Headers = ()
@@ -194,7 +194,7 @@ class _Exchange:
         await self._send(h11.EndOfMessage())
 
     def again(self) -> bool:
-        """Whether another request may follow."""
+        """Whether another request may follow; then the connection is ready for it."""
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
         self._http.start_next_cycle()

@@ -78,7 +78,7 @@ class Book:
 
     @contextmanager
     def look(self) -> Iterator[sqlite3.Connection]:
-        """What is there now."""
+        """A connection to read what is there now with."""
         with self._connection() as connection:
             yield connection
 

@@ -48,7 +48,7 @@ class Limits:
 
     @property
     def in_msat(self) -> Limits:
-        """Those in msat alone."""
+        """These limits without those in USD."""
         return Limits(msat=self.msat)
 
 
@@ -88,7 +88,7 @@ NOTHING_SPENT = Spent()
 
 
 def began_s(now_s: int, period: str) -> int:
-    """When the current hour or day began."""
+    """When the current UTC hour or day began, in Unix seconds."""
     return now_s - now_s % PERIODS[period]
 
 
@@ -136,7 +136,7 @@ def committed(
 
 
 def micro_usd_of(amount_msat: int, micro_usd_per_btc: int | None) -> int:
-    """What an amount is worth at that rate, rounded up; 0 without a rate."""
+    """What an amount is worth in millionths of a USD, rounded up; 0 without a rate."""
     if micro_usd_per_btc is None:
         return 0
     return -(-amount_msat * micro_usd_per_btc // _MSAT_PER_BTC)

@@ -16,7 +16,10 @@ class TellsOutcomes(Protocol):
     """A wallet that can be asked what became of a payment."""
 
     async def outcome(self, payment_hash: str) -> Payment | None:
-        """None when certainly nothing was paid; raises PaymentUnknown while it cannot say."""
+        """What was paid; None when certainly nothing was, nor will be.
+
+        Raises PaymentUnknown while the wallet cannot say.
+        """
 
 
 async def settle_unknown(budget: StoredBudget, wallet: Wallet) -> list[str]:

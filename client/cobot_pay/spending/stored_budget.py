@@ -50,7 +50,10 @@ class Receipt:
 
 
 class StoredBudget:
-    """Limits by request, hour and day, over all hosts and for each; as `Budget` for a purchase."""
+    """Limits by request, hour and day, over all hosts and for each.
+
+    A purchase works with it as with a `Budget` in memory.
+    """
 
     def __init__(
         self,
@@ -60,7 +63,7 @@ class StoredBudget:
         now_s: Callable[[], int] = wall_clock.now_s,
         for_key: bool = False,
     ) -> None:
-        """`path` is the file; what processes that are gone were paying there is unknown.
+        """`path` is the file. What a process that is gone was paying there is marked as unknown.
 
         With `for_key` a key speaks for us: no token does, and what is paid earns none for others.
         """
@@ -151,7 +154,7 @@ class StoredBudget:
                 raise _resolved_before(reservation)
 
     def recall(self, payment_hash: str) -> Recalled | None:
-        """What the file says of an invoice."""
+        """What the file has of the invoice with this hash (hex); None where it has nothing."""
         with self._book.look() as book:
             row = book.execute(
                 "SELECT * FROM payment WHERE payment_hash = ?", (payment_hash,)
@@ -166,7 +169,7 @@ class StoredBudget:
         )
 
     def receipts(self, *, at_most: int = 50, unknown_only: bool = False) -> list[Receipt]:
-        """Payments, the newest first."""
+        """At most so many payments, the newest first; with `unknown_only` only the unknown."""
         where = "WHERE state = 'unknown'" if unknown_only else ""
         with self._book.look() as book:
             rows = book.execute(
@@ -177,7 +180,7 @@ class StoredBudget:
         return [Receipt(**{name: row[name] for name in names}) for row in rows]
 
     def settle(self, payment_hash: str, paid: tuple[int, str] | None) -> bool:
-        """Say what became of an unknown payment: what was paid with its preimage, or nothing.
+        """Say what became of an unknown payment: `paid` is the msat and the preimage, or None.
 
         False when no such payment is unknown.
         """
@@ -207,13 +210,13 @@ class StoredBudget:
 
     @property
     def spent_today_msat(self) -> int:
-        """What was paid since the day began, fees included."""
+        """What was paid since the UTC day began, fees included, in msat."""
         with self._book.look() as book:
             return self._spent(book, ALL_HOSTS)["day"].msat
 
     @property
     def reserved_msat(self) -> int:
-        """What is being paid now, or may have been."""
+        """What is being paid now or may have been paid, fees included, in msat."""
         with self._book.look() as book:
             return self._spent(book, ALL_HOSTS)["day"].in_flight_msat
 
@@ -224,7 +227,7 @@ class StoredBudget:
         return str(row["key"]) if row else ""
 
     def keep_key(self, origin: str, key: str) -> None:
-        """Keep it in place of the one before; an empty one forgets it."""
+        """Keep this key for the seller in place of the one before; an empty text forgets it."""
         with self._book.change() as book:
             book.execute("DELETE FROM account_key WHERE origin = ?", (origin,))
             if key:
@@ -320,7 +323,7 @@ def _reservation(row: Any) -> Reservation:  # noqa: ANN401 - a row of SQLite has
 
 
 def _fees_in_flight_msat(book: sqlite3.Connection) -> int:
-    """What payments that are being made now are likely to give back."""
+    """The fees set aside for payments that are being made now: much of it may come back."""
     (fees_msat,) = book.execute(
         "SELECT coalesce(sum(fee_msat), 0) FROM payment WHERE state = 'reserved'"
     ).fetchone()
@@ -328,7 +331,7 @@ def _fees_in_flight_msat(book: sqlite3.Connection) -> int:
 
 
 def _mark_abandoned(book: sqlite3.Connection, *, before_s: int) -> None:
-    """What a process was paying that is gone is unknown, and so is what is that old."""
+    """Mark as unknown what a process that is gone was paying, and what began before `before_s`."""
     book.execute(
         "UPDATE payment SET state = 'unknown' WHERE state = 'reserved' AND reserved_at_s < ?",
         (before_s,),
@@ -343,9 +346,9 @@ def _mark_abandoned(book: sqlite3.Connection, *, before_s: int) -> None:
 
 
 def _is_alive(process: int) -> bool:
-    """Whether such a process runs; a number that was given again only makes others wait.
+    """Whether a process of this number runs; where that is another one by now, others wait.
 
-    On Windows there is no asking without ending it: there others wait.
+    On Windows asking would end the process: there it counts as alive, and others wait.
     """
     if sys.platform == "win32":
         return True

@@ -65,7 +65,11 @@ class EscrowRunner:
         return self._begin(_Driven(escrow_id), opening)
 
     def follow(self, escrow_id: str) -> Follower | None:
-        """See the port: of the run that the sale lives by."""
+        """What the run that the sale lives by hears of its answer, from the start and as it comes.
+
+        None where that run is not under way in this process, or its answer is at its end. Raises
+        ServiceBusy when too many follow already.
+        """
         run = self._runs.get(_Driven(escrow_id))
         return None if run is None else self._feeds[run].follow()
 

@@ -40,12 +40,12 @@ _ANEW = Deltas(anew=True)
 
 
 class Place:
-    """One who follows; implements `ports.escrow_runs.Follower`."""
+    """What waits for one who follows; implements `ports.escrow_runs.Follower`."""
 
     __slots__ = ("_feed", "_stopped", "_waiting", "_waiting_bytes", "_woken", "patience_s")
 
     def __init__(self, feed: RunFeed, patience_s: float) -> None:
-        """`patience_s` is how long the run still waits for this one."""
+        """`patience_s` is for how many seconds in all the run still waits for this one to read."""
         self.patience_s = patience_s
         self._feed = feed
         self._waiting: deque[Deltas | AnswerPiece] = deque()
@@ -75,7 +75,7 @@ class Place:
         return self
 
     async def __anext__(self) -> Deltas:
-        """What was said next. Raises FellBehind."""
+        """What was said next. Raises FellBehind for who did not read in time, after what waits."""
         while not self._waiting:
             if self._stopped is not None:
                 raise self._stopped
@@ -114,14 +114,17 @@ class RunFeed:
         self._read_on: asyncio.Event | None = None
 
     def begin(self) -> None:
-        """See the port."""
+        """An attempt is about to be sent: tell followers that what an earlier one said is void."""
         if self._latest is not None:
             self._latest, self.told = None, False
             for follower in self._followers:
                 follower.put(_ANEW)
 
     def hear(self, piece: AnswerPiece) -> bool:
-        """See the port."""
+        """Hand a piece to every follower; whether one of them has to read before more is asked for.
+
+        Where it is True, wait for `room` first.
+        """
         self._latest = piece
         for follower in self._followers:
             follower.put(piece)
@@ -129,7 +132,10 @@ class RunFeed:
         return bool(self._followers) and bool(self._full())
 
     async def room(self) -> None:
-        """See the port."""
+        """Return when every follower has read on, or is followed no longer because it did not.
+
+        A follower is waited for `patience_s` in all, over the whole run; then it gets FellBehind.
+        """
         time = asyncio.get_running_loop().time
         while full := self._full():
             self._read_on, since = asyncio.Event(), time()
@@ -144,7 +150,7 @@ class RunFeed:
         self._read_on = None
 
     def end(self) -> None:
-        """See the port."""
+        """Nothing more is said: followers come to their end once they have read what waits."""
         self._over, self._latest = True, None
         followers, self._followers = self._followers, ()
         for follower in followers:
@@ -153,7 +159,7 @@ class RunFeed:
     def follow(self) -> Follower | None:
         """Everything from the start, and then as it comes; None when nothing more is said.
 
-        Raises ServiceBusy.
+        Raises ServiceBusy when `followers_max` follow already.
         """
         if self._over:
             return None
@@ -167,12 +173,12 @@ class RunFeed:
         return place
 
     def leave(self, place: Place) -> None:
-        """One follows no longer."""
+        """Drop this follower; the run reads on if it waited for it."""
         self._followers = tuple(one for one in self._followers if one is not place)
         self.read_on()
 
     def read_on(self) -> None:
-        """One has read, and there may be room."""
+        """Wake the run if it waits in `room`: a follower has read or left."""
         if self._read_on is not None:
             self._read_on.set()
 

@@ -65,15 +65,18 @@ class RunTurns:
         self._waiting: dict[Lane, dict[Turn, asyncio.Future[None]]] = {lane: {} for lane in Lane}
 
     def turn(self) -> Turn:
-        """A place that is not taken yet."""
+        """A turn for one run, which has no place yet."""
         return Turn(self)
 
     def waiting(self, lane: Lane) -> int:
-        """How many wait there."""
+        """How many runs wait in that lane."""
         return len(self._waiting[lane])
 
     def take(self, turn: Turn, lane: Lane, address: str) -> bool:
-        """See `Turn.take`."""
+        """Whether `turn` has a slot now; else it waits among those of its lane.
+
+        Raises AddressBusy and ServiceBusy when no more are taken; then it has no place.
+        """
         bounds = self._bounds
         if lane is Lane.UNPAID and self._under_way_of[address] >= bounds.address_max:
             message = (
@@ -97,13 +100,13 @@ class RunTurns:
         return free
 
     async def wait(self, turn: Turn, lane: Lane) -> None:
-        """See `Turn.wait`."""
+        """Return once `turn` has a slot; at once where it does not wait in this lane."""
         begins = self._waiting[lane].get(turn)
         if begins is not None:
             await begins
 
     def give_back(self, lane: Lane, address: str, waiting: Turn | None) -> None:
-        """The place of a turn that runs, or of the one that is `waiting`."""
+        """Free the slot of a turn that ran, or the place of the one that is `waiting`."""
         if lane is Lane.UNPAID:
             _less(self._under_way_of, address)
         if waiting is not None:

@@ -55,7 +55,7 @@ class Supervisor:
     def _say(
         self, level: int, name: str, fault: str, *, traceback_of: Exception | None = None
     ) -> None:
-        """The same again and again is one line in a while, with a count."""
+        """Log a fault; one that comes again and again is one line in a while, with a count."""
         unsaid = self._outages.failed(name, fault)
         if unsaid is not None:
             more = f" (and {unsaid} more since the last line)" if unsaid else ""

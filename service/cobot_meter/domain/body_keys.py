@@ -31,7 +31,7 @@ def is_key_name(text: str) -> bool:
 
 
 def day_of(name: str) -> str:
-    """The day in a name."""
+    """The UTC day, such as `2026-11-22`, with which a key's name begins."""
     return name[:DAY_CHARS]
 
 

@@ -177,7 +177,7 @@ class TopupsOpen(CallerFault):
 
 
 class IdempotencyConflict(CallerFault):
-    """The same Idempotency-Key came with another body."""
+    """An Idempotency-Key came again, with another body or for a top-up that ended unpaid."""
 
     code = "idempotency_key_reused"
 

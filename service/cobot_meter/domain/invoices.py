@@ -36,9 +36,10 @@ class InvoiceOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldOrder:
-    """The same for an invoice whose payment is held until the preimage is shown, or given back.
+    """What we ask the node to make where a payment is held until the preimage is shown.
 
-    `payment_hash` is that of a preimage only we know; the node learns it when the hold is settled.
+    A hold that is canceled instead gives the payment back. `amount_msat` > 0. `payment_hash` is
+    that of a preimage only we know; the node learns it when the hold is settled.
     """
 
     payment_hash: str
@@ -123,7 +124,7 @@ TOPUP = "cobot-meter top-up"
 
 
 def tagged(what: str, tag: str) -> str:
-    """The memo of one invoice."""
+    """The memo of one invoice: what it is for, and the sealed caller."""
     return f"{what} {tag}"
 
 

@@ -59,7 +59,10 @@ def pusd_from_text(text: str, *, most: int = AMOUNT_MAX) -> int:
 
 
 def pusd_from_decimal(value: Decimal, *, most: int = AMOUNT_MAX) -> int:
-    """As `pusd_from_text`, for a number that a JSON reader has already made a Decimal."""
+    """An amount in USD that a JSON reader has already made a Decimal, as pico-USD, rounded up.
+
+    Raises ValueError for what is negative, not finite, or more than `most` pico-USD.
+    """
     if not value.is_finite() or value < 0 or value.adjusted() > _PUSD_DIGITS:
         message = f"not an amount of USD: {value}"
         raise ValueError(message)

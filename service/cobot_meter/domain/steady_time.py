@@ -53,7 +53,7 @@ def begun(*, wall_ms: int, monotonic_ms: int, latest_ms: int) -> SteadyTime:
 
 
 def followed(time: SteadyTime, *, wall_ms: int, monotonic_ms: int) -> SteadyTime:
-    """The same after another look at both clocks."""
+    """What `time` becomes after another look at both clocks, each read in ms."""
     return _paced(_stood(time, wall_ms - monotonic_ms, monotonic_ms), monotonic_ms)
 
 

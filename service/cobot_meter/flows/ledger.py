@@ -42,7 +42,7 @@ class Ledger:
         return self.clock.now_ms()
 
     def ending_ms(self) -> int:
-        """Unix ms: what ends by itself is compared with this, see `SteadyClock`."""
+        """Unix ms for what ends by itself: no wall clock that was just set ends anything early."""
         return self._steady_clock.ending_ms()
 
     async def escrow(self, escrow_id: str) -> Escrow:
@@ -75,11 +75,17 @@ class Ledger:
         bodies: StoredBodies | None = None,
         lasting: bool = False,
     ) -> Escrow:
-        """The escrow after `event`, durably. Raises as `RecordEvent.record`."""
+        """The escrow after `event`, durably; the stored row when it was recorded before.
+
+        Raises MovedOn, Quarantined when it cannot be booked, ExposureExceeded, BooksBusy.
+        """
         return await self._record_event.record(escrow, event, bodies=bodies, lasting=lasting)
 
     async def record_topup(self, topup: Topup, event: TopupEvent) -> tuple[Topup, bool]:
-        """The top-up after `event`, durably. Raises as `RecordEvent.record_topup`."""
+        """The top-up after `event`, durably, and whether it was this call that wrote it.
+
+        Raises MovedOn, Quarantined when it cannot be booked, BooksBusy.
+        """
         return await self._record_event.record_topup(topup, event)
 
     async def apply(self, transition: Transition, *, lasting: bool = False) -> Applied:

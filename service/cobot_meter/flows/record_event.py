@@ -133,7 +133,7 @@ class RecordEvent:
     async def apply(self, transition: Transition, *, lasting: bool = False) -> Applied:
         """Apply any other transition, patiently while the books are busy, and wake its waiters.
 
-        `lasting` as in `record`.
+        What is `lasting` nobody will tell again: it waits for the books, for many minutes.
         """
         try:
             return await self._written(transition, lasting=lasting)

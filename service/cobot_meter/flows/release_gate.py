@@ -60,7 +60,7 @@ class ReleaseGate:
             raise ReleasesStopped(MESSAGE, retry_after_s=RETRY_S)
 
     async def ping(self) -> None:
-        """As `check`, for whoever asks every part."""
+        """Return while the gate is open, for whoever awaits every part. Raises ReleasesStopped."""
         self.check()
 
     async def end(self) -> None:
@@ -108,7 +108,7 @@ class KeepReleases:
             self._release_gate.open()
 
     async def show(self) -> Releases:
-        """The last word."""
+        """The last word that the books have: whether releases are stopped, and why."""
         return await self._books.releases()
 
     async def open(self, reason: str) -> Releases:

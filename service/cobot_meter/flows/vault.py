@@ -138,7 +138,10 @@ class Vault:
         return await self._sealer.seal(wrapped_key, body, label=completion_label(escrow_id))
 
     async def open_completion(self, escrow_id: str) -> bytes:
-        """The stored completion. Raises as `open_request` does."""
+        """The stored completion.
+
+        Raises SealBroken, and BodyKeysUnusable while the key of its day may come back.
+        """
         bodies = await self._books.bodies(escrow_id)
         if bodies is None or bodies.completion is None or bodies.wrapped_key is None:
             message = f"the completion of {escrow_id} is not stored"

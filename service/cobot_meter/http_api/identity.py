@@ -73,9 +73,10 @@ class Askers:
         self._challenges = challenges
 
     async def asker(self, request: HttpRequest) -> Asker | None:
-        """Whom the request's credentials name; None for none, or none that proves anything.
+        """Whom the request's credentials name; None without any, or where none proves anything.
 
-        Raises KeyInvalid for an API key that names nobody, and for two that may be two callers.
+        Raises KeyInvalid for an API key that names nobody, and where a key and a proof, or two
+        keys, may name two callers; KeyRevoked for a key that its owner has ended.
         """
         lines = [*request.lines(b"authorization"), *request.lines(b"x-api-key")][:LINES_MAX]
         if not lines:
@@ -107,7 +108,7 @@ class Askers:
         return _live(await self._parts.books.api_key_of_secret(secret_digest(text)))
 
     def address(self, request: HttpRequest) -> str:
-        """The address that the request counts against."""
+        """The network address that counts: through trusted proxies, the one they forward."""
         return address_of(
             peer=request.peer,
             forwarded_for=request.lines(b"x-forwarded-for"),
@@ -115,7 +116,7 @@ class Askers:
         )
 
     async def caller(self, request: HttpRequest) -> Asker:
-        """Whom the request's credential names. Raises CredentialInvalid for nobody.
+        """Whom the request's credentials name. Raises CredentialInvalid for nobody, and KeyInvalid.
 
         Reading writes nothing: neither is a top-up made here for whoever has none, nor is a payment
         booked that the node has not told yet. Sending the credential with a POST does that.
@@ -126,7 +127,10 @@ class Askers:
         return asker
 
     async def owner(self, request: HttpRequest) -> str:
-        """Whom a proof of payment names. Raises CredentialInvalid, ProofRequired for a key."""
+        """Whom a proof of payment names, where no API key stands beside it or bounds it.
+
+        Raises ProofRequired for a key, CredentialInvalid for nobody, and KeyInvalid.
+        """
         asker = await self.caller(request)
         if asker.key is not None:
             raise ProofRequired(_PROOF)
@@ -144,14 +148,14 @@ class Askers:
         return await self._parts.books.topup(topup_id)
 
     def scope(self, request: HttpRequest, asker: Asker | None) -> str:
-        """Whose places for unpaid top-ups these are: the caller's, or those of an address."""
+        """Whose places for unpaid top-ups it has, its caller's or its address's: a hex digest."""
         scope = asker.caller_id if asker else self.address(request)
         return sha256(f"topup\n{scope}".encode()).hexdigest()
 
     async def top_up_first(self, request: HttpRequest, asker: Asker | None) -> PlainAnswer:
-        """402 with the 1-sat top-up of this caller, or one of its own for a stranger.
+        """402 with the open 1-sat top-up of this caller, or with a fresh one for a stranger.
 
-        Raises TopupsOpen.
+        Raises TopupsOpen, NodeUnavailable, ReleasesStopped, Quarantined.
         """
         scope = asker.caller_id if asker else self.address(request)
         topup = await self._parts.top_up.offer(

@@ -40,7 +40,10 @@ class KeyRoutes:
         self._askers = askers
 
     async def make(self, request: HttpRequest) -> PlainAnswer:
-        """201 with the key's text; with an Idempotency-Key the same again."""
+        """201 with a new key and its text; a repeated Idempotency-Key makes no second one.
+
+        Raises RequestInvalid, and what whoever asks is refused for.
+        """
         caller_id = await self._owner(request)
         wish = key_wish(fields_of(request.body.take(), KEY_FIELDS))
         named = idempotency_key(request)
@@ -49,20 +52,23 @@ class KeyRoutes:
         return json_answer(CREATED, await self.shown(shown), (PRIVATE,))
 
     async def listed(self, request: HttpRequest) -> PlainAnswer:
-        """Every key of the caller, newest first."""
+        """200 with every key of the caller, newest first, revoked ones too; no texts."""
         caller_id = await self._askers.owner(request)
         keys = await self._parts.manage_keys.listed(caller_id)
         documents = [await self._document(key) for key in keys]
         return json_answer(OK, {"object": "list", "data": documents}, (PRIVATE,))
 
     async def one(self, request: HttpRequest) -> PlainAnswer:
-        """One of them."""
+        """200 with one key of the caller, without its text. Raises EscrowNotFound."""
         caller_id = await self._askers.owner(request)
         key = await self._parts.manage_keys.one(caller_id, _key_id(_ONE, request))
         return json_answer(OK, {"data": await self._document(key)}, (PRIVATE,))
 
     async def change(self, request: HttpRequest) -> PlainAnswer:
-        """Another name or other limits; they hold from the next request on."""
+        """200 with the key under another name or limits, which hold from the next request on.
+
+        Raises EscrowNotFound, KeyRevoked, RequestInvalid.
+        """
         caller_id = await self._owner(request)
         said = fields_of(request.body.take(), KEY_FIELDS)
 
@@ -73,19 +79,22 @@ class KeyRoutes:
         return json_answer(OK, {"data": await self._document(key)}, (PRIVATE,))
 
     async def rotate(self, request: HttpRequest) -> PlainAnswer:
-        """The key under another text, shown here; the one before ends at once."""
+        """200 with the key and its new text, shown only here; the one before ends at once.
+
+        Raises EscrowNotFound, KeyRevoked, RequestInvalid.
+        """
         caller_id = await self._owner(request)
         shown = await self._parts.manage_keys.rotate(caller_id, _key_id(_ROTATED, request))
         return json_answer(OK, await self.shown(shown), (PRIVATE,))
 
     async def revoke(self, request: HttpRequest) -> PlainAnswer:
-        """The key, ended for good; also for one that was ended before."""
+        """200 with the key, ended for good, now or before. Raises EscrowNotFound."""
         caller_id = await self._askers.owner(request)
         key = await self._parts.manage_keys.revoke(caller_id, _key_id(_ONE, request))
         return json_answer(OK, {"data": await self._document(key)}, (PRIVATE,))
 
     async def shown(self, shown: ShownKey) -> dict[str, Any]:
-        """A key with its text."""
+        """The document of a key with its text, which is null where it is not shown again."""
         return {"key": shown.secret, "data": await self._document(shown.key)}
 
     async def _document(self, key: ApiKey) -> dict[str, Any]:
@@ -93,7 +102,10 @@ class KeyRoutes:
         return api_key_document(key, spending, today=utc_day(self._parts.clock.now_ms()))
 
     async def _owner(self, request: HttpRequest) -> str:
-        """Whom the proof names. Raises CallerBlocked, and as `Askers.owner`."""
+        """Whom the proof names.
+
+        Raises CallerBlocked, ProofRequired for a key, CredentialInvalid for nobody, and KeyInvalid.
+        """
         caller_id = await self._askers.owner(request)
         if (await self._parts.books.standing(caller_id)).blocked:
             raise CallerBlocked(BLOCKED)
@@ -101,7 +113,7 @@ class KeyRoutes:
 
 
 def api_key_document(key: ApiKey, spending: KeySpending, *, today: str) -> dict[str, Any]:
-    """A key as its owner reads it; its text is not among what is known of it."""
+    """A key as its owner reads it, amounts in msat and limits in sat; its text is not stored."""
     newest = spending.days[0] if spending.days else None
     return {
         "id": key.key_id,
@@ -120,7 +132,7 @@ def api_key_document(key: ApiKey, spending: KeySpending, *, today: str) -> dict[
 
 
 def limits_document(limits: KeyLimits) -> dict[str, Any]:
-    """The limits as they are asked for; null for none."""
+    """The limits as they are asked for, amounts in sat; null where there is none."""
     return {
         "limit_sat": _sat(limits.limit_msat),
         "day_limit_sat": _sat(limits.day_limit_msat),

@@ -164,7 +164,10 @@ class ModelRoutes:
         return json_answer(OK, {"data": row}, (_CACHED,))
 
     async def listed_model(self, request: HttpRequest) -> PlainAnswer:
-        """The same where OpenAI has it, its members at the top and OpenRouter's under `data`."""
+        """One model on offer, at OpenAI's path: its members at the top, OpenRouter's under `data`.
+
+        Raises ModelNotOffered, DependencyFault, RateStale.
+        """
         model, rate = self._named(request.path, before=f"{MODELS_PATH}/", after="")
         row = model_document(model, rate, self._parts.price_terms)
         return json_answer(OK, {**_openai_members(row), "data": row}, (_CACHED,))
@@ -176,7 +179,10 @@ class ModelRoutes:
         return json_answer(OK, {"data": {"count": count}}, (_CACHED,))
 
     async def endpoints(self, request: HttpRequest) -> PlainAnswer:
-        """Who may serve one model, at our prices. Raises as `model`."""
+        """Who may serve one model, at our prices.
+
+        Raises ModelNotOffered, DependencyFault, RateStale.
+        """
         model, rate = self._named(request.path, before="/v1/models/", after="/endpoints")
         terms = self._parts.price_terms
         row = model_document(model, rate, terms)

@@ -40,7 +40,7 @@ _KEY_BY_KEY = (
 
 
 class TopupRoutes:
-    """Both routes."""
+    """The two routes of top-ups: begin one, and see where it stands."""
 
     def __init__(
         self, *, parts: FaceParts, askers: Askers, challenges: Challenges, keys: KeyRoutes
@@ -52,7 +52,10 @@ class TopupRoutes:
         self._keys = keys
 
     async def begin(self, request: HttpRequest) -> PlainAnswer:
-        """402 with the invoice, or 200 once this proof of it is shown."""
+        """402 with the invoice, or 200 with the credit once the proof of its payment is shown.
+
+        Raises what the credentials, the body, or the making of a top-up are refused for.
+        """
         asker = await self._askers.asker(request)
         fields = fields_of(request.body.take(), _FIELDS)
         amount_msat = topup_sat(fields) * MSAT_PER_SAT
@@ -76,7 +79,10 @@ class TopupRoutes:
         return self._challenges.for_topup(topup, key=asker.key if asker else None, words=words)
 
     async def status(self, request: HttpRequest) -> PlainAnswer:
-        """Where it stands; with `?wait=` (seconds) once that has changed. Raises EscrowNotFound."""
+        """200 with its state; with `?wait=`, once it changes or so many seconds have passed.
+
+        Raises EscrowNotFound for an id that no top-up has.
+        """
         wait_s = wait_of(request)
         topup = await self._known(request)
         if wait_s and not topup.facts.had_payment:
@@ -95,8 +101,8 @@ class TopupRoutes:
     ) -> Topup | None:
         """The top-up that this very request was paid with; None for one of another request.
 
-        With an Idempotency-Key that is the one which this key began, so that a proof of an earlier
-        one can begin another.
+        With an Idempotency-Key (`name`) it has to be the top-up which that key began, so that the
+        proof of an earlier one can begin another.
         """
         if asker is None or asker.topup_id is None:
             return None

@@ -31,12 +31,12 @@ _SOURCES = {
 
 
 def escrow_path(escrow_id: str) -> str:
-    """Where its state is read."""
+    """The path at which the state of an escrow is read."""
     return f"{ESCROWS_PATH}/{escrow_id}"
 
 
 def completion_path(escrow_id: str) -> str:
-    """Where its completion is claimed."""
+    """The path at which the completion of an escrow is claimed."""
     return f"{ESCROWS_PATH}/{escrow_id}/completion"
 
 
@@ -58,7 +58,7 @@ def escrow_document(escrow: Escrow, *, public_url: str) -> dict[str, Any]:
 
 
 def topup_path(topup_id: str) -> str:
-    """Where a top-up is read."""
+    """The path at which the state of a top-up is read."""
     return f"{TOPUPS_PATH}/{topup_id}"
 
 
@@ -228,7 +228,7 @@ def _read(body: bytes) -> dict[str, Any]:
 
 
 def _mended(body: bytes) -> bytes:
-    """The same JSON without what upstreams write and orjson refuses.
+    """A stored body's JSON without what upstreams write and orjson refuses. Raises Broken.
 
     Those are halves of emoji, and numbers that are none (`1e400`, `NaN`), which become null.
     """

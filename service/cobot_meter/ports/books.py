@@ -157,19 +157,19 @@ class Books(JournalKeys, SealedWith, Protocol):
         """
 
     async def escrow(self, escrow_id: str) -> Escrow | None:
-        """The row as it stands, with the run that it lives by."""
+        """The row as it stands, with the run that it lives by; None without one."""
 
     async def escrow_of_run(self, run_id: str) -> Escrow | None:
-        """The same looked at from this run, whether the sale lives by it or no longer does."""
+        """The sale of this run, with it as `run`, also where the sale no longer lives by it."""
 
     async def runs_of(self, escrow_id: str) -> tuple[Run, ...]:
         """Every run of the sale, in their order."""
 
     async def topup(self, topup_id: str) -> Topup | None:
-        """The row as it stands."""
+        """The row as it stands; None without one."""
 
     async def api_key(self, key_id: str) -> ApiKey | None:
-        """The row as it stands."""
+        """The row as it stands, of a revoked key too; None without one."""
 
     async def api_key_of_secret(self, secret_sha256: str) -> ApiKey | None:
         """The key, live or revoked, whose text has this digest: one look into an index."""

@@ -44,17 +44,17 @@ class Unfollowed:
     told = False
 
     def begin(self) -> None:
-        """See the port."""
+        """Nobody has heard anything that an attempt could make void."""
 
     def hear(self, _piece: AnswerPiece) -> bool:
-        """See the port."""
+        """Always False: nobody has to read before more is asked for."""
         return False
 
     async def room(self) -> None:
-        """See the port."""
+        """Return at once: nobody is waited for."""
 
     def end(self) -> None:
-        """See the port."""
+        """Nobody has to be told that nothing more is said."""
 
 
 UNFOLLOWED = Unfollowed()
@@ -107,7 +107,10 @@ class OpensEscrow(Protocol):
     """Opens one escrow."""
 
     async def __call__(self, *, at_once: TakeTurn) -> JustOpened:
-        """Takes a place for its run, and opens it accordingly. Raises what refuses it."""
+        """Take a place for its run, and open it: requested already where that may begin at once.
+
+        Raises what refuses the opening.
+        """
 
 
 class EscrowRuns(Protocol):

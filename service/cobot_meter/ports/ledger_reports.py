@@ -138,7 +138,7 @@ class LedgerReports(JournalKeys, SealedWith, Protocol):
     """Reads over the whole history. Every list is bounded or streamed."""
 
     def snapshot(self) -> AbstractAsyncContextManager[LedgerReports]:
-        """The same reads, all of one instant, however much is written meanwhile."""
+        """These reads, all of one instant, whatever is written while the block lasts."""
 
     async def statement(
         self, caller_id: str, *, before: int | None, limit: int
@@ -149,7 +149,7 @@ class LedgerReports(JournalKeys, SealedWith, Protocol):
         """Every entry in order, from one consistent snapshot."""
 
     async def balances(self) -> tuple[Balance, ...]:
-        """The account rows."""
+        """Every account row, one by one, as the cache beside the journal has it."""
 
     async def trial_balance(self) -> tuple[Balance, ...]:
         """Operator accounts one by one; callers', addresses' and days' accounts summed by kind.
@@ -189,22 +189,22 @@ class LedgerReports(JournalKeys, SealedWith, Protocol):
         """What waits for the operator, at most `limit` ids of it."""
 
     async def callers(self, *, after: str, limit: int) -> tuple[CallerStanding, ...]:
-        """Callers in id order."""
+        """At most `limit` callers in id order, those after the id `after`."""
 
     def escrow_marks(self) -> AsyncIterator[RowMark]:
-        """Every escrow row's."""
+        """What every escrow row keeps for its indexes."""
 
     def run_marks(self) -> AsyncIterator[RowMark]:
-        """Every run's row."""
+        """What every run's row keeps for its indexes."""
 
     def topup_marks(self) -> AsyncIterator[RowMark]:
-        """Every top-up row's."""
+        """What every top-up row keeps for its indexes."""
 
     def api_key_marks(self) -> AsyncIterator[RowMark]:
-        """Every API key row's."""
+        """What every API key row keeps for its indexes."""
 
     def body_digests(self) -> AsyncIterator[BodyDigests]:
-        """Of every row of sealed bodies."""
+        """The digests of every row of sealed bodies."""
 
     async def small_rows(self) -> SmallRows:
-        """The small tables."""
+        """The tables that hold a few rows each, whole."""

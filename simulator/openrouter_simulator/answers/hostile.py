@@ -26,7 +26,7 @@ def padded(document: bytes, marked: str) -> Iterator[Step]:
 
 
 def endless(piece: bytes, *, for_s: float) -> Iterator[Step]:
-    """The same bytes, as fast as they are read, until `for_s` have been spent waiting."""
+    """`piece` over and over, as fast as it is read; a reset after `for_s` seconds of waiting."""
     block = piece * (_PIECE_BYTES // len(piece) or 1)
     for _ in range(max(1, int(for_s / _PAUSE_S))):
         yield Say(block)
@@ -35,7 +35,10 @@ def endless(piece: bytes, *, for_s: float) -> Iterator[Step]:
 
 
 def dripping(piece: bytes, *, for_s: float) -> Iterator[Step]:
-    """The same bytes, slowly, for `for_s`: no reader's idle time runs out."""
+    """`piece` every 50 ms for `for_s` seconds, and then a reset.
+
+    So nothing ends but the whole time that a reader allows: its idle time never runs out.
+    """
     for _ in range(max(1, int(for_s / _SLOW_PAUSE_S))):
         yield Say(piece)
         yield Wait(min(_SLOW_PAUSE_S, for_s))

@@ -37,7 +37,7 @@ class Prices:
     image: Decimal | None = None
 
     def times(self, factor: Decimal) -> Prices:
-        """The same prices, dearer or cheaper by a factor."""
+        """Each of these prices times `factor`; a price that there is not stays away."""
         if factor == 1:
             return self
         priced = {name: getattr(self, name) for name in PRICE_NAMES.values()}

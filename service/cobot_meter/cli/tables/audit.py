@@ -39,7 +39,7 @@ def verdict(report: AuditReport) -> Text:
 
 
 def audit_document(report: AuditReport) -> dict[str, object]:
-    """The same for machines."""
+    """An audit's report as a JSON object: the verdict, the findings and every figure."""
     return {
         "sound": report.sound,
         "findings": [dataclasses.asdict(finding) for finding in report.findings],

@@ -1,1 +1,1 @@
-"""The API key: a text of two settings that names a caller, within limits, as a small machine."""
+"""API keys: each a secret text that names a caller, within limits; live until it is revoked."""

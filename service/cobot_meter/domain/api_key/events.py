@@ -9,7 +9,7 @@ from cobot_meter.domain.api_key.record import KeyLimits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKeyChanged:
-    """Another name, or other limits; both are said as they are afterwards."""
+    """Its name, its limits or both are others; both stand here as they are afterwards."""
 
     name: str
     limits: KeyLimits
@@ -17,7 +17,10 @@ class ApiKeyChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKeyRotated:
-    """It has another text from here on; the one before names nobody any more."""
+    """It has another text from here on; the one before names nobody any more.
+
+    `secret_sha256` is the digest of the new text in hex, `hint` how that begins.
+    """
 
     secret_sha256: str
     hint: str
@@ -25,7 +28,7 @@ class ApiKeyRotated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKeyRevoked:
-    """It names nobody any more."""
+    """It names nobody any more, for good."""
 
 
 ApiKeyEvent = ApiKeyChanged | ApiKeyRotated | ApiKeyRevoked

@@ -1,13 +1,13 @@
 """What a key is refused for: errors of the caller, told apart by their codes.
 
 CallerFault
-├── KeyInvalid             no such key, or none that can be told
+├── KeyInvalid             no such key, or two that may be of two callers
 │   ├── KeyRevoked             its owner has ended it
 │   └── KeyExposed             it stands in the address of a request
 ├── KeyLimitReached        it may not spend so much, in all or today
 ├── ModelNotAllowed        it may not ask for this model
-├── ProofRequired          what takes the proof of a payment, and not a key
-└── CreditShort            its caller has not so much credit
+├── ProofRequired          only the proof of a payment may do it, and a key was sent
+└── CreditShort            its caller has less credit than the ask may cost
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KEY_GUARDS = frozenset({"key", "key_day"})
 
 
 class KeyInvalid(CallerFault):
-    """A key that names nobody here."""
+    """A key that names nobody here, or credentials that may name two callers."""
 
     code = "invalid_api_key"
     may_retry = False
@@ -48,7 +48,10 @@ class KeyLimitReached(CallerFault):
     def __init__(
         self, message: str, *, guard: str, open_amount: int, limit: int, asked: int
     ) -> None:
-        """`guard` is `key` or `key_day`; `open_amount` is spent and reserved by it."""
+        """`guard` is `key` for the limit in all, or `key_day` for that of today.
+
+        `open_amount` is what the key has spent and reserved already, `asked` what would come to it.
+        """
         super().__init__(message)
         self.guard = guard
         self.open_amount = open_amount
@@ -64,7 +67,7 @@ class ModelNotAllowed(CallerFault):
 
 
 class ProofRequired(CallerFault):
-    """A key may spend, and not say what keys there are."""
+    """Keys are made and managed by the proof of a payment, and a key was sent."""
 
     code = "proof_required"
     may_retry = False
@@ -74,8 +77,8 @@ class ProofRequired(CallerFault):
 class Shortfall:
     """What is there, what is reserved by others of the same caller, and what this would need.
 
-    `fits_max_tokens` is with how many tokens the same request would fit, 0 for none;
-    `cheaper_model` one that would fit as it is. Amounts in msat.
+    `fits_max_tokens` is the `max_tokens` with which this request would fit, 0 where none would;
+    `cheaper_model` is a model with which it would fit unchanged. Amounts in msat.
     """
 
     available_msat: int
@@ -92,6 +95,6 @@ class CreditShort(CallerFault):
     may_retry = False
 
     def __init__(self, message: str, *, shortfall: Shortfall) -> None:
-        """`message` says it all but where to top up."""
+        """`message` is for the caller; where to top up is added by the route."""
         super().__init__(message)
         self.shortfall = shortfall

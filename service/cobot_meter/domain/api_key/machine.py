@@ -18,7 +18,7 @@ API_KEY_TRANSITIONS: Mapping[tuple[ApiKeyState, type[on.ApiKeyEvent]], ApiKeySta
 
 
 def api_key_changes(key: ApiKey, event: on.ApiKeyEvent) -> dict[str, Any]:
-    """The fields that `event` sets, and to what. Raises IllegalTransition."""
+    """The fields that `event` sets, and to what. Raises IllegalTransition for a revoked key."""
     state = API_KEY_TRANSITIONS.get((key.state, type(event)))
     if state is None:
         message = f"{type(event).__name__} cannot happen to a key that is {key.state}"

@@ -30,7 +30,7 @@ class ApiKeyState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyLimits:
-    """What a key may spend in all and on one UTC day (msat, None: its caller's credit is the end).
+    """What a key may spend in all and on one UTC day, in msat; None for whatever its caller may.
 
     `models` are the ids it may ask for, one space between them; empty for every model.
     """
@@ -55,7 +55,11 @@ class KeyWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """One key. `hint` is how its text begins; `rotations` says how often it was given another."""
+    """One key, made at `made_at_ms` in Unix milliseconds.
+
+    `secret_sha256` is the digest of its text, `hint` how that begins; `rotations` says how often it
+    was given another text, and `version` counts its events.
+    """
 
     key_id: str
     caller_id: str
@@ -86,12 +90,15 @@ class ApiKey:
 
     @property
     def is_live(self) -> bool:
-        """Whether it names its caller."""
+        """Whether it still names its caller."""
         return self.state is ApiKeyState.LIVE
 
 
 def secret_digest(secret: str) -> str:
-    """What a key is found by. Its text has 256 random bits, so nothing slower is needed."""
+    """The SHA-256 of a key's text in hex, by which it is found.
+
+    The text has 256 bits that nobody can guess, so nothing slower is needed.
+    """
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -33,8 +33,9 @@ def verdict(
 ) -> Verdict:
     """For an ask without this escrow's own proof; `asker` is the known caller, None if nameless.
 
-    `keyed` asks brought the same Idempotency-Key and never open anew, but for those without a name
-    that meet the escrow of a caller with one: a key is its owner's, and that one is not theirs.
+    A `keyed` ask brought the Idempotency-Key that the escrow was opened with, and never opens anew.
+    One without a name that meets the escrow of a named caller counts as not keyed: an
+    Idempotency-Key holds for the caller who sent it, and that is another one.
     """
     keyed = keyed and (asker is not None or escrow.ask.nameless)
     if is_held_up(escrow):
@@ -63,7 +64,7 @@ def is_held_up(escrow: Escrow) -> bool:
 
 
 def _is_retry(escrow: Escrow, now_ms: int, retention: Retention) -> bool:
-    """Whether it is asked for again by somebody who may not have got it.
+    """Whether the ask may come from somebody who has not got the answer, and repeats it.
 
     Who pays by invoice claims what was bought, for a day. Agents on credit send the same request
     again at once when an answer broke off, and later because they want another one.
@@ -86,7 +87,7 @@ def _paid(escrow: Escrow, *, asker: str | None, keyed: bool, retry: bool) -> Ver
 
 
 def _kept(escrow: Escrow) -> bool:
-    """Whether a released completion can still be read; its key is dropped after a day."""
+    """Whether a released completion can still be read; its body's key is dropped after a day."""
     return escrow.keep_until_ms is not None
 
 

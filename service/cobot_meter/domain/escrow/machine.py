@@ -3,8 +3,8 @@
 Theory of operation. TABLES is the whole truth about which event may follow which state of a sale in
 its mode; an event that it does not have raises and changes nothing. Of the events of its run
 (`domain/run`) a sale hears those that price it or end it, and the one with which it goes on with
-another run; all others leave its row alone. A run that it no longer lives by has no event that it
-hears. A sale's own event that resolves what is reserved for its run, or reads its cost, changes the
+another run; all others leave its row alone. Of a run that it no longer lives by it hears nothing. A
+sale's own event that resolves what is reserved for its run, or reads its cost, changes the
 run's row with it (ON_RUN), so that no correction of the cost can come in between unseen; what
 concerns all its runs changes them all (EVERY_RUN). What each event books is in `bookings.py`; the
 diagram of the documentation is drawn from the tables.
@@ -114,7 +114,7 @@ def advance(escrow: Escrow, event: on.EscrowEvent, *, at_ms: int, retention: Ret
 
 
 def changes_by(event: on.EscrowEvent, escrow: Escrow, *, at_ms: int, retention: Retention) -> Moves:
-    """What `event` changes. Raises IllegalTransition."""
+    """The fields of the sale and its runs that `event` sets. Raises IllegalTransition."""
     kind, run = type(event), escrow.run
     if isinstance(event, ran.RunEvent):
         changes = of_run.run_changes(run, event, escrow.quote.least_pusd, at_ms=at_ms)
@@ -156,7 +156,7 @@ def _begun(escrow: Escrow, event: ran.FellBack, at_ms: int) -> Run:
 
 
 def _demand_runs(escrow: Escrow, *, every: bool) -> None:
-    """A sale hears of the run that it lives by, and of all of them what concerns them all."""
+    """Raises IllegalTransition unless its own run, or with `every` each of them, is at hand."""
     if every:
         at_hand = len(escrow.others) + 1
         _demand("every run of it must be at hand", sound=at_hand == escrow.runs_made)
@@ -368,7 +368,7 @@ _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
 
 
 def _settled_run(escrow: Escrow, _event: on.EscrowEvent) -> Changes | None:
-    """A payment that came too late is credit, and the run stays unpaid."""
+    """The run is paid for; a payment that came too late is credit, and the run stays unpaid."""
     return None if escrow.state is S.EXPIRED else of_run.paid_for()
 
 

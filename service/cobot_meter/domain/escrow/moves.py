@@ -29,7 +29,7 @@ class Moves:
     begun: Run | None = None
 
     def of(self, escrow: Escrow) -> Escrow:
-        """The escrow with these changes."""
+        """The escrow with these changes made to it and to its runs."""
         run = _changed_run(escrow.run, self.run) if self.run else escrow.run
         others = escrow.others
         if self.others:
@@ -39,7 +39,7 @@ class Moves:
         return _changed_sale(escrow, {**self.sale, "run": run, "others": others})
 
     def runs(self, before: Escrow, after: Escrow) -> tuple[MovedRun, ...]:
-        """The runs whose rows are written, as they are afterwards."""
+        """The runs whose rows are written, as they are afterwards; one that begins comes last."""
         changed = {before.run.run_id: self.run, **self.others}
         moved = tuple(
             MovedRun(run, tuple(fields))

@@ -28,8 +28,9 @@ from cobot_meter.domain.run.states import RunState
 class AskKey:
     """What makes two asks the same one. Keys are SHA-256 hex digests.
 
-    `request_key` covers caller, method, path, body and idempotency key; `address_key` the same
-    with the address in the caller's place; `idempotency_key` caller, path and key, None without.
+    `request_key` covers caller, method, path, body and idempotency key; `address_key` has the
+    address in the caller's place; `idempotency_key` covers caller, path and key, None without one.
+    Where an API key asks, the three cover that key too.
     A `nameless` ask is given a caller of its own, and is found under it once that caller is proven.
     """
 
@@ -216,13 +217,13 @@ class Escrow:
 
     @property
     def progress(self) -> Progress:
-        """How far it is, as callers read it."""
+        """How far it is, as callers read it: as its run while running or priced, else as itself."""
         running = self.state in {EscrowState.RUNNING, EscrowState.PRICED}
         return Progress(self.run.state.value if running else self.state.value)
 
     @property
     def versions(self) -> tuple[int, int]:
-        """Of the sale and of its run: the same pair means that nothing happened in between."""
+        """How many events changed the sale, and its run; an equal pair: nothing came between."""
         return (self.version, self.run.version)
 
     @property
@@ -232,28 +233,28 @@ class Escrow:
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """All that are at hand, in their order."""
+        """Its runs that are at hand, by their numbers."""
         if not self.others:
             return (self.run,)
         return tuple(sorted((self.run, *self.others), key=lambda run: run.number))
 
     @property
     def runs_made(self) -> int:
-        """How many there are, at hand or not."""
+        """How many runs it has had, at hand or not."""
         return run_number(self.run_id, self.escrow_id)
 
     @property
     def next_run_id(self) -> str:
-        """What another run of it is called."""
+        """What the next run of it would be called."""
         return run_id_of(self.escrow_id, self.runs_made + 1)
 
     def with_runs(self, runs: Iterable[Run]) -> Escrow:
-        """The same with all its runs at hand."""
+        """This sale with all its `runs` at hand: those that are not its `run` are its `others`."""
         own_id = self.run.run_id
         return replace(self, others=tuple(run for run in runs if run.run_id != own_id))
 
     def seen_from(self, run_id: str) -> Escrow:
-        """The same looked at from another of its runs at hand; as it is where there is none."""
+        """This sale with another of its runs at hand as its `run`; unchanged where that is not."""
         runs = {run.run_id: run for run in self.runs}
         run = runs.pop(run_id, None)
         return self if run is None else replace(self, run=run, others=tuple(runs.values()))
@@ -270,7 +271,7 @@ class Escrow:
 
     @property
     def days(self) -> Days:
-        """What its cost counts on while nobody has paid."""
+        """The accounts by UTC day on which its cost counts while nobody has paid."""
         quote = self.quote
         return Days(
             day=quote.day,
@@ -323,7 +324,7 @@ class Escrow:
 
     @property
     def price(self) -> Price:
-        """The price taken apart again from the snapshot."""
+        """The price and its parts, computed again from `priced_pusd` on the quote's terms."""
         return self.quote.price_of(self.priced_pusd)
 
 
@@ -350,7 +351,7 @@ def due_at_ms(escrow: Escrow) -> int | None:
 def next_timer_ms(escrow: Escrow, retention: Retention) -> int | None:
     """The earliest timer of the sale and its run in Unix ms; None when nothing is left to do.
 
-    Of a run that the sale no longer lives by it is the run's alone.
+    Where the sale is looked at from a run that it no longer lives by, that run's alone count.
     """
     if escrow.looks_back:
         return due_of_run(escrow.run, retention)

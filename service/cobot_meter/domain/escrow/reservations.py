@@ -1,8 +1,8 @@
 """The reservations of an opened escrow, H1 to H5, and the guards they pass (A0).
 
-Amounts: U ceiling, C0 credit reserved. What is reserved bounds the worst case before anything is
-spent. Escrows from before revision 0009 of the books keep the reservations that they opened with.
-Must not know: events, storage or time.
+Amounts in msat: U ceiling, C0 credit reserved, P price, C credit used; the days are in pico-USD.
+What is reserved bounds the worst case before anything is spent. Escrows from before revision 0009
+of the books keep the reservations that they opened with. Must not know: events, storage or time.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def key_accounts(escrow: Escrow) -> tuple[Account, ...]:
 
 
 def key_reservations(escrow: Escrow) -> tuple[Reservation, ...]:
-    """H5: the ceiling, on each account of the key; posted at the price as H4 is."""
+    """H5: the ceiling, on each account of the key; posted at the price. None without a key."""
     return tuple(
         Reservation(
             hold_id=f"{escrow.escrow_id}/key/{name}",
@@ -74,7 +74,7 @@ def key_reservations(escrow: Escrow) -> tuple[Reservation, ...]:
 
 
 def _key_opening(escrow: Escrow, limits: KeyLimits) -> tuple[Transfer, ...]:
-    """Raises LedgerUnbalanced where a key's ask would leave something to be invoiced."""
+    """H5 under the key's limits. Raises LedgerUnbalanced if credit does not cover the ceiling."""
     if escrow.key_id is None:
         return ()
     if escrow.quote.credit_reserved_msat != escrow.quote.ceiling_msat:
@@ -116,7 +116,7 @@ def opening(
 
 
 def day_guards(escrow: Escrow, terms: ExposureTerms) -> dict[str, Guard]:
-    """What each of its days has room for (H2, H3), by the account's code."""
+    """The guard of each day that the escrow counts on (H2, H3), by the account's code; pico-USD."""
     limits = {
         "address": terms.address_day_pusd,
         "budget": terms.day_budget_pusd(newcomer=escrow.quote.newcomer),
@@ -128,7 +128,7 @@ def day_guards(escrow: Escrow, terms: ExposureTerms) -> dict[str, Guard]:
 
 
 def opened_accounts(escrow: Escrow) -> tuple[Account, ...]:
-    """Every exact account that an escrow will ever move."""
+    """Every account that an escrow will ever move and that a guard may stand on."""
     old = old_address_reservation(escrow)
     return (
         *chart.caller_accounts(escrow.caller_id),

@@ -88,7 +88,7 @@ def address_budget(address: str, day: str) -> Account:
 
 @_at_hand
 def old_address_exposure(address: str, day: str) -> Account:
-    """Memo: the same in msat, of escrows from before addresses were counted in pico-USD."""
+    """Memo: msat that newcomers behind an address had open; of escrows before revision 0009."""
     return _exact(f"exposure/address/{address}/{day}", Commodity.MSAT, Nature.MEMO)
 
 

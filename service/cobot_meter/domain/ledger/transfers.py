@@ -101,7 +101,7 @@ class Reservation:
     amount: int
 
     def pend(self, guard: Guard | None = None) -> tuple[Transfer, ...]:
-        """Reserve it."""
+        """The transfer that reserves it, under `guard`; none for an amount of 0."""
         if self.amount == 0:
             return ()
         return (
@@ -135,5 +135,5 @@ class Reservation:
         )
 
     def void(self) -> tuple[Transfer, ...]:
-        """Release it all."""
+        """The transfer that releases all of it; none for an amount of 0."""
         return self.post(0)

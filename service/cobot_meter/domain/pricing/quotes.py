@@ -24,7 +24,7 @@ class MaxCost:
         return charged_pusd(ceiling.price_msat, rate) <= (self.pusd or 0)
 
     def text(self) -> str:
-        """As it is quoted back."""
+        """The cap in its own unit, for a sentence: `1000 msat` or `$0.01`."""
         return f"{self.msat} msat" if self.msat is not None else f"${usd_text(self.pusd or 0)}"
 
 

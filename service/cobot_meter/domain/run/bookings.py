@@ -17,7 +17,7 @@ from cobot_meter.domain.run.states import RunState
 
 
 def cost_booked(before: Run, event: ran.RunEvent) -> Transfers:
-    """What the event books of the cost itself."""
+    """What the event books of the cost itself, in pico-USD; nothing for most events."""
     credits_there = chart.upstream_credits(before.upstream)
     match event:
         case ran.CostKnown() | ran.CompletionCosted():
@@ -41,7 +41,7 @@ def unattributed(cost_pusd: int, *, upstream: str) -> Transfers:
 
 
 def days_booked(before: Run, event: ran.RunEvent, after: Run, days: Days) -> Transfers:
-    """What an event of those in ON_DAYS moves there."""
+    """What the event, which must be one of ON_DAYS, moves on the days, in pico-USD."""
     return ON_DAYS[type(event)](before, event, after, days)
 
 
@@ -57,7 +57,7 @@ def _failed(before: Run, event: ran.RunFailed, _after: Run, days: Days) -> Trans
 
 
 def _fell_back(before: Run, event: ran.FellBack, after: Run, days: Days) -> Transfers:
-    """What its end alone moves there, and what is reserved for the run after it."""
+    """What the failed run's end moves on the days, and what is reserved for the run after it."""
     ended = event.ended
     spent = _failed(before, ended, after, days) if isinstance(ended, ran.RunFailed) else ()
     return (*spent, *(one for hold in days.reserved(after) for one in hold.pend()))

@@ -18,7 +18,7 @@ Transfers = tuple[Transfer, ...]
 
 
 def counted_pusd(cost_pusd: int, least_pusd: int | None) -> int:
-    """What a cost counts on the day of a sale that nobody has paid for; free ones count too."""
+    """What an unpaid cost counts on its day: at least `least_pusd`, so that free ones count too."""
     return max(cost_pusd, least_pusd or 0)
 
 
@@ -44,15 +44,15 @@ class Days:
         return {"address": chart.address_budget(self.address, self.day), **group}
 
     def accounts(self) -> tuple[Account, ...]:
-        """What counts the unpaid cost, the group's row last."""
+        """The accounts that count the unpaid cost, the group's row last."""
         return tuple(self.named().values())
 
     def counted_pusd(self, cost_pusd: int) -> int:
-        """What a cost counts here."""
+        """What a cost counts on these days: itself, or `least_pusd` where that is more."""
         return counted_pusd(cost_pusd, self.least_pusd)
 
     def reserved(self, run: Run) -> tuple[Reservation, ...]:
-        """H3 (newcomers) and H2 of this run as they stand."""
+        """H3 (newcomers) and H2 of this run, at the amount that is reserved now (0: none)."""
         return tuple(
             Reservation(
                 hold_id=f"{run.run_id}/{name}/{run.budget_hold}",
@@ -64,7 +64,7 @@ class Days:
         )
 
     def spent(self, run: Run, spent_pusd: int) -> Transfers:
-        """Posted at what was spent, beyond the reservation too."""
+        """Post what is reserved for the run at `spent_pusd`; what goes beyond it is booked too."""
         transfers: Transfers = ()
         for hold in self.reserved(run):
             if hold.amount:
@@ -74,19 +74,19 @@ class Days:
         return transfers
 
     def void(self, run: Run) -> Transfers:
-        """Given back: nothing is unpaid."""
+        """Give back all that is reserved for the run: nothing of it is unpaid."""
         if not run.budget_held_pusd:
             return ()
         return tuple(one for hold in self.reserved(run) for one in hold.void())
 
     def full(self, run: Run) -> Transfers:
-        """Posted at all that is reserved."""
+        """Post all that is reserved for the run as spent."""
         if not run.budget_held_pusd:
             return ()
         return tuple(one for hold in self.reserved(run) for one in hold.post(hold.amount))
 
     def anew(self, before: Run, after: Run) -> Transfers:
-        """Reserved anew at what is known by now."""
+        """Give back what was reserved `before`, and reserve what is known `after`."""
         if not after.budget_held_pusd:
             return self.void(before)
         return (
@@ -95,7 +95,7 @@ class Days:
         )
 
     def moved(self, amount: int) -> Transfers:
-        """A fact on the days of a run whose reservations are resolved."""
+        """Book `amount` on the days of a run for which nothing is reserved there any more."""
         return tuple(
             one
             for account in self.accounts()

@@ -45,8 +45,8 @@ class CompletionReceived:
 class RunFailed:
     """The upstream's: it failed. `charged` False is certain; `cost` when it said one.
 
-    The journal's `upstream_failed`. `continued_as` is of books from before revision 0014, where
-    another model was asked in a sale of its own: its id.
+    The journal's `upstream_failed`. `continued_as` is of books from before revision 0014: the id of
+    the sale in which another model was asked.
     """
 
     failure: Failure
@@ -59,7 +59,8 @@ class RunFailed:
 class RunOutcomeUnknown:
     """Nobody's yet: it may have run and may have charged.
 
-    The journal's `outcome_unknown`. `continued_as` as in a failure.
+    The journal's `outcome_unknown`. `continued_as` is of books from before revision 0014: the id of
+    the sale in which another model was asked.
     """
 
     failure: Failure

@@ -164,31 +164,31 @@ _CHANGES: Mapping[type[ran.RunEvent], Callable[..., Changes]] = {
 
 
 def paid_for() -> Changes:
-    """Nothing of it is unpaid any more."""
+    """What a payment changes: nothing is reserved on the days for a run that is paid for."""
     return {"budget_held_pusd": 0}
 
 
 def refused() -> Changes:
-    """It ran, and what it made cannot be sold."""
+    """What changes when it ran, and what it made cannot be sold: its cost is that of a failure."""
     return {"budget_held_pusd": 0, "cost_account": CostAccount.FAILED}
 
 
 def unpaid() -> Changes:
-    """It was for sale, and nobody paid."""
+    """What changes when it was for sale and nobody paid: its cost stands as unpaid."""
     return {"budget_held_pusd": 0, "cost_account": CostAccount.UNPAID}
 
 
 def bought_late() -> Changes:
-    """Paid for after all."""
+    """What changes when credit buys it after its invoice has lapsed: its cost is paid for."""
     return {"cost_account": CostAccount.UPSTREAM}
 
 
 def failed_by(run: Run, failure: Failure) -> Changes:
-    """Nothing that it made can be sold; where it had no end of its own yet, this is it."""
+    """What changes when nothing that it made can be sold; a run in flight ends by this failure."""
     ended: Changes = {"state": S.FAILED, "failure": failure} if run.in_flight else {}
     return ended | {"cost_account": CostAccount.FAILED}
 
 
 def closed() -> Changes:
-    """The operator has ended its sale: it waits for nothing more."""
+    """What changes when the operator ends its sale: it waits for nothing more."""
     return {"parked": False, "budget_held_pusd": 0, "lookup_at_ms": None}

@@ -34,7 +34,11 @@ class CostStanding(enum.StrEnum):
 
 
 class CostAccount(enum.StrEnum):
-    """The expense account that a run's cost stands in: as long as it may be paid for, the first."""
+    """The expense account that a run's cost stands in.
+
+    UPSTREAM while it is paid for or may still be; UNPAID where it was for sale and nobody paid;
+    FAILED where it could not be sold.
+    """
 
     UPSTREAM = COST_UPSTREAM.code
     UNPAID = COST_UNPAID.code
@@ -42,7 +46,7 @@ class CostAccount(enum.StrEnum):
 
     @property
     def account(self) -> Account:
-        """As the chart has it."""
+        """The account of the chart that has this code."""
         return _COST_ACCOUNTS[self.value]
 
 
@@ -51,7 +55,7 @@ _COST_ACCOUNTS = {one.code: one for one in (COST_UPSTREAM, COST_UNPAID, COST_FAI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What the answer said of itself when it was whole.
+    """What the answer said of itself when it was whole, at `completed_at_ms` in Unix milliseconds.
 
     `inline_cost` is the raw number text of `usage.cost`, None if unsaid.
     """
@@ -105,7 +109,11 @@ class Failure:
         _mend(self, "message", most=SENTENCE_MAX + len(_ASK_AGAIN.format(_WAIT_MAX_S)))
 
     def asking_to_wait(self, seconds: int | None) -> Failure:
-        """The same with how long the upstream asks to wait: every repeat of the ask reads it."""
+        """This failure, with how long the upstream asks to wait at the end of its sentence.
+
+        `seconds` beyond a day are told as a day; None changes nothing. The sentence is stored, so
+        that every repeat of the ask reads it.
+        """
         if seconds is None:
             return self
         message = self.message[:SENTENCE_MAX] + _ASK_AGAIN.format(min(seconds, _WAIT_MAX_S))
@@ -208,7 +216,7 @@ def due_of_run(run: Run, retention: Retention) -> int | None:
 
 
 def gives_up_at_ms(run: Run, retention: Retention) -> int:
-    """When an unexplained reservation on the day counts as spent."""
+    """When an unexplained reservation on the day counts as spent, in Unix ms."""
     return run.opened_at_ms + retention.cost_ms + HOUR_MS
 
 

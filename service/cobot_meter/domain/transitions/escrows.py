@@ -132,9 +132,10 @@ def escrow_transition(
 def fallback_transition(
     before: Escrow, event: ran.FellBack, *, at_ms: int, retention: Retention, terms: ExposureTerms
 ) -> Transition:
-    """The same of a sale that goes on with another run: what that reserves passes the days' guards.
+    """What `event` makes true of a sale whose run failed, and which goes on with another run.
 
-    Raises IllegalTransition, LedgerUnbalanced.
+    What is reserved for the new run passes the guards of the sale's days, as `terms` set them: the
+    books may refuse it. Raises IllegalTransition, LedgerUnbalanced.
     """
     told = escrow_transition(before, event, at_ms=at_ms, retention=retention)
     guards = day_guards(before, terms)

@@ -32,7 +32,7 @@ class ApiKeyReplay:
         self._findings = findings
 
     def told(self, entry: JournalEntry) -> None:
-        """Live one entry."""
+        """Apply one entry of the journal to the life that it tells of; a finding if that fails."""
         if entry.subject_id in self._broken:
             return
         try:

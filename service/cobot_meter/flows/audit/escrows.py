@@ -75,7 +75,7 @@ class EscrowReplay:
         self._waiting[row.escrow_id] = Escrow.opened(Opening.of(row), upstream=row.run.upstream)
 
     def told(self, entry: JournalEntry) -> None:
-        """Live one entry."""
+        """Apply one entry of the journal to the life that it tells of; a finding if that fails."""
         escrow_id = entry.subject_id
         if escrow_id in self._broken:
             return

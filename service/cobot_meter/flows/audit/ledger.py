@@ -33,10 +33,10 @@ class UsageTeller(Protocol):
 
     @property
     def name(self) -> str:
-        """As `ports.upstream.Upstream` has it."""
+        """The name of the upstream whose usage is told; its models and runs bear it too."""
 
     async def usage_pusd(self) -> int:
-        """As `ports.upstream.Upstream` has it."""
+        """All our key has ever spent at that upstream, in pico-USD. Raises DependencyFault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

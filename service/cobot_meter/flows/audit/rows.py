@@ -88,7 +88,10 @@ class RowsReplay:
         self._compare_mark(mark, wanted)
 
     def compare_run_mark(self, mark: RowMark, life: Run | None) -> None:
-        """The same of a run's row."""
+        """Hold what a run's row keeps for its indexes against its life, None for one without.
+
+        A run occupies no ask: only its sale does.
+        """
         due_ms = due_of_run(life, self._retention) if life else None
         self._compare_mark(mark, (self._opened.get(mark.subject_id), False, due_ms))
 

@@ -40,7 +40,7 @@ class TopupReplay:
         self.rows[row.topup_id] = row
 
     def told(self, entry: JournalEntry) -> None:
-        """Live one entry."""
+        """Apply one entry of the journal to the life that it tells of; a finding if that fails."""
         topup_id = entry.subject_id
         row = self.rows.get(topup_id)
         if row is None:
@@ -152,7 +152,7 @@ def credit(caller_id: str, *, node_alias: str, paid_msat: int) -> JournalTransfe
 
 
 def _differences(row: Topup, life: Topup) -> list[str]:
-    """Field by field."""
+    """The fields in which the row and the life that the journal tells differ, a text for each."""
     values = (
         (field.name, getattr(row, field.name), getattr(life, field.name))
         for field in dataclasses.fields(row)

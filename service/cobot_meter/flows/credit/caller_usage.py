@@ -104,7 +104,7 @@ class CallerUsage:
 
 
 def key_periods(spending: KeySpending, *, now_ms: int) -> PeriodUsage:
-    """The same of one API key, from what its days have come to."""
+    """What one API key was charged today, this week and this month (UTC), from its days' sums."""
     today = now_ms // DAY_MS
 
     def since(day: int) -> int:

@@ -38,7 +38,7 @@ NOT_YOURS = "There is no such key, or it is not yours."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownKey:
-    """A key with its text, None where that is another one by now."""
+    """A key, and its text as `secret`: None where the key has another one by now, or is revoked."""
 
     key: ApiKey
     secret: str | None
@@ -53,10 +53,11 @@ class ManageKeys:
         self._vault = vault
 
     async def make(self, caller_id: str, wish: KeyWish, *, name: str | None) -> ShownKey:
-        """A key; with the `name` of an intent the one that it has made before.
+        """A new key of the caller; with a `name`, the one that this name has made before, if any.
 
-        Its text is not shown again once it was given another one, or was revoked. Raises
-        RequestInvalid when the caller has too many.
+        The `name` is that of an intent, so that a repeated request makes no second key. The text is
+        not shown again once the key was given another one, or was revoked. Raises RequestInvalid
+        when the caller has too many.
         """
         key_id = self._vault.key_id(caller_id, name)
         known = await self._ledger.books.api_key(key_id)

@@ -92,8 +92,9 @@ class TopUp:
         """A top-up of this amount; the caller's open one of the same amount, where there is one.
 
         With the `name` of an intent it is the caller's own of that name, whatever became of it. A
-        stranger always gets a fresh one. Raises as `offer`, and RequestInvalid for an amount that
-        is not taken.
+        stranger always gets a fresh one. Raises RequestInvalid for an amount that is not taken,
+        IdempotencyConflict for a name that was given to another amount or has ended unpaid,
+        Quarantined, TopupsOpen, NodeUnavailable and ReleasesStopped.
         """
         self._release_gate.check()
         await self._refuse_amount(amount_msat)
@@ -114,7 +115,7 @@ class TopUp:
         return (await self._issued(named))[0]
 
     def named_id(self, caller_id: str, name: str | None) -> str | None:
-        """What the caller's top-up of this name is called; None without a name."""
+        """The id of the caller's top-up of this name, begun or not; None without a name."""
         return None if name is None else self._vault.named_topup_id(caller_id, name)
 
     async def _refuse_amount(self, amount_msat: int) -> None:
@@ -132,7 +133,7 @@ class TopUp:
     async def _in_a_place(
         self, address_key: str, caller_id: str | None, amount_msat: int, *, topup_id: str = ""
     ) -> Topup:
-        """In one of the places of a caller or address.
+        """A top-up in one of the OPEN_MAX places of a caller or an address. Raises TopupsOpen.
 
         A caller's may be one that is open; a stranger's is one that nobody else was told, for its
         macaroon is half of what names its caller.
@@ -180,7 +181,7 @@ class TopUp:
         return topup
 
     def _over(self, topup: Topup) -> bool:
-        """By the node's word, and by time that has passed here: no clock that is set ends it."""
+        """Whether its invoice has expired, by time that passed here too: no set clock ends it."""
         if not topup.facts.invoice_open:
             return False
         ending_ms = self._ledger.ending_ms()
@@ -190,7 +191,7 @@ class TopUp:
         return ending_ms >= topup.expires_at_s * SECOND_MS and (lasted or ahead)
 
     async def _cancel(self, topup: Topup) -> None:
-        """An expired one makes room only once the node says so."""
+        """Cancel its invoice at the node; it makes room only once the node says so."""
         invoice = await self._node.cancel_invoice(topup.payment_hash)
         if invoice.state is InvoiceState.CANCELED:
             await self._ledger.record_topup(topup, TopupLapsed())

@@ -32,13 +32,13 @@ class ChooseModel:
         return tuple(sorted(models, key=lambda model: not self._allows(model.model_id, now_ms)))
 
     def tried(self, model_id: str) -> None:
-        """An attempt begins."""
+        """An attempt at this model begins: of an open circuit it is the probe."""
         circuit = self._circuits.get(model_id)
         if circuit is not None:
             self._circuits[model_id] = circuit.tried(self._clock.monotonic_ms())
 
     def succeeded(self, model_id: str) -> None:
-        """It answered."""
+        """The model answered: an open circuit closes."""
         circuit = self._circuits.get(model_id)
         if circuit is not None:
             self._keep(model_id, circuit, circuit.succeeded())

@@ -90,7 +90,7 @@ class WatchedAccount:
     """One upstream's. Knows nothing before the first look, and then refuses nothing."""
 
     def __init__(self, holder: AccountHolder, *, reserve_pusd: int) -> None:
-        """See `WatchAccount`."""
+        """Asks that could leave less than `reserve_pusd` of `holder`'s account are refused."""
         self._holder = holder
         self._reserve_pusd = reserve_pusd
         self._in_flight_pusd = self._ended_pusd = 0

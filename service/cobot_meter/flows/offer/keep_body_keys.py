@@ -54,7 +54,10 @@ class KeepBodyKeys:
             raise unusable(self._why)
 
     async def ping(self) -> None:
-        """The same. Raises BodyKeysUnusable."""
+        """Return while new bodies can be sealed, for whoever awaits every part.
+
+        Raises BodyKeysUnusable.
+        """
         self.check()
 
     async def look(self) -> None:

@@ -49,7 +49,11 @@ class MedianRates:
         self._looked_ms = 0
 
     async def current(self) -> ExchangeRate:
-        """See the port. Judged anew only when what was agreed on has grown too old."""
+        """A rate fresh enough to price with, from memory as long as it is. Raises RateStale.
+
+        When what was agreed on has grown too old, the readings are judged anew; where they do not
+        agree either, the sources are asked, in one look of at most LOOK_S for all who wait.
+        """
         found = self._fresh()
         if isinstance(found, NoAgreement):
             found = await self._found_anew()
@@ -58,7 +62,7 @@ class MedianRates:
         return found.rate
 
     async def _found_anew(self) -> AgreedRate | NoAgreement:
-        """What was agreed on has grown too old, or the clock was set: one look for all who ask."""
+        """What the sources agree on after one look at them, which all who ask meanwhile share."""
         async with self._turn:
             found = self._fresh()
             passed_ms = self._clock.monotonic_ms() - self._looked_ms
@@ -72,13 +76,19 @@ class MedianRates:
         return found
 
     def shown(self) -> ExchangeRate:
-        """See the port."""
+        """The last rate that was agreed on, however old: to show amounts with, never to price.
+
+        Raises RateStale before the first.
+        """
         if self._last is None:
             raise _stale(NoAgreement(why="none has been found yet"))
         return self._last
 
     def check_post_paid(self) -> None:
-        """See the port."""
+        """Return when new asks may be paid afterwards. Raises RateJumped.
+
+        It raises from a jump of the rate until the rate has settled.
+        """
         if self._watch.paused_at_ms is not None:
             message = (
                 "The exchange rate has just jumped; until it has settled only asks that are "
@@ -93,18 +103,21 @@ class MedianRates:
         return found.cut if isinstance(found, AgreedRate) else ()
 
     def standing(self) -> RateStanding:
-        """See the port."""
+        """The rate that holds now and how many sources agree on it, or why there is none."""
         found, paused_at_ms = self._fresh(), self._watch.paused_at_ms
         if isinstance(found, NoAgreement):
             return RateStanding(rate=None, agreeing=0, why=found.why, paused_at_ms=paused_at_ms)
         return RateStanding(rate=found.rate, agreeing=len(found.sources), paused_at_ms=paused_at_ms)
 
     async def refresh(self) -> None:
-        """See the port. Each source's last reading is kept until it is too old to count."""
+        """Ask every source once, all at a time. A source's faults are no faults of this call.
+
+        Each source's last reading is kept until it is too old to count.
+        """
         await self.looked()
 
     async def looked(self) -> tuple[Reading | NoReading, ...]:
-        """As `refresh`, with what each source said, in their order."""
+        """Ask every source once and judge anew: what each of them said, in their order."""
         self._looked_ms = self._clock.monotonic_ms()
         async with asyncio.TaskGroup() as tasks:
             asked = [tasks.create_task(source.read()) for source in self._sources]

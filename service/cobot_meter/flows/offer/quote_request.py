@@ -227,7 +227,7 @@ class QuoteRequest:
 
 
 def _refuse_of_key(request: CompletionRequest) -> None:
-    """Raises ModelNotAllowed."""
+    """Raises ModelNotAllowed where the API key that asks may not ask for one of the models."""
     allowed = request.terms.models
     if allowed is None:
         return

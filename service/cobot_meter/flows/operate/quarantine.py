@@ -69,7 +69,10 @@ class Quarantine:
         return await self._ledger.books.quarantined(after="", limit=LISTED_MAX)
 
     async def show(self, name: str) -> Subject:
-        """One of them. Raises EscrowNotFound, RequestInvalid when it is not in quarantine."""
+        """The escrow or top-up of this id.
+
+        Raises EscrowNotFound, RequestInvalid when it is not in quarantine.
+        """
         subject = await self._ledger.books.escrow(name) or await self._ledger.books.topup(name)
         if subject is None:
             message = f"there is no escrow or top-up {shown(name, most=80)}"
@@ -82,7 +85,7 @@ class Quarantine:
     async def retry(self, name: str) -> Retried:
         """Let it go on where it was. What still cannot be booked puts it back.
 
-        Raises as `show` does.
+        Raises EscrowNotFound, and RequestInvalid when it is not in quarantine.
         """
         subject = await self.show(name)
         if isinstance(subject, Escrow):
@@ -101,8 +104,8 @@ class Quarantine:
     async def write_off(self, name: str, reason: str) -> Subject:
         """End it: what was paid and never booked is credit, what it cost stays an expense.
 
-        Raises as `show` does, NodeUnavailable when the node does not say what was paid, and
-        Quarantined when even that cannot be booked.
+        Raises EscrowNotFound, RequestInvalid when it is not in quarantine, NodeUnavailable when the
+        node does not say what was paid, and Quarantined when even that cannot be booked.
         """
         subject = await self.show(name)
         reason = shown(reason)

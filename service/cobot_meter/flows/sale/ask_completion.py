@@ -36,10 +36,12 @@ GONE = "What this request bought is no longer kept; ask with another Idempotency
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """One ask. `scope` is the address; `request_sha256` the digest of the raw body.
+    """One ask; `request_sha256` is the digest of the raw body in hex.
 
-    `key` is the API key that names the caller, None for a proof or for nobody. The answer is handed
-    over as it comes where it is `live` and paid for beforehand.
+    `address` is the network address that it counts against. `caller_id` is the proven caller, None
+    for nobody; `proven_escrow_id` the escrow whose own proof was shown. `key` is the API key that
+    names the caller, None for a proof or for nobody. With `respond_async` it is answered as soon as
+    it is stored. Where it is `live` and paid for beforehand the answer is handed over as it comes.
     """
 
     request: CompletionRequest
@@ -68,7 +70,7 @@ class AnswerKind(enum.StrEnum):
 class Answer:
     """`caller_id` is whom a token is minted for; `body` the `chat.completion` JSON when bought.
 
-    A `live_answer` is on its way.
+    `live_answer` is there for a LIVE one: an answer that is still on its way.
     """
 
     kind: AnswerKind
@@ -100,7 +102,7 @@ class AskCompletion:
         self._deliver_completion = deliver_completion
 
     async def answer(self, ask: Ask) -> Answer:
-        """Raises the CallerFault or DependencyFault that the caller should read."""
+        """What it gets. Raises the CallerFault or DependencyFault that the caller should read."""
         self._deliver_completion.check()  # nobody is asked to pay for what cannot be handed over
         caller_id = ask.caller_id or self._vault.caller_id()
         own = await self._own(ask)
@@ -148,9 +150,10 @@ class AskCompletion:
             raise
 
     async def claim(self, escrow: Escrow, *, caller_id: str) -> Answer:
-        """With its own proof: the node is asked while the books still say unpaid.
+        """What an escrow gives to its own proof; the node is asked while the books say unpaid.
 
-        Whoever calls has checked that the caller may read it. Raises as `answer` does.
+        Whoever calls has checked that the caller may read it. Raises CompletionGone for what is no
+        longer kept, and any other CallerFault or DependencyFault that the caller should read.
         """
         if STATES[escrow.state].payable and escrow.payment_hash is not None:
             await self._settle_invoice.ask_node(escrow.payment_hash)
@@ -324,9 +327,9 @@ class AskCompletion:
 def ask_key(ask: Ask, caller_id: str) -> AskKey:
     """The keys under which the same ask is found again; `caller_id` also where it was given one.
 
-    So a key that was used before its caller had a name is that caller's afterwards, and a
-    stranger at the same address stands in nobody's way with another body. What an API key asks is
-    that key's alone: nothing that another one, or a proof, has asked is ever found for it.
+    So an Idempotency-Key that was used before its caller had a name is that caller's afterwards,
+    and a stranger at the same address stands in nobody's way with another body. What an API key
+    asks is that key's alone: nothing that another one, or a proof, has asked is found for it.
     """
     what, of_key = _what(ask), _of_key(ask)
     keyed = ask.idempotency_key is not None

@@ -43,9 +43,10 @@ class FollowRun:
         return self._runs.begin(escrow_id, opening)
 
     def follow(self, escrow_id: str) -> Follower | None:
-        """What the run of this escrow hears of its answer; None where there is nothing to hear.
+        """What the run of this escrow hears of its answer, from the start and as it comes.
 
-        See the port `EscrowRuns`. Raises ServiceBusy.
+        None where no run of this process waits for an answer. Whoever stops reading is waited for a
+        while, and then gets FellBehind. Raises ServiceBusy when too many follow already.
         """
         return self._runs.follow(escrow_id)
 
@@ -54,12 +55,16 @@ class FollowRun:
         return self._runs.start(escrow_id)
 
     async def joined(self, escrow_id: str) -> Escrow:
-        """As `finished`, of the run that is under way, or of a new one."""
+        """The escrow where the run that is under way, or a new one, stopped.
+
+        After `Waits.identical_s` it is the escrow as it stands. Raises Draining, what stopped the
+        run, and EscrowNotFound.
+        """
         run = self._runs.start(escrow_id)
         return await self._followed(run, escrow_id, wait_s=self._waits.identical_s)
 
     async def finished(self, run: asyncio.Future[Escrow], escrow_id: str) -> Escrow:
-        """The escrow where the run that was begun stopped, or as it stands after a while.
+        """The escrow where the run that was begun stopped, or as it stands after `Waits.first_s`.
 
         Raises what stopped the run, and EscrowNotFound.
         """

@@ -61,8 +61,8 @@ class LiveAnswer:
     async def sold(self) -> tuple[Escrow, bytes]:
         """The sale that is paid for, and the whole of what was said.
 
-        Raises the failure of its run, CostPending while its cost is unknown, and what delivering
-        raises.
+        It waits for the run to end. Raises the failure of the run, CostPending while the cost is
+        unknown, and what `DeliverCompletion.deliver` raises.
         """
         escrow = await asyncio.shield(self._run)
         match STATES[escrow.state].stage:
@@ -78,7 +78,7 @@ class LiveAnswer:
 
 
 async def first_of(follower: Follower) -> Deltas | None:
-    """The first thing that is said; None, and nobody follows any more, where nothing is.
+    """The first thing that is said; None, with `follower` closed, where it ends without a word.
 
     What one attempt said before another began is passed over: nobody has seen it. Whoever waits for
     this and hangs up follows no longer either: the run would wait for somebody to read.

@@ -45,7 +45,7 @@ class _Asked:
 
 
 class OpenEscrow:
-    """A0, with a quote that nothing priced later can change."""
+    """Opens escrows (A0), each with a quote that nothing priced later can change."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class OpenEscrow:
         self._exposure = exposure
 
     def new_id(self) -> str:
-        """What the next escrow is called."""
+        """A fresh id for an escrow that is about to be opened."""
         return self._vault.escrow_id()
 
     async def open(

@@ -9,7 +9,10 @@ from cobot_meter.ports.upstream import AnswerFeed
 
 
 async def read_answer(answer: AnswerFeed, listener: AnswerListener) -> UpstreamCompletion:
-    """The summary, which is the feed's last item. Raises what the feed does."""
+    """The summary, which is the feed's last item. Raises the faults of the upstream.
+
+    The feed is closed in any case.
+    """
     listener.begin()
     try:  # `aclosing` would keep 0.2 KiB more for each run that waits
         async for said in answer:

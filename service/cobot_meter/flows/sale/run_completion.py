@@ -77,7 +77,7 @@ def upstream_call(escrow: Escrow, body: Body) -> UpstreamCall:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """Where an attempt left its escrow.
+    """Where one run left its escrow.
 
     While others are `left` to be asked, `ended` is how it failed, which nobody has written down
     yet: `left` has the request once more, and the models of the chain that were not asked.
@@ -89,7 +89,7 @@ class Attempted:
 
 
 class RunCompletion:
-    """The two states in which the upstream owns the facts."""
+    """Drives a run while it is opened or requested: then its facts are the upstream's to tell."""
 
     def __init__(
         self,
@@ -110,7 +110,11 @@ class RunCompletion:
         self._replicas = replicas
 
     async def opened(self, escrow: Escrow, listener: AnswerListener = UNFOLLOWED) -> Escrow:
-        """Send what is stored, once, unless it is too old to start now."""
+        """Send the stored request of an opened run, unless it is too old to start now.
+
+        A request that cannot be read any more is abandoned too. Raises BodyKeysUnusable while its
+        key may come back.
+        """
         try:
             stored = await self._stored(escrow)
         except SealBroken:
@@ -122,7 +126,11 @@ class RunCompletion:
         return (await self.just_opened(replace(stored, listener=listener))).escrow
 
     async def just_opened(self, opened: JustOpened) -> Attempted:
-        """The same with the request at hand, which may be requested already or wait its turn."""
+        """Send the request at hand and read its answer, or abandon an opened run that is too old.
+
+        A run that is only opened is recorded as requested first. Where another process was faster
+        nothing is sent: the request is that one's.
+        """
         escrow = opened.escrow
         if escrow.run.state is RunState.REQUESTED:
             return await self._send(escrow, opened)
@@ -136,9 +144,9 @@ class RunCompletion:
         return await self._send(requested, opened)
 
     async def orphaned(self, escrow: Escrow) -> Escrow:
-        """Requested, and no run of this process owns it: it may have been charged.
+        """End a requested run that nobody drives: its outcome is unknown, it may be charged.
 
-        Left alone while the process that asked may still be at work on it.
+        It is left as it is while the process that asked may still be at work on it.
         """
         asked_by = escrow.run.requested_by
         if asked_by not in {None, self._replicas.own_id} and await self._replicas.alive(asked_by):
@@ -146,7 +154,7 @@ class RunCompletion:
         return await self._ledger.record(escrow, RunOutcomeUnknown(failure=RESTARTED))
 
     def _too_old(self, escrow: Escrow) -> bool:
-        """To start now."""
+        """Whether it was opened too long ago to start now."""
         return self._ledger.ending_ms() - escrow.opened_at_ms > self._ledger.retention.abandoned_ms
 
     async def _stored(self, escrow: Escrow) -> JustOpened:
@@ -156,7 +164,7 @@ class RunCompletion:
         )
 
     async def _stored_if_well(self, escrow: Escrow) -> JustOpened | None:
-        """The request once more; None where it cannot be read now, and the failure has to stand."""
+        """The stored request; None where it cannot be read now: then the failure has to stand."""
         try:
             return await self._stored(escrow)
         except (DependencyFault, SealBroken):
@@ -194,7 +202,7 @@ class RunCompletion:
         return Attempted(await self._ledger.record(current, fact, bodies=bodies, lasting=True))
 
     def _answered(self, escrow: Escrow, completion: UpstreamCompletion) -> Answered:
-        """What the whole answer means: on credit it is paid for with it, if it says what it cost.
+        """What the whole answer means: on credit it is paid for at once, if it says what it cost.
 
         An answer that could never be handed over is not paid for.
         """
@@ -274,7 +282,10 @@ class RunCompletion:
         return opened.began_ms + self._timeout_ms - self._ledger.ending_ms()
 
     def _within_ms(self, opened: JustOpened) -> int | None:
-        """Half of what is left while there is somebody else to ask."""
+        """How long this attempt may take in ms: half of what is left while others can be asked.
+
+        None without a chain: then the upstream's own limit alone holds.
+        """
         if not opened.chain:
             return None
         left_ms = max(self._left_ms(opened), ATTEMPT_MIN_MS)
@@ -282,7 +293,7 @@ class RunCompletion:
 
 
 def _pause_s(fault: DependencyFault, escrow_id: str) -> float:
-    """As long as was asked for, or a fraction of a second that is another one for every escrow."""
+    """Seconds to the second attempt: what was asked for, or a fraction that differs by escrow."""
     if fault.retry_after_s is not None:
         return float(fault.retry_after_s)
     return zlib.crc32(escrow_id.encode()) % BACKOFF_MAX_MS / 1_000

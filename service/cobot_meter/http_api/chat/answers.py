@@ -122,7 +122,7 @@ def _delta(delta: dict[str, Any]) -> dict[str, Any]:
 
 
 def event(chunk: Mapping[str, Any]) -> bytes:
-    """One event of a stream."""
+    """A chunk as one event of a `text/event-stream`."""
     return b"data: " + orjson.dumps(chunk) + b"\n\n"
 
 
@@ -219,5 +219,5 @@ def credited_answer(topup: Topup, standing: CallerStanding) -> PlainAnswer:
 
 
 def escrow_header(escrow: Escrow) -> Header:
-    """Which escrow it is."""
+    """`X-Escrow-Id`: which escrow the answer is of."""
     return (b"x-escrow-id", escrow.escrow_id.encode("ascii"))

@@ -1,8 +1,8 @@
 """402 for a key whose caller has too little credit: what is left, what fits, and how to top up.
 
 Agents show `error.message` and nothing else, so all of it stands there, in one line. The challenge
-is for programs that pay by themselves; it is the same again while it waits, because some agents
-repeat a 402. Must not know: prices, or how a top-up is made.
+is for programs that pay by themselves; a repeat gets the invoice that still waits, because some
+agents repeat a 402. Must not know: prices, or how a top-up is made.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class TopsUpCredit:
         self._challenges = challenges
 
     async def __call__(self, request: HttpRequest) -> Response:
-        """What the route answers. Raises what it raises but for CreditShort."""
+        """What the paid route answers, or 402 for CreditShort. Raises its other faults."""
         try:
             return await self._sells(request)
         except CreditShort as short:
@@ -62,7 +62,7 @@ class TopsUpCredit:
     async def _topup(
         self, amount_msat: int, request: HttpRequest, asker: Asker | None
     ) -> Topup | None:
-        """None where the node is away, or too many wait to be paid: the sentence is true still."""
+        """A top-up of this amount; None where none can be made now: the sentence is true still."""
         if asker is None:
             return None
         try:

@@ -67,7 +67,7 @@ class _ChunkWriter:
         self._opens = b""
 
     def chunks(self, deltas: Deltas) -> bytes:
-        """The events of what came at once. Why the answer ends waits for its price."""
+        """The events of what came at once, the role first; why it ends is said by `last_events`."""
         opening = b""
         if not self._opens:
             self._begin(deltas)
@@ -76,11 +76,11 @@ class _ChunkWriter:
         return b"".join((opening, *said))
 
     def rest(self) -> bytes:
-        """The opening of an answer that said nothing."""
+        """The opening of an answer that said nothing; empty where something was said."""
         return b"" if self._opens else self.chunks(Deltas())
 
     def broken_off(self, fault: CobotMeterError) -> bytes:
-        """The event of a failure in the middle."""
+        """The last event of an answer that a failure breaks off: OpenRouter's `error`."""
         choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
         return event({**self.head, "error": error_document(fault), "choices": [choice]})
 

@@ -51,7 +51,7 @@ class ChatRoute:
         self._outcomes = outcomes
 
     async def __call__(self, request: HttpRequest) -> Response:
-        """Raises what the error table answers."""
+        """The answer to one ask, counted by its outcome. Raises what the error table answers."""
         try:
             outcome, answer = await self._answer(request)
         except CobotMeterError as error:

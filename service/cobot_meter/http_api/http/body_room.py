@@ -35,7 +35,7 @@ class BodyRoom:
         return BodyHold(self, address)
 
     def take(self, address: str, size: int) -> None:
-        """Raises AddressBusy and ServiceBusy, and takes nothing then."""
+        """Count `size` more bytes. Raises AddressBusy and ServiceBusy, and takes nothing then."""
         if self._held_of[address] + size > self._address_max:
             message = (
                 f"Request bodies from this network address take {self._held_of[address]} bytes of "

@@ -42,7 +42,7 @@ class PlainAnswer(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """A response bit by bit, each made when the socket has room for it; header names as above.
+    """A response bit by bit, each made when the socket has room; header names in lower case.
 
     Without a content-length it is as long as its chunks. They are closed whatever becomes of them,
     once the response has begun or its caller has gone.

@@ -68,7 +68,7 @@ def verify(macaroon: Macaroon, *, root_key: bytes) -> bool:
 
 
 def encode(macaroon: Macaroon) -> bytes:
-    """Version 2 binary."""
+    """The macaroon in the binary format of version 2."""
     parts = [
         bytes((_VERSION,)),
         _packet(_LOCATION, macaroon.location),

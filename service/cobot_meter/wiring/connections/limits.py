@@ -39,7 +39,10 @@ class ConnectionLimits:
     files_share: int = 8
 
     def fitted(self) -> ConnectionLimits:
-        """The same, with no more connections than this process has descriptors for."""
+        """These limits, with no more connections than this process has descriptors for.
+
+        `connections_max` is at most one in `files_share` of those that it may open, and at least 1.
+        """
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft == resource.RLIM_INFINITY:
             return self

@@ -51,7 +51,10 @@ class Refusal:
         return b"".join((first, *lines, b"\r\n", answer.body))
 
     def as_app(self, limits: ConnectionLimits) -> AsgiApp:
-        """The same as an application, for when its turn has come."""
+        """An ASGI application that sends this answer: for a refusal that waits for its turn.
+
+        Its turn comes when the requests before it on the connection have been answered.
+        """
 
         async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
             await send_answer(send, self.answer(limits))

@@ -80,10 +80,12 @@ def open_client(settings: UpstreamSettings) -> AbstractAsyncContextManager[httpx
 async def upstream_on(
     client: httpx.AsyncClient, settings: Settings, clock: Clock, *, selling: bool = True
 ) -> AsyncIterator[Upstream]:
-    """The same on this client.
+    """The upstream on a client that is open already, for as long as the block lasts.
 
-    What was ever metered can be looked up, also when no Ollama is in the settings any more.
-    Raises SettingInvalid when the meter is damaged.
+    With models of a local Ollama in the settings, or a meter of one on disk, that is reached too:
+    what was ever metered can be looked up, also when no Ollama is in the settings any more. With
+    `selling` False a simulated upstream may be away, and its book is read instead. Raises
+    SettingInvalid when the meter is damaged.
     """
     reached = OpenRouterSettings(
         name=GATEWAY,

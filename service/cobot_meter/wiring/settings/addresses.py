@@ -30,5 +30,5 @@ def read_address(values: Values, name: str, default: str) -> Address:
 
 
 def read_address_or_off(values: Values, name: str, default: str) -> Address | None:
-    """The same where nothing needs to listen: the word `off` says so. Raises SettingInvalid."""
+    """The address of a setting; None for the word `off`: nothing listens. Raises SettingInvalid."""
     return None if values.text(name, default) == OFF else read_address(values, name, default)

@@ -28,7 +28,10 @@ class DatabaseSettings:
 
 
 def read_database(values: Values) -> DatabaseSettings:
-    """Raises SettingInvalid, and never with what was given: a password stands in it."""
+    """The database that is set, if any.
+
+    Raises SettingInvalid, and never with what was given: a password stands in it.
+    """
     url = values.secret("DATABASE_URL")
     name = values.full("DATABASE_URL")
     where = shown_address(url.reveal(), name=name) if url else ""

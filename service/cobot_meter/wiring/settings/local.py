@@ -42,7 +42,10 @@ class LocalSettings:
 
 
 def read_local(values: Values, *, one_process: bool) -> LocalSettings:
-    """Raises SettingInvalid for half a setting, a wrong one, or books that several may write."""
+    """The local models that are set, if any.
+
+    Raises SettingInvalid for half a setting, a wrong one, or books that several may write.
+    """
     url, rows = values.optional(_URL).rstrip("/"), values.words(_MODELS)
     if not url and not rows:
         return LocalSettings()

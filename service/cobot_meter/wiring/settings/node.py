@@ -32,7 +32,7 @@ class NodeSettings:
 
 
 def read_node(values: Values) -> NodeSettings:
-    """Raises SettingInvalid when what is given does not go together."""
+    """The node that is set. Raises SettingInvalid when what is given does not go together."""
     kind = values.choice("NODE", DEVELOPMENT, (DEVELOPMENT, LND))
     network = values.choice("NETWORK", REGTEST, NETWORKS)
     lnd = _lnd(values, network) if kind == LND else None

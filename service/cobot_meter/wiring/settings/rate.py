@@ -29,8 +29,9 @@ class RateSettings:
 
 
 def read_rate(values: Values, network: str) -> RateSettings:
-    """Raises SettingInvalid for sources that are unknown or too few, and a static one on mainnet.
+    """The settings of the exchange rate.
 
+    Raises SettingInvalid for sources that are unknown or too few, and a static one on mainnet.
     A default would sell real money at a price of ours: off regtest a static rate must be said.
     """
     given = values.words(_NAMES) or ((STATIC,) if network != MAINNET else tuple(known_services()))

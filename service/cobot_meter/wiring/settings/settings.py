@@ -130,7 +130,10 @@ class Settings:
         )
 
     def with_simulator_at(self, address: Address) -> Settings:
-        """The same, with the simulator where it really listens."""
+        """These settings, with the embedded simulator at the address where it really listens.
+
+        The upstream's base URL is then below `address`.
+        """
         upstream = replace(self.upstream, base_url=f"{address.url}{API_PATH}")
         return replace(self, upstream=upstream)
 
