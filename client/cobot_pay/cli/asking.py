@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from cobot_pay.offers import read_document
 from cobot_pay.purchase import HEADER
 
 _GOOD = 200
-_DATA = "data:"
+_DATA, _DONE = "data:", "[DONE]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +50,7 @@ async def ask(
                 if response.status_code != _GOOD:
                     await response.aread()
                     raise AccountRefused(_why(response))
-                async for line in response.aiter_lines():
-                    write(_words(line))
+                await _written(response, write)
         except httpx.TransportError as fault:
             message = f"{seller.url} does not answer ({type(fault).__name__}); ask again"
             raise AccountRefused(message) from fault
@@ -71,11 +70,24 @@ async def _first_model(http: httpx.AsyncClient, seller: Seller) -> str:
     return str(names[0])
 
 
-def _words(line: str) -> str:
-    """What a line of the stream adds to the answer."""
-    if not line.startswith(_DATA):
-        return ""
-    choices = read_document(line.removeprefix(_DATA).strip().encode()).get("choices")
+async def _written(response: httpx.Response, write: Callable[[str], None]) -> None:
+    """Write the answer as it comes. Raises AccountRefused for one that has no good end."""
+    async for line in response.aiter_lines():
+        said = line.removeprefix(_DATA).strip() if line.startswith(_DATA) else ""
+        if said == _DONE:
+            return
+        event = read_document(said.encode()) if said else {}
+        if event.get("error"):
+            write("\n")
+            raise AccountRefused(f"the answer broke off: {_message(event)}")
+        write(_words(event))
+    write("\n")
+    raise AccountRefused("the answer broke off before its end; ask the same again for the rest")
+
+
+def _words(event: Mapping[str, Any]) -> str:
+    """What an event of the stream adds to the answer."""
+    choices = event.get("choices")
     first: Any = choices[0] if isinstance(choices, list) and choices else {}
     delta = first.get("delta") if isinstance(first, dict) else None
     content = delta.get("content") if isinstance(delta, dict) else None
@@ -83,6 +95,10 @@ def _words(line: str) -> str:
 
 
 def _why(response: httpx.Response) -> str:
-    error = read_document(response.content).get("error")
+    return _message(read_document(response.content)) or f"the seller answers {response.status_code}"
+
+
+def _message(document: Mapping[str, Any]) -> str:
+    error = document.get("error")
     message = error.get("message") if isinstance(error, dict) else None
-    return str(message) if message else f"the seller answers {response.status_code}"
+    return str(message or "")

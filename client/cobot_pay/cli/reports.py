@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from cobot_pay.account.service_account import AccountRefused
 from cobot_pay.cli.buyer import Buyer, Seller, http_client
@@ -95,6 +95,8 @@ async def keys(
 ) -> None:
     """`list`, `create`, `rotate ID`, `revoke ID`, and `forget`, which forgets ours alone.
 
+    What is kept of ours follows: a new text when it is rotated, nothing when it is revoked.
+
     Keys are managed with the proof of a payment, never with a key.
     """
     what, key_id = action
@@ -114,11 +116,28 @@ async def keys(
                 buyer.budget.keep_key(seller.origin, made)
                 write(made)
             case "rotate":
+                ours = _is_kept(buyer, seller, await account.keys(), key_id)
                 made = await account.rotate_key(key_id)
-                buyer.budget.keep_key(seller.origin, made)
+                if ours:
+                    buyer.budget.keep_key(seller.origin, made)
                 write(made)
             case _:
+                ours = _is_kept(buyer, seller, await account.keys(), key_id)
                 await account.revoke_key(key_id)
+                if ours:
+                    buyer.budget.keep_key(seller.origin, "")
+
+
+def _is_kept(
+    buyer: Buyer, seller: Seller, listed: Sequence[Mapping[str, Any]], key_id: str
+) -> bool:
+    """Whether it is the key that this file spends with: others were given to somebody else.
+
+    The seller tells a key by how its text begins, with an ellipsis behind.
+    """
+    kept = buyer.budget.key_at(seller.origin)
+    begins = (str(one.get("label")).removesuffix("…") for one in listed if one.get("id") == key_id)
+    return bool(kept) and any(kept.startswith(begin) for begin in begins)
 
 
 def _receipt(receipt: Receipt) -> str:

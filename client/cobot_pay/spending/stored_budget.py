@@ -182,7 +182,7 @@ class StoredBudget:
     def settle(self, payment_hash: str, paid: tuple[int, str] | None) -> bool:
         """Say what became of an unknown payment: `paid` is the msat and the preimage, or None.
 
-        False when no such payment is unknown.
+        False when no such payment is unknown, also because another process said it first.
         """
         with self._book.look() as book:
             row = book.execute(
@@ -192,10 +192,13 @@ class StoredBudget:
         if row is None:
             return False
         reservation = _reservation(row)
-        if paid is None:
-            self.release(reservation)
-        else:
-            self.post(reservation, paid[0], preimage=paid[1])
+        try:
+            if paid is None:
+                self.release(reservation)
+            else:
+                self.post(reservation, paid[0], preimage=paid[1])
+        except ValueError:
+            return False
         return True
 
     def stands(self, host: str = ALL_HOSTS) -> list[Committed]:

@@ -137,8 +137,9 @@ class KeySeller:
         secret = self._secret_of(request)
         if not secret:
             return _error(404, "not_found", "No such key.")
-        rotated = f"sk-cobot-{next(self.numbers):043d}"
+        rotated = _secret(next(self.numbers))
         self.keys[rotated] = self.keys.pop(secret)
+        self.keys[rotated]["data"]["label"] = rotated[:15]
         return JSONResponse({"key": rotated, "data": self.keys[rotated]["data"]})
 
     async def revoke_key(self, request: Request) -> Response:
@@ -205,7 +206,7 @@ class KeySeller:
 
     def _new_key(self, caller: str, wish: Document) -> str:
         number = next(self.numbers)
-        secret = f"sk-cobot-{number:043d}"
+        secret = _secret(number)
         data = {"id": f"key_{number}", "state": "live", "label": secret[:15], "name": "", **wish}
         self.keys[secret] = {"caller": caller, "data": data}
         return secret
@@ -259,3 +260,8 @@ class KeySeller:
 
 def _error(status: int, code: str, message: str) -> Response:
     return JSONResponse({"error": {"message": message, "code": code}}, status_code=status)
+
+
+def _secret(number: int) -> str:
+    """A key's text: they differ in how they begin, as random ones do."""
+    return f"sk-cobot-{number:06d}{'0' * 37}"

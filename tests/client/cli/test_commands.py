@@ -97,7 +97,7 @@ async def test_a_topup_with_a_key_is_all_that_it_takes(desk: Desk) -> None:
 
 
 async def test_keys_are_listed_made_changed_and_forgotten(desk: Desk) -> None:
-    """Whatever secret is the newest is the one that is kept."""
+    """The file keeps the newest text of the key that is ours, and none once that is revoked."""
     await desk.run("topup", desk.url, "100")
     _, made, _ = await desk.run("keys", desk.url, "create", "--name", "one")
     _, listed, _ = await desk.run("keys", desk.url)
@@ -107,8 +107,22 @@ async def test_keys_are_listed_made_changed_and_forgotten(desk: Desk) -> None:
     assert desk.budget.key_at(desk.url) == rotated.strip()
     assert (await desk.run("keys", desk.url, "revoke", key_id))[0] == 0
     assert "revoked" in (await desk.run("keys", desk.url, "list"))[1]
+    assert desk.budget.key_at(desk.url) == ""
+    await desk.run("keys", desk.url, "create", "--name", "ours")
     await desk.run("keys", desk.url, "forget")
     assert desk.budget.key_at(desk.url) == ""
+
+
+async def test_a_key_of_somebody_else_does_not_become_ours(desk: Desk) -> None:
+    """Its owner rotates and revokes it here; what we spend with stays."""
+    await desk.run("topup", desk.url, "100")
+    await desk.run("keys", desk.url, "create", "--name", "given away")
+    given_away = (await desk.run("keys", desk.url))[1].split()[0]
+    await desk.run("keys", desk.url, "create", "--name", "ours")
+    ours = desk.budget.key_at(desk.url)
+    for word in ("rotate", "revoke"):
+        assert (await desk.run("keys", desk.url, word, given_away))[0] == 0
+        assert desk.budget.key_at(desk.url) == ours != ""
 
 
 async def test_a_payment_of_unknown_outcome_is_settled_by_the_wallet_or_its_owner(

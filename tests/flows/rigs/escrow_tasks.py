@@ -35,7 +35,7 @@ class Runs:
             assert self.driver is not None
             feed = self._listened(escrow_id)
             task = asyncio.ensure_future(self.driver.drive(escrow_id, run_id=run_id, listener=feed))
-            task.add_done_callback(lambda _: feed.end())
+            task.add_done_callback(lambda _: self._over(escrow_id, feed))
             self._tasks[name] = task
         return task
 
@@ -52,12 +52,18 @@ class Runs:
             del self._tasks[escrow_id]  # its caller hears of it, and nobody else
             raise
         task, feed = self._tasks[escrow_id], self._listened(escrow_id)
-        task.add_done_callback(lambda _: feed.end())
+        task.add_done_callback(lambda _: self._over(escrow_id, feed))
         return await self.driver.drive(escrow_id, just_opened=just_opened, listener=feed)
 
     def follow(self, escrow_id: str) -> Follower | None:
         feed = self._feeds.get(escrow_id)
         return None if feed is None else feed.follow()
+
+    def _over(self, escrow_id: str, feed: RunFeed) -> None:
+        """Nothing more is said, and nobody can follow it."""
+        feed.end()
+        if self._feeds.get(escrow_id) is feed:
+            del self._feeds[escrow_id]
 
     def _listened(self, escrow_id: str) -> RunFeed:
         """A feed until the run has ended."""
