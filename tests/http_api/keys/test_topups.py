@@ -43,6 +43,20 @@ async def test_the_same_request_with_the_proof_says_what_was_bought(tmp_path: Pa
         assert len(rig.books.rows.topups) == 1
 
 
+async def test_a_strangers_idempotency_key_is_that_of_what_it_began(tmp_path: Path) -> None:
+    """Sent once more with the proof it is answered; strangers of one key are not one another."""
+    async with open_face(tmp_path) as rig:
+        named = {"Idempotency-Key": "mine"}
+        asked, other = [await rig.send("POST", TOPUPS, SAT_5000, headers=named) for _ in range(2)]
+        assert challenge_of(asked) != challenge_of(other)
+        token = await rig.pay(asked)
+        for _ in range(2):
+            bought = await rig.send("POST", TOPUPS, SAT_5000, token=token, headers=named)
+            assert (bought.status, bought.json()["available_msat"]) == (200, 5_000_000)
+        more = {"Idempotency-Key": "another"}
+        assert (await rig.send("POST", TOPUPS, SAT_5000, token=token, headers=more)).status == 402
+
+
 async def test_a_proof_begins_another_top_up_under_an_idempotency_key(tmp_path: Path) -> None:
     """Also of the same amount: the same invoice until it is paid, and that one's answer then."""
     async with open_face(tmp_path) as rig:

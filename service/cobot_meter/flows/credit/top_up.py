@@ -92,14 +92,21 @@ class TopUp:
         """A top-up of this amount; the caller's open one of the same amount, where there is one.
 
         With the `name` of an intent it is the caller's own of that name, whatever became of it. A
-        stranger always gets a fresh one. Raises RequestInvalid for an amount that is not taken,
-        IdempotencyConflict for a name that was given to another amount or has ended unpaid,
-        Quarantined, TopupsOpen, NodeUnavailable and ReleasesStopped.
+        stranger always gets a fresh one, which is of that name for the caller that it makes. Raises
+        RequestInvalid for an amount that is not taken, IdempotencyConflict for a name that was
+        given to another amount or has ended unpaid, Quarantined, TopupsOpen, NodeUnavailable and
+        ReleasesStopped.
         """
         self._release_gate.check()
         await self._refuse_amount(amount_msat)
-        if name is None or caller_id is None:
+        if name is None:
             return await self._in_a_place(address_key, caller_id, amount_msat)
+        if caller_id is None:
+            stranger = self._vault.caller_id()
+            topup_id = self._vault.named_topup_id(stranger, name)
+            return await self._in_a_place(
+                address_key, None, amount_msat, topup_id=topup_id, stranger=stranger
+            )
         named = await self._ledger.books.topup(self._vault.named_topup_id(caller_id, name))
         if named is None:
             topup_id = self._vault.named_topup_id(caller_id, name)
@@ -131,16 +138,23 @@ class TopUp:
             raise _not_taken(f"The node of this service can receive {able} sat at this moment")
 
     async def _in_a_place(
-        self, address_key: str, caller_id: str | None, amount_msat: int, *, topup_id: str = ""
+        self,
+        address_key: str,
+        caller_id: str | None,
+        amount_msat: int,
+        *,
+        topup_id: str = "",
+        stranger: str = "",
     ) -> Topup:
         """A top-up in one of the OPEN_MAX places of a caller or an address. Raises TopupsOpen.
 
         A caller's may be one that is open; a stranger's is one that nobody else was told, for its
-        macaroon is half of what names its caller.
+        macaroon is half of what names its caller: `stranger`, where that is chosen already.
         """
         open_until_s: list[int] = []
         for number in range(OPEN_MAX):
-            fresh = self._fresh(_place(address_key, number), caller_id, amount_msat, topup_id)
+            caller = caller_id or stranger or None
+            fresh = self._fresh(_place(address_key, number), caller, amount_msat, topup_id)
             found = await self._of_place(fresh, tries=1 if caller_id is None else TRIES)
             if found is None:
                 continue
