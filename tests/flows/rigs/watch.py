@@ -22,12 +22,16 @@ from tests.fakes.upstream import FakeUpstream
 S = Progress
 PAID = frozenset({S.SETTLED, S.RELEASED, S.REFUNDED})
 ENDED = frozenset({S.RELEASED, S.REFUNDED, S.EXPIRED, S.FAILED})
-UNKNOWING = frozenset({"outcome_unknown", "cost_not_found"})
+UNKNOWING = frozenset({"outcome_unknown", "cost_not_found", "quarantined"})
 
 
 @dataclass(slots=True)
 class Watch:
-    """`check` after every rule; `check_end` when everything is over."""
+    """`check` after every rule; `check_end` when everything is over.
+
+    `set_apart` are the escrows that stood in quarantine while costs were compared: no comparison
+    waits for those, so what they took is unattributed by then, and on no day.
+    """
 
     books: FakeBooks
     upstream: FakeUpstream
@@ -41,6 +45,8 @@ class Watch:
     in_time: set[str] = field(default_factory=set)
     paid: set[str] = field(default_factory=set)
     delivered: set[str] = field(default_factory=set)
+    parked: set[str] = field(default_factory=set)
+    set_apart: set[str] = field(default_factory=set)
 
     def check(self) -> None:
         """Everything that is true at any time."""
@@ -96,6 +102,16 @@ class Watch:
             case "completion_delivered" | "completion_costed":
                 self._check_delivered(entry)
         self.unknowing = self.unknowing or _unknowing(entry)
+        self._quarantine_told(entry)
+
+    def _quarantine_told(self, entry: JournalEntry) -> None:
+        match entry.kind:
+            case "quarantined":
+                self.parked.add(entry.subject_id)
+            case "quarantine_lifted" | "written_off":
+                self.parked.discard(entry.subject_id)
+            case "usage_compared":
+                self.set_apart |= self.parked
 
     def _check_opened(self, entry: JournalEntry) -> None:
         """Whoever was let in was within every limit at that moment; another run, on its days."""
@@ -175,7 +191,7 @@ class Watch:
                 continue
             overbooked += _overbooked(escrow, run.cost_pusd)
             unsold = escrow.looks_back or escrow.progress not in PAID
-            if unsold and _budgeted(escrow):
+            if unsold and _budgeted(escrow) and escrow.escrow_id not in self.set_apart:
                 unpaid += run.cost_pusd - _beyond(escrow, run.cost_pusd)
         unbudgeted = sum(
             escrow.quote.ceiling_pusd
