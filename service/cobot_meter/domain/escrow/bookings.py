@@ -76,19 +76,25 @@ def _covered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfer
     days = before.days
     unpaid_pusd = 0 if before.price_msat else days.counted_pusd(0)
     return (
-        *credit_reservation(before).post(before.price_msat),
-        *(one for hold in key_reservations(before) for one in hold.post(before.price_msat)),
+        *_paid_from_credit(before, before.price_msat),
         *caller_reservation(before).void(),
         *old_address_reservation(before).void(),
         *days.spent(before.run, unpaid_pusd),
     )
 
 
+def _paid_from_credit(escrow: Escrow, price_msat: int) -> Transfers:
+    """H4 and H5 posted at the price."""
+    return (
+        *credit_reservation(escrow).post(price_msat),
+        *(one for hold in key_reservations(escrow) for one in hold.post(price_msat)),
+    )
+
+
 def _captured(before: Escrow, after: Escrow) -> Transfers:
     """A2c and A4 in one: the price is ours, and the rest of what was reserved is free again."""
     return (
-        *credit_reservation(before).post(after.price_msat),
-        *(one for hold in key_reservations(before) for one in hold.post(after.price_msat)),
+        *_paid_from_credit(before, after.price_msat),
         *posted(chart.UNEARNED, chart.REVENUE, after.price_msat),
     )
 
