@@ -71,7 +71,8 @@ class TopUp:
         """
         self._release_gate.check()
         if caller_id is None:
-            return await self._in_a_place(address_key, None, PROBE_AMOUNT_MSAT)
+            stranger = self._vault.caller_id()
+            return await self._in_a_place(address_key, stranger, PROBE_AMOUNT_MSAT, known=False)
         for _ in range(TRIES):
             topup = await self._still_open(address_key)
             if topup is not None and topup.quarantine is not None:
@@ -99,18 +100,13 @@ class TopUp:
         """
         self._release_gate.check()
         await self._refuse_amount(amount_msat)
-        if name is None:
-            return await self._in_a_place(address_key, caller_id, amount_msat)
-        if caller_id is None:
-            stranger = self._vault.caller_id()
-            topup_id = self._vault.named_topup_id(stranger, name)
-            return await self._in_a_place(
-                address_key, None, amount_msat, topup_id=topup_id, stranger=stranger
-            )
-        named = await self._ledger.books.topup(self._vault.named_topup_id(caller_id, name))
+        known, owner = caller_id is not None, caller_id or self._vault.caller_id()
+        topup_id = self.named_id(owner, name)
+        named = await self._ledger.books.topup(topup_id) if topup_id and known else None
         if named is None:
-            topup_id = self._vault.named_topup_id(caller_id, name)
-            return await self._in_a_place(address_key, caller_id, amount_msat, topup_id=topup_id)
+            return await self._in_a_place(
+                address_key, owner, amount_msat, known=known, topup_id=topup_id
+            )
         if named.quarantine is not None:
             raise quarantined_fault(named.topup_id, why=named.quarantine, is_topup=True)
         if named.amount_msat != amount_msat or named.state is TopupState.LAPSED:
@@ -140,33 +136,32 @@ class TopUp:
     async def _in_a_place(
         self,
         address_key: str,
-        caller_id: str | None,
+        caller_id: str,
         amount_msat: int,
         *,
-        topup_id: str = "",
-        stranger: str = "",
+        known: bool,
+        topup_id: str | None = None,
     ) -> Topup:
         """A top-up in one of the OPEN_MAX places of a caller or an address. Raises TopupsOpen.
 
-        A caller's may be one that is open; a stranger's is one that nobody else was told, for its
-        macaroon is half of what names its caller: `stranger`, where that is chosen already.
+        Of a caller who is `known` it may be one that is open; a stranger's is one that nobody else
+        was told, for its macaroon is half of what names its caller.
         """
         open_until_s: list[int] = []
         for number in range(OPEN_MAX):
-            caller = caller_id or stranger or None
-            fresh = self._fresh(_place(address_key, number), caller, amount_msat, topup_id)
-            found = await self._of_place(fresh, tries=1 if caller_id is None else TRIES)
+            fresh = self._fresh(_place(address_key, number), caller_id, amount_msat, topup_id)
+            found = await self._of_place(fresh, tries=TRIES if known else 1)
             if found is None:
                 continue
             topup, wrote = found
-            theirs = topup.topup_id == topup_id if topup_id else wrote or caller_id is not None
+            theirs = topup.topup_id == topup_id if topup_id else wrote or known
             if theirs and topup.amount_msat == amount_msat:
                 return topup
             open_until_s.append(topup.expires_at_s)
         now_s = self._ledger.now_ms() // SECOND_MS
         wait_s = max(min(open_until_s, default=now_s) - now_s, 1)
         message = (
-            f"{OPEN_MAX} top-ups of {'this caller' if caller_id else 'your address'} wait to be "
+            f"{OPEN_MAX} top-ups of {'this caller' if known else 'your address'} wait to be "
             f"paid. Pay one of them, or ask again in {wait_s} seconds, when the first of them ends."
         )
         raise TopupsOpen(message, retry_after_s=wait_s)
@@ -211,12 +206,12 @@ class TopUp:
             await self._ledger.record_topup(topup, TopupLapsed())
 
     def _fresh(
-        self, address_key: str, caller_id: str | None, amount_msat: int, topup_id: str = ""
+        self, address_key: str, caller_id: str, amount_msat: int, topup_id: str | None = None
     ) -> Topup:
         topup_id = topup_id or self._vault.topup_id()
         return Topup(
             topup_id=topup_id,
-            caller_id=caller_id or self._vault.caller_id(),
+            caller_id=caller_id,
             address_key=address_key,
             amount_msat=amount_msat,
             opened_at_ms=self._ledger.now_ms(),
