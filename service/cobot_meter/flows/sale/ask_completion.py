@@ -232,15 +232,15 @@ class AskCompletion:
 
     async def _open(self, ask: Ask, key: AskKey, caller_id: str) -> Answer:
         escrow_id = self._open_escrow.new_id()
-        if ask.respond_async:
-            return self._accepted(await self._stored(ask, key, caller_id, escrow_id), caller_id)
         stored: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
         run = self._begin(ask, key, caller_id, escrow_id, stored)
-        if ask.live:
+        if ask.respond_async or ask.live:
             await asyncio.wait((stored, run), return_when=asyncio.FIRST_COMPLETED)
-            live = await self._live(stored.result(), run) if stored.done() else None
-            if live is not None:
-                return live
+        if ask.respond_async:
+            return self._accepted((stored if stored.done() else run).result(), caller_id)
+        live = await self._live(stored.result(), run) if ask.live and stored.done() else None
+        if live is not None:
+            return live
         escrow = await self._follow_run.finished(run, escrow_id)
         answer = await self._judged(own_verdict(escrow), escrow, caller_id)
         if answer is None:
@@ -270,7 +270,7 @@ class AskCompletion:
         key: AskKey,
         caller_id: str,
         escrow_id: str,
-        stored: asyncio.Future[Escrow] | None = None,
+        stored: asyncio.Future[Escrow],
     ) -> asyncio.Future[Escrow]:
         """The run that opens this escrow; `stored` is told when it is in the books."""
 
@@ -283,18 +283,10 @@ class AskCompletion:
                 at_once=at_once,
                 key=ask.key,
             )
-            if stored is not None:
-                stored.set_result(opened.escrow)
+            stored.set_result(opened.escrow)
             return opened
 
         return self._follow_run.begin(escrow_id, opening)
-
-    async def _stored(self, ask: Ask, key: AskKey, caller_id: str, escrow_id: str) -> Escrow:
-        """The escrow as it was opened, while its run goes on."""
-        stored: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
-        run = self._begin(ask, key, caller_id, escrow_id, stored)
-        await asyncio.wait((stored, run), return_when=asyncio.FIRST_COMPLETED)
-        return stored.result() if stored.done() else run.result()
 
     async def _judged(self, decided: Verdict, escrow: Escrow, caller_id: str) -> Answer | None:
         match decided:
