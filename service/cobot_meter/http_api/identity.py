@@ -13,8 +13,9 @@ from hashlib import sha256
 
 from cobot_meter.domain.api_key.faults import KeyInvalid, KeyRevoked, ProofRequired
 from cobot_meter.domain.api_key.record import SECRET_PREFIX, ApiKey, is_secret, secret_digest
-from cobot_meter.domain.errors import CredentialInvalid
+from cobot_meter.domain.errors import CallerBlocked, CredentialInvalid
 from cobot_meter.domain.topup.record import Topup
+from cobot_meter.flows.sale.open_escrow import BLOCKED
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.addresses import address_of
 from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer
@@ -135,6 +136,11 @@ class Askers:
         if asker.key is not None:
             raise ProofRequired(_PROOF)
         return asker.caller_id
+
+    async def refuse_blocked(self, caller_id: str) -> None:
+        """Raises CallerBlocked for whom the operator has blocked."""
+        if (await self._parts.books.standing(caller_id)).blocked:
+            raise CallerBlocked(BLOCKED)
 
     async def booked_topup(self, topup_id: str) -> Topup | None:
         """The top-up of a proof; the node is asked while the books do not say credited.

@@ -11,11 +11,10 @@ import re
 from typing import Any
 
 from cobot_meter.domain.api_key.record import ApiKey, KeyLimits, KeyWish
-from cobot_meter.domain.errors import CallerBlocked, EscrowNotFound
+from cobot_meter.domain.errors import EscrowNotFound
 from cobot_meter.domain.money import MSAT_PER_SAT
 from cobot_meter.flows.credit.manage_keys import NOT_YOURS, ShownKey
 from cobot_meter.flows.offer.quote_request import utc_day
-from cobot_meter.flows.sale.open_escrow import BLOCKED
 from cobot_meter.http_api.chat.answers import PRIVATE
 from cobot_meter.http_api.chat.route import idempotency_key
 from cobot_meter.http_api.context import FaceParts
@@ -107,8 +106,7 @@ class KeyRoutes:
         Raises CallerBlocked, ProofRequired for a key, CredentialInvalid for nobody, and KeyInvalid.
         """
         caller_id = await self._askers.owner(request)
-        if (await self._parts.books.standing(caller_id)).blocked:
-            raise CallerBlocked(BLOCKED)
+        await self._askers.refuse_blocked(caller_id)
         return caller_id
 
 

@@ -14,10 +14,9 @@ from typing import Any
 
 from cobot_meter.domain.api_key.faults import ProofRequired
 from cobot_meter.domain.api_key.record import KeyWish
-from cobot_meter.domain.errors import CallerBlocked, Draining, EscrowNotFound
+from cobot_meter.domain.errors import Draining, EscrowNotFound
 from cobot_meter.domain.money import MSAT_PER_SAT
 from cobot_meter.domain.topup.record import Topup
-from cobot_meter.flows.sale.open_escrow import BLOCKED
 from cobot_meter.http_api.chat.answers import PRIVATE
 from cobot_meter.http_api.chat.route import DRAINING_RETRY_S, idempotency_key
 from cobot_meter.http_api.context import FaceParts
@@ -93,8 +92,7 @@ class TopupRoutes:
     async def _refuse(self, asker: Asker, wish: KeyWish | None) -> None:
         if asker.key is not None and wish is not None:
             raise ProofRequired(_KEY_BY_KEY)
-        if (await self._parts.books.standing(asker.caller_id)).blocked:
-            raise CallerBlocked(BLOCKED)
+        await self._askers.refuse_blocked(asker.caller_id)
 
     async def _proven(
         self, asker: Asker | None, amount_msat: int, name: str | None
