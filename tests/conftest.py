@@ -1,16 +1,29 @@
 """For the whole run: searches that are the same each time; what proofs counted is said at the end.
 
 A search that finds something on one run and nothing on the next proves nothing about a change:
-here every search has its own fixed seed. `--hypothesis-profile=default` searches anew.
+here every search has its own fixed seed, looks at the same examples whatever ran before it, and
+no clock ends it. `--hypothesis-profile=default` draws other seeds.
 """
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture.providers import HypothesisProvider
+from hypothesis.internal.constants_ast import Constants
 
-settings.register_profile("fixed", derandomize=True, print_blob=True)
+settings.register_profile(
+    "fixed",
+    derandomize=True,
+    print_blob=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("fixed")
+# Hypothesis mixes in constants of whatever modules the process has loaded by then, so that a
+# fixed seed would look at other examples behind other tests. It has no setting for that; the
+# constants it brings itself are drawn as ever.
+setattr(HypothesisProvider, "_local_constants", property(lambda _: Constants()))  # noqa: B010
 
 pytest_plugins = [
     "tests.stuck",

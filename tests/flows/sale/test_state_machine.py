@@ -12,7 +12,6 @@ from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.internal.conjecture.providers import HypothesisProvider
 from hypothesis.stateful import run_state_machine_as_test
 
 from cobot_meter.adapters.storage.postgres.books import open_postgres_books
@@ -29,15 +28,6 @@ from tests.postgres.cluster import Cluster
 
 Record = Callable[[str, object], None]
 SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-
-
-@pytest.fixture(autouse=True)
-def _the_same_search_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hypothesis draws constants of whatever modules the process has loaded by then.
-
-    So a fixed seed plays other shops behind other tests; there is no setting for it.
-    """
-    monkeypatch.setattr(HypothesisProvider, "_maybe_draw_constant", lambda *_, **__: None)
 
 
 def play(record_property: Record, played: settings, shop: type[Shop] = Shop) -> Tally:
