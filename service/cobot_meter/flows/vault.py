@@ -1,8 +1,8 @@
-"""What only this service can make or read: names, preimages, tags in memos, and sealed bodies.
+"""What only this service can make or read: names, preimages, tags in memos, and bodies.
 
 Every body is sealed under a label that says whose it is and which of the two, so that none can be
-put in another's place; both labels are made here and nowhere else. Must not know: ciphers, or what
-the bodies say.
+put in another's place; both labels are made here and nowhere else. An answer that is not stored is
+at hand for two minutes. Must not know: ciphers, or what the bodies say.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from cobot_meter.domain.errors import SealBroken
 from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
+from cobot_meter.flows.recent_answers import RecentAnswers
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.identifiers import Identifiers, Sealer
 
@@ -39,7 +40,7 @@ def payment_hash(identifiers: Identifiers, subject_id: str, attempt: int) -> str
 
 
 class Vault:
-    """Keeps nothing itself: the books have the sealed bodies, our key has all else."""
+    """The books have the sealed bodies, the memory recent answers, and our key all else."""
 
     def __init__(
         self,
@@ -48,18 +49,21 @@ class Vault:
         identifiers: Identifiers,
         sealer: Sealer,
         keep_body_keys: KeepBodyKeys,
+        recent_answers: RecentAnswers,
         readable: Readable = _anything,
     ) -> None:
         """`keep_body_keys` knows whether the keys of the day are as they should be.
 
         `readable` says of a completion whether an answer can be made of it: what could never be
-        handed over must not count as released.
+        handed over must not count as released. `recent_answers` has what is not stored.
         """
         self.is_readable = readable
         self._books = books
         self._identifiers = identifiers
         self._sealer = sealer
         self._keep_body_keys = keep_body_keys
+        self._recent_answers = recent_answers
+        self.keeps_briefly = recent_answers.any
 
     def check(self) -> None:
         """Return while something can be sealed that every process opens.
@@ -137,11 +141,26 @@ class Vault:
         """The completion, under the key of its request. Raises BodyKeysUnusable."""
         return await self._sealer.seal(wrapped_key, body, label=completion_label(escrow_id))
 
+    async def seal_unasked(self, escrow_id: str, body: bytes, *, day: str) -> tuple[bytes, bytes]:
+        """The completion of a request that was not stored, after a key of its own.
+
+        The key is wrapped for that UTC day. Raises BodyKeysUnusable.
+        """
+        wrapped_key = await self._sealer.new_key(day=day)
+        return wrapped_key, await self.seal_completion(escrow_id, body, wrapped_key=wrapped_key)
+
+    def keep_briefly(self, escrow_id: str, body: bytes) -> None:
+        """Have a completion at hand that the books do not keep."""
+        self._recent_answers.keep(escrow_id, body)
+
     async def open_completion(self, escrow_id: str) -> bytes:
-        """The stored completion.
+        """The completion: the one at hand, or the stored one.
 
         Raises SealBroken, and BodyKeysUnusable while the key of its day may come back.
         """
+        at_hand = self._recent_answers.of(escrow_id)
+        if at_hand is not None:
+            return at_hand
         bodies = await self._books.bodies(escrow_id)
         if bodies is None or bodies.completion is None or bodies.wrapped_key is None:
             message = f"the completion of {escrow_id} is not stored"

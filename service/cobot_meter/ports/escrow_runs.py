@@ -77,15 +77,17 @@ class Follower(Protocol):
 class JustOpened:
     """An escrow as it, or another run of it, was written a moment ago: nobody need read it back.
 
-    `call` is what will be sent, `wrapped_key` what its bodies are sealed with. `chain` is its
-    model and those that may be asked after it, within the time that began at `began_ms`.
+    `call` is what will be sent, `wrapped_key` what its bodies are sealed with. Without it they are
+    not stored, and `unstored` is the request, for as long as it may have to be sent again. `chain`
+    is its model and those that may be asked after it, within the time that began at `began_ms`.
     `own_terms` says that the caller chose its providers or their prices, or that nobody knows any
     more: then a failure tells nothing of the model. `listener` hears the answer as it comes.
     """
 
     escrow: Escrow
     call: UpstreamCall
-    wrapped_key: bytes
+    wrapped_key: bytes | None
+    unstored: bytes = b""
     chain: tuple[Model, ...] = ()
     began_ms: int = 0
     own_terms: bool = True

@@ -17,6 +17,7 @@ from cobot_meter.domain.upstream.usage import key_mark
 from cobot_meter.flows.record_event import Observer
 from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.flows.sale.follow_run import Waits
+from cobot_meter.flows.sale.run_completion import RunTerms
 from cobot_meter.wiring.event_log import EventLog
 from cobot_meter.wiring.flows import Flows, OperatorFlows, Reports, Terms, build_flows
 from cobot_meter.wiring.flows import build_operator_flows as operator_flows
@@ -99,7 +100,11 @@ def terms_of(settings: Settings) -> Terms:
         exposure=settings.exposure,
         waits=Waits(first_s=face.first_wait_s, identical_s=face.identical_wait_s),
         upstream_key=key_mark(upstream.api_key.reveal()),
-        run_timeout_ms=int(upstream.timeout_s * SECOND_MS),
+        runs=RunTerms(
+            timeout_ms=int(upstream.timeout_s * SECOND_MS),
+            confirm_one_in=settings.credit.confirm_one_in,
+        ),
+        recent_answers_bytes=settings.credit.recent_answers_bytes,
         invoice_expiry_s=settings.node.invoice_expiry_s,
         models=upstream.models,
         fallback_models=upstream.fallback_models,

@@ -32,6 +32,8 @@ from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.operate.rebase_usage import RebaseUsage
 from cobot_meter.flows.operate.set_caller import SetCaller
 from cobot_meter.flows.operate.sweep_node import SweepNode
+from cobot_meter.flows.recent_answers import BYTES_MAX as RECENT_BYTES_MAX
+from cobot_meter.flows.recent_answers import RecentAnswers
 from cobot_meter.flows.record_event import Observer, OurNode, RecordEvent
 from cobot_meter.flows.release_gate import KeepReleases, ReleaseGate
 from cobot_meter.flows.sale.ask_completion import AskCompletion
@@ -43,7 +45,7 @@ from cobot_meter.flows.sale.follow_run import FollowRun, Waits
 from cobot_meter.flows.sale.issue_invoice import IssueInvoice
 from cobot_meter.flows.sale.open_escrow import OpenEscrow
 from cobot_meter.flows.sale.recover import Once, Recover, unguarded
-from cobot_meter.flows.sale.run_completion import RunCompletion
+from cobot_meter.flows.sale.run_completion import RunCompletion, RunTerms
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.flows.steady_clock import SteadyClock
 from cobot_meter.flows.vault import Vault
@@ -82,20 +84,22 @@ class Ports:
 class Terms:
     """On which terms is sold. `upstream_key` marks the key that costs are counted for.
 
-    No `models` means all that the upstream has; `prices_wait_s` is how long an ask waits for a
-    fresh price list, `reserve_pusd` what must be left of our credit upstream.
+    Up to `recent_answers_bytes` of answers on credit are kept in memory instead of in the books. No
+    `models` means all that the upstream has; `prices_wait_s` is how long an ask waits for a fresh
+    price list, `reserve_pusd` what must be left of our credit upstream.
     """
 
     prices: PriceTerms
     exposure: ExposureTerms
     waits: Waits
     upstream_key: str
-    run_timeout_ms: int
+    runs: RunTerms
     invoice_expiry_s: int
     models: frozenset[str] = frozenset()
     fallback_models: tuple[str, ...] = ()
     prices_wait_s: float = 0.0
     reserve_pusd: int = 0
+    recent_answers_bytes: int = RECENT_BYTES_MAX
     topups: TopupBounds = field(default_factory=TopupBounds)
 
 
@@ -268,6 +272,7 @@ def _shared(ports: Ports, terms: Terms, reports: Reports) -> Shared:
             identifiers=ports.identifiers,
             sealer=ports.sealer,
             keep_body_keys=keep_body_keys,
+            recent_answers=RecentAnswers(clock=ports.clock, bytes_max=terms.recent_answers_bytes),
             readable=is_readable,
         ),
         record_event=record_event,
@@ -337,7 +342,7 @@ def _drive_escrow(
             upstream=ports.upstream,
             choose_model=shared.choose_model,
             replicas=ports.replicas,
-            timeout_ms=shared.terms.run_timeout_ms,
+            terms=shared.terms.runs,
         ),
         find_cost=FindCost(
             ledger=ledger, vault=vault, upstream=ports.upstream, doubt=shared.reports.doubt

@@ -12,6 +12,7 @@ from cobot_meter.domain.invoices import Invoice, InvoiceState, NodeIdentity
 from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.record_event import OurNode
+from cobot_meter.flows.sale.run_completion import RunTerms
 from cobot_meter.wiring.flows import Ports, Reports, Terms, build_operator_flows
 from tests.domain.samples import NODE, PUBKEY, RETENTION
 from tests.fakes.clock import FakeClock
@@ -26,7 +27,7 @@ TERMS = Terms(
     exposure=EXPOSURE,
     waits=WAITS,
     upstream_key="key",
-    run_timeout_ms=RUN_MS,
+    runs=RunTerms(timeout_ms=RUN_MS),
     invoice_expiry_s=EXPIRY_S,
 )
 

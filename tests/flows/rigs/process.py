@@ -20,8 +20,10 @@ from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.ledger import Ledger
+from cobot_meter.flows.recent_answers import RecentAnswers
 from cobot_meter.flows.record_event import OurNode, RecordEvent
 from cobot_meter.flows.sale.follow_run import Waits
+from cobot_meter.flows.sale.run_completion import RunTerms
 from cobot_meter.flows.vault import Readable, Vault
 from cobot_meter.http_api.views import is_readable
 from cobot_meter.ports.books import Applied, Books
@@ -135,7 +137,7 @@ class Process:
                 exposure=exposure,
                 waits=waits,
                 upstream_key=lasting.upstream_key,
-                run_timeout_ms=RUN_MS,
+                runs=RunTerms(timeout_ms=RUN_MS),
                 invoice_expiry_s=EXPIRY_S,
             ),
             self.runs.by,
@@ -188,6 +190,7 @@ class Process:
             identifiers=self.lasting.identifiers,
             sealer=sealer or self.lasting.sealer,
             keep_body_keys=self.flows.keep_body_keys,
+            recent_answers=RecentAnswers(clock=self.lasting.clock),
             readable=readable,
         )
 

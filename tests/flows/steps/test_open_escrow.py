@@ -19,7 +19,7 @@ from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange, Transition
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.flows.record_event import RecordEvent
-from cobot_meter.flows.sale.open_escrow import TRIES
+from cobot_meter.flows.sale.open_escrow import TRIES, Opener
 from cobot_meter.flows.sale.run_completion import Attempted
 from cobot_meter.ports.books import Applied
 from cobot_meter.ports.escrow_runs import JustOpened
@@ -81,13 +81,8 @@ async def opened(
         nameless=False,
     )
     request = replace(ask_of().request, model=model.model_id, body=Body(BODY))
-    return await opening.open(
-        request,
-        escrow_id=escrow_id,
-        ask=key,
-        caller_id=caller_id,
-        at_once=(turns or Turns()).take,
-    )
+    opener = Opener(escrow_id=escrow_id, ask=key, caller_id=caller_id)
+    return await opening.open(request, opener, at_once=(turns or Turns()).take)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.upstream.completions import Model, UpstreamCall
 from cobot_meter.domain.upstream.fallback import BACKOFF_MAX_MS, Circumstances
 from cobot_meter.flows.offer.choose_model import ChooseModel
-from cobot_meter.flows.sale.run_completion import RESTARTED, RunCompletion, inline_cost
+from cobot_meter.flows.sale.run_completion import RESTARTED, RunCompletion, RunTerms, inline_cost
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import JustOpened
 from cobot_meter.ports.identifiers import Sealer
@@ -119,7 +119,7 @@ def runs_of(
         upstream=cast("Upstream", upstream or lasting.upstream),
         choose_model=choice or process.choose_model,
         replicas=process.replicas,
-        timeout_ms=RUN_MS,
+        terms=RunTerms(timeout_ms=RUN_MS),
     )
 
 
@@ -334,7 +334,7 @@ async def test_what_another_process_sends_is_left_to_it(stage: Stage) -> None:
         upstream=stage.lasting.upstream,
         choose_model=other.choose_model,
         replicas=other.replicas,
-        timeout_ms=RUN_MS,
+        terms=RunTerms(timeout_ms=RUN_MS),
     )
     await by_other.just_opened(opened)
     assert stage.lasting.upstream.posts == 1

@@ -227,7 +227,7 @@ async def test_a_whole_answer_on_credit_is_captured_at_once(tmp_path: Path) -> N
             for entry in rig.books.rows.journal.values()
             if entry.subject_id == escrow.escrow_id
         ]
-        assert kinds == ["opened", "generation_started", "completion_costed"]
+        assert kinds == ["opened", "completion_costed"]
         assert escrow.run.lookup_at_ms is not None
         rig.clock.set_ms(escrow.run.lookup_at_ms)
         confirmed = await rig.drive(escrow)

@@ -77,7 +77,9 @@ def _paid(escrow: Escrow, *, asker: str | None, keyed: bool, retry: bool) -> Ver
     own = asker == escrow.caller_id or (escrow.ask.nameless and escrow.price_msat == 0)
     if not escrow.paid_by_invoice:
         repeated = keyed or (retry and asker is not None)
-        readable = escrow.state is S.SETTLED or (_kept(escrow) and repeated)
+        # What was captured on credit is in memory, if not in the books: whoever delivers it sees.
+        kept = _kept(escrow) or (retry and escrow.mode is Mode.CREDIT)
+        readable = escrow.state is S.SETTLED or (kept and repeated)
         if own and readable:
             return Verdict.DELIVER
         return Verdict.GONE if keyed else Verdict.OPEN_ANEW

@@ -238,7 +238,7 @@ def _captured(
         "price_msat": event.price_msat,
         "credit_used_msat": event.price_msat,
         "settled_at_ms": at_ms,
-        "keep_until_ms": at_ms + retention.released_ms,
+        "keep_until_ms": at_ms + retention.released_ms if event.kept else None,
     }
 
 

@@ -111,7 +111,8 @@ class CompletionCosted:
     """The upstream's: the whole answer is here and says what it cost; credit pays for it at once.
 
     Both facts in one commit, for a sale whose ceiling is reserved of the caller's credit. The cost
-    is provisional: `lookup_at_ms` is when the upstream's record is asked for.
+    is provisional: `lookup_at_ms` is when the upstream's record is asked for, None for never.
+    `kept` says that the answer is stored, for whoever comes back.
     """
 
     generation_id: str
@@ -119,6 +120,7 @@ class CompletionCosted:
     cost: Cost
     price_msat: int
     lookup_at_ms: int | None
+    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ def open_escrow(
     *,
     standing: CallerStanding,
     terms: ExposureTerms,
-    bodies: StoredBodies,
+    bodies: StoredBodies | None,
     limits: KeyLimits = NO_LIMITS,
 ) -> Transition:
     """A0: the escrow's first row with all its reservations, all or none.

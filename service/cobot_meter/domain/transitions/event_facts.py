@@ -86,6 +86,7 @@ _SINCE_LATER: Mapping[str, object] = {
     "cost.provider": "",
     "cost.model": "",
     "cost.record_sha256": "",
+    "kept": True,
 }
 
 

@@ -22,10 +22,10 @@ from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.flows.sale.follow_run import FollowRun
 from cobot_meter.flows.sale.live_answer import LiveAnswer, first_of
-from cobot_meter.flows.sale.open_escrow import OpenEscrow
+from cobot_meter.flows.sale.open_escrow import Opener, OpenEscrow
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.flows.vault import Vault
-from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
+from cobot_meter.ports.escrow_runs import Follower, JustOpened, TakeTurn
 
 TRIES = 4
 # How many escrows of one body and address a nameless ask looks at: of callers with a name there
@@ -209,7 +209,9 @@ class AskCompletion:
             if ask.respond_async:
                 return self._accepted(escrow, caller_id)
             if ask.live and decided is Verdict.WAIT:
-                live = await self._live(escrow, self._follow_run.join(escrow.escrow_id))
+                run = self._follow_run.join(escrow.escrow_id)
+                follower = self._follow_run.follow(escrow.escrow_id)
+                live = await self._live(escrow, run, follower)
                 if live is not None:
                     return live
             escrow = await self._follow_run.joined(escrow.escrow_id)
@@ -234,29 +236,36 @@ class AskCompletion:
         escrow_id = self._open_escrow.new_id()
         stored: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
         run = self._begin(ask, key, caller_id, escrow_id, stored)
-        if ask.respond_async or ask.live:
-            await asyncio.wait((stored, run), return_when=asyncio.FIRST_COMPLETED)
+        # Before it is opened, since a short answer may be over as soon as that is heard of.
+        follower = self._follow_run.follow(escrow_id) if ask.live and ask.key is not None else None
+        if ask.respond_async or follower is not None:
+            await _first_of_both(stored, run, follower)
         if ask.respond_async:
             return self._accepted((stored if stored.done() else run).result(), caller_id)
-        live = await self._live(stored.result(), run) if ask.live and stored.done() else None
-        if live is not None:
-            return live
+        if stored.done():
+            live = await self._live(stored.result(), run, follower)
+            if live is not None:
+                return live
         escrow = await self._follow_run.finished(run, escrow_id)
         answer = await self._judged(own_verdict(escrow), escrow, caller_id)
         if answer is None:
             raise errors.CompletionGone(GONE)
         return answer
 
-    async def _live(self, escrow: Escrow, run: asyncio.Future[Escrow]) -> Answer | None:
+    async def _live(
+        self, escrow: Escrow, run: asyncio.Future[Escrow], follower: Follower | None
+    ) -> Answer | None:
         """The answer as it comes; None where it has to be paid for first, or has come to its end.
 
         Until something is said, another model may be asked, and a failure is told as any other.
         """
-        if escrow.mode is not Mode.CREDIT:
+        if follower is None:
             return None
-        follower = self._follow_run.follow(escrow.escrow_id)
-        first = await first_of(follower) if follower is not None else None
-        if follower is None or first is None:
+        if escrow.mode is not Mode.CREDIT:
+            await follower.aclose()
+            return None
+        first = await first_of(follower)
+        if first is None:
             return None
         live = LiveAnswer(
             first=first, follower=follower, run=run, deliver_completion=self._deliver_completion
@@ -273,16 +282,16 @@ class AskCompletion:
         stored: asyncio.Future[Escrow],
     ) -> asyncio.Future[Escrow]:
         """The run that opens this escrow; `stored` is told when it is in the books."""
+        opener = Opener(
+            escrow_id=escrow_id,
+            caller_id=caller_id,
+            ask=key,
+            key=ask.key,
+            comes_back=ask.respond_async or ask.idempotency_key is not None,
+        )
 
         async def opening(*, at_once: TakeTurn) -> JustOpened:
-            opened = await self._open_escrow.open(
-                ask.request,
-                escrow_id=escrow_id,
-                ask=key,
-                caller_id=caller_id,
-                at_once=at_once,
-                key=ask.key,
-            )
+            opened = await self._open_escrow.open(ask.request, opener, at_once=at_once)
             stored.set_result(opened.escrow)
             return opened
 
@@ -335,6 +344,18 @@ def ask_key(ask: Ask, caller_id: str) -> AskKey:
         if keyed
         else None,
     )
+
+
+async def _first_of_both(
+    stored: asyncio.Future[Escrow], run: asyncio.Future[Escrow], follower: Follower | None
+) -> None:
+    """Return when it is stored, or refused; whoever hangs up meanwhile follows no longer."""
+    try:
+        await asyncio.wait((stored, run), return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        if follower is not None:
+            await follower.aclose()
+        raise
 
 
 def _had_its_end(escrow: Escrow) -> bool:

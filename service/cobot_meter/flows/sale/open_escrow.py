@@ -31,17 +31,23 @@ from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
 from cobot_meter.ports.process import Replicas
 
 TRIES = 3
+# A request on credit is kept in memory while it runs, if it is not larger than this.
+UNSTORED_BYTES_MAX = 256 * 1_024
 BLOCKED = "The operator of this service has blocked this caller."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """Who asks, for which ask, and under which name it is opened; `key` is the API key, if any."""
+class Opener:
+    """Who asks, for which ask, and under which name it is opened; `key` is the API key, if any.
+
+    `comes_back` says that whoever asks may fetch the answer later, and not only wait for it.
+    """
 
     escrow_id: str
     caller_id: str
     ask: AskKey
-    key: ApiKey | None
+    key: ApiKey | None = None
+    comes_back: bool = True
 
 
 class OpenEscrow:
@@ -72,14 +78,11 @@ class OpenEscrow:
     async def open(
         self,
         request: CompletionRequest,
+        asked: Opener,
         *,
-        escrow_id: str,
-        ask: AskKey,
-        caller_id: str,
         at_once: TakeTurn,
-        key: ApiKey | None = None,
     ) -> JustOpened:
-        """The opened escrow, with what it will run; `key` is the API key that asked.
+        """The opened escrow, with what it will run.
 
         `at_once` takes a place for its run; where that may begin now, it is opened and requested in
         one commit.
@@ -92,7 +95,6 @@ class OpenEscrow:
         """
         self._node_gate.check()
         self._vault.check()
-        asked = _Asked(escrow_id=escrow_id, caller_id=caller_id, ask=ask, key=key)
         for _ in range(TRIES - 1):
             try:
                 return await self._open(request, asked, at_once=at_once)
@@ -102,7 +104,7 @@ class OpenEscrow:
         return await self._open(request, asked, at_once=at_once)
 
     async def _open(
-        self, request: CompletionRequest, asked: _Asked, *, at_once: TakeTurn
+        self, request: CompletionRequest, asked: Opener, *, at_once: TakeTurn
     ) -> JustOpened:
         ask = asked.ask
         standing = await self._standing(ask, asked.caller_id)
@@ -122,8 +124,9 @@ class OpenEscrow:
         )
         sent = at_once(pays=_pays(offer.quote), address=ask.address)
         escrow = self._escrow(opening, offer=offer, at_once=sent)
+        opened, bodies = await self._ready(escrow, request.body, asked)
         limits = asked.key.limits if asked.key else NO_LIMITS
-        opened = await self._apply(escrow, request.body, standing, limits)
+        await self._apply(escrow, bodies, standing, limits)
         return replace(
             opened, chain=offer.chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
         )
@@ -135,18 +138,35 @@ class OpenEscrow:
             requested_by=self._replicas.own_id if at_once else None,
         )
 
-    async def _apply(
-        self, escrow: Escrow, body: Body, standing: CallerStanding, limits: KeyLimits
-    ) -> JustOpened:
-        wrapped_key, sealed = await self._vault.seal_request(
-            escrow.escrow_id, body.content, day=escrow.quote.day
+    async def _ready(
+        self, escrow: Escrow, body: Body, asked: Opener
+    ) -> tuple[JustOpened, StoredBodies | None]:
+        """What will run, and what is stored of it: nothing where nobody comes back for it."""
+        content = body.content
+        unstored = (
+            escrow.mode is Mode.CREDIT
+            and not asked.comes_back
+            and self._vault.keeps_briefly
+            and len(content) <= UNSTORED_BYTES_MAX
         )
+        opened = JustOpened(escrow=escrow, call=upstream_call(escrow, body), wrapped_key=None)
+        if unstored:
+            return replace(opened, unstored=content), None
+        wrapped_key, sealed = await self._vault.seal_request(
+            escrow.escrow_id, content, day=escrow.quote.day
+        )
+        bodies = StoredBodies(wrapped_key=wrapped_key, request=sealed)
+        return replace(opened, wrapped_key=wrapped_key), bodies
+
+    async def _apply(
+        self,
+        escrow: Escrow,
+        bodies: StoredBodies | None,
+        standing: CallerStanding,
+        limits: KeyLimits,
+    ) -> None:
         opening = open_escrow(
-            escrow,
-            standing=standing,
-            terms=self._exposure,
-            bodies=StoredBodies(wrapped_key=wrapped_key, request=sealed),
-            limits=limits,
+            escrow, standing=standing, terms=self._exposure, bodies=bodies, limits=limits
         )
         try:
             with self._make_offer.room(escrow.run, escrow.quote.ceiling_pusd):
@@ -156,7 +176,6 @@ class OpenEscrow:
                 raise key_limit_reached(exceeded) from exceeded
             exceeded.at_ms = escrow.opened_at_ms
             raise
-        return JustOpened(escrow=escrow, call=upstream_call(escrow, body), wrapped_key=wrapped_key)
 
     async def _standing(self, ask: AskKey, caller_id: str) -> CallerStanding:
         if ask.nameless:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import (
     BodyKeysUnusable,
-    BooksBusy,
     Broken,
     Conflict,
     DependencyFault,
@@ -30,7 +29,6 @@ from cobot_meter.domain.run.events import (
     Abandoned,
     CompletionCosted,
     CompletionReceived,
-    GenerationStarted,
     RunFailed,
     RunOutcomeUnknown,
     UpstreamRequested,
@@ -49,6 +47,7 @@ from cobot_meter.domain.upstream.fallback import (
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.sale.read_answer import read_answer
+from cobot_meter.flows.sale.started_run import ALONG_S, StartedRun
 from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.escrow_runs import UNFOLLOWED, AnswerListener, JustOpened
 from cobot_meter.ports.process import Replicas
@@ -75,6 +74,17 @@ def upstream_call(escrow: Escrow, body: Body) -> UpstreamCall:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTerms:
+    """`timeout_ms` is shared by all attempts of one ask.
+
+    Of the answers on credit that said what they cost, one in `confirm_one_in` is looked up later.
+    """
+
+    timeout_ms: int
+    confirm_one_in: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Attempted:
     """Where one run left its escrow.
@@ -99,14 +109,14 @@ class RunCompletion:
         upstream: Upstream,
         choose_model: ChooseModel,
         replicas: Replicas,
-        timeout_ms: int,
+        terms: RunTerms,
     ) -> None:
-        """Every part is a port or a flow. `timeout_ms` is shared by all attempts of one ask."""
+        """Every part is a port or a flow; `terms` are the operator's."""
         self._ledger = ledger
         self._vault = vault
         self._upstream = upstream
         self._choose_model = choose_model
-        self._timeout_ms = timeout_ms
+        self._terms = terms
         self._replicas = replicas
 
     async def opened(self, escrow: Escrow, listener: AnswerListener = UNFOLLOWED) -> Escrow:
@@ -163,48 +173,68 @@ class RunCompletion:
             escrow=escrow, call=upstream_call(escrow, Body(body)), wrapped_key=wrapped_key
         )
 
-    async def _stored_if_well(self, escrow: Escrow) -> JustOpened | None:
-        """The stored request; None where it cannot be read now: then the failure has to stand."""
+    async def _call_again(self, escrow: Escrow, opened: JustOpened) -> UpstreamCall | None:
+        """The request once more; None where it cannot be read now: then the failure stands."""
+        if opened.unstored:
+            return upstream_call(escrow, Body(opened.unstored))
         try:
-            return await self._stored(escrow)
+            return (await self._stored(escrow)).call
         except (DependencyFault, SealBroken):
             return None
 
     async def _send(self, escrow: Escrow, opened: JustOpened) -> Attempted:
-        current, unsaid = escrow, None
-
-        async def started(generation_id: str) -> None:
-            nonlocal current, unsaid
-            event = GenerationStarted(generation_id=generation_id)
-            try:
-                current = await self._ledger.record(current, event)
-            except BooksBusy:
-                unsaid = event  # the answer comes all the same, and says it once more
-
+        along_s = None if opened.wrapped_key is not None else ALONG_S
+        started = StartedRun(self._ledger, escrow, along_s=along_s)
         try:
-            completion = await self._completed(escrow, opened, started)
+            completion = await self._completed(escrow, opened, started.named)
+            await started.settle()
         except DependencyFault as fault:
-            if unsaid is not None:
-                current = await self._ledger.record(current, unsaid, lasting=True)
-            return await self._failed(current, opened, fault)
-        sealed = await self._vault.seal_completion(
-            escrow.escrow_id, completion.body, wrapped_key=opened.wrapped_key
-        )
-        fact = self._answered(current, completion)
-        bodies = StoredBodies(completion=sealed, drop_request=True)
-        try:
-            return Attempted(await self._ledger.record(current, fact, bodies=bodies, lasting=True))
-        except Conflict:
-            if unsaid is None:
-                raise
-            # It was written after all and nobody heard of it: what was paid for follows on that.
-            current = await self._ledger.record(current, unsaid, lasting=True)
-        return Attempted(await self._ledger.record(current, fact, bodies=bodies, lasting=True))
+            await started.settle()
+            await started.say()
+            return await self._failed(started.escrow, opened, fault)
+        finally:
+            started.close()
+        return Attempted(await self._taken(started, completion, opened.wrapped_key))
 
-    def _answered(self, escrow: Escrow, completion: UpstreamCompletion) -> Answered:
+    async def _taken(
+        self, started: StartedRun, completion: UpstreamCompletion, wrapped_key: bytes | None
+    ) -> Escrow:
+        """The sale once the whole answer is booked, and stored or at hand."""
+        escrow_id = started.escrow.escrow_id
+        fact = self._answered(started.escrow, completion, kept=wrapped_key is not None)
+        bodies = await self._bodies(started.escrow, fact, completion.body, wrapped_key)
+        if bodies is None:
+            self._vault.keep_briefly(escrow_id, completion.body)
+        try:
+            return await self._ledger.record(started.escrow, fact, bodies=bodies, lasting=True)
+        except Conflict:
+            if started.unsaid is None:
+                raise
+        # It was written after all and nobody heard of it: what was paid for follows on that.
+        await started.say()
+        return await self._ledger.record(started.escrow, fact, bodies=bodies, lasting=True)
+
+    async def _bodies(
+        self, escrow: Escrow, fact: Answered, body: bytes, wrapped_key: bytes | None
+    ) -> StoredBodies | None:
+        """What is stored of the answer: nothing where it is captured and nobody comes back."""
+        if wrapped_key is not None:
+            sealed = await self._vault.seal_completion(
+                escrow.escrow_id, body, wrapped_key=wrapped_key
+            )
+            return StoredBodies(completion=sealed, drop_request=True)
+        if isinstance(fact, CompletionCosted):
+            return None
+        # Nobody knows yet what it costs: it has to outlive this process until somebody does.
+        wrapped_key, sealed = await self._vault.seal_unasked(
+            escrow.escrow_id, body, day=escrow.quote.day
+        )
+        return StoredBodies(wrapped_key=wrapped_key, completion=sealed)
+
+    def _answered(self, escrow: Escrow, completion: UpstreamCompletion, *, kept: bool) -> Answered:
         """What the whole answer means: on credit it is paid for at once, if it says what it cost.
 
-        An answer that could never be handed over is not paid for.
+        An answer that could never be handed over is not paid for. `kept` says that it is stored.
         """
         now_ms = self._ledger.now_ms()
         received = _received(completion, now_ms)
@@ -218,8 +248,15 @@ class RunCompletion:
             summary=received.summary,
             cost=cost,
             price_msat=escrow.quote.price_of(cost.cost_pusd).price_msat,
-            lookup_at_ms=later_lookup_ms(now_ms, now_ms=now_ms),
+            lookup_at_ms=self._lookup_at_ms(escrow.run.run_id, now_ms),
+            kept=kept,
         )
+
+    def _lookup_at_ms(self, run_id: str, now_ms: int) -> int | None:
+        """When the upstream's record of a captured answer is asked for; None for never."""
+        if zlib.crc32(run_id.encode()) % self._terms.confirm_one_in:
+            return None
+        return later_lookup_ms(now_ms, now_ms=now_ms)
 
     async def _completed(
         self, escrow: Escrow, opened: JustOpened, started: TellGeneration
@@ -249,16 +286,16 @@ class RunCompletion:
                     own_terms=opened.own_terms,
                     started=begun,
                     waited_ms=self._ledger.clock.monotonic_ms() - began_ms,
-                    limit_ms=self._timeout_ms if within_ms is None else within_ms,
+                    limit_ms=self._terms.timeout_ms if within_ms is None else within_ms,
                 )
                 self._choose_model.failed(model, fault, under)
                 if not first or step_after(fault) is not Step.AGAIN:
                     raise
                 await self._ledger.clock.sleep(_pause_s(fault, escrow.escrow_id))
-                stored = await self._stored_if_well(escrow)
-                if stored is None:
+                again = await self._call_again(escrow, opened)
+                if again is None:
                     raise
-                call = stored.call
+                call = again
             else:
                 self._choose_model.succeeded(model)
                 return completion
@@ -271,15 +308,15 @@ class RunCompletion:
         ended = _failure_event(current, fault)
         # What somebody has read of an answer can be neither unsaid nor followed by another.
         left = () if opened.listener.told else chain_after(fault, opened.chain)
-        stored = None
+        again = None
         if left and self._left_ms(opened) >= ATTEMPT_MIN_MS:
-            stored = await self._stored_if_well(current)
-        if stored is None:
+            again = await self._call_again(current, opened)
+        if again is None:
             return Attempted(await self._ledger.record(current, ended, lasting=True))
-        return Attempted(current, ended, replace(opened, call=stored.call, chain=left))
+        return Attempted(current, ended, replace(opened, call=again, chain=left))
 
     def _left_ms(self, opened: JustOpened) -> int:
-        return opened.began_ms + self._timeout_ms - self._ledger.ending_ms()
+        return opened.began_ms + self._terms.timeout_ms - self._ledger.ending_ms()
 
     def _within_ms(self, opened: JustOpened) -> int | None:
         """How long this attempt may take in ms: half of what is left while others can be asked.

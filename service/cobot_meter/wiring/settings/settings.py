@@ -16,6 +16,7 @@ from cobot_meter.domain.errors import SettingInvalid
 from cobot_meter.domain.money import AMOUNT_MAX, MSAT_PER_SAT
 from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.topup.record import TopupBounds
+from cobot_meter.flows.recent_answers import BYTES_MAX as RECENT_BYTES_MAX
 from cobot_meter.http_api.http.body_room import BYTES_MAX
 from cobot_meter.wiring.logs import AUTO, FORMATS
 from cobot_meter.wiring.settings.addresses import Address, read_address, read_address_or_off
@@ -82,6 +83,18 @@ class RunSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreditSettings:
+    """How sales on credit are kept and confirmed.
+
+    Up to `recent_answers_bytes` of answers stay in memory for two minutes instead of being stored;
+    of those that said what they cost, one in `confirm_one_in` is looked up at the upstream.
+    """
+
+    confirm_one_in: int
+    recent_answers_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsSettings:
     """Where the operator reads figures; `listen` None: nowhere.
 
@@ -107,6 +120,7 @@ class Settings:
     prices: PriceTerms
     exposure: ExposureTerms
     topups: TopupBounds
+    credit: CreditSettings
     rate: RateSettings
     accepted_risks: frozenset[str]
     run: RunSettings
@@ -175,6 +189,7 @@ def _settings(values: Values) -> Settings:
         ),
         exposure=_exposure(values),
         topups=_topups(values),
+        credit=_credit(values, one_process=not database.url),
         rate=read_rate(values, node.network),
         accepted_risks=read_accepted(values),
         run=_run(values),
@@ -255,6 +270,16 @@ def _topups(values: Values) -> TopupBounds:
         )
         raise SettingInvalid(message)
     return bounds
+
+
+def _credit(values: Values, *, one_process: bool) -> CreditSettings:
+    """Where several processes share the books, a retry may come to another one: all is stored."""
+    return CreditSettings(
+        confirm_one_in=values.integer("CONFIRM_ONE_IN", 1, at_least=1, at_most=10_000),
+        recent_answers_bytes=values.integer(
+            "RECENT_ANSWERS_BYTES", RECENT_BYTES_MAX if one_process else 0
+        ),
+    )
 
 
 def _sats(values: Values, name: str, default: int) -> int:
