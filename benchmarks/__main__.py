@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 from benchmarks import (
     answers,
+    credit_path,
     fallback,
     free_asks,
     in_flight,
@@ -30,7 +31,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
     module.NAME: module.measure
     for module in (
         *(whole_cycle, in_flight, free_asks, ledger, pricing, answers, fallback),
-        *(slow_connections, postgres, real_node),
+        *(slow_connections, postgres, real_node, credit_path),
     )
 }
 

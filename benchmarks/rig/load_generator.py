@@ -1,8 +1,10 @@
 """The load, in a process of its own: reads a plan from standard input, answers with figures.
 
-Plans: `cycles` (ask, pay, claim), `asks` (ask, read the 402), `direct` (the upstream alone);
-`askers` and `pollers` wait, until they are told to stop, for an upstream that never answers or for
-a payment that never comes. Every answer is checked: one that is not what it should be ends the run.
+Plans: `cycles` (ask, pay, claim), `asks` (ask, read the 402), `direct` (the upstream alone), `paid`
+(ask with a key that has credit, or of whom asks for none, and read the answer); `askers` and
+`pollers` wait, until they are told to stop, for an upstream that never answers or for a payment
+that never comes. Every answer is checked: one that is not what it should be ends the run; only
+`paid` counts it as an error and goes on, since not every program that it measures is ours.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import orjson
 import uvloop
@@ -31,7 +33,7 @@ _OFFER = re.compile(rb'L402 macaroon="([^"]+)", invoice="([^"]+)"')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to do. `port` serves asks, `node_port` the wallet.
+    """What to do. `port` serves asks, `node_port` the wallet; who is `paid` asks at `path`.
 
     Buyers begin spread over `spread_ms`: agents do not come all in the same moment, and a crowd in
     step would measure how long the upstream and we wait for each other.
@@ -44,6 +46,8 @@ class Plan:
     node_port: int = 0
     spread_ms: int = 0
     model: str = "mock/model"
+    path: str = CHAT
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,8 @@ class Figures:
     done: int
     per_s: float
     p50_ms: float
+    p99_ms: float = 0.0
+    errors: int = 0
 
 
 def body_of(model: str) -> bytes:
@@ -64,6 +70,10 @@ def body_of(model: str) -> bytes:
     ]
     messages.append({"role": "user", "content": fresh})
     return orjson.dumps({"model": model, "messages": messages, "max_tokens": 256})
+
+
+class NotAnsweredError(Exception):
+    """An ask that was paid for, and got no completion."""
 
 
 class Buyer:
@@ -123,12 +133,49 @@ class Buyer:
         request = request_bytes("POST", "/api/v1/chat/completions", body=body_of(self._plan.model))
         _checked(await self._face.ask(request), OK)
 
+    async def paid(self) -> None:
+        """Ask what the key pays for. Raises NotAnsweredError."""
+        plan = self._plan
+        bearer = b"Bearer " + plan.key.encode() if plan.key else b""
+        body = body_of(plan.model)
+        request = request_bytes("POST", plan.path, body=body, authorization=bearer)
+        try:
+            answer = await self._face.ask(request)
+        except ConnectionError as error:
+            self._face = await connect(plan.port)
+            raise NotAnsweredError(str(error)) from error
+        if answer.status != OK or b'"choices"' not in answer.body:
+            raise NotAnsweredError(f"{answer.status}: {answer.body[:400]!r}")
+
 
 def _checked(response: Response, status: int) -> Response:
     if response.status != status:
         message = f"{response.status} where {status} was due: {response.body[:400]!r}"
         raise SystemExit(message)
     return response
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was done, and what was not."""
+
+    done: list[Done] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def figures(self) -> Figures:
+        """All of it; the first error is told."""
+        if self.errors:
+            print(f"{len(self.errors)} errors, the first: {self.errors[0]}", file=sys.stderr)
+        if not self.done:
+            raise SystemExit("not one was answered")
+        times_s = sorted(took_s for _, took_s in self.done)
+        return Figures(
+            done=len(self.done),
+            per_s=_steady(self.done),
+            p50_ms=times_s[len(times_s) // 2] * 1_000,
+            p99_ms=times_s[len(times_s) * 99 // 100] * 1_000,
+            errors=len(self.errors),
+        )
 
 
 async def _run(plan: Plan) -> Figures:
@@ -138,15 +185,15 @@ async def _run(plan: Plan) -> Figures:
         "cycles": Buyer.cycle,
         "asks": Buyer.ask,
         "direct": Buyer.direct,
+        "paid": Buyer.paid,
     }
     action = actions[plan.kind]
-    turns, done = iter(range(plan.count)), list[Done]()
+    turns, tally = iter(range(plan.count)), Tally()
     async with asyncio.TaskGroup() as tasks:
         for number, buyer in enumerate(buyers):
             pause_s = plan.spread_ms / 1_000 * number / plan.in_flight
-            tasks.create_task(_repeat(buyer, action, turns, done, pause_s=pause_s))
-    times_s = sorted(took_s for _, took_s in done)
-    return Figures(done=len(done), per_s=_steady(done), p50_ms=times_s[len(times_s) // 2] * 1_000)
+            tasks.create_task(_repeat(buyer, action, turns, tally, pause_s=pause_s))
+    return tally.figures()
 
 
 def _steady(done: list[Done]) -> float:
@@ -160,16 +207,20 @@ async def _repeat(
     buyer: Buyer,
     action: Callable[[Buyer], Awaitable[object]],
     turns: Iterator[int],
-    done: list[Done],
+    tally: Tally,
     *,
     pause_s: float,
 ) -> None:
     await asyncio.sleep(pause_s)
     for _ in turns:
         started = time.perf_counter()
-        await action(buyer)
+        try:
+            await action(buyer)
+        except NotAnsweredError as error:
+            tally.errors.append(str(error))
+            continue
         ended = time.perf_counter()
-        done.append((ended, ended - started))
+        tally.done.append((ended, ended - started))
 
 
 async def _buyer(plan: Plan) -> Buyer:

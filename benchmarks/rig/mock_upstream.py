@@ -1,8 +1,9 @@
 """A fast stand-in for the upstream: the least that can be read as OpenRouter, in one process.
 
 Speaks chat completions (JSON, and SSE with a usage frame), `/generation`, `/models` and `/key`; a
-completion takes `--latency-ms`, everything else answers at once. Tells its port on the first line
-of its output. Must not know: the service or what is measured. Its counts are at `/count`.
+completion takes `--latency-ms`, and its events come one every so many ms where `/pace` was told so;
+everything else answers at once. Tells its port on the first line of its output. Must not know: the
+service or what is measured. Its counts are at `/count`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast
+from urllib.parse import parse_qsl
 
 import httptools
 import orjson
@@ -24,6 +27,7 @@ WORDS = ("lightning", "settles", "in", "the", "order", "that", "its", "channels"
 PIECES = 35
 WORDS_PER_PIECE = 4
 API = b"/api/v1"
+LAST_CHUNK = b"0\r\n\r\n"
 _ID_DIGITS = 12
 _PLACE = "#" * (len("gen-") + _ID_DIGITS)
 _USAGE = {
@@ -68,8 +72,22 @@ def stream_events() -> Iterator[bytes]:
     yield b"[DONE]"
 
 
-def _chunked(body: bytes) -> bytes:
-    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+def _chunk(body: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(body), body)
+
+
+@dataclass(slots=True)
+class Pace:
+    """How long an answer takes to begin, and how far apart its events are; 0: all at once."""
+
+    latency_s: float
+    event_s: float = 0.0
+
+    def change(self, query: bytes) -> None:
+        """As `latency_ms=…&event_ms=…` says."""
+        said = dict(parse_qsl(query.decode("ascii")))
+        self.latency_s = int(said["latency_ms"]) / 1_000
+        self.event_s = int(said["event_ms"]) / 1_000
 
 
 class Answers:
@@ -78,14 +96,18 @@ class Answers:
     def __init__(self) -> None:
         """Counts begin at 0."""
         place = _PLACE.encode()
-        events = b": OPENROUTER PROCESSING\n\n"
-        events += b"".join(b"data: %b\n\n" % frame for frame in stream_events())
-        stream = (
+        head = (
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-generation-id: %b\r\n"
-            b"transfer-encoding: chunked\r\n\r\n%b" % (place, _chunked(events))
+            b"transfer-encoding: chunked\r\n\r\n" % place
         )
+        begun = b": OPENROUTER PROCESSING\n\n"
+        events = [b"data: %b\n\n" % frame for frame in stream_events()]
+        stream = head + _chunk(begun + b"".join(events)) + LAST_CHUNK
         whole = _ok(_json_body(), b"x-generation-id: " + place + b"\r\n")
         self._stream, self._whole = stream.split(place), whole.split(place)
+        pieces = [head + _chunk(begun), *map(_chunk, events)]
+        pieces[-1] += LAST_CHUNK
+        self._pieces = [piece.split(place) for piece in pieces]
         record = orjson.dumps(
             {"data": {"id": _PLACE, "total_cost": float(COST_USD), "provider_name": "Mock"}}
         )
@@ -96,12 +118,15 @@ class Answers:
         self.completions = 0
         self.lookups = 0
 
-    def completion(self, body: bytes) -> bytes:
-        """The next completion, streamed when `body` asks for it."""
+    def completion(self, body: bytes, *, dripping: bool = False) -> Sequence[bytes]:
+        """The next completion, streamed when `body` asks for it: in one piece, or by its events."""
         self.completions += 1
         generation_id = b"gen-%0*d" % (_ID_DIGITS, self.completions)
-        streamed = b'"stream":true' in body or b'"stream": true' in body
-        return generation_id.join(self._stream if streamed else self._whole)
+        if not (b'"stream":true' in body or b'"stream": true' in body):
+            return (generation_id.join(self._whole),)
+        if dripping:
+            return tuple(generation_id.join(piece) for piece in self._pieces)
+        return (generation_id.join(self._stream),)
 
     def query(self, path: bytes, query: bytes) -> bytes:
         """The answer to a GET."""
@@ -137,10 +162,10 @@ def _ok(body: bytes, more: bytes = b"") -> bytes:
 class Connection(asyncio.Protocol):
     """One connection, one request at a time. The parser calls the `on_` methods."""
 
-    def __init__(self, answers: Answers, latency_s: float) -> None:
-        """`answers` are shared by all connections."""
+    def __init__(self, answers: Answers, pace: Pace) -> None:
+        """Both are shared by all connections."""
         self._answers = answers
-        self._latency_s = latency_s
+        self._pace = pace
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
@@ -172,14 +197,28 @@ class Connection(asyncio.Protocol):
         url, self._url = self._url, b""
         body, self._body = b"".join(self._body), []
         if self._parser.get_method() == b"POST":
-            answer = self._answers.completion(body)
-            if self._latency_s:
-                asyncio.get_running_loop().call_later(self._latency_s, self._write, answer)
-                return
+            pace = self._pace
+            pieces = self._answers.completion(body, dripping=pace.event_s > 0)
+            if pace.latency_s or len(pieces) > 1:
+                self._later(pieces, 0, pace.latency_s)
+            else:
+                self._write(pieces[0])
+            return
+        path, _, query = url.partition(b"?")
+        if path == b"/pace":
+            self._pace.change(query)
+            self._write(_ok(b"{}"))
         else:
-            path, _, query = url.partition(b"?")
-            answer = self._answers.query(path, query)
-        self._write(answer)
+            self._write(self._answers.query(path, query))
+
+    def _later(self, pieces: Sequence[bytes], number: int, wait_s: float) -> None:
+        asyncio.get_running_loop().call_later(wait_s, self._drip, pieces, number)
+
+    def _drip(self, pieces: Sequence[bytes], number: int) -> None:
+        """The piece of that number, and the others after it for as long as somebody reads."""
+        self._write(pieces[number])
+        if number + 1 < len(pieces) and self._transport is not None:
+            self._later(pieces, number + 1, self._pace.event_s)
 
     def _write(self, answer: bytes) -> None:
         if self._transport is not None:
@@ -187,9 +226,9 @@ class Connection(asyncio.Protocol):
 
 
 async def _serve(latency_s: float) -> None:
-    answers = Answers()
+    answers, pace = Answers(), Pace(latency_s)
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(answers, latency_s), "127.0.0.1", 0, backlog=4_096
+        lambda: Connection(answers, pace), "127.0.0.1", 0, backlog=4_096
     )
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()

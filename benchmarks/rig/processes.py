@@ -52,9 +52,9 @@ class Child:
         """The first line that it prints."""
         return _pipe(self._process.stdout).readline().decode().strip()
 
-    def wait_ready(self, url: str) -> None:
+    def wait_ready(self, url: str, *, within_s: float = START_S) -> None:
         """Return when `url` answers 200. Raises RuntimeError when it ends or never does."""
-        until = time.monotonic() + START_S
+        until = time.monotonic() + within_s
         while time.monotonic() < until and self._process.poll() is None:
             with (
                 contextlib.suppress(urllib.error.URLError, ConnectionError),
@@ -71,12 +71,23 @@ def running(
     module: str, *arguments: str, core: int, env: Mapping[str, str] | None = None
 ) -> Iterator[Child]:
     """`python -m module` for as long as a block lasts, on one core where there are several."""
+    command = (sys.executable, "-m", module, *arguments)
+    with running_command(command, core=core, env=env) as child:
+        yield child
+
+
+@contextlib.contextmanager
+def running_command(
+    command: Sequence[str], *, core: int, env: Mapping[str, str] | None = None, said: bool = True
+) -> Iterator[Child]:
+    """Any program for as long as a block lasts; without `said` its output is for nobody."""
     process = subprocess.Popen(
-        [*_pinned(core), sys.executable, "-m", module, *arguments],
+        [*_pinned(core), *command],
         cwd=ROOT,
         env={"PATH": os.defpath, **(env or {})},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=subprocess.PIPE if said else subprocess.DEVNULL,
+        stderr=None if said else subprocess.DEVNULL,
     )
     try:
         yield Child(process)
@@ -87,7 +98,8 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        _pipe(process.stdout).close()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def load(plan: Plan, *, core: int) -> Figures:

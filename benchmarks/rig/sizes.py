@@ -24,6 +24,10 @@ class Size:
     payments: int
     fallback_asks: int
     slow_connections: int
+    paid_alone: int
+    paid_busy: int
+    paid_many: int
+    with_peers: bool
 
 
 FULL = Size(
@@ -42,6 +46,10 @@ FULL = Size(
     payments=60,
     fallback_asks=2_000,
     slow_connections=1_000,
+    paid_alone=300,
+    paid_busy=1_600,
+    paid_many=2_560,
+    with_peers=True,
 )
 SMOKE = Size(
     rounds=1,
@@ -59,4 +67,8 @@ SMOKE = Size(
     payments=2,
     fallback_asks=8,
     slow_connections=20,
+    paid_alone=4,
+    paid_busy=8,
+    paid_many=8,
+    with_peers=False,
 )

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+SIGNIFICANT = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
@@ -16,6 +18,7 @@ class Bar:
     limit: float
     at_most: bool = True
     unit: str = "×"
+    digits: int = 2
 
     @property
     def met(self) -> bool:
@@ -26,8 +29,8 @@ class Bar:
         """What, bar, measured, verdict."""
         sign = "≤" if self.at_most else "≥"
         verdict = "met" if self.met else "MISSED"
-        bar = f"{sign} {self.limit:g} {self.unit}"
-        return (self.what, bar, f"{self.value:.2f} {self.unit}", verdict)
+        bar = f"{sign} {self.limit:.{SIGNIFICANT}g} {self.unit}"
+        return (self.what, bar, f"{self.value:.{self.digits}f} {self.unit}", verdict)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
