@@ -15,7 +15,7 @@ from cobot_meter.adapters.storage.sqlite.files import free_bytes
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.ledger.transfers import TransferKind
-from cobot_meter.domain.money import usd_text
+from cobot_meter.domain.money import PUSD_PER_USD, usd_text
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.accounts import UpstreamAccount
 from cobot_meter.flows.offer.gates import WatchAccount, WatchedAccount
@@ -64,6 +64,16 @@ class Metrics:
             "cobot_meter_refused_before_a_route",
             "Requests and connections that never reached a route, by why",
             ["why"],
+            registry=self.registry,
+        )
+        self._unconfirmed = Counter(
+            "cobot_meter_unconfirmed_captures",
+            "Answers on credit whose cost nobody looks up, as the operator has chosen",
+            registry=self.registry,
+        )
+        self._unconfirmed_usd = Counter(
+            "cobot_meter_unconfirmed_captures_usd",
+            "What those answers said that they cost, in US dollars",
             registry=self.registry,
         )
         self._by_kind: dict[str, Counter] = {}
@@ -122,12 +132,19 @@ class Metrics:
         self._event(transition.kind).inc()
         if transition.kind in _COSTS:
             self._overrun(transition)
+            self._never_confirmed(transition)
         for transfer in transition.transfers:
             if transfer.kind is TransferKind.POSTED or transfer.kind is TransferKind.POST:
                 if not transfer.debit.exact:
                     self._posted(transfer.debit, "debit").inc(transfer.amount)
                 if not transfer.credit.exact:
                     self._posted(transfer.credit, "credit").inc(transfer.amount)
+
+    def _never_confirmed(self, transition: Transition) -> None:
+        escrow, captured = transition.escrow, transition.kind == "completion_costed"
+        if captured and escrow is not None and escrow.run.lookup_at_ms is None:
+            self._unconfirmed.inc()
+            self._unconfirmed_usd.inc(escrow.cost_pusd / PUSD_PER_USD)
 
     def _overrun(self, transition: Transition) -> None:
         """A run that cost more than its ceiling is ours, and somebody has to look at why."""

@@ -142,3 +142,29 @@ async def test_the_name_of_a_long_run_is_written_along(tmp_path: Path) -> None:
         assert kinds_of(rig, rig.last.escrow_id) == [
             *("opened", "generation_started", "completion_costed")
         ]
+
+
+async def test_what_nobody_looks_up_is_counted(tmp_path: Path) -> None:
+    """By the operator's choice one in so many is confirmed; the others stand in the metrics."""
+    async with open_face(tmp_path, CONFIRM_ONE_IN="10000") as rig:
+        key, _ = await rig.key(SAT)
+        for number in range(3):
+            await bought(rig, key, ask_of(f"question {number}"))
+        never = [sold for sold in rig.escrows if sold.run.lookup_at_ms is None]
+        assert len(never) == 3
+        shown = (await rig.get("/metrics")).body.decode()
+        assert "cobot_meter_unconfirmed_captures_total 3.0" in shown
+        usd = sum(sold.cost_pusd for sold in never) / 10**12
+        assert f"cobot_meter_unconfirmed_captures_usd_total {usd}" in shown
+
+
+async def test_a_cost_that_was_wrong_is_found_by_the_sums(tmp_path: Path) -> None:
+    """Nobody looks the answer up; what the upstream's usage says besides is booked all the same."""
+    async with open_face(tmp_path, CONFIRM_ONE_IN="10000") as rig:
+        compare = rig.service.flows.operating.compare_costs
+        await compare.baseline()
+        key, _ = await rig.key(SAT)
+        rig.upstream.then(Completes(cost="0.0003", inline_cost="0.0002"))
+        await bought(rig, key, ASK)
+        found = [await compare.compare() for _ in range(2)]
+        assert found == [None, 10**8]
