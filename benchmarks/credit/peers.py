@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.credit.targets import Target
 from benchmarks.rig.processes import ROOT, cores, free_port, running_command
 from benchmarks.rig.stacks import Upstream, upstream_process
-from benchmarks.rig.targets import Target
 
 LOCKS = ROOT / "benchmarks" / "peers"
 INSTALL_S = 900.0
@@ -64,6 +64,20 @@ def litellm_peer() -> Peer:
         return Peer(without=f"LiteLLM is left out: it could not be installed ({fault}).")
     (folder / READY).touch()
     return Peer(folder=folder)
+
+
+def litellm_side(
+    *, wanted: bool, notes: list[str]
+) -> contextlib.AbstractContextManager[Target] | None:
+    """It, ready to be started; `notes` gains why it is left out where it is."""
+    if not wanted:
+        notes.append("LiteLLM is left out of a smoke run.")
+        return None
+    peer = litellm_peer()
+    if peer.folder is None:
+        notes.append(peer.without)
+        return None
+    return litellm_target(peer.folder)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 All sides are there at once, each one process on the measured core, and take turns: one at a time,
 32 at a time, and many at a time before an upstream that takes half a second. Of the service two are
 measured, with each generation confirmed, as it comes, and with one in twenty, where it knows that
-setting. What is counted of a confirmation, and why one waits for it: `rig/confirmations.py`.
+setting. What is counted of a confirmation, and why one waits for it: `confirmations.py`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from benchmarks.rig.confirmations import Confirmations, await_all
-from benchmarks.rig.peers import litellm_peer, litellm_target
-from benchmarks.rig.processes import MIB, cores, load
-from benchmarks.rig.sizes import Size
-from benchmarks.rig.tables import Bar, bars, ratios, spread, table
-from benchmarks.rig.targets import (
+from benchmarks.credit.confirmations import Confirmations, await_all
+from benchmarks.credit.peers import litellm_side
+from benchmarks.credit.targets import (
     CONFIRM_ONE_IN,
     Target,
     bare_target,
     direct_target,
     service_target,
 )
+from benchmarks.rig.processes import MIB, cores, load
+from benchmarks.rig.sizes import Size
+from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 from cobot_meter.wiring.settings.settings import setting_names
 
 NAME = "credit_path"
@@ -142,7 +142,7 @@ class Sides:
         """All rounds, after one to warm up where figures are wanted."""
         if self._each:
             print("· warming up", flush=True)
-            self._level(self.levels[0], waits=True)
+            self._level(self.levels[1], waits=True)
             for side in self.all:
                 side.found.clear()
         for number in range(rounds):
@@ -179,7 +179,7 @@ def measure(size: Size) -> str:
     with contextlib.ExitStack() as running:
         notes: list[str] = []
         sides = [running.enter_context(side) for side in _sides(size, levels, notes)]
-        turns = Sides(sides, levels, each=size.with_peers)
+        turns = Sides(sides, levels, each=size.thorough)
         turns.measure(min(ROUNDS, size.rounds))
     tables = [turns.table(level) for level in levels]
     found = [bar for side in sides for bar in _bars(side, sides, levels)]
@@ -195,12 +195,9 @@ def _sides(
     few = {level: max(level.in_flight, whole[level] // 10) for level in (alone, busy)}
     yield _side(direct_target(), whole)
     yield _side(bare_target(), half)
-    if not size.with_peers:
-        notes.append("LiteLLM is left out of a smoke run.")
-    elif (peer := litellm_peer()).folder is None:
-        notes.append(peer.without)
-    else:
-        yield _side(litellm_target(peer.folder), few)
+    peer = litellm_side(wanted=size.thorough, notes=notes)
+    if peer is not None:
+        yield _side(peer, few)
     yield _side(service_target(), whole)
     if CONFIRM_ONE_IN in setting_names():
         yield _side(service_target(confirmed_in=SAMPLE), whole)
