@@ -81,12 +81,17 @@ def running(
 
 @contextlib.contextmanager
 def running_command(
-    command: Sequence[str], *, core: int, env: Mapping[str, str] | None = None, said: bool = True
+    command: Sequence[str],
+    *,
+    core: int,
+    env: Mapping[str, str] | None = None,
+    folder: Path = ROOT,
+    said: bool = True,
 ) -> Iterator[Child]:
-    """Any program for as long as a block lasts; without `said` its output is for nobody."""
+    """Any program, in `folder`, as long as a block lasts; without `said` its output is dropped."""
     process = subprocess.Popen(
         [*_pinned(core), *command],
-        cwd=ROOT,
+        cwd=folder,
         env={"PATH": os.defpath, **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if said else subprocess.DEVNULL,
