@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from benchmarks.credit.confirmations import WRITTEN_S, Confirmations
+from benchmarks.credit.confirmations import DUE_S, QUIET_S, WRITTEN_S, Confirmations
 from benchmarks.credit.counted_service import CountedTask, Counts, described
 from benchmarks.credit.peers import installed
 from benchmarks.credit.targets import Target
@@ -98,6 +98,26 @@ def test_confirmations_are_counted_from_the_first_to_the_last() -> None:
     found.last_rise -= WRITTEN_S
     assert found.look()
     assert (found.cpu_s, found.lookups, found.runs) == (CONFIRMED - RESTED, 3, 3)
+
+
+def test_a_sample_is_through_when_nothing_more_comes() -> None:
+    """Which generations are confirmed is not known: the minute has to pass, and a while more."""
+    child = SpendingChild()
+    upstream = CountingUpstream(child=child, port=0)
+    CountingUpstream.asked = asked = {"completions": 0, "lookups": 0}
+    target = Target(name="service", child=child, port=0, upstream=upstream, confirmed_in=20)
+    found = Confirmations.begin(target)
+    asked["completions"] = 40
+    found.load_ended()
+    found.last_rise -= QUIET_S
+    assert not found.look()
+    child.spent_s, asked["lookups"] = CONFIRMED, 2
+    assert not found.look()
+    found.ended -= DUE_S + QUIET_S
+    assert not found.look()
+    found.last_rise -= QUIET_S
+    assert found.look()
+    assert (found.cpu_s, found.lookups, found.runs) == (CONFIRMED - BEGUN, 2, 40)
 
 
 def test_a_target_that_confirms_nothing_is_not_waited_for() -> None:
