@@ -86,20 +86,18 @@ class Side:
     target: Target
     counts: dict[Level, int]
     found: dict[Level, Measured] = field(default_factory=dict)
-    awaited: Confirmations | None = None
 
     def round(self, level: Level) -> Turn:
         """One load at this level."""
         target = self.target
-        if self.awaited is None or self.awaited.cpu_s is not None:
-            self.awaited = Confirmations.begin(target)
+        confirmations = Confirmations.begin(target)
         cpu_before_s = target.child.cpu_s()
         plan = target.plan(
             count=self.counts[level], in_flight=level.in_flight, spread_ms=level.upstream_ms
         )
         figures = load(plan, core=cores()[1])
         cpu_s = target.child.cpu_s() - cpu_before_s
-        self.awaited.load_ended()
+        confirmations.load_ended()
         measured = self.found.setdefault(level, Measured())
         measured.per_s.append(figures.per_s)
         measured.p50_ms.append(figures.p50_ms)
@@ -108,7 +106,7 @@ class Side:
         measured.errors += figures.errors
         cpu_us = cpu_s * US / figures.done
         print(f"· {target.name}: {figures.per_s:,.0f}/s, {cpu_us:,.0f} µs", flush=True)
-        return Turn(measured, self.awaited, figures.done, cpu_s)
+        return Turn(measured, confirmations, figures.done, cpu_s)
 
 
 @dataclass(slots=True)
@@ -132,32 +130,31 @@ class Turn:
 class Sides:
     """All of them, and the levels in their order."""
 
-    def __init__(self, sides: Sequence[Side], levels: Sequence[Level], *, each: bool) -> None:
-        """Without `each`, confirmations are waited for only after the last level."""
+    def __init__(self, sides: Sequence[Side], levels: Sequence[Level], *, thorough: bool) -> None:
+        """Confirmations are waited for where it is `thorough`."""
         self.all = sides
         self.levels = levels
-        self._each = each
+        self._thorough = thorough
 
     def measure(self, rounds: int) -> None:
-        """All rounds, after one to warm up where figures are wanted."""
-        if self._each:
-            print("· warming up", flush=True)
-            self._level(self.levels[1], waits=True)
-            for side in self.all:
-                side.found.clear()
+        """All rounds, after one to warm up."""
+        print("· warming up", flush=True)
+        self._level(self.levels[1])
+        for side in self.all:
+            side.found.clear()
         for number in range(rounds):
             for level in self.levels:
                 print(f"· round {number + 1} of {rounds}, {level.in_flight} in flight", flush=True)
-                self._level(level, waits=self._each or level is self.levels[-1])
+                self._level(level)
 
-    def _level(self, level: Level, *, waits: bool) -> None:
+    def _level(self, level: Level) -> None:
         """The confirming ones come last, so that nobody's turn falls into their look-ups."""
         turns = []
         for side in sorted(self.all, key=lambda one: one.target.confirmed_in > 0):
             if level in side.counts:
                 side.target.upstream.pace(latency_ms=level.upstream_ms)
                 turns.append(side.round(level))
-        if waits:
+        if self._thorough:
             await_all([turn.confirmations for turn in turns])
         for turn in turns:
             turn.close()
@@ -179,7 +176,7 @@ def measure(size: Size) -> str:
     with contextlib.ExitStack() as running:
         notes: list[str] = []
         sides = [running.enter_context(side) for side in _sides(size, levels, notes)]
-        turns = Sides(sides, levels, each=size.thorough)
+        turns = Sides(sides, levels, thorough=size.thorough)
         turns.measure(min(ROUNDS, size.rounds))
     tables = [turns.table(level) for level in levels]
     found = [bar for side in sides for bar in _bars(side, sides, levels)]
