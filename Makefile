@@ -2,7 +2,7 @@
 # The environments are rebuilt only when their lock or pyproject.toml changes.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check fast nodes postgres nginx regtest demo-lnd kill-storm bench lock clean
+.PHONY: help demo serve test check fast nodes postgres nginx regtest demo-lnd kill-storm bench bench-credit lock clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -74,8 +74,11 @@ kill-storm: $(DEV) nodes postgres ## kill service, lnd and PostgreSQL 200 times 
 bench: $(DEV) ## measure against the naive stack and the raw database
 	@$(BIN)/python -m benchmarks
 
+bench-credit: $(DEV) ## measure requests on a prepaid key beside others' proxies, which it installs
+	@$(BIN)/python -m benchmarks credit
+
 lock: $(LOCKING) ## write the locks anew (UPGRADE=1 moves to the newest versions)
-	$(say) 'locks with hashes: runtime, dev, locking, foreign clients, Go'
+	$(say) 'locks with hashes: runtime, dev, locking, foreign clients, Go, peers'
 	@$(COMPILE) --group pyproject.toml:dev pyproject.toml -o requirements/dev.lock
 	@$(COMPILE) --group pyproject.toml:build pyproject.toml -c requirements/dev.lock -o requirements/runtime.lock
 	@$(COMPILE) --group pyproject.toml:lock -o requirements/locking.lock
@@ -84,6 +87,7 @@ lock: $(LOCKING) ## write the locks anew (UPGRADE=1 moves to the newest versions
 	@$(COMPILE) requirements/foreign-llm.in -o requirements/foreign-llm.lock
 	@$(COMPILE) requirements/foreign-openrouter.in -o requirements/foreign-openrouter.lock
 	@$(COMPILE) requirements/go.in -o requirements/go.lock
+	@$(COMPILE) benchmarks/peers/litellm.in -o benchmarks/peers/litellm.lock
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-package cobot-pay --no-emit-package openrouter-simulator \

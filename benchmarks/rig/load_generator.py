@@ -61,7 +61,7 @@ class Figures:
     errors: int = 0
 
 
-def body_of(model: str) -> bytes:
+def body_of(model: str, *, stream: bool = False) -> bytes:
     """A conversation of about 5 kB that nobody asked before."""
     fresh = secrets.token_hex(8)
     messages = [
@@ -69,7 +69,8 @@ def body_of(model: str) -> bytes:
         for number in range(MESSAGES - 1)
     ]
     messages.append({"role": "user", "content": fresh})
-    return orjson.dumps({"model": model, "messages": messages, "max_tokens": 256})
+    streamed = {"stream": True} if stream else {}
+    return orjson.dumps({"model": model, "messages": messages, "max_tokens": 256, **streamed})
 
 
 class NotAnsweredError(Exception):

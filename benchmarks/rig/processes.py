@@ -16,16 +16,19 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import orjson
 
 from benchmarks.rig.load_generator import Figures, Plan
+from benchmarks.rig.stream_load import StreamFigures, StreamPlan
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 30.0
 STOP_S = 20.0
 LOAD_S = 600.0
+LOAD = "benchmarks.rig.load_generator"
+STREAM_LOAD = "benchmarks.rig.stream_load"
 MIB = 1_024 * 1_024
 
 
@@ -78,12 +81,17 @@ def running(
 
 @contextlib.contextmanager
 def running_command(
-    command: Sequence[str], *, core: int, env: Mapping[str, str] | None = None, said: bool = True
+    command: Sequence[str],
+    *,
+    core: int,
+    env: Mapping[str, str] | None = None,
+    folder: Path = ROOT,
+    said: bool = True,
 ) -> Iterator[Child]:
-    """Any program for as long as a block lasts; without `said` its output is for nobody."""
+    """Any program, in `folder`, as long as a block lasts; without `said` its output is dropped."""
     process = subprocess.Popen(
         [*_pinned(core), *command],
-        cwd=ROOT,
+        cwd=folder,
         env={"PATH": os.defpath, **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if said else subprocess.DEVNULL,
@@ -104,8 +112,17 @@ def running_command(
 
 def load(plan: Plan, *, core: int) -> Figures:
     """Carry out a plan in a process of its own. Raises CalledProcessError when it fails."""
+    return Figures(**_carried_out(LOAD, plan, core))
+
+
+def stream_load(plan: StreamPlan, *, core: int) -> StreamFigures:
+    """The same for streams."""
+    return StreamFigures(**_carried_out(STREAM_LOAD, plan, core))
+
+
+def _carried_out(module: str, plan: Plan | StreamPlan, core: int) -> dict[str, Any]:
     done = subprocess.run(
-        _load_command(core),
+        _load_command(module, core),
         cwd=ROOT,
         env={"PATH": os.defpath},
         input=orjson.dumps(asdict(plan)) + b"\n",
@@ -113,14 +130,15 @@ def load(plan: Plan, *, core: int) -> Figures:
         timeout=LOAD_S,
         check=True,
     )
-    return Figures(**orjson.loads(done.stdout))
+    figures: dict[str, Any] = orjson.loads(done.stdout)
+    return figures
 
 
 @contextlib.contextmanager
-def waiters(plan: Plan, *, core: int) -> Iterator[None]:
-    """`plan.count` callers wait for as long as a block lasts."""
+def waiters(plan: Plan | StreamPlan, *, core: int) -> Iterator[None]:
+    """`plan.count` callers wait, or read streams, for as long as a block lasts."""
     process = subprocess.Popen(
-        _load_command(core),
+        _load_command(LOAD if isinstance(plan, Plan) else STREAM_LOAD, core),
         cwd=ROOT,
         env={"PATH": os.defpath},
         stdin=subprocess.PIPE,
@@ -162,8 +180,8 @@ def _pinned(core: int) -> Sequence[str]:
     return (sys.executable, "-c", pin)
 
 
-def _load_command(core: int) -> Sequence[str]:
-    return (*_pinned(core), sys.executable, "-m", "benchmarks.rig.load_generator")
+def _load_command(module: str, core: int) -> Sequence[str]:
+    return (*_pinned(core), sys.executable, "-m", module)
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

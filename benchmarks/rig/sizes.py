@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """`rounds` of each side in turn, and how much one round does."""
+    """`rounds` of each side in turn, and how much one round does.
+
+    `thorough`: peers are installed, and the confirmations of every load are waited for.
+    """
 
     rounds: int
     service_cycles: int
@@ -27,7 +30,13 @@ class Size:
     paid_alone: int
     paid_busy: int
     paid_many: int
-    with_peers: bool
+    single_streams: int
+    dripping_streams: int
+    held_first: int
+    held_streams: int
+    booked_asks: int
+    counted_asks: int
+    thorough: bool
 
 
 FULL = Size(
@@ -49,7 +58,13 @@ FULL = Size(
     paid_alone=300,
     paid_busy=1_600,
     paid_many=2_560,
-    with_peers=True,
+    single_streams=12,
+    dripping_streams=640,
+    held_first=100,
+    held_streams=500,
+    booked_asks=4_000,
+    counted_asks=320,
+    thorough=True,
 )
 SMOKE = Size(
     rounds=1,
@@ -70,5 +85,11 @@ SMOKE = Size(
     paid_alone=4,
     paid_busy=8,
     paid_many=8,
-    with_peers=False,
+    single_streams=2,
+    dripping_streams=4,
+    held_first=4,
+    held_streams=8,
+    booked_asks=40,
+    counted_asks=8,
+    thorough=False,
 )

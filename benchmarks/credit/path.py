@@ -3,7 +3,7 @@
 All sides are there at once, each one process on the measured core, and take turns: one at a time,
 32 at a time, and many at a time before an upstream that takes half a second. Of the service two are
 measured, with each generation confirmed, as it comes, and with one in twenty, where it knows that
-setting. What is counted of a confirmation, and why one waits for it: `rig/confirmations.py`.
+setting. What is counted of a confirmation, and why one waits for it: `confirmations.py`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from benchmarks.rig.confirmations import Confirmations, await_all
-from benchmarks.rig.peers import litellm_peer, litellm_target
-from benchmarks.rig.processes import MIB, cores, load
-from benchmarks.rig.sizes import Size
-from benchmarks.rig.tables import Bar, bars, ratios, spread, table
-from benchmarks.rig.targets import (
+from benchmarks.credit.confirmations import Confirmations, await_all
+from benchmarks.credit.peers import litellm_side
+from benchmarks.credit.targets import (
     CONFIRM_ONE_IN,
     Target,
     bare_target,
     direct_target,
     service_target,
 )
+from benchmarks.rig.processes import MIB, cores, load
+from benchmarks.rig.sizes import Size
+from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 from cobot_meter.wiring.settings.settings import setting_names
 
 NAME = "credit_path"
@@ -86,20 +86,18 @@ class Side:
     target: Target
     counts: dict[Level, int]
     found: dict[Level, Measured] = field(default_factory=dict)
-    awaited: Confirmations | None = None
 
     def round(self, level: Level) -> Turn:
         """One load at this level."""
         target = self.target
-        if self.awaited is None or self.awaited.cpu_s is not None:
-            self.awaited = Confirmations.begin(target)
+        confirmations = Confirmations.begin(target)
         cpu_before_s = target.child.cpu_s()
         plan = target.plan(
             count=self.counts[level], in_flight=level.in_flight, spread_ms=level.upstream_ms
         )
         figures = load(plan, core=cores()[1])
         cpu_s = target.child.cpu_s() - cpu_before_s
-        self.awaited.load_ended()
+        confirmations.load_ended()
         measured = self.found.setdefault(level, Measured())
         measured.per_s.append(figures.per_s)
         measured.p50_ms.append(figures.p50_ms)
@@ -108,7 +106,7 @@ class Side:
         measured.errors += figures.errors
         cpu_us = cpu_s * US / figures.done
         print(f"· {target.name}: {figures.per_s:,.0f}/s, {cpu_us:,.0f} µs", flush=True)
-        return Turn(measured, self.awaited, figures.done, cpu_s)
+        return Turn(measured, confirmations, figures.done, cpu_s)
 
 
 @dataclass(slots=True)
@@ -132,32 +130,31 @@ class Turn:
 class Sides:
     """All of them, and the levels in their order."""
 
-    def __init__(self, sides: Sequence[Side], levels: Sequence[Level], *, each: bool) -> None:
-        """Without `each`, confirmations are waited for only after the last level."""
+    def __init__(self, sides: Sequence[Side], levels: Sequence[Level], *, thorough: bool) -> None:
+        """Confirmations are waited for where it is `thorough`."""
         self.all = sides
         self.levels = levels
-        self._each = each
+        self._thorough = thorough
 
     def measure(self, rounds: int) -> None:
-        """All rounds, after one to warm up where figures are wanted."""
-        if self._each:
-            print("· warming up", flush=True)
-            self._level(self.levels[0], waits=True)
-            for side in self.all:
-                side.found.clear()
+        """All rounds, after one to warm up."""
+        print("· warming up", flush=True)
+        self._level(self.levels[1])
+        for side in self.all:
+            side.found.clear()
         for number in range(rounds):
             for level in self.levels:
                 print(f"· round {number + 1} of {rounds}, {level.in_flight} in flight", flush=True)
-                self._level(level, waits=self._each or level is self.levels[-1])
+                self._level(level)
 
-    def _level(self, level: Level, *, waits: bool) -> None:
+    def _level(self, level: Level) -> None:
         """The confirming ones come last, so that nobody's turn falls into their look-ups."""
         turns = []
         for side in sorted(self.all, key=lambda one: one.target.confirmed_in > 0):
             if level in side.counts:
                 side.target.upstream.pace(latency_ms=level.upstream_ms)
                 turns.append(side.round(level))
-        if waits:
+        if self._thorough:
             await_all([turn.confirmations for turn in turns])
         for turn in turns:
             turn.close()
@@ -179,7 +176,7 @@ def measure(size: Size) -> str:
     with contextlib.ExitStack() as running:
         notes: list[str] = []
         sides = [running.enter_context(side) for side in _sides(size, levels, notes)]
-        turns = Sides(sides, levels, each=size.with_peers)
+        turns = Sides(sides, levels, thorough=size.thorough)
         turns.measure(min(ROUNDS, size.rounds))
     tables = [turns.table(level) for level in levels]
     found = [bar for side in sides for bar in _bars(side, sides, levels)]
@@ -195,12 +192,9 @@ def _sides(
     few = {level: max(level.in_flight, whole[level] // 10) for level in (alone, busy)}
     yield _side(direct_target(), whole)
     yield _side(bare_target(), half)
-    if not size.with_peers:
-        notes.append("LiteLLM is left out of a smoke run.")
-    elif (peer := litellm_peer()).folder is None:
-        notes.append(peer.without)
-    else:
-        yield _side(litellm_target(peer.folder), few)
+    peer = litellm_side(wanted=size.thorough, notes=notes)
+    if peer is not None:
+        yield _side(peer, few)
     yield _side(service_target(), whole)
     if CONFIRM_ONE_IN in setting_names():
         yield _side(service_target(confirmed_in=SAMPLE), whole)

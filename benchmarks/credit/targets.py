@@ -16,6 +16,7 @@ from benchmarks.rig.load_generator import CHAT, Plan
 from benchmarks.rig.mock_upstream import API
 from benchmarks.rig.processes import Child, cores, free_port, running
 from benchmarks.rig.stacks import Stack, Upstream, service_stack, upstream_process
+from benchmarks.rig.stream_load import StreamPlan
 
 TOP_UP_SAT = 1_000_000
 CONFIRM_ONE_IN = "COBOT_METER_CONFIRM_ONE_IN"
@@ -49,6 +50,17 @@ class Target:
             key=self.key,
         )
 
+    def streams(self, *, count: int, in_flight: int, kind: str = "asks") -> StreamPlan:
+        """So many streams from it, read to their ends or held."""
+        return StreamPlan(
+            kind=kind,
+            port=self.port,
+            count=count,
+            in_flight=in_flight,
+            path=self.path,
+            key=self.key,
+        )
+
 
 @contextlib.contextmanager
 def direct_target() -> Iterator[Target]:
@@ -70,7 +82,7 @@ def bare_target() -> Iterator[Target]:
     port = free_port()
     with upstream_process() as upstream:
         arguments = ("--port", str(port), "--upstream", upstream.api_url)
-        with running("benchmarks.rig.bare_proxy", *arguments, core=measured) as child:
+        with running("benchmarks.credit.bare_proxy", *arguments, core=measured) as child:
             child.wait_ready(f"http://127.0.0.1:{port}/health")
             yield Target(name="bare FastAPI + httpx", child=child, port=port, upstream=upstream)
 

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.credit.targets import Target
 from benchmarks.rig.processes import ROOT, cores, free_port, running_command
 from benchmarks.rig.stacks import Upstream, upstream_process
-from benchmarks.rig.targets import Target
 
 LOCKS = ROOT / "benchmarks" / "peers"
 INSTALL_S = 900.0
@@ -50,20 +50,33 @@ class Peer:
     without: str = ""
 
 
-def litellm_peer() -> Peer:
-    """LiteLLM's proxy, installed now where it is not yet."""
-    lock = LOCKS / f"{LITELLM}.lock"
+def installed(name: str, *, lock: Path, below: Path) -> Peer:
+    """The program of a lock, installed now where this version of it is not yet."""
     version = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = _cache() / f"{LITELLM}-{version}"
+    folder = below / f"{lock.stem}-{version}"
     if (folder / READY).exists():
         return Peer(folder=folder)
-    print(f"· installing {lock.name} below {folder.parent}, once: a few minutes", flush=True)
+    print(f"· installing {lock.name} below {below}, once: a few minutes", flush=True)
     fault = _install(folder, lock)
     if fault:
         shutil.rmtree(folder, ignore_errors=True)
-        return Peer(without=f"LiteLLM is left out: it could not be installed ({fault}).")
+        return Peer(without=f"{name} is left out: it could not be installed ({fault}).")
     (folder / READY).touch()
     return Peer(folder=folder)
+
+
+def litellm_side(
+    *, wanted: bool, notes: list[str]
+) -> contextlib.AbstractContextManager[Target] | None:
+    """It, ready to be started; `notes` gains why it is left out where it is."""
+    if not wanted:
+        notes.append("LiteLLM is left out of a smoke run.")
+        return None
+    peer = installed("LiteLLM", lock=LOCKS / f"{LITELLM}.lock", below=_cache())
+    if peer.folder is None:
+        notes.append(peer.without)
+        return None
+    return litellm_target(peer.folder)
 
 
 @contextlib.contextmanager
@@ -77,7 +90,10 @@ def litellm_target(folder: Path) -> Iterator[Target]:
         arguments = ("--host", "127.0.0.1", "--port", str(port), "--num_workers", "1")
         command = (str(folder / "bin" / LITELLM), "--config", str(config), *arguments)
         env = {**LITELLM_ENV, "HOME": home}
-        with running_command(command, core=measured, env=env, said=False) as child:
+        # It imports from two folders above the one where it is started: here, from its home.
+        folder = Path(home) / "started" / "here"
+        folder.mkdir(parents=True)
+        with running_command(command, core=measured, env=env, folder=folder, said=False) as child:
             url = f"http://127.0.0.1:{port}/health/liveliness"
             child.wait_ready(url, within_s=LITELLM_START_S)
             yield Target(name="LiteLLM", child=child, port=port, upstream=upstream, key=LITELLM_KEY)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.rig.targets import Target
+from benchmarks.credit.targets import Target
 from cobot_meter.domain.retention import LATER_LOOKUPS_MS
 
 DUE_S = LATER_LOOKUPS_MS[0] / 1_000
