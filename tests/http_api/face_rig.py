@@ -259,13 +259,15 @@ async def open_face(
     trusted_proxies: tuple[str, ...] = (),
     pings: Mapping[str, Ping] | None = None,
     market: RateMarket | None = None,
+    upstream: FakeUpstream | None = None,
     **settings: str,
 ) -> AsyncIterator[FaceRig]:
     """A face in a folder of the test's own; `settings` by their names without the prefix.
 
-    `pings` are asked beside those of the real parts; `market` brings rates and a leaping clock.
+    `pings` are asked beside those of the real parts; `market` brings rates and a leaping clock;
+    `upstream` is another one than that in memory.
     """
-    fake, upstream, retention = FakeBooks(), FakeUpstream(), Retention()
+    fake, upstream, retention = FakeBooks(), upstream or FakeUpstream(), Retention()
     clock, day_keys = market.clock if market else FakeClock(leaping=True), _day_keys(folder)
     node = DevNode(path=folder / "node.log", network=NETWORK, alias="tests", clock=clock)
     keys, draining = derived_keys(b"\x01" * 32), asyncio.Event()
