@@ -8,8 +8,8 @@ import pytest
 
 from cobot_pay.spending.stored_budget import StoredBudget
 from tests.client.cli.proxied_service import open_proxied_service
-from tests.end_to_end.foreign_agents import AIDER, Setting, ask_aider, needed
-from tests.end_to_end.test_agents_on_a_key import TOKENS
+from tests.end_to_end.agents.foreign_agents import AIDER, Setting, ask_aider, needed
+from tests.end_to_end.agents.test_agents_on_a_key import TOKENS
 
 pytestmark = [pytest.mark.foreign_clients, pytest.mark.slow]
 

@@ -8,9 +8,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.end_to_end.foreign_agents import AIDER, COBOT, Setting, ask_aider, ask_cobot, needed
+from tests.end_to_end.agents.foreign_agents import (
+    AIDER,
+    COBOT,
+    Setting,
+    ask_aider,
+    ask_cobot,
+    needed,
+)
+from tests.end_to_end.agents.test_openai_sdk_key import prepaid_key
 from tests.end_to_end.live import Live, ask_body
-from tests.end_to_end.test_openai_sdk_key import prepaid_key
 
 pytestmark = [pytest.mark.foreign_clients, pytest.mark.slow]
 # What aider says of the last chunk's usage.

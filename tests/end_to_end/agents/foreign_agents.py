@@ -17,7 +17,7 @@ import pytest
 
 from tests.end_to_end.live import MODEL
 
-FOREIGN = Path(__file__).resolve().parents[2] / ".foreign"
+FOREIGN = Path(__file__).resolve().parents[3] / ".foreign"
 AIDER = FOREIGN / "aider" / "bin" / "aider"
 COBOT = FOREIGN / "cobot" / "bin" / "cobot"
 WITHIN_S = 150
