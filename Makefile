@@ -17,7 +17,7 @@ key = $(shell cat $(1) 2>/dev/null | cksum | tr -d ' ')
 RUNTIME := $(VENV)/.runtime-$(call key,requirements/runtime.lock $(PROJECTS))
 DEV := $(VENV)/.dev-$(call key,requirements/dev.lock $(PROJECTS))
 LOCKING := $(VENV)/.locking-$(call key,requirements/locking.lock)
-FOREIGN := $(foreach client,l402-requests pyl402 openrouter llm,\
+FOREIGN := $(foreach client,l402-requests pyl402 openrouter llm aider cobot,\
   .foreign/$(client)/.ready-$(call key,requirements/foreign-$(client).lock))
 
 NOT_FAST := slow or foreign_clients or postgres or real_nodes or real_upstream
@@ -86,6 +86,8 @@ lock: $(LOCKING) ## write the locks anew (UPGRADE=1 moves to the newest versions
 	@$(COMPILE) requirements/foreign-pyl402.in -o requirements/foreign-pyl402.lock
 	@$(COMPILE) requirements/foreign-llm.in -o requirements/foreign-llm.lock
 	@$(COMPILE) requirements/foreign-openrouter.in -o requirements/foreign-openrouter.lock
+	@$(COMPILE) requirements/foreign-aider.in -o requirements/foreign-aider.lock
+	@$(COMPILE) requirements/foreign-cobot.in -o requirements/foreign-cobot.lock
 	@$(COMPILE) requirements/go.in -o requirements/go.lock
 	@$(COMPILE) benchmarks/peers/litellm.in -o benchmarks/peers/litellm.lock
 
@@ -140,6 +142,16 @@ $(LOCKING):
 	$(say) 'packages of requirements/locking.lock'
 	@$(BIN)/python $(LOCKED) requirements/locking.lock
 	@rm -f $(VENV)/.locking-* && touch $@
+
+# aider asks for a Python below 3.13; where there is none it is left out, and its tests say so.
+.foreign/aider/%: FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
+.foreign/aider/%:
+	@if ($(find_python)) 2>/dev/null; then \
+	  $(call make_venv,$(@D)); \
+	  printf '· packages of requirements/foreign-aider.lock\n'; \
+	  $(@D)/bin/python $(LOCKED) requirements/foreign-aider.lock || exit 1; \
+	  rm -f $(@D)/.ready-* && touch $@; \
+	else printf '· aider is left out: it needs Python 3.11 or 3.12\n'; fi
 
 .foreign/%:
 	@$(call make_venv,$(@D))

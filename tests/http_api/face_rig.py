@@ -241,10 +241,17 @@ def _static(clock: FakeClock) -> StaticRate:
     return StaticRate(usd_micro_per_btc=RATE_USD_MICRO, clock=clock)
 
 
-def _routes(service: Service, draining: asyncio.Event, pings: Mapping[str, Ping]) -> FaceParts:
+def _routes(
+    service: Service,
+    draining: asyncio.Event,
+    pings: Mapping[str, Ping],
+    limits: FaceLimits | None,
+) -> FaceParts:
     wired = face_parts(service, is_draining=draining.is_set)
     asked = {**{name: wired.pings[name] for name in PINGS}, **pings}
-    return dataclasses.replace(wired, public_url=PUBLIC_URL, pings=asked)
+    return dataclasses.replace(
+        wired, public_url=PUBLIC_URL, pings=asked, limits=limits or FaceLimits()
+    )
 
 
 def _headers(token: str | None, headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -259,13 +266,15 @@ async def open_face(
     trusted_proxies: tuple[str, ...] = (),
     pings: Mapping[str, Ping] | None = None,
     market: RateMarket | None = None,
+    upstream: FakeUpstream | None = None,
     **settings: str,
 ) -> AsyncIterator[FaceRig]:
     """A face in a folder of the test's own; `settings` by their names without the prefix.
 
-    `pings` are asked beside those of the real parts; `market` brings rates and a leaping clock.
+    `pings` are asked beside those of the real parts, `market` brings rates and a leaping clock,
+    `upstream` is asked in place of that in memory.
     """
-    fake, upstream, retention = FakeBooks(), FakeUpstream(), Retention()
+    fake, upstream, retention = FakeBooks(), upstream or FakeUpstream(), Retention()
     clock, day_keys = market.clock if market else FakeClock(leaping=True), _day_keys(folder)
     node = DevNode(path=folder / "node.log", network=NETWORK, alias="tests", clock=clock)
     keys, draining = derived_keys(b"\x01" * 32), asyncio.Event()
@@ -293,11 +302,9 @@ async def open_face(
         )
         service = build_service(_settings(settings), parts, tasks)
         await service.flows.catalogue.refresh()
-        routes = dataclasses.replace(
-            _routes(service, draining, pings or {}),
-            limits=limits or FaceLimits(),
-            trusted_proxies=trusted_networks(trusted_proxies),
-        )
+        networks = trusted_networks(trusted_proxies)
+        routes = _routes(service, draining, pings or {}, limits)
+        routes = dataclasses.replace(routes, trusted_proxies=networks)
         app = build_face(routes)
         yield FaceRig(
             service=service,

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from cobot_pay.account.service_account import ServiceAccount
+from cobot_pay.cli.hand_wallet import PATIENCE_S, HandWallet, typed_line
 from cobot_pay.cli.settings import BadSettings, ClientSettings
 from cobot_pay.cli.wallets import open_wallet
 from cobot_pay.http_shapes import origin_of
@@ -18,6 +19,7 @@ from cobot_pay.wallet import Wallet
 
 # A model may think for long before its first word; connecting has no reason to.
 TIMES = httpx.Timeout(600.0, connect=15.0)
+PAYMENT_TIMEOUT_S = 60.0
 _NO_PATHS = frozenset({"", "/v1", "/api/v1"})
 
 
@@ -37,16 +39,22 @@ class Buyer:
         self.settings = settings
         self.say = say
         self.budget = self._opened(for_key=False)
+        self._hand: HandWallet | None = None
+
+    def pay_by_hand(self, *, draw: bool) -> None:
+        """Show what is to be paid from now on, with `draw` as a QR code too, and ask for proof."""
+        self._hand = HandWallet(say=self.say, told=typed_line, draw=draw)
 
     def wallet(self) -> Wallet:
-        """The wallet that the settings name. Raises BadSettings."""
-        return open_wallet(self.settings.wallet)
+        """The wallet that the settings name, or whoever pays by hand. Raises BadSettings."""
+        return self._hand or open_wallet(self.settings.wallet)
 
     def auth(self, seller: Seller, *, as_key: bool) -> L402Auth:
         """What pays this seller: with `as_key` a kept key speaks for us, else the newest token."""
         keyed = as_key and bool(self.key_at(seller))
         budget = self._opened(for_key=True) if keyed else self.budget
-        return L402Auth(wallet=self.wallet(), budget=budget)
+        timeout_s = PATIENCE_S if self._hand else PAYMENT_TIMEOUT_S
+        return L402Auth(wallet=self.wallet(), budget=budget, payment_timeout_s=timeout_s)
 
     def _opened(self, *, for_key: bool) -> StoredBudget:
         return StoredBudget(self.settings.book, limits=self.settings.limits, for_key=for_key)

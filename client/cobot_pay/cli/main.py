@@ -51,8 +51,7 @@ async def _run(given: argparse.Namespace, buyer: Buyer) -> None:
             terms = ProxyTerms(listen=given.listen, mark=_mark(given))
             await run_proxy(buyer, seller_of(given.seller), terms)
         case "topup":
-            key = _limits(given) if given.key else None
-            await reports.topup(buyer, seller_of(given.seller), given.sat, key=key, write=_line)
+            await _topup(given, buyer)
         case "keys":
             action = (given.action, given.id)
             if given.action in {"rotate", "revoke"} and not given.id:
@@ -68,6 +67,14 @@ async def _run(given: argparse.Namespace, buyer: Buyer) -> None:
             await reports.receipts(
                 buyer, settle=given.settle, unknown_only=given.unknown, write=_line
             )
+
+
+async def _topup(given: argparse.Namespace, buyer: Buyer) -> None:
+    """Without a wallet it is paid by hand: the invoice is shown, on a terminal as a QR code too."""
+    if given.qr or not buyer.settings.wallet:
+        buyer.pay_by_hand(draw=given.qr or sys.stderr.isatty())
+    key = _limits(given) if given.key else None
+    await reports.topup(buyer, seller_of(given.seller), given.sat, key=key, write=_line)
 
 
 def _words() -> argparse.ArgumentParser:
@@ -93,6 +100,7 @@ def _words() -> argparse.ArgumentParser:
     one.add_argument("seller", metavar="URL")
     one.add_argument("sat", type=int)
     one.add_argument("--key", action="store_true", help="and a key for it, which is printed")
+    one.add_argument("--qr", action="store_true", help="draw the invoice, to be paid by hand")
     _add_limits(one)
 
     one = commands.add_parser("keys", help="list, create, rotate, revoke or forget keys")

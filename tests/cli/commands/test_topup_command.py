@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
 from pathlib import Path
 
 import httpx
@@ -13,6 +21,7 @@ from typer.testing import CliRunner
 from cobot_meter.cli.exit_codes import ExitCode
 from cobot_meter.cli.main import command_line
 from tests.cli.shop import CommandLine, command_line_in, selling
+from tests.client.cli.qr_reader import qr_of, text_of
 
 
 async def ran(commands: CommandLine, *words: str) -> str:
@@ -51,6 +60,43 @@ async def test_a_pasted_preimage_shows_the_proof(tmp_path: Path) -> None:
         )
         assert wrong.exit_code == ExitCode.FINDING
         assert "64 hexadecimal digits" in wrong.output
+
+
+def on_terminal(commands: CommandLine, columns: int, *words: str) -> str:
+    """What a command shows on a terminal so wide, where nobody pays."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    with subprocess.Popen(
+        [sys.executable, "-m", "cobot_meter", *words],
+        env={**os.environ, "TERM": "xterm", **commands.environ},
+        stdin=subprocess.PIPE,
+        stdout=its,
+        stderr=subprocess.PIPE,
+    ) as process:
+        os.close(its)
+        shown = bytearray()
+        assert process.stdin is not None
+        process.stdin.write(b"not one\n")
+        process.stdin.close()
+        with contextlib.suppress(OSError):  # what a terminal says whose last writer is gone
+            while part := os.read(ours, 4_096):
+                shown += part
+        os.close(ours)
+    return shown.decode()
+
+
+@pytest.mark.parametrize(("columns", "drawn"), [(100, True), (40, False)])
+async def test_on_a_terminal_the_invoice_is_drawn(
+    tmp_path: Path, columns: int, *, drawn: bool
+) -> None:
+    """For a telephone: it reads what stands above it. Where it has no room a sentence says so."""
+    commands = command_line_in(tmp_path)
+    async with selling(commands):
+        told = await asyncio.to_thread(on_terminal, commands, columns, "topup", "500")
+        assert ("too narrow" in told) != drawn
+        if drawn:
+            invoice = told.split()[1]
+            assert text_of(qr_of(told)).lower() == invoice
 
 
 async def test_a_refusal_is_the_services_own_sentence(tmp_path: Path) -> None:

@@ -7,55 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 import pytest
 
 from cobot_pay.budget import Purpose
-from cobot_pay.cli.main import BAD_WORDS, REFUSED, main
-from cobot_pay.spending.stored_budget import StoredBudget
-from tests.client.account.key_seller import KeySeller
-from tests.fakes.servers.serving import serving
-
-
-@dataclass
-class Desk:
-    """A seller, and a folder from which it is bought."""
-
-    url: str
-    seller: KeySeller
-    home: Path
-    capture: pytest.CaptureFixture[str]
-    processes: list[subprocess.Popen[str]] = field(default_factory=list)
-
-    async def run(self, *words: str) -> tuple[int, str, str]:
-        """One command: its status, what it printed and what it said beside it."""
-        status = await asyncio.to_thread(main, ["--home", str(self.home), *words])
-        printed = self.capture.readouterr()
-        return status, printed.out, printed.err
-
-    @property
-    def budget(self) -> StoredBudget:
-        """As any process opens it."""
-        return StoredBudget(self.home / "payments.sqlite")
-
-
-@pytest.fixture
-async def desk(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Desk]:
-    """With the wallet of the seller's own node, set in the environment."""
-    seller = KeySeller()
-    async with serving(seller.app()) as url:
-        monkeypatch.setenv("COBOT_PAY_WALLET", f"dev:{url}")
-        desk = Desk(url, seller, tmp_path / "home", capsys)
-        yield desk
-        for process in desk.processes:
-            process.kill()
-            process.communicate()
+from cobot_pay.cli.main import BAD_WORDS, REFUSED
+from tests.client.cli.desk import Desk
 
 
 async def test_a_question_is_answered_and_its_price_said(desk: Desk) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from cobot_pay.spending.stored_budget import StoredBudget
-from tests.end_to_end.live import MODEL, Live, free_port
+from tests.client.cli.proxied_service import open_proxied_service
+from tests.end_to_end.live import MODEL
 
 pytestmark = [pytest.mark.foreign_clients, pytest.mark.slow]
 
@@ -25,28 +24,8 @@ async def base(tmp_path: Path) -> AsyncIterator[str]:
     """A proxy before a service that has a simulator behind it, each a process."""
     if not LLM.exists():
         pytest.skip("llm is not installed: `make test` installs it")
-    live, port = Live(tmp_path), free_port()
-    await live.start()
-    proxy = proxy_before(live, port, tmp_path / "home")
-    try:
-        assert proxy.stderr is not None
-        assert "OPENAI_BASE_URL=" in await asyncio.to_thread(proxy.stderr.readline)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        proxy.send_signal(signal.SIGTERM)
-        proxy.communicate(timeout=20)
-        await live.aclose()
-
-
-def proxy_before(live: Live, port: int, home: Path) -> subprocess.Popen[str]:
-    """`cobot-pay proxy`, with the service's own play money."""
-    words = ["--home", str(home), "proxy", live.face, "--listen", f"127.0.0.1:{port}"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "cobot_pay.cli", *words],
-        env={**os.environ, "COBOT_PAY_WALLET": f"dev:{live.node}"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    async with open_proxied_service(tmp_path) as base:
+        yield base
 
 
 def describe_model(folder: Path, base: str) -> None:

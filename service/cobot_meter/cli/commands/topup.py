@@ -10,8 +10,10 @@ import httpx
 import typer
 
 from cobot_meter.cli.commands.ledger import AsJson
+from cobot_meter.cli.streams import is_unicode
 from cobot_meter.cli.terminal import CommandFailed, CouldNotLook, Terminal, run, terminal_of
 from cobot_meter.domain.api_key.record import SECRET_PREFIX
+from cobot_pay.cli.invoice_qr import NoQrCode, invoice_qr
 from cobot_pay.dev_wallet import DevWallet
 
 TIMEOUT_S = 30.0
@@ -56,6 +58,8 @@ def topup(
     asked = run(_posted(purchase))
     if not as_json:
         terminal.out.print(f"invoice {asked['invoice']}", soft_wrap=True)
+        if terminal.out.is_terminal and not pay:
+            _draw(terminal, asked["invoice"])
     if pay:
         wallet = DevWallet(settings.node.listen.url)
         preimage = run(wallet.pay(asked["invoice"], max_fee_msat=0)).preimage
@@ -67,6 +71,17 @@ def topup(
         terminal.write_json({"proof": proof["Authorization"], **credited})
     else:
         _tell(terminal, purchase.url, credited, proof["Authorization"])
+
+
+def _draw(terminal: Terminal, invoice: str) -> None:
+    """The invoice as a QR code, for a telephone to pay, or why there is none."""
+    try:
+        drawn = invoice_qr(invoice)
+    except NoQrCode as missing:
+        drawn = str(missing)
+    if not is_unicode(terminal.out.encoding) or terminal.out.width <= drawn.find("\n"):
+        drawn = "this terminal is too narrow for a QR code of the invoice, or knows no half blocks"
+    terminal.out.print(drawn, soft_wrap=True, highlight=False)
 
 
 def _told_preimage() -> str:

@@ -1,0 +1,1 @@
+"""Programs in the field, run unmodified against real processes."""
