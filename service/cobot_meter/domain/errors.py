@@ -10,7 +10,7 @@ CobotMeterError
 │   ├── CallerBlocked          the operator has blocked this caller
 │   ├── ExposureExceeded       too much is open and unpaid (caller, address or the day's budget)
 │   ├── AddressBusy            too much of this address is under way at once
-│   ├── IdempotencyConflict    the same Idempotency-Key with another body
+│   ├── IdempotencyConflict    the same Idempotency-Key with another request
 │   ├── AlreadyPaid            settled; repeat with the proof instead of paying again
 │   └── EscrowNotFound, InvoiceUnpaid, CompletionGone
 ├── DependencyFault        a part outside must recover; asking again may help
@@ -177,7 +177,7 @@ class TopupsOpen(CallerFault):
 
 
 class IdempotencyConflict(CallerFault):
-    """An Idempotency-Key came again, with another body or for a top-up that ended unpaid."""
+    """An Idempotency-Key came again, with another request or for a top-up that ended unpaid."""
 
     code = "idempotency_key_reused"
 
