@@ -5,6 +5,7 @@ CallerFault
 │   ├── KeyRevoked             its owner has ended it
 │   └── KeyExposed             it stands in the address of a request
 ├── KeyLimitReached        it may not spend so much, in all or today
+├── KeyLossesReached       too much that broke off today was nobody's to pay
 ├── ModelNotAllowed        it may not ask for this model
 ├── ProofRequired          only the proof of a payment may do it, and a key was sent
 └── CreditShort            its caller has less credit than the ask may cost
@@ -57,6 +58,13 @@ class KeyLimitReached(CallerFault):
         self.open_amount = open_amount
         self.limit = limit
         self.asked = asked
+
+
+class KeyLossesReached(CallerFault):
+    """Answers to this key that broke off have cost us as much as they may on one day."""
+
+    code = "broken_answers_limit"
+    may_retry = False
 
 
 class ModelNotAllowed(CallerFault):

@@ -48,6 +48,7 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     # 400 alone ends every agent's retries: on 401, 403 and 429 some ask again for minutes.
     of_keys.KeyInvalid: Row(status=400, type=_INVALID),
     of_keys.KeyLimitReached: Row(status=400, type=_INVALID),
+    of_keys.KeyLossesReached: Row(status=400, type=_INVALID),
     of_keys.ModelNotAllowed: Row(status=400, type=_INVALID),
     of_keys.ProofRequired: Row(status=403, type=_PERMISSION),
     # As with CredentialInvalid: the chat route answers with a top-up.
