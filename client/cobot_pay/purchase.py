@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
 from cobot_pay.budget import Purpose, Reservation, Spending
@@ -22,7 +21,7 @@ from cobot_pay.errors import (
     PaymentUnknown,
     ProofRefused,
 )
-from cobot_pay.http_shapes import HttpRequest, HttpResponse, origin_of
+from cobot_pay.http_shapes import HttpRequest, HttpResponse, origin_of, request_digest
 from cobot_pay.offers import Offer, error_code, read_document, read_offer
 from cobot_pay.proofs import Attempt, Proof, Proofs, Standing
 from cobot_pay.wallet import Payment, proves
@@ -119,7 +118,7 @@ class Purchase(Generic[RequestT, ResponseT]):
         self._terms = terms
         self._now_s = now_s
         self._origin = origin_of(request.url)
-        self._digest = _digest(request)
+        self._digest = request_digest(request)
         self._authorization = proofs.of_request(self._digest) or proofs.of_origin(self._origin)
         self._without_us = request.headers.get(HEADER)
         self._deadline_s = now_s() + terms.patience_s
@@ -335,12 +334,6 @@ def settle(
             budget.doubt(attempt.reservation)
             proofs.unknown(attempt)
     return outcome
-
-
-def _digest(request: HttpRequest) -> str:
-    """What tells this request from others."""
-    head = f"{request.method} {request.url}\n".encode()
-    return sha256(head + request.read()).hexdigest()
 
 
 def _unknown(what: str, payment_hash: str) -> PaymentUnknown:

@@ -13,6 +13,7 @@ import pytest
 
 from cobot_meter.http_api.http.exchange import json_answer
 from cobot_pay import BudgetExceeded, EventLoopUnsupported, L402Auth, PaymentFailed, PurchaseTerms
+from cobot_pay.http_shapes import request_digest
 from cobot_pay.proofs import ORIGINS_MAX, PROOFS_MAX, Attempt, Proofs
 from tests.client.seller import completion
 from tests.client.shop import URL, Shop, body, said
@@ -165,6 +166,36 @@ def test_an_answer_that_was_lost_is_claimed_with_its_own_proof(shop: Shop) -> No
         asks = shop.asks
         assert said(http.post(URL, json=body("one"))) == "You said: one"
         assert (shop.asks, len(shop.wallet.paid)) == (asks + 1, 2)
+
+
+WHOLE = b'{"model":"a/b","messages":[{"role":"user","content":"Hi"}],"temperature":1}'
+
+
+OTHERWISE = (
+    b'{"temperature": 1.0, "messages": [{"content": "H\\u0069", "role": "user"}],'
+    b' "model": "a/b", "stream": true, "client_metadata": {"turn": "2"}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (OTHERWISE, True),
+        (WHOLE.replace(b"Hi", b"Ho"), False),
+        (WHOLE.replace(b":1}", b":true}"), False),
+        (WHOLE.replace(b":1}", b':1,"temperature":1}'), False),
+        (b"[" + WHOLE + b"]", False),
+        (b'{"x":' * 100_000, False),
+        (b"\xff", False),
+        (b"", False),
+    ],
+)
+def test_a_request_is_known_again_by_what_it_asks(other: bytes, same: bool) -> None:  # noqa: FBT001
+    """Members, blanks, escapes and the form of the answer may differ; nothing else may."""
+    first, second = (httpx.Request("POST", URL, content=one) for one in (WHOLE, other))
+    assert (request_digest(first) == request_digest(second)) is same
+    elsewhere = httpx.Request("POST", f"{URL}/else", content=other)
+    assert request_digest(elsewhere) != request_digest(second)
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])

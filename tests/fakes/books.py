@@ -20,6 +20,7 @@ from cobot_meter.domain.escrow.states import Progress, Stage, states_with
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import (
     COST_UNATTRIBUTED,
+    Account,
     key_day,
     key_spent,
     upstream_credits,
@@ -206,8 +207,8 @@ class FakeBooks(FakeReports):
     async def open_topup(self, address_key: str) -> Topup | None:
         return self.rows.open_topup(address_key)
 
-    async def standing(self, caller_id: str) -> CallerStanding:
-        return standing_of(self.rows, caller_id)
+    async def standing(self, caller_id: str, *, losses: Account | None = None) -> CallerStanding:
+        return standing_of(self.rows, caller_id, losses=losses)
 
     async def open_escrows(self, caller_id: str, *, limit: int) -> tuple[Escrow, ...]:
         return self._in_order(

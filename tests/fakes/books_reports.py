@@ -37,6 +37,7 @@ _SUMMED = (
     (re.compile(r"caller/[^/]+/(.+)"), r"caller/*/\1"),
     (re.compile(r"exposure/(address|network)/.+"), r"exposure/\1/*"),
     (re.compile(r"exposure/unpaid/.+"), r"exposure/unpaid/*"),
+    (re.compile(r"exposure/key/.+"), r"exposure/key/*"),
     (re.compile(r"key/[^/]+/spent"), r"key/*/spent"),
     (re.compile(r"key/[^/]+/day/.+"), r"key/*/day/*"),
 )
@@ -218,7 +219,9 @@ def _digest(stored: bytes | None) -> str | None:
     return None if stored is None else sealed_digest(stored)
 
 
-def standing_of(rows: BooksRows, caller_id: str) -> CallerStanding:
+def standing_of(
+    rows: BooksRows, caller_id: str, *, losses: Account | None = None
+) -> CallerStanding:
     """A caller's figures, from the counters of its accounts."""
     change = rows.callers.get(caller_id, UNCHANGED)
     credit = rows.ledger.of(available(caller_id))
@@ -232,6 +235,7 @@ def standing_of(rows: BooksRows, caller_id: str) -> CallerStanding:
         spent_credit_msat=credit.debits_posted,
         blocked=change.blocked,
         cap_override_msat=change.cap_msat,
+        key_losses_pusd=rows.ledger.of(losses).net if losses else 0,
     )
 
 

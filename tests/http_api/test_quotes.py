@@ -56,22 +56,22 @@ async def quoted(rig: FaceRig, document: Mapping[str, Any] = ASK, **headers: str
 @given(terms=TERMS, body=st.text(alphabet="0123456789abcdef", min_size=64, max_size=64))
 def test_a_quote_is_read_as_it_was_signed(terms: QuotedTerms, body: str) -> None:
     """Whatever the terms; and by nobody with another key, for no other body, and not too late."""
-    token = TOKENS.sign(terms, body_sha256=body)
-    assert TOKENS.read(token, body_sha256=body, now_ms=terms.expires_at_ms - 1) == terms
+    token = TOKENS.sign(terms, request_sha256=body)
+    assert TOKENS.read(token, request_sha256=body, now_ms=terms.expires_at_ms - 1) == terms
     for reader, about, now_ms, why in (
         (QuoteTokens(secret=b"t" * 32), body, 0, "not a quote"),
-        (TOKENS, "f" * 63, 0, "another body"),
+        (TOKENS, "f" * 63, 0, "another request"),
         (TOKENS, body, terms.expires_at_ms, "expired"),
     ):
         with pytest.raises(RequestInvalid, match=why):
-            reader.read(token, body_sha256=about, now_ms=now_ms)
+            reader.read(token, request_sha256=about, now_ms=now_ms)
 
 
 @pytest.mark.parametrize("token", ["", ".", "a", "a.b", "ä.ö", "a" * 5_000, "e30.e30", "=.="])
 def test_what_is_no_quote_is_refused(token: str) -> None:
     """Any text at all: one sentence that says where to get another."""
     with pytest.raises(RequestInvalid, match="POST /v1/quotes"):
-        TOKENS.read(token, body_sha256="0" * 64, now_ms=0)
+        TOKENS.read(token, request_sha256="0" * 64, now_ms=0)
 
 
 async def test_a_quote_is_what_the_ask_can_cost(tmp_path: Path) -> None:

@@ -38,7 +38,9 @@ class ExposureTerms:
     A newcomer has settled less than `newcomer_until_msat` of completions. The budgets bound
     unpaid upstream spend of one UTC day in pico-USD; newcomers and proven callers share none, and
     an address has a part of the newcomers'. `ask_least_pusd` is what an ask that nobody pays for
-    counts at least, for the run, the rows and the room on disk that it takes.
+    counts at least, for the run, the rows and the room on disk that it takes. `key_losses_day_pusd`
+    is what answers that broke off may have cost on one UTC day before an API key's asks are
+    refused.
     """
 
     cap: CapTerms
@@ -47,6 +49,7 @@ class ExposureTerms:
     newcomers_day_pusd: int = 250_000_000_000
     proven_day_pusd: int = 750_000_000_000
     ask_least_pusd: int = 100_000_000
+    key_losses_day_pusd: int = 1_000_000_000_000
 
     @classmethod
     def shares_of(
@@ -93,6 +96,7 @@ class CallerStanding:
 
     `available_msat` is spendable credit (pending debits taken off), `open_msat` what is reserved
     or invoiced and unpaid, `credited_msat` all credit ever given, `spent_credit_msat` all used.
+    `key_losses_pusd` is that of the API key which asks, on the day for which it was looked up.
     """
 
     caller_id: str
@@ -104,6 +108,7 @@ class CallerStanding:
     spent_credit_msat: int = 0
     blocked: bool = False
     cap_override_msat: int | None = None
+    key_losses_pusd: int = 0
 
     def cap_msat(self, terms: CapTerms) -> int:
         """The operator's word, else the formula."""

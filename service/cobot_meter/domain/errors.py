@@ -10,7 +10,7 @@ CobotMeterError
 │   ├── CallerBlocked          the operator has blocked this caller
 │   ├── ExposureExceeded       too much is open and unpaid (caller, address or the day's budget)
 │   ├── AddressBusy            too much of this address is under way at once
-│   ├── IdempotencyConflict    the same Idempotency-Key with another body
+│   ├── IdempotencyConflict    the same Idempotency-Key with another request
 │   ├── AlreadyPaid            settled; repeat with the proof instead of paying again
 │   └── EscrowNotFound, InvoiceUnpaid, CompletionGone
 ├── DependencyFault        a part outside must recover; asking again may help
@@ -68,8 +68,10 @@ class UpstreamFaultKind(enum.StrEnum):
 
 
 NEUTRAL = UpstreamFaultKind.UNCLASSIFIED
-# What an upstream says that refuses for load: the one refusal that is worth another try.
-UPSTREAM_BUSY = 429
+# What an upstream says that refuses for load or takes too long before it runs anything, and from
+# where on it says that it is not well: refusals that are worth another try.
+UPSTREAM_BUSY = frozenset({408, 425, 429})
+UPSTREAM_UNWELL_FROM = 500
 
 
 class CobotMeterError(Exception):
@@ -86,7 +88,9 @@ class CobotMeterError(Exception):
 
 
 class CallerFault(CobotMeterError):
-    """The caller must change something; nothing was spent."""
+    """The caller must change something; nothing was spent, and the same again changes nothing."""
+
+    may_retry = False
 
 
 class RequestInvalid(CallerFault):
@@ -122,7 +126,6 @@ class CredentialInvalid(CallerFault):
     """A credential was needed and none that proves anything was given."""
 
     code = "invalid_credential"
-    may_retry = False
 
 
 class CallerBlocked(CallerFault):
@@ -139,7 +142,6 @@ class ExposureExceeded(CallerFault):
     """
 
     code = "exposure_exceeded"
-    may_retry = False
 
     def __init__(
         self, message: str, *, guard: str, open_amount: int, limit: int, asked: int
@@ -157,6 +159,7 @@ class AddressBusy(CallerFault):
     """Too much of one network address is under way at once; nothing of this ask was kept."""
 
     code = "too_many_at_once"
+    may_retry = True
 
     def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
         """`retry_after_s` is when some of it may have ended."""
@@ -168,7 +171,6 @@ class TopupsOpen(CallerFault):
     """Strangers of this address have as many unpaid top-ups as there may be."""
 
     code = "topups_open"
-    may_retry = False
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         """`retry_after_s` is when the first of them ends."""
@@ -177,7 +179,7 @@ class TopupsOpen(CallerFault):
 
 
 class IdempotencyConflict(CallerFault):
-    """An Idempotency-Key came again, with another body or for a top-up that ended unpaid."""
+    """An Idempotency-Key came again, with another request or for a top-up that ended unpaid."""
 
     code = "idempotency_key_reused"
 
@@ -186,7 +188,6 @@ class AlreadyPaid(CallerFault):
     """The escrow of this very request is settled; the proof is missing, not the money."""
 
     code = "already_paid"
-    may_retry = False
 
     def __init__(self, message: str, *, escrow_id: str) -> None:
         """`escrow_id` is the settled escrow."""
@@ -204,7 +205,6 @@ class InvoiceUnpaid(CallerFault):
     """The invoice behind the credential is still open."""
 
     code = "payment_required"
-    may_retry = False
 
     def __init__(self, message: str, *, escrow_id: str) -> None:
         """`escrow_id` is the unpaid escrow."""
@@ -249,7 +249,7 @@ class UpstreamRefused(DependencyFault):
         """`status` is the upstream's HTTP status."""
         super().__init__(message, retry_after_s=retry_after_s, kind=kind)
         self.status = status
-        self.may_retry = status == UPSTREAM_BUSY
+        self.may_retry = status in UPSTREAM_BUSY or status >= UPSTREAM_UNWELL_FROM
 
 
 class UpstreamUnreachable(DependencyFault):

@@ -6,7 +6,12 @@ knows whether anything of its own can be paid. Nothing is advised that cannot be
 
 from __future__ import annotations
 
-from cobot_meter.domain.api_key.faults import CreditShort, KeyLimitReached, Shortfall
+from cobot_meter.domain.api_key.faults import (
+    CreditShort,
+    KeyLimitReached,
+    KeyLossesReached,
+    Shortfall,
+)
 from cobot_meter.domain.errors import ExposureExceeded
 from cobot_meter.domain.money import sat_text, usd_text
 
@@ -68,6 +73,16 @@ def key_limit_reached(refused: ExposureExceeded) -> KeyLimitReached:
         open_amount=refused.open_amount,
         limit=refused.limit,
         asked=refused.asked,
+    )
+
+
+def key_losses_reached(lost_pusd: int, *, limit_pusd: int) -> KeyLossesReached:
+    """The error of an ask by a key to which too much of a day was answered for nothing."""
+    return KeyLossesReached(
+        f"Answers to this API key that broke off at the model's provider, and that nobody pays, "
+        f"have cost {usd_text(lost_pusd)} USD today, or may have, and {usd_text(limit_pusd)} USD "
+        "are the most: ask again after midnight UTC, with a model or provider that does not break "
+        "off."
     )
 
 

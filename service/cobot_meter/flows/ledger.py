@@ -45,6 +45,10 @@ class Ledger:
         """Unix ms for what ends by itself: no wall clock that was just set ends anything early."""
         return self._steady_clock.ending_ms()
 
+    def day_ms(self) -> int:
+        """Unix ms: whose UTC day it is, as days are counted."""
+        return self._steady_clock.day_ms()
+
     async def escrow(self, escrow_id: str) -> Escrow:
         """The row as it stands. Raises EscrowNotFound."""
         escrow = await self.books.escrow(escrow_id)

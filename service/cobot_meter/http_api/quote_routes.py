@@ -6,7 +6,6 @@ know: escrows, callers, or what a run is.
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -44,9 +43,10 @@ class QuoteRoutes:
         if is_empty(content):
             message = "Send the body that you would send to POST /v1/chat/completions."
             raise RequestInvalid(message)
-        completion = parse_chat_request(
-            content, lambda: CallerTerms(max_cost=max_cost_of(request))
-        ).completion
+        chat = parse_chat_request(
+            content, lambda _digest: CallerTerms(max_cost=max_cost_of(request))
+        )
+        completion = chat.completion
         offer = await self._parts.quote_request.offer(completion)
         expires_at_ms = self._parts.clock.now_ms() + LIVES_MS
         terms = QuotedTerms(
@@ -57,7 +57,7 @@ class QuoteRoutes:
             terms=offer.terms,
             expires_at_ms=expires_at_ms,
         )
-        token = self._parts.quotes.sign(terms, body_sha256=sha256(content).hexdigest())
+        token = self._parts.quotes.sign(terms, request_sha256=chat.digest)
         return json_answer(OK, self._document(completion, offer, token, expires_at_ms), (PRIVATE,))
 
     def _document(

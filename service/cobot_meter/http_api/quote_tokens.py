@@ -1,4 +1,4 @@
-"""Quotes as texts that need no storing: the terms, bound to one body, signed with a key of ours."""
+"""Quotes as texts that need no storing: the terms, bound to a request, signed with our key."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from cobot_meter.domain.pricing.quotes import QuotedTerms
 
 HEADER = "X-Cobot-Quote"
 TOKEN_CHARS_MAX = 4_096
-# Version 1 lacked the fees; what cannot be priced as it was quoted is as good as expired.
-_VERSION = 2
+# Version 1 lacked the fees, and 2 was for the bytes of a body; what cannot be priced as it was
+# quoted, or told to be for this request, is as good as expired.
+_VERSION = 3
 
 
 class QuoteTokens:
@@ -26,12 +27,12 @@ class QuoteTokens:
         """`secret` is at least 32 bytes; the key is derived from it."""
         self._key = hmac.digest(secret, b"cobot-meter quote", sha256)
 
-    def sign(self, terms: QuotedTerms, *, body_sha256: str) -> str:
-        """Terms for this body, as letters, digits, `-`, `_` and one dot."""
+    def sign(self, terms: QuotedTerms, *, request_sha256: str) -> str:
+        """Terms for this request, as letters, digits, `-`, `_` and one dot."""
         payload = orjson.dumps(
             {
                 "v": _VERSION,
-                "body": body_sha256,
+                "request": request_sha256,
                 "until": terms.expires_at_ms,
                 "tokens": terms.max_tokens,
                 "ceiling": [terms.ceiling.cost_pusd, terms.ceiling.price_msat],
@@ -50,16 +51,16 @@ class QuoteTokens:
         )
         return f"{_text(payload)}.{_text(self._signature(payload))}"
 
-    def read(self, token: str, *, body_sha256: str, now_ms: int) -> QuotedTerms:
-        """The terms. Raises RequestInvalid: not ours, for another body, or expired."""
+    def read(self, token: str, *, request_sha256: str, now_ms: int) -> QuotedTerms:
+        """The terms. Raises RequestInvalid: not ours, for another request, or expired."""
         payload, signature = _parts(token)
         if not hmac.compare_digest(signature, self._signature(payload)):
             raise _wrong("is not a quote of this service")
         document = orjson.loads(payload)
-        if document["body"] != body_sha256:
-            raise _wrong("is for another body: every byte of the request counts")
         if document["until"] <= now_ms or document["v"] != _VERSION:
             raise _wrong("has expired")
+        if document["request"] != request_sha256:
+            raise _wrong("is for another request: everything that it asks for counts")
         usd_micro_per_btc, source, fetched_at_ms = document["rate"]
         cost_pusd, price_msat = document["ceiling"]
         credit_fee_bps, markup_bps, safety_bps = document["fees"]

@@ -14,6 +14,7 @@ from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
+from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
@@ -205,8 +206,11 @@ class Books(JournalKeys, SealedWith, Protocol):
     async def open_topup(self, address_key: str) -> Topup | None:
         """The opened or invoiced top-up that an empty ask from this address already has."""
 
-    async def standing(self, caller_id: str) -> CallerStanding:
-        """The caller's figures; zeros for one never seen."""
+    async def standing(self, caller_id: str, *, losses: Account | None = None) -> CallerStanding:
+        """The caller's figures; zeros for one never seen.
+
+        `losses` is the account of what an API key's asks of a day cost us, read along with them.
+        """
 
     async def open_escrows(self, caller_id: str, *, limit: int) -> tuple[Escrow, ...]:
         """The caller's invoiced escrows, oldest first."""

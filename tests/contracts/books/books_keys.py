@@ -12,7 +12,9 @@ from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import AlreadyOpen, ExposureExceeded, MovedOn
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.ledger.accounts import key_losses
 from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run.record import Cost, CostStanding
 from cobot_meter.domain.transitions.api_keys import api_key_transition, make_api_key
 from cobot_meter.domain.transitions.escrows import open_escrow
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
@@ -29,6 +31,7 @@ from tests.contracts.books.books_samples import (
     give_credit,
     opened,
 )
+from tests.domain.samples import FAILURE
 
 NO_LIMITS = KeyLimits()
 
@@ -161,6 +164,33 @@ class BooksKeys:
             await sale.apply(asked_by(key, f"esc_{number}"))
             await sale.record(ran.Abandoned())
         assert (await books.key_spending(key.key_id)).reserved_msat == 0
+
+    async def test_what_a_keys_failed_asks_cost_us_is_read_with_its_callers_standing(
+        self, books: Books, reports: LedgerReports
+    ) -> None:
+        """Of that key and day alone: the ceiling while unknown, then what it was; added up."""
+        key, other = api_key("one"), api_key("two")
+        await give_credit(books, caller_id="c_one", amount_msat=100_000)
+        for number, cost_pusd in enumerate((7_000_000, 5_000_000)):
+            sale = Sale(books, keyed(f"esc_{number}", key))
+            await sale.apply(asked_by(key, f"esc_{number}"))
+            await sale.record(ran.UpstreamRequested(requested_by="r_one"))
+            await sale.record(ran.GenerationStarted(generation_id=f"gen-{number}"))
+            await sale.record(ran.RunOutcomeUnknown(failure=FAILURE))
+            before = await books.standing("c_one", losses=key_losses(key.key_id, DAY))
+            earlier_pusd = 7_000_000 if number else 0
+            assert before.key_losses_pusd == earlier_pusd + sale.escrow.quote.ceiling_pusd
+            cost = Cost(cost_pusd=cost_pusd, text="0.1", standing=CostStanding.CONFIRMED)
+            await sale.record(ran.CostConfirmed(cost=cost))
+        plain = await books.standing("c_one")
+        assert plain.key_losses_pusd == 0
+        read = await books.standing("c_one", losses=key_losses(key.key_id, DAY))
+        assert read == dataclasses.replace(plain, key_losses_pusd=12_000_000)
+        for account in (key_losses(other.key_id, DAY), key_losses(key.key_id, "2026-11-23")):
+            assert await books.standing("c_one", losses=account) == plain
+        assert len((await books.key_spending(key.key_id)).days) == 1
+        summed = {one.account: one for one in await reports.trial_balance()}["exposure/key/*"]
+        assert summed.debits_posted - summed.credits_posted == 12_000_000
 
     @pytest.mark.parametrize(
         ("limits", "guard"),

@@ -10,7 +10,7 @@ from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger import accounts as chart
-from cobot_meter.domain.ledger.accounts import caller_accounts, key_day, key_spent
+from cobot_meter.domain.ledger.accounts import caller_accounts, key_day, key_losses, key_spent
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.topup.bookings import topup_credited
@@ -41,6 +41,7 @@ _SHORT = {
     f"exposure/unpaid/proven/{DAY}": "proven budget",
     key_spent("key_1").code: "key",
     key_day("key_1", DAY).code: "key's day",
+    key_losses("key_1", DAY).code: "key's losses",
     "exposure/contra/msat": "contra",
     "exposure/contra/pusd": "contra",
     "escrow/unearned": "unearned",

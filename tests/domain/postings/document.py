@@ -67,6 +67,7 @@ its amount (the rest is free again) or by a `void`. `posted` moves at once.
 | settled, lapsed | what this caller has paid, and let lapse: its cap is made of these | msat |
 | address, budget | what stays unpaid today, of one address and of its group of callers | pico-USD |
 | key, key's day | what an API key has spent, in all and of a UTC day's asks | msat |
+| key's losses | what its asks of a UTC day cost us and nobody pays, or at most | pico-USD |
 | contra | the other side of these memo accounts, which are nobody's money | both |
 | credits | `upstream/<name>/credits`: our credit at the upstream of the run | pico-USD |
 | cost/upstream, cost/failed | what it cost us: sold, or failed | pico-USD |

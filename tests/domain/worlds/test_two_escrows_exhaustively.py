@@ -14,6 +14,7 @@ import pytest
 from cobot_meter.domain.escrow.states import Mode, Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Commodity
+from cobot_meter.domain.run.states import RunState
 from tests.conftest import COUNTED
 from tests.domain.samples import ADDRESS, CALLER, CREDITS, DAY
 from tests.domain.worlds.one_escrow_graph import Node
@@ -114,6 +115,20 @@ def prove_key(node: Node) -> None:
     for account in (chart.key_spent(key_id), chart.key_day(key_id, DAY)):
         assert node.claimed(account) == node.net(account)
         assert node.net(account) == (node.row.price_msat if sold else kept)
+    prove_losses(node, node.net(chart.key_losses(key_id, DAY)))
+
+
+def prove_losses(node: Node, lost: int) -> None:
+    """What a failed run cost, or its ceiling where that is unknown; nothing of what is sold."""
+    kinds = {entry.kind for entry in node.rows.journal.values()}
+    run = node.row.run
+    if node.row.progress in PAID or run.state is not RunState.FAILED:
+        assert lost == 0
+    elif run.cost is not None:
+        assert lost == run.cost_pusd
+    else:
+        unknown = "outcome_unknown" in kinds
+        assert lost in ({CEILING} if unknown else {0, CEILING})
 
 
 def prove_budget(node: Node, counted: int) -> None:

@@ -141,7 +141,7 @@ class Search:
 
     def _passes(self, world: World, move: Move) -> bool:
         try:
-            self.ledger(world).after((), move.transition.transfers)
+            self.ledger(world).after(move.transition.accounts, move.transition.transfers)
         except ExposureExceeded:
             self.refused += 1
             return False
@@ -150,7 +150,7 @@ class Search:
     def _moved(self, world: World, move: Move, target: World) -> World:
         self.events += 1
         if self.events % EVERY == 0:
-            whole = self.ledger(world).after((), move.transition.transfers)
+            whole = self.ledger(world).after(move.transition.accounts, move.transition.transfers)
             assert _standing(whole) == _standing(self.ledger(target)), "the parts do not add up"
         return target
 

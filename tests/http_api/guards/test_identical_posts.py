@@ -335,11 +335,13 @@ async def test_the_same_body_from_elsewhere_is_another_ask(tmp_path: Path) -> No
         assert rig.upstream.posts == 2
 
 
-async def test_other_bytes_are_another_ask(tmp_path: Path) -> None:
-    """The raw body decides, not what it means."""
+async def test_other_words_are_another_ask(tmp_path: Path) -> None:
+    """What is asked decides, and not how it is written."""
     async with open_face(tmp_path) as rig:
         await rig.ask()
         await rig.ask(orjson.dumps(ASK, option=orjson.OPT_INDENT_2))
+        assert rig.upstream.posts == 1
+        await rig.ask({**ASK, "max_tokens": 999})
         assert rig.upstream.posts == 2
 
 

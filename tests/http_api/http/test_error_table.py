@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,38 +9,19 @@ import orjson
 import pytest
 
 from cobot_meter.domain import errors
+from cobot_meter.domain.api_key import faults as of_keys
 from cobot_meter.domain.refusals import exposure_exceeded
-from cobot_meter.http_api.http.error_table import ERROR_TABLE, error_response, row_of
+from cobot_meter.http_api.http.error_table import (
+    ERROR_TABLE,
+    RETRY_AFTER_MAX_S,
+    error_response,
+    row_of,
+)
 from cobot_meter.http_api.http.exchange import PlainAnswer
+from tests.architecture.source_tree import ROOT
+from tests.http_api.http.errors_page import page
+from tests.http_api.http.every_error import REACHING, made
 from tests.http_api.samples import ESCROW, PAYMENT_HASH, PAYMENT_REQUEST, invoiced_escrow
-
-# The one stops the start, so no caller is there to read it; whoever meets the other decides.
-NEVER_REACHES_HTTP = {errors.SettingInvalid, errors.SealBroken}
-FURTHER: dict[type[errors.CobotMeterError], dict[str, Any]] = {
-    errors.ExposureExceeded: {"guard": "caller", "open_amount": 210, "limit": 200, "asked": 40},
-    errors.AlreadyPaid: {"escrow_id": ESCROW},
-    errors.InvoiceUnpaid: {"escrow_id": ESCROW},
-    errors.UpstreamRefused: {"status": 400},
-    errors.TopupsOpen: {"retry_after_s": 60},
-    errors.Quarantined: {"why": "cost_known: it is out of range"},
-    errors.BodyKeysUnusable: {"why": "the directory is read-only"},
-}
-
-
-def concrete() -> Iterator[type[errors.CobotMeterError]]:
-    """Every class of the tree that is raised and not only caught."""
-    for _, kind in inspect.getmembers(errors, inspect.isclass):
-        abstract = kind in {errors.CobotMeterError, errors.CallerFault}
-        if issubclass(kind, errors.CobotMeterError) and not abstract:
-            yield kind
-
-
-def made(kind: type[errors.CobotMeterError]) -> errors.CobotMeterError:
-    """One error of the class."""
-    return kind("A sentence.", **FURTHER.get(kind, {}))
-
-
-REACHING = [kind for kind in concrete() if kind not in NEVER_REACHES_HTTP]
 
 
 def headers(answer: PlainAnswer) -> dict[bytes, bytes]:
@@ -58,8 +37,9 @@ def shown(answer: PlainAnswer) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", REACHING)
 def test_every_class_has_a_row(kind: type[errors.CobotMeterError]) -> None:
-    """A new class needs a row of its own; kinds of Broken and of Conflict share theirs."""
-    assert kind in ERROR_TABLE or issubclass(kind, errors.Broken | errors.Conflict)
+    """A new class needs a row of its own; kinds of Broken, Conflict and KeyInvalid share theirs."""
+    shared = errors.Broken | errors.Conflict | of_keys.KeyInvalid
+    assert kind in ERROR_TABLE or issubclass(kind, shared)
 
 
 @pytest.mark.parametrize("kind", REACHING)
@@ -107,7 +87,7 @@ def test_what_must_not_be_repeated_says_so(kind: type[errors.CobotMeterError]) -
         (errors.EscrowNotFound, 404),
         (errors.InvoiceUnpaid, 402),
         (errors.CompletionGone, 410),
-        (errors.UpstreamRefused, 502),
+        (errors.UpstreamRefused, 400),
         (errors.UpstreamUnreachable, 503),
         (errors.UpstreamFailed, 502),
         (errors.OutcomeUnknown, 502),
@@ -133,7 +113,7 @@ def test_what_is_broken_says_nothing() -> None:
     answer = error_response(errors.LedgerUnbalanced("account caller/c_1 is 5 msat short"))
     assert shown(answer) == {
         "message": "Something here is broken; the operator has to look at it.",
-        "type": "server_error",
+        "type": "internal_error",
         "param": None,
         "code": "internal_error",
     }
@@ -148,8 +128,79 @@ def test_an_upstream_under_load_is_worth_another_try() -> None:
     assert answer.status == 503
     assert headers(answer)[b"retry-after"] == b"17"
     assert b"x-should-retry" not in headers(answer)
-    refused = error_response(errors.UpstreamRefused("No.", status=400))
-    assert (refused.status, headers(refused)[b"x-should-retry"]) == (502, b"false")
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "kind", "again"),
+    [
+        (400, 400, "invalid_request_error", False),
+        (404, 400, "invalid_request_error", False),
+        (413, 400, "invalid_request_error", False),
+        (422, 400, "invalid_request_error", False),
+        (401, 502, "gateway_error", False),
+        (402, 502, "gateway_error", False),
+        (403, 502, "gateway_error", False),
+        (408, 503, "service_unavailable_error", True),
+        (429, 503, "service_unavailable_error", True),
+        (500, 503, "service_unavailable_error", True),
+        (503, 503, "service_unavailable_error", True),
+    ],
+)
+def test_what_an_upstream_refuses_is_the_requests_fault_or_ours_or_worth_another_try(
+    status: int,
+    told: int,
+    kind: str,
+    again: bool,  # noqa: FBT001 - parametrized
+) -> None:
+    """It ran nothing: 400 where the same is refused again, 503 where another moment may help."""
+    answer = error_response(errors.UpstreamRefused("No.", status=status))
+    assert (answer.status, shown(answer)["type"]) == (told, kind)
+    assert (b"x-should-retry" not in headers(answer)) is again
+    assert (b"retry-after" in headers(answer)) is again
+
+
+@pytest.mark.parametrize("kind", REACHING)
+def test_what_cannot_help_stops_every_agent_that_can_be_stopped(
+    kind: type[errors.CobotMeterError],
+) -> None:
+    """No `server_error` in it, which some repeat at any status, no Retry-After, and a status."""
+    error = made(kind)
+    error.message = "The provider said: server_error."
+    answer = error_response(error)
+    if error.may_retry:
+        assert answer.status in {429, 502, 503}
+        return
+    assert b"server_error" not in answer.body
+    assert headers(answer)[b"x-should-retry"] == b"false"
+    if b"retry-after" in headers(answer):
+        assert answer.status == 429
+    # Those that agents repeat all the same say what no other status says, and cost nothing.
+    assert answer.status in {400, 402, 403, 404, 409, 410, 413, 422, 429, 500, 502} or (
+        kind is errors.Quarantined
+    )
+
+
+@pytest.mark.parametrize("kind", REACHING)
+def test_a_time_to_come_back_is_told_only_where_coming_back_is_safe(
+    kind: type[errors.CobotMeterError],
+) -> None:
+    """Never on what may have run and been charged, whoever asks to wait."""
+    error = made(kind)
+    if isinstance(error, errors.DependencyFault):
+        error.retry_after_s = 9
+    answer = error_response(error)
+    if isinstance(error, errors.OutcomeUnknown | errors.UpstreamFailed):
+        assert b"retry-after" not in headers(answer)
+    assert answer.status in {429, 503} or b"retry-after" not in headers(answer)
+
+
+@pytest.mark.parametrize("seconds", [1, 600, 601, 86_400])
+def test_nobody_is_told_to_sleep_for_hours(seconds: int) -> None:
+    """Some agents wait for whatever they are told: far away is no time, and no repeat."""
+    answer = error_response(errors.CostPending("Wait.", retry_after_s=seconds))
+    soon = seconds <= RETRY_AFTER_MAX_S
+    assert headers(answer).get(b"retry-after") == (b"%d" % seconds if soon else None)
+    assert (headers(answer).get(b"x-should-retry") == b"false") is not soon
 
 
 def test_a_pending_cost_names_its_time() -> None:
@@ -218,3 +269,8 @@ def test_the_offending_field_is_named() -> None:
     invalid = errors.RequestInvalid("Wrong.", param="messages[0].role")
     assert shown(error_response(invalid))["param"] == "messages[0].role"
     assert shown(error_response(errors.ModelNotOffered("None.")))["param"] == "model"
+
+
+def test_the_page_of_errors_is_the_table() -> None:
+    """docs/errors.md is what the code answers; run its module after a change."""
+    assert (ROOT / "docs" / "errors.md").read_text() == page()

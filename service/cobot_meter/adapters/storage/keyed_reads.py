@@ -15,6 +15,7 @@ from cobot_meter.adapters.storage.ledger_rows import (
     key_spending_from_rows,
     made_of,
     one_of,
+    standing_codes,
     standing_from_rows,
 )
 from cobot_meter.adapters.storage.read_queries import NUMBERED, NUMBERED_END, ReadStatements
@@ -32,7 +33,7 @@ from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
-from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, caller_accounts, upstream_credits
+from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, Account, upstream_credits
 from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, COMPARED, RELEASES
@@ -133,9 +134,9 @@ class KeyedReads(abc.ABC):
         """The one that waits for payment."""
         return await self._topup(self._statements.open_topup, address_key)
 
-    async def standing(self, caller_id: str) -> CallerStanding:
-        """From the caller's four account rows."""
-        codes = (account.code for account in caller_accounts(caller_id))
+    async def standing(self, caller_id: str, *, losses: Account | None = None) -> CallerStanding:
+        """From the caller's four account rows, and that of a key's losses."""
+        codes = standing_codes(caller_id, losses=losses)
         return standing_from_rows(
             caller_id, await self._rows(self._statements.standing, caller_id, *codes)
         )

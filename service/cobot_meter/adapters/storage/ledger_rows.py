@@ -16,7 +16,7 @@ from cobot_meter.adapters.storage.tables import CARRY
 from cobot_meter.domain import outside
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import BooksDamaged
-from cobot_meter.domain.ledger.accounts import caller_accounts
+from cobot_meter.domain.ledger.accounts import Account, caller_accounts
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.transitions.kinds import NUMBERED_KINDS
 from cobot_meter.domain.transitions.transition import Transition
@@ -181,13 +181,24 @@ def key_spending_from_rows(rows: Iterable[Row]) -> KeySpending:
     return KeySpending(spent_msat=spent, reserved_msat=reserved, days=tuple(named))
 
 
+# The code of no account: what is asked for where no key's losses are.
+_NO_ACCOUNT = ""
+
+
+def standing_codes(caller_id: str, *, losses: Account | None = None) -> tuple[str, ...]:
+    """The codes that a standing is read from: the caller's four, and `losses` of a key, if any."""
+    codes = (account.code for account in caller_accounts(caller_id))
+    return (*codes, losses.code if losses is not None else _NO_ACCOUNT)
+
+
 def standing_from_rows(caller_id: str, rows: Iterable[Row]) -> CallerStanding:
     """A standing from rows of code, the four counters, blocked and cap; zeros without rows."""
     found = {row[0]: row[1:] for row in rows}
     unseen = (0, 0, 0, 0, None, None)
     credit, receivable, settled, lapsed = (
-        found.get(account.code, unseen) for account in caller_accounts(caller_id)
+        found.pop(account.code, unseen) for account in caller_accounts(caller_id)
     )
+    losses = next(iter(found.values()), unseen)
     return CallerStanding(
         caller_id=caller_id,
         available_msat=credit[1] - credit[0] - credit[2],
@@ -198,4 +209,5 @@ def standing_from_rows(caller_id: str, rows: Iterable[Row]) -> CallerStanding:
         spent_credit_msat=credit[0],
         blocked=bool(credit[4]),
         cap_override_msat=credit[5],
+        key_losses_pusd=losses[0] - losses[1],
     )

@@ -132,7 +132,7 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
     limited = ("limit",)
     return ReadStatements(
         **{name: sql(clause, *names) for name, (clause, names) in _single_rows().items()},
-        standing=sql(_standing(), "caller_id", *(f"code_{number}" for number in range(4))),
+        standing=sql(_standing(), "caller_id", *(f"code_{number}" for number in range(5))),
         open_escrows=sql(
             _limited(_escrows(_is(columns.caller_id), text(INVOICED)), columns.opened_sequence),
             "caller_id", *limited,
@@ -305,8 +305,8 @@ def _key_spending() -> Select[Any]:
 
 
 def _standing() -> Select[Any]:
-    """Four accounts of a caller with the operator's word on him beside each."""
-    codes: list[BindParameter[str]] = [bindparam(f"code_{number}") for number in range(4)]
+    """Four accounts of a caller, and one of a key, with the operator's word on him beside each."""
+    codes: list[BindParameter[str]] = [bindparam(f"code_{number}") for number in range(5)]
     word = ACCOUNT.outerjoin(CALLER, CALLER.c.caller_id == bindparam("caller_id"))
     columns = (ACCOUNT.c.code, *(ACCOUNT.c[name] for name in COUNTERS))
     return (

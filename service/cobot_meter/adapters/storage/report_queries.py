@@ -67,6 +67,7 @@ ENTRIES_COUNTED = "SELECT sequence FROM journal_mark"
 SUMMED = (
     *(account.code for account in caller_accounts("%")),
     "exposure/address/%",
+    "exposure/key/%",
     "exposure/network/%",
     "exposure/unpaid/%",
     "key/%/spent",

@@ -15,6 +15,7 @@ import orjson
 from cobot_meter.adapters.storage.ledger_rows import (
     balance_from_row,
     entries_from_rows,
+    standing_codes,
     standing_from_rows,
     sum_from_row,
 )
@@ -41,7 +42,7 @@ from cobot_meter.adapters.storage.table_specs import (
 from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.ledger.accounts import available, caller_accounts
+from cobot_meter.domain.ledger.accounts import available
 from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.kinds import RELEASES
@@ -312,7 +313,7 @@ class StoredReports:
             )
 
     async def _caller(self, session: Session, caller_id: str) -> CallerStanding:
-        codes = (account.code for account in caller_accounts(caller_id))
+        codes = standing_codes(caller_id)
         rows = await session.all(tuple, self._keyed.standing, caller_id, *codes)
         return standing_from_rows(caller_id, rows)
 

@@ -5,6 +5,7 @@ CallerFault
 │   ├── KeyRevoked             its owner has ended it
 │   └── KeyExposed             it stands in the address of a request
 ├── KeyLimitReached        it may not spend so much, in all or today
+├── KeyLossesReached       too much that broke off today was nobody's to pay
 ├── ModelNotAllowed        it may not ask for this model
 ├── ProofRequired          only the proof of a payment may do it, and a key was sent
 └── CreditShort            its caller has less credit than the ask may cost
@@ -24,7 +25,6 @@ class KeyInvalid(CallerFault):
     """A key that names nobody here, or credentials that may name two callers."""
 
     code = "invalid_api_key"
-    may_retry = False
 
 
 class KeyRevoked(KeyInvalid):
@@ -43,7 +43,6 @@ class KeyLimitReached(CallerFault):
     """The key would spend more than it may; amounts in msat."""
 
     code = "key_limit_reached"
-    may_retry = False
 
     def __init__(
         self, message: str, *, guard: str, open_amount: int, limit: int, asked: int
@@ -59,18 +58,22 @@ class KeyLimitReached(CallerFault):
         self.asked = asked
 
 
+class KeyLossesReached(CallerFault):
+    """Answers to this key that broke off have cost us as much as they may on one day."""
+
+    code = "broken_answers_limit"
+
+
 class ModelNotAllowed(CallerFault):
     """The key may ask for certain models, and this is none of them."""
 
     code = "model_not_allowed"
-    may_retry = False
 
 
 class ProofRequired(CallerFault):
     """Keys are made and managed by the proof of a payment, and a key was sent."""
 
     code = "proof_required"
-    may_retry = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +95,6 @@ class CreditShort(CallerFault):
     """Credit does not cover the ceiling, and a key is never sent an invoice for one purchase."""
 
     code = "insufficient_credits"
-    may_retry = False
 
     def __init__(self, message: str, *, shortfall: Shortfall) -> None:
         """`message` is for the caller; where to top up is added by the route."""

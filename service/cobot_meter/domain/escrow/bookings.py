@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.key_losses import losses_booked
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.reservations import (
     caller_reservation,
@@ -37,13 +38,14 @@ def bookings(before: Escrow, event: on.EscrowEvent, after: Escrow) -> Transfers:
     days: Transfers = ()
     if type(event) in ON_DAYS:
         days = days_booked(before.run, event, after.run, before.days)
+    lost = losses_booked(before, event)
     if isinstance(event, _ENDS):
-        return (*_void_claims(before), *days, *cost)
+        return (*_void_claims(before), *days, *cost, *lost)
     if isinstance(event, ran.CostKnown):
         return (*cost, *_price_reserved(before, after), *days)
     if isinstance(event, ran.CompletionCosted):
         return (*cost, *_captured(before, after))
-    return (*cost, *days)
+    return (*cost, *days, *lost)
 
 
 # What a run's end means to its sale: nothing is claimed for it any more.

@@ -112,6 +112,12 @@ def key_day(key_id: str, day: str) -> Account:
 
 
 @_at_hand
+def key_losses(key_id: str, day: str) -> Account:
+    """Memo: what runs of one UTC day's asks of an API key cost us and nobody pays."""
+    return _exact(f"exposure/key/{key_id}/{day}", Commodity.PUSD, Nature.MEMO)
+
+
+@_at_hand
 def upstream_credits(name: str) -> Account:
     """What we have at the upstream of this name; it only falls, for nobody books what we pay in."""
     return Account(code=f"upstream/{name}/credits", commodity=Commodity.PUSD, nature=Nature.ASSET)
@@ -166,6 +172,8 @@ def _exposure_of(code: str) -> Account | None:
             return old_address_exposure("/".join((first, *rest)), day)
         case [_, "network", first, *rest, day]:
             return address_budget("/".join((first, *rest)), day)
+        case [_, "key", key_id, day]:
+            return key_losses(key_id, day)
         case [_, "unpaid", ("newcomers" | "proven") as group, day]:
             return day_budget(day, newcomer=group == "newcomers")
         case _:

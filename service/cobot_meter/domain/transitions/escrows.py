@@ -14,10 +14,12 @@ from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.bookings import bookings
+from cobot_meter.domain.escrow.key_losses import losses_account
 from cobot_meter.domain.escrow.machine import changes_by
 from cobot_meter.domain.escrow.moves import MovedRun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.reservations import day_guards, opened_accounts, opening
+from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.ledger.transfers import Transfer, TransferKind
 from cobot_meter.domain.money import AMOUNT_MAX, usd_text
 from cobot_meter.domain.retention import Retention
@@ -121,12 +123,20 @@ def escrow_transition(
         escrow=after,
         changed=tuple(moves.sale),
         runs=moves.runs(before, after),
+        accounts=_opened_by(before, transfers),
         transfers=transfers,
         bodies=bodies,
         shred=isinstance(event, SHREDDING),
         cursor=settle_cursor(event),
         facts=facts_of(event) | sealed_facts(bodies),
     )
+
+
+def _opened_by(escrow: Escrow, transfers: tuple[Transfer, ...]) -> tuple[Account, ...]:
+    """The account of the key's losses where one is booked: no sale that goes well needs it."""
+    losses = losses_account(escrow)
+    booked = losses is not None and any(losses in {one.debit, one.credit} for one in transfers)
+    return (losses,) if losses is not None and booked else ()
 
 
 def fallback_transition(

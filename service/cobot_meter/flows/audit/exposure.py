@@ -32,6 +32,8 @@ class ExposureReplay:
         self.counted[chart.day_budget(quote.day, newcomer=quote.newcomer).code] += pusd
         self.counted[chart.lapsed(before.caller_id).code] += due_msat
         if before.key_id is not None:
+            lost_pusd = key_lost_pusd(before, event)
+            self.counted[chart.key_losses(before.key_id, quote.day).code] += lost_pusd
             spent_msat = key_spent_msat(before, event)
             self.counted[chart.key_spent(before.key_id).code] += spent_msat
             self.counted[chart.key_day(before.key_id, quote.day).code] += spent_msat
@@ -88,6 +90,19 @@ def key_spent_msat(before: Escrow, event: on.EscrowEvent) -> int:
             return -before.price_msat
         case _:
             return 0
+
+
+def key_lost_pusd(before: Escrow, event: on.EscrowEvent) -> int:
+    """What a run of a key has now cost us, or may have at most, and what it had not after all."""
+    at_most_pusd = before.quote.ceiling_pusd
+    if isinstance(event, ran.RunOutcomeUnknown):
+        return at_most_pusd
+    if isinstance(event, ran.RunFailed) and event.charged:
+        return event.cost.cost_pusd if event.cost else at_most_pusd
+    if isinstance(event, ran.CostConfirmed) and before.run.state is RunState.FAILED:
+        thought_pusd = before.cost_pusd if before.run.cost else at_most_pusd
+        return event.cost.cost_pusd - thought_pusd
+    return 0
 
 
 def is_exposed(escrow: Escrow) -> bool:

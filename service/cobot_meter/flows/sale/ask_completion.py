@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cobot_meter.domain import errors
 from cobot_meter.domain.api_key.record import ApiKey
@@ -36,8 +36,10 @@ GONE = "What this request bought is no longer kept; ask with another Idempotency
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """One ask; `request_sha256` is the digest of the raw body in hex.
+    """One ask; `request_sha256` is the digest of its canonical form in hex.
 
+    `earlier_sha256` is that of its raw body, by which sales were known before; None where it is
+    the ask of somebody who cannot be meant by one of them.
     `address` is the network address that it counts against. `caller_id` is the proven caller, None
     for nobody; `proven_escrow_id` the escrow whose own proof was shown. `key` is the API key that
     names the caller, None for a proof or for nobody. With `respond_async` it is answered as soon as
@@ -55,6 +57,16 @@ class Ask:
     respond_async: bool = False
     live: bool = False
     key: ApiKey | None = None
+    earlier_sha256: str | None = None
+
+    def is_of(self, escrow: Escrow) -> bool:
+        """Whether it is the request that this escrow was opened for."""
+        return escrow.ask.request_sha256 in {self.request_sha256, self.earlier_sha256}
+
+    @property
+    def as_earlier(self) -> Ask:
+        """The same ask under the name that it had in older books."""
+        return replace(self, request_sha256=self.earlier_sha256 or self.request_sha256)
 
 
 class AnswerKind(enum.StrEnum):
@@ -128,8 +140,7 @@ class AskCompletion:
         if ask.proven_escrow_id is None:
             return None
         escrow = await self._ledger.books.escrow(ask.proven_escrow_id)
-        same = escrow is not None and escrow.ask.request_sha256 == ask.request_sha256
-        return escrow if same else None
+        return escrow if escrow is not None and ask.is_of(escrow) else None
 
     async def _claimed(self, own: Escrow, ask: Ask, caller_id: str) -> Answer | None:
         """What its own proof reads; None when that is over and the ask is for a new one.
@@ -168,9 +179,9 @@ class AskCompletion:
             return await self._nameless(ask, key)
         if key.idempotency_key is not None:
             found = await self._ledger.books.ask_of_idempotency_key(key.idempotency_key)
-            if found is not None and found.ask.request_sha256 != ask.request_sha256:
+            if found is not None and not ask.is_of(found):
                 message = (
-                    "This Idempotency-Key was used with another body. Send the same body again, "
+                    "This Idempotency-Key was used with another request. Send the same one again, "
                     "or use a fresh key."
                 )
                 raise errors.IdempotencyConflict(message)
@@ -194,6 +205,9 @@ class AskCompletion:
         such a one, while an older one still waits to be paid.
         """
         found = await self._ledger.books.asks_from_address(key.address_key, limit=LOOK_BACK)
+        if not found and ask.earlier_sha256 is not None:
+            earlier = ask_key(ask.as_earlier, "")
+            found = await self._ledger.books.asks_from_address(earlier.address_key, limit=LOOK_BACK)
         nameless_first = sorted(found, key=lambda escrow: not escrow.ask.nameless)
         told = (one for one in nameless_first if self._verdict(one, ask) is not Verdict.OPEN_ANEW)
         return next(told, None)
@@ -365,7 +379,8 @@ def _had_its_end(escrow: Escrow) -> bool:
 
 def _same_key(own: Escrow, ask: Ask) -> bool:
     """Whether the escrow, whose body this is, was opened with this very Idempotency-Key."""
-    what = _what(ask)
+    earlier = own.ask.request_sha256 != ask.request_sha256
+    what = _what(ask.as_earlier if earlier else ask)
     return own.ask.address_key == _digest(own.ask.address, *what)
 
 

@@ -18,13 +18,15 @@ from cobot_meter.domain.errors import (
 )
 from cobot_meter.domain.escrow.record import AskKey, Escrow, Opening, Quote
 from cobot_meter.domain.escrow.states import Mode
-from cobot_meter.domain.refusals import key_limit_reached
+from cobot_meter.domain.ledger.accounts import key_losses
+from cobot_meter.domain.refusals import key_limit_reached, key_losses_reached
 from cobot_meter.domain.transitions.escrows import NO_LIMITS, open_escrow
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.gates import NodeGate
 from cobot_meter.flows.offer.make_offer import MakeOffer, QuotedChain
+from cobot_meter.flows.offer.quote_request import utc_day
 from cobot_meter.flows.sale.run_completion import upstream_call
 from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
@@ -91,7 +93,7 @@ class OpenEscrow:
         RequestInvalid (more tokens than the model has), RateStale, RateJumped (when credit does not
         cover it wholly), CallerBlocked, ExposureExceeded, AddressBusy, ServiceBusy (nothing was
         spent), Conflict when the same ask was opened by somebody else meanwhile, and for a key
-        ModelNotAllowed, CreditShort and KeyLimitReached.
+        ModelNotAllowed, CreditShort, KeyLimitReached and KeyLossesReached.
         """
         self._node_gate.check()
         self._vault.check()
@@ -107,9 +109,12 @@ class OpenEscrow:
         self, request: CompletionRequest, asked: Opener, *, at_once: TakeTurn
     ) -> JustOpened:
         ask = asked.ask
-        standing = await self._standing(ask, asked.caller_id)
+        standing = await self._standing(asked)
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
+        lost_pusd, limit_pusd = standing.key_losses_pusd, self._exposure.key_losses_day_pusd
+        if lost_pusd >= limit_pusd:
+            raise key_losses_reached(lost_pusd, limit_pusd=limit_pusd)
         offer = await self._make_offer.quoted(request, standing, prepaid=asked.key is not None)
         opening = Opening(
             escrow_id=asked.escrow_id,
@@ -177,10 +182,13 @@ class OpenEscrow:
             exceeded.at_ms = escrow.opened_at_ms
             raise
 
-    async def _standing(self, ask: AskKey, caller_id: str) -> CallerStanding:
-        if ask.nameless:
-            return CallerStanding(caller_id=caller_id)  # named a moment ago: nobody's yet
-        return await self._ledger.books.standing(caller_id)
+    async def _standing(self, asked: _Asked) -> CallerStanding:
+        if asked.ask.nameless:
+            return CallerStanding(caller_id=asked.caller_id)  # named a moment ago: nobody's yet
+        losses = None
+        if asked.key is not None:
+            losses = key_losses(asked.key.key_id, utc_day(self._ledger.day_ms()))
+        return await self._ledger.books.standing(asked.caller_id, losses=losses)
 
 
 def _pays(quote: Quote) -> bool:

@@ -9,16 +9,15 @@ know: HTTP, callers, prices or the catalogue.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 
 from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import RequestInvalid
-from cobot_meter.domain.pricing.quotes import CallerTerms
+from cobot_meter.domain.pricing.quotes import NO_TERMS, CallerTerms
 from cobot_meter.domain.upstream.completions import DEFAULT_MAX_TOKENS, CompletionRequest
 from cobot_meter.http_api.chat.fields import (
     REASONING_FIELDS,
@@ -28,10 +27,15 @@ from cobot_meter.http_api.chat.fields import (
     check_object,
     is_int,
     refuse,
-    shown,
 )
 from cobot_meter.http_api.chat.messages import check_messages, count_images
 from cobot_meter.http_api.chat.providers import check_provider, provider_choice
+from cobot_meter.http_api.http.json_request import (
+    JsonRequest,
+    one_form,
+    read_json_request,
+    shown,
+)
 
 TOOLS_MAX = 256
 NAME_CHARS_MAX = 128
@@ -110,17 +114,22 @@ CHAIN_MAX = 8
 _MODEL_VARIANTS = (":online", ":nitro")
 _PRESET = "@preset"
 _RESPONSE_FORMATS = ("text", "json_object", "json_schema")
-_ESCAPED_COLON = b"\\u003"  # the start of it, and of a few others that cost a second look
 _TEXT_FORMAT = {"type": "text"}
 _BLANKS = b" \t\r\n"
+# What goes to the upstream as it came, however deep, and counts as prompt to the last byte.
+_WHOLE = frozenset({"messages", "response_format", "tool_choice", "tools"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """A checked request; `include_usage` is how its stream is to end."""
+    """A checked request; `include_usage` is how its stream is to end.
+
+    `digest` is the same however the request is written (`json_request.py`).
+    """
 
     completion: CompletionRequest
     include_usage: bool
+    digest: str
 
 
 def is_empty(body: bytes) -> bool:
@@ -130,15 +139,21 @@ def is_empty(body: bytes) -> bool:
     return not stripped or (in_braces and not stripped[1:-1].strip(_BLANKS))
 
 
+def no_terms(_digest: str) -> CallerTerms:
+    """Nothing beside the body."""
+    return NO_TERMS
+
+
 def parse_chat_request(
-    body: bytes, read_terms: Callable[[], CallerTerms] = CallerTerms
+    body: bytes, read_terms: Callable[[str], CallerTerms] = no_terms
 ) -> ChatRequest:
     """The request in `body`. Raises RequestInvalid, with the field as OpenAI names it.
 
-    The terms in the headers are read once the body is sound: of two faults it is told first.
+    The terms in the headers are read once the body is sound, for its digest: of two faults the
+    body's is told first.
     """
-    document = _object(body)
-    _check_duplicates(body, document)
+    read = read_json_request(body, wanted="model and messages")
+    document = _to_forward(read)
     fields = check_fields(document)
     checked = check_messages(document.get("messages"))
     image_count, image_bytes = count_images(checked)
@@ -176,59 +191,28 @@ def parse_chat_request(
             message_count=len(document["messages"]),
             stream=document.get("stream") is True,
             fallback_models=tuple(others),
-            terms=read_terms(),
+            terms=read_terms(read.digest),
             image_count=image_count,
             providers=providers,
             demands=_demands(fields),
             own_terms=bool(fields.get("provider")),
         ),
         include_usage=include_usage,
+        digest=read.digest,
     )
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as fault:
-        message = f"The body is not JSON (line {fault.lineno}, column {fault.colno}); correct it."
-        raise RequestInvalid(message) from None
-    if not isinstance(document, dict):
-        message = "The body must be a JSON object with model and messages."
-        raise RequestInvalid(message)
-    return document
+def _to_forward(read: JsonRequest) -> dict[str, Any]:
+    """The members; what counts as prompt has the numbers of the digest.
 
-
-def _check_duplicates(body: bytes, document: dict[str, Any]) -> None:
-    """Refuse a name that is given twice, and what is nested too deeply to be written again.
-
-    Readers disagree on which of two values counts, so what we price might not be what runs. Every
-    member has one colon and orjson drops the colons of the members it drops: equal counts prove
-    that none were, unless a colon was written as an escape.
+    Else a quote for `[1,1]` would hold for `[1.0,1.0]`, which is twice the prompt. All other
+    numbers are checked as they were written.
     """
-    try:
-        written = orjson.dumps(document)
-    except orjson.JSONEncodeError:
-        message = "The body is nested too deeply; send a flatter one."
-        raise RequestInvalid(message) from None
-    if body.count(b":") != written.count(b":") or _ESCAPED_COLON in body:
-        try:
-            json.loads(body.decode(), object_pairs_hook=_once_each, parse_int=len, parse_float=len)
-        except RecursionError:
-            message = "The body is nested too deeply; send a flatter one."
-            raise RequestInvalid(message) from None
-
-
-def _once_each(pairs: list[tuple[str, object]]) -> None:
-    names: set[str] = set()
-    for name, _ in pairs:
-        if name in names:
-            _given_twice(name)
-        names.add(name)
-
-
-def _given_twice(name: str) -> NoReturn:
-    message = f"{shown(name)} is given twice in one object; keep one of them."
-    raise RequestInvalid(message, param=name[:MODEL_CHARS_MAX])
+    if not read.has_whole_floats:
+        return read.document
+    return {
+        name: one_form(value) if name in _WHOLE else value for name, value in read.document.items()
+    }
 
 
 def _models(document: dict[str, Any]) -> list[str]:

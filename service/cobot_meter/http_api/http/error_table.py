@@ -1,7 +1,10 @@
 """From error class to HTTP: the one table. Must not know: routes, or how an error came about.
 
-402 and never 401: L402 libraries do nothing on a 401. `x-should-retry: false` stands wherever a
-repeat cannot help or could cost, because OpenAI's SDKs repeat 409, 429 and 5xx by themselves.
+402 and never 401: L402 libraries do nothing on a 401. Agents repeat by themselves, each by rules of
+its own (`docs/errors.md`): 400 alone stops them all, and not if `server_error` stands in the body.
+So that type is for what may be repeated. `x-should-retry: false` stands wherever a repeat cannot
+help or could cost, and Retry-After only where it is safe and soon: some wait for it whatever else
+is said.
 """
 
 from __future__ import annotations
@@ -26,6 +29,13 @@ _PAYMENT = "payment_required"
 _LIMIT = "rate_limit_error"
 _UNAVAILABLE = "service_unavailable_error"
 _SERVER = "server_error"
+_FINAL = "gateway_error"
+_INTERNAL = "internal_error"
+
+# Who is told to come back later than this would wait in silence, some of them for hours.
+RETRY_AFTER_MAX_S = 600
+# What an upstream says of the request itself, before running it: the same again is refused again.
+_OF_THE_REQUEST = frozenset({400, 404, 413, 422})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +58,7 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     # 400 alone ends every agent's retries: on 401, 403 and 429 some ask again for minutes.
     of_keys.KeyInvalid: Row(status=400, type=_INVALID),
     of_keys.KeyLimitReached: Row(status=400, type=_INVALID),
+    of_keys.KeyLossesReached: Row(status=400, type=_INVALID),
     of_keys.ModelNotAllowed: Row(status=400, type=_INVALID),
     of_keys.ProofRequired: Row(status=403, type=_PERMISSION),
     # As with CredentialInvalid: the chat route answers with a top-up.
@@ -63,15 +74,15 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     errors.InvoiceUnpaid: Row(status=402, type=_PAYMENT),
     errors.CompletionGone: Row(status=410, type=_INVALID),
     errors.DependencyFault: Row(status=503, type=_UNAVAILABLE, retry_after_s=30),
-    errors.UpstreamRefused: Row(status=502, type=_SERVER),
+    errors.UpstreamRefused: Row(status=502, type=_FINAL),
     errors.UpstreamUnreachable: Row(status=503, type=_UNAVAILABLE, retry_after_s=5),
     errors.UpstreamCreditLow: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
     errors.UpstreamFailed: Row(status=502, type=_SERVER),
-    errors.OutcomeUnknown: Row(status=502, type=_SERVER),
+    errors.OutcomeUnknown: Row(status=502, type=_FINAL),
     errors.CostNotYetKnown: Row(status=503, type=_UNAVAILABLE, retry_after_s=2),
     errors.CostPending: Row(status=503, type=_UNAVAILABLE, retry_after_s=2),
     errors.NodeUnavailable: Row(status=503, type=_UNAVAILABLE, retry_after_s=5),
-    errors.InvoiceRefused: Row(status=502, type=_SERVER),
+    errors.InvoiceRefused: Row(status=502, type=_FINAL),
     errors.RateStale: Row(status=503, type=_UNAVAILABLE, retry_after_s=30),
     errors.RateJumped: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
     errors.BooksBusy: Row(status=503, type=_UNAVAILABLE, retry_after_s=1),
@@ -81,19 +92,29 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     errors.ReleasesStopped: Row(status=503, type=_UNAVAILABLE, retry_after_s=60),
     errors.Draining: Row(status=503, type=_UNAVAILABLE, retry_after_s=5),
     errors.Conflict: Row(status=503, type=_UNAVAILABLE, retry_after_s=1),
-    errors.Broken: Row(status=500, type=_SERVER),
+    errors.Broken: Row(status=500, type=_INTERNAL),
 }
+# Where a time to come back may be told. What may have been charged is 502, and never told one.
+_TIMED = frozenset({429, 503})
 
 
 def row_of(error: errors.CobotMeterError) -> Row:
-    """The row of its class; every kind of Broken shares one. Refused for load, 502 becomes 503."""
+    """The row of its class; every kind of Broken shares one, and refusals have three."""
     row = next(ERROR_TABLE[kind] for kind in type(error).__mro__ if kind in ERROR_TABLE)
-    if isinstance(error, errors.UpstreamRefused) and error.status == errors.UPSTREAM_BUSY:
-        row = Row(status=503, type=_UNAVAILABLE, retry_after_s=5)
+    if isinstance(error, errors.UpstreamRefused):
+        row = _refused_row(error, row)
     timed = (errors.DependencyFault, errors.TopupsOpen, errors.AddressBusy)
-    if isinstance(error, timed) and error.retry_after_s is not None:
-        row = replace(row, retry_after_s=error.retry_after_s)
+    if row.status in _TIMED and isinstance(error, timed):
+        asked_s = error.retry_after_s
+        row = row if asked_s is None else replace(row, retry_after_s=asked_s)
     return row
+
+
+def _refused_row(error: errors.UpstreamRefused, row: Row) -> Row:
+    """Of the request itself, worth another try, or ours to mend: our own account's fault."""
+    if error.may_retry:
+        return Row(status=503, type=_UNAVAILABLE, retry_after_s=5)
+    return Row(status=400, type=_INVALID) if error.status in _OF_THE_REQUEST else row
 
 
 def error_response(error: errors.CobotMeterError, *, to_pay: Sequence[Escrow] = ()) -> PlainAnswer:
@@ -137,9 +158,11 @@ def _sayable(error: errors.CobotMeterError) -> errors.CobotMeterError:
 
 def _headers(row: Row, *, may_retry: bool) -> list[Header]:
     headers: list[Header] = [NO_STORE]
-    if row.retry_after_s is not None:
-        headers.append((b"retry-after", b"%d" % row.retry_after_s))
-    if not may_retry:
+    after_s = row.retry_after_s
+    far = after_s is not None and after_s > RETRY_AFTER_MAX_S
+    if after_s is not None and not far:
+        headers.append((b"retry-after", b"%d" % after_s))
+    if far or not may_retry:
         headers.append(NO_RETRY)
     return headers
 
@@ -155,7 +178,8 @@ def _message(error: errors.CobotMeterError, to_pay: Sequence[Escrow]) -> str:
         return CONFLICT_MESSAGE
     if isinstance(error, errors.ExposureExceeded):
         return sentence(error, to_pay=_payable(to_pay))
-    return error.message
+    # An upstream's own words may have the one that makes some agents repeat whatever it stands in.
+    return error.message if error.may_retry else error.message.replace(_SERVER, "server error")
 
 
 def _payable(to_pay: Sequence[Escrow]) -> bool:

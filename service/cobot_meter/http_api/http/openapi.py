@@ -177,7 +177,7 @@ CHAT = RouteDocument(
         409: _failed("Paid already: repeat with the proof."),
         410: _failed("No longer kept."),
         413: _failed("Too large."),
-        422: _failed("This Idempotency-Key was used with another body."),
+        422: _failed("This Idempotency-Key was used with another request."),
         429: _failed("Too much is open and unpaid (see metadata.to_pay), or under way at once."),
         502: _failed("The upstream failed; nothing is charged."),
         **_BROKEN,
