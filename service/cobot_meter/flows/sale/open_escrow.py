@@ -182,7 +182,7 @@ class OpenEscrow:
             exceeded.at_ms = escrow.opened_at_ms
             raise
 
-    async def _standing(self, asked: _Asked) -> CallerStanding:
+    async def _standing(self, asked: Opener) -> CallerStanding:
         if asked.ask.nameless:
             return CallerStanding(caller_id=asked.caller_id)  # named a moment ago: nobody's yet
         losses = None
