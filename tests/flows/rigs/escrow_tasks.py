@@ -40,19 +40,21 @@ class Runs:
         return task
 
     def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
-        task = asyncio.ensure_future(self._opened_and_driven(escrow_id, opening))
+        feed = self._listened(escrow_id)
+        task = asyncio.ensure_future(self._opened_and_driven(escrow_id, opening, feed))
+        task.add_done_callback(lambda _: self._over(escrow_id, feed))
         self._tasks[escrow_id] = task
         return task
 
-    async def _opened_and_driven(self, escrow_id: str, opening: OpensEscrow) -> Escrow:
+    async def _opened_and_driven(
+        self, escrow_id: str, opening: OpensEscrow, feed: RunFeed
+    ) -> Escrow:
         assert self.driver is not None
         try:
             just_opened = await opening(at_once=self._at_once)
         except CobotMeterError:
             del self._tasks[escrow_id]  # its caller hears of it, and nobody else
             raise
-        task, feed = self._tasks[escrow_id], self._listened(escrow_id)
-        task.add_done_callback(lambda _: self._over(escrow_id, feed))
         return await self.driver.drive(escrow_id, just_opened=just_opened, listener=feed)
 
     def follow(self, escrow_id: str) -> Follower | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cobot_meter.adapters.lightning.dev_node.signing import change_faults
-from cobot_meter.domain.api_key.record import KeyLimits, KeyWish
+from cobot_meter.domain.api_key.record import ApiKey, KeyLimits, KeyWish
 from cobot_meter.domain.escrow.states import Progress
 from tests.fakes.books import Crash, Moment
 from tests.fakes.upstream_outcomes import (
@@ -50,6 +50,8 @@ KEY_WORDS = ("revoke", "change", "rotate")
 KEYS_MAX = 4
 JUMPS_S = (1, 61, LAPSE_S, HOUR_S, DAY_S, 25 * HOUR_S, 31 * DAY_S, -HOUR_S)
 
+# How many pieces of an answer are read before its reader hangs up; the last is more than any has.
+reads = st.sampled_from((1, 2, 3, 4, 5, 6, 99, 99))
 picks = st.integers(min_value=0, max_value=23)
 askers = st.sampled_from(ASKERS)
 bodies = st.sampled_from(BODIES)
@@ -251,14 +253,35 @@ class ShopMachine(RuleBasedStateMachine):
     @rule(asked=st.lists(st.tuples(picks, bodies), min_size=1, max_size=6), outcome=outcomes)
     def ask_by_keys(self, asked: list[tuple[int, bytes]], outcome: Outcome) -> None:
         """Agents with keys ask in the same moment, some of them the same."""
-        keys = self.shop.keys
+        keys = self._keys()
         if not keys:
-            self.shop.make_key("c_alice", KeyLimits())
-            keys = self.shop.keys
-        if not keys:
-            return  # killed before it was made
+            return  # killed before one was made
         asks = [self.shop.of_key(picked(keys, pick), body) for pick, body in asked]
         self.shop.ask_at_once(asks, outcome)
+
+    @rule(
+        asked=st.lists(st.tuples(picks, bodies, reads), min_size=1, max_size=4),
+        outcome=outcomes,
+        again=st.booleans(),
+    )
+    def ask_live_by_keys(
+        self, asked: list[tuple[int, bytes, int]], outcome: Outcome, *, again: bool
+    ) -> None:
+        """Agents read as it comes and hang up anywhere; perhaps all send the same again at once."""
+        keys = self._keys()
+        if not keys:
+            return  # killed before one was made
+        asks = [self.shop.of_key(picked(keys, pick), body) for pick, body, _ in asked]
+        read = [most for _, _, most in asked]
+        self.shop.ask_live(asks, outcome, read)
+        if again:
+            self.shop.ask_live(asks, outcome, list(reversed(read)))
+
+    def _keys(self) -> list[ApiKey]:
+        """Those there are, and one where there are none."""
+        if not self.shop.keys:
+            self.shop.make_key("c_alice", KeyLimits())
+        return self.shop.keys
 
     @precondition(lambda self: self.shop.keys)
     @rule(pick=picks, limits=st.sampled_from(LIMITS), word=st.sampled_from(KEY_WORDS))

@@ -7,6 +7,7 @@ know: which action comes next.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Sequence
@@ -51,12 +52,15 @@ class Tally:
     shops: int = 0
     actions: int = 0
     kills: int = 0
+    live: int = 0
+    hung_up: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self.kinds.items()))
         return (
             f"{self.shops:,} shops, {self.actions:,} actions, {self.kills:,} kills, "
+            f"{self.live:,} live answers of which {self.hung_up:,} were left, "
             f"{self.kinds.total():,} commits: {kinds}"
         )
 
@@ -145,6 +149,29 @@ class Shop:
         answers = self.do_at_once(*[self.process.ask_completion.answer(ask) for ask in asks])
         for ask, answer in zip(asks, answers, strict=True):
             self.answered(ask, answer)
+
+    def ask_live(self, asks: Sequence[Ask], outcome: Outcome, read: Sequence[int]) -> None:
+        """Many ask to read the answer as it comes; each hangs up after so many pieces of it."""
+        self.lasting.upstream.usually = outcome
+        live = [replace(ask, live=True) for ask in asks]
+        answers = self.do_at_once(*map(self._read_live, live, read))
+        for ask, answer in zip(live, answers, strict=True):
+            self.answered(ask, answer)
+
+    async def _read_live(self, ask: Ask, most: int) -> Answer | None:
+        """The answer as it was sold, for who reads to its end; None for who hangs up before."""
+        answer = await self.process.ask_completion.answer(ask)
+        if answer.live_answer is None:
+            return answer
+        self.tally.live += 1
+        async with contextlib.aclosing(answer.live_answer.deltas()) as said:
+            async for _ in said:
+                most -= 1
+                if not most:
+                    self.tally.hung_up += 1
+                    return None
+        escrow, body = await answer.live_answer.sold()
+        return replace(answer, kind=AnswerKind.COMPLETION, escrow=escrow, body=body)
 
     def answered(self, ask: Ask, answer: Answer | None) -> None:
         """What was sold must have been released, what is asked for must be payable."""

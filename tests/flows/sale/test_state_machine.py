@@ -48,6 +48,8 @@ def test_anything_in_any_order(record_property: Record) -> None:
     assert tally.kills
     assert tally.kinds["completion_delivered"]
     assert tally.kinds["api_key_made"]
+    assert tally.hung_up
+    assert tally.live > tally.hung_up
     assert tally.kinds["api_key_revoked"]
     assert tally.kinds["completion_costed"]
 
