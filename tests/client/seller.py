@@ -94,13 +94,13 @@ class Seller:
             assert message["type"] == "http.request"
             body, more = body + message["body"], message["more_body"]
         lines = [value for name, value in scope["headers"] if name == b"authorization"]
-        status, headers, content = self.answer(lines, body)
+        status, headers, content, _ = self.answer(lines, body)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content, "more_body": False})
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
         lines = [value for name, value in request.headers.raw if name.lower() == b"authorization"]
-        status, headers, content = self.answer(lines, request.content)
+        status, headers, content, _ = self.answer(lines, request.content)
         return httpx.Response(status, headers=headers, content=content)
 
     def _new_sale(self, digest: str) -> Escrow:

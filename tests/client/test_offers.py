@@ -62,7 +62,7 @@ def test_a_redirect_elsewhere_is_not_paid(shop: Shop) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.host == "b.example":
             return httpx.Response(307, headers={"location": "https://evil.example/"})
-        status, headers, content = shop.seller.answer([], request.content)
+        status, headers, content, _ = shop.seller.answer([], request.content)
         return httpx.Response(status, headers=headers, content=content)
 
     transport = httpx.MockTransport(answer)

@@ -38,6 +38,7 @@ from cobot_meter.flows.record_event import Observer, OurNode, RecordEvent
 from cobot_meter.flows.release_gate import KeepReleases, ReleaseGate
 from cobot_meter.flows.sale.ask_completion import AskCompletion
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
+from cobot_meter.flows.sale.deliveries import Deliveries
 from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.flows.sale.fall_back import FallBack
 from cobot_meter.flows.sale.find_cost import Doubt, FindCost
@@ -317,6 +318,7 @@ def _deliver_completion(shared: Shared) -> DeliverCompletion:
         ledger=shared.ledger,
         vault=shared.vault,
         release_gate=shared.release_gate,
+        deliveries=Deliveries(),
     )
 
 

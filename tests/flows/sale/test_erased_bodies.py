@@ -30,6 +30,7 @@ from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
+from cobot_meter.flows.sale.deliveries import Deliveries
 from cobot_meter.flows.vault import completion_label
 from cobot_meter.ports.books import Books
 from tests.fakes.books import Crash, FakeBooks, Killed, Moment
@@ -96,6 +97,7 @@ class Shop:
             ledger=process.ledger,
             vault=process.vault_on(sealer=sealer_on(self.folder)),
             release_gate=process.release_gate,
+            deliveries=Deliveries(),
         )
 
     async def copied(self, escrow: Escrow) -> StoredBodies:

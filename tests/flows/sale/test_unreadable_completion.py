@@ -9,6 +9,7 @@ import pytest
 from cobot_meter.domain.errors import CompletionGone
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
+from cobot_meter.flows.sale.deliveries import Deliveries
 from cobot_meter.http_api.views import is_readable
 from tests.flows.rigs.stories import ask, hear, pay
 from tests.flows.sale.test_crash_points import staged
@@ -31,6 +32,7 @@ async def test_what_cannot_be_written_is_not_released(
                 readable=lambda stored: is_readable(stored if body is None else body)
             ),
             release_gate=process.release_gate,
+            deliveries=Deliveries(),
         )
         if readable:
             released, _ = await deliveries.deliver(stage.escrow)

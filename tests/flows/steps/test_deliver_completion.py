@@ -18,6 +18,7 @@ from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
+from cobot_meter.flows.sale.deliveries import Deliveries
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.identifiers import Sealer
 from tests.fakes.identifiers import KEY
@@ -100,6 +101,7 @@ def deliveries(
         ledger=process.ledger_on(books=others, record_event=recorder),
         vault=process.vault_on(books=others, sealer=cast("Sealer", Strict(stage.lasting.sealer))),
         release_gate=process.release_gate,
+        deliveries=Deliveries(),
     )
 
 

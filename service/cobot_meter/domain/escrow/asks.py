@@ -29,13 +29,20 @@ class Verdict(enum.StrEnum):
 
 
 def verdict(
-    escrow: Escrow, *, asker: str | None, now_ms: int, retention: Retention, keyed: bool
+    escrow: Escrow,
+    *,
+    asker: str | None,
+    now_ms: int,
+    retention: Retention,
+    keyed: bool,
+    handed_over: bool = False,
 ) -> Verdict:
     """For an ask without this escrow's own proof; `asker` is the known caller, None if nameless.
 
     A `keyed` ask brought the Idempotency-Key that the escrow was opened with, and never opens anew.
     One without a name that meets the escrow of a named caller counts as not keyed: an
-    Idempotency-Key holds for the caller who sent it, and that is another one.
+    Idempotency-Key holds for the caller who sent it, and that is another one. `handed_over` says
+    that the answer is known to have reached whoever asked.
     """
     keyed = keyed and (asker is not None or escrow.ask.nameless)
     if is_held_up(escrow):
@@ -49,7 +56,7 @@ def verdict(
             fresh = _apart_ms(escrow, now_ms) <= retention.failure_repeated_ms
             return Verdict.SAME_FAILURE if fresh or keyed else Verdict.OPEN_ANEW
         case Stage.PAID:
-            retry = _is_retry(escrow, now_ms, retention)
+            retry = not handed_over and _is_retry(escrow, now_ms, retention)
             return _paid(escrow, asker=asker, keyed=keyed, retry=retry)
         case Stage.OVER:
             return Verdict.GONE if keyed else Verdict.OPEN_ANEW

@@ -20,6 +20,7 @@ from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.escrow_faults import failure_fault, waiting_fault
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
+from cobot_meter.flows.sale.deliveries import Delivery
 from cobot_meter.flows.sale.follow_run import FollowRun
 from cobot_meter.flows.sale.live_answer import LiveAnswer, first_of
 from cobot_meter.flows.sale.open_escrow import Opener, OpenEscrow
@@ -82,7 +83,8 @@ class AnswerKind(enum.StrEnum):
 class Answer:
     """`caller_id` is whom a token is minted for; `body` the `chat.completion` JSON when bought.
 
-    `live_answer` is there for a LIVE one: an answer that is still on its way.
+    `live_answer` is there for a LIVE one: an answer that is still on its way. `delivery` is to be
+    told how the handing over ended, where that tells a retry from another request: on credit.
     """
 
     kind: AnswerKind
@@ -90,6 +92,7 @@ class Answer:
     caller_id: str
     body: bytes = b""
     live_answer: LiveAnswer | None = None
+    delivery: Delivery | None = None
 
 
 class AskCompletion:
@@ -244,6 +247,7 @@ class AskCompletion:
             now_ms=self._ledger.now_ms(),
             retention=self._ledger.retention,
             keyed=ask.idempotency_key is not None,
+            handed_over=self._deliver_completion.deliveries.is_over(escrow),
         )
 
     async def _open(self, ask: Ask, key: AskKey, caller_id: str) -> Answer:
@@ -285,7 +289,17 @@ class AskCompletion:
             first=first, follower=follower, run=run, deliver_completion=self._deliver_completion
         )
         caller_id = escrow.caller_id
-        return Answer(kind=AnswerKind.LIVE, escrow=escrow, caller_id=caller_id, live_answer=live)
+        return Answer(
+            kind=AnswerKind.LIVE,
+            escrow=escrow,
+            caller_id=caller_id,
+            live_answer=live,
+            delivery=self._delivery(escrow),
+        )
+
+    def _delivery(self, escrow: Escrow) -> Delivery | None:
+        on_credit = escrow.mode is Mode.CREDIT
+        return self._deliver_completion.deliveries.begun(escrow) if on_credit else None
 
     def _begin(
         self,
@@ -318,8 +332,13 @@ class AskCompletion:
                 return Answer(kind=AnswerKind.CHALLENGE, escrow=escrow, caller_id=caller_id)
             case Verdict.DELIVER:
                 released, body = await self._deliver_completion.deliver(escrow)
-                kind = AnswerKind.COMPLETION
-                return Answer(kind=kind, escrow=released, caller_id=escrow.caller_id, body=body)
+                return Answer(
+                    kind=AnswerKind.COMPLETION,
+                    escrow=released,
+                    caller_id=escrow.caller_id,
+                    body=body,
+                    delivery=self._delivery(released),
+                )
             case Verdict.WAIT | Verdict.QUARANTINED:
                 raise waiting_fault(escrow)
             case Verdict.ALREADY_PAID:

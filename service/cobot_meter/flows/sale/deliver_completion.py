@@ -18,6 +18,7 @@ from cobot_meter.domain.escrow.states import STATES, EscrowState, Stage
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.release_gate import ReleaseGate
+from cobot_meter.flows.sale.deliveries import Deliveries
 from cobot_meter.flows.vault import Vault
 
 
@@ -30,8 +31,10 @@ class DeliverCompletion:
         ledger: Ledger,
         vault: Vault,
         release_gate: ReleaseGate,
+        deliveries: Deliveries,
     ) -> None:
-        """A closed `release_gate` stops every release."""
+        """A closed `release_gate` stops every release; `deliveries` are told how each ended."""
+        self.deliveries = deliveries
         self._ledger = ledger
         self._vault = vault
         self._release_gate = release_gate

@@ -6,6 +6,7 @@ Events are those that OpenAI's SDKs read: `data: {json}` and a blank line each; 
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import sat_of
 from cobot_meter.domain.topup.record import Topup
+from cobot_meter.flows.sale.deliveries import Delivery
 from cobot_meter.http_api.http.exchange import (
     NO_STORE,
     Header,
@@ -133,34 +135,55 @@ EVENTS: Header = (b"content-type", b"text/event-stream")
 
 
 def completion_answer(
-    escrow: Escrow, body: bytes, *, stream: bool, include_usage: bool = False
+    escrow: Escrow,
+    body: bytes,
+    *,
+    stream: bool,
+    include_usage: bool = False,
+    delivery: Delivery | None = None,
 ) -> Response:
     """200 with the completion, as one JSON object or replayed as an event stream."""
+    sent = None if delivery is None else delivery.reached_end
     document = completion_document(escrow, body)
     headers = [PRIVATE, escrow_header(escrow)]
     generation_id = outside.identifier(escrow.run.generation_id)  # older books may hold anything
     if generation_id:
         headers.append((b"x-generation-id", generation_id.encode("ascii")))
     if not stream:
-        return json_answer(OK, document, headers)
+        return json_answer(OK, document, headers)._replace(sent=sent)
     events = event_stream(document, include_usage=include_usage)
     size = sum(map(len, events))
     head = [EVENTS, (b"content-length", b"%d" % size), *headers]
     if size <= WRITE_BYTES:
-        return PlainAnswer(OK, head, b"".join(events))
-    return Stream(OK, head, _in_writes(deque(events)))
+        return PlainAnswer(OK, head, b"".join(events), sent)
+    return Stream(OK, head, _in_writes(deque(events), delivery))
 
 
-async def _in_writes(events: deque[bytes]) -> AsyncGenerator[bytes, None]:
+async def _in_writes(
+    events: deque[bytes], delivery: Delivery | None
+) -> AsyncGenerator[bytes, None]:
     """As many at once as one write should have; what has been sent is let go of."""
-    pending: list[bytes] = []
-    size = 0
-    while events:
-        pending.append(events.popleft())
-        size += len(pending[-1])
-        if size >= WRITE_BYTES or not events:
-            yield b"".join(pending)
-            pending, size = [], 0
+    with delivered(delivery):
+        pending: list[bytes] = []
+        size = 0
+        while events:
+            pending.append(events.popleft())
+            size += len(pending[-1])
+            if size >= WRITE_BYTES or not events:
+                yield b"".join(pending)
+                pending, size = [], 0
+
+
+@contextlib.contextmanager
+def delivered(delivery: Delivery | None) -> Iterator[None]:
+    """Tells how the handing over ended: what breaks off leaves by an exception."""
+    whole = False
+    try:
+        yield
+        whole = True
+    finally:
+        if delivery is not None:
+            (delivery.reached_end if whole else delivery.broke_off)()
 
 
 def accepted_answer(escrow: Escrow, *, public_url: str) -> PlainAnswer:

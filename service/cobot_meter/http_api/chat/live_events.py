@@ -16,11 +16,13 @@ import orjson
 from cobot_meter.domain.errors import CobotMeterError
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.upstream.deltas import Delta, Deltas
+from cobot_meter.flows.sale.deliveries import Delivery
 from cobot_meter.flows.sale.live_answer import LiveAnswer
 from cobot_meter.http_api.chat.answers import (
     EVENTS,
     OK,
     PRIVATE,
+    delivered,
     escrow_header,
     event,
     last_events,
@@ -36,27 +38,35 @@ _CLOSES = b',"finish_reason":null}]}\n\n'
 _NULL = b"null"
 
 
-def live_events(escrow: Escrow, live: LiveAnswer, *, include_usage: bool) -> Stream:
-    """200 with the answer as it comes; `escrow` is the sale as it opened."""
+def live_events(
+    escrow: Escrow, live: LiveAnswer, *, include_usage: bool, delivery: Delivery | None = None
+) -> Stream:
+    """200 with the answer as it comes; `escrow` is the sale as it opened.
+
+    `delivery` is told whether its end was reached.
+    """
     headers: list[Header] = [EVENTS, PRIVATE, escrow_header(escrow)]
-    return Stream(OK, headers, _events(live, include_usage=include_usage))
+    return Stream(OK, headers, _events(live, delivery, include_usage=include_usage))
 
 
-async def _events(live: LiveAnswer, *, include_usage: bool) -> AsyncGenerator[bytes, None]:
+async def _events(
+    live: LiveAnswer, delivery: Delivery | None, *, include_usage: bool
+) -> AsyncGenerator[bytes, None]:
+    """Every chunk, and what was said last; a fault is told, and is no end that was reached."""
     writer = _ChunkWriter()
     try:
-        async with contextlib.aclosing(live.deltas()) as coming:
-            async for deltas in coming:
-                written = writer.chunks(deltas)
-                if written:
-                    yield written
-        escrow, body = await live.sold()
-        document = completion_document(escrow, body)
+        with delivered(delivery):
+            async with contextlib.aclosing(live.deltas()) as coming:
+                async for deltas in coming:
+                    written = writer.chunks(deltas)
+                    if written:
+                        yield written
+            escrow, body = await live.sold()
+            document = completion_document(escrow, body)
+            last = last_events(writer.head, document, include_usage=include_usage)
+            yield b"".join((writer.rest(), *last))
     except CobotMeterError as fault:
         yield writer.broken_off(fault)
-        return
-    last = last_events(writer.head, document, include_usage=include_usage)
-    yield b"".join((writer.rest(), *last))
 
 
 class _ChunkWriter:

@@ -141,7 +141,10 @@ class ChatRoute:
                 return accepted_answer(answer.escrow, public_url=self._parts.public_url)
             case AnswerKind.LIVE if answer.live_answer is not None:
                 return live_events(
-                    answer.escrow, answer.live_answer, include_usage=chat.include_usage
+                    answer.escrow,
+                    answer.live_answer,
+                    include_usage=chat.include_usage,
+                    delivery=answer.delivery,
                 )
             case _:
                 return completion_answer(
@@ -149,6 +152,7 @@ class ChatRoute:
                     answer.body,
                     stream=chat.completion.stream,
                     include_usage=chat.include_usage,
+                    delivery=answer.delivery,
                 )
 
     async def _nothing_asked(

@@ -34,11 +34,15 @@ NO_RETRY: Header = (b"x-should-retry", b"false")
 
 
 class PlainAnswer(NamedTuple):
-    """A whole response: header names in lower case, content-length among them."""
+    """A whole response: header names in lower case, content-length among them.
+
+    `sent` is called once all of it was handed to the socket.
+    """
 
     status: int
     headers: list[Header]
     body: bytes
+    sent: Callable[[], None] | None = None
 
 
 class Stream(NamedTuple):
@@ -174,6 +178,8 @@ async def send_answer(send: Send, answer: PlainAnswer) -> None:
     """Status, header lines and the whole body."""
     await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
     await send({"type": "http.response.body", "body": answer.body})
+    if answer.sent is not None:
+        answer.sent()
 
 
 async def send_stream(send: Send, stream: Stream) -> None:

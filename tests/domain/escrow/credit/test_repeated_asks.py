@@ -32,6 +32,20 @@ def test_a_retry_gets_what_was_captured(after_ms: int, gets: Verdict, *, keyed: 
     assert found is gets
 
 
+@pytest.mark.parametrize(("keyed", "gets"), [(False, Verdict.OPEN_ANEW), (True, Verdict.DELIVER)])
+def test_what_was_handed_over_whole_is_not_repeated(gets: Verdict, *, keyed: bool) -> None:
+    """The same request at once is another one, unless it brings its Idempotency-Key."""
+    found = verdict(
+        CAPTURED,
+        asker=CALLER,
+        now_ms=NOW_MS,
+        retention=RETENTION,
+        keyed=keyed,
+        handed_over=True,
+    )
+    assert found is gets
+
+
 def test_nobody_else_gets_it() -> None:
     """Neither a stranger nor another caller, however soon."""
     for asker in (None, "c_mallory"):
