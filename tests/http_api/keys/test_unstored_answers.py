@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from cobot_meter.domain.escrow.states import Mode, Progress
-from cobot_meter.flows.recent_answers import KEPT_MS
+from cobot_meter.flows.recent_answers import KEPT_MS, UNREAD_MS
 from cobot_meter.flows.sale.open_escrow import UNSTORED_BYTES_MAX
 from cobot_meter.flows.sale.started_run import ALONG_S
 from tests.fakes.upstream_outcomes import Completes, Failed, Refused, Unknown
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import ASK, FaceRig, ask_of, open_face
 from tests.http_api.keys.test_keys import bearer
+from tests.http_api.keys.test_live_answers import STREAMED
+from tests.http_api.keys.test_repeated_answers import LONG, lose
 
 SAT = 5_000
 S = Progress
@@ -51,13 +53,16 @@ async def test_neither_request_nor_answer_is_stored(tmp_path: Path, *, stream: b
 async def test_a_retry_within_two_minutes_gets_the_same_answer(
     tmp_path: Path, *, late: bool
 ) -> None:
-    """From memory, at no price; afterwards it is another request."""
+    """From memory, at no price, if the connection broke; afterwards it is another request."""
     async with open_face(tmp_path) as rig:
         key, _ = await rig.key(SAT)
-        first = await bought(rig, key, ASK)
+        rig.upstream.then(Completes(answer=LONG))
+        await lose(rig, key, STREAMED)
+        lost = rig.last.run.generation_id
+        assert await rig.books.bodies(rig.last.escrow_id) is None
         rig.clock.advance((KEPT_MS + late) / 1_000)
-        second = await bought(rig, key, ASK)
-        assert (first.json()["id"] == second.json()["id"]) is not late
+        again = await bought(rig, key, ASK)
+        assert (again.header("x-generation-id") == lost) is not late
         assert len(rig.upstream.runs) == 1 + late
 
 
@@ -65,10 +70,13 @@ async def test_what_memory_has_lost_is_run_anew(tmp_path: Path) -> None:
     """With room for one answer, the retry of the one before it is another request."""
     async with open_face(tmp_path, RECENT_ANSWERS_BYTES="1") as rig:
         key, _ = await rig.key(SAT)
-        await bought(rig, key, ask_of("first"))
-        await bought(rig, key, ask_of("second"))
-        await bought(rig, key, ask_of("first"))
-        assert len(rig.upstream.runs) == 3
+        rig.upstream.then(Completes(answer=LONG), Completes(answer=LONG))
+        await lose(rig, key, STREAMED)
+        await lose(rig, key, {**STREAMED, "temperature": 0.5})
+        rig.clock.advance((UNREAD_MS + 1) / 1_000)
+        await bought(rig, key, ask_of("another"))
+        await bought(rig, key, STREAMED)
+        assert len(rig.upstream.runs) == 4
 
 
 @pytest.mark.parametrize("how", ["Idempotency-Key", "Prefer", "RECENT_ANSWERS_BYTES", "large"])
