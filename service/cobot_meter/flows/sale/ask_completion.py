@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cobot_meter.domain import errors
@@ -207,10 +208,11 @@ class AskCompletion:
         run. What they have bought for themselves is passed over: the newest escrow of all may be
         such a one, while an older one still waits to be paid.
         """
-        found = await self._ledger.books.asks_from_address(key.address_key, limit=LOOK_BACK)
-        if not found and ask.earlier_sha256 is not None:
-            earlier = ask_key(ask.as_earlier, "")
-            found = await self._ledger.books.asks_from_address(earlier.address_key, limit=LOOK_BACK)
+        found: Sequence[Escrow] = ()
+        for address_key in _address_keys(ask, key):
+            found = found or await self._ledger.books.asks_from_address(
+                address_key, limit=LOOK_BACK
+            )
         nameless_first = sorted(found, key=lambda escrow: not escrow.ask.nameless)
         told = (one for one in nameless_first if self._verdict(one, ask) is not Verdict.OPEN_ANEW)
         return next(told, None)
@@ -389,6 +391,13 @@ async def _first_of_both(
         if follower is not None:
             await follower.aclose()
         raise
+
+
+def _address_keys(ask: Ask, key: AskKey) -> tuple[str, ...]:
+    """By which the same ask from this address is found, the one of older books last."""
+    if ask.earlier_sha256 is None:
+        return (key.address_key,)
+    return (key.address_key, ask_key(ask.as_earlier, "").address_key)
 
 
 def _had_its_end(escrow: Escrow) -> bool:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import orjson
+
 from cobot_meter.domain.errors import RequestInvalid
-from cobot_meter.http_api.http.json_request import shown
 
 TOKENS_MAX = 2**31 - 1
 STOPS_MAX = 4
@@ -20,6 +21,7 @@ METADATA_KEY_MAX = 64
 METADATA_VALUE_MAX = 512
 USER_CHARS_MAX = 512
 ID_CHARS_MAX = 256
+SHOWN_MAX = 40
 
 Check = Callable[[Any], bool]
 
@@ -30,6 +32,12 @@ class Field(NamedTuple):
     fits: Check
     wanted: str
     forwarded: bool = True
+
+
+def shown(value: object) -> str:
+    """A JSON value as it is quoted back in a refusal."""
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
 
 
 def refuse(param: str, wanted: str, value: object) -> RequestInvalid:
