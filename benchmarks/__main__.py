@@ -58,13 +58,17 @@ def main() -> None:
     for name in names or UNNAMED:
         print(f"\n## {name}\n", flush=True)
         print(BENCHMARKS[name](SMOKE if given.smoke else FULL), flush=True)
+        print(f"\nload after {_load()}", flush=True)
+
+
+def _load() -> str:
+    return " ".join(f"{average:.1f}" for average in os.getloadavg())
 
 
 def _surroundings() -> str:
-    load = " ".join(f"{average:.1f}" for average in os.getloadavg())
     return (
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
-        f"{len(os.sched_getaffinity(0))} cores of {platform.machine()}, load before {load}"
+        f"{len(os.sched_getaffinity(0))} cores of {platform.machine()}, load before {_load()}"
     )
 
 
