@@ -12,6 +12,7 @@ from cobot_meter.domain.api_key.faults import (
     KeyLossesReached,
     Shortfall,
 )
+from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import ExposureExceeded
 from cobot_meter.domain.money import sat_text, usd_text
 
@@ -97,6 +98,22 @@ def credit_short(shortfall: Shortfall) -> CreditShort:
     message = (
         f"Not enough credit: {sat_text(max(shortfall.available_msat, 0))} sat are left{others}, "
         f"and this request may cost up to {needed} sat; {_what_fits(shortfall)}."
+    )
+    return CreditShort(message, shortfall=shortfall)
+
+
+def credit_taken(standing: CallerStanding, *, needed_msat: int) -> CreditShort:
+    """The error of an ask by key whose credit was there, and went to others while it was opened."""
+    left_msat = standing.available_msat
+    reserved_msat = standing.credited_msat - standing.spent_credit_msat - left_msat
+    message = (
+        "Not enough credit just now: other requests took it while this one was being opened "
+        f"({sat_text(max(left_msat, 0))} sat are left, {sat_text(max(reserved_msat, 0))} sat are "
+        f"reserved by requests under way), and this one may cost up to {sat_text(needed_msat)} "
+        "sat; ask again when they have ended."
+    )
+    shortfall = Shortfall(
+        available_msat=left_msat, reserved_msat=reserved_msat, needed_msat=needed_msat
     )
     return CreditShort(message, shortfall=shortfall)
 

@@ -21,9 +21,9 @@ TOOL: dict[str, object] = {
 }
 
 
-async def prepaid_key(live: Live, sat: int) -> str:
+async def prepaid_key(live: Live, sat: int, **limits: object) -> str:
     """Top up, pay, repeat the same request: the key."""
-    body = {"amount_sat": sat, "key": {"name": "sdk"}}
+    body = {"amount_sat": sat, "key": {"name": "sdk", **limits}}
     url = f"{live.face}/v1/topups"
     asked = await live.http.post(url, json=body)
     assert asked.status_code == httpx.codes.PAYMENT_REQUIRED

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
+from typing import cast
 
+import orjson
 import pytest
+from prometheus_client import CollectorRegistry
 
 from cobot_meter.adapters.lightning.dev_node.signing import NodeFaults
+from cobot_meter.domain.refusals import exposure_exceeded
+from cobot_meter.flows.sale.ask_completion import Answer, Ask, AskCompletion
+from cobot_meter.http_api.app import build_face
 from tests.fakes.upstream_outcomes import Completes, Refused
-from tests.http_api.face_rig import ASK, ask_of, challenge_of, open_face
+from tests.http_api.asgi_caller import AsgiCaller
+from tests.http_api.face_rig import ASK, CHAT, ask_of, challenge_of, open_face
 from tests.http_api.keys.test_keys import DEAR, KEYS, TOPUPS, bearer, made
 
 
@@ -145,3 +153,33 @@ async def test_parallel_requests_overspend_neither_credit_nor_limit(tmp_path: Pa
         assert listed["spent_msat"] <= limit_sat * 1_000
         credit = (await rig.get("/v1/credits", token=proof)).json()["cobot"]
         assert credit["available_msat"] == 50_000_000 - listed["spent_msat"]
+
+
+class Contested:
+    """Asks whose credit parallel ones take, however often they are opened."""
+
+    async def answer(self, ask: Ask) -> Answer:
+        raise exposure_exceeded("available", open_amount=9_000, limit=10_000, asked=2_000)
+
+
+async def test_credit_that_parallel_requests_took_is_a_402(tmp_path: Path) -> None:
+    """Never 429, which agents repeat for minutes: with what is left, and a top-up beside it."""
+    async with open_face(tmp_path) as rig:
+        key, proof = await rig.key(10)
+        parts = dataclasses.replace(
+            rig.parts,
+            ask_completion=cast("AskCompletion", Contested()),
+            registry=CollectorRegistry(),
+        )
+        contested = AsgiCaller(build_face(parts))
+        body = orjson.dumps(ASK)
+        worn = {"Authorization": bearer(key)}
+        short = await contested.send("POST", CHAT, body=body, headers=worn)
+        assert (short.status, short.error["code"]) == (402, "insufficient_credits")
+        assert "other requests took it" in short.error["message"]
+        assert "10 sat are left" in short.error["message"]
+        assert short.error["metadata"]["needed_msat"] == 2_000
+        assert challenge_of(short)
+        by_proof = {"Authorization": proof}
+        unkeyed = await contested.send("POST", CHAT, body=body, headers=by_proof)
+        assert unkeyed.status == 429

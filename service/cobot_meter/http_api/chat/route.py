@@ -20,6 +20,7 @@ from cobot_meter.domain.errors import (
     RequestInvalid,
 )
 from cobot_meter.domain.pricing.quotes import CallerTerms
+from cobot_meter.domain.refusals import credit_taken
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
 from cobot_meter.http_api.chat.answers import accepted_answer, completion_answer, credited_answer
 from cobot_meter.http_api.chat.live_events import live_events
@@ -34,6 +35,7 @@ from cobot_meter.http_api.l402.challenges import Challenges
 CHAT_PATH = "/v1/chat/completions"
 TO_PAY_MAX = 5
 DRAINING_RETRY_S = 5
+_CREDIT = "available"  # the guard that credit is, by its name
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
 _IDEMPOTENCY = b"idempotency-key"
 _RESPOND_ASYNC = b"respond-async"
@@ -175,9 +177,16 @@ class ChatRoute:
         return self._challenges.already_paid(escrow, message=paid.message, caller_id=caller_id)
 
     async def _exceeded(self, exceeded: ExposureExceeded, ask: Ask) -> PlainAnswer:
-        """429 with what this caller can pay to go on."""
+        """429 with what this caller can pay to go on.
+
+        Raises CreditShort for a key whose credit parallel asks have taken: agents repeat a 429 for
+        minutes, and a 402 ends them.
+        """
         if ask.caller_id is None:
             raise exceeded
+        if ask.key is not None and exceeded.guard == _CREDIT:
+            standing = await self._parts.books.standing(ask.caller_id)
+            raise credit_taken(standing, needed_msat=exceeded.asked)
         to_pay = await self._parts.books.open_escrows(ask.caller_id, limit=TO_PAY_MAX)
         return error_response(exceeded, to_pay=to_pay)
 
