@@ -38,7 +38,8 @@ class ExposureTerms:
     A newcomer has settled less than `newcomer_until_msat` of completions. The budgets bound
     unpaid upstream spend of one UTC day in pico-USD; newcomers and proven callers share none, and
     an address has a part of the newcomers'. `ask_least_pusd` is what an ask that nobody pays for
-    counts at least, for the run, the rows and the room on disk that it takes.
+    counts at least, for the run, the rows and the room on disk that it takes. The overruns bound
+    what sales may cost beyond a reservation that grows, a request's and those of one UTC day.
     """
 
     cap: CapTerms
@@ -47,6 +48,8 @@ class ExposureTerms:
     newcomers_day_pusd: int = 250_000_000_000
     proven_day_pusd: int = 750_000_000_000
     ask_least_pusd: int = 100_000_000
+    overrun_request_pusd: int = 250_000_000_000
+    overrun_day_pusd: int = 1_000_000_000_000
 
     @classmethod
     def shares_of(

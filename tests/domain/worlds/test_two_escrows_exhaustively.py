@@ -37,14 +37,20 @@ def _no_collection() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("credit", "covered"),
-    [(0, Mode.ESCROW), (2_000, Mode.ESCROW), (CEILING, Mode.ESCROW), (CEILING, Mode.CREDIT)],
+    ("credit", "covered", "grows"),
+    [
+        (0, Mode.ESCROW, False),
+        (2_000, Mode.ESCROW, False),
+        (CEILING, Mode.ESCROW, False),
+        (CEILING, Mode.CREDIT, False),
+        (CEILING, Mode.CREDIT, True),
+    ],
 )
 def test_two_escrows_in_every_order(
-    credit: int, covered: Mode, record_property: Callable[[str, object], None]
+    credit: int, covered: Mode, grows: bool, record_property: Callable[[str, object], None]
 ) -> None:
     """From no credit, some, and enough for the first, in either mode: everything always holds."""
-    search = Search(credit, covered)
+    search = Search(credit, covered, grows)
     worlds = search.worlds()
     nodes = [node for graph in search.graphs.values() for node in graph.nodes.values()]
     for node in nodes:
@@ -57,8 +63,9 @@ def test_two_escrows_in_every_order(
         if world.quiet and world.unexplained_pusd == 0:
             prove_costs(world)
     told = sum(graph.told for graph in search.graphs.values())
+    growing = ", which grow" if grows else ""
     text = (
-        f"credit {credit} msat, covered sales by {covered}: {len(worlds):,} distinct states of two "
+        f"credit {credit} msat, covered sales by {covered}{growing}: {len(worlds):,} distinct states of two "
         f"escrows, {search.events:,} events told, {search.refused:,} refused by a guard; "
         f"{len(nodes):,} states of one, {told:,} commits each crashed before and after"
     )
@@ -99,7 +106,8 @@ def prove_cleared(node: Node) -> None:
     days = [chart.day_budget(DAY, newcomer=newcomer), *([ADDRESS_DAY] if newcomer else [])]
     reserved = {hold.debit for hold in open_reservations.values()}
     assert reserved in ({day.code for day in days}, set())
-    if not open_reservations and node.row.quote.credit_reserved_msat < CEILING:
+    prove_overrun(node)
+    if not open_reservations and not node.row.quote.covered:
         for day in days:
             prove_budget(node, node.net(day))
 
@@ -114,6 +122,15 @@ def prove_key(node: Node) -> None:
     for account in (chart.key_spent(key_id), chart.key_day(key_id, DAY)):
         assert node.claimed(account) == node.net(account)
         assert node.net(account) == (node.row.price_msat if sold else kept)
+
+
+def prove_overrun(node: Node) -> None:
+    """Counted is what its price would have been above what was reserved, and never less than 0."""
+    row = node.row
+    overrun = node.net(chart.overrun(DAY))
+    assert node.claimed(chart.overrun(DAY)) == overrun
+    sold = row.progress in PAID and row.quote.grows
+    assert overrun == (max(0, row.priced_pusd - row.reserved_msat) if sold else 0)
 
 
 def prove_budget(node: Node, counted: int) -> None:
@@ -154,7 +171,9 @@ def prove_opening(opening: Opening) -> None:
         lapsed_msat=ledger.of(chart.lapsed(CALLER)).net,
     )
     row = opening.world.nodes[-1].row
-    if row.quote.credit_reserved_msat < CEILING:
+    if row.quote.grows:
+        assert ledger.of(chart.overrun(DAY)).claimed <= TERMS.overrun_day_pusd
+    if not row.quote.covered:
         assert ledger.of(chart.receivable(CALLER)).claimed <= cap
         budget = ledger.of(chart.day_budget(DAY, newcomer=opening.newcomer))
         assert budget.claimed <= TERMS.day_budget_pusd(newcomer=opening.newcomer)

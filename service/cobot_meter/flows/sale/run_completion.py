@@ -217,7 +217,7 @@ class RunCompletion:
             generation_id=received.generation_id,
             summary=received.summary,
             cost=cost,
-            price_msat=escrow.quote.price_of(cost.cost_pusd).price_msat,
+            price_msat=escrow.price_of(cost.cost_pusd).price_msat,
             lookup_at_ms=later_lookup_ms(now_ms, now_ms=now_ms),
         )
 
