@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
+import orjson
+
 from cobot_meter.domain.upstream.completions import UpstreamCompletion
 from cobot_meter.domain.upstream.deltas import Delta, Deltas
 from cobot_meter.ports.upstream import AnswerFeed
@@ -33,6 +35,29 @@ class FakePiece:
     every: tuple[Delta, ...]
     at: int
     size: int = 64
+    stops: bool = False
+
+    @property
+    def said_bytes(self) -> int:
+        said = (one.said.get("content") for one in self.every[: self.at + 1])
+        return sum(len(text.encode()) for text in said if isinstance(text, str))
+
+    @property
+    def ended(self) -> bool:
+        return self.every[self.at].finish_reason is not None
+
+    def cut(self) -> UpstreamCompletion:
+        message = {"role": "assistant", **self.so_far().deltas[0].said}
+        choice = {"index": 0, "logprobs": None, "finish_reason": "length", "message": message}
+        document = {"object": "chat.completion", **self.head, "choices": [choice]}
+        return UpstreamCompletion(
+            generation_id=str(self.head["id"]),
+            body=orjson.dumps(document),
+            inline_cost=None,
+            finish_reason="length",
+            prompt_tokens=0,
+            completion_tokens=0,
+        )
 
     def deltas(self) -> Deltas:
         return Deltas(self.head, (self.every[self.at],))

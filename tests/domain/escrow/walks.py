@@ -59,9 +59,7 @@ class Walk:
         shape = shape or Shape()
         grows = shape.first_tokens is not None
         self.escrow: Escrow = opened(shape)
-        self.ledger = granted(
-            Ledger(), shape.caller_id, shape.ceiling if grows else shape.credit
-        )
+        self.ledger = granted(Ledger(), shape.caller_id, shape.ceiling if grows else shape.credit)
         self.last = opening_of(self.escrow, terms=terms)
         self._book()
 

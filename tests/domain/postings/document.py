@@ -93,8 +93,8 @@ Codes that comments and tests use:
 | H1 | reserved of what the caller may owe: U − C0, and P − C once the price is known |
 | H2, H3 | reserved on the day of all newcomers (or proven callers), and of the address |
 | H4 | reserved of the caller's credit: C0, the ceiling or a first part of it that may grow |
-| H5 | reserved of what an API key may spend, in all and on the day: as H4, posted and void with it |
-| H6 | what a reservation that grows may leave to us, of the day's overruns, until the cost is known |
+| H5 | reserved of what an API key may spend, in all and on the day: as H4, and with it |
+| H6 | of the day's overruns: what a reservation that grows may leave to us, until it is priced |
 
 U is the ceiling, C0 the credit reserved, P the price, C the credit used, c the cost, S what was
 received.
@@ -121,8 +121,8 @@ A row for each pair that the table of states has and that books anything, with a
 ON_CREDIT = """
 ## Every event in every state, in credit mode
 
-The same run, asked for with an API key. Of its caller's credit 8,000 are reserved, which may grow to
-the ceiling of 10,000, and 1,000 of the day's overruns; where credit covers the ceiling from the
+The same run, asked for with an API key. Of its caller's credit 8,000 are reserved, which may grow
+to the ceiling of 10,000, and 1,000 of the day's overruns; where credit covers the ceiling from the
 beginning, nothing grows and there is no overrun. A refund (A12) gives the key back what it gives
 its caller.
 

@@ -77,13 +77,13 @@ class Opening(NamedTuple):
 class Search:
     """All worlds that a caller with `credit` reaches, and the counts of what was done there.
 
-    `covered` is the mode of what credit covers: the other escrow may be of the other mode. Where it
-    `grows`, credit has to cover a first part only.
+    `covered` is the mode of what credit covers: the other escrow may be of the other mode. `first`
+    is what credit has to cover; less than the ceiling grows.
     """
 
     credit: int
     covered: Mode = Mode.ESCROW
-    grows: bool = False
+    first: int = CEILING
     graphs: dict[tuple[str, int, bool], EscrowGraph] = field(default_factory=dict)
     openings: list[Opening] = field(default_factory=list)
     events: int = 0
@@ -119,18 +119,18 @@ class Search:
         return first
 
     def _shape(self, escrow_id: str, *, credit: int, newcomer: bool) -> Shape:
-        first = FIRST if self.grows else CEILING
-        on_credit = credit >= first and self.covered is Mode.CREDIT
+        on_credit = credit >= self.first and self.covered is Mode.CREDIT
+        grows = on_credit and self.first < CEILING
         return Shape(
             escrow_id=escrow_id,
             ceiling=CEILING,
-            credit=min(credit, first if on_credit else CEILING),
+            credit=min(credit, self.first if on_credit else CEILING),
             newcomer=newcomer,
             least=LEAST,
             mode=self.covered if on_credit else Mode.ESCROW,
             key_id=KEY if on_credit else None,
-            first_tokens=1 if on_credit and self.grows else None,
-            overrun=OVERRUN if on_credit and self.grows else 0,
+            first_tokens=1 if grows else None,
+            overrun=OVERRUN if grows else 0,
         )
 
     def _next(self, world: World) -> Iterator[World]:

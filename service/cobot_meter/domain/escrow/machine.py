@@ -81,8 +81,8 @@ TRANSITIONS: Table = {
     (S.EXPIRED, on.BodiesShredded): S.EXPIRED,
     **_operated(S),
 }
-# What it may cost is reserved of the caller's credit, so that it needs no invoice. What the answer says
-# that it cost is captured with it; where it says nothing, the cost is found as of any other.
+# What it may cost is reserved of the caller's credit, so that it needs no invoice. What the answer
+# says that it cost is captured with it; where it says nothing, it is found as of any other.
 CREDIT_TRANSITIONS: Table = {
     (S.RUNNING, on.ReservationExtended): S.RUNNING,
     (S.RUNNING, ran.CompletionCosted): S.RELEASED,
@@ -220,7 +220,7 @@ def _extended(
         "only what grows is extended, step after step, up to its ceiling",
         sound=escrow.quote.grows
         and event.number == escrow.extensions + 1
-        and 0 < event.by_msat
+        and event.by_msat > 0
         and reserved_msat <= escrow.quote.ceiling_msat,
     )
     return {"extensions": event.number, "extended_msat": extended_msat}

@@ -271,6 +271,12 @@ class Escrow:
         own_id = self.run.run_id
         return replace(self, others=tuple(run for run in runs if run.run_id != own_id))
 
+    def with_run_of(self, other: Escrow) -> Escrow:
+        """This sale, with the run and its like as they stand in another value of it."""
+        if self is other:
+            return self
+        return replace(self, run_id=other.run_id, run=other.run, others=other.others)
+
     def seen_from(self, run_id: str) -> Escrow:
         """This sale with another of its runs at hand as its `run`; unchanged where that is not."""
         runs = {run.run_id: run for run in self.runs}
@@ -353,9 +359,7 @@ class Escrow:
     def price_of(self, cost_pusd: int) -> Price:
         """What its run at this cost is sold for, never above `most_msat`."""
         quote = self.quote
-        return price_for(
-            cost_pusd, ceiling_msat=self.most_msat, rate=quote.rate, terms=quote.terms
-        )
+        return price_for(cost_pusd, ceiling_msat=self.most_msat, rate=quote.rate, terms=quote.terms)
 
     def overrun_of(self, cost_pusd: int) -> int:
         """What of a cost goes beyond a reservation that grows, in pico-USD at our price for it."""

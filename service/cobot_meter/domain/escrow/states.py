@@ -98,9 +98,7 @@ _UNTIL_PRICED = frozenset({"overrun"})
 
 S = EscrowState
 STATES: Mapping[EscrowState, StateFacts] = {
-    S.RUNNING: StateFacts(
-        stage=Stage.RUNNING, occupies_ask=True, reserved=_ALL | _UNTIL_PRICED
-    ),
+    S.RUNNING: StateFacts(stage=Stage.RUNNING, occupies_ask=True, reserved=_ALL | _UNTIL_PRICED),
     S.PRICED: StateFacts(
         stage=Stage.RUNNING, may_have_invoice=True, occupies_ask=True, reserved=_ALL
     ),

@@ -176,12 +176,11 @@ def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
             return _key_of_run(escrow, event)
         case on.InvoiceSettled():
             return f"ln/{event.payment_hash}"
-        case on.ReservationExtended(number=number):
-            return f"{escrow.escrow_id}/{event_name(event)}/{number}"
         case on.InvoiceLost(adoption=int(number)):
             return f"{escrow.escrow_id}/{event_name(event)}/node-{number}"
-        case on.InvoiceIssued() | on.InvoiceLost():
-            return f"{escrow.escrow_id}/{event_name(event)}/{escrow.attempt}"
+        case on.InvoiceIssued() | on.InvoiceLost() | on.ReservationExtended():
+            number = event.number if isinstance(event, on.ReservationExtended) else escrow.attempt
+            return f"{escrow.escrow_id}/{event_name(event)}/{number}"
         case on.QuarantineBegun() | on.QuarantineLifted() | on.WrittenOff():
             versions = escrow.version + sum(run.version for run in escrow.runs)
             return f"{escrow.escrow_id}/{event_name(event)}/{versions}"

@@ -31,6 +31,7 @@ from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
 from cobot_meter.ports.process import Replicas
 
 TRIES = 3
+OVERRUN = "overrun"
 BLOCKED = "The operator of this service has blocked this caller."
 
 
@@ -93,22 +94,26 @@ class OpenEscrow:
         self._node_gate.check()
         self._vault.check()
         asked = _Asked(escrow_id=escrow_id, caller_id=caller_id, ask=ask, key=key)
-        for _ in range(TRIES - 1):
+        tries, whole = TRIES, False
+        while True:
             try:
-                return await self._open(request, asked, at_once=at_once)
+                return await self._open(request, asked, at_once=at_once, whole=whole)
             except ExposureExceeded as exceeded:
-                if exceeded.guard != "available":
-                    raise  # credit spent by a parallel ask: quote again with what is left
-        return await self._open(request, asked, at_once=at_once)
+                if exceeded.guard == OVERRUN:
+                    whole = True  # no more may be lost today: what has its ceiling loses nothing
+                elif exceeded.guard == "available" and tries > 1:
+                    tries -= 1  # credit spent by a parallel ask: quote again with what is left
+                else:
+                    raise
 
     async def _open(
-        self, request: CompletionRequest, asked: _Asked, *, at_once: TakeTurn
+        self, request: CompletionRequest, asked: _Asked, *, at_once: TakeTurn, whole: bool
     ) -> JustOpened:
         ask = asked.ask
         standing = await self._standing(ask, asked.caller_id)
         if standing.blocked:
             raise CallerBlocked(BLOCKED)
-        offer = await self._make_offer.quoted(request, standing, prepaid=asked.key is not None)
+        offer = await self._make_offer.quoted(request, standing, key=asked.key, whole=whole)
         opening = Opening(
             escrow_id=asked.escrow_id,
             caller_id=asked.caller_id,
@@ -166,5 +171,4 @@ class OpenEscrow:
 
 def _pays(quote: Quote) -> bool:
     """Whether credit covers what this may cost, or its caller has paid for others before."""
-    covered = quote.credit_reserved_msat == quote.ceiling_msat
-    return quote.ceiling_msat > 0 and (covered or not quote.newcomer)
+    return quote.ceiling_msat > 0 and (quote.covered or not quote.newcomer)

@@ -48,7 +48,7 @@ from cobot_meter.domain.upstream.fallback import (
 )
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.choose_model import ChooseModel
-from cobot_meter.flows.sale.read_answer import read_answer
+from cobot_meter.flows.sale.grow_reservation import AnswerRoom
 from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.escrow_runs import UNFOLLOWED, AnswerListener, JustOpened
 from cobot_meter.ports.process import Replicas
@@ -72,6 +72,7 @@ def upstream_call(escrow: Escrow, body: Body) -> UpstreamCall:
         model=escrow.model,
         max_tokens=escrow.quote.max_tokens,
         caller_tag=escrow.caller_id,
+        stoppable=escrow.quote.grows,
     )
 
 
@@ -172,6 +173,7 @@ class RunCompletion:
 
     async def _send(self, escrow: Escrow, opened: JustOpened) -> Attempted:
         current, unsaid = escrow, None
+        room = AnswerRoom(self._ledger, escrow, opened.listener)
 
         async def started(generation_id: str) -> None:
             nonlocal current, unsaid
@@ -182,8 +184,10 @@ class RunCompletion:
                 unsaid = event  # the answer comes all the same, and says it once more
 
         try:
-            completion = await self._completed(escrow, opened, started)
+            completion = await self._completed(escrow, opened, started, room)
+            current = await room.settled(current)
         except DependencyFault as fault:
+            current = await room.settled(current)
             if unsaid is not None:
                 current = await self._ledger.record(current, unsaid, lasting=True)
             return await self._failed(current, opened, fault)
@@ -222,7 +226,7 @@ class RunCompletion:
         )
 
     async def _completed(
-        self, escrow: Escrow, opened: JustOpened, started: TellGeneration
+        self, escrow: Escrow, opened: JustOpened, started: TellGeneration, room: AnswerRoom
     ) -> UpstreamCompletion:
         """One attempt, and one more where the first was certainly never run."""
         model, call = escrow.model, opened.call
@@ -243,7 +247,7 @@ class RunCompletion:
                     on_started=noticed,
                     within_ms=within_ms,
                 )
-                completion = await read_answer(answer, opened.listener)
+                completion = await room.read(answer)
             except DependencyFault as fault:
                 under = Circumstances(
                     own_terms=opened.own_terms,

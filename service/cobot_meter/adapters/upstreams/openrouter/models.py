@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 import orjson
 
 from cobot_meter.adapters.upstreams.exact_json import checked_amount, plain_loads
+from cobot_meter.adapters.upstreams.openrouter.cancelling import stops, thinks
 from cobot_meter.domain import outside
 from cobot_meter.domain.errors import UpstreamUnreachable
 from cobot_meter.domain.money import pusd_from_decimal
 from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
-from cobot_meter.domain.upstream.completions import Model
+from cobot_meter.domain.upstream.completions import Model, Reasoning
 from cobot_meter.domain.upstream.endpoints import Endpoint
 
 _PRICE_TEXT_MAX = 40
@@ -73,6 +74,7 @@ def _model(row: dict[str, object], upstream: str) -> Model | None:
         has_providers=True,
         image_price=_image_price(row),
         parameters=frozenset(parameters) if parameters else None,
+        reasoning=Reasoning(thinks(model_id, parameters or None)),
     )
 
 
@@ -101,6 +103,7 @@ def _endpoint(row: dict[str, object]) -> Endpoint | None:
         price=price,
         document=document,
         image_price=_image_units(pricing),
+        stops=stops(tag or provider),
     )
 
 
