@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -35,12 +36,8 @@ class FakePiece:
     every: tuple[Delta, ...]
     at: int
     size: int = 64
+    said_bytes: int = 0
     stops: bool = False
-
-    @property
-    def said_bytes(self) -> int:
-        said = (one.said.get("content") for one in self.every[: self.at + 1])
-        return sum(len(text.encode()) for text in said if isinstance(text, str))
 
     @property
     def ended(self) -> bool:
@@ -72,6 +69,7 @@ def spoken(
     head: Mapping[str, object],
     finish_reason: str | None = None,
     usage: Mapping[str, object] | None = None,
+    stops: bool = False,
 ) -> Iterator[FakePiece]:
     """A text word by word, and then why it ended, if it did."""
     *words, last = text.split(" ")
@@ -79,8 +77,9 @@ def spoken(
     if finish_reason is not None:
         deltas.append(Delta(finish_reason=finish_reason, usage=usage))
     every = tuple(deltas)
-    for at in range(len(deltas)):
-        yield FakePiece(head=head, every=every, at=at)
+    sizes = itertools.accumulate(len(str(one.said.get("content", "")).encode()) for one in every)
+    for at, size in enumerate(sizes):
+        yield FakePiece(head=head, every=every, at=at, said_bytes=size, stops=stops)
 
 
 def joined(deltas: Iterable[Delta]) -> Delta:

@@ -71,6 +71,8 @@ def _can_be_bounded(request: CompletionRequest, offer: Offer) -> bool:
     """Whether every token of prompt and answer can be told from the bytes that we see."""
     if request.image_count or not offer.ceiling.price_msat:
         return False
+    if request.own_terms and request.providers is None:
+        return False  # who may serve on the caller's terms is the upstream's to work out
     asked = request.asks_reasoning
     return all(
         model.has_providers

@@ -228,7 +228,7 @@ def _upstream(values: Values, *, one_process: bool) -> UpstreamSettings:
 def _exposure(values: Values) -> ExposureTerms:
     for name in ("ADDRESS_DAY_SAT", "NEWCOMERS_DAY_USD", "PROVEN_DAY_USD"):
         values.retired(name, "UNPAID_DAY_USD", "the others are shares of that one day")
-    return ExposureTerms.shares_of(
+    terms = ExposureTerms.shares_of(
         values.pusd("UNPAID_DAY_USD", "1.00"),
         cap=CapTerms(
             newcomer_msat=values.sat_as_msat("NEWCOMER_CAP_SAT", 200),
@@ -240,6 +240,11 @@ def _exposure(values: Values) -> ExposureTerms:
         ),
         address_bps=values.integer("ADDRESS_SHARE_BPS", ADDRESS_BPS_MAX, at_most=ADDRESS_BPS_MAX),
         ask_least_pusd=values.pusd("ASK_LEAST_USD", "0.0001"),
+    )
+    return replace(
+        terms,
+        overrun_request_pusd=values.pusd("OVERRUN_REQUEST_USD", "0.25"),
+        overrun_day_pusd=values.pusd("OVERRUN_DAY_USD", "1.00"),
     )
 
 
