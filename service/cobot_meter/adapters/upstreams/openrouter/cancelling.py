@@ -14,11 +14,6 @@ SLUGS = (
     *("together", "xai"),
 )
 _SLUGS = frozenset(SLUGS)
-# Models that think when they are asked to and not otherwise: Anthropic's, but those sold as
-# thinking. Of all others that take the parameter nobody says so.
-_ASKED = "anthropic/"
-_THINKING = ":thinking"
-_REASONING = frozenset({"reasoning", "include_reasoning", "reasoning_effort"})
 
 
 def stops(name: str) -> bool:
@@ -36,12 +31,3 @@ def only_those(names: Iterable[object]) -> list[str]:
     """Who may serve, of those whom the caller names as the only ones; all where it names nobody."""
     named = [name for name in names if isinstance(name, str)]
     return [name for name in named if stops(name)] if named else list(SLUGS)
-
-
-def thinks(model_id: str, parameters: Iterable[str] | None) -> str:
-    """The value of `Reasoning` for a model that lists these parameters, None: it lists none."""
-    if parameters is None or model_id.endswith(_THINKING):
-        return "unasked"
-    if _REASONING.isdisjoint(parameters):
-        return "never"
-    return "asked" if model_id.startswith(_ASKED) else "unasked"
