@@ -150,6 +150,8 @@ class FakeUpstream:
                 await asyncio.sleep(0)
                 if isinstance(outcome, Completes) and outcome.dawdles:
                     await asyncio.Event().wait()
+                if isinstance(outcome, Completes) and outcome.held:
+                    await outcome.held.wait()
             left = False
         finally:
             self.left += left

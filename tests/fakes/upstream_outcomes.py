@@ -27,8 +27,8 @@ class Completes:
     `cost` is what it really costs; the answer says `inline_cost`, by default the same, or nothing
     when `says_cost` is off. The record comes after `lookups_before_record` fruitless look-ups
     (NEVER: not at all). The run waits for `gate` between its start and its answer, and one that
-    `dawdles` never comes beyond its first word. Closed before its end it costs `cut_cost`, None: as
-    much as ever; where its provider `stops` its pieces say so.
+    `dawdles` never comes beyond its first word; one that is `held` waits there. Closed before its
+    end it costs `cut_cost`, None: as much as ever; where its provider `stops` its pieces say so.
     """
 
     cost: str = COST
@@ -41,6 +41,7 @@ class Completes:
     completion_tokens: int = 7
     gate: asyncio.Event | None = None
     dawdles: bool = False
+    held: asyncio.Event | None = None
     cut_cost: str | None = None
     stops: bool = False
 

@@ -1,15 +1,17 @@
-"""Reserve more credit while an answer comes, ahead of what has been said, and end it where none is.
+"""Reserve more credit while an answer comes, ahead of what it says, and end it where none is left.
 
 What an answer has said in bytes bounds its visible tokens. Once half of the room is used twice as
 much is asked for, while the answer is read on; where the room is used up first, nothing is read
 until the books have answered, which holds the upstream up. Each extension is a commit of its own
 under the guards of the opening, so that nothing is generated for which nobody pays, but for what is
-on its way. Must not know: how an answer is sent, or what becomes of it.
+on its way. An answer that nobody reads any more is ended alike, where that ends its bill. Must not
+know: how an answer is sent, or what becomes of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from cobot_meter.domain.api_key.record import KeyLimits
 from cobot_meter.domain.errors import (
@@ -18,8 +20,10 @@ from cobot_meter.domain.errors import (
     DependencyFault,
     ExposureExceeded,
 )
+from cobot_meter.domain.escrow.asks import DESERTED
 from cobot_meter.domain.escrow.events import ReservationExtended
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.pricing.growth import LEAST_STEP_TOKENS, output_msat, output_tokens
 from cobot_meter.domain.transitions.escrows import extension_transition
 from cobot_meter.domain.transitions.transition import Transition
@@ -34,8 +38,8 @@ class AnswerRoom:
     """What is reserved for one run's answer, and what has become of the row meanwhile."""
 
     __slots__ = (
-        *("_asking", "_denied", "_ledger", "_listener", "_over", "_sale", "_tasks", "_tokens"),
-        "_unheard",
+        *("_asking", "_denied", "_ledger", "_left", "_listener", "_over", "_sale", "_tasks"),
+        *("_tokens", "_unheard"),
     )
 
     def __init__(self, ledger: Ledger, sale: Escrow, listener: AnswerListener) -> None:
@@ -44,6 +48,7 @@ class AnswerRoom:
         self._listener = listener
         self._sale = sale
         self._tokens = room_of(sale)
+        self._left = False  # by all who read it
         self._denied = False  # by a guard, for the moment
         self._over = False  # for good: the row is somebody else's, or nobody knows how it stands
         self._tasks: asyncio.TaskGroup | None = None
@@ -52,6 +57,10 @@ class AnswerRoom:
 
     async def read(self, answer: AnswerFeed) -> UpstreamCompletion:
         """The answer, as far as it is paid for. Raises the faults of the upstream."""
+        completion = await self._read(answer)
+        return replace(completion, finish_reason=DESERTED) if self._left else completion
+
+    async def _read(self, answer: AnswerFeed) -> UpstreamCompletion:
         if not self._sale.quote.grows:
             return await read_answer(answer, self._listener, self)
         ended: UpstreamCompletion | DependencyFault
@@ -66,12 +75,14 @@ class AnswerRoom:
         return ended
 
     async def ends(self, piece: AnswerPiece) -> bool:
-        """Whether the answer has to end with this piece: no more is paid for.
+        """Whether the answer has to end with this piece: no more is paid for, or wanted.
 
         One that has said why it ends is read to its end: what is left are its figures.
         """
-        if self._tokens is None:
-            return False
+        if self._listener.deserted and self._stops(piece):
+            self._left = True
+        if self._left or self._tokens is None:
+            return self._left
         said = piece.said_bytes
         if self._used_up(said):
             await self._wait_for_more(said)
@@ -86,6 +97,11 @@ class AnswerRoom:
             unheard, self._unheard = self._unheard, None
             await self._written(unheard, lasting=True)
         return self._sale.with_run_of(current)
+
+    def _stops(self, piece: AnswerPiece) -> bool:
+        """Whether its bill ends when it is closed; whoever was named does that."""
+        stops = self._sale.quote.grows or piece.stops
+        return stops and self._sale.mode is Mode.CREDIT and not piece.ended
 
     def _used_up(self, tokens: int) -> bool:
         return self._tokens is not None and tokens > self._tokens
