@@ -22,6 +22,37 @@ TEXT = "Lightning settles in a second."
 PATIENT = FeedBounds(bytes_max=100, patience_s=30.0)
 
 
+async def test_a_run_that_all_have_left_is_deserted_after_its_grace() -> None:
+    """Not at once, since agents repeat at once; not one that nobody has ever followed."""
+    feed = RunFeed(FeedBounds(grace_s=0.05))
+    seen = [feed.deserted]
+    first, second = followed(feed), followed(feed)
+    await first.aclose()
+    await asyncio.sleep(0.06)
+    seen.append(feed.deserted)
+    await second.aclose()
+    seen.append(feed.deserted)
+    await asyncio.sleep(0.06)
+    assert feed.deserted
+    again = followed(feed)
+    seen.append(feed.deserted)
+    await again.aclose()
+    feed.keep()
+    await asyncio.sleep(0.06)
+    seen.append(feed.deserted)
+    assert not any(seen)
+
+
+async def test_who_fell_behind_has_not_left() -> None:
+    """It is told to ask again, and gets the whole answer then."""
+    feed = RunFeed(FeedBounds(bytes_max=1, patience_s=0.0, grace_s=0.0))
+    followed(feed)
+    for piece in pieces():
+        if feed.hear(piece):
+            await feed.room()
+    assert not feed.deserted
+
+
 def pieces() -> list[FakePiece]:
     """Five words and an end, of 64 bytes each."""
     return list(spoken(TEXT, head=HEAD, finish_reason="stop"))

@@ -51,7 +51,8 @@ TERMS = ExposureTerms(
 class Shape:
     """What differs between the escrows of a test. Amounts in msat and, at PAR, pico-USD.
 
-    `least` None is an escrow from before there was a least.
+    `least` None is an escrow from before there was a least. With `first_tokens` the reservation of
+    `credit` grows, and `overrun` is what it may cost us beyond it.
     """
 
     escrow_id: str = "esc_1"
@@ -66,6 +67,8 @@ class Shape:
     least: int | None = 0
     mode: Mode = Mode.ESCROW
     key_id: str | None = None
+    first_tokens: int | None = None
+    overrun: int = 0
 
 
 def used(usage_pusd: int, key: str | None = None) -> UsageReading:
@@ -97,6 +100,8 @@ def opened(shape: Shape | None = None) -> Escrow:
         terms=shape.terms,
         prices=ModelPrice(prompt_pusd=150_000, completion_pusd=600_000),
         least_pusd=shape.least,
+        first_tokens=shape.first_tokens,
+        overrun_pusd=shape.overrun,
     )
     opening = Opening(
         escrow_id=shape.escrow_id,
@@ -146,11 +151,11 @@ def received(*, completed_at_ms: int = NOW_MS) -> ran.CompletionReceived:
 
 def cost_known(escrow: Escrow, amount: int, *, confirmed: bool = True) -> ran.CostKnown:
     """The cost of a run, with the price and the credit that follow from it."""
-    price = escrow.quote.price_of(amount)
+    price = escrow.price_of(amount)
     return ran.CostKnown(
         cost=cost_of(amount, confirmed=confirmed),
         price_msat=price.price_msat,
-        credit_used_msat=min(escrow.quote.credit_reserved_msat, price.price_msat),
+        credit_used_msat=min(escrow.reserved_msat, price.price_msat),
         payment_hash=payment_hash_of(escrow),
         lookup_at_ms=None if confirmed else NOW_MS,
     )

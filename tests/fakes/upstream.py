@@ -147,11 +147,16 @@ class FakeUpstream:
         try:
             for piece in _said(outcome, generation_id, call.model):
                 yield piece
+                await asyncio.sleep(0)
                 if isinstance(outcome, Completes) and outcome.dawdles:
                     await asyncio.Event().wait()
+                if isinstance(outcome, Completes) and outcome.held:
+                    await outcome.held.wait()
             left = False
         finally:
             self.left += left
+            if left and isinstance(outcome, Completes) and outcome.cut_cost is not None:
+                self._cut(generation_id, outcome.cost, outcome.cut_cost)
         yield _ended(outcome, generation_id, call.model)
 
     async def generation_cost(self, generation_id: str, *, upstream: str) -> GenerationCost:
@@ -250,6 +255,11 @@ class FakeUpstream:
         )
         return generation_id
 
+    def _cut(self, generation_id: str, cost: str, cut_cost: str) -> None:
+        """It was charged as whole when it began."""
+        self.spent_pusd += pusd_from_text(cut_cost) - pusd_from_text(cost)
+        self._records[generation_id].total_cost = cut_cost
+
     @staticmethod
     def _has_appeared(record: _Record) -> bool:
         record.lookups += 1
@@ -265,7 +275,9 @@ def _said(
         case Completes():
             usage = {"prompt_tokens": outcome.prompt_tokens}
             finish = outcome.finish_reason
-            yield from spoken(outcome.answer, head=head, finish_reason=finish, usage=usage)
+            yield from spoken(
+                outcome.answer, head=head, finish_reason=finish, usage=usage, stops=outcome.stops
+            )
         case Unknown():
             yield from itertools.islice(spoken(Completes().answer, head=head), outcome.words)
         case Failed():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import orjson
 
 from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
-from cobot_meter.domain.upstream.completions import Model
+from cobot_meter.domain.upstream.completions import Model, Reasoning
 from cobot_meter.domain.upstream.endpoints import Endpoint
 
 FAKE = "fake"
@@ -27,7 +27,8 @@ class Completes:
     `cost` is what it really costs; the answer says `inline_cost`, by default the same, or nothing
     when `says_cost` is off. The record comes after `lookups_before_record` fruitless look-ups
     (NEVER: not at all). The run waits for `gate` between its start and its answer, and one that
-    `dawdles` never comes beyond its first word.
+    `dawdles` never comes beyond its first word; one that is `held` waits there. Closed before its
+    end it costs `cut_cost`, None: as much as ever; where its provider `stops` its pieces say so.
     """
 
     cost: str = COST
@@ -40,6 +41,9 @@ class Completes:
     completion_tokens: int = 7
     gate: asyncio.Event | None = None
     dawdles: bool = False
+    held: asyncio.Event | None = None
+    cut_cost: str | None = None
+    stops: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,7 @@ def fake_model(
     context_length: int = 131_072,
     max_out: int = 16_384,
     image_price: ImagePrice | None = None,
+    reasoning: Reasoning = Reasoning.UNASKED,
 ) -> Model:
     """A model on offer of the fake's own account, with a document of OpenRouter's shape."""
     document = orjson.dumps(
@@ -108,6 +113,7 @@ def fake_model(
         upstream=FAKE,
         has_providers=True,
         image_price=image_price,
+        reasoning=reasoning,
     )
 
 
@@ -117,6 +123,7 @@ def fake_endpoint(
     provider: str = "",
     price: ModelPrice | None = None,
     image_price: ImagePrice | None = None,
+    stops: bool = False,
 ) -> Endpoint:
     """One who serves a model, at the listed price unless another is given."""
     provider = provider or tag.title()
@@ -127,6 +134,7 @@ def fake_endpoint(
         price=price or PRICED_MODEL.price,
         document=orjson.dumps(document),
         image_price=image_price,
+        stops=stops,
     )
 
 

@@ -73,6 +73,12 @@ class EscrowRunner:
         run = self._runs.get(_Driven(escrow_id))
         return None if run is None else self._feeds[run].follow()
 
+    def keep(self, escrow_id: str) -> None:
+        """Somebody waits for the whole answer of this escrow, if its run is under way."""
+        run = self._runs.get(_Driven(escrow_id))
+        if run is not None:
+            self._feeds[run].keep()
+
     def _begin(self, name: _Driven, opening: OpensEscrow | None) -> asyncio.Future[Escrow]:
         if self._draining:
             message = "This service is restarting; repeat the same request in a moment."

@@ -27,12 +27,14 @@ class FeedBounds:
     """How many may follow one run, and for how much and how long one of them may hold it up.
 
     `bytes_max` is of the upstream's bytes that wait for one follower; `patience_s` how long the run
-    waits for one in all.
+    waits for one in all. Where all have gone a run is deserted after `grace_s`: agents that repeat
+    do so at once.
     """
 
     followers_max: int = 16
     bytes_max: int = 32_768
     patience_s: float = 10.0
+    grace_s: float = 2.0
 
 
 _BOUNDS = FeedBounds()
@@ -102,7 +104,9 @@ class Place:
 class RunFeed:
     """Implements `ports.escrow_runs.AnswerListener`."""
 
-    __slots__ = ("_bounds", "_followers", "_latest", "_over", "_read_on", "told")
+    __slots__ = (
+        *("_bounds", "_followers", "_kept", "_latest", "_left_at", "_over", "_read_on", "told"),
+    )
 
     def __init__(self, bounds: FeedBounds = _BOUNDS) -> None:
         """Nobody follows, and nothing was said."""
@@ -110,8 +114,21 @@ class RunFeed:
         self._followers: tuple[Place, ...] = ()
         self._latest: AnswerPiece | None = None
         self._over = False
+        self._kept = False
+        self._left_at: float | None = None
         self.told = False
         self._read_on: asyncio.Event | None = None
+
+    @property
+    def deserted(self) -> bool:
+        """Whether all who followed have gone for a while, and nobody waits for the whole."""
+        if self._left_at is None or self._kept:
+            return False
+        return asyncio.get_running_loop().time() - self._left_at >= self._bounds.grace_s
+
+    def keep(self) -> None:
+        """Somebody waits for the whole: it is deserted no more, whoever goes."""
+        self._kept = True
 
     def begin(self) -> None:
         """An attempt is about to be sent: tell followers that what an earlier one said is void."""
@@ -145,6 +162,7 @@ class RunFeed:
             for one in full:
                 one.patience_s -= time() - since
                 if one.patience_s <= 0:
+                    self.keep()  # the answer is handed over whole when it comes again
                     self.leave(one)
                     one.stop(FellBehind)
         self._read_on = None
@@ -170,11 +188,14 @@ class RunFeed:
             place.put(self._latest.so_far())
             self.told = True
         self._followers = (*self._followers, place)
+        self._left_at = None
         return place
 
     def leave(self, place: Place) -> None:
         """Drop this follower; the run reads on if it waited for it."""
         self._followers = tuple(one for one in self._followers if one is not place)
+        if not self._followers:
+            self._left_at = asyncio.get_running_loop().time()
         self.read_on()
 
     def read_on(self) -> None:

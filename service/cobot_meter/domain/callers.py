@@ -40,7 +40,8 @@ class ExposureTerms:
     an address has a part of the newcomers'. `ask_least_pusd` is what an ask that nobody pays for
     counts at least, for the run, the rows and the room on disk that it takes. `key_losses_day_pusd`
     is what answers that broke off may have cost on one UTC day before an API key's asks are
-    refused.
+    refused. The overruns bound what sales may cost beyond a reservation that grows, a request's and
+    those of one UTC day.
     """
 
     cap: CapTerms
@@ -50,6 +51,8 @@ class ExposureTerms:
     proven_day_pusd: int = 750_000_000_000
     ask_least_pusd: int = 100_000_000
     key_losses_day_pusd: int = 1_000_000_000_000
+    overrun_request_pusd: int = 250_000_000_000
+    overrun_day_pusd: int = 1_000_000_000_000
 
     @classmethod
     def shares_of(

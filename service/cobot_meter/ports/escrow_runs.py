@@ -23,6 +23,10 @@ class AnswerListener(Protocol):
     def told(self) -> bool:
         """Whether somebody who follows was handed any of this attempt: it cannot be unsaid."""
 
+    @property
+    def deserted(self) -> bool:
+        """Whether everybody who followed has gone for a while, and nobody waits for the whole."""
+
     def begin(self) -> None:
         """An attempt is about to be sent: what an earlier one said is void."""
 
@@ -42,6 +46,7 @@ class Unfollowed:
     __slots__ = ()
 
     told = False
+    deserted = False
 
     def begin(self) -> None:
         """Nobody has heard anything that an attempt could make void."""
@@ -142,4 +147,10 @@ class EscrowRuns(Protocol):
         several attempts, `Deltas.anew` parts them. Whoever stops reading is waited for a while,
         which holds up the upstream, and then gets FellBehind; whoever closes it stops nothing.
         Raises ServiceBusy when too many follow already.
+        """
+
+    def keep(self, escrow_id: str) -> None:
+        """Somebody waits for the whole answer of this escrow: its run is not deserted any more.
+
+        Nothing happens where no run of this process is under way.
         """

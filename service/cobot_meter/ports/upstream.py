@@ -26,11 +26,30 @@ class AnswerPiece(Protocol):
     def size(self) -> int:
         """How many bytes came."""
 
+    @property
+    def said_bytes(self) -> int:
+        """How many bytes the whole answer has said until now; it has no more visible tokens."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer has said why it ends: what is left is its figures."""
+
+    @property
+    def stops(self) -> bool:
+        """Whether whoever serves it is known to charge nothing further once the feed is closed."""
+
     def deltas(self) -> Deltas:
         """What they say. Whoever asks again gets the same value."""
 
     def so_far(self) -> Deltas:
         """All that the answer has said until now, as one delta: for whoever comes late."""
+
+    def cut(self) -> UpstreamCompletion:
+        """The whole answer as if it ended here, with the finish reason `length` and no cost.
+
+        For whoever closes the feed after this piece. Raises OutcomeUnknown where nobody could look
+        its cost up.
+        """
 
 
 # Pieces in order, then the summary as the last item, all asked for by one task. Whoever stops

@@ -24,6 +24,7 @@ from cobot_meter.flows.offer.choose_model import Report as CircuitReport
 from cobot_meter.flows.offer.gates import NodeGate, WatchAccount
 from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.flows.offer.make_offer import MakeOffer
+from cobot_meter.flows.offer.plan_reservation import PlanReservation
 from cobot_meter.flows.offer.quote_request import QuoteRequest
 from cobot_meter.flows.operate.adopt_node import AdoptNode
 from cobot_meter.flows.operate.cancel_invoice import CancelInvoice
@@ -197,6 +198,7 @@ def build_flows(
     quote_request = _quote_request(shared, catalogue)
     make_offer = MakeOffer(
         quote_request=quote_request,
+        plan_reservation=PlanReservation(catalogue=catalogue, exposure=terms.exposure),
         choose_model=shared.choose_model,
         watch_account=shared.watch_account,
         exposure=terms.exposure,

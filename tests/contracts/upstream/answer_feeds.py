@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
+
+import orjson
 
 from cobot_meter.domain.upstream.completions import UpstreamCompletion
 from cobot_meter.domain.upstream.deltas import Delta, Deltas
@@ -33,6 +36,25 @@ class FakePiece:
     every: tuple[Delta, ...]
     at: int
     size: int = 64
+    said_bytes: int = 0
+    stops: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.every[self.at].finish_reason is not None
+
+    def cut(self) -> UpstreamCompletion:
+        message = {"role": "assistant", **self.so_far().deltas[0].said}
+        choice = {"index": 0, "logprobs": None, "finish_reason": "length", "message": message}
+        document = {"object": "chat.completion", **self.head, "choices": [choice]}
+        return UpstreamCompletion(
+            generation_id=str(self.head["id"]),
+            body=orjson.dumps(document),
+            inline_cost=None,
+            finish_reason="length",
+            prompt_tokens=0,
+            completion_tokens=0,
+        )
 
     def deltas(self) -> Deltas:
         return Deltas(self.head, (self.every[self.at],))
@@ -47,6 +69,7 @@ def spoken(
     head: Mapping[str, object],
     finish_reason: str | None = None,
     usage: Mapping[str, object] | None = None,
+    stops: bool = False,
 ) -> Iterator[FakePiece]:
     """A text word by word, and then why it ended, if it did."""
     *words, last = text.split(" ")
@@ -54,8 +77,9 @@ def spoken(
     if finish_reason is not None:
         deltas.append(Delta(finish_reason=finish_reason, usage=usage))
     every = tuple(deltas)
-    for at in range(len(deltas)):
-        yield FakePiece(head=head, every=every, at=at)
+    sizes = itertools.accumulate(len(str(one.said.get("content", "")).encode()) for one in every)
+    for at, size in enumerate(sizes):
+        yield FakePiece(head=head, every=every, at=at, said_bytes=size, stops=stops)
 
 
 def joined(deltas: Iterable[Delta]) -> Delta:

@@ -120,6 +120,25 @@ class AnsweringUpstream:
         assert told
         assert all(one == told[0] for one in told)
 
+    async def test_an_answer_that_is_cut_is_whole_as_far_as_it_goes(
+        self, bench: UpstreamBench
+    ) -> None:
+        """Ended at its first words: those, why it ends, its name, and nothing of what it cost."""
+        answer = feed(bench)
+        said = await anext(answer)
+        assert not isinstance(said, UpstreamCompletion)
+        told = str(said.so_far().deltas[0].said.get("content", ""))
+        cut = said.cut()
+        await answer.aclose()
+        choice = orjson.loads(cut.body)["choices"][0]
+        assert choice["message"]["content"] == told
+        assert said.said_bytes >= len(told.encode())
+        assert choice["finish_reason"] == cut.finish_reason
+        if not said.ended:  # else nobody would cut it
+            assert cut.finish_reason == "length"
+            assert cut.inline_cost is None
+        assert cut.generation_id == said.so_far().head["id"]
+
     async def test_nothing_is_sent_before_it_is_read(self, bench: UpstreamBench) -> None:
         """An answer that nobody asks for is no run: closed at once, it was heard of nowhere."""
         heard = Heard()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import get_args
 
+from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.machine import HEARD, TABLES
 from cobot_meter.domain.escrow.record import Escrow
@@ -16,6 +17,7 @@ from tests.domain.escrow.walks import Walk, invoiced
 from tests.domain.samples import (
     FAILURE,
     NOW_MS,
+    TERMS,
     Shape,
     canceled,
     completion_costed,
@@ -70,24 +72,30 @@ def on_credit() -> Walk:
     return Walk(Shape(credit=10_000, mode=Mode.CREDIT, key_id="key_1"))
 
 
+def growing(*, terms: ExposureTerms = TERMS) -> Walk:
+    """A key's sale of which a first part is reserved, with room in the day for an overrun."""
+    shape = Shape(credit=8_000, mode=Mode.CREDIT, key_id="key_1", first_tokens=10, overrun=1_000)
+    return Walk(shape, terms=terms)
+
+
 def _credit_costed() -> Walk:
-    walk = on_credit().tell(ran.UpstreamRequested(), received())
+    walk = growing().tell(ran.UpstreamRequested(), received())
     return walk.tell(cost_known(walk.escrow, 7_000))
 
 
 def _captured() -> Walk:
-    walk = on_credit().tell(ran.UpstreamRequested())
+    walk = growing().tell(ran.UpstreamRequested())
     return walk.tell(completion_costed(walk.escrow, 7_000))
 
 
 CREDIT_STAGES: Stages = {
-    S.OPENED: on_credit,
-    S.REQUESTED: lambda: on_credit().tell(ran.UpstreamRequested()),
-    S.GENERATED: lambda: on_credit().tell(ran.UpstreamRequested(), received()),
+    S.OPENED: growing,
+    S.REQUESTED: lambda: growing().tell(ran.UpstreamRequested()),
+    S.GENERATED: lambda: growing().tell(ran.UpstreamRequested(), received()),
     S.COSTED: _credit_costed,
     S.SETTLED: lambda: _credit_costed().tell(on.CoveredByCredit()),
     S.RELEASED: _captured,
-    S.FAILED: lambda: on_credit().tell(
+    S.FAILED: lambda: growing().tell(
         ran.UpstreamRequested(), ran.RunOutcomeUnknown(failure=FAILURE)
     ),
     S.REFUNDED: lambda: _credit_costed().tell(on.CoveredByCredit(), on.CompletionLost()),
@@ -129,6 +137,9 @@ EVENTS: Mapping[type[on.EscrowEvent], Callable[[Escrow], on.EscrowEvent]] = {
     ran.CostNotFound: lambda _: ran.CostNotFound(failure=FAILURE),
     ran.CostAttributed: lambda _: ran.CostAttributed(cost_pusd=1),
     ran.CostGivenUp: lambda _: ran.CostGivenUp(),
+    on.ReservationExtended: lambda escrow: on.ReservationExtended(
+        number=escrow.extensions + 1, by_msat=1_500
+    ),
     on.CoveredByCredit: lambda _: on.CoveredByCredit(),
     on.InvoiceIssued: invoice_issued,
     on.InvoiceLost: invoice_lost,

@@ -10,7 +10,13 @@ from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.escrow.events import EscrowEvent
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.ledger import accounts as chart
-from cobot_meter.domain.ledger.accounts import caller_accounts, key_day, key_losses, key_spent
+from cobot_meter.domain.ledger.accounts import (
+    caller_accounts,
+    key_day,
+    key_losses,
+    key_spent,
+    overrun,
+)
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.topup.bookings import topup_credited
@@ -39,6 +45,7 @@ _SHORT = {
     f"exposure/address/{ADDRESS}/{DAY}": "old address",
     f"exposure/unpaid/newcomers/{DAY}": "budget",
     f"exposure/unpaid/proven/{DAY}": "proven budget",
+    overrun(DAY).code: "overrun",
     key_spent("key_1").code: "key",
     key_day("key_1", DAY).code: "key's day",
     key_losses("key_1", DAY).code: "key's losses",
@@ -55,10 +62,11 @@ class Walk:
     """An escrow on its way. `ledger` is what stands booked, `last` the newest transition."""
 
     def __init__(self, shape: Shape | None = None, *, terms: ExposureTerms = TERMS) -> None:
-        """Opens the escrow, with as much credit on the caller's account as it reserves."""
+        """Opens the escrow, with as much credit on the caller's account as it may reserve."""
         shape = shape or Shape()
+        grows = shape.first_tokens is not None
         self.escrow: Escrow = opened(shape)
-        self.ledger = granted(Ledger(), shape.caller_id, shape.credit)
+        self.ledger = granted(Ledger(), shape.caller_id, shape.ceiling if grows else shape.credit)
         self.last = opening_of(self.escrow, terms=terms)
         self._book()
 

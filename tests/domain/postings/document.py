@@ -24,6 +24,7 @@ from tests.domain.escrow.stages import (
     PRODUCT,
     STAGES,
     covered,
+    growing,
     paid_late,
     parked,
 )
@@ -33,6 +34,7 @@ from tests.domain.samples import (
     FAILURE,
     NODE,
     UPSTREAM,
+    completion_costed,
     cost_known,
     cost_of,
     fell_back,
@@ -68,6 +70,7 @@ its amount (the rest is free again) or by a `void`. `posted` moves at once.
 | address, budget | what stays unpaid today, of one address and of its group of callers | pico-USD |
 | key, key's day | what an API key has spent, in all and of a UTC day's asks | msat |
 | key's losses | what its asks of a UTC day cost us and nobody pays, or at most | pico-USD |
+| overrun | what sales of a UTC day cost us beyond reservations that grow, at our price | pico-USD |
 | contra | the other side of these memo accounts, which are nobody's money | both |
 | credits | `upstream/<name>/credits`: our credit at the upstream of the run | pico-USD |
 | cost/upstream, cost/failed | what it cost us: sold, or failed | pico-USD |
@@ -79,6 +82,7 @@ Codes that comments and tests use:
 |---|---|
 | A0 | a sale is opened with its reservations, all or none |
 | A1, A2, A2c | its cost is known; its price is invoiced; credit covers the price |
+| A2d | the answer goes on, and more credit is reserved for it: H4 and H5 made anew, larger |
 | A3, A4 | the payment; the release |
 | A5, A6 | the invoice was not paid; it was paid late, and what is still kept is bought with it |
 | A7, A8, A8b | an attempt failed at no cost; at a cost; at a cost that nobody knows |
@@ -89,8 +93,9 @@ Codes that comments and tests use:
 | B1 | a top-up, or a payment that is in no book |
 | H1 | reserved of what the caller may owe: U − C0, and P − C once the price is known |
 | H2, H3 | reserved on the day of all newcomers (or proven callers), and of the address |
-| H4 | reserved of the caller's credit: C0 |
-| H5 | reserved of what an API key may spend, in all and on the day: U; posted and void with H4 |
+| H4 | reserved of the caller's credit: C0, the ceiling or a first part of it that may grow |
+| H5 | reserved of what an API key may spend, in all and on the day: as H4, and with it |
+| H6 | of the day's overruns: what a reservation that grows may leave to us, until it is priced |
 
 U is the ceiling, C0 the credit reserved, P the price, C the credit used, c the cost, S what was
 received.
@@ -117,8 +122,10 @@ A row for each pair that the table of states has and that books anything, with a
 ON_CREDIT = """
 ## Every event in every state, in credit mode
 
-The same run, asked for with an API key; its caller's credit covers the ceiling of 10,000. A refund
-(A12) gives the key back what it gives its caller.
+The same run, asked for with an API key. Of its caller's credit 8,000 are reserved, which may grow
+to the ceiling of 10,000, and 1,000 of the day's overruns; where credit covers the ceiling from the
+beginning, nothing grows and there is no overrun. A refund (A12) gives the key back what it gives
+its caller.
 
 | state | event | books |
 |---|---|---|
@@ -208,6 +215,9 @@ def beside() -> Iterator[tuple[str, Sequence[str]]]:
     another = Walk().tell(ran.UpstreamRequested())
     another.tell(fell_back(another.escrow, charged=True, cost=cost_of(300)))
     yield "the same, and the next model of a chain is asked (A8, H2, H3)", lines(another.last)
+    beyond = growing().tell(ran.UpstreamRequested())
+    beyond.tell(completion_costed(beyond.escrow, 9_500))
+    yield "8,000 were reserved of credit, and the answer cost 9,500 (A2c, H6)", lines(beyond.last)
     yield (
         "a top-up of 5,000 is paid (B1)",
         _lines(topup_credited(caller_id=CALLER, node_alias=NODE, paid_msat=5_000)),

@@ -51,6 +51,7 @@ COSTS = (4_000, 7_500, 12_000)  # the ceiling is 10,000
 SAID = 7_500
 MAYBE = (0, 7_500, 12_000)
 OVERPAID = 1_500
+STEP = 3_000
 Identity = tuple[Escrow, tuple[Run, ...], tuple[int, ...], frozenset[tuple[str, int, int, int]]]
 Told = tuple[on.EscrowEvent, int]
 
@@ -270,6 +271,8 @@ def _of_the_upstream(row: Escrow) -> Iterator[Told]:
     named = row.run.generation_id is not None
     if not named:
         yield ran.GenerationStarted(generation_id="gen-1"), 0
+    if row.quote.grows and row.reserved_msat + STEP <= row.quote.ceiling_msat:
+        yield on.ReservationExtended(number=row.extensions + 1, by_msat=STEP), 0
     for truth in COSTS:
         yield received(), truth
         if row.mode is Mode.CREDIT:

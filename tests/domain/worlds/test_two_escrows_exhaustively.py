@@ -18,7 +18,15 @@ from cobot_meter.domain.run.states import RunState
 from tests.conftest import COUNTED
 from tests.domain.samples import ADDRESS, CALLER, CREDITS, DAY
 from tests.domain.worlds.one_escrow_graph import Node
-from tests.domain.worlds.two_escrow_worlds import CEILING, LEAST, TERMS, Opening, Search, World
+from tests.domain.worlds.two_escrow_worlds import (
+    CEILING,
+    FIRST,
+    LEAST,
+    TERMS,
+    Opening,
+    Search,
+    World,
+)
 
 S = Progress
 ENDED = frozenset({S.RELEASED, S.REFUNDED, S.EXPIRED, S.FAILED})
@@ -38,14 +46,20 @@ def _no_collection() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("credit", "covered"),
-    [(0, Mode.ESCROW), (2_000, Mode.ESCROW), (CEILING, Mode.ESCROW), (CEILING, Mode.CREDIT)],
+    ("credit", "covered", "first"),
+    [
+        (0, Mode.ESCROW, CEILING),
+        (2_000, Mode.ESCROW, CEILING),
+        (CEILING, Mode.ESCROW, CEILING),
+        (CEILING, Mode.CREDIT, CEILING),
+        (CEILING, Mode.CREDIT, FIRST),
+    ],
 )
 def test_two_escrows_in_every_order(
-    credit: int, covered: Mode, record_property: Callable[[str, object], None]
+    credit: int, covered: Mode, first: int, record_property: Callable[[str, object], None]
 ) -> None:
     """From no credit, some, and enough for the first, in either mode: everything always holds."""
-    search = Search(credit, covered)
+    search = Search(credit, covered, first)
     worlds = search.worlds()
     nodes = [node for graph in search.graphs.values() for node in graph.nodes.values()]
     for node in nodes:
@@ -58,10 +72,11 @@ def test_two_escrows_in_every_order(
         if world.quiet and world.unexplained_pusd == 0:
             prove_costs(world)
     told = sum(graph.told for graph in search.graphs.values())
+    growing = f", which grow from {first} msat" if first < CEILING else ""
     text = (
-        f"credit {credit} msat, covered sales by {covered}: {len(worlds):,} distinct states of two "
-        f"escrows, {search.events:,} events told, {search.refused:,} refused by a guard; "
-        f"{len(nodes):,} states of one, {told:,} commits each crashed before and after"
+        f"credit {credit} msat, covered sales by {covered}{growing}: {len(worlds):,} distinct "
+        f"states of two escrows, {search.events:,} events told, {search.refused:,} refused by a "
+        f"guard; {len(nodes):,} states of one, {told:,} commits each crashed before and after"
     )
     print(text)
     record_property(COUNTED, text)
@@ -100,7 +115,8 @@ def prove_cleared(node: Node) -> None:
     days = [chart.day_budget(DAY, newcomer=newcomer), *([ADDRESS_DAY] if newcomer else [])]
     reserved = {hold.debit for hold in open_reservations.values()}
     assert reserved in ({day.code for day in days}, set())
-    if not open_reservations and node.row.quote.credit_reserved_msat < CEILING:
+    prove_overrun(node)
+    if not open_reservations and not node.row.quote.covered:
         for day in days:
             prove_budget(node, node.net(day))
 
@@ -129,6 +145,15 @@ def prove_losses(node: Node, lost: int) -> None:
     else:
         unknown = "outcome_unknown" in kinds
         assert lost in ({CEILING} if unknown else {0, CEILING})
+
+
+def prove_overrun(node: Node) -> None:
+    """Counted is what its price would have been above what was reserved, and never less than 0."""
+    row = node.row
+    overrun = node.net(chart.overrun(DAY))
+    assert node.claimed(chart.overrun(DAY)) == overrun
+    sold = row.progress in PAID and row.quote.grows
+    assert overrun == (max(0, row.priced_pusd - row.reserved_msat) if sold else 0)
 
 
 def prove_budget(node: Node, counted: int) -> None:
@@ -169,7 +194,9 @@ def prove_opening(opening: Opening) -> None:
         lapsed_msat=ledger.of(chart.lapsed(CALLER)).net,
     )
     row = opening.world.nodes[-1].row
-    if row.quote.credit_reserved_msat < CEILING:
+    if row.quote.grows:
+        assert ledger.of(chart.overrun(DAY)).claimed <= TERMS.overrun_day_pusd
+    if not row.quote.covered:
         assert ledger.of(chart.receivable(CALLER)).claimed <= cap
         budget = ledger.of(chart.day_budget(DAY, newcomer=opening.newcomer))
         assert budget.claimed <= TERMS.day_budget_pusd(newcomer=opening.newcomer)

@@ -25,6 +25,9 @@ from tests.fakes.ledger_model import Counters, Ledger, OpenReservation
 
 CEILING = 10_000
 LEAST = 100
+# What a sale that grows begins with, and what it may cost us beyond what it has grown to.
+FIRST = 4_000
+OVERRUN = 2_000
 # Tight enough that the second escrow is refused after some histories of the first.
 TERMS = ExposureTerms(
     cap=CapTerms(newcomer_msat=2 * CEILING, max_msat=10 * CEILING),
@@ -74,11 +77,13 @@ class Opening(NamedTuple):
 class Search:
     """All worlds that a caller with `credit` reaches, and the counts of what was done there.
 
-    `covered` is the mode of what credit covers: the other escrow may be of the other mode.
+    `covered` is the mode of what credit covers: the other escrow may be of the other mode. `first`
+    is what credit has to cover; less than the ceiling grows.
     """
 
     credit: int
     covered: Mode = Mode.ESCROW
+    first: int = CEILING
     graphs: dict[tuple[str, int, bool], EscrowGraph] = field(default_factory=dict)
     openings: list[Opening] = field(default_factory=list)
     events: int = 0
@@ -114,15 +119,18 @@ class Search:
         return first
 
     def _shape(self, escrow_id: str, *, credit: int, newcomer: bool) -> Shape:
-        on_credit = credit >= CEILING and self.covered is Mode.CREDIT
+        on_credit = credit >= self.first and self.covered is Mode.CREDIT
+        grows = on_credit and self.first < CEILING
         return Shape(
             escrow_id=escrow_id,
             ceiling=CEILING,
-            credit=min(credit, CEILING),
+            credit=min(credit, self.first if on_credit else CEILING),
             newcomer=newcomer,
             least=LEAST,
             mode=self.covered if on_credit else Mode.ESCROW,
             key_id=KEY if on_credit else None,
+            first_tokens=1 if grows else None,
+            overrun=OVERRUN if grows else 0,
         )
 
     def _next(self, world: World) -> Iterator[World]:

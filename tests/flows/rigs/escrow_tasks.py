@@ -61,6 +61,10 @@ class Runs:
         feed = self._feeds.get(escrow_id)
         return None if feed is None else feed.follow()
 
+    def keep(self, escrow_id: str) -> None:
+        if escrow_id in self._feeds:
+            self._feeds[escrow_id].keep()
+
     def _over(self, escrow_id: str, feed: RunFeed) -> None:
         """Nothing more is said, and nobody can follow it."""
         feed.end()

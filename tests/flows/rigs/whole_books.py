@@ -191,6 +191,15 @@ async def _keys(books: Books, teller: Teller) -> None:
                 *ends,
             )
 
+    grown = await _on_credit(books, "esc_key_grown", key, first_tokens=7, overrun=50)
+    await teller.tell(
+        grown,
+        ran.UpstreamRequested(requested_by="r_one"),
+        on.ReservationExtended(number=1, by_msat=60),
+        on.ReservationExtended(number=2, by_msat=40),
+        lambda now: completion_costed(now, 700),
+    )
+    await _on_credit(books, "esc_key_growing", key, first_tokens=7, overrun=40)
     for name, events in (
         ("captured", (ran.CostConfirmed(cost=cost_of(650)), on.BodiesShredded())),
         ("captured_late", (ran.CostLookupMissed(lookup_at_ms=None),)),
@@ -201,15 +210,24 @@ async def _keys(books: Books, teller: Teller) -> None:
         await teller.tell(sale, requested, *fell, lambda now: completion_costed(now, 600), *events)
 
 
-async def _on_credit(books: Books, escrow_id: str, key: ApiKey) -> Escrow:
-    """A sale that the key has opened, and credit covers."""
+async def _on_credit(
+    books: Books,
+    escrow_id: str,
+    key: ApiKey,
+    *,
+    first_tokens: int | None = None,
+    overrun: int = 0,
+) -> Escrow:
+    """A sale that the key has opened, and credit covers; with `first_tokens` a part of it."""
     shape = Shape(
         escrow_id=escrow_id,
-        credit=900,
+        credit=900 if first_tokens is None else 500,
         ceiling=900,
         caller_id="c_keys",
         mode=Mode.CREDIT,
         key_id=key.key_id,
+        first_tokens=first_tokens,
+        overrun=overrun,
     )
     sale = opened(shape)
     await books.apply(opening_of(sale, cap_msat=10**9))

@@ -41,6 +41,9 @@ class StartedRuns:
     def follow(self, escrow_id: str) -> Follower | None:
         raise AssertionError(f"{escrow_id} was followed")
 
+    def keep(self, escrow_id: str) -> None:
+        raise AssertionError(f"somebody waits for {escrow_id}")
+
 
 @pytest.fixture
 def fake() -> FakeBooks:

@@ -157,6 +157,8 @@ ESCROW_SPEC = RowSpec(
             words("day"),
             flag("newcomer"),
             maybe_number("least_pusd"),
+            maybe_number("first_tokens"),
+            number("overrun_pusd"),
             part(
                 "rate",
                 ExchangeRate,
@@ -197,6 +199,8 @@ ESCROW_SPEC = RowSpec(
         maybe_number("keep_until_ms"),
         maybe_words("continued_as"),
         maybe_words("quarantine"),
+        number("extensions"),
+        number("extended_msat"),
         maybe_part(
             "invoice",
             IssuedInvoice,

@@ -80,7 +80,12 @@ _TYPES: dict[Kind, TypeEngine[Any]] = {
 
 
 # What older rows had in a column that came later: SQLite cannot take a default away again.
-_SINCE = {"billing_mode": text("'escrow'"), "run_id": text("''"), "upstream": text("''")}
+_SINCE = {
+    "billing_mode": text("'escrow'"),
+    "run_id": text("''"),
+    "upstream": text("''"),
+    **{name: text("0") for name in ("overrun_pusd", "extensions", "extended_msat")},
+}
 
 
 def _among(column: str, states: Collection[enum.StrEnum]) -> str:

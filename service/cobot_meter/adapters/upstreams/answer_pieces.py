@@ -20,6 +20,8 @@ _REASONING, _REASONING_CONTENT = "reasoning", "reasoning_content"
 TEXTS = frozenset({"content", "refusal", _REASONING, _REASONING_CONTENT})
 _LISTS = frozenset({"annotations", "images", "reasoning_details"})
 _CALLS = "tool_calls"
+# Marks and names of fields that models write around a call, which no stream shows.
+TOKENS_PER_CALL_MAX = 64
 # What every chunk of an answer repeats, beside its id.
 HEAD = ("created", "model", "provider", "system_fingerprint", "service_tier")
 
@@ -46,6 +48,21 @@ class Source(Protocol):
     def so_far(self) -> Delta:
         """All that was said until now."""
 
+    @property
+    def said_bytes(self) -> int:
+        """How many bytes of texts and calls there are."""
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether a stream that ends now was whole."""
+
+    @property
+    def stops(self) -> bool:
+        """Whether whoever serves it charges nothing further once it is closed."""
+
+    def cut(self) -> UpstreamCompletion:
+        """The whole as if it ended here. Raises OutcomeUnknown."""
+
 
 class StreamPiece:
     """Implements `ports.upstream.AnswerPiece` for a stream."""
@@ -58,6 +75,25 @@ class StreamPiece:
         self._source = source
         self._news = news
         self._deltas: Deltas | None = None
+
+    @property
+    def said_bytes(self) -> int:
+        """How many bytes the whole stream has said until now, asked of its source."""
+        return self._source.said_bytes
+
+    @property
+    def ended(self) -> bool:
+        """Whether the stream has said why it ends."""
+        return self._source.conclusive
+
+    @property
+    def stops(self) -> bool:
+        """Whether whoever serves it charges nothing further once it is closed."""
+        return self._source.stops
+
+    def cut(self) -> UpstreamCompletion:
+        """The whole stream as if it ended here. Raises OutcomeUnknown."""
+        return self._source.cut()
 
     def deltas(self) -> Deltas:
         """What these events add, through the gate; made when first asked for, and then kept."""
@@ -82,10 +118,23 @@ class WholePiece:
         self._completion = completion
         self._naming = naming
 
+    # It came whole, so nothing is left that could be stopped.
+    ended = True
+    stops = False
+
     @property
     def size(self) -> int:
         """How many bytes the body of the answer has."""
         return len(self._completion.body)
+
+    @property
+    def said_bytes(self) -> int:
+        """All of its body."""
+        return len(self._completion.body)
+
+    def cut(self) -> UpstreamCompletion:
+        """The answer as it is."""
+        return self._completion
 
     def deltas(self) -> Deltas:
         """The whole answer as one delta, read anew from its body, which has passed the gate."""
@@ -118,6 +167,42 @@ def delta_of(news: News) -> Delta:
         logprobs=_document(choice.get("logprobs")),
         usage=_document(usage),
     )
+
+
+def size_of(delta: dict[str, object], calls: Sequence[object]) -> int:
+    """How many bytes of text a delta adds that a model may have written, its thoughts too."""
+    size = 0
+    for name, said in delta.items():
+        if name in TEXTS and isinstance(said, str):
+            size += _bytes(said)
+        elif name == "content" and isinstance(said, list):
+            size += sum(map(_bytes, text_parts(said)))
+        elif name == "reasoning_details" and isinstance(said, list):
+            size += _thoughts(said, told=bool(delta.get(_REASONING)))
+    return size + sum(map(_call_bytes, calls))
+
+
+def _bytes(said: object) -> int:
+    if not isinstance(said, str):
+        return 0
+    return len(said) if said.isascii() else len(said.encode("utf-8", "surrogatepass"))
+
+
+def _thoughts(pieces: list[object], *, told: bool) -> int:
+    """What blocks add; where the text beside them has `told` the same, only what it leaves out."""
+    names = ("data",) if told else ("data", "text", "summary")
+    return sum(
+        _bytes(piece.get(name)) for piece in pieces if isinstance(piece, dict) for name in names
+    )
+
+
+def _call_bytes(call: object) -> int:
+    """A call's name and arguments; where one begins, what a model writes around it."""
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(call, dict) or not isinstance(function, dict):
+        return 0
+    around = TOKENS_PER_CALL_MAX if "id" in call or "name" in function else 0
+    return around + _bytes(function.get("name")) + _bytes(function.get("arguments"))
 
 
 def mended(delta: dict[str, object], halves: dict[str, str]) -> dict[str, object]:

@@ -25,6 +25,7 @@ from cobot_meter.adapters.upstreams.answer_pieces import (
     StreamPiece,
     delta_of,
     mended,
+    size_of,
     text_parts,
 )
 from cobot_meter.adapters.upstreams.error_taxonomy import ErrorTaxonomy
@@ -55,11 +56,13 @@ class AnswerParts:
         "_texts",
         "any",
         "finish_reason",
+        "said_bytes",
     )
 
     def __init__(self) -> None:
         """Begin with nothing said."""
         self.any = False
+        self.said_bytes = 0
         self.finish_reason: str | None = None
         self._native_finish: str | None = None
         self._texts: dict[str, list[str]] = {}
@@ -84,6 +87,8 @@ class AnswerParts:
             delta = choice.get("message")
         told: dict[str, object] | None = delta if isinstance(delta, dict) else None
         calls = self._delta(told) if told else ()
+        if told:
+            self.said_bytes += size_of(told, calls)
         finish, native = choice.get("finish_reason"), choice.get("native_finish_reason")
         if isinstance(finish, str) and finish:
             self.finish_reason = finish
@@ -196,19 +201,26 @@ def _as_it_says(head: dict[str, object]) -> dict[str, object]:
     return head
 
 
+def _nobody_stops(_head: dict[str, object]) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """What is one upstream's own in its answers: what a `usage` costs, and what an error means.
 
-    `naming` is how an answer is called here, where that is not as the upstream calls it.
+    `naming` is how an answer is called here, where that is not as the upstream calls it; `stops`
+    says of its head whether whoever serves it charges nothing further once it is closed.
     """
 
     cost_of: CostOf
     errors: ErrorTaxonomy
     naming: Naming = _as_it_says
+    stops: Callable[[dict[str, object]], bool] = _nobody_stops
 
 
 _DONE = b"[DONE]"
+_LENGTH = "length"
 _ERROR = b"error"
 _MESSAGES = frozenset({b"", b"message"})
 
@@ -277,6 +289,34 @@ class StreamAssembly:
         plain = orjson.loads(exact_dumps(outside.value(self._usage)))
         return said._replace(usage=plain)
 
+    @property
+    def said_bytes(self) -> int:
+        """How many bytes of texts and calls there are."""
+        return self._parts.said_bytes
+
+    @property
+    def stops(self) -> bool:
+        """Whether whoever serves it charges nothing further once it is closed."""
+        return self._dialect.stops(self._head)
+
+    def cut(self) -> UpstreamCompletion:
+        """The whole answer as if it ended here, for whoever closes it now.
+
+        Raises OutcomeUnknown where nobody could look up what it cost.
+        """
+        if not self.generation_id:
+            raise OutcomeUnknown("the upstream never named the generation")
+        self._parts.finish_reason = _LENGTH
+        return completion_of(self._document(), self._parts, {}, None)
+
+    def _document(self) -> dict[str, object]:
+        return {
+            "id": self.generation_id,
+            "object": "chat.completion",
+            **self._head,
+            "choices": [self._parts.choice(named=self.generation_id)],
+        }
+
     def completion(self) -> UpstreamCompletion:
         """The whole answer.
 
@@ -292,12 +332,7 @@ class StreamAssembly:
             raise OutcomeUnknown("the upstream never named the generation")
         if not self._parts.any:
             raise UpstreamFailed("the upstream's answer has no choices", inline_cost=inline_cost)
-        document: dict[str, object] = {
-            "id": self.generation_id,
-            "object": "chat.completion",
-            **self._head,
-            "choices": [self._parts.choice(named=self.generation_id)],
-        }
+        document = self._document()
         if self._usage is not None:
             document["usage"] = self._usage
         return completion_of(document, self._parts, self._usage or {}, inline_cost)

@@ -15,6 +15,10 @@ from cobot_meter.domain.retention import Retention
 S = EscrowState
 
 
+# Why an answer ended that everybody had stopped reading: the books' own word for it.
+DESERTED = "cancelled"
+
+
 class Verdict(enum.StrEnum):
     """What to do with an ask that found an escrow."""
 
@@ -77,7 +81,16 @@ def _is_retry(escrow: Escrow, now_ms: int, retention: Retention) -> bool:
     again at once when an answer broke off, and later because they want another one.
     """
     on_credit = escrow.mode is Mode.CREDIT
+    if was_deserted(escrow):
+        return False  # who left it does not want a part of it
     return not on_credit or _apart_ms(escrow, now_ms) <= retention.captured_repeated_ms
+
+
+def was_deserted(escrow: Escrow) -> bool:
+    """Whether its answer was ended because nobody read it any more."""
+    summary = escrow.run.summary
+    on_credit = escrow.mode is Mode.CREDIT
+    return on_credit and summary is not None and summary.finish_reason == DESERTED
 
 
 def _paid(escrow: Escrow, *, asker: str | None, keyed: bool, retry: bool) -> Verdict:

@@ -1,7 +1,7 @@
 """What each event books: a table from event to transfers, the sale's in msat.
 
 `docs/postings.md` has every posting with a worked example, and the key of the codes used here (A1
-to A13, H1 to H5, B1). Amounts: U ceiling, C0 credit reserved, P price, C credit used, c cost, S
+to A13, H1 to H6, B1). Amounts: U ceiling, C0 credit reserved, P price, C credit used, c cost, S
 received. A fact is never refused: of these only the late purchase carries a guard. What a run books
 of its cost and on its days is in `domain/run`; the order of the lines is that of the first books.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from cobot_meter.domain.api_key.record import KeyLimits
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.key_losses import losses_booked
@@ -17,9 +18,11 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.reservations import (
     caller_reservation,
     credit_reservation,
+    extended,
     key_accounts,
     key_reservations,
     old_address_reservation,
+    overrun_reservation,
 )
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
@@ -42,12 +45,14 @@ def bookings(before: Escrow, event: on.EscrowEvent, after: Escrow) -> Transfers:
     if isinstance(event, _ENDS):
         return (*_void_claims(before), *days, *cost, *lost)
     if isinstance(event, ran.CostKnown):
-        return (*cost, *_price_reserved(before, after), *days)
+        overrun = _overrun(before, event.cost.cost_pusd)
+        return (*cost, *_price_reserved(before, after), *days, *overrun)
     if isinstance(event, ran.CompletionCosted):
-        return (*cost, *_captured(before, after))
+        return (*cost, *_captured(before, after), *_overrun(before, event.cost.cost_pusd))
     return (*cost, *days, *lost)
 
 
+_NO_LIMITS = KeyLimits()
 # What a run's end means to its sale: nothing is claimed for it any more.
 _ENDS = (ran.Abandoned, ran.RunFailed, ran.RunOutcomeUnknown, ran.CostNotFound)
 
@@ -57,13 +62,27 @@ def _none(_before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
 
 
 def _void_claims(escrow: Escrow) -> Transfers:
-    """H1, H4 and H5: everything but the days."""
+    """H1, H4, H5 and H6: everything but the days."""
     return (
         *credit_reservation(escrow).void(),
         *(one for hold in key_reservations(escrow) for one in hold.void()),
         *caller_reservation(escrow).void(),
         *old_address_reservation(escrow).void(),
+        *overrun_reservation(escrow).void(),
     )
+
+
+def _overrun(before: Escrow, cost_pusd: int) -> Transfers:
+    """H6 posted at what the reservation could not pay for; what goes beyond it is booked too."""
+    hold, overrun_pusd = overrun_reservation(before), before.overrun_of(cost_pusd)
+    within_pusd = min(overrun_pusd, hold.amount)
+    beyond_pusd = overrun_pusd - within_pusd
+    return (*hold.post(within_pusd), *posted(hold.debit, hold.credit, beyond_pusd))
+
+
+def _extended(before: Escrow, _event: on.ReservationExtended, after: Escrow) -> Transfers:
+    """Without the key's limits: whoever writes it sets the guards of the moment."""
+    return extended(before, after, _NO_LIMITS)
 
 
 def _price_reserved(before: Escrow, after: Escrow) -> Transfers:
@@ -234,6 +253,7 @@ _WRITTEN_OFF: Mapping[EscrowState, Callable[..., Transfers]] = {
     EscrowState.SETTLED: _refunded,
 }
 _BOOKINGS: Mapping[type[on.SaleEvent], Callable[..., Transfers]] = {
+    on.ReservationExtended: _extended,
     on.CoveredByCredit: _covered,
     on.InvoiceIssued: _issued,
     on.InvoiceLost: _none,

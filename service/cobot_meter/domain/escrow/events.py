@@ -14,6 +14,17 @@ from cobot_meter.domain.run.record import Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReservationExtended:
+    """Ours, guarded: the answer goes on, and so much more credit is reserved for it.
+
+    It is the `number`-th time, counted from 1.
+    """
+
+    number: int
+    by_msat: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CoveredByCredit:
     """Ours: the price is 0, or reserved credit covers it."""
 
@@ -120,7 +131,8 @@ class WrittenOff:
 
 
 SaleEvent = (
-    CoveredByCredit
+    ReservationExtended
+    | CoveredByCredit
     | InvoiceIssued
     | InvoiceLost
     | InvoiceMakingRefused

@@ -81,9 +81,10 @@ TRANSITIONS: Table = {
     (S.EXPIRED, on.BodiesShredded): S.EXPIRED,
     **_operated(S),
 }
-# Its ceiling is reserved of the caller's credit, so that it needs no invoice. What the answer says
-# that it cost is captured with it; where it says nothing, the cost is found as of any other.
+# What it may cost is reserved of the caller's credit, so that it needs no invoice. What the answer
+# says that it cost is captured with it; where it says nothing, it is found as of any other.
 CREDIT_TRANSITIONS: Table = {
+    (S.RUNNING, on.ReservationExtended): S.RUNNING,
     (S.RUNNING, ran.CompletionCosted): S.RELEASED,
     (S.RUNNING, ran.CostKnown): S.PRICED,
     **_ENDED_BY_ITS_RUN,
@@ -210,12 +211,26 @@ def _not_found(
     return {"failure": event.failure, "keep_until_ms": None}
 
 
+def _extended(
+    escrow: Escrow, event: on.ReservationExtended, _at_ms: int, _retention: Retention
+) -> Changes:
+    extended_msat = escrow.extended_msat + event.by_msat
+    reserved_msat = escrow.quote.credit_reserved_msat + extended_msat
+    _demand(
+        "only what grows is extended, step after step, up to its ceiling",
+        sound=escrow.quote.grows
+        and event.number == escrow.extensions + 1
+        and event.by_msat > 0
+        and reserved_msat <= escrow.quote.ceiling_msat,
+    )
+    return {"extensions": event.number, "extended_msat": extended_msat}
+
+
 def _priced(escrow: Escrow, event: ran.CostKnown, _at_ms: int, _retention: Retention) -> Changes:
-    quote = escrow.quote
     _demand(
         "a price must stay within its ceiling, and use the reserved credit first",
-        sound=0 <= event.price_msat <= quote.ceiling_msat
-        and event.credit_used_msat == min(quote.credit_reserved_msat, event.price_msat),
+        sound=0 <= event.price_msat <= escrow.most_msat
+        and event.credit_used_msat == min(escrow.reserved_msat, event.price_msat),
     )
     return {
         "priced_pusd": event.cost.cost_pusd,
@@ -228,10 +243,9 @@ def _priced(escrow: Escrow, event: ran.CostKnown, _at_ms: int, _retention: Reten
 def _captured(
     escrow: Escrow, event: ran.CompletionCosted, at_ms: int, retention: Retention
 ) -> Changes:
-    quote = escrow.quote
     _demand(
         "what is captured must stay within what is reserved of the caller's credit",
-        sound=0 <= event.price_msat <= quote.credit_reserved_msat == quote.ceiling_msat,
+        sound=0 <= event.price_msat <= escrow.reserved_msat == escrow.most_msat,
     )
     return {
         "priced_pusd": event.cost.cost_pusd,
@@ -350,6 +364,7 @@ _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
     ran.RunOutcomeUnknown: _ended,
     ran.FellBack: _fell_back,
     ran.CostNotFound: _not_found,
+    on.ReservationExtended: _extended,
     on.CoveredByCredit: _covered,
     on.InvoiceIssued: _issued,
     on.InvoiceLost: _lost,

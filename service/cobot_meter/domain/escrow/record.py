@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode, Progress, Timer
-from cobot_meter.domain.money import ExchangeRate
+from cobot_meter.domain.money import ExchangeRate, pusd_from_msat
 from cobot_meter.domain.pricing.prices import (
     BELIEVED_CEILINGS,
     ModelPrice,
@@ -51,6 +51,10 @@ class Quote:
     whose budget the escrow counts against. `least_pusd` is what the ask counts at least on
     that day while nobody has paid for it, so that asks which cost nothing are bounded too; None in
     escrows from before there was such a bound, which keep their old reservations to their end.
+
+    With `first_tokens` not the ceiling is reserved of credit but a first part of it, which has room
+    for so many tokens of the answer and is extended while that comes; `overrun_pusd` is what this
+    may cost us beyond it, reserved of the operator's day. None: the whole ceiling at once.
     """
 
     model: str
@@ -64,12 +68,23 @@ class Quote:
     terms: PriceTerms
     prices: ModelPrice
     least_pusd: int | None = None
+    first_tokens: int | None = None
+    overrun_pusd: int = 0
+
+    @property
+    def grows(self) -> bool:
+        """Whether its reservation is extended while the answer comes."""
+        return self.first_tokens is not None
+
+    @property
+    def covered(self) -> bool:
+        """Whether credit pays for all of it, whatever it comes to."""
+        return self.grows or self.credit_reserved_msat == self.ceiling_msat
 
     @property
     def opening_pusd(self) -> int:
         """What the day has to have room for when the ask opens: nothing where credit covers it."""
-        covered = self.credit_reserved_msat == self.ceiling_msat
-        paid_for = covered and (self.ceiling_msat > 0 or self.least_pusd is None)
+        paid_for = self.covered and (self.ceiling_msat > 0 or self.least_pusd is None)
         return 0 if paid_for else counted_pusd(self.ceiling_pusd, self.least_pusd)
 
     def price_of(self, cost_pusd: int) -> Price:
@@ -144,7 +159,8 @@ class Escrow:
     before revision 0014: the sale in which this one, having failed, went on. `quarantine` says what
     could not be booked of it: while it is there no timer runs, whatever the state, and the operator
     has to look. `key_id` is the API key that asked: its limits count this sale, and credit pays all
-    of it.
+    of it. `extensions` counts how often what is reserved of credit was extended, `extended_msat` by
+    how much in all.
     """
 
     escrow_id: str
@@ -175,6 +191,8 @@ class Escrow:
     continued_as: str | None = None
     quarantine: str | None = None
     key_id: str | None = None
+    extensions: int = 0
+    extended_msat: int = 0
 
     @classmethod
     def opened(
@@ -253,6 +271,12 @@ class Escrow:
         own_id = self.run.run_id
         return replace(self, others=tuple(run for run in runs if run.run_id != own_id))
 
+    def with_run_of(self, other: Escrow) -> Escrow:
+        """This sale, with the run and its like as they stand in another value of it."""
+        if self is other:
+            return self
+        return replace(self, run_id=other.run_id, run=other.run, others=other.others)
+
     def seen_from(self, run_id: str) -> Escrow:
         """This sale with another of its runs at hand as its `run`; unchanged where that is not."""
         runs = {run.run_id: run for run in self.runs}
@@ -323,9 +347,30 @@ class Escrow:
         return self.invoice is not None
 
     @property
+    def reserved_msat(self) -> int:
+        """What is reserved of the caller's credit, as long as it is."""
+        return self.quote.credit_reserved_msat + self.extended_msat
+
+    @property
+    def most_msat(self) -> int:
+        """The most that can be charged: what is reserved where that grows, else the ceiling."""
+        return self.reserved_msat if self.quote.grows else self.quote.ceiling_msat
+
+    def price_of(self, cost_pusd: int) -> Price:
+        """What its run at this cost is sold for, never above `most_msat`."""
+        quote = self.quote
+        return price_for(cost_pusd, ceiling_msat=self.most_msat, rate=quote.rate, terms=quote.terms)
+
+    def overrun_of(self, cost_pusd: int) -> int:
+        """What of a cost goes beyond a reservation that grows, in pico-USD at our price for it."""
+        if not self.quote.grows:
+            return 0
+        return pusd_from_msat(self.price_of(cost_pusd).overrun_msat, self.quote.rate)
+
+    @property
     def price(self) -> Price:
         """The price and its parts, computed again from `priced_pusd` on the quote's terms."""
-        return self.quote.price_of(self.priced_pusd)
+        return self.price_of(self.priced_pusd)
 
 
 # The node's own watcher cancels at expiry; we ask a little later, and believe only its answer.

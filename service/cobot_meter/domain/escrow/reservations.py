@@ -1,4 +1,4 @@
-"""The reservations of an opened escrow, H1 to H5, and the guards they pass (A0).
+"""The reservations of an opened escrow, H1 to H6, and the guards they pass (A0, A2d).
 
 Amounts in msat: U ceiling, C0 credit reserved, P price, C credit used; the days are in pico-USD.
 What is reserved bounds the worst case before anything is spent. Escrows from before revision 0009
@@ -11,6 +11,7 @@ from cobot_meter.domain.api_key.record import KeyLimits
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.ledger.transfers import Guard, Reservation, Transfer
@@ -20,7 +21,7 @@ def caller_reservation(escrow: Escrow) -> Reservation:
     """H1: U - C0 of the caller's cap, and P - C as soon as the price is known."""
     old = escrow.quote.least_pusd is None
     if escrow.payment_hash is None or old:
-        name, amount = "caller", escrow.quote.ceiling_msat - escrow.quote.credit_reserved_msat
+        name, amount = "caller", escrow.most_msat - escrow.reserved_msat
     else:
         name, amount = "caller/priced", escrow.due_msat
     return Reservation(
@@ -44,12 +45,29 @@ def old_address_reservation(escrow: Escrow) -> Reservation:
 
 
 def credit_reservation(escrow: Escrow) -> Reservation:
-    """H4: C0 of the caller's credit."""
+    """H4: C0 of the caller's credit, and all that it was extended by."""
     return Reservation(
-        hold_id=f"{escrow.escrow_id}/credit",
+        hold_id=_numbered(escrow, "credit"),
         debit=chart.available(escrow.caller_id),
         credit=chart.UNEARNED,
-        amount=escrow.quote.credit_reserved_msat,
+        amount=escrow.reserved_msat,
+    )
+
+
+def _numbered(escrow: Escrow, name: str) -> str:
+    """What is reserved anew with an extension is another reservation."""
+    base = f"{escrow.escrow_id}/{name}"
+    return f"{base}/{escrow.extensions}" if escrow.extensions else base
+
+
+def overrun_reservation(escrow: Escrow) -> Reservation:
+    """H6: what it may cost us beyond what is reserved, of the day's, until its cost is known."""
+    running = escrow.state is EscrowState.RUNNING
+    return Reservation(
+        hold_id=f"{escrow.escrow_id}/overrun",
+        debit=chart.overrun(escrow.quote.day),
+        credit=chart.EXPOSURE_PUSD,
+        amount=escrow.quote.overrun_pusd if running else 0,
     )
 
 
@@ -61,37 +79,51 @@ def key_accounts(escrow: Escrow) -> tuple[Account, ...]:
 
 
 def key_reservations(escrow: Escrow) -> tuple[Reservation, ...]:
-    """H5: the ceiling, on each account of the key; posted at the price. None without a key."""
+    """H5: what credit reserves, on each account of the key; posted at the price. None without."""
     return tuple(
         Reservation(
-            hold_id=f"{escrow.escrow_id}/key/{name}",
+            hold_id=_numbered(escrow, f"key/{name}"),
             debit=account,
             credit=chart.EXPOSURE_MSAT,
-            amount=escrow.quote.ceiling_msat,
+            amount=escrow.most_msat,
         )
         for name, account in zip(("all", "day"), key_accounts(escrow), strict=False)
     )
 
 
 def _key_opening(escrow: Escrow, limits: KeyLimits) -> tuple[Transfer, ...]:
-    """H5 under the key's limits. Raises LedgerUnbalanced if credit does not cover the ceiling."""
+    """H5 under the key's limits. Raises LedgerUnbalanced if credit does not cover it."""
     if escrow.key_id is None:
         return ()
-    if escrow.quote.credit_reserved_msat != escrow.quote.ceiling_msat:
+    if not escrow.quote.covered:
         message = f"{escrow.escrow_id} is a key's, and credit does not cover all of it"
         raise LedgerUnbalanced(message)
+    return _pended(escrow, limits)
+
+
+def _pended(escrow: Escrow, limits: KeyLimits) -> tuple[Transfer, ...]:
     bounds = (("key", limits.limit_msat), ("key_day", limits.day_limit_msat))
     return tuple(
         one
-        for hold, (name, limit) in zip(key_reservations(escrow), bounds, strict=True)
+        for hold, (name, limit) in zip(key_reservations(escrow), bounds, strict=False)
         for one in hold.pend(None if limit is None else Guard(name=name, limit=limit))
+    )
+
+
+def extended(before: Escrow, after: Escrow, limits: KeyLimits) -> tuple[Transfer, ...]:
+    """A2d: H4 and H5 given back and made anew, larger, under the guards that they opened with."""
+    return (
+        *credit_reservation(before).void(),
+        *(one for hold in key_reservations(before) for one in hold.void()),
+        *credit_reservation(after).pend(Guard(name="available")),
+        *_pended(after, limits),
     )
 
 
 def opening(
     escrow: Escrow, standing: CallerStanding, terms: ExposureTerms, limits: KeyLimits
 ) -> tuple[Transfer, ...]:
-    """A0: H1 to H5, all or none, each under its guard. The budget row is taken last.
+    """A0: H1 to H6, all or none, each under its guard. The rows of the day are taken last.
 
     `limits` are those of the key that asked.
     """
@@ -112,6 +144,7 @@ def opening(
         *caller_reservation(escrow).pend(cap),
         *old_address_reservation(escrow).pend(),
         *(one for hold in days for one in hold.pend(guards[hold.debit.code])),
+        *overrun_reservation(escrow).pend(Guard(name="overrun", limit=terms.overrun_day_pusd)),
     )
 
 
@@ -135,4 +168,5 @@ def opened_accounts(escrow: Escrow) -> tuple[Account, ...]:
         *key_accounts(escrow),
         *((old.debit,) if old.amount else ()),
         *escrow.days.accounts(),
+        *((chart.overrun(escrow.quote.day),) if escrow.quote.grows else ()),
     )

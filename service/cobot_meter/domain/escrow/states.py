@@ -16,7 +16,7 @@ class Mode(enum.StrEnum):
     """How a sale is paid for, which decides the table that it lives by."""
 
     ESCROW = "escrow"  # the completion runs first and is held until its invoice is paid
-    CREDIT = "credit"  # credit covers the ceiling: it is captured as soon as the answer is whole
+    CREDIT = "credit"  # credit pays for all of it: captured as soon as the answer is whole
 
 
 class EscrowState(enum.StrEnum):
@@ -92,12 +92,13 @@ class StateFacts:
         return self.stage in {Stage.RUNNING, Stage.UNPAID}
 
 
-_DAYS = frozenset({"address", "budget"})
-_ALL = _DAYS | {"caller", "credit", "key"}
+OF_DAYS = frozenset({"address", "budget"})
+_ALL = OF_DAYS | {"caller", "credit", "key"}
+_UNTIL_PRICED = frozenset({"overrun"})
 
 S = EscrowState
 STATES: Mapping[EscrowState, StateFacts] = {
-    S.RUNNING: StateFacts(stage=Stage.RUNNING, occupies_ask=True, reserved=_ALL),
+    S.RUNNING: StateFacts(stage=Stage.RUNNING, occupies_ask=True, reserved=_ALL | _UNTIL_PRICED),
     S.PRICED: StateFacts(
         stage=Stage.RUNNING, may_have_invoice=True, occupies_ask=True, reserved=_ALL
     ),
@@ -106,12 +107,12 @@ STATES: Mapping[EscrowState, StateFacts] = {
         may_have_invoice=True,
         occupies_ask=True,
         payable=True,
-        reserved=_DAYS,
+        reserved=OF_DAYS,
         timer=Timer.EXPIRY,
     ),
     S.SETTLED: StateFacts(stage=Stage.PAID, occupies_ask=True, had_payment=True, timer=Timer.KEEP),
     S.RELEASED: StateFacts(stage=Stage.PAID, had_payment=True, timer=Timer.KEEP),
-    S.FAILED: StateFacts(stage=Stage.FAILED, reserved=_DAYS),
+    S.FAILED: StateFacts(stage=Stage.FAILED, reserved=OF_DAYS),
     S.EXPIRED: StateFacts(stage=Stage.OVER, may_have_invoice=True, payable=True, timer=Timer.KEEP),
     S.REFUNDED: StateFacts(stage=Stage.OVER, had_payment=True),
 }

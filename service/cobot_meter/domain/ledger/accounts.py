@@ -100,6 +100,12 @@ def day_budget(day: str, *, newcomer: bool) -> Account:
 
 
 @_at_hand
+def overrun(day: str) -> Account:
+    """Memo: what sales of one UTC day cost us beyond reservations that grow, at our price."""
+    return _exact(f"exposure/overrun/{day}", Commodity.PUSD, Nature.MEMO)
+
+
+@_at_hand
 def key_spent(key_id: str) -> Account:
     """Memo: what an API key has spent in all; its limit bounds it."""
     return _exact(f"key/{key_id}/spent", Commodity.MSAT, Nature.MEMO)
@@ -174,6 +180,8 @@ def _exposure_of(code: str) -> Account | None:
             return address_budget("/".join((first, *rest)), day)
         case [_, "key", key_id, day]:
             return key_losses(key_id, day)
+        case [_, "overrun", day]:
+            return overrun(day)
         case [_, "unpaid", ("newcomers" | "proven") as group, day]:
             return day_budget(day, newcomer=group == "newcomers")
         case _:

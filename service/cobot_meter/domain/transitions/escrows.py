@@ -18,7 +18,12 @@ from cobot_meter.domain.escrow.key_losses import losses_account
 from cobot_meter.domain.escrow.machine import changes_by
 from cobot_meter.domain.escrow.moves import MovedRun
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.reservations import day_guards, opened_accounts, opening
+from cobot_meter.domain.escrow.reservations import (
+    day_guards,
+    extended,
+    opened_accounts,
+    opening,
+)
 from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.ledger.transfers import Transfer, TransferKind
 from cobot_meter.domain.money import AMOUNT_MAX, usd_text
@@ -156,6 +161,25 @@ def fallback_transition(
     return replace(told, transfers=tuple(transfers))
 
 
+def extension_transition(
+    before: Escrow,
+    event: on.ReservationExtended,
+    *,
+    at_ms: int,
+    retention: Retention,
+    limits: KeyLimits,
+) -> Transition:
+    """What `event` makes true of a sale whose answer goes on, within credit and the key's `limits`.
+
+    The books may refuse it. Raises IllegalTransition, LedgerUnbalanced.
+    """
+
+    def book(escrow: Escrow, _event: on.EscrowEvent, after: Escrow) -> tuple[Transfer, ...]:
+        return extended(escrow, after, limits)
+
+    return escrow_transition(before, event, at_ms=at_ms, retention=retention, book=book)
+
+
 def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
     match event:
         case _ if isinstance(event, ran.RunEvent):
@@ -164,8 +188,9 @@ def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
             return f"ln/{event.payment_hash}"
         case on.InvoiceLost(adoption=int(number)):
             return f"{escrow.escrow_id}/{event_name(event)}/node-{number}"
-        case on.InvoiceIssued() | on.InvoiceLost():
-            return f"{escrow.escrow_id}/{event_name(event)}/{escrow.attempt}"
+        case on.InvoiceIssued() | on.InvoiceLost() | on.ReservationExtended():
+            number = event.number if isinstance(event, on.ReservationExtended) else escrow.attempt
+            return f"{escrow.escrow_id}/{event_name(event)}/{number}"
         case on.QuarantineBegun() | on.QuarantineLifted() | on.WrittenOff():
             versions = escrow.version + sum(run.version for run in escrow.runs)
             return f"{escrow.escrow_id}/{event_name(event)}/{versions}"

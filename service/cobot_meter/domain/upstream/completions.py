@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -28,7 +29,8 @@ class CompletionRequest:
     the other when `model` fails; `terms` are the caller's, of the headers. `image_count` images are
     in the messages. `providers` is None unless the caller names some; `own_terms` says that it
     chose among them in any way, by price or policy. `demands` are the parameters without which the
-    answer would not be what was asked for; all others are wishes.
+    answer would not be what was asked for; all others are wishes. `asks_reasoning` says that the
+    model is to think first.
     """
 
     body: Body
@@ -43,6 +45,7 @@ class CompletionRequest:
     providers: ProviderChoice | None = None
     demands: frozenset[str] = frozenset()
     own_terms: bool = False
+    asks_reasoning: bool = False
 
     @property
     def model_chain(self) -> tuple[str, ...]:
@@ -55,13 +58,15 @@ class UpstreamCall:
     """What is sent upstream for one attempt, on the terms of its quote.
 
     `body` is taken by whoever writes what goes over the wire; `model` answers with at most
-    `max_tokens`. `caller_tag` is a stable hash that names the caller upstream.
+    `max_tokens`. `caller_tag` is a stable hash that names the caller upstream. What is `stoppable`
+    is served by nobody who goes on charging when the answer is closed before its end.
     """
 
     body: Body
     model: str
     max_tokens: int
     caller_tag: str = ""
+    stoppable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +102,14 @@ class GenerationCost:
     final: bool = False
 
 
+class Reasoning(enum.Enum):
+    """Whether a model may think tokens that are charged and that nobody reads."""
+
+    NEVER = "never"
+    ASKED = "asked"
+    UNASKED = "unasked"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """One model on offer; `document` is the upstream's own JSON object for it.
@@ -104,7 +117,8 @@ class Model:
     Models of one `upstream`, which is a name, share an account: what is wrong with it is wrong for
     all of them. `has_providers` says that several serve it, of whom a caller may choose.
     `image_price` is None for a model that reads no images, or not at a price that is known;
-    `parameters` None where the list does not say which it takes.
+    `parameters` None where the list does not say which it takes. `reasoning` is the worst that may
+    be true where nobody knows.
     """
 
     model_id: str
@@ -116,6 +130,7 @@ class Model:
     has_providers: bool = False
     image_price: ImagePrice | None = None
     parameters: frozenset[str] | None = None
+    reasoning: Reasoning = Reasoning.UNASKED
 
     def takes(self, parameter: str) -> bool:
         """Whether the model takes this parameter, as far as its list says."""

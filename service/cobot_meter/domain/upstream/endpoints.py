@@ -16,7 +16,8 @@ class Endpoint:
     """One provider of a model; `document` is the upstream's own JSON object for it.
 
     `tag` is how preferences name it exactly (`deepinfra/fp8`), `provider` how people do.
-    `image_price` is None where none is said.
+    `image_price` is None where none is said. One that `stops` is known to charge nothing further
+    when an answer is closed before its end.
     """
 
     tag: str
@@ -24,6 +25,7 @@ class Endpoint:
     price: ModelPrice
     document: bytes
     image_price: ImagePrice | None = None
+    stops: bool = False
 
     def is_meant_by(self, names: Iterable[str]) -> bool:
         """Whether one of these lower-case names means this endpoint (openrouter: routing)."""

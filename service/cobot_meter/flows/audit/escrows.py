@@ -130,7 +130,7 @@ class EscrowReplay:
     def _check_figures(self, life: Escrow, event: EscrowEvent) -> None:
         match event:
             case CostKnown() | CompletionCosted():
-                priced = life.quote.price_of(event.cost.cost_pusd)
+                priced = life.price_of(event.cost.cost_pusd)
                 self._findings.demand(
                     "price_differs",
                     life.escrow_id,

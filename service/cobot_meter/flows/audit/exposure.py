@@ -37,6 +37,7 @@ class ExposureReplay:
             spent_msat = key_spent_msat(before, event)
             self.counted[chart.key_spent(before.key_id).code] += spent_msat
             self.counted[chart.key_day(before.key_id, quote.day).code] += spent_msat
+            self.counted[chart.overrun(quote.day).code] += overrun_pusd(before, event)
         if not quote.newcomer:
             return
         if quote.least_pusd is not None:
@@ -105,11 +106,18 @@ def key_lost_pusd(before: Escrow, event: on.EscrowEvent) -> int:
     return 0
 
 
+def overrun_pusd(before: Escrow, event: on.EscrowEvent) -> int:
+    """What this event says was charged to us beyond a reservation that grows."""
+    if isinstance(event, ran.CostKnown | ran.CompletionCosted):
+        return before.overrun_of(event.cost.cost_pusd)
+    return 0
+
+
 def is_exposed(escrow: Escrow) -> bool:
     """Whether something could stay unpaid: credit did not cover all of it, or it was free."""
     quote = escrow.quote
     free = quote.ceiling_msat == 0 and quote.least_pusd is not None
-    return free or quote.ceiling_msat > quote.credit_reserved_msat
+    return free or not quote.covered
 
 
 def _resolved_pusd(before: Escrow, event: on.EscrowEvent) -> int:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import STATES, EscrowState, Stage
+from cobot_meter.domain.escrow.states import OF_DAYS, STATES, EscrowState, Stage
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.run.record import Run
 from cobot_meter.flows.audit.accounts import AccountReplay
@@ -132,10 +132,10 @@ def check_reservations(
 def _may_stand(escrow: Escrow, run: Run | None, rest: str) -> bool:
     """Whether what the rest of a reservation's name says may still be reserved.
 
-    What is numbered is of a run, on its days; a sale that lives by another run says nothing of it.
+    What counts on days is of a run; a sale that lives by another run says nothing of it.
     """
-    name, _, number = rest.partition("/")
-    if number and run is not None and run.run_id != escrow.run_id:
+    name = rest.partition("/")[0]
+    if name in OF_DAYS and run is not None and run.run_id != escrow.run_id:
         return run.budget_held_pusd > 0
     return name in STATES[escrow.state].reserved
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
+from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import UpstreamCreditLow
 from cobot_meter.domain.escrow.record import Fallback, Quote
@@ -16,6 +17,7 @@ from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.upstream.completions import CompletionRequest, Model
 from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.offer.gates import WatchAccount
+from cobot_meter.flows.offer.plan_reservation import PlanReservation
 from cobot_meter.flows.offer.quote_request import QuoteRequest
 
 CIRCUIT_OPEN = "circuit_open"
@@ -40,6 +42,7 @@ class MakeOffer:
         self,
         *,
         quote_request: QuoteRequest,
+        plan_reservation: PlanReservation,
         choose_model: ChooseModel,
         watch_account: WatchAccount,
         exposure: ExposureTerms,
@@ -49,24 +52,35 @@ class MakeOffer:
         `exposure` is the operator's setting.
         """
         self._quote_request = quote_request
+        self._plan_reservation = plan_reservation
         self._choose_model = choose_model
         self._watch_account = watch_account
         self._exposure = exposure
 
     async def quoted(
-        self, request: CompletionRequest, standing: CallerStanding, *, prepaid: bool = False
+        self,
+        request: CompletionRequest,
+        standing: CallerStanding,
+        *,
+        key: ApiKey | None = None,
+        whole: bool = False,
     ) -> QuotedChain:
         """The quote for a caller of this standing. Raises as `QuoteRequest.offer` and `.quote`.
 
-        What is `prepaid` raises CreditShort where credit does not cover all of it.
+        What an API `key` asks is paid for beforehand: raises CreditShort where credit does not
+        cover it. With `whole` all of it is reserved at once.
         """
         offer = await self._quote_request.offer(request)
-        if prepaid:
-            self._quote_request.refuse_short(offer, standing)
+        reserved = None
+        if key is not None:
+            if not whole:
+                reserved = await self._plan_reservation.first(request, offer, standing, key)
+            self._quote_request.refuse_short(offer, standing, reserved)
         quote = self._quote_request.quote(
             offer,
             standing,
             least_pusd=self._exposure.least_pusd(len(request.body.content)),
+            reserved=reserved,
         )
         asked = offer.models[0]
         chain = self.following(offer.models, quote.ceiling_pusd)

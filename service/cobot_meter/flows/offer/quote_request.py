@@ -17,6 +17,7 @@ from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import CeilingOverCap, ModelNotOffered, RequestInvalid
 from cobot_meter.domain.escrow.record import Quote
 from cobot_meter.domain.money import AMOUNT_MAX, ExchangeRate
+from cobot_meter.domain.pricing.growth import FirstReservation
 from cobot_meter.domain.pricing.prices import Ceiling, PriceTerms, ceiling_for
 from cobot_meter.domain.pricing.quotes import (
     MaxCost,
@@ -164,14 +165,22 @@ class QuoteRequest:
         )
 
     def quote(
-        self, offer: Offer, standing: CallerStanding, *, least_pusd: int | None = None
+        self,
+        offer: Offer,
+        standing: CallerStanding,
+        *,
+        least_pusd: int | None = None,
+        reserved: FirstReservation | None = None,
     ) -> Quote:
         """The quote of the first model, under the ceiling of all of them.
 
-        Raises RateJumped when the caller's credit does not cover it wholly.
+        `reserved` is what is reserved of it at first where that grows. Raises RateJumped when the
+        caller's credit does not cover it wholly.
         """
         credit_msat = _credit_msat(standing, offer.ceiling.price_msat)
-        if credit_msat < offer.ceiling.price_msat:
+        if reserved is not None:
+            credit_msat = reserved.msat
+        elif credit_msat < offer.ceiling.price_msat:
             self._rates.check_post_paid()
         first = offer.models[0]
         return Quote(
@@ -186,14 +195,21 @@ class QuoteRequest:
             terms=offer.terms,
             prices=first.price,
             least_pusd=least_pusd,
+            first_tokens=reserved.tokens if reserved else None,
+            overrun_pusd=reserved.overrun_pusd if reserved else 0,
         )
 
-    def refuse_short(self, offer: Offer, standing: CallerStanding) -> None:
+    def refuse_short(
+        self, offer: Offer, standing: CallerStanding, reserved: FirstReservation | None = None
+    ) -> None:
         """Raises CreditShort where the caller's credit does not cover the whole offer.
 
-        Another model is looked for only where no answer worth the name would fit.
+        Of one that grows it has to cover what is `reserved` at first. Another model is looked for
+        only where no answer worth the name would fit.
         """
         needed_msat, credit_msat = offer.ceiling.price_msat, standing.available_msat
+        if reserved is not None:
+            needed_msat = reserved.msat
         if credit_msat >= needed_msat:
             return
         fits = most_tokens(

@@ -226,6 +226,7 @@ class AskCompletion:
         )
         if decided is Verdict.WAIT or (decided is Verdict.CHALLENGE and expired):
             if ask.respond_async:
+                self._follow_run.keep(escrow.escrow_id)
                 return self._accepted(escrow, caller_id)
             if ask.live and decided is Verdict.WAIT:
                 run = self._follow_run.join(escrow.escrow_id)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cobot_meter.domain.errors import Conflict
+from cobot_meter.domain.escrow.asks import was_deserted
+from cobot_meter.domain.escrow.events import CompletionDelivered
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.run.events import CostGivenUp
@@ -121,6 +123,9 @@ class DriveEscrow:
         moved = await self._timers_of_run(escrow)
         if moved is not escrow:
             return moved
+        if escrow.state is EscrowState.SETTLED and was_deserted(escrow):
+            # Who read it has what there is: nobody comes to claim it.
+            return await self._ledger.record(escrow, CompletionDelivered())
         if escrow.state is EscrowState.INVOICED:
             return await self._issue_invoice.expired(escrow)
         keep_until_ms = escrow.keep_until_ms

@@ -133,11 +133,11 @@ class FindCost:
         return not record.final and since_ms < FREE_FAILURE_MS
 
     async def _costed(self, escrow: Escrow, cost: Cost, *, lookup_at_ms: int | None) -> Escrow:
-        price = escrow.quote.price_of(cost.cost_pusd)
+        price = escrow.price_of(cost.cost_pusd)
         event = CostKnown(
             cost=cost,
             price_msat=price.price_msat,
-            credit_used_msat=min(escrow.quote.credit_reserved_msat, price.price_msat),
+            credit_used_msat=min(escrow.reserved_msat, price.price_msat),
             payment_hash=self._vault.payment_hash(escrow.escrow_id, escrow.attempt),
             lookup_at_ms=lookup_at_ms,
         )

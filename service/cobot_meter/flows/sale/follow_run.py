@@ -70,9 +70,14 @@ class FollowRun:
         """
         return await self._followed(run, escrow_id, wait_s=self._waits.first_s)
 
+    def keep(self, escrow_id: str) -> None:
+        """Somebody will want the whole answer of this escrow, whoever stops reading it."""
+        self._runs.keep(escrow_id)
+
     async def _followed(
         self, run: asyncio.Future[Escrow], escrow_id: str, *, wait_s: float
     ) -> Escrow:
+        self.keep(escrow_id)
         time = asyncio.get_running_loop().time
         deadline = time() + wait_s
         while await _done(run, wait_s):

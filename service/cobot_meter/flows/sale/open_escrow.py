@@ -35,6 +35,7 @@ from cobot_meter.ports.process import Replicas
 TRIES = 3
 # A request on credit is kept in memory while it runs, if it is not larger than this.
 UNSTORED_BYTES_MAX = 256 * 1_024
+OVERRUN = "overrun"
 BLOCKED = "The operator of this service has blocked this caller."
 
 
@@ -97,16 +98,20 @@ class OpenEscrow:
         """
         self._node_gate.check()
         self._vault.check()
-        for _ in range(TRIES - 1):
+        tries, whole = TRIES, False
+        while True:
             try:
-                return await self._open(request, asked, at_once=at_once)
+                return await self._open(request, asked, at_once=at_once, whole=whole)
             except ExposureExceeded as exceeded:
-                if exceeded.guard != "available":
-                    raise  # credit spent by a parallel ask: quote again with what is left
-        return await self._open(request, asked, at_once=at_once)
+                if exceeded.guard == OVERRUN:
+                    whole = True  # no more may be lost today: what has its ceiling loses nothing
+                elif exceeded.guard == "available" and tries > 1:
+                    tries -= 1  # credit spent by a parallel ask: quote again with what is left
+                else:
+                    raise
 
     async def _open(
-        self, request: CompletionRequest, asked: Opener, *, at_once: TakeTurn
+        self, request: CompletionRequest, asked: Opener, *, at_once: TakeTurn, whole: bool
     ) -> JustOpened:
         ask = asked.ask
         standing = await self._standing(asked)
@@ -115,7 +120,7 @@ class OpenEscrow:
         lost_pusd, limit_pusd = standing.key_losses_pusd, self._exposure.key_losses_day_pusd
         if lost_pusd >= limit_pusd:
             raise key_losses_reached(lost_pusd, limit_pusd=limit_pusd)
-        offer = await self._make_offer.quoted(request, standing, prepaid=asked.key is not None)
+        offer = await self._make_offer.quoted(request, standing, key=asked.key, whole=whole)
         opening = Opening(
             escrow_id=asked.escrow_id,
             caller_id=asked.caller_id,
@@ -193,5 +198,4 @@ class OpenEscrow:
 
 def _pays(quote: Quote) -> bool:
     """Whether credit covers what this may cost, or its caller has paid for others before."""
-    covered = quote.credit_reserved_msat == quote.ceiling_msat
-    return quote.ceiling_msat > 0 and (covered or not quote.newcomer)
+    return quote.ceiling_msat > 0 and (quote.covered or not quote.newcomer)

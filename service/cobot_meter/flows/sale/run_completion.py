@@ -46,7 +46,7 @@ from cobot_meter.domain.upstream.fallback import (
 )
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.choose_model import ChooseModel
-from cobot_meter.flows.sale.read_answer import read_answer
+from cobot_meter.flows.sale.grow_reservation import AnswerRoom
 from cobot_meter.flows.sale.started_run import ALONG_S, StartedRun
 from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.escrow_runs import UNFOLLOWED, AnswerListener, JustOpened
@@ -71,6 +71,7 @@ def upstream_call(escrow: Escrow, body: Body) -> UpstreamCall:
         model=escrow.model,
         max_tokens=escrow.quote.max_tokens,
         caller_tag=escrow.caller_id,
+        stoppable=escrow.quote.grows,
     )
 
 
@@ -185,11 +186,12 @@ class RunCompletion:
     async def _send(self, escrow: Escrow, opened: JustOpened) -> Attempted:
         along_s = None if opened.wrapped_key is not None else ALONG_S
         started = StartedRun(self._ledger, escrow, along_s=along_s)
+        room = AnswerRoom(self._ledger, escrow, opened.listener)
         try:
-            completion = await self._completed(escrow, opened, started.named)
-            await started.settle()
+            completion = await self._completed(escrow, opened, started.named, room)
+            await started.settle(room)
         except DependencyFault as fault:
-            await started.settle()
+            await started.settle(room)
             await started.say()
             return await self._failed(started.escrow, opened, fault)
         finally:
@@ -247,7 +249,7 @@ class RunCompletion:
             generation_id=received.generation_id,
             summary=received.summary,
             cost=cost,
-            price_msat=escrow.quote.price_of(cost.cost_pusd).price_msat,
+            price_msat=escrow.price_of(cost.cost_pusd).price_msat,
             lookup_at_ms=self._lookup_at_ms(escrow.run.run_id, now_ms),
             kept=kept,
         )
@@ -259,7 +261,7 @@ class RunCompletion:
         return later_lookup_ms(now_ms, now_ms=now_ms)
 
     async def _completed(
-        self, escrow: Escrow, opened: JustOpened, started: TellGeneration
+        self, escrow: Escrow, opened: JustOpened, started: TellGeneration, room: AnswerRoom
     ) -> UpstreamCompletion:
         """One attempt, and one more where the first was certainly never run."""
         model, call = escrow.model, opened.call
@@ -280,7 +282,7 @@ class RunCompletion:
                     on_started=noticed,
                     within_ms=within_ms,
                 )
-                completion = await read_answer(answer, opened.listener)
+                completion = await room.read(answer)
             except DependencyFault as fault:
                 under = Circumstances(
                     own_terms=opened.own_terms,

@@ -14,6 +14,7 @@ from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.run.events import GenerationStarted
 from cobot_meter.flows.ledger import Ledger
+from cobot_meter.flows.sale.grow_reservation import AnswerRoom
 
 # A crash within this time loses the name of what was generated in it, and nothing of the caller's.
 ALONG_S = 1.0
@@ -40,12 +41,16 @@ class StartedRun:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._along_s, self._write_along)
 
-    async def settle(self) -> None:
-        """Begin to write nothing more, and wait for what is being written; raises what it did."""
+    async def settle(self, room: AnswerRoom) -> None:
+        """Begin to write nothing more, and wait for what is being written; raises what it did.
+
+        What was reserved meanwhile, in `room`, is in the sale afterwards.
+        """
         if self._timer is not None:
             self._timer.cancel()
         if self._writing is not None:
             await self._writing
+        self.escrow = await room.settled(self.escrow)
 
     async def say(self) -> None:
         """Write what is unsaid, however long the books take."""

@@ -196,6 +196,7 @@ def parse_chat_request(
             providers=providers,
             demands=_demands(fields),
             own_terms=bool(fields.get("provider")),
+            asks_reasoning=_asks_reasoning(fields),
         ),
         include_usage=include_usage,
         digest=read.digest,
@@ -281,6 +282,13 @@ def _reasoning(document: dict[str, Any], max_tokens: int) -> dict[str, Any]:
         wanted = f"less than max_tokens, which is {max_tokens}"
         raise refuse("reasoning.max_tokens", wanted, reasoning["max_tokens"])
     return reasoning
+
+
+def _asks_reasoning(fields: Mapping[str, Any]) -> bool:
+    """Whether the model is to think first; who switches it off says so too."""
+    reasoning = fields.get("reasoning", {})
+    off = reasoning.get("enabled") is False or reasoning.get("effort") == "none"
+    return (bool(reasoning) and not off) or bool(fields.get("include_reasoning"))
 
 
 def _response_format(value: object) -> dict[str, Any]:

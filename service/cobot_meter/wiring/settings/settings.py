@@ -256,8 +256,12 @@ def _exposure(values: Values) -> ExposureTerms:
         address_bps=values.integer("ADDRESS_SHARE_BPS", ADDRESS_BPS_MAX, at_most=ADDRESS_BPS_MAX),
         ask_least_pusd=values.pusd("ASK_LEAST_USD", "0.0001"),
     )
-    losses_pusd = values.pusd("BROKEN_PER_KEY_DAY_USD", "1.00")
-    return replace(terms, key_losses_day_pusd=losses_pusd)
+    return replace(
+        terms,
+        key_losses_day_pusd=values.pusd("BROKEN_PER_KEY_DAY_USD", "1.00"),
+        overrun_request_pusd=values.pusd("OVERRUN_REQUEST_USD", "0.25"),
+        overrun_day_pusd=values.pusd("OVERRUN_DAY_USD", "1.00"),
+    )
 
 
 def _topups(values: Values) -> TopupBounds:

@@ -36,6 +36,9 @@ S = Progress
 DRAWN = """
 opened    | UpstreamRequested  | requested
 opened    | Abandoned          | failed
+opened    | ReservationExtended | opened
+requested | ReservationExtended | requested
+generated | ReservationExtended | generated
 requested | GenerationStarted  | requested
 requested | CompletionReceived | generated
 requested | CompletionCosted   | released
@@ -107,7 +110,10 @@ def test_no_invoice_is_ever_in_it() -> None:
     assert states == set(EscrowState) - {EscrowState.INVOICED, EscrowState.EXPIRED}
     shared = set(TRANSITIONS) & set(CREDIT_TRANSITIONS)
     assert all(TRANSITIONS[pair] is CREDIT_TRANSITIONS[pair] for pair in shared)
-    assert set(CREDIT_TRANSITIONS) - shared == {(EscrowState.RUNNING, ran.CompletionCosted)}
+    assert set(CREDIT_TRANSITIONS) - shared == {
+        (EscrowState.RUNNING, ran.CompletionCosted),
+        (EscrowState.RUNNING, on.ReservationExtended),
+    }
     assert ran.CompletionCosted not in {event for _, event in PRODUCT}
 
 

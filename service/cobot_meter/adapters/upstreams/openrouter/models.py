@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 import orjson
 
 from cobot_meter.adapters.upstreams.exact_json import checked_amount, plain_loads
+from cobot_meter.adapters.upstreams.openrouter.cancelling import stops
 from cobot_meter.domain import outside
 from cobot_meter.domain.errors import UpstreamUnreachable
 from cobot_meter.domain.money import pusd_from_decimal
 from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
-from cobot_meter.domain.upstream.completions import Model
+from cobot_meter.domain.upstream.completions import Model, Reasoning
 from cobot_meter.domain.upstream.endpoints import Endpoint
 
 _PRICE_TEXT_MAX = 40
@@ -38,6 +39,10 @@ _ALWAYS_PRICED = ("prompt", "completion")
 _VARIANTS_LEFT_OUT = (":online", ":nitro", ":batch")
 _ROUTERS = "openrouter/"
 _PARAMETERS = "supported_parameters"
+_THINKING = ":thinking"
+_THOUGHTS = frozenset({"reasoning", "include_reasoning", "reasoning_effort"})
+# Of a model's `reasoning`: whether it thinks always, and whether unless it is told not to.
+_UNASKED = ("mandatory", "default_enabled")
 
 
 def models_from(body: bytes, *, upstream: str) -> tuple[Model, ...]:
@@ -73,7 +78,19 @@ def _model(row: dict[str, object], upstream: str) -> Model | None:
         has_providers=True,
         image_price=_image_price(row),
         parameters=frozenset(parameters) if parameters else None,
+        reasoning=_reasoning(model_id, row, parameters or None),
     )
+
+
+def _reasoning(model_id: str, row: dict[str, object], parameters: list[str] | None) -> Reasoning:
+    """Whether it thinks, and whether only when asked to; what is not said is the worst."""
+    if parameters is None or model_id.endswith(_THINKING):
+        return Reasoning.UNASKED
+    if _THOUGHTS.isdisjoint(parameters):
+        return Reasoning.NEVER
+    said = row.get("reasoning")
+    off = isinstance(said, dict) and all(said.get(name) is False for name in _UNASKED)
+    return Reasoning.ASKED if off else Reasoning.UNASKED
 
 
 def endpoints_from(body: bytes) -> tuple[Endpoint, ...]:
@@ -101,6 +118,7 @@ def _endpoint(row: dict[str, object]) -> Endpoint | None:
         price=price,
         document=document,
         image_price=_image_units(pricing),
+        stops=stops(tag or provider),
     )
 
 

@@ -12,6 +12,10 @@ import orjson
 
 from cobot_meter.adapters.upstreams.answer_stream import Dialect
 from cobot_meter.adapters.upstreams.exact_json import amount, checked_amount, exact_loads
+from cobot_meter.adapters.upstreams.openrouter.cancelling import (
+    only_those,
+    served_by_one_that_stops,
+)
 from cobot_meter.adapters.upstreams.openrouter.taxonomy import ERRORS
 from cobot_meter.domain import outside
 from cobot_meter.domain.errors import CostNotYetKnown, RequestInvalid, UpstreamUnreachable
@@ -91,9 +95,11 @@ def request_body(
     document["stream"] = True
     _leave_out(document, parameters)
     document[_limit_name(parameters)] = call.max_tokens
-    document["provider"] = _provider(
-        document.get("provider"), price_cap, deny_training=deny_training
-    )
+    provider = _provider(document.get("provider"), price_cap, deny_training=deny_training)
+    if call.stoppable:
+        only = provider.get("only")
+        provider["only"] = only_those(only if isinstance(only, list) else ())
+    document["provider"] = provider
     document["plugins"] = _PLUGINS
     if call.caller_tag:
         document["user"] = call.caller_tag
@@ -246,4 +252,4 @@ def _true_cost(charged: object, inference: object, said_by: dict[str, object]) -
     return None if checked_amount(both) is None else both
 
 
-DIALECT = Dialect(inline_cost_from, ERRORS)
+DIALECT = Dialect(inline_cost_from, ERRORS, stops=served_by_one_that_stops)
