@@ -24,7 +24,7 @@ from benchmarks.rig.tables import Bar, bars, ratios, spread, table
 from cobot_meter.adapters.upstreams.chat_posts import AnswerReading
 from cobot_meter.adapters.upstreams.openrouter.wire import DIALECT
 from cobot_meter.background.run_feed import RunFeed
-from cobot_meter.flows.sale.read_answer import read_answer
+from cobot_meter.flows.answer.read_answer import read_answer
 from cobot_meter.ports.upstream import AnswerFeed
 
 NAME = "answers"

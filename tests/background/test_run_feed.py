@@ -10,7 +10,7 @@ import pytest
 from cobot_meter.background.run_feed import FeedBounds, RunFeed
 from cobot_meter.domain.errors import OutcomeUnknown, ServiceBusy, UpstreamFailed
 from cobot_meter.domain.upstream.deltas import Deltas
-from cobot_meter.flows.sale.read_answer import read_answer
+from cobot_meter.flows.answer.read_answer import read_answer
 from cobot_meter.ports.escrow_runs import FellBehind, Follower
 from tests.contracts.upstream.answer_feeds import FakePiece, joined, spoken
 from tests.contracts.upstream.upstream_bench import Heard, ask

@@ -11,8 +11,8 @@ import hashlib
 from collections.abc import Callable
 
 from cobot_meter.domain.errors import SealBroken
+from cobot_meter.flows.answer.recent_answers import RecentAnswers
 from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
-from cobot_meter.flows.recent_answers import RecentAnswers
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.identifiers import Identifiers, Sealer
 

@@ -15,6 +15,9 @@ from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.topup.record import TopupBounds
 from cobot_meter.domain.transitions.transition import Transition
+from cobot_meter.flows.answer.deliveries import Deliveries
+from cobot_meter.flows.answer.recent_answers import BYTES_MAX as RECENT_BYTES_MAX
+from cobot_meter.flows.answer.recent_answers import RecentAnswers
 from cobot_meter.flows.credit.manage_keys import ManageKeys
 from cobot_meter.flows.credit.top_up import TopUp
 from cobot_meter.flows.ledger import Ledger
@@ -33,13 +36,10 @@ from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.operate.rebase_usage import RebaseUsage
 from cobot_meter.flows.operate.set_caller import SetCaller
 from cobot_meter.flows.operate.sweep_node import SweepNode
-from cobot_meter.flows.recent_answers import BYTES_MAX as RECENT_BYTES_MAX
-from cobot_meter.flows.recent_answers import RecentAnswers
 from cobot_meter.flows.record_event import Observer, OurNode, RecordEvent
 from cobot_meter.flows.release_gate import KeepReleases, ReleaseGate
 from cobot_meter.flows.sale.ask_completion import AskCompletion
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
-from cobot_meter.flows.sale.deliveries import Deliveries
 from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.flows.sale.fall_back import FallBack
 from cobot_meter.flows.sale.find_cost import Doubt, FindCost

@@ -19,8 +19,8 @@ from cobot_meter.domain.invoices import Invoice, NodeIdentity
 from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.transition import Transition
+from cobot_meter.flows.answer.recent_answers import RecentAnswers
 from cobot_meter.flows.ledger import Ledger
-from cobot_meter.flows.recent_answers import RecentAnswers
 from cobot_meter.flows.record_event import OurNode, RecordEvent
 from cobot_meter.flows.sale.follow_run import Waits
 from cobot_meter.flows.sale.run_completion import RunTerms

@@ -27,10 +27,10 @@ from cobot_meter.domain.errors import (
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.transitions.transition import StoredBodies
+from cobot_meter.flows.answer.deliveries import Deliveries
 from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
-from cobot_meter.flows.sale.deliveries import Deliveries
 from cobot_meter.flows.vault import completion_label
 from cobot_meter.ports.books import Books
 from tests.fakes.books import Crash, FakeBooks, Killed, Moment

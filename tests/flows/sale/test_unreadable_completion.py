@@ -8,8 +8,8 @@ import pytest
 
 from cobot_meter.domain.errors import CompletionGone
 from cobot_meter.domain.escrow.states import Progress
+from cobot_meter.flows.answer.deliveries import Deliveries
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
-from cobot_meter.flows.sale.deliveries import Deliveries
 from cobot_meter.http_api.views import is_readable
 from tests.flows.rigs.stories import ask, hear, pay
 from tests.flows.sale.test_crash_points import staged

@@ -16,9 +16,9 @@ from cobot_meter.domain.escrow.states import EscrowState, Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
 from cobot_meter.domain.transitions.transition import StoredBodies
+from cobot_meter.flows.answer.deliveries import Deliveries
 from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
-from cobot_meter.flows.sale.deliveries import Deliveries
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.identifiers import Sealer
 from tests.fakes.identifiers import KEY

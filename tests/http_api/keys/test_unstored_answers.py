@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from cobot_meter.domain.escrow.states import Mode, Progress
-from cobot_meter.flows.recent_answers import KEPT_MS, UNREAD_MS
+from cobot_meter.flows.answer.recent_answers import KEPT_MS, UNREAD_MS
+from cobot_meter.flows.answer.started_run import ALONG_S
 from cobot_meter.flows.sale.open_escrow import UNSTORED_BYTES_MAX
-from cobot_meter.flows.sale.started_run import ALONG_S
 from tests.fakes.upstream_outcomes import Completes, Failed, Refused, Unknown
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import ASK, FaceRig, ask_of, open_face

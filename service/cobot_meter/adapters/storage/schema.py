@@ -13,7 +13,10 @@ REVISIONS = Path(__file__).with_name("migrations") / "versions"
 
 @functools.cache
 def head() -> str:
-    """The newest revision, by the names of the files: `0012_runs.py` is 0012. Alembic is slow."""
+    """The newest revision, by the names of the files: `0012_runs.py` is 0012. Alembic is slow.
+
+    Older ones have a folder of their own, and are never the newest.
+    """
     return max(file.name.partition("_")[0] for file in REVISIONS.glob("[0-9]*_*.py"))
 
 

@@ -18,10 +18,10 @@ from cobot_meter.domain.escrow.asks import Verdict, is_over, own_verdict, verdic
 from cobot_meter.domain.escrow.record import AskKey, Escrow
 from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode
 from cobot_meter.domain.upstream.completions import CompletionRequest
+from cobot_meter.flows.answer.deliveries import Delivery
 from cobot_meter.flows.escrow_faults import failure_fault, waiting_fault
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
-from cobot_meter.flows.sale.deliveries import Delivery
 from cobot_meter.flows.sale.follow_run import FollowRun
 from cobot_meter.flows.sale.live_answer import LiveAnswer, first_of
 from cobot_meter.flows.sale.open_escrow import Opener, OpenEscrow

@@ -16,9 +16,9 @@ from cobot_meter.domain.escrow.events import (
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import STATES, EscrowState, Stage
 from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
+from cobot_meter.flows.answer.deliveries import Deliveries
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.release_gate import ReleaseGate
-from cobot_meter.flows.sale.deliveries import Deliveries
 from cobot_meter.flows.vault import Vault
 
 

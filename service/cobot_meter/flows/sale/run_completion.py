@@ -44,10 +44,10 @@ from cobot_meter.domain.upstream.fallback import (
     chain_after,
     step_after,
 )
+from cobot_meter.flows.answer.grow_reservation import AnswerRoom
+from cobot_meter.flows.answer.started_run import ALONG_S, StartedRun
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.choose_model import ChooseModel
-from cobot_meter.flows.sale.grow_reservation import AnswerRoom
-from cobot_meter.flows.sale.started_run import ALONG_S, StartedRun
 from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.escrow_runs import UNFOLLOWED, AnswerListener, JustOpened
 from cobot_meter.ports.process import Replicas

@@ -18,7 +18,7 @@ from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import sat_of
 from cobot_meter.domain.topup.record import Topup
-from cobot_meter.flows.sale.deliveries import Delivery
+from cobot_meter.flows.answer.deliveries import Delivery
 from cobot_meter.http_api.http.exchange import (
     NO_STORE,
     Header,

@@ -16,7 +16,7 @@ import orjson
 from cobot_meter.domain.errors import CobotMeterError
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.upstream.deltas import Delta, Deltas
-from cobot_meter.flows.sale.deliveries import Delivery
+from cobot_meter.flows.answer.deliveries import Delivery
 from cobot_meter.flows.sale.live_answer import LiveAnswer
 from cobot_meter.http_api.chat.answers import (
     EVENTS,

@@ -16,7 +16,7 @@ from cobot_meter.domain.errors import SettingInvalid
 from cobot_meter.domain.money import AMOUNT_MAX, MSAT_PER_SAT
 from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.topup.record import TopupBounds
-from cobot_meter.flows.recent_answers import BYTES_MAX as RECENT_BYTES_MAX
+from cobot_meter.flows.answer.recent_answers import BYTES_MAX as RECENT_BYTES_MAX
 from cobot_meter.http_api.http.body_room import BYTES_MAX
 from cobot_meter.wiring.logs import AUTO, FORMATS
 from cobot_meter.wiring.settings.addresses import Address, read_address, read_address_or_off

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cobot_meter.flows.recent_answers import KEPT_MS, UNREAD_MS, RecentAnswers
+from cobot_meter.flows.answer.recent_answers import KEPT_MS, UNREAD_MS, RecentAnswers
 from tests.fakes.clock import FakeClock
 
 

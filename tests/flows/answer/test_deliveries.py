@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.flows.sale.deliveries import KEPT_MAX, Deliveries, Delivery
+from cobot_meter.flows.answer.deliveries import KEPT_MAX, Deliveries, Delivery
 from tests.http_api.samples import invoiced_escrow
 
 SALE = invoiced_escrow()

@@ -13,8 +13,8 @@ import asyncio
 from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.run.events import GenerationStarted
+from cobot_meter.flows.answer.grow_reservation import AnswerRoom
 from cobot_meter.flows.ledger import Ledger
-from cobot_meter.flows.sale.grow_reservation import AnswerRoom
 
 # A crash within this time loses the name of what was generated in it, and nothing of the caller's.
 ALONG_S = 1.0

@@ -1,0 +1,1 @@
+"""The first nine revisions: up to the least that an ask counts."""

@@ -1,0 +1,1 @@
+"""Answers as they come: read, paid for further, kept at hand, and handed over or not."""
