@@ -45,5 +45,6 @@ def configured(connection: Connection) -> Config:
     """What Alembic needs to know to work through this connection."""
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.set_main_option("recursive_version_locations", "true")
     config.attributes["connection"] = connection
     return config

@@ -14,7 +14,7 @@ REVISIONS = Path(__file__).with_name("migrations") / "versions"
 @functools.cache
 def head() -> str:
     """The newest revision, by the names of the files: `0012_runs.py` is 0012. Alembic is slow."""
-    return max(file.name.partition("_")[0] for file in REVISIONS.glob("[0-9]*_*.py"))
+    return max(file.name.partition("_")[0] for file in REVISIONS.rglob("[0-9]*_*.py"))
 
 
 def other_schema(where: object, found: str | None) -> SettingInvalid:

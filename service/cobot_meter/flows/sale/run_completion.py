@@ -48,7 +48,7 @@ from cobot_meter.domain.upstream.fallback import (
 )
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.choose_model import ChooseModel
-from cobot_meter.flows.sale.grow_reservation import AnswerRoom
+from cobot_meter.flows.sale.answer_room import AnswerRoom
 from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.escrow_runs import UNFOLLOWED, AnswerListener, JustOpened
 from cobot_meter.ports.process import Replicas

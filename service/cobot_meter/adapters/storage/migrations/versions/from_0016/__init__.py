@@ -1,0 +1,1 @@
+"""Revisions from 0016 on: a folder holds fifteen."""

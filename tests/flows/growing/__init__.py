@@ -1,0 +1,1 @@
+"""Sales whose reservation grows."""
