@@ -13,7 +13,7 @@ import asyncio
 from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.run.events import GenerationStarted
-from cobot_meter.flows.answer.grow_reservation import AnswerRoom
+from cobot_meter.flows.answer.answer_room import AnswerRoom
 from cobot_meter.flows.ledger import Ledger
 
 # A crash within this time loses the name of what was generated in it, and nothing of the caller's.

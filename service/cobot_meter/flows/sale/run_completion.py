@@ -44,7 +44,7 @@ from cobot_meter.domain.upstream.fallback import (
     chain_after,
     step_after,
 )
-from cobot_meter.flows.answer.grow_reservation import AnswerRoom
+from cobot_meter.flows.answer.answer_room import AnswerRoom
 from cobot_meter.flows.answer.started_run import ALONG_S, StartedRun
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.choose_model import ChooseModel

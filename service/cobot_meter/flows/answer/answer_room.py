@@ -17,7 +17,6 @@ from cobot_meter.domain.api_key.record import KeyLimits
 from cobot_meter.domain.errors import (
     BooksBusy,
     Conflict,
-    DependencyFault,
     ExposureExceeded,
 )
 from cobot_meter.domain.escrow.asks import DESERTED
@@ -28,8 +27,8 @@ from cobot_meter.domain.pricing.growth import LEAST_STEP_TOKENS, output_msat, ou
 from cobot_meter.domain.transitions.escrows import extension_transition
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.completions import UpstreamCompletion
-from cobot_meter.flows.answer.read_answer import read_answer
 from cobot_meter.flows.ledger import Ledger
+from cobot_meter.flows.answer.read_answer import read_answer
 from cobot_meter.ports.escrow_runs import AnswerListener
 from cobot_meter.ports.upstream import AnswerFeed, AnswerPiece
 
@@ -63,16 +62,15 @@ class AnswerRoom:
     async def _read(self, answer: AnswerFeed) -> UpstreamCompletion:
         if not self._sale.quote.grows:
             return await read_answer(answer, self._listener, self)
-        ended: UpstreamCompletion | DependencyFault
-        async with asyncio.TaskGroup() as self._tasks:
-            try:
-                ended = await read_answer(answer, self._listener, self)
-            except DependencyFault as fault:
-                ended = fault
-        self._asking = None
-        if isinstance(ended, DependencyFault):
-            raise ended
-        return ended
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                completion = await read_answer(answer, self._listener, self)
+        except BaseExceptionGroup as several:
+            # A group wraps what comes of its body too; whoever waits knows faults by their type.
+            raise several.exceptions[0] from None
+        finally:
+            self._asking = self._tasks = None
+        return completion
 
     async def ends(self, piece: AnswerPiece) -> bool:
         """Whether the answer has to end with this piece: no more is paid for, or wanted.
