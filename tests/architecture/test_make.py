@@ -12,6 +12,7 @@ from tests.architecture.source_tree import ROOT, source
 
 TARGETS = [
     "bench",
+    "bench-credit",
     "check",
     "clean",
     "demo",
