@@ -24,7 +24,7 @@ from benchmarks.rig.load_generator import Figures, Plan
 from benchmarks.rig.stream_load import StreamFigures, StreamPlan
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 30.0
+START_S = 120.0
 STOP_S = 20.0
 LOAD_S = 600.0
 LOAD = "benchmarks.rig.load_generator"
