@@ -26,6 +26,7 @@ from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.transitions.api_keys import make_api_key
 from cobot_meter.flows.audit.ledger import AuditLedger
 from cobot_meter.flows.sale.ask_completion import AnswerKind, Ask
+from cobot_meter.flows.sale.follow_run import Waits
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import LedgerReports
 from tests.fakes.clock import FakeClock
@@ -34,10 +35,11 @@ from tests.fakes.upstream_outcomes import Completes
 from tests.flows.rigs.process import RETENTION, Lasting, Process
 from tests.flows.rigs.stories import BODY, CALLER, COST, ask_of
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_000)]
 
 PARALLEL, LATER, ROUNDS = 1_000, 30, 40
 BALANCE_SAT = 600
+PATIENT = Waits(first_s=900, identical_s=900)  # a thousand of them are held up upstream
 HOURS_S = (0, 60, 3_600, 86_400, 86_400)
 
 
@@ -80,7 +82,7 @@ class Till:
 
     async def all_ran(self, asks: list[asyncio.Task[bool]]) -> None:
         """Wait until each of them is refused, or under way upstream."""
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(400):
             while sum(not one.done() for one in asks) > self.upstream.posts:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
@@ -112,7 +114,7 @@ async def till(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             upstream=upstream,
             clock=clock,
         )
-        process = Process(lasting)
+        process = Process(lasting, waits=PATIENT)
         await process.start()
         till = Till(process, reports, node)
         await till.fill()
