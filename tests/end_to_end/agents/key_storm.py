@@ -23,7 +23,7 @@ from cobot_meter.domain.money import pusd_from_text
 from tests.end_to_end.live import Live
 
 PATIENT = HttpLimits(connect_timeout_s=60, pool_timeout_s=120, read_timeout_s=120)
-OK, BAD, TO_PAY = 200, 400, 402
+OK, BAD, TO_PAY, BUSY = 200, 400, 402, 503
 CONFIRMED_S = 150.0
 _POLL_S = 0.05
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.end_to_end.agents.key_storm import (
     BAD,
+    BUSY,
     OK,
     TO_PAY,
     Told,
@@ -113,10 +114,12 @@ async def test_a_storm_of_one_key_stays_within_its_caps(
         told = await storm.fire([stormy(number) for number in range(STORM)])
         after = await storm.key()
     codes = Counter(one.code for one in told)
-    assert {one.status for one in told} <= {OK, BAD, TO_PAY}, codes
+    assert {one.status for one in told} <= {OK, BAD, TO_PAY, BUSY}, codes
     assert codes["model_not_allowed"] == STORM // 8
     assert codes[code] > 0 < codes[""]
-    assert set(codes) == {"", code, "model_not_allowed"}
+    # So many as may follow one run read along with it; the rest is told to ask again.
+    assert set(codes) - {"service_busy"} == {"", code, "model_not_allowed"}
+    assert codes["service_busy"] < STORM // 8
     caps_sat = [*limits.values(), before["available_msat"] // 1_000]
     assert after["spent_msat"] <= min(caps_sat) * 1_000
     assert after["spent_today_msat"] == after["spent_msat"] == paid_msat(told)
