@@ -27,8 +27,8 @@ from cobot_meter.domain.pricing.growth import LEAST_STEP_TOKENS, output_msat, ou
 from cobot_meter.domain.transitions.escrows import extension_transition
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.completions import UpstreamCompletion
-from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.answer.read_answer import read_answer
+from cobot_meter.flows.ledger import Ledger
 from cobot_meter.ports.escrow_runs import AnswerListener
 from cobot_meter.ports.upstream import AnswerFeed, AnswerPiece
 
