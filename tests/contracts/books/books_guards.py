@@ -326,6 +326,7 @@ def _told(error: ExposureExceeded) -> None:
         assert "top up" not in message
         assert ". " not in message
         assert message.endswith(".")
-        retry_after = dict(answer.headers).get(b"retry-after")
-        midnight = b"%d" % (86_400 - START_MS // 1_000 % 86_400)
-        assert retry_after == (midnight if day else None if to_pay else b"5")
+        headers = dict(answer.headers)
+        # Midnight is hours away: no agent should sleep by it.
+        assert headers.get(b"retry-after") == (None if day or to_pay else b"5")
+        assert (headers.get(b"x-should-retry") == b"false") is (day or bool(to_pay))

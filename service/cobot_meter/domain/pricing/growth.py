@@ -53,10 +53,9 @@ def first_reservation(
     `prompt_tokens` are the measured bound and the certain one. What lies between them, and what may
     be on its way when the answer is cut, is ours up to `overrun_pusd`; the rest is reserved too.
     """
-    measured, certain = prompt_tokens
     tokens = min(FIRST_TOKENS, max_tokens)
-    first_msat = cost_of(min(measured, certain), tokens).price_msat
-    worst_msat = cost_of(certain, min(tokens + IN_FLIGHT_TOKENS, max_tokens)).price_msat
+    first_msat = cost_of(min(prompt_tokens), tokens).price_msat
+    worst_msat = cost_of(max(prompt_tokens), min(tokens + IN_FLIGHT_TOKENS, max_tokens)).price_msat
     ours_msat = max(msat_from_pusd(overrun_pusd, rate) - 1, 0)
     first_msat = max(first_msat, worst_msat - ours_msat)
     return FirstReservation(

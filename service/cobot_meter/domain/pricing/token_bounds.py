@@ -15,6 +15,7 @@ _UPPER = bytes(range(ord("A"), ord("Z") + 1))
 _DIGITS = b"0123456789"
 _BLANKS = b" \t\r\n"
 _BEYOND_ASCII = bytes(range(128, 256))
+_KINDS = (_LOWER, _UPPER, _DIGITS, _BLANKS, _BEYOND_ASCII)
 # Of a part with fewer blanks than this every byte counts, unless it is of a script without them.
 _BLANK_SHARE = 20
 _SCRIPT_SHARE = 2
@@ -36,10 +37,9 @@ def tokens_bound(text: bytes) -> int:
 
 def _twelfths(part: bytes) -> int:
     size = len(part)
-    blanks, beyond = _count(part, _BLANKS), _count(part, _BEYOND_ASCII)
+    lower, upper, digits, blanks, beyond = (_count(part, kind) for kind in _KINDS)
     if blanks * _BLANK_SHARE < size and beyond * _SCRIPT_SHARE < size:
         return size * _WHOLE
-    lower, upper, digits = (_count(part, kind) for kind in (_LOWER, _UPPER, _DIGITS))
     marks = size - blanks - beyond - lower - upper - digits
     accented = beyond * _ACCENT_SHARE >= size
     return (

@@ -43,6 +43,11 @@ class ProviderChoice:
     preferred: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
+    def allows(self, endpoint: Endpoint) -> bool:
+        """Whether this endpoint may serve: it is one of the only ones, if any, and not ignored."""
+        named = not self.only or endpoint.is_meant_by(self.only)
+        return named and not endpoint.is_meant_by(self.ignored)
+
     def meant(self, endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
         """Those that are named, less those that are ignored."""
         names = self.only or self.preferred

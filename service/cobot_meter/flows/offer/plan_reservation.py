@@ -85,10 +85,7 @@ def _can_be_bounded(request: CompletionRequest, offer: Offer) -> bool:
 
 def _can_be_stopped(endpoint: Endpoint, choice: ProviderChoice, model: Model) -> bool:
     """Whether it may serve this request within the quoted prices, and charges nothing once left."""
-    only, ignored = choice.only, choice.ignored
-    named = not only or endpoint.is_meant_by(only)
-    meant = named and not endpoint.is_meant_by(ignored)
-    return endpoint.stops and meant and _within(endpoint.price, model.price)
+    return endpoint.stops and choice.allows(endpoint) and _within(endpoint.price, model.price)
 
 
 def _within(price: ModelPrice, cap: ModelPrice) -> bool:

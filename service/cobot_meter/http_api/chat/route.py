@@ -68,8 +68,7 @@ class ChatRoute:
         asked = self._read(request, asker)
         if asked is None:
             return await self._nothing_asked(request, asker)
-        chat, earlier = asked
-        ask = self._ask(request, chat, asker, earlier_sha256=earlier)
+        chat, ask = asked
         if ask.proven_escrow_id is None:
             self._refuse_when_draining()
         if asker is not None and asker.topup_id is not None:
@@ -82,21 +81,13 @@ class ChatRoute:
             return exceeded.code, await self._exceeded(exceeded, ask)
         return answer.kind.value, self._told(answer, chat)
 
-    def _read(
-        self, request: HttpRequest, asker: Asker | None
-    ) -> tuple[ChatRequest, str | None] | None:
-        """What is asked for, with the digest that books before 0055 have; None for an empty body.
-
-        That other digest is taken of who comes back with something to show for it, and of nobody
-        else: it is looked at only where the request could be meant that it is of.
-        """
+    def _read(self, request: HttpRequest, asker: Asker | None) -> tuple[ChatRequest, Ask] | None:
+        """What is asked for, and the ask that it makes; None for an empty body."""
         content = request.body.take()
         if is_empty(content):
             return None
         chat = parse_chat_request(content, lambda digest: self._terms(request, digest, asker))
-        proven = asker is not None and asker.escrow_id is not None
-        comes_back = proven or bool(request.lines(_IDEMPOTENCY))
-        return chat, sha256(content).hexdigest() if comes_back else None
+        return chat, self._ask(request, chat, asker, content)
 
     def _terms(self, request: HttpRequest, digest: str, asker: Asker | None) -> CallerTerms:
         """The caller's cap, its key's models, and the quote that it brings back.
@@ -113,23 +104,26 @@ class ChatRoute:
         return CallerTerms(max_cost=max_cost, quoted=quoted, models=models)
 
     def _ask(
-        self,
-        request: HttpRequest,
-        chat: ChatRequest,
-        asker: Asker | None,
-        *,
-        earlier_sha256: str | None,
+        self, request: HttpRequest, chat: ChatRequest, asker: Asker | None, content: bytes
     ) -> Ask:
+        """With the digest of the body as it came, which books before 0055 have.
+
+        That one is taken of who comes back with something to show for it, and of nobody else: it is
+        looked at only where the request could be meant that it is of.
+        """
+        idempotency = idempotency_key(request)
+        proven = asker.escrow_id if asker else None
+        comes_back = proven is not None or idempotency is not None
         return Ask(
             request=chat.completion,
             request_sha256=chat.digest,
-            earlier_sha256=earlier_sha256,
+            earlier_sha256=sha256(content).hexdigest() if comes_back else None,
             method=request.method,
             path=CHAT_PATH,
             address=self._askers.address(request),
             caller_id=asker.caller_id if asker else None,
-            proven_escrow_id=asker.escrow_id if asker else None,
-            idempotency_key=idempotency_key(request),
+            proven_escrow_id=proven,
+            idempotency_key=idempotency,
             respond_async=prefers_async(request),
             live=chat.completion.stream,
             key=asker.key if asker else None,
