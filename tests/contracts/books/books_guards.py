@@ -329,4 +329,3 @@ def _told(error: ExposureExceeded) -> None:
         headers = dict(answer.headers)
         # Midnight is hours away: no agent should sleep by it.
         assert headers.get(b"retry-after") == (None if day or to_pay else b"5")
-        assert (headers.get(b"x-should-retry") == b"false") is (day or bool(to_pay))
