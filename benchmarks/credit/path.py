@@ -188,10 +188,11 @@ def _sides(
 ) -> Iterator[contextlib.AbstractContextManager[Side]]:
     alone, busy, many = levels
     whole = {alone: size.paid_alone, busy: size.paid_busy, many: size.paid_many}
-    half = {alone: size.paid_alone // 2, busy: size.paid_busy // 2, many: size.paid_many // 5}
+    half = {level: max(level.in_flight, count // 2) for level, count in whole.items()}
+    half[many] = max(many.in_flight, size.paid_many // 5)  # where many wait, httpx is slow
     few = {level: max(level.in_flight, whole[level] // 10) for level in (alone, busy)}
     yield _side(direct_target(), whole)
-    yield _side(bare_target(), half)  # slow where many wait: httpx looks through all of them
+    yield _side(bare_target(), half)
     peer = litellm_side(wanted=size.thorough, notes=notes)
     if peer is not None:
         yield _side(peer, few)
