@@ -11,6 +11,7 @@ from cobot_meter.domain.pricing.growth import (
     IN_FLIGHT_TOKENS,
     FirstReservation,
     first_reservation,
+    output_bounds,
     output_msat,
     output_tokens,
 )
@@ -47,10 +48,11 @@ def planned(price: ModelPrice, measured: int, certain: int, ours: int) -> FirstR
             terms=TERMS,
         )
 
+    tokens, cut_tokens = output_bounds(32_000)
     return first_reservation(
-        cost_of,
-        prompt_tokens=(measured, certain),
-        max_tokens=32_000,
+        cost_of(measured, tokens),
+        cost_of(certain, cut_tokens),
+        tokens=tokens,
         overrun_pusd=ours,
         rate=RATE,
     )

@@ -7,7 +7,6 @@ know: escrows, events, or who is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from cobot_meter.domain.money import (
@@ -40,22 +39,22 @@ class FirstReservation:
     overrun_pusd: int
 
 
-def first_reservation(
-    cost_of: Callable[[int, int], Ceiling],
-    *,
-    prompt_tokens: tuple[int, int],
-    max_tokens: int,
-    overrun_pusd: int,
-    rate: ExchangeRate,
-) -> FirstReservation:
-    """What is reserved at first of a request that may cost `cost_of(prompt, output)` tokens.
-
-    `prompt_tokens` are the measured bound and the certain one. What lies between them, and what may
-    be on its way when the answer is cut, is ours up to `overrun_pusd`; the rest is reserved too.
-    """
+def output_bounds(max_tokens: int) -> tuple[int, int]:
+    """The tokens of output that are reserved at first, and what may have come when that is cut."""
     tokens = min(FIRST_TOKENS, max_tokens)
-    first_msat = cost_of(min(prompt_tokens), tokens).price_msat
-    worst_msat = cost_of(max(prompt_tokens), min(tokens + IN_FLIGHT_TOKENS, max_tokens)).price_msat
+    return tokens, min(tokens + IN_FLIGHT_TOKENS, max_tokens)
+
+
+def first_reservation(
+    likely: Ceiling, worst: Ceiling, *, tokens: int, overrun_pusd: int, rate: ExchangeRate
+) -> FirstReservation:
+    """What is reserved at first, with room for so many `tokens` of output.
+
+    `likely` is for the measured bound of the prompt, `worst` for the certain one and for what may
+    be on its way when the answer is cut. What lies between is ours up to `overrun_pusd`; the rest
+    is reserved too.
+    """
+    first_msat, worst_msat = min(likely.price_msat, worst.price_msat), worst.price_msat
     ours_msat = max(msat_from_pusd(overrun_pusd, rate) - 1, 0)
     first_msat = max(first_msat, worst_msat - ours_msat)
     return FirstReservation(

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
-from cobot_meter.domain.pricing.growth import AMPLE, FirstReservation, first_reservation
+from cobot_meter.domain.pricing.growth import (
+    AMPLE,
+    FirstReservation,
+    first_reservation,
+    output_bounds,
+)
 from cobot_meter.domain.pricing.prices import Ceiling, ModelPrice, ceiling_for
 from cobot_meter.domain.pricing.token_bounds import tokens_bound
 from cobot_meter.domain.upstream.completions import CompletionRequest, Model, Reasoning
@@ -50,10 +55,11 @@ class PlanReservation:
                 terms=offer.terms,
             )
 
+        tokens, cut_tokens = output_bounds(offer.max_tokens)
         first = first_reservation(
-            cost_of,
-            prompt_tokens=(tokens_bound(request.body.content), request.prompt_bytes),
-            max_tokens=offer.max_tokens,
+            cost_of(tokens_bound(request.body.content), tokens),
+            cost_of(request.prompt_bytes, cut_tokens),
+            tokens=tokens,
             overrun_pusd=self._exposure.overrun_request_pusd,
             rate=offer.rate,
         )
