@@ -207,10 +207,11 @@ class AskCompletion:
         run. What they have bought for themselves is passed over: the newest escrow of all may be
         such a one, while an older one still waits to be paid.
         """
-        found = await self._ledger.books.asks_from_address(key.address_key, limit=LOOK_BACK)
-        if not found and ask.earlier_sha256 is not None:
-            earlier = ask_key(ask.as_earlier, "")
-            found = await self._ledger.books.asks_from_address(earlier.address_key, limit=LOOK_BACK)
+        keys = [key] if ask.earlier_sha256 is None else [key, ask_key(ask.as_earlier, "")]
+        found: tuple[Escrow, ...] = ()
+        while keys and not found:
+            address_key = keys.pop(0).address_key
+            found = await self._ledger.books.asks_from_address(address_key, limit=LOOK_BACK)
         nameless_first = sorted(found, key=lambda escrow: not escrow.ask.nameless)
         told = (one for one in nameless_first if self._verdict(one, ask) is not Verdict.OPEN_ANEW)
         return next(told, None)

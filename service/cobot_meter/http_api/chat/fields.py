@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from cobot_meter.domain.errors import RequestInvalid
-from cobot_meter.http_api.http.json_request import shown
+import orjson
 
+from cobot_meter.domain.errors import RequestInvalid
+
+SHOWN_MAX = 40
 TOKENS_MAX = 2**31 - 1
 STOPS_MAX = 4
 STOP_CHARS_MAX = 500
@@ -30,6 +32,12 @@ class Field(NamedTuple):
     fits: Check
     wanted: str
     forwarded: bool = True
+
+
+def shown(value: object) -> str:
+    """A JSON value as it is quoted back in a refusal."""
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
 
 
 def refuse(param: str, wanted: str, value: object) -> RequestInvalid:

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cobot_meter.domain.errors import RequestInvalid
-from cobot_meter.http_api.chat.fields import refuse
-from cobot_meter.http_api.http.json_request import shown
+from cobot_meter.http_api.chat.fields import refuse, shown
 
 IMAGE_TYPE = "image_url"
 IMAGES_MAX = 8

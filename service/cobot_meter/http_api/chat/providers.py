@@ -17,8 +17,8 @@ from cobot_meter.http_api.chat.fields import (
     is_flag,
     is_positive,
     one_of,
+    shown,
 )
-from cobot_meter.http_api.http.json_request import shown
 
 NAMES_MAX = 64
 NAME_CHARS_MAX = 200

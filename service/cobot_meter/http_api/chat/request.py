@@ -27,6 +27,7 @@ from cobot_meter.http_api.chat.fields import (
     check_object,
     is_int,
     refuse,
+    shown,
 )
 from cobot_meter.http_api.chat.messages import check_messages, count_images
 from cobot_meter.http_api.chat.providers import check_provider, provider_choice
@@ -34,7 +35,6 @@ from cobot_meter.http_api.http.json_request import (
     JsonRequest,
     one_form,
     read_json_request,
-    shown,
 )
 
 TOOLS_MAX = 256

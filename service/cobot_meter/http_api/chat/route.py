@@ -35,7 +35,6 @@ CHAT_PATH = "/v1/chat/completions"
 TO_PAY_MAX = 5
 DRAINING_RETRY_S = 5
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
-_IDEMPOTENCY = b"idempotency-key"
 _RESPOND_ASYNC = b"respond-async"
 
 
@@ -66,8 +65,7 @@ class ChatRoute:
         asked = self._read(request, asker)
         if asked is None:
             return await self._nothing_asked(request, asker)
-        chat, earlier = asked
-        ask = self._ask(request, chat, asker, earlier_sha256=earlier)
+        chat, ask = asked
         if ask.proven_escrow_id is None:
             self._refuse_when_draining()
         if asker is not None and asker.topup_id is not None:
@@ -80,21 +78,32 @@ class ChatRoute:
             return exceeded.code, await self._exceeded(exceeded, ask)
         return answer.kind.value, self._told(answer, chat)
 
-    def _read(
-        self, request: HttpRequest, asker: Asker | None
-    ) -> tuple[ChatRequest, str | None] | None:
-        """What is asked for, with the digest that books before 0055 have; None for an empty body.
+    def _read(self, request: HttpRequest, asker: Asker | None) -> tuple[ChatRequest, Ask] | None:
+        """What is asked for, and by whom on which terms; None for an empty body.
 
-        That other digest is taken of who comes back with something to show for it, and of nobody
-        else: it is looked at only where the request could be meant that it is of.
+        The digest by which books before 0055 know a request is taken of who comes back with
+        something to show for it, and of nobody else: only such an ask can be meant by one of them.
         """
         content = request.body.take()
         if is_empty(content):
             return None
         chat = parse_chat_request(content, lambda digest: self._terms(request, digest, asker))
-        proven = asker is not None and asker.escrow_id is not None
-        comes_back = proven or bool(request.lines(_IDEMPOTENCY))
-        return chat, sha256(content).hexdigest() if comes_back else None
+        key = idempotency_key(request)
+        comes_back = key is not None or (asker is not None and asker.escrow_id is not None)
+        return chat, Ask(
+            request=chat.completion,
+            request_sha256=chat.digest,
+            earlier_sha256=sha256(content).hexdigest() if comes_back else None,
+            method=request.method,
+            path=CHAT_PATH,
+            address=self._askers.address(request),
+            caller_id=asker.caller_id if asker else None,
+            proven_escrow_id=asker.escrow_id if asker else None,
+            idempotency_key=key,
+            respond_async=prefers_async(request),
+            live=chat.completion.stream,
+            key=asker.key if asker else None,
+        )
 
     def _terms(self, request: HttpRequest, digest: str, asker: Asker | None) -> CallerTerms:
         """The caller's cap, its key's models, and the quote that it brings back.
@@ -109,29 +118,6 @@ class ChatRoute:
         now_ms = self._parts.clock.now_ms()
         quoted = self._parts.quotes.read(quote, request_sha256=digest, now_ms=now_ms)
         return CallerTerms(max_cost=max_cost, quoted=quoted, models=models)
-
-    def _ask(
-        self,
-        request: HttpRequest,
-        chat: ChatRequest,
-        asker: Asker | None,
-        *,
-        earlier_sha256: str | None,
-    ) -> Ask:
-        return Ask(
-            request=chat.completion,
-            request_sha256=chat.digest,
-            earlier_sha256=earlier_sha256,
-            method=request.method,
-            path=CHAT_PATH,
-            address=self._askers.address(request),
-            caller_id=asker.caller_id if asker else None,
-            proven_escrow_id=asker.escrow_id if asker else None,
-            idempotency_key=idempotency_key(request),
-            respond_async=prefers_async(request),
-            live=chat.completion.stream,
-            key=asker.key if asker else None,
-        )
 
     def _told(self, answer: Answer, chat: ChatRequest) -> Response:
         match answer.kind:
@@ -189,7 +175,7 @@ class ChatRoute:
 
 def idempotency_key(request: HttpRequest) -> str | None:
     """The key, quoted (as its draft standard writes it) or bare. Raises RequestInvalid."""
-    lines = request.lines(_IDEMPOTENCY)
+    lines = request.lines(b"idempotency-key")
     if not lines:
         return None
     value = lines[0].strip()

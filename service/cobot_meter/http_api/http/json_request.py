@@ -70,12 +70,6 @@ def read_json_request(body: bytes, *, wanted: str) -> JsonRequest:
     )
 
 
-def shown(value: object) -> str:
-    """A JSON value as it is quoted back in a refusal."""
-    text = orjson.dumps(value).decode()
-    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
-
-
 def one_form(value: Any) -> Any:  # noqa: ANN401 - JSON, as deep as it is
     """The value with every whole number written as one: 1.0 and 1e0 are 1."""
     match value:
@@ -119,5 +113,6 @@ def _once_each(pairs: list[tuple[str, object]]) -> None:
 
 
 def _given_twice(name: str) -> NoReturn:
-    message = f"{shown(name)} is given twice in one object; keep one of them."
+    quoted = name if len(name) <= SHOWN_MAX else f"{name[:SHOWN_MAX]}…"
+    message = f'"{quoted}" is given twice in one object; keep one of them.'
     raise RequestInvalid(message, param=name[:PARAM_CHARS_MAX])
