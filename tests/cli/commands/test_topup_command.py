@@ -68,7 +68,7 @@ def on_terminal(commands: CommandLine, columns: int, *words: str) -> str:
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     with subprocess.Popen(
         [sys.executable, "-m", "cobot_meter", *words],
-        env={**os.environ, "TERM": "xterm", **commands.environ},
+        env={**os.environ, "TERM": "xterm", "COLUMNS": str(columns), **commands.environ},
         stdin=subprocess.PIPE,
         stdout=its,
         stderr=subprocess.PIPE,
