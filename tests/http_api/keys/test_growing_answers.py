@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +216,22 @@ async def test_ample_credit_reserves_the_ceiling_and_asks_nobody(tmp_path: Path)
         assert rig.last.quote.credit_reserved_msat == rig.last.quote.ceiling_msat
         assert rig.upstream.asked_for_endpoints == []
         assert rig.last.extensions == 0
+
+
+async def test_many_at_once_overspend_nothing(tmp_path: Path) -> None:
+    """Forty long answers on credit for a few: each is whole, cut or refused, and none is owed."""
+    async with open_face(tmp_path) as rig:
+        key, proof = await rig.key(600)
+        await offer(rig, *(said(900, tokens=1_900, cut_tokens=400) for _ in range(40)))
+        asked = [
+            {**SMALL, "messages": [{"role": "user", "content": f"Story {number}"}]}
+            for number in range(40)
+        ]
+        replies = await asyncio.gather(*(rig.ask(one, token=bearer(key)) for one in asked))
+        assert {reply.status for reply in replies} == {200, 402}
+        sold = [escrow for escrow in rig.escrows if escrow.progress is S.RELEASED]
+        assert len(sold) == sum(reply.status == 200 for reply in replies) > 2
+        assert all(escrow.price_msat <= escrow.reserved_msat for escrow in sold)
+        left = await standing(rig, proof)
+        assert left["available_msat"] == 600_000 - sum(escrow.price_msat for escrow in sold)
+        assert (left["available_msat"] >= 0, left["reserved_msat"]) == (True, 0)

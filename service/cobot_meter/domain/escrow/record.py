@@ -272,9 +272,7 @@ class Escrow:
         return replace(self, others=tuple(run for run in runs if run.run_id != own_id))
 
     def with_run_of(self, other: Escrow) -> Escrow:
-        """This sale, with the run and its like as they stand in another value of it."""
-        if self is other:
-            return self
+        """This sale, with its runs as they stand in another value of it."""
         return replace(self, run_id=other.run_id, run=other.run, others=other.others)
 
     def seen_from(self, run_id: str) -> Escrow:

@@ -51,12 +51,20 @@ async def _events(live: LiveAnswer, *, include_usage: bool) -> AsyncGenerator[by
                 if written:
                     yield written
         escrow, body = await live.sold()
-        document = completion_document(escrow, body)
+        document = _unpriced(escrow) if body is None else completion_document(escrow, body)
     except CobotMeterError as fault:
         yield writer.broken_off(fault)
         return
     last = last_events(writer.head, document, include_usage=include_usage)
     yield b"".join((writer.rest(), *last))
+
+
+def _unpriced(escrow: Escrow) -> dict[str, Any]:
+    """How an answer ends whose price is not known yet: why it did, and where that will stand."""
+    summary = escrow.run.summary
+    choice = {"index": 0, "finish_reason": summary.finish_reason if summary else None}
+    cobot = {"escrow_id": escrow.escrow_id, "state": escrow.progress.value}
+    return {"choices": [choice], "cobot": cobot}
 
 
 class _ChunkWriter:
