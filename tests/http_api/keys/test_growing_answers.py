@@ -88,7 +88,7 @@ async def test_a_key_with_one_dollar_begins_what_a_coding_agent_asks(tmp_path: P
         assert quote.ceiling_msat > SAT_OF_ONE_USD * 1_000
         assert quote.credit_reserved_msat < SAT_OF_ONE_USD * 1_000 // 2
         assert (rig.last.mode, rig.last.progress) == (Mode.CREDIT, S.RELEASED)
-        assert rig.last.price_msat == quote.price_of(pusd_from_text(cost)).price_msat
+        assert rig.last.price_msat == rig.last.price_of(pusd_from_text(cost)).price_msat
         left = await standing(rig, proof)
         assert left["reserved_msat"] == 0
         assert left["available_msat"] == SAT_OF_ONE_USD * 1_000 - rig.last.price_msat
@@ -106,7 +106,7 @@ async def test_a_long_answer_is_extended_ahead_of_what_it_says(tmp_path: Path) -
         assert text_of(chunks) == (WORD * 3_000).strip()
         assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
         assert kinds_of(rig, rig.last).count("reservation_extended") == rig.last.extensions == 5
-        assert rig.last.price_msat == rig.last.quote.price_of(cost_of(6_000)).price_msat
+        assert rig.last.price_msat == rig.last.price_of(cost_of(6_000)).price_msat
         assert (await standing(rig, proof))["reserved_msat"] == 0
 
 
@@ -135,7 +135,7 @@ async def test_what_cannot_be_extended_is_closed_upstream_and_ends_with_length(
         assert (WORD * 20_000).startswith(text)
         assert last["cobot"]["cost"]["standing"] == "confirmed"
         assert escrow.progress is S.RELEASED
-        assert escrow.price_msat == escrow.quote.price_of(cost_of(2_500)).price_msat
+        assert escrow.price_msat == escrow.price_of(cost_of(2_500)).price_msat
         assert escrow.price_msat <= escrow.reserved_msat <= credit * 1_000
         left = await standing(rig, proof)
         assert (left["available_msat"], left["reserved_msat"]) == (

@@ -87,12 +87,6 @@ class Quote:
         paid_for = self.covered and (self.ceiling_msat > 0 or self.least_pusd is None)
         return 0 if paid_for else counted_pusd(self.ceiling_pusd, self.least_pusd)
 
-    def price_of(self, cost_pusd: int) -> Price:
-        """What a run at this cost is sold for, never above the ceiling."""
-        return price_for(
-            cost_pusd, ceiling_msat=self.ceiling_msat, rate=self.rate, terms=self.terms
-        )
-
     def believes(self, cost_pusd: int) -> bool:
         """Whether the run can have cost so much: beyond ten ceilings somebody is mistaken."""
         return cost_pusd <= BELIEVED_CEILINGS * self.ceiling_pusd
