@@ -72,7 +72,7 @@ async def test_a_partial_answer_costs_what_was_generated(tmp_path: Path) -> None
         assert escrow.progress is Progress.RELEASED
         cost_pusd = pusd_from_decimal(bill.total_cost)
         assert escrow.cost_pusd == cost_pusd > 0
-        assert escrow.price_msat == escrow.quote.price_of(cost_pusd).price_msat
+        assert escrow.price_msat == escrow.price_of(cost_pusd).price_msat
         assert escrow.price_msat <= escrow.reserved_msat <= LITTLE_MSAT
         await reckon(stage, account)
         assert stage.books.rows.ledger.of(chart.overrun(escrow.quote.day)).net == 0
@@ -91,7 +91,7 @@ async def test_an_answer_that_credit_reaches_for_is_whole(tmp_path: Path) -> Non
         assert escrow.quote.grows
         assert escrow.extensions > 0
         cost_pusd = pusd_from_decimal(bill.total_cost)
-        assert escrow.price_msat == escrow.quote.price_of(cost_pusd).price_msat
+        assert escrow.price_msat == escrow.price_of(cost_pusd).price_msat
         await reckon(stage, account)
 
 

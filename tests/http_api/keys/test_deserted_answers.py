@@ -85,7 +85,7 @@ async def test_what_nobody_reads_is_ended_and_its_part_is_paid_for(
         escrow = await rig.until(S.RELEASED)
         assert rig.upstream.left == 1
         assert escrow.mode is Mode.CREDIT
-        assert escrow.price_msat == escrow.quote.price_of(cost_of(40)).price_msat
+        assert escrow.price_msat == escrow.price_of(cost_of(40)).price_msat
         now = await standing(rig, proof)
         assert (now["available_msat"], now["reserved_msat"]) == (
             sat * 1_000 - escrow.price_msat,
@@ -125,6 +125,6 @@ async def test_whoever_charges_on_is_read_to_the_end(tmp_path: Path) -> None:
         gate.set()
         escrow = await rig.until(S.RELEASED)
         assert rig.upstream.left == 0
-        assert escrow.price_msat == escrow.quote.price_of(cost_of(900)).price_msat
+        assert escrow.price_msat == escrow.price_of(cost_of(900)).price_msat
         again = await rig.ask(SMALL, token=bearer(key))
         assert text_of(chunks_of(again)) == (WORD * WORDS).strip()

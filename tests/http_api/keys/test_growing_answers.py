@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ async def test_a_key_with_one_dollar_begins_what_a_coding_agent_asks(tmp_path: P
         assert quote.ceiling_msat > SAT_OF_ONE_USD * 1_000
         assert quote.credit_reserved_msat < SAT_OF_ONE_USD * 1_000 // 2
         assert (rig.last.mode, rig.last.progress) == (Mode.CREDIT, S.RELEASED)
-        assert rig.last.price_msat == quote.price_of(pusd_from_text(cost)).price_msat
+        assert rig.last.price_msat == rig.last.price_of(pusd_from_text(cost)).price_msat
         left = await standing(rig, proof)
         assert left["reserved_msat"] == 0
         assert left["available_msat"] == SAT_OF_ONE_USD * 1_000 - rig.last.price_msat
@@ -105,7 +106,7 @@ async def test_a_long_answer_is_extended_ahead_of_what_it_says(tmp_path: Path) -
         assert text_of(chunks) == (WORD * 3_000).strip()
         assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
         assert kinds_of(rig, rig.last).count("reservation_extended") == rig.last.extensions == 5
-        assert rig.last.price_msat == rig.last.quote.price_of(cost_of(6_000)).price_msat
+        assert rig.last.price_msat == rig.last.price_of(cost_of(6_000)).price_msat
         assert (await standing(rig, proof))["reserved_msat"] == 0
 
 
@@ -134,7 +135,7 @@ async def test_what_cannot_be_extended_is_closed_upstream_and_ends_with_length(
         assert (WORD * 20_000).startswith(text)
         assert last["cobot"]["cost"]["standing"] == "confirmed"
         assert escrow.progress is S.RELEASED
-        assert escrow.price_msat == escrow.quote.price_of(cost_of(2_500)).price_msat
+        assert escrow.price_msat == escrow.price_of(cost_of(2_500)).price_msat
         assert escrow.price_msat <= escrow.reserved_msat <= credit * 1_000
         left = await standing(rig, proof)
         assert (left["available_msat"], left["reserved_msat"]) == (
@@ -215,3 +216,22 @@ async def test_ample_credit_reserves_the_ceiling_and_asks_nobody(tmp_path: Path)
         assert rig.last.quote.credit_reserved_msat == rig.last.quote.ceiling_msat
         assert rig.upstream.asked_for_endpoints == []
         assert rig.last.extensions == 0
+
+
+async def test_many_at_once_overspend_nothing(tmp_path: Path) -> None:
+    """Forty long answers on credit for a few: each is whole, cut or refused, and none is owed."""
+    async with open_face(tmp_path) as rig:
+        key, proof = await rig.key(600)
+        await offer(rig, *(said(900, tokens=1_900, cut_tokens=400) for _ in range(40)))
+        asked = [
+            {**SMALL, "messages": [{"role": "user", "content": f"Story {number}"}]}
+            for number in range(40)
+        ]
+        replies = await asyncio.gather(*(rig.ask(one, token=bearer(key)) for one in asked))
+        assert {reply.status for reply in replies} == {200, 402}
+        sold = [escrow for escrow in rig.escrows if escrow.progress is S.RELEASED]
+        assert len(sold) == sum(reply.status == 200 for reply in replies) > 2
+        assert all(escrow.price_msat <= escrow.reserved_msat for escrow in sold)
+        left = await standing(rig, proof)
+        assert left["available_msat"] == 600_000 - sum(escrow.price_msat for escrow in sold)
+        assert (left["available_msat"] >= 0, left["reserved_msat"]) == (True, 0)

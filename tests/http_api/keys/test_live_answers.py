@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from cobot_meter.domain.escrow.states import Mode, Progress
-from tests.fakes.upstream_outcomes import Completes, Refused, Unknown
+from tests.fakes.upstream_outcomes import NEVER, Completes, Refused, Unknown
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import ASK, FaceRig, ask_of, open_face
 from tests.http_api.keys.test_keys import bearer
@@ -210,6 +210,21 @@ async def test_a_cost_that_is_not_said_is_found_before_the_last_chunk(tmp_path: 
         last = chunks_of(reply)[-1]
         assert last["cobot"]["cost"]["standing"] == "confirmed"
         assert rig.last.progress is S.RELEASED
+
+
+async def test_an_answer_whose_cost_is_found_later_ends_all_the_same(tmp_path: Path) -> None:
+    """Why it ended, [DONE], and no price: an error would make agents ask once more for it."""
+    async with open_face(tmp_path) as rig:
+        key, _ = await rig.key(SAT)
+        rig.upstream.then(Completes(answer=ANSWER, says_cost=False, lookups_before_record=NEVER))
+        reply = await rig.ask(STREAMED, token=bearer(key))
+        assert reply.body.endswith(DONE)
+        *_, last = chunks = chunks_of(reply)
+        assert text_of(chunks) == ANSWER
+        assert last["choices"][0]["finish_reason"] == "stop"
+        assert last["cobot"] == {"escrow_id": rig.last.escrow_id, "state": "generated"}
+        assert "usage" not in last
+        assert rig.last.reserved_msat > 0
 
 
 async def test_a_whole_answer_on_credit_is_captured_at_once(tmp_path: Path) -> None:

@@ -87,12 +87,6 @@ class Quote:
         paid_for = self.covered and (self.ceiling_msat > 0 or self.least_pusd is None)
         return 0 if paid_for else counted_pusd(self.ceiling_pusd, self.least_pusd)
 
-    def price_of(self, cost_pusd: int) -> Price:
-        """What a run at this cost is sold for, never above the ceiling."""
-        return price_for(
-            cost_pusd, ceiling_msat=self.ceiling_msat, rate=self.rate, terms=self.terms
-        )
-
     def believes(self, cost_pusd: int) -> bool:
         """Whether the run can have cost so much: beyond ten ceilings somebody is mistaken."""
         return cost_pusd <= BELIEVED_CEILINGS * self.ceiling_pusd
@@ -272,9 +266,7 @@ class Escrow:
         return replace(self, others=tuple(run for run in runs if run.run_id != own_id))
 
     def with_run_of(self, other: Escrow) -> Escrow:
-        """This sale, with the run and its like as they stand in another value of it."""
-        if self is other:
-            return self
+        """This sale, with its runs as they stand in another value of it."""
         return replace(self, run_id=other.run_id, run=other.run, others=other.others)
 
     def seen_from(self, run_id: str) -> Escrow:

@@ -94,7 +94,8 @@ class AnswerRoom:
         if self._unheard is not None:
             unheard, self._unheard = self._unheard, None
             await self._written(unheard, lasting=True)
-        return self._sale.with_run_of(current)
+        extended = self._sale.extensions > current.extensions
+        return self._sale.with_run_of(current) if extended else current
 
     def _stops(self, piece: AnswerPiece) -> bool:
         """Whether its bill ends when it is closed; whoever was named does that."""

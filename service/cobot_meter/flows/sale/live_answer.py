@@ -58,11 +58,12 @@ class LiveAnswer:
             except FellBehind:
                 raise OutcomeUnknown(FELL_BEHIND) from None
 
-    async def sold(self) -> tuple[Escrow, bytes]:
+    async def sold(self) -> tuple[Escrow, bytes | None]:
         """The sale that is paid for, and the whole of what was said.
 
-        It waits for the run to end. Raises the failure of the run, CostPending while the cost is
-        unknown, and what `DeliverCompletion.deliver` raises.
+        It waits for the run to end. None of a sale whose answer was handed over whole, and whose
+        cost is still being found: it is paid for later, of what is reserved. Raises the failure of
+        the run, and what `DeliverCompletion.deliver` raises.
         """
         escrow = await asyncio.shield(self._run)
         match STATES[escrow.state].stage:
@@ -70,6 +71,8 @@ class LiveAnswer:
                 return await self._deliver_completion.deliver(escrow)
             case Stage.FAILED:
                 raise failure_fault(escrow.failure)
+            case Stage.RUNNING if escrow.run.summary is not None and escrow.quarantine is None:
+                return escrow, None
             case Stage.RUNNING:
                 raise waiting_fault(escrow)
             case _:

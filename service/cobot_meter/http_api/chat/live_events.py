@@ -62,11 +62,19 @@ async def _events(
                     if written:
                         yield written
             escrow, body = await live.sold()
-            document = completion_document(escrow, body)
+            document = _unpriced(escrow) if body is None else completion_document(escrow, body)
             last = last_events(writer.head, document, include_usage=include_usage)
             yield b"".join((writer.rest(), *last))
     except CobotMeterError as fault:
         yield writer.broken_off(fault)
+
+
+def _unpriced(escrow: Escrow) -> dict[str, Any]:
+    """How an answer ends whose price is not known yet: why it did, and where that will stand."""
+    summary = escrow.run.summary
+    choice = {"index": 0, "finish_reason": summary.finish_reason if summary else None}
+    cobot = {"escrow_id": escrow.escrow_id, "state": escrow.progress.value}
+    return {"choices": [choice], "cobot": cobot}
 
 
 class _ChunkWriter:
