@@ -159,7 +159,7 @@ class Shop:
             self.answered(ask, answer)
 
     async def _read_live(self, ask: Ask, most: int) -> Answer | None:
-        """The answer as it was sold, for who reads to its end; None for who hangs up before."""
+        """The answer as it was sold, to whoever reads to its end; None for who hangs up before."""
         answer = await self.process.ask_completion.answer(ask)
         if answer.live_answer is None:
             return answer
@@ -171,6 +171,8 @@ class Shop:
                     self.tally.hung_up += 1
                     return None
         escrow, body = await answer.live_answer.sold()
+        if body is None:
+            return None  # read to its end, and its price is not known yet
         return replace(answer, kind=AnswerKind.COMPLETION, escrow=escrow, body=body)
 
     def answered(self, ask: Ask, answer: Answer | None) -> None:
