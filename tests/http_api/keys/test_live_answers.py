@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from cobot_meter.domain.escrow.states import Mode, Progress
-from tests.fakes.upstream_outcomes import NEVER, Completes, Refused, Unknown
+from tests.fakes.upstream_outcomes import FREE_MODEL, NEVER, Completes, Refused, Unknown
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import ASK, FaceRig, ask_of, open_face
 from tests.http_api.keys.test_keys import bearer
@@ -180,6 +180,20 @@ async def test_nothing_is_said_before_it_is_paid_for(tmp_path: Path) -> None:
         assert reply.status == 402
         assert b"Lightning settles" not in reply.body
         assert rig.last.mode is Mode.ESCROW
+
+
+async def test_what_costs_a_key_nothing_is_handed_over_as_it_comes(tmp_path: Path) -> None:
+    """There is nothing to pay for, before or afterwards."""
+    async with open_face(tmp_path) as rig:
+        key, proof = await rig.key(SAT)
+        rig.upstream.then(Completes(answer=ANSWER, cost="0"))
+        reply = await rig.ask({**STREAMED, "model": FREE_MODEL.model_id}, token=bearer(key))
+        assert reply.header("content-length") is None
+        chunks = chunks_of(reply)
+        assert text_of(chunks) == ANSWER
+        assert chunks[-1]["cobot"]["cost"]["price_msat"] == 0
+        assert reply.body.endswith(DONE)
+        assert (await standing(rig, proof))["available_msat"] == SAT * 1_000
 
 
 async def test_the_same_request_joins_the_run_from_its_start(tmp_path: Path) -> None:

@@ -282,7 +282,8 @@ class AskCompletion:
         """
         if follower is None:
             return None
-        if escrow.mode is not Mode.CREDIT:
+        free = escrow.key_id is not None and not escrow.quote.ceiling_msat
+        if escrow.mode is not Mode.CREDIT and not free:
             await follower.aclose()
             return None
         first = await first_of(follower)
