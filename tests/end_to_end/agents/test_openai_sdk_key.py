@@ -83,6 +83,7 @@ async def test_the_sdk_shows_what_to_do_when_credit_is_short(live: Live) -> None
                 client.chat.completions.create(
                     model=MODEL,
                     max_tokens=30_000,
+                    reasoning_effort="high",  # thoughts that nobody can count: all is reserved
                     messages=[{"role": "user", "content": "Everything."}],
                 )
             assert refused.value.status_code == 402
