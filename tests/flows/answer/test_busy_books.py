@@ -13,7 +13,8 @@ from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.ports.books import Applied, Books
-from tests.flows.answer.test_growing_crashes import keyed, long_answer
+from tests.flows.answer.test_growing_crashes import keyed
+from tests.flows.rigs.growing import long_answer
 from tests.flows.rigs.process import Process
 from tests.flows.rigs.stories import end
 from tests.flows.sale.test_crash_points import prove_sound, staged

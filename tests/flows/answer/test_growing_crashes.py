@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import orjson
 import pytest
 
-from cobot_meter.domain.api_key.record import ApiKey, KeyWish
+from cobot_meter.domain.api_key.record import KeyWish
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart
-from cobot_meter.domain.pricing.prices import ModelPrice
-from cobot_meter.domain.upstream.completions import Reasoning
 from cobot_meter.flows.sale.ask_completion import Ask
 from tests.fakes.books import Crash, Killed, Moment
-from tests.fakes.upstream_outcomes import Completes, fake_endpoint, fake_model
-from tests.flows.rigs.stories import Stage, ask_of, end, hear
+from tests.fakes.upstream_outcomes import Completes
+from tests.flows.rigs.growing import asked_by, long_answer, offer_growing
+from tests.flows.rigs.stories import Stage, end, hear
 from tests.flows.sale.test_crash_points import prove_sound, restart, staged
 
 CALLER = "c_agent"
 CREDIT_MSAT = 6_000_000
-MODEL = fake_model(
-    "acme/stops",
-    price=ModelPrice(prompt_pusd=1_000_000, completion_pusd=5_000_000),
-    max_out=32_000,
-    reasoning=Reasoning.NEVER,
-)
-WORD = "letters "
 # Opened and requested at once, named, extended three times, captured.
 COMMITS = 6
 
@@ -35,8 +25,7 @@ COMMITS = 6
 async def keyed(stage: Stage, answer: Completes) -> Ask:
     """What a key asks whose credit reaches for a part of the ceiling."""
     upstream = stage.lasting.upstream
-    upstream.offered = (*upstream.offered, MODEL)
-    upstream.served_by[MODEL.model_id] = (fake_endpoint("acme", price=MODEL.price, stops=True),)
+    offer_growing(upstream)
     upstream.usually = answer
     await stage.process.catalogue.refresh()
     offer = await stage.process.top_up.offer(address_key=CALLER, caller_id=CALLER)
@@ -44,21 +33,6 @@ async def keyed(stage: Stage, answer: Completes) -> Ask:
     await hear(stage)
     await stage.process.flows.manage_keys.make(CALLER, KeyWish(), name=None)
     return asked_by(next(iter(stage.books.rows.api_keys.values())))
-
-
-def asked_by(key: ApiKey) -> Ask:
-    """A long answer is wanted."""
-    body = orjson.dumps({"model": MODEL.model_id, "messages": [{"role": "user", "content": "?"}]})
-    plain = ask_of(caller_id=CALLER, body=body)
-    request = replace(
-        plain.request, model=MODEL.model_id, max_tokens=32_000, prompt_bytes=len(body)
-    )
-    return replace(plain, request=request, key=key)
-
-
-def long_answer(*, cut_cost: str | None = None) -> Completes:
-    """4,800 bytes, which three extensions have room for."""
-    return Completes(answer=(WORD * 600).strip(), cost="0.006", cut_cost=cut_cost, stops=True)
 
 
 async def answered(stage: Stage, ask: Ask) -> None:

@@ -26,6 +26,7 @@ from tests.fakes.upstream_outcomes import (
     Unknown,
     Unreachable,
 )
+from tests.flows.rigs.growing import asked_by, long_answer
 from tests.flows.rigs.shop import Shop, Tally, picked
 from tests.flows.rigs.stories import DAY_S, HOUR_S, LAPSE_S, ask_of
 
@@ -52,6 +53,8 @@ JUMPS_S = (1, 61, LAPSE_S, HOUR_S, DAY_S, 25 * HOUR_S, 31 * DAY_S, -HOUR_S)
 
 # How many pieces of an answer are read before its reader hangs up; the last is more than any has.
 reads = st.sampled_from((1, 2, 3, 4, 5, 6, 99, 99))
+long_reads = st.sampled_from((1, 50, 150, 300, 9_999))
+questions = st.sampled_from(("?", "!"))
 picks = st.integers(min_value=0, max_value=23)
 askers = st.sampled_from(ASKERS)
 bodies = st.sampled_from(BODIES)
@@ -276,6 +279,25 @@ class ShopMachine(RuleBasedStateMachine):
         self.shop.ask_live(asks, outcome, read)
         if again:
             self.shop.ask_live(asks, outcome, list(reversed(read)))
+
+    @rule(
+        asked=st.lists(st.tuples(picks, questions, long_reads), min_size=1, max_size=3),
+        cut_cost=st.sampled_from((None, "0.001", "0.02")),
+        live=st.booleans(),
+    )
+    def ask_at_length(
+        self, asked: list[tuple[int, str, int]], cut_cost: str | None, *, live: bool
+    ) -> None:
+        """Agents ask for more than is reserved at first, and perhaps for more than they have."""
+        keys = self._keys()
+        if not keys:
+            return  # killed before one was made
+        asks = [asked_by(picked(keys, pick), question) for pick, question, _ in asked]
+        outcome = long_answer(cut_cost=cut_cost)
+        if live:
+            self.shop.ask_live(asks, outcome, [most for _, _, most in asked])
+        else:
+            self.shop.ask_at_once(asks, outcome)
 
     def _keys(self) -> list[ApiKey]:
         """Those there are, and one where there are none."""

@@ -34,6 +34,7 @@ from cobot_meter.ports.books import Books
 from tests.fakes.books import Crash, FakeBooks, Killed
 from tests.fakes.clock import FakeClock
 from tests.fakes.upstream_outcomes import Outcome
+from tests.flows.rigs.growing import offer_growing
 from tests.flows.rigs.process import EXPOSURE, RETENTION, Lasting, Process
 from tests.flows.rigs.stories import Stage, ask_of, end
 from tests.flows.rigs.watch import Watch
@@ -83,6 +84,7 @@ class Shop:
             identity=self.wait(self.node.identity()),
             clock=clock,
         )
+        offer_growing(self.lasting.upstream)
         self.process = Process(self.lasting)
         self.wait(self.process.start())
         self.watch = Watch(self.books, self.lasting.upstream, EXPOSURE)

@@ -89,6 +89,8 @@ class Watch:
         match entry.kind:
             case "opened" | "fell_back":
                 self._check_opened(entry)
+            case "reservation_extended":
+                self._check_extended(self.books.rows.escrows[entry.subject_id])
             case "caller_changed":
                 cap = entry.facts["cap_msat"]
                 self.caps[str(entry.caller_id)] = None if cap is None else int(cap)
@@ -120,7 +122,9 @@ class Watch:
         assert self.claimed[chart.available(escrow.caller_id).code] <= 0
         if escrow.key_id is not None:
             self._check_key(escrow, escrow.key_id)
-        if quote.credit_reserved_msat == quote.ceiling_msat:
+        if quote.covered:
+            overrun = self.claimed[chart.overrun(quote.day).code]
+            assert overrun <= self.exposure.overrun_day_pusd
             return
         if entry.kind == "opened":
             self._check_cap(escrow.caller_id)
@@ -134,12 +138,19 @@ class Watch:
     def _check_key(self, escrow: Escrow, key_id: str) -> None:
         """Credit pays all of it, and neither limit of the key was passed by it."""
         key, quote = self.books.rows.api_keys[key_id], escrow.quote
-        assert quote.credit_reserved_msat == quote.ceiling_msat
+        assert quote.covered
         for account, limit in (
             (chart.key_spent(key_id), key.limits.limit_msat),
             (chart.key_day(key_id, quote.day), key.limits.day_limit_msat),
         ):
             assert limit is None or self.claimed[account.code] <= limit
+
+    def _check_extended(self, escrow: Escrow) -> None:
+        """More is reserved of what there is, within the limits, and never beyond the ceiling."""
+        assert escrow.key_id is not None
+        assert self.claimed[chart.available(escrow.caller_id).code] <= 0
+        self._check_key(escrow, escrow.key_id)
+        assert escrow.reserved_msat <= escrow.quote.ceiling_msat
 
     def _check_cap(self, caller_id: str) -> None:
         cap = self.caps.get(caller_id)
@@ -155,6 +166,7 @@ class Watch:
         captured = entry.kind == "completion_costed"
         assert captured or entry.subject_id in self.paid, "released without settle"
         escrow = self.books.rows.escrows[entry.subject_id]
+        assert escrow.price_msat <= escrow.most_msat, "a price beyond what was reserved"
         names = {entry.subject_id}
         if escrow.payment_hash is not None:
             names.add(f"preimage of {escrow.payment_hash}")
@@ -205,7 +217,7 @@ class Watch:
 
 
 def _budgeted(escrow: Escrow) -> bool:
-    return escrow.quote.credit_reserved_msat < escrow.quote.ceiling_msat
+    return not escrow.quote.covered
 
 
 def _overbooked(escrow: Escrow, truth_pusd: int) -> int:
