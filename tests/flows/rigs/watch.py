@@ -87,10 +87,8 @@ class Watch:
             self.claimed[transfer.debit] += moved + reserved
             self.claimed[transfer.credit] -= moved
         match entry.kind:
-            case "opened" | "fell_back":
+            case "opened" | "fell_back" | "reservation_extended":
                 self._check_opened(entry)
-            case "reservation_extended":
-                self._check_extended(self.books.rows.escrows[entry.subject_id])
             case "caller_changed":
                 cap = entry.facts["cap_msat"]
                 self.caps[str(entry.caller_id)] = None if cap is None else int(cap)
@@ -116,13 +114,17 @@ class Watch:
                 self.set_apart |= self.parked
 
     def _check_opened(self, entry: JournalEntry) -> None:
-        """Whoever was let in was within every limit at that moment; another run, on its days."""
+        """Whoever was let in was within every limit at that moment; another run, on its days.
+
+        So was whatever has more reserved.
+        """
         escrow = self.books.rows.escrows[entry.subject_id]
         quote = escrow.quote
         assert self.claimed[chart.available(escrow.caller_id).code] <= 0
         if escrow.key_id is not None:
             self._check_key(escrow, escrow.key_id)
         if quote.covered:
+            assert escrow.reserved_msat <= quote.ceiling_msat
             overrun = self.claimed[chart.overrun(quote.day).code]
             assert overrun <= self.exposure.overrun_day_pusd
             return
@@ -144,13 +146,6 @@ class Watch:
             (chart.key_day(key_id, quote.day), key.limits.day_limit_msat),
         ):
             assert limit is None or self.claimed[account.code] <= limit
-
-    def _check_extended(self, escrow: Escrow) -> None:
-        """More is reserved of what there is, within the limits, and never beyond the ceiling."""
-        assert escrow.key_id is not None
-        assert self.claimed[chart.available(escrow.caller_id).code] <= 0
-        self._check_key(escrow, escrow.key_id)
-        assert escrow.reserved_msat <= escrow.quote.ceiling_msat
 
     def _check_cap(self, caller_id: str) -> None:
         cap = self.caps.get(caller_id)
