@@ -1,6 +1,6 @@
 """GET /v1/escrows/{id} and its completion: follow a run, then claim what it made.
 
-The id is a capability of 256 bits that shows state and invoice, and nothing else: no macaroon is
+The id is a capability of 130 bits that shows state and invoice, and nothing else: no macaroon is
 told for it, because every node that forwards a payment learns the preimage. What was bought takes
 that escrow's macaroon and preimage, or the credential that named its caller when credit paid.
 Must not know: ASGI, or how a completion is stored.

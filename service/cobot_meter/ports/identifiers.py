@@ -9,10 +9,10 @@ class Identifiers(Protocol):
     """Names nobody can guess, and secrets that can be derived again after a crash."""
 
     def escrow_id(self) -> str:
-        """`esc_`, the time, so that rows lie together, and 256 random bits against guessing."""
+        """`esc_`, the time, so that rows lie together, and 130 random bits against guessing."""
 
     def topup_id(self) -> str:
-        """`top_`, the time and 256 random bits."""
+        """`top_`, the time and 130 random bits."""
 
     def caller_id(self) -> str:
         """`c_`, the time and 128 random bits."""
