@@ -26,6 +26,8 @@ from tests.domain.escrow.rows import (
 from tests.domain.escrow.stages import EVENTS, PARKED, STAGES, parked
 from tests.domain.escrow.test_escrow import escrow_for, expected, tell
 from tests.domain.escrow.walks import assert_cleared
+from tests.domain.exhaustive.one_escrow_graph import EscrowGraph, Node
+from tests.domain.exhaustive.test_two_escrows_exhaustively import prove_that_all_end
 from tests.domain.samples import (
     CALLER,
     CREDITS,
@@ -34,8 +36,6 @@ from tests.domain.samples import (
     Shape,
     settled,
 )
-from tests.domain.worlds.one_escrow_graph import EscrowGraph, Node
-from tests.domain.worlds.test_two_escrows_exhaustively import prove_that_all_end
 
 S = Progress
 ENDED = frozenset({S.RELEASED, S.REFUNDED, S.EXPIRED, S.FAILED})

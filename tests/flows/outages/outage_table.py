@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.topup.record import Topup
 from tests.flows.outages.outage_parts import NodeTrouble, Trouble, UpstreamTrouble
-from tests.flows.outages.outage_world import World
+from tests.flows.outages.outage_rig import OutageRig
 
 FAIL_OVER_S = 120
 HOUR_S = 3_600
 MONTH_S = 30 * 24 * HOUR_S
 
-Begin = Callable[[World], Awaitable[None]]
+Begin = Callable[[OutageRig], Awaitable[None]]
 
 
-async def _nothing(_world: World) -> None:
+async def _nothing(_world: OutageRig) -> None:
     """It ends when all that is wrong outside is put right."""
 
 
@@ -35,8 +35,8 @@ class Outage:
 def _trouble(change: Callable[[Trouble, int], None]) -> Begin:
     """Something is wrong outside, until a moment two minutes from now or until the end."""
 
-    async def begin(world: World) -> None:
-        change(world.trouble, world.clock.monotonic_ms() + FAIL_OVER_S * 1_000)
+    async def begin(rig: OutageRig) -> None:
+        change(rig.trouble, rig.clock.monotonic_ms() + FAIL_OVER_S * 1_000)
 
     return begin
 
@@ -70,73 +70,73 @@ def _one_answer_lost(trouble: Trouble, _until_ms: int) -> None:
 
 
 def _node(what: NodeTrouble) -> Outage:
-    async def begin(world: World) -> None:
-        rows = world.rows.rows
+    async def begin(rig: OutageRig) -> None:
+        rows = rig.rows.rows
         subjects: tuple[Escrow | Topup, ...] = (*rows.escrows.values(), *rows.topups.values())
-        world.trouble.node = what
-        world.trouble.forgotten = {one.payment_hash for one in subjects if one.payment_hash}
+        rig.trouble.node = what
+        rig.trouble.forgotten = {one.payment_hash for one in subjects if one.payment_hash}
 
     return Outage(begin=begin)
 
 
 def _upstream(what: UpstreamTrouble) -> Outage:
-    async def begin(world: World) -> None:
-        world.trouble.upstream = what
+    async def begin(rig: OutageRig) -> None:
+        rig.trouble.upstream = what
 
     return Outage(begin=begin)
 
 
-async def _no_rate(world: World) -> None:
-    world.trouble.rates_away = True
+async def _no_rate(rig: OutageRig) -> None:
+    rig.trouble.rates_away = True
 
 
-async def _all_away(world: World) -> None:
-    _books_away(world.trouble, world.clock.monotonic_ms() + FAIL_OVER_S * 1_000)
-    world.trouble.node = NodeTrouble.AWAY
-    world.trouble.upstream = UpstreamTrouble.AWAY
-    world.trouble.rates_away = True
+async def _all_away(rig: OutageRig) -> None:
+    _books_away(rig.trouble, rig.clock.monotonic_ms() + FAIL_OVER_S * 1_000)
+    rig.trouble.node = NodeTrouble.AWAY
+    rig.trouble.upstream = UpstreamTrouble.AWAY
+    rig.trouble.rates_away = True
 
 
 def _clock(seconds: int, *, put_right: bool) -> Outage:
-    async def begin(world: World) -> None:
-        world.clock.step(seconds)
+    async def begin(rig: OutageRig) -> None:
+        rig.clock.step(seconds)
 
-    async def end(world: World) -> None:
-        world.clock.step(-seconds)
+    async def end(rig: OutageRig) -> None:
+        rig.clock.step(-seconds)
 
     return Outage(begin=begin, end=end if put_right else _nothing)
 
 
-async def _killed(world: World) -> None:
+async def _killed(rig: OutageRig) -> None:
     """At once, before whoever made the commit hears of it."""
-    world.stage.process.mortal.dead = True
-    world.stage.process.replicas.die()
+    rig.stage.process.mortal.dead = True
+    rig.stage.process.replicas.die()
 
 
-async def _second(world: World) -> None:
+async def _second(rig: OutageRig) -> None:
     """Another process comes, and is asked from now on; both drive all there is."""
-    other = world.new_process()
-    await world.start(other)
-    world.stage.process = other.process
+    other = rig.new_process()
+    await rig.start(other)
+    rig.stage.process = other.process
 
 
-async def _first_cut_off(world: World) -> None:
+async def _first_cut_off(rig: OutageRig) -> None:
     """The one that was asked loses the books, and with them its lock; another is asked now."""
-    first = world.living[0]
-    first.books.cut_until_ms = world.clock.monotonic_ms() + FAIL_OVER_S * 1_000
+    first = rig.living[0]
+    first.books.cut_until_ms = rig.clock.monotonic_ms() + FAIL_OVER_S * 1_000
     first.process.replicas.die()
-    await _second(world)
+    await _second(rig)
 
 
-async def _first_back(world: World) -> None:
-    for living in world.living:
+async def _first_back(rig: OutageRig) -> None:
+    for living in rig.living:
         living.books.cut_until_ms = 0
-        world.crowd.living.add(living.process.replicas.own_id)
+        rig.crowd.living.add(living.process.replicas.own_id)
 
 
-async def _first_killed(world: World) -> None:
-    first = world.living[0].process
-    await _second(world)
+async def _first_killed(rig: OutageRig) -> None:
+    first = rig.living[0].process
+    await _second(rig)
     first.mortal.dead = True
     first.replicas.die()
 

@@ -21,8 +21,8 @@ import pytest
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.topup.states import TopupState
 from tests.flows.outages.outage_judge import judged, prepared, quiet, restored, somebody_waits
+from tests.flows.outages.outage_rig import OutageRig, State, Wanted, named, outage_rig
 from tests.flows.outages.outage_table import OUTAGES, Outage
-from tests.flows.outages.outage_world import State, Wanted, World, named, world
 from tests.flows.rigs.stories import Step, another_node
 from tests.flows.rigs.story_book import STORIES
 
@@ -92,7 +92,9 @@ async def _ways(folder: Path) -> Ways:
     found: dict[str, list[Way]] = {}
     for number, way in enumerate(itertools.product(TOLD, (True, False))):
         story, turns_free = way
-        async with world(folder / f"{number}", twins=False, turns_free=turns_free) as undisturbed:
+        async with outage_rig(
+            folder / f"{number}", twins=False, turns_free=turns_free
+        ) as undisturbed:
             await prepared(undisturbed)
             for step in TOLD[story]:
                 await undisturbed.step(step)
@@ -110,7 +112,7 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Ways:
 async def _through(path: Path, case: Case) -> None:
     """One story, one outage in it, and the judge."""
     story, turns_free = case.way
-    async with world(path, turns_free=turns_free) as tried:
+    async with outage_rig(path, turns_free=turns_free) as tried:
         await prepared(tried)
         rest = await _until(tried, case.wanted, TOLD[story], OUTAGES[case.outage])
         await _meanwhile(tried, killed=case.killed)
@@ -125,7 +127,7 @@ async def _through(path: Path, case: Case) -> None:
 
 
 async def _until(
-    tried: World, wanted: Wanted, steps: Sequence[Step], outage: Outage
+    tried: OutageRig, wanted: Wanted, steps: Sequence[Step], outage: Outage
 ) -> Sequence[Step]:
     """What is left of the story when the outage has begun."""
     tried.wanted, tried.begins = wanted, lambda: outage.begin(tried)
@@ -138,7 +140,7 @@ async def _until(
     raise AssertionError(message)
 
 
-async def _meanwhile(tried: World, *, killed: bool) -> None:
+async def _meanwhile(tried: OutageRig, *, killed: bool) -> None:
     """Everybody does what they would have done, while time passes."""
     for number in range(PASSES):
         if killed and number == 1:

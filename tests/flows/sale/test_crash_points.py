@@ -41,7 +41,7 @@ UNCOUNTED = {"cost_lookup_missed", "usage_compared"}
 async def staged(
     path: Path, *, turns_free: bool = True, node_clock: FakeClock | None = None
 ) -> AsyncIterator[Stage]:
-    """A stage with a started process, a funded world and empty books.
+    """A stage with a started process, a funded caller and empty books.
 
     The node's machine has our clock unless it is given its own. Without free turns what is opened
     is stored first, and requested when its turn comes.

@@ -16,17 +16,17 @@ from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Commodity
 from cobot_meter.domain.run.states import RunState
 from tests.conftest import COUNTED
-from tests.domain.samples import ADDRESS, CALLER, CREDITS, DAY
-from tests.domain.worlds.one_escrow_graph import Node
-from tests.domain.worlds.two_escrow_worlds import (
+from tests.domain.exhaustive.one_escrow_graph import Node
+from tests.domain.exhaustive.two_escrow_graph import (
     CEILING,
     FIRST,
     LEAST,
     TERMS,
     Opening,
+    Pair,
     Search,
-    World,
 )
+from tests.domain.samples import ADDRESS, CALLER, CREDITS, DAY
 
 S = Progress
 ENDED = frozenset({S.RELEASED, S.REFUNDED, S.EXPIRED, S.FAILED})
@@ -60,27 +60,27 @@ def test_two_escrows_in_every_order(
 ) -> None:
     """From no credit, some, and enough for the first, in either mode: everything always holds."""
     search = Search(credit, covered, first)
-    worlds = search.worlds()
+    pairs = search.pairs()
     nodes = [node for graph in search.graphs.values() for node in graph.nodes.values()]
     for node in nodes:
         prove_node(node)
     prove_that_all_end(nodes)
     for opening in search.openings:
         prove_opening(opening)
-    for world in worlds:
-        assert search.spendable(world) >= 0
-        if world.quiet and world.unexplained_pusd == 0:
-            prove_costs(world)
+    for pair in pairs:
+        assert search.spendable(pair) >= 0
+        if pair.quiet and pair.unexplained_pusd == 0:
+            prove_costs(pair)
     told = sum(graph.told for graph in search.graphs.values())
     growing = f", which grow from {first} msat" if first < CEILING else ""
     text = (
-        f"credit {credit} msat, covered sales by {covered}{growing}: {len(worlds):,} distinct "
+        f"credit {credit} msat, covered sales by {covered}{growing}: {len(pairs):,} distinct "
         f"states of two escrows, {search.events:,} events told, {search.refused:,} refused by a "
         f"guard; {len(nodes):,} states of one, {told:,} commits each crashed before and after"
     )
     print(text)
     record_property(COUNTED, text)
-    assert len(worlds) > 50_000
+    assert len(pairs) > 50_000
 
 
 def prove_node(node: Node) -> None:
@@ -193,7 +193,7 @@ def prove_opening(opening: Opening) -> None:
         settled_msat=ledger.of(chart.settled(CALLER)).net,
         lapsed_msat=ledger.of(chart.lapsed(CALLER)).net,
     )
-    row = opening.world.nodes[-1].row
+    row = opening.pair.nodes[-1].row
     if row.quote.grows:
         assert ledger.of(chart.overrun(DAY)).claimed <= TERMS.overrun_day_pusd
     if not row.quote.covered:
@@ -204,9 +204,9 @@ def prove_opening(opening: Opening) -> None:
             assert ledger.of(ADDRESS_DAY).claimed <= TERMS.address_day_pusd
 
 
-def prove_costs(world: World) -> None:
+def prove_costs(pair: Pair) -> None:
     """What the upstream took is what our cost accounts say; unattributed only what none knew."""
-    nodes = world.nodes
-    assert sum(node.cost for node in nodes) + world.rest == sum(node.truth for node in nodes)
-    if world.rest or any(node.unattributed for node in nodes):
+    nodes = pair.nodes
+    assert sum(node.cost for node in nodes) + pair.rest == sum(node.truth for node in nodes)
+    if pair.rest or any(node.unattributed for node in nodes):
         assert any(node.unconfirmed for node in nodes)

@@ -14,9 +14,9 @@ from cobot_meter.domain.run.record import CostStanding
 from cobot_meter.domain.run.states import RunState
 from tests.conftest import COUNTED
 from tests.domain.escrow.test_quarantine import prove_balanced
+from tests.domain.exhaustive.one_escrow_graph import EscrowGraph, Node
+from tests.domain.exhaustive.test_two_escrows_exhaustively import prove_that_all_end
 from tests.domain.samples import Shape
-from tests.domain.worlds.one_escrow_graph import EscrowGraph, Node
-from tests.domain.worlds.test_two_escrows_exhaustively import prove_that_all_end
 
 CEILING = 10_000
 

@@ -1,6 +1,6 @@
 """Two escrows of one caller in every order of events: the product of two graphs.
 
-Counters are sums, and no escrow touches another's rows, so a world is two nodes and what the
+Counters are sums, and no escrow touches another's rows, so a pair is two nodes and what the
 comparison of costs booked beside them. What couples them are the guards: those are asked of the
 whole ledger, by the model's own code.
 """
@@ -19,8 +19,8 @@ from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.transitions.upstream import usage_compared
 from tests.domain.escrow.walks import granted
+from tests.domain.exhaustive.one_escrow_graph import EscrowGraph, Move, Node
 from tests.domain.samples import CALLER, NOW_MS, Shape, opened, opening_of, used
-from tests.domain.worlds.one_escrow_graph import EscrowGraph, Move, Node
 from tests.fakes.ledger_model import Counters, Ledger, OpenReservation
 
 CEILING = 10_000
@@ -41,7 +41,7 @@ SETTLED = chart.settled(CALLER)
 EVERY = 101  # edge whose additivity is proven on the whole ledger
 
 
-class World(NamedTuple):
+class Pair(NamedTuple):
     """`rest` is what comparisons booked that no escrow explains, in pico-USD."""
 
     first: Node
@@ -66,16 +66,16 @@ class World(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """A world in which an escrow was just opened, and the limits that stood at that moment."""
+    """A pair in which an escrow was just opened, and the limits that stood at that moment."""
 
-    world: World
+    pair: Pair
     ledger: Ledger
     newcomer: bool
 
 
 @dataclass(slots=True)
 class Search:
-    """All worlds that a caller with `credit` reaches, and the counts of what was done there.
+    """All pairs that a caller with `credit` reaches, and the counts of what was done there.
 
     `covered` is the mode of what credit covers: the other escrow may be of the other mode. `first`
     is what credit has to cover; less than the ceiling grows.
@@ -89,33 +89,33 @@ class Search:
     events: int = 0
     refused: int = 0
 
-    def worlds(self) -> set[World]:
+    def pairs(self) -> set[Pair]:
         """Every one, from the opening of the first escrow on."""
-        start = World(self._first(), None, 0)
+        start = Pair(self._first(), None, 0)
         seen, frontier = {start}, [start]
         while frontier:
-            for world in self._next(frontier.pop()):
-                if world not in seen:
-                    seen.add(world)
-                    frontier.append(world)
+            for pair in self._next(frontier.pop()):
+                if pair not in seen:
+                    seen.add(pair)
+                    frontier.append(pair)
         return seen
 
-    def ledger(self, world: World) -> Ledger:
-        """The whole ledger of a world."""
-        rest = usage_compared(used(0), sequence=0, cost_pusd=world.rest, at_ms=NOW_MS)
+    def ledger(self, pair: Pair) -> Ledger:
+        """The whole ledger of a pair."""
+        rest = usage_compared(used(0), sequence=0, cost_pusd=pair.rest, at_ms=NOW_MS)
         beside = granted(Ledger(), CALLER, self.credit).after((), rest.transfers)
-        return _sum(beside, *(node.rows.ledger for node in world.nodes))
+        return _sum(beside, *(node.rows.ledger for node in pair.nodes))
 
-    def spendable(self, world: World) -> int:
+    def spendable(self, pair: Pair) -> int:
         """The caller's credit, reservations taken off."""
-        second = world.second.credit_claimed if world.second is not None else 0
-        return self.credit - world.first.credit_claimed - second
+        second = pair.second.credit_claimed if pair.second is not None else 0
+        return self.credit - pair.first.credit_claimed - second
 
     def _first(self) -> Node:
         shape = self._shape("esc_1", credit=self.credit, newcomer=True)
         before = granted(Ledger(), CALLER, self.credit)
         first = self._graph(shape).first
-        self._open(World(first, None, 0), before, shape)
+        self._open(Pair(first, None, 0), before, shape)
         return first
 
     def _shape(self, escrow_id: str, *, credit: int, newcomer: bool) -> Shape:
@@ -133,66 +133,66 @@ class Search:
             overrun=OVERRUN if grows else 0,
         )
 
-    def _next(self, world: World) -> Iterator[World]:
-        first, second, rest = world
+    def _next(self, pair: Pair) -> Iterator[Pair]:
+        first, second, rest = pair
         for move in first.moves:
-            if not move.guarded or self._passes(world, move):
-                yield self._moved(world, move, World(move.target, second, rest))
+            if not move.guarded or self._passes(pair, move):
+                yield self._moved(pair, move, Pair(move.target, second, rest))
         if second is None:
-            yield from self._opened(world)
+            yield from self._opened(pair)
         else:
             for move in second.moves:
-                if not move.guarded or self._passes(world, move):
-                    yield self._moved(world, move, World(first, move.target, rest))
-        if world.quiet:
-            yield from self._compared(world)
+                if not move.guarded or self._passes(pair, move):
+                    yield self._moved(pair, move, Pair(first, move.target, rest))
+        if pair.quiet:
+            yield from self._compared(pair)
 
-    def _passes(self, world: World, move: Move) -> bool:
+    def _passes(self, pair: Pair, move: Move) -> bool:
         try:
-            self.ledger(world).after(move.transition.accounts, move.transition.transfers)
+            self.ledger(pair).after(move.transition.accounts, move.transition.transfers)
         except ExposureExceeded:
             self.refused += 1
             return False
         return True
 
-    def _moved(self, world: World, move: Move, target: World) -> World:
+    def _moved(self, pair: Pair, move: Move, target: Pair) -> Pair:
         self.events += 1
         if self.events % EVERY == 0:
-            whole = self.ledger(world).after(move.transition.accounts, move.transition.transfers)
+            whole = self.ledger(pair).after(move.transition.accounts, move.transition.transfers)
             assert _standing(whole) == _standing(self.ledger(target)), "the parts do not add up"
         return target
 
-    def _opened(self, world: World) -> Iterator[World]:
-        newcomer = TERMS.is_newcomer(world.first.net(SETTLED))
-        shape = self._shape("esc_2", credit=self.spendable(world), newcomer=newcomer)
-        target = World(world.first, self._graph(shape).first, world.rest)
+    def _opened(self, pair: Pair) -> Iterator[Pair]:
+        newcomer = TERMS.is_newcomer(pair.first.net(SETTLED))
+        shape = self._shape("esc_2", credit=self.spendable(pair), newcomer=newcomer)
+        target = Pair(pair.first, self._graph(shape).first, pair.rest)
         try:
-            self._open(target, self.ledger(world), shape)
+            self._open(target, self.ledger(pair), shape)
         except ExposureExceeded:
             self.refused += 1
         else:
             yield target
 
-    def _open(self, target: World, before: Ledger, shape: Shape) -> None:
+    def _open(self, target: Pair, before: Ledger, shape: Shape) -> None:
         opening = opening_of(opened(shape), terms=TERMS)
         after = before.after(opening.accounts, opening.transfers)
         assert _standing(after) == _standing(self.ledger(target))
         self.events += 1
         self.openings.append(Opening(target, after, shape.newcomer))
 
-    def _compared(self, world: World) -> Iterator[World]:
+    def _compared(self, pair: Pair) -> Iterator[Pair]:
         """One transition of A13: a share for the first unexplained escrow, or the rest."""
-        first, second, rest = world
-        missing = world.unexplained_pusd
-        node = next((node for node in world.nodes if node.unexplained), None)
+        first, second, rest = pair
+        missing = pair.unexplained_pusd
+        node = next((node for node in pair.nodes if node.unexplained), None)
         if node is not None:
             share = min(max(missing, 0), node.row.quote.ceiling_pusd)
             target = self._graph_of(node).attributed(node, share)
             self.events += 1
-            yield World(target, second, rest) if node is first else World(first, target, rest)
+            yield Pair(target, second, rest) if node is first else Pair(first, target, rest)
         elif missing:
             self.events += 1
-            yield World(first, second, rest + missing)
+            yield Pair(first, second, rest + missing)
 
     def _graph(self, shape: Shape) -> EscrowGraph:
         key = (shape.escrow_id, shape.credit, shape.newcomer)

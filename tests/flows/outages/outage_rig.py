@@ -113,7 +113,7 @@ class Living:
     node: NodeWatch
 
 
-class World:
+class OutageRig:
     """`living` are the processes, the newest last; `stage.process` is who is asked.
 
     `read` is what callers have had, by escrow; `refusal` the last fault that anybody was told.
@@ -398,7 +398,9 @@ class Loose:
 
 
 @asynccontextmanager
-async def world(path: Path, *, twins: bool = True, turns_free: bool = True) -> AsyncIterator[World]:
+async def outage_rig(
+    path: Path, *, twins: bool = True, turns_free: bool = True
+) -> AsyncIterator[OutageRig]:
     """A started service; its books are also a file, unless only the way is looked for.
 
     Without free turns what is opened is stored first, and requested when its turn comes.
@@ -423,7 +425,7 @@ async def world(path: Path, *, twins: bool = True, turns_free: bool = True) -> A
             clock=clock,
             turns_free=turns_free,
         )
-        made = World(books=books, rows=rows, node=node, lasting=lasting, reports=reports)
+        made = OutageRig(books=books, rows=rows, node=node, lasting=lasting, reports=reports)
         errors, loose = Tracebacks(made.logged), Loose()
         logging.getLogger().addHandler(errors)
         stack.callback(logging.getLogger().removeHandler, errors)

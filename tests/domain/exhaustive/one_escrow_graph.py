@@ -60,7 +60,7 @@ Told = tuple[on.EscrowEvent, int]
 class Node:
     """`truths` are what the upstream really took for each run, in pico-USD, said or not.
 
-    What is asked of every world is counted once: its claim on the caller's credit, what its books
+    What is asked of every pair is counted once: its claim on the caller's credit, what its books
     miss of its truth, whether the upstream's usage says nothing certain about it yet, and what
     stands on its cost accounts, in all and unattributed.
     """
