@@ -50,7 +50,8 @@ async def test_memory_comes_back_after_200_asks_of_900_kb(tmp_path: Path) -> Non
         ) as client:
             statuses = Counter(await asyncio.gather(*(one(number) for number in range(200))))
         assert statuses.total() == 200
-        assert statuses.keys() <= {429, 502, 503}
+        # What the upstream says is too long for it is the caller's to correct.
+        assert statuses.keys() <= {400, 429, 503}
         assert memory_mib(pid) - before_mib < 64
     finally:
         await live.aclose()
