@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import orjson
 import pytest
 
 from cobot_meter.domain.escrow.states import Mode, Progress
@@ -24,7 +22,7 @@ from tests.http_api.keys.test_growing_answers import (
     said,
 )
 from tests.http_api.keys.test_keys import bearer
-from tests.http_api.keys.test_live_answers import DONE, chunks_of, standing, text_of
+from tests.http_api.keys.test_live_answers import DONE, begun, chunks_of, standing, text_of
 
 S = Progress
 WORDS = 400
@@ -41,24 +39,6 @@ def slowly(gate: asyncio.Event, *, stops: bool = True) -> Completes:
     )
 
 
-async def begun(rig: FaceRig, key: str, document: dict[str, Any]) -> asyncio.Task[Any]:
-    """An ask whose first words have come."""
-    heard: list[bytes] = []
-    asking = asyncio.create_task(
-        rig.caller.send(
-            "POST",
-            "/v1/chat/completions",
-            body=orjson.dumps(document),
-            headers={"Authorization": bearer(key)},
-            heard=heard.append,
-        )
-    )
-    async with asyncio.timeout(5):
-        while WORD.strip().encode() not in b"".join(heard):  # noqa: ASYNC110
-            await asyncio.sleep(0)
-    return asking
-
-
 @asynccontextmanager
 async def left(
     path: Path, *, stops: bool = True, sat: int = SAT_OF_ONE_USD
@@ -68,7 +48,7 @@ async def left(
         key, proof = await rig.key(sat)
         gate = asyncio.Event()
         await offer(rig, slowly(gate, stops=stops), said(3, tokens=5))
-        asking = await begun(rig, key, SMALL)
+        asking = await begun(rig, key, SMALL, word=WORD.strip().encode(), heard=[])
         rig.caller.hang_up()
         await asking
         yield rig, key, proof, gate
@@ -128,3 +108,32 @@ async def test_whoever_charges_on_is_read_to_the_end(tmp_path: Path) -> None:
         assert escrow.price_msat == escrow.price_of(cost_of(900)).price_msat
         again = await rig.ask(SMALL, token=bearer(key))
         assert text_of(chunks_of(again)) == (WORD * WORDS).strip()
+
+
+async def test_what_somebody_will_fetch_is_not_ended_by_a_reader_who_leaves(tmp_path: Path) -> None:
+    """Asked for later, and read along by another for a word: the whole of it is there to fetch."""
+    async with open_face(tmp_path) as rig:
+        key, _ = await rig.key(SAT_OF_ONE_USD)
+        gate = asyncio.Event()
+        await offer(rig, slowly(gate))
+        later = {"Prefer": "respond-async"}
+        assert (await rig.ask(SMALL, token=bearer(key), headers=later)).status == 202
+        asking = await begun(rig, key, SMALL, word=WORD.strip().encode(), heard=[])
+        rig.caller.hang_up()
+        await asking
+        await asyncio.sleep(2.1)
+        gate.set()
+        sold = await rig.until(S.RELEASED)
+        assert rig.upstream.left == 0
+        assert sold.price_msat == sold.price_of(cost_of(900)).price_msat
+
+
+async def test_what_is_fetched_later_waits_for_no_reader(tmp_path: Path) -> None:
+    """A long stream whose caller has its 202 and reads nothing: the run is not held up by it."""
+    async with open_face(tmp_path) as rig:
+        key, _ = await rig.key(SAT_OF_ONE_USD)
+        await offer(rig, Completes(answer=WORD * 20_000, cost=usd_text(cost_of(900)), stops=True))
+        later = {"Prefer": "respond-async"}
+        assert (await rig.ask(SMALL, token=bearer(key), headers=later)).status == 202
+        async with asyncio.timeout(8):  # whoever follows and does not read is waited for ten
+            await rig.until(S.RELEASED)

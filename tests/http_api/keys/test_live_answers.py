@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,35 @@ async def standing(rig: FaceRig, proof: str) -> dict[str, int]:
     return found
 
 
+async def begun(
+    rig: FaceRig, key: str, document: Mapping[str, Any], *, word: bytes, heard: list[bytes]
+) -> asyncio.Task[Reply]:
+    """An ask of which `word` has come; `heard` gets every part."""
+    asking = asyncio.create_task(
+        rig.caller.send(
+            "POST",
+            "/v1/chat/completions",
+            body=orjson.dumps(document),
+            headers={"Authorization": bearer(key)},
+            heard=heard.append,
+        )
+    )
+    async with asyncio.timeout(5):
+        while word not in b"".join(heard):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    return asking
+
+
+async def give_up(rig: FaceRig, key: str, document: Mapping[str, Any]) -> None:
+    """Ask, and hang up before a word has come."""
+    asking = asyncio.ensure_future(rig.ask(document, token=bearer(key)))
+    await rig.upstream.reached.wait()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    rig.caller.hang_up()
+    assert (await asking).status == 0
+
+
 async def test_an_answer_comes_word_by_word_and_ends_with_its_price(tmp_path: Path) -> None:
     """The role first, then the words; usage and price in the last chunk, captured by then."""
     async with open_face(tmp_path) as rig:
@@ -91,18 +121,7 @@ async def test_the_first_word_is_there_before_the_answer_has_an_end(tmp_path: Pa
         key, _ = await rig.key(SAT)
         heard: list[bytes] = []
         rig.upstream.then(Completes(answer=ANSWER, dawdles=True))
-        asking = asyncio.ensure_future(
-            rig.caller.send(
-                "POST",
-                "/v1/chat/completions",
-                body=orjson.dumps(STREAMED),
-                headers={"Authorization": bearer(key)},
-                heard=heard.append,
-            )
-        )
-        async with asyncio.timeout(5):
-            while b"Lightning" not in b"".join(heard):  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        asking = await begun(rig, key, STREAMED, word=b"Lightning", heard=heard)
         assert rig.last.progress is S.REQUESTED
         assert b'finish_reason":"' not in b"".join(heard)
         rig.caller.hang_up()
@@ -118,12 +137,7 @@ async def test_who_hangs_up_before_the_first_word_holds_nothing_up(tmp_path: Pat
         key, _ = await rig.key(SAT)
         gate = asyncio.Event()
         rig.upstream.then(Completes(answer="word " * 20_000, gate=gate))
-        asking = asyncio.ensure_future(rig.ask(STREAMED, token=bearer(key)))
-        await rig.upstream.reached.wait()
-        for _ in range(20):
-            await asyncio.sleep(0)
-        rig.caller.hang_up()
-        assert (await asking).status == 0
+        await give_up(rig, key, STREAMED)
         gate.set()
         assert (await rig.until(S.RELEASED)).mode is Mode.CREDIT
 

@@ -14,7 +14,7 @@ from cobot_meter.http_api.http.exchange import Stream
 from tests.fakes.upstream_outcomes import Completes
 from tests.http_api.face_rig import ASK, CHAT, FaceRig, open_face
 from tests.http_api.keys.test_keys import bearer
-from tests.http_api.keys.test_live_answers import DONE, STREAMED, chunks_of, text_of
+from tests.http_api.keys.test_live_answers import DONE, STREAMED, chunks_of, give_up, text_of
 
 SAT = 5_000
 LONG = "word " * 20_000
@@ -123,12 +123,7 @@ async def test_who_hangs_up_before_the_first_word_gets_it_afterwards(tmp_path: P
         key, _ = await rig.key(SAT)
         gate = asyncio.Event()
         rig.upstream.then(Completes(answer="one", gate=gate))
-        asking = asyncio.ensure_future(rig.ask(ASK, token=bearer(key)))
-        await rig.upstream.reached.wait()
-        for _ in range(20):
-            await asyncio.sleep(0)
-        rig.caller.hang_up()
-        assert (await asking).status == 0
+        await give_up(rig, key, ASK)
         gate.set()
         await rig.drive(rig.last)
         assert b"one" in (await rig.ask(ASK, token=bearer(key))).body

@@ -257,12 +257,14 @@ class AskCompletion:
         escrow_id = self._open_escrow.new_id()
         stored: asyncio.Future[Escrow] = asyncio.get_running_loop().create_future()
         run = self._begin(ask, key, caller_id, escrow_id, stored)
+        if ask.respond_async:
+            self._follow_run.keep(escrow_id)
+            await _first_of_both(stored, run, None)
+            return self._accepted((stored if stored.done() else run).result(), caller_id)
         # Before it is opened, since a short answer may be over as soon as that is heard of.
         follower = self._follow_run.follow(escrow_id) if ask.live and ask.key is not None else None
-        if ask.respond_async or follower is not None:
+        if follower is not None:
             await _first_of_both(stored, run, follower)
-        if ask.respond_async:
-            return self._accepted((stored if stored.done() else run).result(), caller_id)
         if stored.done():
             live = await self._live(stored.result(), run, follower)
             if live is not None:
