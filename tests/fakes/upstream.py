@@ -308,10 +308,5 @@ def _ended(
 
 
 def _check_cap(price: ModelPrice, cap: ModelPrice) -> None:
-    dearer = (
-        price.prompt_pusd > cap.prompt_pusd
-        or price.completion_pusd > cap.completion_pusd
-        or price.request_pusd > cap.request_pusd
-    )
-    if dearer:
+    if not price.is_within(cap):
         raise UpstreamRefused("no endpoint at or under max_price", status=404)

@@ -49,6 +49,14 @@ class ModelPrice:
             reasoning_pusd=max(price.reasoning_pusd for price in each),
         )
 
+    def is_within(self, cap: ModelPrice) -> bool:
+        """Whether none of the prices that an upstream is held to is above those of `cap`."""
+        return (
+            self.prompt_pusd <= cap.prompt_pusd
+            and self.completion_pusd <= cap.completion_pusd
+            and self.request_pusd <= cap.request_pusd
+        )
+
     @property
     def free(self) -> bool:
         """Whether a cost of zero is a fact rather than an unknown."""

@@ -15,7 +15,7 @@ from cobot_meter.domain.pricing.growth import (
     first_reservation,
     output_bounds,
 )
-from cobot_meter.domain.pricing.prices import Ceiling, ModelPrice, ceiling_for
+from cobot_meter.domain.pricing.prices import Ceiling, ceiling_for
 from cobot_meter.domain.pricing.token_bounds import tokens_bound
 from cobot_meter.domain.upstream.completions import CompletionRequest, Model, Reasoning
 from cobot_meter.domain.upstream.endpoints import Endpoint, ProviderChoice
@@ -91,13 +91,4 @@ def _can_be_bounded(request: CompletionRequest, offer: Offer) -> bool:
 
 def _can_be_stopped(endpoint: Endpoint, choice: ProviderChoice, model: Model) -> bool:
     """Whether it may serve this request within the quoted prices, and charges nothing once left."""
-    return endpoint.stops and choice.allows(endpoint) and _within(endpoint.price, model.price)
-
-
-def _within(price: ModelPrice, cap: ModelPrice) -> bool:
-    """Whether none of the prices that an upstream is held to is above the quoted one."""
-    return (
-        price.prompt_pusd <= cap.prompt_pusd
-        and price.completion_pusd <= cap.completion_pusd
-        and price.request_pusd <= cap.request_pusd
-    )
+    return endpoint.stops and choice.allows(endpoint) and endpoint.price.is_within(model.price)

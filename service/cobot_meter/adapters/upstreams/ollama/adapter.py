@@ -201,10 +201,7 @@ class Ollama:
         model = self._models.get(model_id)
         if model is None:
             words = f"{model_id[:80]} is not offered by this upstream"
-        elif (
-            model.price.prompt_pusd > price_cap.prompt_pusd
-            or model.price.completion_pusd > price_cap.completion_pusd
-        ):
+        elif not model.price.is_within(price_cap):
             words = f"{model_id} costs more by now than was quoted"
         else:
             return model
