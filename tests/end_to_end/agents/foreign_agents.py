@@ -23,7 +23,8 @@ COBOT = FOREIGN / "cobot" / "bin" / "cobot"
 WITHIN_S = 150
 # What is already known of models is looked up at GitHub only when this file is a day old.
 _PRICES_SEEN = ".aider/caches/model_prices_and_context_window.json"
-_QUIET = "[telegram, nostr, knowledge, web, cron, heartbeat, subagent, filedrop]"
+# What of a cobot waits for other programs, or asks them.
+_QUIET = "[telegram, nostr, knowledge, web, cron, heartbeat, filedrop]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,7 +110,7 @@ class CostKnown:
 class CompletionCosted:
     """The upstream's: the whole answer is here and says what it cost; credit pays for it at once.
 
-    Both facts in one commit, for a sale whose ceiling is reserved of the caller's credit. The cost
+    Both facts in one commit, for a sale that is paid for of what credit has reserved. The cost
     is provisional: `lookup_at_ms` is when the upstream's record is asked for, None for never.
     `kept` says that the answer is stored, for whoever comes back.
     """

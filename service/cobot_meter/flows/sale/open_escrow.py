@@ -6,11 +6,10 @@ HTTP, or what happens to the escrow next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cobot_meter.domain.api_key.faults import KEY_GUARDS
 from cobot_meter.domain.api_key.record import ApiKey, KeyLimits
-from cobot_meter.domain.body import Body
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import (
     CallerBlocked,
@@ -134,11 +133,18 @@ class OpenEscrow:
         )
         sent = at_once(pays=_pays(offer.quote), address=ask.address)
         escrow = self._escrow(opening, offer=offer, at_once=sent)
-        opened, bodies = await self._ready(escrow, request.body, asked)
+        content = request.body.content
+        bodies = await self._stored(escrow, content, asked)
         limits = asked.key.limits if asked.key else NO_LIMITS
         await self._apply(escrow, bodies, standing, limits)
-        return replace(
-            opened, chain=offer.chain, began_ms=escrow.opened_at_ms, own_terms=request.own_terms
+        return JustOpened(
+            escrow=escrow,
+            call=upstream_call(escrow, request.body),
+            wrapped_key=bodies.wrapped_key if bodies else None,
+            unstored=b"" if bodies else content,
+            chain=offer.chain,
+            began_ms=escrow.opened_at_ms,
+            own_terms=request.own_terms,
         )
 
     def _escrow(self, opening: Opening, *, offer: QuotedChain, at_once: bool) -> Escrow:
@@ -148,25 +154,20 @@ class OpenEscrow:
             requested_by=self._replicas.own_id if at_once else None,
         )
 
-    async def _ready(
-        self, escrow: Escrow, body: Body, asked: Opener
-    ) -> tuple[JustOpened, StoredBodies | None]:
-        """What will run, and what is stored of it: nothing where nobody comes back for it."""
-        content = body.content
+    async def _stored(self, escrow: Escrow, content: bytes, asked: Opener) -> StoredBodies | None:
+        """What is stored of the request: nothing where nobody comes back for it."""
         unstored = (
             escrow.mode is Mode.CREDIT
             and not asked.comes_back
             and self._vault.keeps_briefly
             and len(content) <= UNSTORED_BYTES_MAX
         )
-        opened = JustOpened(escrow=escrow, call=upstream_call(escrow, body), wrapped_key=None)
         if unstored:
-            return replace(opened, unstored=content), None
+            return None
         wrapped_key, sealed = await self._vault.seal_request(
             escrow.escrow_id, content, day=escrow.quote.day
         )
-        bodies = StoredBodies(wrapped_key=wrapped_key, request=sealed)
-        return replace(opened, wrapped_key=wrapped_key), bodies
+        return StoredBodies(wrapped_key=wrapped_key, request=sealed)
 
     async def _apply(
         self,
