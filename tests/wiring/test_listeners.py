@@ -6,13 +6,17 @@ import asyncio
 import dataclasses
 import logging
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
+import uvloop
 
 from cobot_meter.domain.errors import SettingInvalid
 from cobot_meter.wiring.app import running_service
+from cobot_meter.wiring.listening import listening
 from cobot_meter.wiring.settings.addresses import Address
 from cobot_meter.wiring.settings.settings import MetricsSettings, Settings, read_settings
 from tests.cli.shop import command_line_in
@@ -85,3 +89,35 @@ async def test_a_taken_address_for_metrics_stops_only_whoever_chose_it(
             async with running_service(settings) as running:
                 assert running.metrics is None
         assert "no metrics: cannot listen on" in caplog.text
+
+
+async def _answers(_scope: object, _receive: object, _send: object) -> None:
+    """Nobody asks it anything."""
+
+
+def test_of_two_that_listen_at_the_same_moment_one_is_told() -> None:
+    """On uvloop too, where the later one would hear nothing and its callers would go elsewhere."""
+    rounds = 40
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = Address(host="127.0.0.1", port=probe.getsockname()[1])
+    at_once = threading.Barrier(2)
+
+    async def one_round() -> bool:
+        at_once.wait()
+        try:
+            async with listening(_answers, address):
+                at_once.wait()
+                return True
+        except SettingInvalid:
+            at_once.wait()
+            return False
+
+    def listens() -> list[bool]:
+        return [uvloop.run(one_round()) for _ in range(rounds)]
+
+    with ThreadPoolExecutor(2) as both:
+        first, second = both.submit(listens), both.submit(listens)
+        assert [
+            one + other for one, other in zip(first.result(), second.result(), strict=True)
+        ] == [1] * rounds

@@ -69,11 +69,13 @@ async def listening(
 
 
 def _bound(address: Address) -> socket.socket:
+    """It listens already: of two that are bound to one port uvloop tells the later one nothing."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address.host, address.port))
+        listener.listen(BACKLOG)
     except OSError as fault:
         listener.close()
         message = f"cannot listen on {address.host}:{address.port}: {fault.strerror}"

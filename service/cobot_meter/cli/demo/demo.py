@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import socket
 import tempfile
 import time
 from pathlib import Path
@@ -75,7 +74,7 @@ def demo(context: typer.Context) -> None:
     try:
         books = _played(out)
     except* SettingInvalid:
-        pass  # who began a moment before has a port that was free when we looked
+        pass  # somebody listens where a service does by default
     if books is None:
         books = _played(out, anywhere=True)
     tell_books(out, books)
@@ -177,18 +176,6 @@ def demo_settings(folder: Path, anywhere: bool = False, /, **more: str) -> Setti
 
     It listens where a service does by default, or `anywhere`.
     """
-    wanted = dict.fromkeys(PORTS, 0) if anywhere else PORTS
-    listening = {name: f"{HOST}:{_free_port(port)}" for name, port in wanted.items()}
+    listening = {name: f"{HOST}:{0 if anywhere else port}" for name, port in PORTS.items()}
     chosen = {"DATA_DIR": str(folder), **listening, **PACE, **more}
     return read_settings({f"COBOT_METER_{name}": value for name, value in chosen.items()})
-
-
-def _free_port(wanted: int) -> int:
-    """The default port when nobody has it, else any free one."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((HOST, port))
-                return int(probe.getsockname()[1])
-    return 0
