@@ -7,9 +7,9 @@ from typing import get_args
 
 from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.machine import HEARD, TABLES
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState, Mode, Progress
+from cobot_meter.domain.escrow.tables import HEARD, TABLES
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.machine import RUN_TRANSITIONS
 from cobot_meter.domain.run.states import RunState

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cobot_meter.domain.escrow.machine import CREDIT_TRANSITIONS, TRANSITIONS
 from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.tables import CREDIT_TRANSITIONS, TRANSITIONS
 from cobot_meter.domain.run.machine import RUN_TRANSITIONS
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.topup.machine import TOPUP_TRANSITIONS
