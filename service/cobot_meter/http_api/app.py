@@ -29,7 +29,8 @@ from cobot_meter.http_api.key_routes import KEYS_PATH, KeyRoutes
 from cobot_meter.http_api.l402.challenges import Challenges
 from cobot_meter.http_api.model_routes import ModelRoutes
 from cobot_meter.http_api.quote_routes import QUOTES_PATH, QuoteRoutes
-from cobot_meter.http_api.task_routes import TaskRoutes
+from cobot_meter.http_api.tasks.routes import TaskRoutes
+from cobot_meter.http_api.tasks.runs import TaskRuns
 from cobot_meter.http_api.topup_routes import TopupRoutes
 from cobot_meter.http_api.views import (
     ESCROWS_PATH,
@@ -48,7 +49,9 @@ def build_face(parts: FaceParts) -> AsgiApp:
     challenges = Challenges(tokens=parts.tokens, public_url=parts.public_url)
     askers = Askers(parts=parts, challenges=challenges)
     escrows = EscrowRoutes(parts=parts, askers=askers, challenges=challenges)
-    chat = ChatRoute(parts=parts, askers=askers, challenges=challenges, outcomes=_outcomes(parts))
+    outcomes = _outcomes(parts)
+    chat = ChatRoute(parts=parts, askers=askers, challenges=challenges, outcomes=outcomes)
+    paid = TopsUpCredit(chat, parts=parts, askers=askers, challenges=challenges)
     keys = KeyRoutes(parts=parts, askers=askers)
     tasks = TaskRoutes(parts=parts, askers=askers, challenges=challenges)
     topups = TopupRoutes(parts=parts, askers=askers, challenges=challenges, keys=keys)
@@ -56,9 +59,7 @@ def build_face(parts: FaceParts) -> AsgiApp:
     known = known_paths(routes)
     hot = HotRoutes(
         exact={
-            ("POST", CHAT_PATH): TopsUpCredit(
-                chat, parts=parts, askers=askers, challenges=challenges
-            ),
+            ("POST", CHAT_PATH): TaskRuns(paid, parts=parts, outcomes=outcomes),
             ("POST", QUOTES_PATH): QuoteRoutes(parts=parts).quote,
             ("POST", TOPUPS_PATH): topups.begin,
             ("POST", KEYS_PATH): keys.make,

@@ -30,8 +30,8 @@ from cobot_meter.wiring.metrics import (
     watch_usage,
 )
 from cobot_meter.wiring.opening.ports import Parts
+from cobot_meter.wiring.opening.shared import Reports, Terms
 from cobot_meter.wiring.settings.settings import Settings
-from cobot_meter.wiring.shared import Reports, Terms
 
 SECOND_MS = 1_000
 # An ask that finds the price list too old waits so long for a fresh one.

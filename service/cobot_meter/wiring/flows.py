@@ -44,11 +44,11 @@ from cobot_meter.flows.sale.recover import Recover
 from cobot_meter.flows.sale.run_completion import RunCompletion
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.flows.steady_clock import SteadyClock
-from cobot_meter.flows.task.task_flows import TaskFlows
+from cobot_meter.flows.task.every_flow import TaskFlows
 from cobot_meter.flows.vault import Vault
 from cobot_meter.http_api.views import is_readable
 from cobot_meter.ports.escrow_runs import EscrowRuns
-from cobot_meter.wiring.shared import Ports, Reports, Shared, Terms
+from cobot_meter.wiring.opening.shared import Ports, Reports, Shared, Terms
 from cobot_meter.wiring.task_flows import build_task_flows
 
 R = TypeVar("R", bound=EscrowRuns)

@@ -9,10 +9,10 @@ from cobot_meter.flows.sale.follow_run import FollowRun
 from cobot_meter.flows.task.answer_task import AnswerTask
 from cobot_meter.flows.task.ask_task import AskTask, BeginRun
 from cobot_meter.flows.task.close_task import CloseTask
+from cobot_meter.flows.task.every_flow import TaskFlows
 from cobot_meter.flows.task.find_task import FindTask
 from cobot_meter.flows.task.open_task import OpenTask
-from cobot_meter.flows.task.task_flows import TaskFlows
-from cobot_meter.wiring.shared import Shared
+from cobot_meter.wiring.opening.shared import Shared
 
 
 def build_task_flows(

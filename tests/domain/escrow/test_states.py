@@ -23,6 +23,7 @@ refunded  | over    |   |   |   | x | none
 """
 # state: in flight | may charge | timer
 RUNS_DRAWN = """
+idle      |   |   | none
 opened    | x | x | abandon
 requested | x | x | none
 generated | x |   | none

@@ -36,20 +36,21 @@ class TaskFace:
             method, path, document, token=f"Bearer {self.key}", headers=named
         )
 
-    async def open(self, *, name: str = "", **wish: Any) -> Reply:
+    async def open(self, **wish: object) -> Reply:
         """Open a task; 500 sat for its runs and no fee of more than 100 where nothing is said."""
         body = {"ceiling_sat": CEILING_SAT, "max_fee_sat": 100, **wish}
-        headers = {"Idempotency_Key": name} if name else {}
-        return await self.send("POST", TASKS, body, **headers)
+        return await self.send("POST", TASKS, body)
 
-    async def opened(self, **wish: Any) -> dict[str, Any]:
+    async def opened(self, **wish: object) -> dict[str, Any]:
         """The document of a task that is open now."""
         reply = await self.open(**wish)
         assert reply.status == 201, reply.json()
         document: dict[str, Any] = reply.json()
         return document
 
-    async def ask(self, task: Mapping[str, Any], text: str = "Weigh it.", **fields: Any) -> Reply:
+    async def ask(
+        self, task: Mapping[str, Any], text: str = "Weigh it.", **fields: object
+    ) -> Reply:
         """One run of the task."""
         body = {**ASK, "messages": [{"role": "user", "content": text}], **fields}
         return await self.rig.ask(body, token=f"Bearer {task['key']}")
@@ -58,12 +59,12 @@ class TaskFace:
         """Seal an answer."""
         return await self.send("POST", f"{TASKS}/{task['id']}/answer", {"answer": answer})
 
-    async def close(self, task: Mapping[str, Any], **said: Any) -> Reply:
+    async def close(self, task: Mapping[str, Any], **said: object) -> Reply:
         """Close the task, for a fee of 7 sat where nothing is said."""
         body = said or {"fee_msat": 7_000}
         return await self.send("POST", f"{TASKS}/{task['id']}/close", body)
 
-    async def closed(self, *, runs: int = 1, **said: Any) -> dict[str, Any]:
+    async def closed(self, *, runs: int = 1, **said: object) -> dict[str, Any]:
         """The document of a task that has run, was answered and is closed."""
         task = await self.opened()
         for number in range(runs):

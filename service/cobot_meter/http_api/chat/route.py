@@ -25,13 +25,11 @@ from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
 from cobot_meter.http_api.chat.answers import accepted_answer, completion_answer, credited_answer
 from cobot_meter.http_api.chat.live_events import live_events
 from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_request
-from cobot_meter.http_api.chat.task_runs import OUTCOME as TASK_RUN
-from cobot_meter.http_api.chat.task_runs import TaskRuns
 from cobot_meter.http_api.chat.terms import max_cost_of, quote_of
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.error_table import error_response
 from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer, Response
-from cobot_meter.http_api.identity import Asker, Askers, task_key_of
+from cobot_meter.http_api.identity import Asker, Askers
 from cobot_meter.http_api.l402.challenges import Challenges
 
 CHAT_PATH = "/v1/chat/completions"
@@ -50,7 +48,6 @@ class ChatRoute:
         self, *, parts: FaceParts, askers: Askers, challenges: Challenges, outcomes: Counter
     ) -> None:
         """`outcomes` has one label: an answer's kind or an error's code."""
-        self._task_runs = TaskRuns(parts=parts)
         self._parts = parts
         self._askers = askers
         self._challenges = challenges
@@ -67,10 +64,6 @@ class ChatRoute:
         return answer
 
     async def _answer(self, request: HttpRequest) -> tuple[str, Response]:
-        task_key = task_key_of(request)
-        if task_key is not None:
-            self._refuse_when_draining()
-            return TASK_RUN, await self._task_runs.answer(request, task_key)
         asker = await self._askers.asker(request)
         asked = self._read(request, asker)
         if asked is None:

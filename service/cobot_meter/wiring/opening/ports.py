@@ -35,9 +35,9 @@ from cobot_meter.wiring.opening.databases import (
     open_database,
 )
 from cobot_meter.wiring.opening.rates import build_rates
+from cobot_meter.wiring.opening.shared import Ports
 from cobot_meter.wiring.opening.upstreams import open_client, upstream_on
 from cobot_meter.wiring.settings.settings import Settings
-from cobot_meter.wiring.shared import Ports
 
 KEY_FILE = "secret.key"
 

@@ -22,7 +22,7 @@ from cobot_meter.http_api.http.exchange import Header, HttpRequest, PlainAnswer,
 from cobot_meter.http_api.identity import Askers
 from cobot_meter.http_api.l402.challenges import Challenges
 from cobot_meter.http_api.small_bodies import fields_of
-from cobot_meter.http_api.task_bodies import (
+from cobot_meter.http_api.tasks.bodies import (
     ANSWER_FIELDS,
     CLOSE_FIELDS,
     answer_of,
