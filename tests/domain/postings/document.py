@@ -101,7 +101,7 @@ Codes that comments and tests use:
 | A13 | costs that no generation explains |
 | A14 | a run of a task begins; the task is closed, or ended with nothing sold |
 | B1 | a top-up, or a payment that is in no book |
-| H1 | reserved of what the caller (of a task: its seller, and with the highest fee) may owe: U − C0, \
+| H1 | reserved of what the caller (of a task: its seller, with the highest fee) may owe: U − C0, \
 and P − C once the price is known |
 | H2, H3 | reserved on the day of all newcomers (or proven callers), and of the address |
 | H4 | reserved of the caller's credit: C0, the ceiling or a first part of it that may grow |
