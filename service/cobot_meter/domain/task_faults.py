@@ -30,7 +30,6 @@ class TaskBusy(CallerFault):
     """Runs of a task go one after the other."""
 
     code = "task_busy"
-    may_retry = True
 
 
 class TaskUnanswered(CallerFault):

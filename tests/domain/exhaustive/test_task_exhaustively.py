@@ -55,8 +55,8 @@ class TaskGraph(EscrowGraph):
 
     def _moves(self, node: Node) -> Iterator[Move]:
         row, before = node.row, node.truths[:-1]
-        may_run = row.state is S.RUNNING and not row.run.in_flight and row.left_pusd > 0
-        if may_run and row.runs_made < self._runs_max:
+        may_run = row.state is S.RUNNING and not row.run.in_flight and row.quarantine is None
+        if may_run and row.left_pusd and row.runs_made < self._runs_max:
             begun = task_run_begun(row, MOST)
             yield self._told(node, row, begun, (*node.truths, 0))
         for event, truth in self._of_the_task(node):
@@ -116,6 +116,8 @@ def _running(row: Escrow) -> tuple[on.EscrowEvent, ...]:
     ended = (on.TaskEnded(failure=FAILURE),)
     if row.answer_sha256 is None:
         return (*ended, on.TaskAnswered(answer_sha256="a5" * 32))
+    if row.quarantine is not None:
+        return ended
     fees = [fee for fee in (0, MAX_FEE) if row.price.price_msat + fee]
     return (*ended, *(task_closed(row, fee) for fee in fees))
 
