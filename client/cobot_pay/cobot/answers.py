@@ -56,7 +56,7 @@ def read_answer(said: Mapping[str, Any]) -> Answer:
 
 
 def _tool_calls(found: object) -> list[dict[str, Any]] | None:
-    """The loop reads the arguments as JSON and unguarded: what is none ends here, with a sentence."""
+    """Calls whose arguments are JSON, which cobot reads unguarded. Raises CallRefused for others."""
     if not found:
         return None
     if not isinstance(found, list):

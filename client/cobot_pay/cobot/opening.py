@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cobot_pay.cli.settings import BadSettings
@@ -39,9 +39,9 @@ class Purse:
             tell("the wallet does not say what became of earlier payments; they stay reserved")
 
 
-def open_purse(settings: MeterSettings, *, wallet_plugin: object | None) -> Purse:
+def open_purse(settings: MeterSettings, *, wallet_plugins: Sequence[object]) -> Purse:
     """Raises BadSettings where nothing could be paid with, before anything is asked."""
-    wallet = _wallet(settings, wallet_plugin)
+    wallet = _wallet(settings, wallet_plugins)
     budget = StoredBudget(settings.book, limits=settings.limits)
     keys = KeySpending(
         budget,
@@ -53,7 +53,7 @@ def open_purse(settings: MeterSettings, *, wallet_plugin: object | None) -> Purs
     return Purse(budget=budget, calls=calls, wallet=wallet, keys=keys)
 
 
-def _wallet(settings: MeterSettings, plugin: object | None) -> Wallet:
+def _wallet(settings: MeterSettings, plugins: Sequence[object]) -> Wallet:
     if settings.wallet != OF_THE_COBOT:
         wallet = open_wallet(settings.wallet)
         if isinstance(wallet, NoWallet) and not settings.api_key:
@@ -62,8 +62,9 @@ def _wallet(settings: MeterSettings, plugin: object | None) -> Wallet:
                 "`cobot`, or an `api_key`, into its block of cobot.yml"
             )
         return wallet
-    if isinstance(plugin, PaysForPreimage):
-        return WalletOfCobot(plugin)
+    for plugin in plugins:
+        if isinstance(plugin, PaysForPreimage):
+            return WalletOfCobot(plugin)
     raise BadSettings(
         "this cobot's wallet hands back no preimage, and without one nothing that was paid can be "
         "proved: write `wallet: lnd` or `nwc`, or load cobot_pay.cobot_wallet"

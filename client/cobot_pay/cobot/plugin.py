@@ -63,8 +63,8 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
             return
         try:
             settings = read_meter_settings(self._config)
-            plugin = self._registry.get_by_capability("wallet") if self._registry else None
-            purse = open_purse(settings, wallet_plugin=plugin)
+            wallets = self._registry.all_with_capability("wallet") if self._registry else []
+            purse = open_purse(settings, wallet_plugins=wallets)
             await purse.settle(self.log_info)
         except (BadSettings, OSError) as fault:
             raise SystemExit(f"cobot-meter: {fault}") from fault
