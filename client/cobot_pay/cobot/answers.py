@@ -56,7 +56,7 @@ def read_answer(said: Mapping[str, Any]) -> Answer:
 
 
 def _tool_calls(found: object) -> list[dict[str, Any]] | None:
-    """Calls whose arguments are JSON, which cobot reads unguarded. Raises CallRefused for others."""
+    """Calls whose arguments are JSON, as cobot needs them. Raises CallRefused for others."""
     if not found:
         return None
     if not isinstance(found, list):

@@ -118,7 +118,7 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
 
     def get_definitions(self) -> list[dict[str, Any]]:
         """The tools, in OpenAI's form."""
-        return definitions()
+        return definitions(self._settings) if self._settings else []
 
     def execute(self, tool_name: str, args: dict[str, Any]) -> str:
         """What a tool says."""

@@ -37,7 +37,7 @@ class MeterSettings:
     """One cobot's purchases: where, which models, paid with what, and how much of it.
 
     `models` is the chain in its order. `call_msat` is the most that one call may cost. `others`
-    are the only services that `ask_other_cobot` may ask; None lets it ask any.
+    are the only services that `ask_other_cobot` may ask, by origin; None lets it ask any.
     """
 
     seller: Seller
@@ -49,7 +49,7 @@ class MeterSettings:
     hints: Mapping[str, str]
     home: Path
     timeout_s: float
-    others: frozenset[str] | None
+    others: Mapping[str, str] | None
 
     @property
     def book(self) -> Path:
@@ -188,11 +188,12 @@ def _timeout_s(value: object) -> float:
     return seconds
 
 
-def _others(found: object) -> frozenset[str] | None:
+def _others(found: object) -> Mapping[str, str] | None:
     if found is None:
         return None
     if not isinstance(found, list):
         raise BadSettings(
             f"{SECTION}: others is a list of addresses that may be asked, [] for none"
         )
-    return frozenset(seller_of(str(one)).origin for one in found)
+    sellers = [seller_of(str(one)) for one in found]
+    return {one.origin: one.url for one in sellers}

@@ -18,11 +18,11 @@ from cobot_pay.cobot.settings import MeterSettings
 from cobot_pay.errors import L402Error
 
 _TOKENS, _RECEIPTS, _TASK_MAX = 1_024, 10, 20_000
-_MSAT_PER_SAT, _SAT_MAX = 1_000, 1_000_000
+_MSAT_PER_SAT, _SAT_MAX, _USUAL_SAT = 1_000, 1_000_000, 100
 
 
 def _defined(name: str, description: str, **parameters: tuple[str, str]) -> dict[str, Any]:
-    properties = {
+    properties: dict[str, dict[str, Any]] = {
         each: {"type": kind, "description": words} for each, (kind, words) in parameters.items()
     }
     schema = {"type": "object", "properties": properties, "required": list(properties)}
@@ -30,9 +30,22 @@ def _defined(name: str, description: str, **parameters: tuple[str, str]) -> dict
     return {"type": "function", "function": function}
 
 
-def definitions() -> list[dict[str, Any]]:
-    """In OpenAI's form."""
+def definitions(settings: MeterSettings) -> list[dict[str, Any]]:
+    """In OpenAI's form; what may be asked and spent is said in them, and checked all the same."""
+    asks = _defined(
+        "ask_other_cobot",
+        "Pay another agent's service to do a task, and get its answer",
+        url=("string", "Its address, such as https://b.example"),
+        task=("string", "The task, with all that it needs"),
+        max_sat=("integer", "The most that it may cost, in sat"),
+    )
+    asked = asks["function"]["parameters"]["properties"]
+    if settings.others:
+        asked["url"]["enum"] = list(settings.others.values())
+    most_sat = max(1, settings.call_msat // _MSAT_PER_SAT)
+    asked["max_sat"] |= {"minimum": 1, "maximum": most_sat, "default": min(_USUAL_SAT, most_sat)}
     return [
+        asks,
         _defined(
             "meter_quote",
             "What asking this at most costs; costs nothing",
@@ -40,13 +53,6 @@ def definitions() -> list[dict[str, Any]]:
         ),
         _defined("meter_balance", "What is left of the budget and of the credit"),
         _defined("meter_receipts", "The last payments that were made"),
-        _defined(
-            "ask_other_cobot",
-            "Pay another agent's service to do a task, and get its answer",
-            url=("string", "Its address, such as https://b.example"),
-            task=("string", "The task, with all that it needs"),
-            max_sat=("integer", "The most that it may cost, in sat"),
-        ),
     ]
 
 

@@ -37,6 +37,7 @@ class BuyingCobot:
     meter: dict[str, object]
     external: tuple[str, ...] = ("cobot_pay.cobot",)
     more: str = ""
+    without: tuple[str, ...] = ()
 
     @property
     def budget(self) -> StoredBudget:
@@ -48,9 +49,10 @@ class BuyingCobot:
         plugins = next((COBOT.parents[1] / "lib").glob("python3.*")) / "site-packages/cobot/plugins"
         self.home.mkdir(exist_ok=True)
         external = json.dumps(list(self.external))
+        disabled = json.dumps([*QUIET, *self.without])
         (self.home / "cobot.yml").write_text(
             f"provider: cobot-meter\ncobot-meter: {json.dumps(self.meter)}\n"
-            f"plugins: {{external: {external}, disabled: {json.dumps(QUIET)}}}\n{self.more}"
+            f"plugins: {{external: {external}, disabled: {disabled}}}\n{self.more}"
         )
         path = os.pathsep.join([str(ROOT / "client"), str(self.home)])
         return subprocess.Popen(
