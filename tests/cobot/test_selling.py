@@ -178,7 +178,7 @@ async def test_the_model_is_told_when_the_ceiling_is_near(tmp_path: Path) -> Non
 async def test_a_ceiling_that_leaves_room_for_a_short_answer_gets_one(tmp_path: Path) -> None:
     """The service says how long an answer fits; the next call asks for that and no tools."""
     shop = Shop(tmp_path, settings={"tools": [TOOL]})
-    metadata = {"max_tokens": 300}
+    metadata = {"fits_max_tokens": 300}
     error = {"code": "task_ceiling_reached", "message": "too little", "metadata": metadata}
     shop.tasks.fail_next((402, error))
     await shop.write("Something long.")

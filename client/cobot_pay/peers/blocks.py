@@ -39,7 +39,8 @@ class Bill:
     """What a finished task costs, taken apart, and all that paying and fetching it needs.
 
     `url` is the sale at the service; behind it the sealed answer is fetched with the macaroon and
-    the preimage. `expires_at` is in Unix seconds.
+    the preimage. `expires_at` is in Unix seconds; `micro_usd_per_btc` is the exchange rate that it
+    was made with, 0 where none is named.
     """
 
     ref: str
@@ -53,6 +54,7 @@ class Bill:
     macaroon: str
     url: str
     expires_at: int
+    micro_usd_per_btc: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

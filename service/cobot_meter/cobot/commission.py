@@ -38,7 +38,8 @@ PAID_FOR = frozenset({Milestone.PAID, Milestone.DELIVERED})
 class Commission:
     """`number` is ours and the same for the same message; `ref` is what its asker calls it.
 
-    `stake_msat` is what is lost if nobody pays: the ceiling until the costs are known.
+    `stake_msat` is what is lost if nobody pays: the ceiling until the costs are known. `lasts_s` is
+    how long the service keeps its task open.
     `spent_msat` is what its model calls came to, `tokens_max` the longest answer that still fits
     under the ceiling, 0 where that is not known to be short. `tool_begun` is the call whose tool
     was started and has said nothing yet. `notice` is what the peer is told at an end without an
@@ -55,6 +56,7 @@ class Commission:
     fee_msat: int
     least_msat: int
     stake_msat: int
+    lasts_s: int
     messages: Sequence[Said]
     stage: Milestone = Milestone.ACCEPTED
     task_id: str = ""

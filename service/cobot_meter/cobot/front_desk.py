@@ -136,6 +136,7 @@ class FrontDesk:
             fee_msat=self._settings.prices.fee_of(task),
             least_msat=self._settings.prices.least_msat(task),
             stake_msat=ceiling_msat,
+            lasts_s=self._settings.expires_in_s,
             messages=[*await self._agent.conversation(task, peer)],
         )
         self._shelf.put(commission)

@@ -105,7 +105,7 @@ def read_settings(config: Mapping[str, Any]) -> SellerSettings:
         ceiling_msat=told.sat("ceiling_sat", 200, least=1),
         unpaid_day_msat=told.sat("unpaid_day_sat", 1_000),
         at_once=told.whole("at_once", 4, most=100),
-        expires_in_s=told.whole("expires_in_s", 3_600, least=60, most=86_400),
+        expires_in_s=told.whole("expires_in_s", 3_600, least=60, most=21_600),
         poll_s=told.whole("poll_ms", 2_000, least=50, most=600_000) / 1_000,
         patience_s=told.whole("patience_s", 120, most=3_600),
         trusted=told.names("trusted", _is_peer, "peers as channel:name, such as filedrop:alice"),

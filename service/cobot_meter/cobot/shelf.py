@@ -7,15 +7,13 @@ Must not know: what a commission is for.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cobot_meter.cobot.commission import PAID_FOR, Commission, read_commission
+from cobot_pay.peers.whole_files import PRIVATE_FOLDER, write_whole
 
 _DAY_S = 86_400
-_PRIVATE = 0o600
-_PRIVATE_FOLDER = 0o700
 
 
 class Unreadable(Exception):
@@ -30,7 +28,7 @@ class Shelf:
         self._folder = folder
         self._now_s = now_s
         self._open_folder = folder / "open"
-        self._open_folder.mkdir(parents=True, exist_ok=True, mode=_PRIVATE_FOLDER)
+        self._open_folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
         self._kept = {one.number: one for one in _read_all(self._day_folder(now_s()))}
         for one in _read_all(self._open_folder):
             away = self._day_folder(one.asked_at_s) / f"{one.number}.json"
@@ -63,11 +61,11 @@ class Shelf:
         name = f"{commission.number}.json"
         text = json.dumps(commission.document())
         if not commission.over:
-            _write(self._open_folder / name, text)
+            write_whole(self._open_folder / name, text)
         else:
             day = self._day_folder(commission.asked_at_s)
-            day.mkdir(exist_ok=True, mode=_PRIVATE_FOLDER)
-            _write(day / name, text)
+            day.mkdir(exist_ok=True, mode=PRIVATE_FOLDER)
+            write_whole(day / name, text)
             (self._open_folder / name).unlink(missing_ok=True)
             self._forget_old()
         self._kept[commission.number] = commission
@@ -105,19 +103,3 @@ def _read(path: Path) -> Commission:
             f"{path} cannot be read ({fault}); nothing is sold until it is mended or moved away"
         )
         raise Unreadable(message) from fault
-
-
-def _write(path: Path, text: str) -> None:
-    """The whole text or what was there before, whatever happens in between."""
-    beside = path.with_suffix(".new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

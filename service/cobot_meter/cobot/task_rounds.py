@@ -112,7 +112,7 @@ class TaskRounds:
 
     async def _short_of_money(self, commission: Commission, refused: Refused) -> Commission:
         """Finish with what is left, or with what was said so far."""
-        fitting = refused.metadata.get("max_tokens")
+        fitting = refused.metadata.get("fits_max_tokens")
         asked = commission.tokens_max or self._settings.max_tokens
         if type(fitting) is int and TOKENS_MIN <= fitting < asked:
             warned = commission if commission.warned else _warned(commission)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,8 @@ _GOOD = range(200, 300)
 _LATER = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 _TIMEOUT_S = 300.0
 _CONNECT_S = 10.0
+_MICRO = 1_000_000
+_MSAT_PER_BTC = 100_000_000_000
 CEILING_REACHED = "task_ceiling_reached"
 CLOSED = "task_closed"
 
@@ -76,7 +79,7 @@ class TaskService:
             "ceiling_sat": commission.ceiling_msat // MSAT_PER_SAT,
             "max_fee_sat": -(-commission.fee_max_msat // MSAT_PER_SAT),
             "title": commission.title,
-            "expires_in_s": self._settings.expires_in_s,
+            "expires_in_s": commission.lasts_s,
         }
         name = {"Idempotency-Key": commission.number}
         said = await self._asked("POST", "/v1/tasks", document, **name)
@@ -121,6 +124,7 @@ class TaskService:
             macaroon=_text(said, "macaroon"),
             url=f"{self._settings.public_url}/v1/escrows/{commission.task_id}",
             expires_at=_whole(said, "expires_at"),
+            micro_usd_per_btc=_rate(said),
         )
 
     async def spent_msat(self, commission: Commission) -> int:
@@ -191,6 +195,17 @@ def _is_later(status: int, code: str) -> bool:
 
 def _path(commission: Commission) -> str:
     return f"/v1/tasks/{quote(commission.task_id, safe='')}"
+
+
+def _rate(said: Mapping[str, Any]) -> int:
+    """The exchange rate that a task's costs show; 0 where they show none."""
+    try:
+        usd, msat = Decimal(str(said.get("spent_usd"))), _whole(said, "spent_msat")
+    except (InvalidOperation, Away):
+        return 0
+    if not usd.is_finite() or usd <= 0 or msat == 0:
+        return 0
+    return int(usd * _MICRO * _MSAT_PER_BTC / msat)
 
 
 def _text(said: Mapping[str, Any], name: str) -> str:
