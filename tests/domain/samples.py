@@ -12,6 +12,7 @@ from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import AskKey, Escrow, IssuedInvoice, Opening, Quote
 from cobot_meter.domain.escrow.states import Mode
+from cobot_meter.domain.escrow.tasks import TaskTerms
 from cobot_meter.domain.ledger.accounts import upstream_credits
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms, invoice_amount_msat
@@ -69,6 +70,10 @@ class Shape:
     key_id: str | None = None
     first_tokens: int | None = None
     overrun: int = 0
+    max_fee: int | None = None
+
+
+SELLER = "c_seller"
 
 
 def used(usage_pusd: int, key: str | None = None) -> UsageReading:
@@ -112,15 +117,29 @@ def opened(shape: Shape | None = None) -> Escrow:
         quote=quote,
         mode=shape.mode,
         key_id=shape.key_id,
+        task=_task(shape),
     )
     return Escrow.opened(opening, upstream=UPSTREAM)
+
+
+def _task(shape: Shape) -> TaskTerms | None:
+    """With a highest fee it is a task."""
+    if shape.max_fee is None:
+        return None
+    return TaskTerms(
+        seller_id=SELLER,
+        seller_key_id="key_seller",
+        max_fee_msat=shape.max_fee,
+        ends_at_ms=shape.opened_at_ms + 3_600_000,
+        title="",
+    )
 
 
 def opening_of(
     escrow: Escrow, *, terms: ExposureTerms = TERMS, cap_msat: int | None = None
 ) -> Transition:
     """A0 of an escrow; `cap_msat` is the operator's word on the caller."""
-    standing = CallerStanding(caller_id=escrow.caller_id, cap_override_msat=cap_msat)
+    standing = CallerStanding(caller_id=escrow.at_risk_id, cap_override_msat=cap_msat)
     return open_escrow(escrow, standing=standing, terms=terms, bodies=BODIES)
 
 
@@ -186,6 +205,29 @@ def fell_back(
         model="meta/next",
         prices=ModelPrice(prompt_pusd=90_000, completion_pusd=900_000),
         requested_by="replica-2",
+    )
+
+
+def task_run_begun(escrow: Escrow, most: int = 4_000) -> on.TaskRunBegun:
+    """Another run of a task, of at most so much, or of what is left."""
+    return on.TaskRunBegun(
+        run_id=escrow.next_run_id,
+        call="c_call",
+        upstream=UPSTREAM,
+        model="meta/next",
+        prices=ModelPrice(prompt_pusd=90_000, completion_pusd=900_000),
+        most_pusd=min(most, escrow.left_pusd),
+        requested_by="replica-1",
+    )
+
+
+def task_closed(escrow: Escrow, fee: int = 1_000) -> on.TaskClosed:
+    """The price of what has run, with a fee."""
+    return on.TaskClosed(
+        fee_msat=fee,
+        price_msat=escrow.price.price_msat + fee,
+        payment_hash=payment_hash_of(escrow),
+        provisional_runs=0,
     )
 
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import BooksBusy
-from cobot_meter.domain.escrow.record import Escrow, due_at_ms
-from cobot_meter.domain.escrow.states import Progress, Stage, states_with
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState, Progress, Stage, states_with
+from cobot_meter.domain.escrow.timers import due_at_ms
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import (
     COST_UNATTRIBUTED,
@@ -213,6 +214,16 @@ class FakeBooks(FakeReports):
     async def open_escrows(self, caller_id: str, *, limit: int) -> tuple[Escrow, ...]:
         return self._in_order(
             lambda escrow: (escrow.caller_id, escrow.progress) == (caller_id, Progress.INVOICED),
+            limit,
+        )
+
+    async def open_tasks(self, seller_id: str, *, limit: int) -> tuple[Escrow, ...]:
+        return self._in_order(
+            lambda escrow: (
+                escrow.task is not None
+                and escrow.task.seller_id == seller_id
+                and escrow.state is EscrowState.RUNNING
+            ),
             limit,
         )
 

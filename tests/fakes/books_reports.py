@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.body_keys import NAME_BYTES, NAMED_BYTES
 from cobot_meter.domain.callers import CallerStanding
-from cobot_meter.domain.escrow.record import Escrow, due_at_ms
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.timers import due_at_ms
 from cobot_meter.domain.ledger.accounts import Account, available, lapsed, receivable, settled
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.record import Run, due_of_run

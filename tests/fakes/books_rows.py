@@ -51,6 +51,10 @@ class BooksRows:
         """The number of the entry that opened a run: its sale's, or that which fell back to it."""
         if run.number == 1:
             return self.opened(run.escrow_id)
+        begun = f"{run.run_id}/task_run_begun/"
+        of_task = (entry for key, entry in self.journal.items() if key.startswith(begun))
+        if entry := next(of_task, None):
+            return entry.sequence
         before = run_id_of(run.escrow_id, run.number - 1)
         return self.journal[f"{before}/fell_back"].sequence
 

@@ -60,6 +60,10 @@ class EscrowRunner:
         run = self._runs.get(name)
         return run if run is not None else self._begin(name, None)
 
+    def under_way(self, escrow_id: str) -> asyncio.Future[Escrow] | None:
+        """The run that is driving this escrow now; None where none is."""
+        return self._runs.get(_Driven(escrow_id))
+
     def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
         """Open it and drive it. Raises Draining."""
         return self._begin(_Driven(escrow_id), opening)

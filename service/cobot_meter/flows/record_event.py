@@ -21,7 +21,7 @@ from cobot_meter.domain.errors import (
     MovedOn,
 )
 from cobot_meter.domain.escrow.events import EscrowEvent, QuarantineBegun
-from cobot_meter.domain.escrow.machine import EVERY_RUN
+from cobot_meter.domain.escrow.on_runs import concerns_every_run
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import NodeIdentity
 from cobot_meter.domain.outside import shown
@@ -87,7 +87,7 @@ class RecordEvent:
         ExposureExceeded when a guarded event was refused.
         """
         try:
-            if type(event) in EVERY_RUN:
+            if concerns_every_run(escrow, type(event)):
                 escrow = await self._with_every_run(escrow)
             applied = await self._written(self._transition(escrow, event, bodies), lasting=lasting)
         except UNBOOKABLE as fault:

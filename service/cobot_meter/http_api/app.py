@@ -20,6 +20,7 @@ from cobot_meter.http_api.escrow_routes import EscrowRoutes
 from cobot_meter.http_api.guide_routes import GUIDE_PATH, GuideRoutes
 from cobot_meter.http_api.health_routes import HealthRoutes
 from cobot_meter.http_api.http import openapi as document
+from cobot_meter.http_api.http import openapi_tasks as of_tasks
 from cobot_meter.http_api.http.documented_app import Route, documented_app, known_paths
 from cobot_meter.http_api.http.edge import Edge, Handler, serve
 from cobot_meter.http_api.http.exchange import AsgiApp, BodyLimits, Receive, Scope, Send
@@ -28,9 +29,12 @@ from cobot_meter.http_api.key_routes import KEYS_PATH, KeyRoutes
 from cobot_meter.http_api.l402.challenges import Challenges
 from cobot_meter.http_api.model_routes import ModelRoutes
 from cobot_meter.http_api.quote_routes import QUOTES_PATH, QuoteRoutes
+from cobot_meter.http_api.tasks.routes import TaskRoutes
+from cobot_meter.http_api.tasks.runs import TaskRuns
 from cobot_meter.http_api.topup_routes import TopupRoutes
 from cobot_meter.http_api.views import (
     ESCROWS_PATH,
+    TASKS_PATH,
     TOPUPS_PATH,
     completion_path,
     escrow_path,
@@ -45,20 +49,23 @@ def build_face(parts: FaceParts) -> AsgiApp:
     challenges = Challenges(tokens=parts.tokens, public_url=parts.public_url)
     askers = Askers(parts=parts, challenges=challenges)
     escrows = EscrowRoutes(parts=parts, askers=askers, challenges=challenges)
-    chat = ChatRoute(parts=parts, askers=askers, challenges=challenges, outcomes=_outcomes(parts))
+    outcomes = _outcomes(parts)
+    chat = ChatRoute(parts=parts, askers=askers, challenges=challenges, outcomes=outcomes)
+    paid = TopsUpCredit(chat, parts=parts, askers=askers, challenges=challenges)
     keys = KeyRoutes(parts=parts, askers=askers)
+    tasks = TaskRoutes(parts=parts, askers=askers, challenges=challenges)
     topups = TopupRoutes(parts=parts, askers=askers, challenges=challenges, keys=keys)
     routes = _routes(parts, askers)
     known = known_paths(routes)
     hot = HotRoutes(
         exact={
-            ("POST", CHAT_PATH): TopsUpCredit(
-                chat, parts=parts, askers=askers, challenges=challenges
-            ),
+            ("POST", CHAT_PATH): TaskRuns(paid, parts=parts, outcomes=outcomes),
             ("POST", QUOTES_PATH): QuoteRoutes(parts=parts).quote,
             ("POST", TOPUPS_PATH): topups.begin,
             ("POST", KEYS_PATH): keys.make,
             ("GET", KEYS_PATH): keys.listed,
+            ("POST", TASKS_PATH): tasks.open,
+            ("GET", TASKS_PATH): tasks.listed,
         },
         below=(
             Below("GET", f"{ESCROWS_PATH}/", _COMPLETION_SUFFIX, escrows.completion),
@@ -68,6 +75,10 @@ def build_face(parts: FaceParts) -> AsgiApp:
             Below("GET", f"{KEYS_PATH}/", "", keys.one),
             Below("PATCH", f"{KEYS_PATH}/", "", keys.change),
             Below("DELETE", f"{KEYS_PATH}/", "", keys.revoke),
+            Below("POST", f"{TASKS_PATH}/", "/answer", tasks.answer),
+            Below("POST", f"{TASKS_PATH}/", "/close", tasks.close),
+            Below("GET", f"{TASKS_PATH}/", "", tasks.one),
+            Below("DELETE", f"{TASKS_PATH}/", "", tasks.give_up),
         ),
         limits=replace(parts.limits.body, trusted_proxies=parts.trusted_proxies),
         rest=documented_app(routes, known),
@@ -145,6 +156,12 @@ def _routes(parts: FaceParts, askers: Askers) -> tuple[Route, ...]:
         Route("PATCH", f"{KEYS_PATH}/{{key_id}}", None, document.KEY_CHANGED),
         Route("DELETE", f"{KEYS_PATH}/{{key_id}}", None, document.KEY_REVOKED),
         Route("POST", f"{KEYS_PATH}/{{key_id}}/rotate", None, document.KEY_ROTATED),
+        Route("POST", TASKS_PATH, None, of_tasks.TASK_OPENED),
+        Route("GET", TASKS_PATH, None, of_tasks.TASKS),
+        Route("GET", f"{TASKS_PATH}/{{task_id}}", None, of_tasks.ONE_TASK),
+        Route("DELETE", f"{TASKS_PATH}/{{task_id}}", None, of_tasks.TASK_GIVEN_UP),
+        Route("POST", f"{TASKS_PATH}/{{task_id}}/answer", None, of_tasks.TASK_ANSWERED),
+        Route("POST", f"{TASKS_PATH}/{{task_id}}/close", None, of_tasks.TASK_CLOSED),
         Route("GET", model_routes.MODELS_PATH, models.models, document.MODELS),
         Route("GET", model_routes.COUNT_PATH, models.count, document.MODEL_COUNT),
         Route("GET", model_routes.SHORT_MODEL_PATH, models.listed_model, document.SHORT_MODEL),

@@ -16,6 +16,7 @@ from cobot_meter.flows.offer.catalogue import ModelCatalogue
 from cobot_meter.flows.offer.quote_request import QuoteRequest
 from cobot_meter.flows.sale.ask_completion import AskCompletion
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
+from cobot_meter.flows.task.every_flow import TaskFlows
 from cobot_meter.http_api.http.addresses import TrustedProxies
 from cobot_meter.http_api.http.exchange import BodyLimits
 from cobot_meter.http_api.l402.tokens import Tokens
@@ -62,6 +63,7 @@ class FaceParts:
     settle_invoice: SettleInvoice
     top_up: TopUp
     manage_keys: ManageKeys
+    tasks: TaskFlows
     caller_usage: CallerUsage
     catalogue: ModelCatalogue
     quote_request: QuoteRequest

@@ -16,6 +16,7 @@ from cobot_meter.domain.api_key.record import SECRET_PREFIX, ApiKey, is_secret, 
 from cobot_meter.domain.errors import CallerBlocked, CredentialInvalid
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.flows.sale.open_escrow import BLOCKED
+from cobot_meter.flows.task.find_task import TASK_KEY_PREFIX
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.addresses import address_of
 from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer
@@ -25,6 +26,7 @@ from cobot_meter.http_api.l402.tokens import Proof
 
 SECOND_MS = 1_000
 _SECRET = SECRET_PREFIX.encode()
+_TASK_SECRET = TASK_KEY_PREFIX.encode()
 _NAMELESS = (
     "This shows what a caller has, and no caller is named. Send Authorization: L402 "
     "<macaroon>:<preimage>, of anything you paid for here, or an API key that was made with it; "
@@ -34,6 +36,10 @@ _TWO_KEYS = "Two different API keys are given, and they may be two callers: send
 _NO_KEY = (
     "This is no API key of this service, or not any more: it may be misspelt, or have been "
     "rotated. A key is sk-cobot- and 43 characters; POST /v1/keys makes one."
+)
+_TASK_KEY = (
+    "This is the key of a task: it asks POST /v1/chat/completions, and nothing else. Whatever is "
+    "done with the task itself takes the API key of its seller."
 )
 _REVOKED = "This API key is revoked: its owner makes another one with POST /v1/keys."
 _TWO_CALLERS = (
@@ -104,6 +110,8 @@ class Askers:
         if len(texts) > 1:
             raise KeyInvalid(_TWO_KEYS)
         text = texts.pop().decode("latin-1")
+        if text.startswith(TASK_KEY_PREFIX):
+            raise KeyInvalid(_TASK_KEY)
         if not is_secret(text):
             raise KeyInvalid(_NO_KEY)
         return _live(await self._parts.books.api_key_of_secret(secret_digest(text)))
@@ -169,6 +177,15 @@ class Askers:
             caller_id=asker.caller_id if asker else None,
         )
         return self._challenges.for_topup(topup, key=asker.key if asker else None)
+
+
+def task_key_of(request: HttpRequest) -> str | None:
+    """The key of a task that a request brings, wherever a key may stand; None for most."""
+    lines = [*request.lines(b"authorization"), *request.lines(b"x-api-key")][:LINES_MAX]
+    if not any(_TASK_SECRET in line for line in lines):
+        return None
+    texts = (text.decode("latin-1") for text in _key_texts(lines))
+    return next((text for text in texts if text.startswith(TASK_KEY_PREFIX)), None)
 
 
 def _live(key: ApiKey | None) -> ApiKey:

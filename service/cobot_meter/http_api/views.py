@@ -24,6 +24,9 @@ from cobot_meter.domain.topup.record import Topup
 
 ESCROWS_PATH = "/v1/escrows"
 TOPUPS_PATH = "/v1/topups"
+TASKS_PATH = "/v1/tasks"
+# Said to be near where less than one in so many parts of a task's ceiling is left.
+_NEAR = 5
 _SOURCES = {
     CostStanding.PROVISIONAL: "the answer's usage",
     CostStanding.CONFIRMED: "the upstream's record",
@@ -102,7 +105,12 @@ def attempts_document(escrow: Escrow) -> list[dict[str, str | None]]:
 
 
 def usage_document(escrow: Escrow) -> dict[str, int] | None:
-    """Token counts in OpenAI's shape; None before the run has ended."""
+    """Token counts in OpenAI's shape; None before the run has ended, and of a task's many runs."""
+    return None if escrow.task else usage_of_run(escrow)
+
+
+def usage_of_run(escrow: Escrow) -> dict[str, int] | None:
+    """Token counts of its run in OpenAI's shape; None before that has ended."""
     summary = escrow.run.summary
     if summary is None:
         return None
@@ -119,6 +127,8 @@ def cost_document(escrow: Escrow) -> dict[str, Any] | None:
     `standing` says what `upstream_usd` was when the price was fixed or has since become; a record
     that differed afterwards is shown as `confirmed_usd` and changes no price.
     """
+    if escrow.task is not None:
+        return task_cost_document(escrow)
     cost = escrow.run.cost
     if cost is None or escrow.run.summary is None:
         return None
@@ -149,6 +159,35 @@ def cost_document(escrow: Escrow) -> dict[str, Any] | None:
     if cost.standing is CostStanding.CONFIRMED and cost.cost_pusd != escrow.priced_pusd:
         document["confirmed_usd"] = usd_text(cost.cost_pusd)
     return document
+
+
+def task_cost_document(escrow: Escrow) -> dict[str, Any] | None:
+    """The price of a task taken apart, with its seller's fee; None while it is open."""
+    closing, price, quote = escrow.closing, escrow.price, escrow.quote
+    if closing is None:
+        return None
+    standing = CostStanding.PROVISIONAL if closing.provisional_runs else CostStanding.CONFIRMED
+    ours_pusd = charged_pusd(price.price_msat, quote.rate)
+    amount_msat = escrow.invoice.amount_msat if escrow.invoice else 0
+    return {
+        "standing": standing.value,
+        "source": _SOURCES[standing],
+        "runs": escrow.runs_made - 1,
+        "upstream_usd": usd_text(escrow.priced_pusd),
+        "fee_usd": usd_text(ours_pusd - min(escrow.priced_pusd, ours_pusd)),
+        "price_usd": usd_text(charged_pusd(escrow.price_msat, quote.rate)),
+        "upstream_msat": price.cost_msat,
+        "credit_fee_msat": price.credit_fee_msat,
+        "markup_msat": price.markup_msat,
+        "seller_fee_msat": escrow.fee_msat,
+        "price_msat": escrow.price_msat,
+        "credit_used_msat": escrow.credit_used_msat,
+        "amount_msat": amount_msat,
+        "rounding_msat": amount_msat - escrow.due_msat if amount_msat else 0,
+        "credit_fee_bps": quote.terms.credit_fee_bps,
+        "markup_bps": quote.terms.markup_bps,
+        "rate": rate_document(quote.rate),
+    }
 
 
 def rate_document(rate: ExchangeRate) -> dict[str, Any]:
@@ -183,6 +222,38 @@ def completion_document(escrow: Escrow, body: bytes) -> dict[str, Any]:
     return document
 
 
+def run_document(escrow: Escrow, body: bytes, *, left_msat: int) -> dict[str, Any]:
+    """The `chat.completion` of one run of a task, with our price of that run alone.
+
+    While nobody knows what it cost, `usage.cost` is null. Raises Broken for a body that is none.
+    """
+    document = _read(body)
+    usage = document.get("usage")
+    document["usage"] = {
+        **(usage_of_run(escrow) or {}),
+        **(usage if isinstance(usage, dict) else {}),
+    }
+    for name in _UPSTREAM_ONLY:
+        document["usage"].pop(name, None)
+    cost = escrow.run.cost
+    document["usage"]["cost"] = cost and orjson.Fragment(
+        usd_text(charged_pusd(escrow.price_of_run(cost.cost_pusd).price_msat, escrow.quote.rate))
+    )
+    document.setdefault("system_fingerprint", None)
+    document["cobot"] = {
+        "escrow_id": escrow.escrow_id,
+        "mode": escrow.mode.value,
+        "model": escrow.model,
+        "task": {
+            "id": escrow.escrow_id,
+            "spent_msat": escrow.price.price_msat,
+            "left_msat": left_msat,
+            "near": left_msat * _NEAR < escrow.quote.ceiling_msat,
+        },
+    }
+    return document
+
+
 def cobot_document(escrow: Escrow) -> dict[str, Any]:
     """What one completion cost its caller, part by part; the cost is null while unknown."""
     return {
@@ -194,7 +265,7 @@ def cobot_document(escrow: Escrow) -> dict[str, Any]:
         "cost": cost_document(escrow),
         "paid_msat": escrow.paid_msat,
         "credited_msat": credited_msat(escrow),
-        "overrun_msat": escrow.price.overrun_msat if escrow.run.cost else 0,
+        "overrun_msat": escrow.price.overrun_msat if escrow.run.cost or escrow.task else 0,
     }
 
 

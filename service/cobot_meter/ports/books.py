@@ -212,6 +212,9 @@ class Books(JournalKeys, SealedWith, Protocol):
         `losses` is the account of what an API key's asks of a day cost us, read along with them.
         """
 
+    async def open_tasks(self, seller_id: str, *, limit: int) -> tuple[Escrow, ...]:
+        """The tasks of this seller that are open, oldest first."""
+
     async def open_escrows(self, caller_id: str, *, limit: int) -> tuple[Escrow, ...]:
         """The caller's invoiced escrows, oldest first."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -78,6 +79,10 @@ class Follower(Protocol):
         """Follow no longer; the run goes on."""
 
 
+def _to_nobody(_body: bytes) -> None:
+    """Where the answer is read from the books, or from memory."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JustOpened:
     """An escrow as it, or another run of it, was written a moment ago: nobody need read it back.
@@ -87,6 +92,8 @@ class JustOpened:
     is its model and those that may be asked after it, within the time that began at `began_ms`.
     `own_terms` says that the caller chose its providers or their prices, or that nobody knows any
     more: then a failure tells nothing of the model. `listener` hears the answer as it comes.
+    `hand_over` is given the whole answer of a run of a task, which is kept nowhere, once it is
+    booked.
     """
 
     escrow: Escrow
@@ -97,6 +104,7 @@ class JustOpened:
     began_ms: int = 0
     own_terms: bool = True
     listener: AnswerListener = UNFOLLOWED
+    hand_over: Callable[[bytes], None] = _to_nobody
 
 
 class TakeTurn(Protocol):
@@ -132,8 +140,13 @@ class EscrowRuns(Protocol):
         `asyncio.shield`: it is shared. Raises Draining when no new run may start.
         """
 
+    def under_way(self, escrow_id: str) -> asyncio.Future[Escrow] | None:
+        """The run that is driving this escrow now; None where none is."""
+
     def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
         """Open this escrow and drive it; what refuses the opening is what stopped the run.
+
+        Where it is open already, as a task is, nothing may be under way for it.
 
         Nobody can come between the opening and the run, nor stop the one before the other.
         Raises Draining.

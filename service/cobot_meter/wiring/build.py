@@ -19,7 +19,7 @@ from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.flows.sale.follow_run import Waits
 from cobot_meter.flows.sale.run_completion import RunTerms
 from cobot_meter.wiring.event_log import EventLog
-from cobot_meter.wiring.flows import Flows, OperatorFlows, Reports, Terms, build_flows
+from cobot_meter.wiring.flows import Flows, OperatorFlows, build_flows
 from cobot_meter.wiring.flows import build_operator_flows as operator_flows
 from cobot_meter.wiring.logs import event_logger
 from cobot_meter.wiring.metrics import (
@@ -30,6 +30,7 @@ from cobot_meter.wiring.metrics import (
     watch_usage,
 )
 from cobot_meter.wiring.opening.ports import Parts
+from cobot_meter.wiring.opening.shared import Reports, Terms
 from cobot_meter.wiring.settings.settings import Settings
 
 SECOND_MS = 1_000

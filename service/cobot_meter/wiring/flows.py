@@ -7,23 +7,17 @@ know: adapters, settings, HTTP servers or background loops.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from cobot_meter.domain.callers import ExposureTerms
-from cobot_meter.domain.pricing.prices import PriceTerms
-from cobot_meter.domain.retention import Retention
-from cobot_meter.domain.topup.record import TopupBounds
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.answer.deliveries import Deliveries
-from cobot_meter.flows.answer.recent_answers import BYTES_MAX as RECENT_BYTES_MAX
 from cobot_meter.flows.answer.recent_answers import RecentAnswers
 from cobot_meter.flows.credit.manage_keys import ManageKeys
 from cobot_meter.flows.credit.top_up import TopUp
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.catalogue import ModelCatalogue
 from cobot_meter.flows.offer.choose_model import ChooseModel
-from cobot_meter.flows.offer.choose_model import Report as CircuitReport
 from cobot_meter.flows.offer.gates import NodeGate, WatchAccount
 from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.flows.offer.make_offer import MakeOffer
@@ -36,108 +30,28 @@ from cobot_meter.flows.operate.quarantine import Quarantine
 from cobot_meter.flows.operate.rebase_usage import RebaseUsage
 from cobot_meter.flows.operate.set_caller import SetCaller
 from cobot_meter.flows.operate.sweep_node import SweepNode
-from cobot_meter.flows.record_event import Observer, OurNode, RecordEvent
+from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.release_gate import KeepReleases, ReleaseGate
 from cobot_meter.flows.sale.ask_completion import AskCompletion
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.flows.sale.fall_back import FallBack
-from cobot_meter.flows.sale.find_cost import Doubt, FindCost
-from cobot_meter.flows.sale.follow_run import FollowRun, Waits
+from cobot_meter.flows.sale.find_cost import FindCost
+from cobot_meter.flows.sale.follow_run import FollowRun
 from cobot_meter.flows.sale.issue_invoice import IssueInvoice
 from cobot_meter.flows.sale.open_escrow import OpenEscrow
-from cobot_meter.flows.sale.recover import Once, Recover, unguarded
-from cobot_meter.flows.sale.run_completion import RunCompletion, RunTerms
+from cobot_meter.flows.sale.recover import Recover
+from cobot_meter.flows.sale.run_completion import RunCompletion
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.flows.steady_clock import SteadyClock
+from cobot_meter.flows.task.every_flow import TaskFlows
 from cobot_meter.flows.vault import Vault
 from cobot_meter.http_api.views import is_readable
-from cobot_meter.ports.body_keys import BodyKeys
-from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import EscrowRuns
-from cobot_meter.ports.exchange_rate import ExchangeRates
-from cobot_meter.ports.identifiers import Identifiers, Sealer
-from cobot_meter.ports.lightning_node import LightningNode
-from cobot_meter.ports.process import Clock, Replicas, Wakes
-from cobot_meter.ports.upstream import Upstream
+from cobot_meter.wiring.opening.shared import Ports, Reports, Shared, Terms
+from cobot_meter.wiring.task_flows import build_task_flows
 
 R = TypeVar("R", bound=EscrowRuns)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
-    """What the flows stand on."""
-
-    books: Books
-    node: LightningNode
-    ours: OurNode
-    upstream: Upstream
-    rates: ExchangeRates
-    clock: Clock
-    identifiers: Identifiers
-    sealer: Sealer
-    body_keys: BodyKeys
-    retention: Retention
-    wakes: Wakes
-    replicas: Replicas
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """On which terms is sold. `upstream_key` marks the key that costs are counted for.
-
-    Up to `recent_answers_bytes` of answers on credit are kept in memory instead of in the books. No
-    `models` means all that the upstream has; `prices_wait_s` is how long an ask waits for a fresh
-    price list, `reserve_pusd` what must be left of our credit upstream.
-    """
-
-    prices: PriceTerms
-    exposure: ExposureTerms
-    waits: Waits
-    upstream_key: str
-    runs: RunTerms
-    invoice_expiry_s: int
-    models: frozenset[str] = frozenset()
-    fallback_models: tuple[str, ...] = ()
-    prices_wait_s: float = 0.0
-    reserve_pusd: int = 0
-    recent_answers_bytes: int = RECENT_BYTES_MAX
-    topups: TopupBounds = field(default_factory=TopupBounds)
-
-
-def _heard_by_nobody(*_: object) -> None:
-    """A report that nobody counts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reports:
-    """Who hears what the flows see: every commit, a circuit that opens or closes, a doubted cost.
-
-    `once` keeps a fault of one escrow from ending a whole turn.
-    """
-
-    observe: Observer = _heard_by_nobody
-    circuit: CircuitReport = _heard_by_nobody
-    doubt: Doubt = _heard_by_nobody
-    once: Once = unguarded
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
-    """What the flows of one process have in common."""
-
-    ports: Ports
-    terms: Terms
-    reports: Reports
-    ledger: Ledger
-    vault: Vault
-    record_event: RecordEvent
-    release_gate: ReleaseGate
-    node_gate: NodeGate
-    watch_account: WatchAccount
-    choose_model: ChooseModel
-    steady_clock: SteadyClock
-    keep_body_keys: KeepBodyKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +77,7 @@ class Flows(Generic[R]):
     recover: Recover
     top_up: TopUp
     manage_keys: ManageKeys
+    tasks: TaskFlows
     operating: OperatorFlows
 
 
@@ -206,6 +121,7 @@ def build_flows(
     open_escrow = _open_escrow(shared, make_offer)
     settle_invoice, deliver_completion = _settle_invoice(shared), _deliver_completion(shared)
     runs = runs_by(_drive_escrow(shared, make_offer, settle_invoice, deliver_completion))
+    tasks = build_task_flows(shared, quote_request, make_offer, _follow_run(shared, runs))
     return Flows(
         runs=runs,
         ledger=shared.ledger,
@@ -228,6 +144,7 @@ def build_flows(
         recover=_recover(shared, runs, settle_invoice),
         top_up=_top_up(shared),
         manage_keys=ManageKeys(ledger=shared.ledger, vault=shared.vault),
+        tasks=tasks,
         operating=_operating(shared, settle_invoice, runs),
     )
 
@@ -370,17 +287,19 @@ def _ask_completion(
     settle_invoice: SettleInvoice,
     deliver_completion: DeliverCompletion,
 ) -> AskCompletion:
-    ports = shared.ports
     return AskCompletion(
         ledger=shared.ledger,
         vault=shared.vault,
         open_escrow=open_escrow,
-        follow_run=FollowRun(
-            books=ports.books, runs=runs, wakes=ports.wakes, waits=shared.terms.waits
-        ),
+        follow_run=_follow_run(shared, runs),
         settle_invoice=settle_invoice,
         deliver_completion=deliver_completion,
     )
+
+
+def _follow_run(shared: Shared, runs: EscrowRuns) -> FollowRun:
+    ports = shared.ports
+    return FollowRun(books=ports.books, runs=runs, wakes=ports.wakes, waits=shared.terms.waits)
 
 
 def _recover(shared: Shared, runs: EscrowRuns, settle_invoice: SettleInvoice) -> Recover:

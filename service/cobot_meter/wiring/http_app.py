@@ -46,6 +46,7 @@ def face_parts(service: Service, *, is_draining: Callable[[], bool]) -> FacePart
         settle_invoice=flows.settle_invoice,
         top_up=flows.top_up,
         manage_keys=flows.manage_keys,
+        tasks=flows.tasks,
         caller_usage=CallerUsage(reports=parts.reports, clock=parts.clock),
         catalogue=flows.catalogue,
         quote_request=flows.quote_request,

@@ -19,8 +19,14 @@ from cobot_meter.adapters.storage.table_specs import (
     VERSIONED_SPECS,
 )
 from cobot_meter.adapters.storage.tables import METADATA
-from cobot_meter.domain.escrow.record import Escrow, Fallback, IssuedInvoice, Quote, due_at_ms
+from cobot_meter.domain.escrow.record import (
+    Escrow,
+    Fallback,
+    IssuedInvoice,
+    Quote,
+)
 from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.timers import due_at_ms
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.money import RATE_MAX, ExchangeRate
 from cobot_meter.domain.retention import Retention

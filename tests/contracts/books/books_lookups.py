@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cobot_meter.domain.escrow.record import Escrow, next_timer_ms
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.timers import next_timer_ms
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import Cost, CostStanding

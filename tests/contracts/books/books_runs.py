@@ -13,7 +13,7 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import Cost, CostStanding, Run
 from cobot_meter.domain.run.states import RunState
-from cobot_meter.domain.transitions.escrows import escrow_transition, fallback_transition
+from cobot_meter.domain.transitions.escrows import escrow_transition, next_run_transition
 from cobot_meter.ports.books import Books, DueTimer
 from cobot_meter.ports.ledger_reports import LedgerReports
 from tests.contracts.books.books_samples import (
@@ -120,7 +120,7 @@ class BooksRuns:
         await sale.open()
         await sale.record(ran.UpstreamRequested(requested_by="r_one"))
         event = fell_back(sale.escrow)
-        refused = fallback_transition(
+        refused = next_run_transition(
             sale.escrow,
             event,
             at_ms=START_MS,

@@ -7,9 +7,9 @@ from typing import get_args
 
 from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.machine import HEARD, TABLES
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState, Mode, Progress
+from cobot_meter.domain.escrow.tables import HEARD, TABLES
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.machine import RUN_TRANSITIONS
 from cobot_meter.domain.run.states import RunState
@@ -28,6 +28,8 @@ from tests.domain.samples import (
     invoice_lost,
     received,
     settled,
+    task_closed,
+    task_run_begun,
 )
 
 S = Progress
@@ -140,6 +142,10 @@ EVENTS: Mapping[type[on.EscrowEvent], Callable[[Escrow], on.EscrowEvent]] = {
     on.ReservationExtended: lambda escrow: on.ReservationExtended(
         number=escrow.extensions + 1, by_msat=1_500
     ),
+    on.TaskRunBegun: task_run_begun,
+    on.TaskAnswered: lambda _: on.TaskAnswered(answer_sha256="a5" * 32),
+    on.TaskClosed: task_closed,
+    on.TaskEnded: lambda _: on.TaskEnded(failure=FAILURE),
     on.CoveredByCredit: lambda _: on.CoveredByCredit(),
     on.InvoiceIssued: invoice_issued,
     on.InvoiceLost: invoice_lost,
@@ -172,7 +178,7 @@ def _product(stages: Stages) -> dict[tuple[Progress, type[on.EscrowEvent]], Prog
                 run_after = run_table[run_after, event]
             if event is ran.FellBack:
                 run_after = RunState.REQUESTED  # of the run that the sale lives by from then on
-            if event in HEARD:
+            if event in HEARD or event not in RUN_EVENTS:
                 table = TABLES[escrow.mode]
                 if (sale_after, event) not in table:
                     continue

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.machine import HEARD, TABLES, advance, is_repeated
+from cobot_meter.domain.escrow.machine import advance, is_repeated
 from cobot_meter.domain.escrow.record import Escrow, IssuedInvoice
 from cobot_meter.domain.escrow.states import Progress
+from cobot_meter.domain.escrow.tables import HEARD, TABLES
 from cobot_meter.domain.outside import NAME_MAX, SENTENCE_MAX
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.machine import RUN_TRANSITIONS

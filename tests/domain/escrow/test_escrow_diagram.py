@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 from cobot_meter.domain.escrow.diagram import draw, ends
-from cobot_meter.domain.escrow.machine import TABLES
 from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.tables import TABLES
 from cobot_meter.domain.run.machine import RUN_TRANSITIONS
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.topup.machine import TOPUP_TRANSITIONS

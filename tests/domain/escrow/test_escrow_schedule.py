@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, next_timer_ms
 from cobot_meter.domain.escrow.states import Progress
+from cobot_meter.domain.escrow.timers import EXPIRY_GRACE_MS, next_timer_ms
 from cobot_meter.domain.retention import (
     DAY_MS,
     HOUR_MS,

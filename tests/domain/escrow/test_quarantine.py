@@ -8,7 +8,8 @@ import pytest
 
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.machine import WRITTEN_OFF_FAILURE, advance
+from cobot_meter.domain.escrow.machine import advance
+from cobot_meter.domain.escrow.on_runs import WRITTEN_OFF_FAILURE
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.ledger import accounts as chart

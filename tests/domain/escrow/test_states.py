@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cobot_meter.adapters.storage import tables
-from cobot_meter.domain.escrow.machine import TRANSITIONS
 from cobot_meter.domain.escrow.states import STATES, EscrowState, Stage, Timer, states_with
+from cobot_meter.domain.escrow.tables import TRANSITIONS
 from cobot_meter.domain.run.states import RUN_STATES, RunState, RunTimer
 
 S = EscrowState
@@ -23,6 +23,7 @@ refunded  | over    |   |   |   | x | none
 """
 # state: in flight | may charge | timer
 RUNS_DRAWN = """
+idle      |   |   | none
 opened    | x | x | abandon
 requested | x | x | none
 generated | x |   | none

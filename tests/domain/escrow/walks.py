@@ -29,6 +29,7 @@ from tests.domain.samples import (
     NODE,
     NOW_MS,
     RETENTION,
+    SELLER,
     TERMS,
     Shape,
     cost_known,
@@ -117,6 +118,8 @@ def lines(transition: Transition) -> list[str]:
 
 def short(code: str) -> str:
     """An account's code without what is the same in all these tests."""
+    if code.startswith(f"caller/{SELLER}/"):
+        return f"seller's {code.rpartition('/')[2]}"
     return _SHORT.get(code, code.rpartition("/")[2] if code.startswith("caller/") else code)
 
 
@@ -130,7 +133,7 @@ def assert_cleared(walk: Walk) -> None:
     """Nothing is left on the way: no reservation, nothing unearned, nothing receivable."""
     assert walk.pending() == {}
     assert walk.ledger.of(chart.UNEARNED).net == 0
-    assert walk.ledger.of(chart.receivable(walk.escrow.caller_id)).net == 0
+    assert walk.ledger.of(chart.receivable(walk.escrow.at_risk_id)).net == 0
     balances = walk.ledger.counters.items()
     for commodity in chart.Commodity:
         codes = [code for code, at in walk.ledger.accounts.items() if at.commodity is commodity]

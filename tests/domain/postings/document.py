@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cobot_meter.domain.errors import IllegalTransition, LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.states import Progress
+from cobot_meter.domain.escrow.states import Mode, Progress
+from cobot_meter.domain.escrow.tables import TABLES
 from cobot_meter.domain.ledger.transfers import Transfer, TransferKind
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.bookings import unattributed
+from cobot_meter.domain.run.record import run_id_of
 from cobot_meter.domain.topup.bookings import topup_credited
 from tests.domain.escrow.stages import (
     CREDIT_PRODUCT,
@@ -22,11 +24,18 @@ from tests.domain.escrow.stages import (
     EVENTS,
     PARKED,
     PRODUCT,
+    RUN_EVENTS,
     STAGES,
     covered,
     growing,
     paid_late,
     parked,
+)
+from tests.domain.escrow.task.task_walks import (
+    TASK_STAGES,
+    paid_late_task,
+    parked_task,
+    running_task,
 )
 from tests.domain.escrow.walks import PART_CREDIT, Walk, invoiced, lines, short
 from tests.domain.samples import (
@@ -90,8 +99,10 @@ Codes that comments and tests use:
 | A11 | no invoice can be made |
 | A12 | a completion that was paid for is lost, or nobody claims it |
 | A13 | costs that no generation explains |
+| A14 | a run of a task begins; the task is closed, or ended with nothing sold |
 | B1 | a top-up, or a payment that is in no book |
-| H1 | reserved of what the caller may owe: U − C0, and P − C once the price is known |
+| H1 | reserved of what the caller (of a task: its seller, with the highest fee) may owe: U − C0, \
+and P − C once the price is known |
 | H2, H3 | reserved on the day of all newcomers (or proven callers), and of the address |
 | H4 | reserved of the caller's credit: C0, the ceiling or a first part of it that may grow |
 | H5 | reserved of what an API key may spend, in all and on the day: as H4, and with it |
@@ -130,6 +141,17 @@ its caller.
 | state | event | books |
 |---|---|---|
 """
+ON_TASK = """
+## Every event in every state, in task mode
+
+The seller has opened a task with a ceiling of 10,000 and a fee of at most 1,500, and risks both.
+Two of its runs have answered, for 3,000 and 2,500, and one between them failed of which nobody
+knows yet what it cost: 4,000 at most, and that stays reserved until somebody does. The fee comes to
+1,000, so the price is 6,500. In the first rows a run is under way.
+
+| state | event | books |
+|---|---|---|
+"""
 OTHERS = """
 ## Beside the sale
 
@@ -141,10 +163,11 @@ OTHERS = """
 def document() -> str:
     """The whole file."""
     rows, on_credit = _rows(every()), _rows(every_on_credit())
+    on_task = _rows(every_on_task())
     others = "".join(f"| {what} | {_cell(booked)} |\n" for what, booked in beside())
     steps = "".join(_step(name, booked) for name, booked in worked())
     begun = f"{HEAD}{WORKED}\n| event | books |\n|---|---|\n{steps}"
-    return f"{begun}{EVERY}{rows}{ON_CREDIT}{on_credit}{OTHERS}{others}"
+    return f"{begun}{EVERY}{rows}{ON_CREDIT}{on_credit}{ON_TASK}{on_task}{OTHERS}{others}"
 
 
 def worked() -> Iterator[tuple[str, Sequence[str]]]:
@@ -171,6 +194,44 @@ def every() -> Iterator[Row]:
 def every_on_credit() -> Iterator[Row]:
     """The same pairs in credit mode."""
     return _every(CREDIT_PRODUCT, _walks_on_credit)
+
+
+def every_on_task() -> Iterator[Row]:
+    """The same pairs in task mode, the events of a run that is under way first."""
+    running = {
+        (Progress.OPENED, event): Progress.OPENED
+        for event in EVENTS
+        if event in RUN_EVENTS and event is not ran.CostConfirmed
+    }
+    yield from _every(running, lambda *_: iter((("a run is under way", running_task()),)))
+    yield from _every(running, lambda *_: iter((("its answer said no cost", _unsaid()),)))
+    pairs = {
+        (state, event): state
+        for state in TASK_STAGES
+        for event in EVENTS
+        if (TASK_STAGES[state]().escrow.state, event) in TABLES[Mode.TASK]
+        or event in {ran.CostConfirmed, ran.CostAttributed, ran.CostGivenUp}
+    }
+    yield from _every(pairs, _walks_on_task)
+
+
+def _unsaid() -> Walk:
+    return running_task().tell(received())
+
+
+def _walks_on_task(state: Progress, event_type: type[on.EscrowEvent]) -> Iterator[Told]:
+    """In an ordinary history, and for what only a failed run hears, looked at from that."""
+    if event_type is on.WrittenOff:
+        yield f"{state} (in quarantine)", parked_task(state)
+        return
+    if event_type in {ran.CostAttributed, ran.CostGivenUp}:
+        walk = TASK_STAGES[state]()
+        walk.escrow = walk.escrow.seen_from(run_id_of(walk.escrow.escrow_id, 3))
+        yield f"{state} (of the run that failed)", walk
+        return
+    if state is Progress.EXPIRED:
+        yield f"{state} (paid late)", paid_late_task()
+    yield state.value, TASK_STAGES[state]()
 
 
 def _every(product: Product, walks: Walks) -> Iterator[Row]:

@@ -7,10 +7,17 @@ import subprocess
 import sys
 
 from cobot_meter.domain.escrow.states import Mode
+from cobot_meter.domain.escrow.tables import TASK_TRANSITIONS
 from tests.architecture.source_tree import ROOT, source
 from tests.domain.escrow.stages import CREDIT_PRODUCT, PRODUCT
 from tests.domain.escrow.walks import short
-from tests.domain.postings.document import document, every, every_on_credit, worked
+from tests.domain.postings.document import (
+    document,
+    every,
+    every_on_credit,
+    every_on_task,
+    worked,
+)
 from tests.domain.samples import CREDITS
 
 DOCUMENT = "docs/postings.md"
@@ -70,7 +77,17 @@ def test_every_event_that_books_on_credit_is_there() -> None:
         *("RunOutcomeUnknown", "FellBack", "CostAttributed", "CostGivenUp"),
     }
     assert told | silent == {event.__name__ for _, event in CREDIT_PRODUCT}
-    assert {Mode.ESCROW, Mode.CREDIT} == set(Mode)
+    assert {Mode.ESCROW, Mode.CREDIT, Mode.TASK} == set(Mode)
+
+
+def test_every_event_that_books_in_a_task_is_there() -> None:
+    """Each event of its table that moves money in any state has a row."""
+    told = {event for _, event, _ in every_on_task()}
+    silent = {"TaskAnswered", "InvoiceLost", "BodiesShredded"}
+    silent |= {"QuarantineBegun", "QuarantineLifted"}
+    of_its_runs = {"RunFailed", "CostAttributed", "CostGivenUp"}
+    assert told | silent == of_its_runs | {event.__name__ for _, event in TASK_TRANSITIONS}
+    assert told & silent == set()
 
 
 def _read(line: str) -> tuple[str, str, str, int]:

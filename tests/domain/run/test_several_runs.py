@@ -11,13 +11,14 @@ from cobot_meter.domain.errors import ExposureExceeded, IllegalTransition
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.machine import advance
 from cobot_meter.domain.escrow.moves import MovedRun
-from cobot_meter.domain.escrow.record import Escrow, Fallback, next_timer_ms
+from cobot_meter.domain.escrow.record import Escrow, Fallback
 from cobot_meter.domain.escrow.states import EscrowState, Progress
+from cobot_meter.domain.escrow.timers import next_timer_ms
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import AskedInstead, Run, due_of_run
 from cobot_meter.domain.run.states import RunState
-from cobot_meter.domain.transitions.escrows import escrow_transition, fallback_transition
+from cobot_meter.domain.transitions.escrows import escrow_transition, next_run_transition
 from cobot_meter.domain.transitions.transition import Transition
 from tests.domain.escrow.rows import AT_MS, NAMED
 from tests.domain.escrow.stages import PARKED
@@ -293,7 +294,7 @@ def test_another_run_passes_the_guards_of_the_days(tight: ExposureTerms, guard: 
 
 def fell_back_under(escrow: Escrow, terms: ExposureTerms) -> Transition:
     """The transition with its guards."""
-    return fallback_transition(
+    return next_run_transition(
         escrow, fell_back(escrow), at_ms=NOW_MS, retention=RETENTION, terms=terms
     )
 

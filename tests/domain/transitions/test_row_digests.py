@@ -45,7 +45,7 @@ def changed(value: object) -> object:
             return f"{value} else"
 
 
-PARTS = ("ask", "quote", "quote.rate", "quote.terms", "quote.prices", "fallback")
+PARTS = ("ask", "quote", "quote.rate", "quote.terms", "quote.prices", "fallback", "task")
 
 
 def said(value: object, within: str = "") -> list[str]:
@@ -58,7 +58,7 @@ def said(value: object, within: str = "") -> list[str]:
     return paths
 
 
-ALL_SAID = replace(opened(), fallback=FALLBACK)
+ALL_SAID = replace(opened(Shape(max_fee=1_500)), fallback=FALLBACK)
 
 
 def edited(value: Escrow, path: str) -> Escrow:

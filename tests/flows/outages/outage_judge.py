@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from cobot_meter.adapters.lightning.dev_node.signing import NO_FAULTS
-from cobot_meter.domain.escrow.record import Escrow, next_timer_ms
+from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Progress
+from cobot_meter.domain.escrow.timers import next_timer_ms
 from cobot_meter.domain.invoices import InvoiceState
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.topup.states import TopupState

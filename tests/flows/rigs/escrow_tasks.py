@@ -39,6 +39,10 @@ class Runs:
             self._tasks[name] = task
         return task
 
+    def under_way(self, escrow_id: str) -> asyncio.Future[Escrow] | None:
+        task = self._tasks.get(escrow_id)
+        return None if task is None or task.done() else task
+
     def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
         feed = self._listened(escrow_id)
         task = asyncio.ensure_future(self._opened_and_driven(escrow_id, opening, feed))

@@ -13,7 +13,8 @@ from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.record_event import OurNode
 from cobot_meter.flows.sale.run_completion import RunTerms
-from cobot_meter.wiring.flows import Ports, Reports, Terms, build_operator_flows
+from cobot_meter.wiring.flows import build_operator_flows
+from cobot_meter.wiring.opening.shared import Ports, Reports, Terms
 from tests.domain.samples import NODE, PUBKEY, RETENTION
 from tests.fakes.clock import FakeClock
 from tests.fakes.identifiers import FakeBodyKeys, FakeIdentifiers, FakeSealer

@@ -30,7 +30,8 @@ from cobot_meter.ports.books import Applied, Books
 from cobot_meter.ports.exchange_rate import ExchangeRates
 from cobot_meter.ports.identifiers import Identifiers, Sealer
 from cobot_meter.ports.lightning_node import LightningNode
-from cobot_meter.wiring.flows import Ports, Terms, build_flows
+from cobot_meter.wiring.flows import build_flows
+from cobot_meter.wiring.opening.shared import Ports, Terms
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.clock import FakeClock
 from tests.fakes.identifiers import FakeBodyKeys, FakeIdentifiers, FakeSealer

@@ -35,6 +35,9 @@ class StartedRuns:
         self.started.append(run_id or escrow_id)
         return asyncio.get_running_loop().create_future()
 
+    def under_way(self, escrow_id: str) -> asyncio.Future[Escrow] | None:
+        raise AssertionError(f"somebody looks for {escrow_id}")
+
     def begin(self, escrow_id: str, opening: OpensEscrow) -> asyncio.Future[Escrow]:
         raise AssertionError(f"{escrow_id} was opened by {opening}")
 

@@ -312,10 +312,10 @@ async def test_what_an_answer_says_of_its_cost_counts_where_it_can_be_believed(
 ) -> None:
     """None for zero, for nonsense, and for far too much."""
     await waiting(stage)
-    cost = inline_cost(stage.escrow.quote, said)
+    cost = inline_cost(stage.escrow, said)
     assert (cost.cost_pusd if cost else None) == cost_pusd
-    assert inline_cost(stage.escrow.quote, None) is None
-    assert inline_cost(stage.escrow.quote, "") is None
+    assert inline_cost(stage.escrow, None) is None
+    assert inline_cost(stage.escrow, "") is None
     if cost is not None:
         assert (cost.text, cost.standing) == (said, CostStanding.PROVISIONAL)
 

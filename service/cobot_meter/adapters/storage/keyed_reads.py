@@ -146,6 +146,11 @@ class KeyedReads(abc.ABC):
         rows = await self._rows(self._statements.open_escrows, caller_id, limit)
         return tuple(made_of(map(ESCROW_SPEC.decode, rows)))
 
+    async def open_tasks(self, seller_id: str, *, limit: int) -> tuple[Escrow, ...]:
+        """Those of one seller, oldest first."""
+        rows = await self._rows(self._statements.open_tasks, seller_id, limit)
+        return tuple(made_of(map(ESCROW_SPEC.decode, rows)))
+
     async def due(
         self, now_ms: int, *, limit: int, after: DueTimer = FIRST_TIMER
     ) -> tuple[DueTimer, ...]:

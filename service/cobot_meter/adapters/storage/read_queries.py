@@ -56,6 +56,7 @@ from cobot_meter.adapters.storage.tables import (
     METADATA,
     NODE_ADOPTION,
     OCCUPIED_NAMELESS,
+    OPEN_TASK,
     QUARANTINED,
     RUN,
     RUN_GOES_ON,
@@ -103,6 +104,7 @@ class ReadStatements:
     open_topup: Statement
     standing: Statement
     open_escrows: Statement
+    open_tasks: Statement
     due_escrows: Statement
     due_runs: Statement
     unfinished: Statement
@@ -136,6 +138,10 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
         open_escrows=sql(
             _limited(_escrows(_is(columns.caller_id), text(INVOICED)), columns.opened_sequence),
             "caller_id", *limited,
+        ),
+        open_tasks=sql(
+            _limited(_escrows(_is(columns.seller_id), text(OPEN_TASK)), columns.opened_sequence),
+            "seller_id", *limited,
         ),
         asks_from_address=sql(
             _limited(_escrows(_is(columns.address_key)), columns.opened_sequence.desc()),

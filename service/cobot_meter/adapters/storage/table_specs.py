@@ -32,9 +32,10 @@ from cobot_meter.domain.escrow.record import (
     Fallback,
     IssuedInvoice,
     Quote,
-    due_at_ms,
 )
 from cobot_meter.domain.escrow.states import EscrowState, Mode
+from cobot_meter.domain.escrow.tasks import TaskClosing, TaskTerms
+from cobot_meter.domain.escrow.timers import due_at_ms
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms
@@ -78,7 +79,14 @@ RUN_SPEC = RowSpec(
         key("escrow_id"),
         words("upstream"),
         number("opened_at_ms"),
-        maybe_part("instead", AskedInstead, words("model"), words("because"), PRICES),
+        maybe_part(
+            "instead",
+            AskedInstead,
+            words("model"),
+            words("because"),
+            maybe_number("most_pusd"),
+            PRICES,
+        ),
     ),
     moving=(
         # Not `state`: conditions of indexes name the columns of both tables without their table.
@@ -182,6 +190,15 @@ ESCROW_SPEC = RowSpec(
             words("fallback_reason", "reason"),
             words("continues"),
         ),
+        maybe_part(
+            "task",
+            TaskTerms,
+            words("seller_id"),
+            words("seller_key_id"),
+            number("max_fee_msat"),
+            number("ends_at_ms"),
+            words("title"),
+        ),
     ),
     moving=(
         choice("state", EscrowState),
@@ -201,6 +218,8 @@ ESCROW_SPEC = RowSpec(
         maybe_words("quarantine"),
         number("extensions"),
         number("extended_msat"),
+        maybe_words("answer_sha256"),
+        maybe_part("closing", TaskClosing, number("fee_msat"), number("provisional_runs")),
         maybe_part(
             "invoice",
             IssuedInvoice,

@@ -113,6 +113,7 @@ OCCUPIED_NAMELESS = "occupies_ask = 1 AND nameless = 1"
 IN_FLIGHT = _runs(lambda facts: facts.in_flight)
 UNFINISHED = _sales(lambda facts: facts.stage is Stage.RUNNING)
 INVOICED = _sales(lambda facts: facts.stage is Stage.UNPAID)
+OPEN_TASK = "seller_id IS NOT NULL AND state = 'running'"
 KEYED = "idempotency_key IS NOT NULL"
 UNEXPLAINED = "run_state = 'failed' AND budget_held_pusd > 0 AND lookup_at_ms IS NULL"
 UNCONFIRMED = "cost_standing = 'provisional'"
@@ -249,6 +250,7 @@ ESCROW = Table(
     _index("ix_escrow_invoiced", "escrow_id", "payment_hash", where=INVOICED),
     _index("ix_escrow_open_of_caller", "caller_id", "opened_sequence", where=INVOICED),
     _index("ix_escrow_quarantined", "escrow_id", where=QUARANTINED),
+    _index("ix_escrow_task_of_seller", "seller_id", "opened_sequence", where=OPEN_TASK),
 )
 
 RUN = Table(

@@ -26,6 +26,7 @@ from cobot_meter.domain.escrow.reservations import (
 )
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
+from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.ledger.transfers import Guard, Transfer, TransferKind, posted
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.bookings import ON_DAYS, cost_booked, days_booked
@@ -42,12 +43,12 @@ def bookings(before: Escrow, event: on.EscrowEvent, after: Escrow) -> Transfers:
     if type(event) in ON_DAYS:
         days = days_booked(before.run, event, after.run, before.days)
     lost = losses_booked(before, event)
-    if isinstance(event, _ENDS):
+    if isinstance(event, _ENDS) and before.task is None:
         return (*_void_claims(before), *days, *cost, *lost)
     if isinstance(event, ran.CostKnown):
         overrun = _overrun(before, event.cost.cost_pusd)
         return (*cost, *_price_reserved(before, after), *days, *overrun)
-    if isinstance(event, ran.CompletionCosted):
+    if isinstance(event, ran.CompletionCosted) and before.task is None:
         return (*cost, *_captured(before, after), *_overrun(before, event.cost.cost_pusd))
     return (*cost, *days, *lost)
 
@@ -83,6 +84,15 @@ def _overrun(before: Escrow, cost_pusd: int) -> Transfers:
 def _extended(before: Escrow, _event: on.ReservationExtended, after: Escrow) -> Transfers:
     """Without the key's limits: whoever writes it sets the guards of the moment."""
     return extended(before, after, _NO_LIMITS)
+
+
+def _task_run_begun(_before: Escrow, _event: on.TaskRunBegun, after: Escrow) -> Transfers:
+    """H2 of the new run, without a guard: whoever writes it sets that of the day."""
+    return tuple(one for hold in after.days.reserved(after.run) for one in hold.pend())
+
+
+def _task_closed(before: Escrow, _event: on.TaskClosed, after: Escrow) -> Transfers:
+    return _price_reserved(before, after)
 
 
 def _price_reserved(before: Escrow, after: Escrow) -> Transfers:
@@ -130,9 +140,14 @@ def _issued(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers
 def _refused(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
     return (
         *_void_claims(before),
-        *before.days.full(before.run),
-        *posted(chart.COST_FAILED, chart.COST_UPSTREAM, before.cost_pusd),
+        *(one for run in before.sold_runs for one in before.days.full(run)),
+        *_cost_moved(before, chart.COST_FAILED, chart.COST_UPSTREAM),
     )
+
+
+def _cost_moved(escrow: Escrow, debit: Account, credit: Account) -> Transfers:
+    """What every run that it sells has cost, from one account to another."""
+    return tuple(one for run in escrow.sold_runs for one in posted(debit, credit, run.cost_pusd))
 
 
 def _settled(before: Escrow, event: on.InvoiceSettled, _after: Escrow) -> Transfers:
@@ -144,31 +159,30 @@ def _settled(before: Escrow, event: on.InvoiceSettled, _after: Escrow) -> Transf
         message = f"{before.escrow_id} settled below what was due"
         raise LedgerUnbalanced(message)
     return (
-        *posted(node, chart.receivable(before.caller_id), before.due_msat),
+        *posted(node, chart.receivable(before.at_risk_id), before.due_msat),
         *posted(node, available, event.paid_msat - before.due_msat),
-        *posted(chart.settled(before.caller_id), chart.EXPOSURE_MSAT, before.due_msat),
+        *posted(chart.settled(before.at_risk_id), chart.EXPOSURE_MSAT, before.due_msat),
         *old_address_reservation(before).void(),
-        *before.days.void(before.run),
+        *(one for run in before.sold_runs for one in before.days.void(run)),
     )
 
 
 def _canceled(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
-    caller_id = before.caller_id
+    at_risk_id = before.at_risk_id
     return (
-        *posted(chart.UNEARNED, chart.receivable(caller_id), before.due_msat),
-        *posted(chart.UNEARNED, chart.available(caller_id), before.credit_used_msat),
-        *posted(chart.COST_UNPAID, chart.COST_UPSTREAM, before.cost_pusd),
-        *posted(chart.lapsed(caller_id), chart.EXPOSURE_MSAT, before.due_msat),
+        *posted(chart.UNEARNED, chart.receivable(at_risk_id), before.due_msat),
+        *posted(chart.UNEARNED, chart.available(before.caller_id), before.credit_used_msat),
+        *_cost_moved(before, chart.COST_UNPAID, chart.COST_UPSTREAM),
+        *posted(chart.lapsed(at_risk_id), chart.EXPOSURE_MSAT, before.due_msat),
         *old_address_reservation(before).post(_counted_by_old_address(before)),
-        *before.days.full(before.run),
+        *(one for run in before.sold_runs for one in before.days.full(run)),
     )
 
 
 def _late_purchase(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
-    caller_id = before.caller_id
     purchase = Transfer(
         kind=TransferKind.POSTED,
-        debit=chart.available(caller_id),
+        debit=chart.available(before.caller_id),
         credit=chart.UNEARNED,
         amount=before.price_msat,
         guard=Guard(name="available"),
@@ -176,10 +190,10 @@ def _late_purchase(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Tr
     address, days = old_address_reservation(before).debit, before.days
     return (
         purchase,
-        *posted(chart.COST_UPSTREAM, chart.COST_UNPAID, before.cost_pusd),
-        *posted(chart.EXPOSURE_MSAT, chart.lapsed(caller_id), before.due_msat),
+        *_cost_moved(before, chart.COST_UPSTREAM, chart.COST_UNPAID),
+        *posted(chart.EXPOSURE_MSAT, chart.lapsed(before.at_risk_id), before.due_msat),
         *posted(chart.EXPOSURE_MSAT, address, _counted_by_old_address(before)),
-        *days.moved(-days.counted_pusd(before.cost_pusd)),
+        *(one for run in before.sold_runs for one in days.moved(-days.counted_pusd(run.cost_pusd))),
     )
 
 
@@ -189,7 +203,12 @@ def _counted_by_old_address(escrow: Escrow) -> int:
 
 
 def _delivered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
-    return posted(chart.UNEARNED, chart.REVENUE, before.price_msat)
+    """The seller of a task gets its fee as credit."""
+    earned = posted(chart.UNEARNED, chart.REVENUE, before.price_msat - before.fee_msat)
+    if before.task is None:
+        return earned
+    seller = chart.available(before.task.seller_id)
+    return (*earned, *posted(chart.UNEARNED, seller, before.fee_msat))
 
 
 def _refunded(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
@@ -209,7 +228,7 @@ def _given_back_to_key(escrow: Escrow, amount_msat: int) -> Transfers:
 
 
 def _claim_lapsed(before: Escrow, event: on.ClaimLapsed, _after: Escrow) -> Transfers:
-    if not 0 <= event.kept_msat <= before.price_msat:
+    if not 0 <= event.kept_msat <= before.price_msat - before.fee_msat:
         message = f"{event.kept_msat} msat of {before.escrow_id} cannot be kept"
         raise LedgerUnbalanced(message)
     available = chart.available(before.caller_id)
@@ -222,6 +241,10 @@ def _claim_lapsed(before: Escrow, event: on.ClaimLapsed, _after: Escrow) -> Tran
 
 def _written_off(before: Escrow, event: on.WrittenOff, after: Escrow) -> Transfers:
     """Unknown spend stays on the budget as the ceiling: a later comparison finds what it was."""
+    if before.task is not None:
+        booked = _WRITTEN_OFF.get(before.state, _none)(before, event, after)
+        unsold = (run for run in before.runs if not run.has_answered)
+        return (*booked, *(one for run in unsold for one in before.days.full(run)))
     others = tuple(one for run in before.others for one in before.days.full(run))
     return (*_of_its_run_written_off(before, event, after), *others)
 
@@ -254,6 +277,10 @@ _WRITTEN_OFF: Mapping[EscrowState, Callable[..., Transfers]] = {
 }
 _BOOKINGS: Mapping[type[on.SaleEvent], Callable[..., Transfers]] = {
     on.ReservationExtended: _extended,
+    on.TaskRunBegun: _task_run_begun,
+    on.TaskAnswered: _none,
+    on.TaskClosed: _task_closed,
+    on.TaskEnded: _refused,
     on.CoveredByCredit: _covered,
     on.InvoiceIssued: _issued,
     on.InvoiceLost: _none,

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cobot_meter.domain.escrow.machine import CREDIT_TRANSITIONS, TRANSITIONS
 from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.tables import CREDIT_TRANSITIONS, TASK_TRANSITIONS, TRANSITIONS
 from cobot_meter.domain.run.machine import RUN_TRANSITIONS
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.topup.machine import TOPUP_TRANSITIONS
@@ -52,6 +52,16 @@ The ceiling is reserved of the caller's credit, so nothing is invoiced. An answe
 cost is paid for and released in the commit that stores it; one that does not waits for its cost as
 in escrow mode, and credit covers it then.
 """
+TASK = """\
+## The sale, in task mode
+
+A sale of many runs, which go one after the other while it is open: each begins with `TaskRunBegun`
+and is answered to the seller at once. A run that fails is no end of the task; what runs have cost
+is summed up, and a cost that is confirmed while it is open changes the sum, whichever run it is of.
+`TaskClosed` prices the sum with the seller's fee, and from there on it is a sale as in escrow mode:
+what is said of its invoice concerns every run that has answered. Callers read `running` as `opened`
+until it is closed.
+"""
 TOPUP = """\
 ## The top-up
 
@@ -71,13 +81,18 @@ Table = Mapping[tuple[Any, type[Any]], Any]
 
 def draw() -> str:
     """The whole document, in Markdown with a Mermaid diagram for each machine."""
-    run_begins = {RunState.OPENED: "all runs are busy", RunState.REQUESTED: "sent at once"}
+    run_begins = {
+        RunState.IDLE: "for a task, and never sent",
+        RunState.OPENED: "all runs are busy",
+        RunState.REQUESTED: "sent at once",
+    }
     sale_begins = {EscrowState.RUNNING: "with its run"}
     run = _machine(RUN, RUN_TRANSITIONS, run_begins)
     sale = _machine(SALE, TRANSITIONS, sale_begins)
     credit = _machine(CREDIT, CREDIT_TRANSITIONS, sale_begins)
+    task = _machine(TASK, TASK_TRANSITIONS, {EscrowState.RUNNING: "with nothing asked yet"})
     topup = _machine(TOPUP, TOPUP_TRANSITIONS, {TopupState.OPENED: "an empty request"})
-    return f"{HEAD}\n{run}\n{sale}\n{credit}\n{topup}"
+    return f"{HEAD}\n{run}\n{sale}\n{credit}\n{task}\n{topup}"
 
 
 def ends(table: Table = TRANSITIONS) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cobot_meter.domain.escrow.record import IssuedInvoice
+from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.run.events import RunEvent
 from cobot_meter.domain.run.record import Failure
 
@@ -22,6 +23,55 @@ class ReservationExtended:
 
     number: int
     by_msat: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRunBegun:
+    """Ours, guarded: a task has another run, `run_id`, and its request is about to be sent.
+
+    `upstream` is asked for `model`, at no more than `prices` and no more than `most_pusd` in all.
+    `requested_by` is the process that asks; `call` names the request that it is for, so that of
+    two that come at once one is refused.
+    """
+
+    run_id: str
+    call: str
+    upstream: str
+    model: str
+    prices: ModelPrice
+    most_pusd: int
+    requested_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskAnswered:
+    """The seller's: what the buyer is to get, stored sealed; it takes the place of an earlier one.
+
+    `answer_sha256` is the digest of its text.
+    """
+
+    answer_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskClosed:
+    """The seller's: no further run, and `fee_msat` for itself. The price is fixed here.
+
+    `price_msat` is that of the runs with the fee. Of `provisional_runs` only the answer has said
+    what they cost.
+    """
+
+    fee_msat: int
+    price_msat: int
+    payment_hash: str
+    provisional_runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskEnded:
+    """The seller's, or ours when its time is over: nothing of it is sold."""
+
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +182,10 @@ class WrittenOff:
 
 SaleEvent = (
     ReservationExtended
+    | TaskRunBegun
+    | TaskAnswered
+    | TaskClosed
+    | TaskEnded
     | CoveredByCredit
     | InvoiceIssued
     | InvoiceLost

@@ -1,107 +1,36 @@
 """The sale's state machine: a table for each mode, and `changes_by`, which is pure.
 
-Theory of operation. TABLES is the whole truth about which event may follow which state of a sale in
-its mode; an event that it does not have raises and changes nothing. Of the events of its run
-(`domain/run`) a sale hears those that price it or end it, and the one with which it goes on with
-another run; all others leave its row alone. Of a run that it no longer lives by it hears nothing. A
-sale's own event that resolves what is reserved for its run, or reads its cost, changes the
-run's row with it (ON_RUN), so that no correction of the cost can come in between unseen; what
-concerns all its runs changes them all (EVERY_RUN). What each event books is in `bookings.py`; the
-diagram of the documentation is drawn from the tables.
+Theory of operation. TABLES (`tables.py`) is the whole truth about which event may follow which
+state of a sale in its mode; an event that it does not have raises and changes nothing. Of the
+events of its run (`domain/run`) a sale hears those that price it or end it, and the one with which
+it goes on with another run; all others leave its row alone. Of a run that it no longer lives by it
+hears nothing, but a task that is open hears what any run of it has cost. What a sale's own event
+does to its runs is in `on_runs.py`, and what each event books in `bookings.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.moves import Changes, Moves
+from cobot_meter.domain.escrow.on_runs import (
+    WRITTEN_OFF_FAILURE,
+    begun_run,
+    concerns_every_run,
+    moved,
+    moved_runs,
+)
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState, Mode
+from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.tables import TABLES, WRITTEN_OFF, hears
+from cobot_meter.domain.escrow.tasks import RUNS_MAX, TaskClosing
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run import machine as of_run
-from cobot_meter.domain.run.record import AskedInstead, Failure, Run
-from cobot_meter.domain.run.states import RunState
 
 S = EscrowState
-# Where the operator ends what cannot be booked.
-WRITTEN_OFF: Mapping[EscrowState, EscrowState] = {
-    S.RUNNING: S.FAILED,
-    S.PRICED: S.FAILED,
-    S.INVOICED: S.EXPIRED,
-    S.SETTLED: S.REFUNDED,
-    **{state: state for state in (S.RELEASED, S.FAILED, S.EXPIRED, S.REFUNDED)},
-}
-
-Table = Mapping[tuple[EscrowState, type[on.EscrowEvent]], EscrowState]
-
-_ENDED_BY_ITS_RUN: Table = {
-    (S.RUNNING, ran.Abandoned): S.FAILED,
-    (S.RUNNING, ran.RunFailed): S.FAILED,
-    (S.RUNNING, ran.RunOutcomeUnknown): S.FAILED,
-    (S.RUNNING, ran.FellBack): S.RUNNING,
-    (S.RUNNING, ran.CostNotFound): S.FAILED,
-}
-_FROM_PAID_TO_OVER: Table = {
-    (S.SETTLED, on.CompletionDelivered): S.RELEASED,
-    (S.SETTLED, on.CompletionLost): S.REFUNDED,
-    (S.SETTLED, on.ClaimLapsed): S.REFUNDED,
-    (S.RELEASED, on.BodiesShredded): S.RELEASED,
-}
-
-
-def _operated(states: Iterable[EscrowState]) -> Table:
-    """What the operator, and whoever cannot book it, may say in each of these states."""
-    return {
-        (state, event): after
-        for state in states
-        for event, after in (
-            (on.QuarantineBegun, state),
-            (on.QuarantineLifted, state),
-            (on.WrittenOff, WRITTEN_OFF[state]),
-        )
-    }
-
-
-# It runs first, and waits for the payment of its invoice.
-TRANSITIONS: Table = {
-    (S.RUNNING, ran.CostKnown): S.PRICED,
-    **_ENDED_BY_ITS_RUN,
-    (S.PRICED, on.CoveredByCredit): S.SETTLED,
-    (S.PRICED, on.InvoiceIssued): S.INVOICED,
-    (S.PRICED, on.InvoiceLost): S.PRICED,
-    (S.PRICED, on.InvoiceMakingRefused): S.FAILED,
-    (S.INVOICED, on.InvoiceSettled): S.SETTLED,
-    (S.INVOICED, on.InvoiceCanceled): S.EXPIRED,
-    **_FROM_PAID_TO_OVER,
-    (S.EXPIRED, on.InvoiceSettled): S.EXPIRED,
-    (S.EXPIRED, on.LatePurchase): S.SETTLED,
-    (S.EXPIRED, on.BodiesShredded): S.EXPIRED,
-    **_operated(S),
-}
-# What it may cost is reserved of the caller's credit, so that it needs no invoice. What the answer
-# says that it cost is captured with it; where it says nothing, it is found as of any other.
-CREDIT_TRANSITIONS: Table = {
-    (S.RUNNING, on.ReservationExtended): S.RUNNING,
-    (S.RUNNING, ran.CompletionCosted): S.RELEASED,
-    (S.RUNNING, ran.CostKnown): S.PRICED,
-    **_ENDED_BY_ITS_RUN,
-    (S.PRICED, on.CoveredByCredit): S.SETTLED,
-    **_FROM_PAID_TO_OVER,
-    **_operated((S.RUNNING, S.PRICED, S.SETTLED, S.RELEASED, S.FAILED, S.REFUNDED)),
-}
-TABLES: Mapping[Mode, Table] = {Mode.ESCROW: TRANSITIONS, Mode.CREDIT: CREDIT_TRANSITIONS}
-HEARD = frozenset(event for table in TABLES.values() for _, event in table)
-
-WRITTEN_OFF_FAILURE = Failure(
-    code="written_off",
-    message=(
-        "This sale could not be booked, and the operator has closed it. You are not charged; "
-        "ask again."
-    ),
-)
 
 
 def is_repeated(escrow: Escrow, event: on.EscrowEvent) -> bool:
@@ -119,40 +48,27 @@ def changes_by(event: on.EscrowEvent, escrow: Escrow, *, at_ms: int, retention: 
     kind, run = type(event), escrow.run
     if isinstance(event, ran.RunEvent):
         changes = of_run.run_changes(run, event, escrow.quote.least_pusd, at_ms=at_ms)
-        moved_run = _moved(run, at_ms) | changes
-        if kind not in HEARD:
+        moved_run = moved(run, at_ms) | changes
+        if not hears(escrow.mode, escrow.state, kind):
             return Moves(sale={}, run=moved_run)
+        others: dict[str, Changes] = {}
+        if not isinstance(event, ran.CostConfirmed):  # of which a task hears from every run of it
+            _demand_runs(escrow, every=False)
     else:
-        on_run = ON_RUN[kind](escrow, event) if kind in ON_RUN else None
-        moved_run = {} if on_run is None else _moved(run, at_ms) | on_run
-    every = EVERY_RUN.get(kind)
-    _demand_runs(escrow, every=every is not None)
+        _demand_runs(escrow, every=concerns_every_run(escrow, kind))
+        moved_run, others = moved_runs(escrow, event, at_ms)
     state = TABLES[escrow.mode].get((escrow.state, kind))
     if state is None:
         message = f"{kind.__name__} cannot happen to a sale by {escrow.mode} that is {escrow.state}"
         raise IllegalTransition(message)
-    changes = _CHANGES[kind](escrow, event, at_ms, retention)
-    moved = {} if state is escrow.state else {"state": state}
+    told = _OF_A_TASK.get(kind) if escrow.task else None
+    changes = (told or _CHANGES[kind])(escrow, event, at_ms, retention)
+    to = {} if state is escrow.state else {"state": state}
     return Moves(
-        sale={**moved, **_moved(escrow, at_ms), **changes},
+        sale={**to, **moved(escrow, at_ms), **changes},
         run=moved_run,
-        others={one.run_id: _moved(one, at_ms) | every for one in escrow.others} if every else {},
-        begun=_begun(escrow, event, at_ms) if isinstance(event, ran.FellBack) else None,
-    )
-
-
-def _begun(escrow: Escrow, event: ran.FellBack, at_ms: int) -> Run:
-    """The run that follows one that failed, sent in the same commit."""
-    return Run(
-        run_id=event.run_id,
-        escrow_id=escrow.escrow_id,
-        upstream=event.upstream,
-        opened_at_ms=at_ms,
-        changed_at_ms=at_ms,
-        state=RunState.REQUESTED,
-        requested_by=event.requested_by,
-        budget_held_pusd=escrow.quote.opening_pusd,
-        instead=AskedInstead(model=event.model, because=event.failure.code, prices=event.prices),
+        others=others,
+        begun=begun_run(escrow, event, at_ms),
     )
 
 
@@ -163,10 +79,6 @@ def _demand_runs(escrow: Escrow, *, every: bool) -> None:
         _demand("every run of it must be at hand", sound=at_hand == escrow.runs_made)
     else:
         _demand("it no longer lives by this run", sound=not escrow.looks_back)
-
-
-def _moved(row: Escrow | Run, at_ms: int) -> Changes:
-    return {"version": row.version + 1, "changed_at_ms": at_ms}
 
 
 def _demand(rule: str, *, sound: bool) -> None:
@@ -224,6 +136,64 @@ def _extended(
         and reserved_msat <= escrow.quote.ceiling_msat,
     )
     return {"extensions": event.number, "extended_msat": extended_msat}
+
+
+def _task_run_begun(
+    escrow: Escrow, event: on.TaskRunBegun, _at_ms: int, _retention: Retention
+) -> Changes:
+    _demand("another run takes the next number", sound=event.run_id == escrow.next_run_id)
+    _demand("its runs go one after the other", sound=not escrow.run.in_flight)
+    _demand("a task has no more runs than can be read", sound=escrow.runs_made < RUNS_MAX)
+    _demand(
+        "a run must fit in what is left of the task's ceiling",
+        sound=0 <= event.most_pusd <= escrow.left_pusd,
+    )
+    return {"run_id": event.run_id}
+
+
+def _task_run_costed(
+    escrow: Escrow,
+    event: ran.CompletionCosted | ran.CostKnown | ran.CostConfirmed,
+    _at_ms: int,
+    _retention: Retention,
+) -> Changes:
+    """What its runs come to; a run that failed is not billed, whatever it turns out to cost."""
+    run = escrow.run
+    if isinstance(event, ran.CostConfirmed) and not run.has_answered:
+        return {}
+    before_pusd = run.billed_pusd(run.cost_pusd) if run.has_answered else 0
+    return {"priced_pusd": escrow.priced_pusd + run.billed_pusd(event.cost.cost_pusd) - before_pusd}
+
+
+def _task_answered(
+    _escrow: Escrow, event: on.TaskAnswered, _at_ms: int, _retention: Retention
+) -> Changes:
+    return {"answer_sha256": event.answer_sha256}
+
+
+def _task_closed(
+    escrow: Escrow, event: on.TaskClosed, _at_ms: int, _retention: Retention
+) -> Changes:
+    _demand(
+        "only what was answered is sold, and not before its last run has ended",
+        sound=escrow.answer_sha256 is not None and not escrow.run.in_flight,
+    )
+    _demand(
+        "the price is that of its runs with a fee that was named as possible, and above nothing",
+        sound=escrow.task is not None
+        and 0 <= event.fee_msat <= escrow.task.max_fee_msat
+        and event.price_msat == escrow.price.price_msat + event.fee_msat > 0,
+    )
+    return {
+        "price_msat": event.price_msat,
+        "payment_hash": event.payment_hash,
+        "closing": TaskClosing(fee_msat=event.fee_msat, provisional_runs=event.provisional_runs),
+    }
+
+
+def _task_ended(escrow: Escrow, event: on.TaskEnded, _at_ms: int, _retention: Retention) -> Changes:
+    _demand("nothing of it may be under way", sound=not escrow.run.in_flight)
+    return {"failure": event.failure, "keep_until_ms": None}
 
 
 def _priced(escrow: Escrow, event: ran.CostKnown, _at_ms: int, _retention: Retention) -> Changes:
@@ -365,6 +335,10 @@ _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
     ran.FellBack: _fell_back,
     ran.CostNotFound: _not_found,
     on.ReservationExtended: _extended,
+    on.TaskRunBegun: _task_run_begun,
+    on.TaskAnswered: _task_answered,
+    on.TaskClosed: _task_closed,
+    on.TaskEnded: _task_ended,
     on.CoveredByCredit: _covered,
     on.InvoiceIssued: _issued,
     on.InvoiceLost: _lost,
@@ -382,37 +356,9 @@ _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
 }
 
 
-def _settled_run(escrow: Escrow, _event: on.EscrowEvent) -> Changes | None:
-    """The run is paid for; a payment that came too late is credit, and the run stays unpaid."""
-    return None if escrow.state is S.EXPIRED else of_run.paid_for()
-
-
-def _closed_run(escrow: Escrow, _event: on.EscrowEvent) -> Changes:
-    match escrow.state:
-        case S.RUNNING | S.PRICED:
-            return of_run.closed() | of_run.failed_by(escrow.run, WRITTEN_OFF_FAILURE)
-        case S.INVOICED:
-            return of_run.closed() | of_run.unpaid()
-        case _:
-            return of_run.closed()
-
-
-# What a sale's own event does to its run; one that is not here leaves the run's row alone.
-ON_RUN: Mapping[type[on.EscrowEvent], Callable[..., Changes | None]] = {
-    on.CoveredByCredit: lambda *_: of_run.paid_for(),
-    on.InvoiceMakingRefused: lambda *_: of_run.refused(),
-    on.InvoiceSettled: _settled_run,
-    on.InvoiceCanceled: lambda *_: of_run.unpaid(),
-    on.LatePurchase: lambda *_: of_run.bought_late(),
-    # Its cost is read: no correction may come in between unseen.
-    on.ClaimLapsed: lambda *_: {},
-    on.QuarantineBegun: lambda *_: {"parked": True},
-    on.QuarantineLifted: lambda *_: {"parked": False},
-    on.WrittenOff: _closed_run,
-}
-# What a sale's own event does to all other runs of it, beside what it does to the one above.
-EVERY_RUN: Mapping[type[on.EscrowEvent], Changes] = {
-    on.QuarantineBegun: {"parked": True},
-    on.QuarantineLifted: {"parked": False},
-    on.WrittenOff: of_run.closed(),
+# What a task makes of events that mean something else to any other sale.
+_OF_A_TASK: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
+    ran.CompletionCosted: _task_run_costed,
+    ran.CostKnown: _task_run_costed,
+    ran.CostConfirmed: _task_run_costed,
 }

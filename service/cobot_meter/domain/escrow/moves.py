@@ -33,7 +33,10 @@ class Moves:
         run = _changed_run(escrow.run, self.run) if self.run else escrow.run
         others = escrow.others
         if self.others:
-            others = tuple(_changed_run(one, self.others[one.run_id]) for one in others)
+            others = tuple(
+                _changed_run(one, changes) if (changes := self.others.get(one.run_id)) else one
+                for one in others
+            )
         if self.begun is not None:
             run, others = self.begun, (*others, run)
         return _changed_sale(escrow, {**self.sale, "run": run, "others": others})

@@ -1,7 +1,6 @@
 """The sale as a value: what was asked, at which prices, what was paid, what is due, and its run.
 
-The quote is a snapshot taken when the escrow opens; nothing priced later uses anything newer. The
-timers are computed from the rows (`due_at_ms`, `due_of_run`).
+The quote is a snapshot taken when the escrow opens; nothing priced later uses anything newer.
 """
 
 from __future__ import annotations
@@ -9,18 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode, Progress, Timer
+from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode, Progress
+from cobot_meter.domain.escrow.tasks import ASKS_NOBODY, TaskClosing, TaskTerms
 from cobot_meter.domain.money import ExchangeRate, pusd_from_msat
 from cobot_meter.domain.pricing.prices import (
     BELIEVED_CEILINGS,
     ModelPrice,
     Price,
     PriceTerms,
+    kept_when_lapsed_msat,
     price_for,
 )
-from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.days import Days, counted_pusd
-from cobot_meter.domain.run.record import Failure, Run, due_of_run, run_id_of, run_number
+from cobot_meter.domain.run.record import Failure, Run, run_id_of, run_number
 from cobot_meter.domain.run.states import RunState
 
 
@@ -122,6 +122,7 @@ class Opening:
     mode: Mode = Mode.ESCROW
     fallback: Fallback | None = None
     key_id: str | None = None
+    task: TaskTerms | None = None
 
     @classmethod
     def of(cls, escrow: Escrow) -> Opening:
@@ -154,7 +155,8 @@ class Escrow:
     could not be booked of it: while it is there no timer runs, whatever the state, and the operator
     has to look. `key_id` is the API key that asked: its limits count this sale, and credit pays all
     of it. `extensions` counts how often what is reserved of credit was extended, `extended_msat` by
-    how much in all.
+    how much in all. Of a `task` the runs so far are summed up in `priced_pusd`, `answer_sha256` is
+    the digest of what its seller has sealed, and `closing` how it was closed.
     """
 
     escrow_id: str
@@ -187,6 +189,9 @@ class Escrow:
     key_id: str | None = None
     extensions: int = 0
     extended_msat: int = 0
+    task: TaskTerms | None = None
+    answer_sha256: str | None = None
+    closing: TaskClosing | None = None
 
     @classmethod
     def opened(
@@ -198,9 +203,13 @@ class Escrow:
     ) -> Escrow:
         """The row as it opens: with `requested_by` its run is requested in the same commit.
 
-        `upstream` is the name of the one that its run is sent to.
+        `upstream` is the name of the one that its run is sent to. A task opens with one that asks
+        nobody.
         """
         at_ms = opening.opened_at_ms
+        state = RunState.REQUESTED if requested_by else RunState.OPENED
+        if opening.task is not None:
+            upstream, state = ASKS_NOBODY, RunState.IDLE
         return cls(
             escrow_id=opening.escrow_id,
             caller_id=opening.caller_id,
@@ -210,6 +219,7 @@ class Escrow:
             mode=opening.mode,
             fallback=opening.fallback,
             key_id=opening.key_id,
+            task=opening.task,
             opened_at_ms=at_ms,
             changed_at_ms=at_ms,
             state=EscrowState.RUNNING,
@@ -221,16 +231,21 @@ class Escrow:
                 upstream=upstream,
                 opened_at_ms=at_ms,
                 changed_at_ms=at_ms,
-                state=RunState.REQUESTED if requested_by else RunState.OPENED,
+                state=state,
                 requested_by=requested_by,
-                budget_held_pusd=opening.quote.opening_pusd,
+                budget_held_pusd=0 if opening.task else opening.quote.opening_pusd,
             ),
         )
 
     @property
     def progress(self) -> Progress:
-        """How far it is, as callers read it: as its run while running or priced, else as itself."""
+        """How far it is, as callers read it: as its run while running or priced, else as itself.
+
+        A task is open until it is closed, whatever its runs do.
+        """
         running = self.state in {EscrowState.RUNNING, EscrowState.PRICED}
+        if running and self.task is not None:
+            return Progress.COSTED if self.closing else Progress.OPENED
         return Progress(self.run.state.value if running else self.state.value)
 
     @property
@@ -306,9 +321,36 @@ class Escrow:
     def fallback_now(self) -> Fallback | None:
         """Why its run does not ask the model that was asked for; None where it does."""
         instead = self.run.instead
-        if instead is None:
+        if instead is None or self.task is not None:
             return self.fallback
         return Fallback(asked_model=self.asked_model, reason=instead.because)
+
+    @property
+    def at_risk_id(self) -> str:
+        """Whose cap bounds what may stay unpaid of it: a task's seller, else its caller."""
+        return self.task.seller_id if self.task else self.caller_id
+
+    @property
+    def sold_runs(self) -> tuple[Run, ...]:
+        """The runs whose cost its price is to pay: of a task all that have answered."""
+        if self.task is None:
+            return (self.run,)
+        return tuple(run for run in self.runs if run.has_answered)
+
+    @property
+    def fee_msat(self) -> int:
+        """What of its price is the seller's own."""
+        return self.closing.fee_msat if self.closing else 0
+
+    @property
+    def left_pusd(self) -> int:
+        """What a task's next run may cost at most."""
+        return max(self.quote.ceiling_pusd - self.priced_pusd, 0)
+
+    @property
+    def payable_since_ms(self) -> int:
+        """When what its invoice asks for can have been known at the earliest, in Unix ms."""
+        return self.changed_at_ms if self.task else self.opened_at_ms
 
     @property
     def due_msat(self) -> int:
@@ -353,6 +395,30 @@ class Escrow:
         quote = self.quote
         return price_for(cost_pusd, ceiling_msat=self.most_msat, rate=quote.rate, terms=quote.terms)
 
+    def price_of_run(self, cost_pusd: int) -> Price:
+        """What its run alone comes to at this cost, within that run's own ceiling."""
+        return self.price_of(self.run.billed_pusd(cost_pusd))
+
+    def believes(self, cost_pusd: int) -> bool:
+        """Whether its run can have cost so much."""
+        most_pusd = self.run.most_pusd
+        if most_pusd is None:
+            return self.quote.believes(cost_pusd)
+        return cost_pusd <= BELIEVED_CEILINGS * most_pusd
+
+    @property
+    def kept_if_unclaimed_msat(self) -> int:
+        """What stays ours if it is paid for and never claimed: what it cost us (A12).
+
+        The fee of a seller whose answer nobody fetched goes back to the buyer with the rest.
+        """
+        return kept_when_lapsed_msat(
+            self.priced_pusd if self.task else self.cost_pusd,
+            price_msat=self.price_msat - self.fee_msat,
+            rate=self.quote.rate,
+            terms=self.quote.terms,
+        )
+
     def overrun_of(self, cost_pusd: int) -> int:
         """What of a cost goes beyond a reservation that grows, in pico-USD at our price for it."""
         if not self.quote.grows:
@@ -363,34 +429,3 @@ class Escrow:
     def price(self) -> Price:
         """The price and its parts, computed again from `priced_pusd` on the quote's terms."""
         return self.price_of(self.priced_pusd)
-
-
-# The node's own watcher cancels at expiry; we ask a little later, and believe only its answer.
-EXPIRY_GRACE_MS = 1_000
-
-
-def due_at_ms(escrow: Escrow) -> int | None:
-    """The earliest of the sale's own timers in Unix ms; None when nothing is left to do.
-
-    One in quarantine has none, and neither has its run: it waits for the operator.
-    """
-    if escrow.quarantine is not None:
-        return None
-    match STATES[escrow.state].timer:
-        case Timer.EXPIRY if escrow.invoice is not None:
-            return escrow.invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS
-        case Timer.KEEP:
-            return escrow.keep_until_ms
-        case _:
-            return None
-
-
-def next_timer_ms(escrow: Escrow, retention: Retention) -> int | None:
-    """The earliest timer of the sale and its run in Unix ms; None when nothing is left to do.
-
-    Where the sale is looked at from a run that it no longer lives by, that run's alone count.
-    """
-    if escrow.looks_back:
-        return due_of_run(escrow.run, retention)
-    timers = (due_at_ms(escrow), due_of_run(escrow.run, retention))
-    return min((timer for timer in timers if timer is not None), default=None)

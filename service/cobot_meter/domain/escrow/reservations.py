@@ -18,15 +18,19 @@ from cobot_meter.domain.ledger.transfers import Guard, Reservation, Transfer
 
 
 def caller_reservation(escrow: Escrow) -> Reservation:
-    """H1: U - C0 of the caller's cap, and P - C as soon as the price is known."""
+    """H1: U - C0 of the caller's cap, and P - C as soon as the price is known.
+
+    Of a task it is its seller's, and U has the highest fee with it.
+    """
     old = escrow.quote.least_pusd is None
+    fee_msat = escrow.task.max_fee_msat if escrow.task else 0
     if escrow.payment_hash is None or old:
-        name, amount = "caller", escrow.most_msat - escrow.reserved_msat
+        name, amount = "caller", escrow.most_msat + fee_msat - escrow.reserved_msat
     else:
         name, amount = "caller/priced", escrow.due_msat
     return Reservation(
         hold_id=f"{escrow.escrow_id}/{name}",
-        debit=chart.receivable(escrow.caller_id),
+        debit=chart.receivable(escrow.at_risk_id),
         credit=chart.UNEARNED,
         amount=amount,
     )
@@ -125,9 +129,9 @@ def opening(
 ) -> tuple[Transfer, ...]:
     """A0: H1 to H6, all or none, each under its guard. The rows of the day are taken last.
 
-    `limits` are those of the key that asked.
+    `standing` is that of whom H1 is reserved of, `limits` are those of the key that asked.
     """
-    caller_id = escrow.caller_id
+    caller_id = escrow.at_risk_id
     cap = Guard(
         name="caller",
         cap=terms.cap,
@@ -165,6 +169,7 @@ def opened_accounts(escrow: Escrow) -> tuple[Account, ...]:
     old = old_address_reservation(escrow)
     return (
         *chart.caller_accounts(escrow.caller_id),
+        *(chart.caller_accounts(escrow.task.seller_id) if escrow.task else ()),
         *key_accounts(escrow),
         *((old.debit,) if old.amount else ()),
         *escrow.days.accounts(),

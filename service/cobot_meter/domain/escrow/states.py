@@ -17,6 +17,7 @@ class Mode(enum.StrEnum):
 
     ESCROW = "escrow"  # the completion runs first and is held until its invoice is paid
     CREDIT = "credit"  # credit pays for all of it: captured as soon as the answer is whole
+    TASK = "task"  # many runs, answered to its seller at once; their sum is what its buyer pays
 
 
 class EscrowState(enum.StrEnum):

@@ -158,6 +158,16 @@ def price_for(cost_pusd: int, *, ceiling_msat: int, rate: ExchangeRate, terms: P
     )
 
 
+def cost_within(price_msat: int, *, rate: ExchangeRate, terms: PriceTerms) -> Ceiling:
+    """The highest cost whose price is not above `price_msat`, found by halving, and its price."""
+    low, high = 0, pusd_from_msat(price_msat, rate) + 1
+    while low + 1 < high:
+        middle = (low + high) // 2
+        fits = _price_msat(middle, rate, terms) <= price_msat
+        low, high = (middle, high) if fits else (low, middle)
+    return Ceiling(cost_pusd=low, price_msat=_price_msat(low, rate, terms))
+
+
 def kept_when_lapsed_msat(
     cost_pusd: int, *, price_msat: int, rate: ExchangeRate, terms: PriceTerms
 ) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cobot_meter.domain.errors import CeilingOverCap
-from cobot_meter.domain.money import ExchangeRate, usd_text
+from cobot_meter.domain.money import ExchangeRate, msat_from_pusd, usd_text
 from cobot_meter.domain.pricing.prices import Ceiling, ModelPrice, PriceTerms, charged_pusd
 
 
@@ -22,6 +22,14 @@ class MaxCost:
         if self.msat is not None:
             return ceiling.price_msat <= self.msat
         return charged_pusd(ceiling.price_msat, rate) <= (self.pusd or 0)
+
+    def price_msat(self, rate: ExchangeRate) -> int:
+        """The highest price that it admits at this rate."""
+        if self.msat is not None:
+            return self.msat
+        most_pusd = self.pusd or 0
+        price_msat = msat_from_pusd(most_pusd, rate)
+        return price_msat if charged_pusd(price_msat, rate) <= most_pusd else price_msat - 1
 
     def text(self) -> str:
         """The cap in its own unit, for a sentence: `1000 msat` or `$0.01`."""

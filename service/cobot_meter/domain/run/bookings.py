@@ -63,7 +63,9 @@ def _fell_back(before: Run, event: ran.FellBack, after: Run, days: Days) -> Tran
     return (*spent, *(one for hold in days.reserved(after) for one in hold.pend()))
 
 
-def _costed(before: Run, _event: ran.CostKnown, after: Run, days: Days) -> Transfers:
+def _costed(
+    before: Run, _event: ran.CostKnown | ran.CompletionCosted, after: Run, days: Days
+) -> Transfers:
     return days.anew(before, after)
 
 
@@ -92,6 +94,7 @@ ON_DAYS: Mapping[type[ran.RunEvent], Callable[..., Transfers]] = {
     ran.RunFailed: _failed,
     ran.FellBack: _fell_back,
     ran.CostKnown: _costed,
+    ran.CompletionCosted: _costed,
     ran.CostConfirmed: _confirmed,
     ran.CostAttributed: _attributed,
     ran.CostGivenUp: _given_up,

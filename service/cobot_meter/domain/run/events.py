@@ -112,7 +112,8 @@ class CompletionCosted:
 
     Both facts in one commit, for a sale that is paid for of what credit has reserved. The cost
     is provisional: `lookup_at_ms` is when the upstream's record is asked for, None for never.
-    `kept` says that the answer is stored, for whoever comes back.
+    `kept` says that the answer is stored, for whoever comes back. Of a run of a task nothing is
+    paid for yet: then `price_msat` is what this run alone comes to.
     """
 
     generation_id: str

@@ -112,14 +112,18 @@ def _costed(run: Run, event: ran.CostKnown, least_pusd: int | None, _at_ms: int)
 
 
 def _costed_at_once(
-    _run: Run, event: ran.CompletionCosted, _least: int | None, _at_ms: int
+    run: Run, event: ran.CompletionCosted, least_pusd: int | None, _at_ms: int
 ) -> Changes:
-    return {
+    changes: Changes = {
         "generation_id": event.generation_id,
         "summary": event.summary,
         "cost": event.cost,
         "lookup_at_ms": event.lookup_at_ms,
     }
+    if run.budget_held_pusd:  # one of a task's: what credit pays for reserves nothing on the days
+        changes["budget_hold"] = run.budget_hold + 1
+        changes["budget_held_pusd"] = counted_pusd(event.cost.cost_pusd, least_pusd)
+    return changes
 
 
 def _confirmed(run: Run, event: ran.CostConfirmed, least_pusd: int | None, _at_ms: int) -> Changes:

@@ -130,12 +130,14 @@ class Failure:
 class AskedInstead:
     """Which model a later run of a sale asks, and at which unit prices at most.
 
-    `because` is the code of the failure that ended the run before it.
+    `because` is the code of the failure that ended the run before it, or `task` where it is one of
+    a task's. Then `most_pusd` is what it may cost at most; None: its sale's ceiling.
     """
 
     model: str
     because: str
     prices: ModelPrice
+    most_pusd: int | None = None
 
 
 def run_id_of(escrow_id: str, number: int) -> str:
@@ -190,6 +192,20 @@ class Run:
     def cost_pusd(self) -> int:
         """The cost booked so far; 0 while unknown."""
         return self.cost.cost_pusd if self.cost else 0
+
+    @property
+    def most_pusd(self) -> int | None:
+        """What it may cost at most, where that is not its sale's ceiling."""
+        return self.instead.most_pusd if self.instead else None
+
+    def billed_pusd(self, cost_pusd: int) -> int:
+        """What of a cost its sale is priced by: nothing of what goes beyond its own ceiling."""
+        return cost_pusd if self.most_pusd is None else min(cost_pusd, self.most_pusd)
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether its answer is whole, and what it cost is known."""
+        return self.state is RunState.COSTED
 
     @property
     def in_flight(self) -> bool:

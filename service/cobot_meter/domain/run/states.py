@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 
 class RunState(enum.StrEnum):
-    """The five states; `docs/escrow-states.md` draws them beside those of the sale."""
+    """The six states; `docs/escrow-states.md` draws them beside those of the sale."""
 
+    IDLE = "idle"
     OPENED = "opened"
     REQUESTED = "requested"
     GENERATED = "generated"
@@ -42,6 +43,8 @@ class RunFacts:
 
 
 RUN_STATES: Mapping[RunState, RunFacts] = {
+    # The first run of a task: it stands for the task while nothing was asked, and never asks.
+    RunState.IDLE: RunFacts(),
     RunState.OPENED: RunFacts(in_flight=True, may_charge=True, timer=RunTimer.ABANDON),
     RunState.REQUESTED: RunFacts(in_flight=True, may_charge=True),
     RunState.GENERATED: RunFacts(in_flight=True),

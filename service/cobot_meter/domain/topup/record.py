@@ -46,6 +46,11 @@ class Topup:
         return self.state
 
     @property
+    def payable_since_ms(self) -> int:
+        """When what its invoice asks for can have been known at the earliest, in Unix ms."""
+        return self.opened_at_ms
+
+    @property
     def facts(self) -> TopupFacts:
         """What holds of it in its state."""
         return TOPUP_STATES[self.state]

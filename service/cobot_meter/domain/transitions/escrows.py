@@ -33,6 +33,8 @@ from cobot_meter.domain.transitions.event_facts import event_name, facts_of, par
 from cobot_meter.domain.transitions.row_digests import ROW, UPSTREAM, opened_digest, sealed_facts
 from cobot_meter.domain.transitions.transition import SettleCursor, StoredBodies, Transition
 
+# How much of an answer's digest tells it from another one at the same moment.
+_DIGEST_CHARS = 16
 Book = Callable[[Escrow, on.EscrowEvent, Escrow], tuple[Transfer, ...]]
 
 NO_LIMITS = KeyLimits()
@@ -42,6 +44,7 @@ SHREDDING = (
     ran.RunOutcomeUnknown,
     ran.CostNotFound,
     on.InvoiceMakingRefused,
+    on.TaskEnded,
     on.CompletionLost,
     on.ClaimLapsed,
     on.BodiesShredded,
@@ -92,6 +95,7 @@ def open_escrow(
             **least,
             **requested,
             **({} if escrow.key_id is None else {"key_id": escrow.key_id}),
+            **({} if escrow.task is None else {"seller_id": escrow.task.seller_id}),
             **parts_of("fallback", escrow.fallback),
             ROW: opened_digest(escrow),
             **sealed_facts(bodies),
@@ -131,10 +135,17 @@ def escrow_transition(
         accounts=_opened_by(before, transfers),
         transfers=transfers,
         bodies=bodies,
-        shred=isinstance(event, SHREDDING),
+        shred=shreds(before, event),
         cursor=settle_cursor(event),
         facts=facts_of(event) | sealed_facts(bodies),
     )
+
+
+def shreds(before: Escrow, event: on.EscrowEvent) -> bool:
+    """Whether what is sealed of the sale is dropped: not where only a run of a task has failed."""
+    if before.task is not None and isinstance(event, ran.RunEvent):
+        return False
+    return isinstance(event, SHREDDING)
 
 
 def _opened_by(escrow: Escrow, transfers: tuple[Transfer, ...]) -> tuple[Account, ...]:
@@ -144,10 +155,15 @@ def _opened_by(escrow: Escrow, transfers: tuple[Transfer, ...]) -> tuple[Account
     return (losses,) if losses is not None and booked else ()
 
 
-def fallback_transition(
-    before: Escrow, event: ran.FellBack, *, at_ms: int, retention: Retention, terms: ExposureTerms
+def next_run_transition(
+    before: Escrow,
+    event: ran.FellBack | on.TaskRunBegun,
+    *,
+    at_ms: int,
+    retention: Retention,
+    terms: ExposureTerms,
 ) -> Transition:
-    """What `event` makes true of a sale whose run failed, and which goes on with another run.
+    """What `event` makes true of a sale that goes on with another run.
 
     What is reserved for the new run passes the guards of the sale's days, as `terms` set them: the
     books may refuse it. Raises IllegalTransition, LedgerUnbalanced.
@@ -191,11 +207,21 @@ def _key(escrow: Escrow, event: on.EscrowEvent) -> str:
         case on.InvoiceIssued() | on.InvoiceLost() | on.ReservationExtended():
             number = event.number if isinstance(event, on.ReservationExtended) else escrow.attempt
             return f"{escrow.escrow_id}/{event_name(event)}/{number}"
-        case on.QuarantineBegun() | on.QuarantineLifted() | on.WrittenOff():
-            versions = escrow.version + sum(run.version for run in escrow.runs)
-            return f"{escrow.escrow_id}/{event_name(event)}/{versions}"
+        case on.TaskRunBegun():
+            return f"{event.run_id}/{event_name(event)}/{event.call}"
         case _:
-            return f"{escrow.escrow_id}/{event_name(event)}"
+            return "/".join((escrow.escrow_id, event_name(event), *_told_apart(escrow, event)))
+
+
+def _told_apart(escrow: Escrow, event: on.EscrowEvent) -> tuple[str, ...]:
+    """What tells an event of this kind from others of its sale; nothing where there is but one."""
+    match event:
+        case on.TaskAnswered():  # two answers at one moment are two facts, and one of them is late
+            return str(escrow.version), event.answer_sha256[:_DIGEST_CHARS]
+        case on.QuarantineBegun() | on.QuarantineLifted() | on.WrittenOff():
+            return (str(escrow.version + sum(run.version for run in escrow.runs)),)
+        case _:
+            return ()
 
 
 def _key_of_run(escrow: Escrow, event: ran.RunEvent) -> str:

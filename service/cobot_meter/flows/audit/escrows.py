@@ -24,7 +24,6 @@ from cobot_meter.domain.escrow.events import (
 from cobot_meter.domain.escrow.record import Escrow, Opening
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.money import msat_from_pusd
-from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.events import CompletionCosted, CostAttributed, CostKnown, RunEvent
 from cobot_meter.domain.run.record import Run
@@ -130,7 +129,7 @@ class EscrowReplay:
     def _check_figures(self, life: Escrow, event: EscrowEvent) -> None:
         match event:
             case CostKnown() | CompletionCosted():
-                priced = life.price_of(event.cost.cost_pusd)
+                priced = life.price_of_run(event.cost.cost_pusd)
                 self._findings.demand(
                     "price_differs",
                     life.escrow_id,
@@ -140,12 +139,7 @@ class EscrowReplay:
                 )
             case ClaimLapsed():
                 self.kept_msat[life.caller_id] += event.kept_msat
-                kept_msat = kept_when_lapsed_msat(
-                    life.cost_pusd,
-                    price_msat=life.price_msat,
-                    rate=life.quote.rate,
-                    terms=life.quote.terms,
-                )
+                kept_msat = life.kept_if_unclaimed_msat
                 self._findings.demand(
                     "price_differs",
                     life.escrow_id,

@@ -30,7 +30,7 @@ class ExposureReplay:
         quote, address = before.quote, before.ask.address
         pusd, due_msat = counted_pusd(before, event), lapsed_msat(before, event)
         self.counted[chart.day_budget(quote.day, newcomer=quote.newcomer).code] += pusd
-        self.counted[chart.lapsed(before.caller_id).code] += due_msat
+        self.counted[chart.lapsed(before.at_risk_id).code] += due_msat
         if before.key_id is not None:
             lost_pusd = key_lost_pusd(before, event)
             self.counted[chart.key_losses(before.key_id, quote.day).code] += lost_pusd
@@ -52,10 +52,12 @@ def counted_pusd(before: Escrow, event: on.EscrowEvent) -> int:
     match event:
         case on.WrittenOff():
             return _written_off_pusd(before)
-        case on.InvoiceMakingRefused() | on.InvoiceCanceled() | ran.CostGivenUp():
+        case on.InvoiceMakingRefused() | on.InvoiceCanceled() | on.TaskEnded():
+            return sum(run.budget_held_pusd for run in before.sold_runs)
+        case ran.CostGivenUp():
             return held_pusd
         case on.LatePurchase():
-            return -_at_least(before, before.cost_pusd)
+            return -sum(_at_least(before, run.cost_pusd) for run in before.sold_runs)
         case ran.CostConfirmed() if before.run.ended_unpaid and not held_pusd:
             more_pusd = _at_least(before, event.cost.cost_pusd)
             return more_pusd - _at_least(before, before.cost_pusd) if is_exposed(before) else 0
@@ -138,6 +140,8 @@ def _resolved_pusd(before: Escrow, event: on.EscrowEvent) -> int:
 
 
 def _written_off_pusd(before: Escrow) -> int:
+    if before.task is not None:
+        return sum(run.budget_held_pusd for run in before.runs)
     return _of_its_run_pusd(before) + sum(run.budget_held_pusd for run in before.others)
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from cobot_meter.domain.escrow.record import Escrow, due_at_ms
+from cobot_meter.domain.escrow.events import TaskRunBegun
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.timers import due_at_ms
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.retention import Retention
-from cobot_meter.domain.run.events import FellBack
+from cobot_meter.domain.run.events import CostNotFound, FellBack, RunFailed, RunOutcomeUnknown
 from cobot_meter.domain.run.record import Run, due_of_run
 from cobot_meter.domain.transitions.api_keys import API_KEY_MADE
 from cobot_meter.domain.transitions.escrows import SHREDDING
@@ -30,7 +32,9 @@ from cobot_meter.flows.audit.findings import Findings
 from cobot_meter.ports.ledger_reports import BodyDigests, JournalEntry, RowMark, SmallRows
 
 OPENING_KINDS = frozenset({"opened", TOPUP_OPENED, API_KEY_MADE})
-FELL_BACK = event_kind(FellBack)
+NEXT_RUN_KINDS = frozenset({event_kind(FellBack), event_kind(TaskRunBegun)})
+# What ends a sale with its run, and a task not: what is sealed of that stays.
+ENDS_OF_A_RUN = frozenset(map(event_kind, (RunFailed, RunOutcomeUnknown, CostNotFound)))
 SHREDDING_KINDS = frozenset(map(event_kind, SHREDDING))
 SEALED = (SEALED_KEY, SEALED_REQUEST, SEALED_COMPLETION)
 
@@ -47,6 +51,7 @@ class RowsReplay:
         self._opened: dict[str, int] = {}
         self._sealed: dict[str, dict[str, str]] = {}
         self._shredded: set[str] = set()
+        self._tasks: set[str] = set()
         self._cursors: dict[str, int] = {}
         self._tallies: Counter[str] = Counter()
         self._adoptions: list[AdoptedNode] = []
@@ -57,7 +62,9 @@ class RowsReplay:
         self._last = entry.sequence
         if entry.kind in OPENING_KINDS:
             self._opened[entry.subject_id] = entry.sequence
-        elif entry.kind == FELL_BACK:
+            if entry.facts.get("seller_id") is not None:
+                self._tasks.add(entry.subject_id)
+        elif entry.kind in NEXT_RUN_KINDS:
             self._opened[str(entry.facts.get("run_id"))] = entry.sequence
         if entry.kind in NUMBERED_KINDS:
             self._tallies[entry.key.rpartition("/")[0]] += 1
@@ -69,7 +76,8 @@ class RowsReplay:
         self._seal(entry)
 
     def _seal(self, entry: JournalEntry) -> None:
-        if entry.kind in SHREDDING_KINDS:
+        of_a_task = entry.subject_id in self._tasks and entry.kind in ENDS_OF_A_RUN
+        if entry.kind in SHREDDING_KINDS and not of_a_task:
             self._sealed.pop(entry.subject_id, None)
             self._shredded.add(entry.subject_id)
             return

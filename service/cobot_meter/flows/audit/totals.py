@@ -30,17 +30,19 @@ class Totals:
 
     def count(self, escrow: Escrow) -> None:
         """What one escrow, in the state it is in, leaves in the accounts (debits less credits)."""
-        state, wanted, caller_id = escrow.state, self._wanted, escrow.caller_id
+        state, wanted, at_risk_id = escrow.state, self._wanted, escrow.at_risk_id
         facts = STATES[state]
         self._count_credit(escrow)
         if state in {S.INVOICED, S.SETTLED}:
             wanted[chart.UNEARNED.code] -= escrow.price_msat
         if state is S.INVOICED:
-            wanted[chart.receivable(caller_id).code] += escrow.due_msat
+            wanted[chart.receivable(at_risk_id).code] += escrow.due_msat
         if state is S.RELEASED:
-            wanted[chart.REVENUE.code] -= escrow.price_msat
+            wanted[chart.REVENUE.code] -= escrow.price_msat - escrow.fee_msat
+            # The fee of a task is its seller's; of any other sale it is 0.
+            wanted[chart.available(at_risk_id).code] -= escrow.fee_msat
         if facts.had_payment:
-            wanted[chart.settled(caller_id).code] += escrow.due_msat
+            wanted[chart.settled(at_risk_id).code] += escrow.due_msat
         for run in escrow.runs:
             wanted[run.cost_account.value] += run.cost_pusd
             wanted[chart.upstream_credits(run.upstream).code] -= run.cost_pusd
@@ -135,7 +137,8 @@ def _may_stand(escrow: Escrow, run: Run | None, rest: str) -> bool:
     What counts on days is of a run; a sale that lives by another run says nothing of it.
     """
     name = rest.partition("/")[0]
-    if name in OF_DAYS and run is not None and run.run_id != escrow.run_id:
+    of_run = run is not None and (escrow.task is not None or run.run_id != escrow.run_id)
+    if name in OF_DAYS and run is not None and of_run:
         return run.budget_held_pusd > 0
     return name in STATES[escrow.state].reserved
 

@@ -18,7 +18,7 @@ from cobot_meter.domain.upstream.completions import CompletionRequest, Model
 from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.offer.gates import WatchAccount
 from cobot_meter.flows.offer.plan_reservation import PlanReservation
-from cobot_meter.flows.offer.quote_request import QuoteRequest
+from cobot_meter.flows.offer.quote_request import Offer, QuoteRequest
 
 CIRCUIT_OPEN = "circuit_open"
 
@@ -89,6 +89,11 @@ class MakeOffer:
             reason = CIRCUIT_OPEN if asked in chain else UpstreamCreditLow.code
             fallback = Fallback(asked_model=asked.model_id, reason=reason)
         return QuotedChain(quote=_of_model(quote, chain[0]), chain=chain, fallback=fallback)
+
+    async def of_task(self, request: CompletionRequest) -> tuple[Offer, Model]:
+        """What a run of a task may come to, and which model is asked. Raises as `.offer`."""
+        offer = await self._quote_request.offer(request)
+        return offer, self.following(offer.models, offer.ceiling.cost_pusd)[0]
 
     def following(self, left: tuple[Model, ...], ceiling_pusd: int) -> tuple[Model, ...]:
         """Who is `left` of a chain, who is asked next in front."""

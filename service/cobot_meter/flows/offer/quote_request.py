@@ -16,9 +16,16 @@ from cobot_meter.domain.api_key.faults import ModelNotAllowed, Shortfall
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import CeilingOverCap, ModelNotOffered, RequestInvalid
 from cobot_meter.domain.escrow.record import Quote
+from cobot_meter.domain.escrow.tasks import ASKS_NOBODY
 from cobot_meter.domain.money import AMOUNT_MAX, ExchangeRate
 from cobot_meter.domain.pricing.growth import FirstReservation
-from cobot_meter.domain.pricing.prices import Ceiling, PriceTerms, ceiling_for
+from cobot_meter.domain.pricing.prices import (
+    Ceiling,
+    ModelPrice,
+    PriceTerms,
+    ceiling_for,
+    cost_within,
+)
 from cobot_meter.domain.pricing.quotes import (
     MaxCost,
     QuotedTerms,
@@ -197,6 +204,31 @@ class QuoteRequest:
             least_pusd=least_pusd,
             first_tokens=reserved.tokens if reserved else None,
             overrun_pusd=reserved.overrun_pusd if reserved else 0,
+        )
+
+    async def of_task(self, ceiling: MaxCost, *, least_pusd: int) -> Quote:
+        """The quote of a task under this ceiling of its price: its runs are priced by it together.
+
+        It counts on the day of proven callers, as the operator has said who opens it. Raises
+        RateStale, RateJumped, ReleasesStopped and CeilingOverCap.
+        """
+        self._release_gate.check()
+        rate, terms = await self._rates.current(), self._price_terms
+        self._rates.check_post_paid()
+        within = cost_within(ceiling.price_msat(rate), rate=rate, terms=terms)
+        _refuse_unbookable(within)
+        return Quote(
+            model=ASKS_NOBODY,
+            max_tokens=0,
+            ceiling_pusd=within.cost_pusd,
+            ceiling_msat=within.price_msat,
+            credit_reserved_msat=0,
+            newcomer=False,
+            day=self._day(),
+            rate=rate,
+            terms=terms,
+            prices=ModelPrice(prompt_pusd=0, completion_pusd=0),
+            least_pusd=least_pusd,
         )
 
     def refuse_short(

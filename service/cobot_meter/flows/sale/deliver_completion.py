@@ -15,7 +15,6 @@ from cobot_meter.domain.escrow.events import (
 )
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import STATES, EscrowState, Stage
-from cobot_meter.domain.pricing.prices import kept_when_lapsed_msat
 from cobot_meter.flows.answer.deliveries import Deliveries
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.release_gate import ReleaseGate
@@ -64,13 +63,8 @@ class DeliverCompletion:
 
     async def claim_lapsed(self, escrow: Escrow) -> Escrow:
         """Settled and not claimed in time: what it did not cost us becomes credit."""
-        kept_msat = kept_when_lapsed_msat(
-            escrow.cost_pusd,
-            price_msat=escrow.price_msat,
-            rate=escrow.quote.rate,
-            terms=escrow.quote.terms,
-        )
-        return await self._ledger.record(escrow, ClaimLapsed(kept_msat=kept_msat))
+        event = ClaimLapsed(kept_msat=escrow.kept_if_unclaimed_msat)
+        return await self._ledger.record(escrow, event)
 
     async def shred(self, escrow: Escrow) -> Escrow:
         """Drop the key of a released or expired escrow."""

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from cobot_meter.domain.errors import Conflict
 from cobot_meter.domain.escrow.asks import was_deserted
-from cobot_meter.domain.escrow.events import CompletionDelivered
+from cobot_meter.domain.escrow.events import CompletionDelivered, TaskEnded
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.tasks import TIME_OVER
 from cobot_meter.domain.run.events import CostGivenUp
 from cobot_meter.domain.run.record import gives_up_at_ms
 from cobot_meter.domain.run.states import RunState
@@ -123,6 +124,8 @@ class DriveEscrow:
         moved = await self._timers_of_run(escrow)
         if moved is not escrow:
             return moved
+        if self._is_over(escrow):
+            return await self._ledger.record(escrow, TaskEnded(failure=TIME_OVER))
         if escrow.state is EscrowState.SETTLED and was_deserted(escrow):
             # Who read it has what there is: nobody comes to claim it.
             return await self._ledger.record(escrow, CompletionDelivered())
@@ -132,6 +135,12 @@ class DriveEscrow:
         if keep_until_ms is not None and keep_until_ms <= self._ledger.ending_ms():
             return await self._no_longer_kept(escrow)
         return escrow
+
+    def _is_over(self, escrow: Escrow) -> bool:
+        """Whether it is a task that nobody has closed in time; what runs is waited for."""
+        if escrow.task is None or escrow.state is not EscrowState.RUNNING:
+            return False
+        return not escrow.run.in_flight and escrow.task.ends_at_ms <= self._ledger.ending_ms()
 
     async def _timers_of_run(self, escrow: Escrow) -> Escrow:
         """What is due of the run alone; the very same escrow where nothing is."""

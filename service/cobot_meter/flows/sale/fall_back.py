@@ -13,7 +13,7 @@ from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.errors import CallerFault, DependencyFault, LedgerUnbalanced
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.run.events import FellBack, RunFailed, RunOutcomeUnknown
-from cobot_meter.domain.transitions.escrows import fallback_transition
+from cobot_meter.domain.transitions.escrows import next_run_transition
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.gates import NodeGate
@@ -79,7 +79,7 @@ class FallBack:
     ) -> JustOpened:
         ceiling_pusd = escrow.quote.ceiling_pusd
         chain = self._make_offer.following(left.chain, ceiling_pusd)
-        transition = fallback_transition(
+        transition = next_run_transition(
             escrow,
             self._event(escrow, ended, chain[0]),
             at_ms=self._ledger.now_ms(),

@@ -66,7 +66,7 @@ class FindCost:
         later_ms = self._later_ms(escrow)
         summary = escrow.run.summary
         inline = summary.inline_cost if summary else None
-        provisional = inline_cost(escrow.quote, inline)
+        provisional = inline_cost(escrow, inline)
         if provisional is not None:
             return await self._costed(escrow, provisional, lookup_at_ms=later_ms)
         if later_ms is None:
@@ -80,6 +80,13 @@ class FindCost:
             return await self._ledger.record(escrow, CostConfirmed(cost=cost))
         later_ms = self._later_ms(escrow)
         return await self._ledger.record(escrow, CostLookupMissed(lookup_at_ms=later_ms))
+
+    async def at_once(self, escrow: Escrow) -> Cost | None:
+        """What the record says of a run now; None is no miss, and later look-ups stay as planned.
+
+        Raises nothing of the upstream's.
+        """
+        return await self._look_up(escrow, last=False)
 
     def _later_ms(self, escrow: Escrow) -> int | None:
         """The next rare look-up; None only when a day has passed, whatever the wall clock says.
@@ -117,7 +124,7 @@ class FindCost:
             )
         except DependencyFault:
             return None
-        if not escrow.quote.believes(record.cost_pusd):
+        if not escrow.believes(record.cost_pusd):
             if last:
                 self._doubt(escrow, record.cost_pusd)
             return None
@@ -133,7 +140,7 @@ class FindCost:
         return not record.final and since_ms < FREE_FAILURE_MS
 
     async def _costed(self, escrow: Escrow, cost: Cost, *, lookup_at_ms: int | None) -> Escrow:
-        price = escrow.price_of(cost.cost_pusd)
+        price = escrow.price_of_run(cost.cost_pusd)
         event = CostKnown(
             cost=cost,
             price_msat=price.price_msat,

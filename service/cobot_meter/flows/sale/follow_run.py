@@ -42,6 +42,10 @@ class FollowRun:
         """Open this escrow and drive it. Raises Draining."""
         return self._runs.begin(escrow_id, opening)
 
+    def under_way(self, escrow_id: str) -> asyncio.Future[Escrow] | None:
+        """The run that is driving this escrow now; None where none is."""
+        return self._runs.under_way(escrow_id)
+
     def follow(self, escrow_id: str) -> Follower | None:
         """What the run of this escrow hears of its answer, from the start and as it comes.
 

@@ -15,7 +15,8 @@ from cobot_meter.domain.escrow.events import (
     InvoiceLost,
     InvoiceMakingRefused,
 )
-from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, IssuedInvoice
+from cobot_meter.domain.escrow.record import Escrow, IssuedInvoice
+from cobot_meter.domain.escrow.timers import EXPIRY_GRACE_MS
 from cobot_meter.domain.invoices import COMPLETION, Invoice, InvoiceOrder, InvoiceState, tagged
 from cobot_meter.domain.pricing.prices import invoice_amount_msat
 from cobot_meter.domain.run.record import Failure

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from cobot_meter.domain.errors import Draining, NodeUnavailable
-from cobot_meter.domain.escrow.record import Escrow, next_timer_ms
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.timers import next_timer_ms
 from cobot_meter.domain.retention import Retention
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.ports.books import FIRST_TIMER, Books, DueTimer, OpenInvoice

@@ -21,7 +21,7 @@ from cobot_meter.domain.errors import (
     UpstreamRefused,
     UpstreamUnreachable,
 )
-from cobot_meter.domain.escrow.record import Escrow, Quote
+from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.retention import later_lookup_ms
@@ -53,8 +53,12 @@ from cobot_meter.ports.escrow_runs import UNFOLLOWED, AnswerListener, JustOpened
 from cobot_meter.ports.process import Replicas
 from cobot_meter.ports.upstream import TellGeneration, Upstream
 
-Answered = CompletionReceived | CompletionCosted
+Answered = CompletionReceived | CompletionCosted | RunFailed
 ATTEMPT_MIN_MS = 1_000
+UNREADABLE = Failure(
+    code=UpstreamFailed.code,
+    message="The upstream's answer is nothing that can be written as one. You are not charged.",
+)
 RESTARTED = Failure(
     code=OutcomeUnknown.code,
     message=(
@@ -177,7 +181,7 @@ class RunCompletion:
     async def _call_again(self, escrow: Escrow, opened: JustOpened) -> UpstreamCall | None:
         """The request once more; None where it cannot be read now: then the failure stands."""
         if opened.unstored:
-            return upstream_call(escrow, Body(opened.unstored))
+            return replace(opened.call, body=Body(opened.unstored))
         try:
             return (await self._stored(escrow)).call
         except (DependencyFault, SealBroken):
@@ -196,7 +200,19 @@ class RunCompletion:
             return await self._failed(started.escrow, opened, fault)
         finally:
             started.close()
+        if escrow.mode is Mode.TASK:
+            taken = await self._task_taken(started, completion)
+            opened.hand_over(completion.body)
+            return Attempted(taken)
         return Attempted(await self._taken(started, completion, opened.wrapped_key))
+
+    async def _task_taken(self, started: StartedRun, completion: UpstreamCompletion) -> Escrow:
+        """A task once the answer of its run is booked: that is handed over, and stored nowhere.
+
+        The books have room for one completion of a sale, which is what its seller seals.
+        """
+        fact = self._task_answered(started.escrow, completion)
+        return await self._recorded(started, fact, None)
 
     async def _taken(
         self, started: StartedRun, completion: UpstreamCompletion, wrapped_key: bytes | None
@@ -207,6 +223,11 @@ class RunCompletion:
         bodies = await self._bodies(started.escrow, fact, completion.body, wrapped_key)
         if bodies is None:
             self._vault.keep_briefly(escrow_id, completion.body)
+        return await self._recorded(started, fact, bodies)
+
+    async def _recorded(
+        self, started: StartedRun, fact: Answered, bodies: StoredBodies | None
+    ) -> Escrow:
         try:
             return await self._ledger.record(started.escrow, fact, bodies=bodies, lasting=True)
         except Conflict:
@@ -242,17 +263,21 @@ class RunCompletion:
         received = _received(completion, now_ms)
         if escrow.mode is not Mode.CREDIT or not self._vault.is_readable(completion.body):
             return received
-        cost = inline_cost(escrow.quote, completion.inline_cost)
-        if cost is None:
-            return received
-        return CompletionCosted(
-            generation_id=received.generation_id,
-            summary=received.summary,
-            cost=cost,
-            price_msat=escrow.price_of(cost.cost_pusd).price_msat,
-            lookup_at_ms=self._lookup_at_ms(escrow.run.run_id, now_ms),
-            kept=kept,
-        )
+        lookup_at_ms = self._lookup_at_ms(escrow.run.run_id, now_ms)
+        return _costed(escrow, received, lookup_at_ms=lookup_at_ms, kept=kept) or received
+
+    def _task_answered(self, escrow: Escrow, completion: UpstreamCompletion) -> Answered:
+        """What the whole answer of a run of a task means: its cost is summed up, if it says it.
+
+        What cannot be handed over is not billed. Every cost is looked up: they are a stranger's.
+        """
+        if not self._vault.is_readable(completion.body):
+            cost = inline_cost(escrow, completion.inline_cost)
+            return RunFailed(failure=UNREADABLE, charged=True, cost=cost)
+        now_ms = self._ledger.now_ms()
+        received = _received(completion, now_ms)
+        lookup_at_ms = later_lookup_ms(now_ms, now_ms=now_ms)
+        return _costed(escrow, received, lookup_at_ms=lookup_at_ms, kept=False) or received
 
     def _lookup_at_ms(self, run_id: str, now_ms: int) -> int | None:
         """When the upstream's record of a captured answer is asked for; None for never."""
@@ -360,7 +385,7 @@ def _failure_event(escrow: Escrow, fault: DependencyFault) -> RunFailed | RunOut
         case UpstreamRefused() | UpstreamUnreachable():
             return RunFailed(failure=failure, charged=False)
         case UpstreamFailed():
-            cost = inline_cost(escrow.quote, fault.inline_cost)
+            cost = inline_cost(escrow, fault.inline_cost)
             return RunFailed(failure=failure, charged=True, cost=cost)
         case OutcomeUnknown():
             return RunOutcomeUnknown(failure=failure)
@@ -368,12 +393,29 @@ def _failure_event(escrow: Escrow, fault: DependencyFault) -> RunFailed | RunOut
             raise fault
 
 
-def inline_cost(quote: Quote, text: str | None) -> Cost | None:
+def _costed(
+    escrow: Escrow, received: CompletionReceived, *, lookup_at_ms: int | None, kept: bool
+) -> CompletionCosted | None:
+    """The answer with its cost; None where it does not say one that can be believed."""
+    cost = inline_cost(escrow, received.summary.inline_cost)
+    if cost is None:
+        return None
+    return CompletionCosted(
+        generation_id=received.generation_id,
+        summary=received.summary,
+        cost=cost,
+        price_msat=escrow.price_of_run(cost.cost_pusd).price_msat,
+        lookup_at_ms=lookup_at_ms,
+        kept=kept,
+    )
+
+
+def inline_cost(escrow: Escrow, text: str | None) -> Cost | None:
     """The provisional cost that an answer named; None for none, zero, nonsense or far too much."""
     try:
         cost_pusd = pusd_from_text(text) if text else 0
     except ValueError:
         return None
-    if not text or not cost_pusd or not quote.believes(cost_pusd):
+    if not text or not cost_pusd or not escrow.believes(cost_pusd):
         return None
     return Cost(cost_pusd=cost_pusd, text=text, standing=CostStanding.PROVISIONAL)

@@ -11,8 +11,9 @@ from typing import Protocol
 from cobot_meter.domain.errors import Conflict, ExposureExceeded
 from cobot_meter.domain.escrow.events import InvoiceCanceled, InvoiceSettled, LatePurchase
 from cobot_meter.domain.escrow.machine import is_repeated
-from cobot_meter.domain.escrow.record import EXPIRY_GRACE_MS, Escrow, IssuedInvoice
+from cobot_meter.domain.escrow.record import Escrow, IssuedInvoice
 from cobot_meter.domain.escrow.states import STATES, EscrowState
+from cobot_meter.domain.escrow.timers import EXPIRY_GRACE_MS
 from cobot_meter.domain.invoices import Invoice, InvoiceState
 from cobot_meter.domain.topup.events import TopupCredited, TopupLapsed
 from cobot_meter.domain.topup.record import Topup
@@ -70,7 +71,7 @@ class SettleInvoice:
         Where that is ahead of the node's by more than an invoice lasts, every invoice would be
         expired, and canceled, as soon as it is made: all would be run and nothing sold.
         """
-        now_ms, began_ms = self._ledger.now_ms(), subject.opened_at_ms
+        now_ms, began_ms = self._ledger.now_ms(), subject.payable_since_ms
         if began_ms > now_ms:
             return True  # it began by a clock that has gone back since
         lasts_ms = (invoice.expires_at_s - invoice.created_at_s) * 1_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -143,9 +143,22 @@ def completion_answer(
     delivery: Delivery | None = None,
 ) -> Response:
     """200 with the completion, as one JSON object or replayed as an event stream."""
-    sent = None if delivery is None else delivery.reached_end
     document = completion_document(escrow, body)
-    headers = [PRIVATE, escrow_header(escrow)]
+    return written(escrow, document, stream=stream, include_usage=include_usage, delivery=delivery)
+
+
+def written(
+    escrow: Escrow,
+    document: dict[str, Any],
+    *,
+    stream: bool,
+    include_usage: bool = False,
+    delivery: Delivery | None = None,
+    headers: Sequence[Header] = (),
+) -> Response:
+    """200 with what a run of this escrow made, whole or as events."""
+    sent = None if delivery is None else delivery.reached_end
+    headers = [PRIVATE, escrow_header(escrow), *headers]
     generation_id = outside.identifier(escrow.run.generation_id)  # older books may hold anything
     if generation_id:
         headers.append((b"x-generation-id", generation_id.encode("ascii")))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cobot_meter.domain import errors
+from cobot_meter.domain import task_faults as of_tasks
 from cobot_meter.domain.api_key import faults as of_keys
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import sat_of, usd_text
@@ -63,6 +64,13 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     of_keys.ProofRequired: Row(status=403, type=_PERMISSION),
     # As with CredentialInvalid: the chat route answers with a top-up.
     of_keys.CreditShort: Row(status=402, type=_PAYMENT),
+    of_tasks.TaskNotAllowed: Row(status=403, type=_PERMISSION),
+    of_tasks.TaskKeyInvalid: Row(status=400, type=_INVALID),
+    of_tasks.TaskNotOpen: Row(status=409, type=_INVALID),
+    # Clients repeat a 409 by themselves, and a run ends in seconds.
+    of_tasks.TaskBusy: Row(status=409, type=_INVALID, retry_after_s=2),
+    of_tasks.TaskUnanswered: Row(status=409, type=_INVALID),
+    of_tasks.TaskCeilingReached: Row(status=402, type=_PAYMENT),
     errors.CallerBlocked: Row(status=403, type=_PERMISSION),
     errors.ExposureExceeded: Row(status=429, type=_LIMIT),
     errors.TopupsOpen: Row(status=429, type=_LIMIT),
@@ -194,6 +202,12 @@ def _metadata(error: errors.CobotMeterError, to_pay: Sequence[Escrow]) -> dict[s
             return _msat_exposure(error)
         case of_keys.CreditShort():
             return credit_figures(error.shortfall)
+        case of_tasks.TaskCeilingReached():
+            return {
+                "left_msat": error.left_msat,
+                "needed_msat": error.needed_msat,
+                "fits_max_tokens": error.fits_max_tokens or None,
+            }
         case errors.AlreadyPaid() | errors.InvoiceUnpaid():
             return {"escrow_id": error.escrow_id}
         case _:

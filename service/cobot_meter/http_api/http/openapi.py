@@ -111,18 +111,21 @@ _PAYMENT: Document = {
 }
 
 
-def _failed(description: str) -> Document:
+def failed(description: str) -> Document:
+    """An answer that is an error."""
     return {"description": description, "content": {_JSON: {"schema": ERROR}}}
 
 
-def _answered(description: str, *types: str) -> Document:
+def answered(description: str, *types: str) -> Document:
+    """An answer of these types, JSON where none is named."""
     return {
         "description": description,
         "content": {kind: {"schema": _OBJECT} for kind in types or (_JSON,)},
     }
 
 
-def _parameter(name: str, place: str, description: str, **schema: object) -> Document:
+def parameter(name: str, place: str, description: str, **schema: object) -> Document:
+    """A header, a part of the path or of the query."""
     return {
         "name": name,
         "in": place,
@@ -141,12 +144,12 @@ class RouteDocument:
     extra: Document = field(default_factory=dict)
 
 
-_ESCROW_ID = _parameter("escrow_id", "path", "The id that the Location header named.")
-_MAX_COST = _parameter(
+_ESCROW_ID = parameter("escrow_id", "path", "The id that the Location header named.")
+_MAX_COST = parameter(
     "X-Cobot-Max-Cost", "header", "Refuse what could cost more: 12sat, 12000msat or 0.01usd."
 )
-_BROKEN = {500: _failed("Something here is broken."), 503: _failed("Ask again: see Retry-After.")}
-_COMPLETION = _answered(
+BROKEN = {500: failed("Something here is broken."), 503: failed("Ask again: see Retry-After.")}
+_COMPLETION = answered(
     "The completion: `usage.cost` is the price charged in USD, `cobot` takes it apart.",
     _JSON,
     "text/event-stream",
@@ -155,11 +158,11 @@ _COMPLETION = _answered(
 QUOTE = RouteDocument(
     summary="What a completion can cost at most, with a quote that an ask can bring back.",
     responses={
-        200: _answered("The ceiling in msat, sat and USD; `quote` goes into X-Cobot-Quote."),
-        400: _failed("A field is wrong, or the ceiling is over X-Cobot-Max-Cost."),
-        404: _failed("No such model."),
-        413: _failed("The body is too long."),
-        **_BROKEN,
+        200: answered("The ceiling in msat, sat and USD; `quote` goes into X-Cobot-Quote."),
+        400: failed("A field is wrong, or the ceiling is over X-Cobot-Max-Cost."),
+        404: failed("No such model."),
+        413: failed("The body is too long."),
+        **BROKEN,
     },
     extra={
         "parameters": [_MAX_COST],
@@ -170,28 +173,28 @@ CHAT = RouteDocument(
     summary="Buy a chat completion: it runs first, and is released when its invoice is paid.",
     responses={
         200: _COMPLETION,
-        202: _answered("Running (Prefer: respond-async): follow the Location."),
-        400: _failed("The request must be changed."),
+        202: answered("Running (Prefer: respond-async): follow the Location."),
+        400: failed("The request must be changed."),
         402: _CHALLENGE,
-        404: _failed("No such model."),
-        409: _failed("Paid already: repeat with the proof."),
-        410: _failed("No longer kept."),
-        413: _failed("Too large."),
-        422: _failed("This Idempotency-Key was used with another request."),
-        429: _failed("Too much is open and unpaid (see metadata.to_pay), or under way at once."),
-        502: _failed("The upstream failed; nothing is charged."),
-        **_BROKEN,
+        404: failed("No such model."),
+        409: failed("Paid already: repeat with the proof."),
+        410: failed("No longer kept."),
+        413: failed("Too large."),
+        422: failed("This Idempotency-Key was used with another request."),
+        429: failed("Too much is open and unpaid (see metadata.to_pay), or under way at once."),
+        502: failed("The upstream failed; nothing is charged."),
+        **BROKEN,
     },
     extra={
         "requestBody": {"required": False, "content": {_JSON: {"schema": _CHAT_REQUEST}}},
         "parameters": [
-            _parameter(
+            parameter(
                 "Authorization", "header", "L402 <macaroon>:<preimage_hex>, or Bearer sk-cobot-…"
             ),
-            _parameter("Idempotency-Key", "header", "1 to 255 visible ASCII characters."),
-            _parameter("X-Cobot-Quote", "header", "A quote of POST /v1/quotes for this very body."),
+            parameter("Idempotency-Key", "header", "1 to 255 visible ASCII characters."),
+            parameter("X-Cobot-Quote", "header", "A quote of POST /v1/quotes for this very body."),
             _MAX_COST,
-            _parameter("Prefer", "header", "respond-async: 202 instead of waiting."),
+            parameter("Prefer", "header", "respond-async: 202 instead of waiting."),
         ],
         "x-payment-info": _PAYMENT,
     },
@@ -199,14 +202,14 @@ CHAT = RouteDocument(
 STATUS = RouteDocument(
     summary="Where an escrow stands; with `wait`, once that has changed.",
     responses={
-        200: _answered("State, cost and invoice."),
-        404: _failed("No such escrow."),
-        **_BROKEN,
+        200: answered("State, cost and invoice."),
+        404: failed("No such escrow."),
+        **BROKEN,
     },
     extra={
         "parameters": [
             _ESCROW_ID,
-            _parameter("wait", "query", "Seconds.", type="integer", minimum=0, maximum=60),
+            parameter("wait", "query", "Seconds.", type="integer", minimum=0, maximum=60),
         ]
     },
 )
@@ -215,56 +218,56 @@ COMPLETION = RouteDocument(
     responses={
         200: _COMPLETION,
         402: _CHALLENGE,
-        404: _failed("No such escrow, or not yours."),
-        409: _failed("Paid already: repeat with the proof."),
-        410: _failed("No longer kept."),
-        **_BROKEN,
+        404: failed("No such escrow, or not yours."),
+        409: failed("Paid already: repeat with the proof."),
+        410: failed("No longer kept."),
+        **BROKEN,
     },
     extra={"parameters": [_ESCROW_ID], "x-payment-info": _PAYMENT},
 )
 MODELS = RouteDocument(
     summary="The models on offer, with our prices.",
-    responses={200: _answered("OpenRouter's list; `cobot` has prices in msat."), **_BROKEN},
+    responses={200: answered("OpenRouter's list; `cobot` has prices in msat."), **BROKEN},
 )
 _MODEL_NAME = {
     "parameters": [
-        _parameter("author", "path", "The part of the model id before the slash."),
-        _parameter("slug", "path", "The part after it, with its variant (`x:free`)."),
+        parameter("author", "path", "The part of the model id before the slash."),
+        parameter("slug", "path", "The part after it, with its variant (`x:free`)."),
     ]
 }
 MODEL = RouteDocument(
     summary="One model on offer, with our prices.",
     responses={
-        200: _answered("OpenRouter's model under `data`."),
-        404: _failed("No such model."),
-        **_BROKEN,
+        200: answered("OpenRouter's model under `data`."),
+        404: failed("No such model."),
+        **BROKEN,
     },
     extra=_MODEL_NAME,
 )
 LISTED_MODEL = RouteDocument(
     summary="One model on offer, where OpenAI has it.",
     responses={
-        200: _answered("OpenAI's model; OpenRouter's, with our prices, under `data`."),
-        404: _failed("No such model."),
-        **_BROKEN,
+        200: answered("OpenAI's model; OpenRouter's, with our prices, under `data`."),
+        404: failed("No such model."),
+        **BROKEN,
     },
     extra=_MODEL_NAME,
 )
 SHORT_MODEL = RouteDocument(
     summary="The same for an id without an author.",
     responses=LISTED_MODEL.responses,
-    extra={"parameters": [_parameter("model", "path", "The model id.")]},
+    extra={"parameters": [parameter("model", "path", "The model id.")]},
 )
 MODEL_COUNT = RouteDocument(
     summary="How many models are on offer.",
-    responses={200: _answered("OpenRouter's `data.count`."), **_BROKEN},
+    responses={200: answered("OpenRouter's `data.count`."), **BROKEN},
 )
 ENDPOINTS = RouteDocument(
     summary="What may serve a model: our own offer, as one endpoint.",
     responses={
-        200: _answered("OpenRouter's `data.endpoints`: who serves it, at our prices."),
-        404: _failed("No such model."),
-        **_BROKEN,
+        200: answered("OpenRouter's `data.endpoints`: who serves it, at our prices."),
+        404: failed("No such model."),
+        **BROKEN,
     },
     extra=_MODEL_NAME,
 )
@@ -272,36 +275,36 @@ _NAMELESS = "No caller is named; an empty POST to /v1/chat/completions offers a 
 KEY = RouteDocument(
     summary="The caller's own limit and usage, as OpenRouter says it of a key.",
     responses={
-        200: _answered("Amounts in USD; `cobot` has them in msat. Days are UTC."),
-        402: _failed(_NAMELESS),
-        **_BROKEN,
+        200: answered("Amounts in USD; `cobot` has them in msat. Days are UTC."),
+        402: failed(_NAMELESS),
+        **BROKEN,
     },
 )
 GENERATION = RouteDocument(
     summary="One generation of the caller's own; total_cost is the price charged.",
     responses={
-        200: _answered("OpenRouter's record."),
-        402: _failed(_NAMELESS),
-        404: _failed("Not yours, or not known yet."),
+        200: answered("OpenRouter's record."),
+        402: failed(_NAMELESS),
+        404: failed("Not yours, or not known yet."),
     },
-    extra={"parameters": [_parameter("id", "query", "The generation id.")]},
+    extra={"parameters": [parameter("id", "query", "The generation id.")]},
 )
 CREDITS = RouteDocument(
     summary="The caller's credit.",
-    responses={200: _answered("Totals in USD; `cobot` has them in msat."), 402: _failed(_NAMELESS)},
+    responses={200: answered("Totals in USD; `cobot` has them in msat."), 402: failed(_NAMELESS)},
 )
 LEDGER = RouteDocument(
     summary="The caller's own statement, newest first.",
-    responses={200: _answered("Journal entries with their transfers."), 402: _failed(_NAMELESS)},
+    responses={200: answered("Journal entries with their transfers."), 402: failed(_NAMELESS)},
     extra={
         "parameters": [
-            _parameter("before", "query", "Entries below this sequence.", type="integer"),
-            _parameter("limit", "query", "Entries.", type="integer", minimum=1, maximum=200),
+            parameter("before", "query", "Entries below this sequence.", type="integer"),
+            parameter("limit", "query", "Entries.", type="integer", minimum=1, maximum=200),
         ]
     },
 )
-_PROOF = _parameter("Authorization", "header", "L402 <macaroon>:<preimage_hex>, and no API key.")
-_KEY_ID = _parameter("key_id", "path", "The id of a key of yours.")
+_PROOF = parameter("Authorization", "header", "L402 <macaroon>:<preimage_hex>, and no API key.")
+_KEY_ID = parameter("key_id", "path", "The id of a key of yours.")
 _SAT_OR_NULL: Document = {"type": ["integer", "null"], "minimum": 1}
 _KEY_WISH: Document = {
     "type": "object",
@@ -314,20 +317,20 @@ _KEY_WISH: Document = {
     },
 }
 _NO_OWNER = {
-    402: _failed("No caller is named; POST /v1/topups gives a proof."),
-    403: _failed("A key manages no keys: send the proof of a payment."),
+    402: failed("No caller is named; POST /v1/topups gives a proof."),
+    403: failed("A key manages no keys: send the proof of a payment."),
 }
-_NO_SUCH_KEY = {404: _failed("No such key, or not yours."), **_NO_OWNER}
+_NO_SUCH_KEY = {404: failed("No such key, or not yours."), **_NO_OWNER}
 TOPUP = RouteDocument(
     summary="Buy credit: 402 with an invoice; the same request with the proof says what it bought.",
     responses={
-        200: _answered("Credited: `available_msat`, and the API key where one was asked for."),
-        400: _failed("The amount is none that is taken here."),
+        200: answered("Credited: `available_msat`, and the API key where one was asked for."),
+        400: failed("The amount is none that is taken here."),
         402: _CHALLENGE,
-        403: _failed("A key makes no keys; or this caller is blocked."),
-        422: _failed("This Idempotency-Key was used with another amount."),
-        429: _failed("Too many top-ups wait to be paid."),
-        **_BROKEN,
+        403: failed("A key makes no keys; or this caller is blocked."),
+        422: failed("This Idempotency-Key was used with another amount."),
+        429: failed("Too many top-ups wait to be paid."),
+        **BROKEN,
     },
     extra={
         "requestBody": {
@@ -351,47 +354,47 @@ TOPUP = RouteDocument(
 )
 TOPUP_STATUS = RouteDocument(
     summary="Where a top-up stands; with `wait`, once that has changed.",
-    responses={200: _answered("State and invoice."), 404: _failed("No such top-up."), **_BROKEN},
+    responses={200: answered("State and invoice."), 404: failed("No such top-up."), **BROKEN},
     extra={
         "parameters": [
-            _parameter("topup_id", "path", "The id that POST /v1/topups named."),
-            _parameter("wait", "query", "Seconds.", type="integer", minimum=0, maximum=60),
+            parameter("topup_id", "path", "The id that POST /v1/topups named."),
+            parameter("wait", "query", "Seconds.", type="integer", minimum=0, maximum=60),
         ]
     },
 )
 KEY_MADE = RouteDocument(
     summary="Make an API key; its text is in this answer and in no other.",
     responses={
-        201: _answered("`key` is the text, `data` what is known of it."),
-        400: _failed("A field is wrong, or there are too many keys."),
+        201: answered("`key` is the text, `data` what is known of it."),
+        400: failed("A field is wrong, or there are too many keys."),
         **_NO_OWNER,
-        **_BROKEN,
+        **BROKEN,
     },
     extra={
         "parameters": [
             _PROOF,
-            _parameter("Idempotency-Key", "header", "The same key again for the same text."),
+            parameter("Idempotency-Key", "header", "The same key again for the same text."),
         ],
         "requestBody": {"required": False, "content": {_JSON: {"schema": _KEY_WISH}}},
     },
 )
 KEYS = RouteDocument(
     summary="The caller's keys, newest first: limits and what they have spent.",
-    responses={200: _answered("A list, without any text of a key."), **_NO_OWNER, **_BROKEN},
+    responses={200: answered("A list, without any text of a key."), **_NO_OWNER, **BROKEN},
     extra={"parameters": [_PROOF]},
 )
 ONE_KEY = RouteDocument(
     summary="One of the caller's keys.",
-    responses={200: _answered("The key under `data`."), **_NO_SUCH_KEY, **_BROKEN},
+    responses={200: answered("The key under `data`."), **_NO_SUCH_KEY, **BROKEN},
     extra={"parameters": [_KEY_ID, _PROOF]},
 )
 KEY_CHANGED = RouteDocument(
     summary="Another name or other limits; null takes a limit away.",
     responses={
-        200: _answered("The key under `data`."),
-        400: _failed("A field is wrong, or the key is revoked."),
+        200: answered("The key under `data`."),
+        400: failed("A field is wrong, or the key is revoked."),
         **_NO_SUCH_KEY,
-        **_BROKEN,
+        **BROKEN,
     },
     extra={
         "parameters": [_KEY_ID, _PROOF],
@@ -401,24 +404,24 @@ KEY_CHANGED = RouteDocument(
 KEY_ROTATED = RouteDocument(
     summary="Give a key another text; the one before ends at once.",
     responses={
-        200: _answered("`key` is the text from here on."),
-        400: _failed("The key is revoked."),
+        200: answered("`key` is the text from here on."),
+        400: failed("The key is revoked."),
         **_NO_SUCH_KEY,
-        **_BROKEN,
+        **BROKEN,
     },
     extra={"parameters": [_KEY_ID, _PROOF]},
 )
 KEY_REVOKED = RouteDocument(
     summary="End a key for good; repeated it is the same.",
-    responses={200: _answered("The key under `data`."), **_NO_SUCH_KEY, **_BROKEN},
+    responses={200: answered("The key under `data`."), **_NO_SUCH_KEY, **BROKEN},
     extra={"parameters": [_KEY_ID, _PROOF]},
 )
 GUIDE = RouteDocument(
     summary="How to ask and how to pay, for a model to read.",
-    responses={200: _answered("Markdown.", "text/markdown")},
+    responses={200: answered("Markdown.", "text/markdown")},
 )
-HEALTH = RouteDocument(summary="The process answers.", responses={200: _answered("Alive.")})
+HEALTH = RouteDocument(summary="The process answers.", responses={200: answered("Alive.")})
 READY = RouteDocument(
     summary="Every part answers.",
-    responses={200: _answered("Ready."), 503: _answered("A part fails, or draining.")},
+    responses={200: answered("Ready."), 503: answered("A part fails, or draining.")},
 )

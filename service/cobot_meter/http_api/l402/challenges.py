@@ -96,6 +96,16 @@ class Challenges:
         )
         return json_answer(PAYMENT_REQUIRED, document, headers)
 
+    def token_of(self, escrow: Escrow, *, caller_id: str) -> str:
+        """The macaroon of an invoiced escrow, for whoever passes it on. Raises Broken."""
+        return self._escrow_token(escrow, caller_id)
+
+    def lines_of(self, escrow: Escrow, *, caller_id: str) -> tuple[Header, ...]:
+        """The challenge of an invoiced escrow, for an answer that is no 402. Raises Broken."""
+        macaroon, invoice = self._escrow_token(escrow, caller_id), _invoice_of(escrow)
+        lines = _challenge_lines(macaroon, invoice.payment_request)
+        return tuple((b"www-authenticate", line) for line in lines)
+
     def for_topup(
         self, topup: Topup, *, key: ApiKey | None = None, words: TopupWords | None = None
     ) -> PlainAnswer:

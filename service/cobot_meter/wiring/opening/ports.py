@@ -26,7 +26,6 @@ from cobot_meter.ports.books import Books
 from cobot_meter.ports.ledger_reports import LedgerReports
 from cobot_meter.ports.lightning_node import LightningNode, NodeInfo
 from cobot_meter.ports.process import Clock, Duties
-from cobot_meter.wiring.flows import Ports
 from cobot_meter.wiring.metrics import Metrics, watch_books
 from cobot_meter.wiring.opening.databases import (
     Upkeep,
@@ -36,6 +35,7 @@ from cobot_meter.wiring.opening.databases import (
     open_database,
 )
 from cobot_meter.wiring.opening.rates import build_rates
+from cobot_meter.wiring.opening.shared import Ports
 from cobot_meter.wiring.opening.upstreams import open_client, upstream_on
 from cobot_meter.wiring.settings.settings import Settings
 

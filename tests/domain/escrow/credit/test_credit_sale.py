@@ -8,9 +8,11 @@ import pytest
 
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
-from cobot_meter.domain.escrow.machine import CREDIT_TRANSITIONS, TRANSITIONS, advance
-from cobot_meter.domain.escrow.record import Escrow, next_timer_ms
+from cobot_meter.domain.escrow.machine import advance
+from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState, Mode, Progress
+from cobot_meter.domain.escrow.tables import CREDIT_TRANSITIONS, TRANSITIONS
+from cobot_meter.domain.escrow.timers import next_timer_ms
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import CostStanding
 from tests.domain.escrow.stages import (

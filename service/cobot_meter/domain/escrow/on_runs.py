@@ -1,0 +1,174 @@
+"""What a sale's own event does to its runs, and which run it begins.
+
+An event that resolves what is reserved for a run, or reads its cost, changes the run's row with the
+sale's (ON_RUN), so that no correction of the cost can come in between unseen; what concerns all its
+runs changes them all (EVERY_RUN). Of a task that is whatever resolves what is reserved for any of
+them (OF_A_TASKS_RUNS).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.moves import Changes
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.tasks import OF_A_TASK
+from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.run import machine as of_run
+from cobot_meter.domain.run.record import AskedInstead, Failure, Run
+from cobot_meter.domain.run.states import RunState
+
+S = EscrowState
+WRITTEN_OFF_FAILURE = Failure(
+    code="written_off",
+    message=(
+        "This sale could not be booked, and the operator has closed it. You are not charged; "
+        "ask again."
+    ),
+)
+
+
+def moved(row: Escrow | Run, at_ms: int) -> Changes:
+    """What every event sets of a row that it moves."""
+    return {"version": row.version + 1, "changed_at_ms": at_ms}
+
+
+def concerns_every_run(escrow: Escrow, event: type[on.EscrowEvent]) -> bool:
+    """Whether an event of this kind changes all runs of the sale, so that they must be at hand."""
+    return event in EVERY_RUN or (escrow.task is not None and event in OF_A_TASKS_RUNS)
+
+
+def moved_runs(
+    escrow: Escrow, event: on.EscrowEvent, at_ms: int
+) -> tuple[Changes, dict[str, Changes]]:
+    """What a sale's own event sets of its run, and of its others by their ids."""
+    kind = type(event)
+    if escrow.task is not None:
+        rule = OF_A_TASKS_RUNS.get(kind)
+        told = {} if rule is None else {run.run_id: rule(escrow, run) for run in escrow.runs}
+        told_of = {
+            run.run_id: moved(run, at_ms) | changes
+            for run in escrow.runs
+            if (changes := told.get(run.run_id)) is not None
+        }
+        return told_of.pop(escrow.run.run_id, {}), told_of
+    on_run = ON_RUN[kind](escrow, event) if kind in ON_RUN else None
+    every = EVERY_RUN.get(kind)
+    return (
+        {} if on_run is None else moved(escrow.run, at_ms) | on_run,
+        {one.run_id: moved(one, at_ms) | every for one in escrow.others} if every else {},
+    )
+
+
+def begun_run(escrow: Escrow, event: on.EscrowEvent, at_ms: int) -> Run | None:
+    """The run that begins with this event: of a task, or after one that failed; None for others."""
+    match event:
+        case on.TaskRunBegun():
+            return _next_run_of_task(escrow, event, at_ms)
+        case ran.FellBack():
+            return _next_run(escrow, event, at_ms)
+        case _:
+            return None
+
+
+def _next_run_of_task(escrow: Escrow, event: on.TaskRunBegun, at_ms: int) -> Run:
+    """What it may cost at most is reserved of the day, as of any other run."""
+    return Run(
+        run_id=event.run_id,
+        escrow_id=escrow.escrow_id,
+        upstream=event.upstream,
+        opened_at_ms=at_ms,
+        changed_at_ms=at_ms,
+        state=RunState.REQUESTED,
+        requested_by=event.requested_by,
+        budget_held_pusd=escrow.days.counted_pusd(event.most_pusd),
+        instead=AskedInstead(
+            model=event.model, because=OF_A_TASK, prices=event.prices, most_pusd=event.most_pusd
+        ),
+    )
+
+
+def _next_run(escrow: Escrow, event: ran.FellBack, at_ms: int) -> Run:
+    """The run that follows one that failed, sent in the same commit."""
+    return Run(
+        run_id=event.run_id,
+        escrow_id=escrow.escrow_id,
+        upstream=event.upstream,
+        opened_at_ms=at_ms,
+        changed_at_ms=at_ms,
+        state=RunState.REQUESTED,
+        requested_by=event.requested_by,
+        budget_held_pusd=escrow.quote.opening_pusd,
+        instead=AskedInstead(model=event.model, because=event.failure.code, prices=event.prices),
+    )
+
+
+def _settled_run(escrow: Escrow, _event: on.EscrowEvent) -> Changes | None:
+    """The run is paid for; a payment that came too late is credit, and the run stays unpaid."""
+    return None if escrow.state is S.EXPIRED else of_run.paid_for()
+
+
+def _closed_run(escrow: Escrow, _event: on.EscrowEvent) -> Changes:
+    match escrow.state:
+        case S.RUNNING | S.PRICED:
+            return of_run.closed() | of_run.failed_by(escrow.run, WRITTEN_OFF_FAILURE)
+        case S.INVOICED:
+            return of_run.closed() | of_run.unpaid()
+        case _:
+            return of_run.closed()
+
+
+# What a sale's own event does to its run; one that is not here leaves the run's row alone.
+ON_RUN: Mapping[type[on.EscrowEvent], Callable[..., Changes | None]] = {
+    on.CoveredByCredit: lambda *_: of_run.paid_for(),
+    on.InvoiceMakingRefused: lambda *_: of_run.refused(),
+    on.InvoiceSettled: _settled_run,
+    on.InvoiceCanceled: lambda *_: of_run.unpaid(),
+    on.LatePurchase: lambda *_: of_run.bought_late(),
+    # Its cost is read: no correction may come in between unseen.
+    on.ClaimLapsed: lambda *_: {},
+    on.QuarantineBegun: lambda *_: {"parked": True},
+    on.QuarantineLifted: lambda *_: {"parked": False},
+    on.WrittenOff: _closed_run,
+}
+# What a sale's own event does to all other runs of it, beside what it does to the one above.
+EVERY_RUN: Mapping[type[on.EscrowEvent], Changes] = {
+    on.QuarantineBegun: {"parked": True},
+    on.QuarantineLifted: {"parked": False},
+    on.WrittenOff: of_run.closed(),
+}
+
+
+def _if_answered(changes: Callable[[], Changes]) -> Callable[[Escrow, Run], Changes | None]:
+    """To each run that has answered; one that failed is ours, and waits for nobody's payment."""
+    return lambda _, run: changes() if run.has_answered else None
+
+
+def _settled_of_task(escrow: Escrow, run: Run) -> Changes | None:
+    """A payment that came too late is credit, and the runs stay unpaid."""
+    return None if escrow.state is S.EXPIRED or not run.has_answered else of_run.paid_for()
+
+
+def _closed_of_task(escrow: Escrow, run: Run) -> Changes:
+    match escrow.state:
+        case S.RUNNING | S.PRICED if run.has_answered or run.in_flight:
+            return of_run.closed() | of_run.failed_by(run, WRITTEN_OFF_FAILURE)
+        case S.INVOICED if run.has_answered:
+            return of_run.closed() | of_run.unpaid()
+        case _:
+            return of_run.closed()
+
+
+# What a task's own event does to each of its runs; None leaves a run's row alone.
+OF_A_TASKS_RUNS: Mapping[type[on.EscrowEvent], Callable[[Escrow, Run], Changes | None]] = {
+    on.TaskEnded: _if_answered(of_run.refused),
+    on.InvoiceMakingRefused: _if_answered(of_run.refused),
+    on.InvoiceSettled: _settled_of_task,
+    on.InvoiceCanceled: _if_answered(of_run.unpaid),
+    on.LatePurchase: _if_answered(of_run.bought_late),
+    on.QuarantineBegun: lambda *_: {"parked": True},
+    on.QuarantineLifted: lambda *_: {"parked": False},
+    on.WrittenOff: _closed_of_task,
+}

@@ -1,0 +1,1 @@
+"""Tasks: what their sellers do with them, and the runs that their own keys ask."""

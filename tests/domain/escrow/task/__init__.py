@@ -1,0 +1,1 @@
+"""A task: a sale of many runs, whose seller risks and earns, and whose buyer pays once."""
