@@ -55,6 +55,7 @@ class FakeTasks:
     fails: deque[tuple[int, dict[str, Any]]] = field(default_factory=deque)
     away: bool = False
     closes: int = 0
+    run_msat: int = RUN_MSAT
 
     def client(self) -> httpx.AsyncClient:
         """A client whose every request comes here."""
@@ -84,19 +85,28 @@ class FakeTasks:
             raise httpx.ConnectError("nobody listens", request=request)
         document = json.loads(request.content) if request.content else {}
         key = request.headers["Authorization"].removeprefix("Bearer ")
-        match request.method, request.url.path.removeprefix("/v1").strip("/").split("/"):
-            case "POST", ["tasks"]:
-                return self._opened(request.headers["Idempotency-Key"], document)
-            case "POST", ["chat", "completions"]:
-                return self._said(key, document)
-            case "POST", ["tasks", task_id, "close"]:
-                return self._closed(self.tasks[task_id], document)
-            case "GET", ["tasks", task_id]:
-                return _shown(200, self.tasks[task_id])
-            case "DELETE", ["tasks", task_id]:
-                self.tasks[task_id].state = "failed"
-                return _shown(200, self.tasks[task_id])
-        return httpx.Response(404, json={"error": {"code": "not_found", "message": "no such path"}})
+        place = request.url.path.removeprefix("/v1/")
+        if place == "tasks":
+            return self._opened(request.headers["Idempotency-Key"], document)
+        if place == "chat/completions":
+            return self._said(key, document)
+        _, task_id, *what = place.split("/")
+        return self._told(self.tasks[task_id], (request.method, *what), document)
+
+    def _told(
+        self, task: FakeTask, what: tuple[str, ...], document: dict[str, Any]
+    ) -> httpx.Response:
+        match what:
+            case "POST", "close":
+                return self._closed(task, document)
+            case "POST", "delivered":
+                assert task.state in ("settled", "released")
+                task.state = "released"
+            case ("DELETE",):
+                task.state = "failed"
+            case _:
+                assert what == ("GET",)
+        return _shown(200, task)
 
     def _opened(self, name: str, document: dict[str, Any]) -> httpx.Response:
         task = self.tasks.setdefault(
@@ -121,8 +131,8 @@ class FakeTasks:
         if left_msat < RUN_MSAT:
             error = {"code": "task_ceiling_reached", "message": f"{left_msat} msat are left"}
             return httpx.Response(402, json={"error": error})
-        task.spent_msat += RUN_MSAT
-        left_msat -= RUN_MSAT
+        task.spent_msat += self.run_msat
+        left_msat -= self.run_msat
         told = {"id": task.task_id, "spent_msat": task.spent_msat, "left_msat": left_msat}
         message = self.says.popleft() if self.says else words("Forty-two.")
         return httpx.Response(

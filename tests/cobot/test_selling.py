@@ -33,6 +33,8 @@ async def test_the_answer_follows_its_payment_and_not_before(tmp_path: Path) -> 
     assert answer_in(shop.texts[1]) == "Forty-two."
     assert shop.block() == Delivered(ref="r1", task=bill.task)
     assert shop.agent.recalled == ["Forty-two."]
+    await shop.run(lambda: not shop.shelf.open())
+    assert shop.tasks.only.state == "released"
 
 
 async def test_a_named_tool_is_used_between_two_calls_of_one_task(tmp_path: Path) -> None:
@@ -293,6 +295,16 @@ async def test_a_channel_that_does_not_take_the_answer_is_tried_again(tmp_path: 
     shop.agent.sends = True
     await shop.run(lambda: not shop.shelf.open())
     assert answer_in(shop.texts[1]) == "Forty-two."
+
+
+async def test_work_that_costs_nothing_is_answered_without_a_bill(tmp_path: Path) -> None:
+    """Free models and no fee: no invoice can be made of nothing."""
+    shop = Shop(tmp_path, settings={"fee_sat": 0, "minimum_sat": 0})
+    shop.tasks.run_msat = 0
+    await shop.write(ask("What is the answer?"))
+    await shop.run(lambda: not shop.shelf.open())
+    assert [answer_in(text) for text in shop.texts] == ["Forty-two."]
+    assert shop.tasks.closes == 0
 
 
 async def test_the_least_bill_is_reached_by_the_fee(tmp_path: Path) -> None:

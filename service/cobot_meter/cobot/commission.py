@@ -25,13 +25,14 @@ class Milestone(enum.StrEnum):
     BILLED = "billed"  # the bill is made, and not sent yet
     WAITING = "waiting"  # the bill is sent
     PAID = "paid"  # the answer is not sent yet
+    HANDED = "handed"  # the answer is sent, and the service not told yet
     ENDING = "ending"  # it came to nothing, and that is not said yet
     DELIVERED = "delivered"
     ENDED = "ended"
 
 
 OVER = frozenset({Milestone.DELIVERED, Milestone.ENDED})
-PAID_FOR = frozenset({Milestone.PAID, Milestone.DELIVERED})
+PAID_FOR = frozenset({Milestone.PAID, Milestone.HANDED, Milestone.DELIVERED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,7 @@ class Selling:
             Milestone.BILLED: self._send_bill,
             Milestone.WAITING: self._look,
             Milestone.PAID: self._send_answer,
+            Milestone.HANDED: self._tell_service,
             Milestone.ENDING: self._say_why,
         }
 
@@ -123,6 +124,9 @@ class Selling:
     async def _bill(self, commission: Commission) -> Commission:
         spent_msat = await self._service.spent_msat(commission)
         fee_msat = max(commission.fee_msat, commission.least_msat - spent_msat)
+        if spent_msat + fee_msat == 0:  # no invoice can be made of nothing
+            await self._give_up(commission)
+            return replace(commission, stage=Milestone.PAID)
         bill = await self._service.close(commission, fee_msat=fee_msat)
         return replace(commission, stage=Milestone.BILLED, bill=bill, stake_msat=bill.total_msat)
 
@@ -143,6 +147,15 @@ class Selling:
         if not self._send(commission, answer_letter(commission)):
             return commission
         await self._agent.sent(commission.peer, commission.answer)
+        following = Milestone.DELIVERED if commission.bill is None else Milestone.HANDED
+        return replace(commission, stage=following)
+
+    async def _tell_service(self, commission: Commission) -> Commission:
+        """So that the sale is released and the fee is earned, though the buyer never went there."""
+        try:
+            await self._service.delivered(commission)
+        except Refused as refused:
+            self._tell_owner(f"{commission.task_id} was answered, but not released: {refused}")
         return replace(commission, stage=Milestone.DELIVERED)
 
     async def _say_why(self, commission: Commission) -> Commission:

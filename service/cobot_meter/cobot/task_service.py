@@ -136,6 +136,10 @@ class TaskService:
         """How far the task is, in the service's own word. Raises Away and Refused."""
         return _text(await self._asked("GET", _path(commission)), "state")
 
+    async def delivered(self, commission: Commission) -> None:
+        """Say that the paid answer was handed over. Raises Away and Refused."""
+        await self._asked("POST", f"{_path(commission)}/delivered")
+
     async def give_up(self, commission: Commission) -> None:
         """End it without a bill. Raises Away and Refused."""
         await self._asked("DELETE", _path(commission))

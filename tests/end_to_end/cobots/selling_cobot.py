@@ -27,7 +27,7 @@ _CALLER = re.compile(r"callers cap (\S+)")
 
 async def trusted_key(live: Live) -> str:
     """A key whose caller the operator has trusted with tasks, by the command that a 403 names."""
-    key = await prepaid_key(live, 100)
+    key = await prepaid_key(live, 2_000)
     url, bearer = f"{live.face}/v1/tasks", {"Authorization": f"Bearer {key}"}
     refused = await live.http.post(url, json={"ceiling_sat": 1}, headers=bearer)
     assert refused.status_code == httpx.codes.FORBIDDEN, refused.text
