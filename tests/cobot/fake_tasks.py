@@ -171,6 +171,7 @@ def _shown(status: int, task: FakeTask) -> httpx.Response:
                 "seller_fee_msat": task.fee_msat,
                 "total_msat": task.spent_msat + task.fee_msat,
             },
+            "amount_msat": task.spent_msat + task.fee_msat,
             "invoice": f"lnbc{task.task_id}",
             "payment_hash": "ab" * 32,
             "macaroon": "bWFjYXJvb24",

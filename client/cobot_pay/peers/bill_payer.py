@@ -94,7 +94,7 @@ class BillPayer:
         terms = read_invoice(bill.invoice)
         if terms.payment_hash != bill.payment_hash:
             raise ChallengeRefused("the bill names another payment hash than its invoice")
-        if terms.amount_msat != bill.total_msat:
+        if terms.amount_msat != bill.amount_msat:
             raise ChallengeRefused("the bill names another price than its invoice")
         if terms.amount_msat > max_msat:
             message = (
@@ -109,8 +109,8 @@ class BillPayer:
         try:
             origin = _origin(bill.url)
             reservation = self._budget.reserve(
-                bill.total_msat,
-                fee_msat=self._terms.fee_msat(bill.total_msat) if fees else 0,
+                bill.amount_msat,
+                fee_msat=self._terms.fee_msat(bill.amount_msat) if fees else 0,
                 fee_msat_min=0,
                 purpose=Purpose(
                     payment_hash=bill.payment_hash,

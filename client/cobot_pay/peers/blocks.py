@@ -38,7 +38,8 @@ class Ask:
 class Bill:
     """What a finished task costs, taken apart, and all that paying and fetching it needs.
 
-    `url` is the sale at the service; behind it the sealed answer is fetched with the macaroon and
+    `amount_msat` is what the invoice asks for, which may be the total in whole satoshi. `url` is
+    the sale at the service; behind it the sealed answer is fetched with the macaroon and
     the preimage. `expires_at` is in Unix seconds; `micro_usd_per_btc` is the exchange rate that it
     was made with, 0 where none is named.
     """
@@ -46,6 +47,7 @@ class Bill:
     ref: str
     task: str
     total_msat: int
+    amount_msat: int
     service_fee_msat: int
     seller_fee_msat: int
     cost_usd: str

@@ -156,7 +156,7 @@ class PeerTasks:
         return asked
 
     def _answered(self, asked: Asked, answer: str) -> str:
-        cost = f" (paid {_sat(asked.bill.total_msat)})" if asked.bill else ""
+        cost = f" (paid {_sat(asked.bill.amount_msat)})" if asked.bill else ""
         return f"{asked.peer.name} answered{cost}:\n\n{answer}"
 
     def _told(self, asked: Asked, text: str) -> Asked:

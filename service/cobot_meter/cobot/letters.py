@@ -51,7 +51,8 @@ def bill_letter(bill: Bill) -> str:
         f"  {sat(models_msat)} for the models ({bill.cost_usd} USD),\n"
         f"  {sat(bill.service_fee_msat)} for the service that sells them,\n"
         f"  {sat(bill.seller_fee_msat)} for my work.\n"
-        f"Pay this invoice, and the answer follows here:\n\n{bill.invoice}"
+        f"Pay this invoice of {sat(bill.amount_msat)}, and the answer follows here:\n\n"
+        f"{bill.invoice}"
     )
     return with_block(text, bill)
 

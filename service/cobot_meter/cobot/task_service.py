@@ -116,6 +116,7 @@ class TaskService:
             ref=commission.ref,
             task=commission.task_id,
             total_msat=_whole(price, "total_msat"),
+            amount_msat=_whole(said, "amount_msat"),
             service_fee_msat=_whole(price, "service_fee_msat"),
             seller_fee_msat=_whole(price, "seller_fee_msat"),
             cost_usd=str(price.get("cost_usd", "")),

@@ -24,7 +24,8 @@ from cobot_pay.peers.blocks import (
 BILL = Bill(
     ref="r1",
     task="esc_1",
-    total_msat=13_000,
+    total_msat=12_500,
+    amount_msat=13_000,
     service_fee_msat=500,
     seller_fee_msat=10_000,
     cost_usd="0.0012",

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 
 from cobot_pay.peers.blocks import Bill, read_block
+from deploy.cobots.real_cobot import Person, RealCobot
 from tests.end_to_end.agents.test_openai_sdk_key import prepaid_key
-from tests.end_to_end.cobots.real_cobot import Person, RealCobot
 from tests.end_to_end.live import Live
 
 CAP_SAT = 10_000

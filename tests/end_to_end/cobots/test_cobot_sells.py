@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cobot_pay.peers.blocks import Ask, Bill, Delivered, Notice, answer_in, read_block, with_block
-from tests.end_to_end.cobots.real_cobot import Person, RealCobot
+from deploy.cobots.real_cobot import COBOT, Person, RealCobot
+from tests.end_to_end.agents.foreign_agents import needed
 from tests.end_to_end.cobots.selling_cobot import (
     bills_of,
     open_commissions,
@@ -51,6 +52,7 @@ class Market:
 @pytest.fixture
 async def market(live: Live, tmp_path: Path) -> AsyncIterator[Market]:
     """Bob is not started yet."""
+    needed(COBOT)
     folder = tmp_path / "cobots"
     key = await trusted_key(live)
     bob = selling_cobot(live, folder, key)

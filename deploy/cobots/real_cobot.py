@@ -17,21 +17,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.end_to_end.agents.foreign_agents import COBOT
-from tests.end_to_end.live import LOG_TAIL, MODEL, POLL_S
-
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
+COBOT = ROOT / ".foreign" / "cobot" / "bin" / "cobot"
 WITHIN_S = 60.0
+POLL_S = 0.05
+LOG_TAIL = 4_000
+MODEL = "openai/gpt-5-mini"
 # What of a cobot reaches for the network by itself.
 QUIET = ["telegram", "nostr", "knowledge", "web", "cron", "heartbeat", "subagent"]
-READY = "Starting"
+
+
+class CobotFailed(Exception):
+    """A cobot that ended by itself, or did not do in time what it should; the end of its log."""
 
 
 @dataclass
 class RealCobot:
-    """`name` is who it is on FileDrop; `sections` are those of cobot.yml beside the usual ones."""
+    """`name` is who it is on FileDrop; `sections` are those of cobot.yml beside the usual ones.
+
+    It runs `without` these plugins of its own.
+    """
 
     name: str
     folder: Path
@@ -39,6 +44,7 @@ class RealCobot:
     provider: Mapping[str, str]
     external: tuple[str, ...]
     sections: Mapping[str, Any] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -54,12 +60,10 @@ class RealCobot:
 
     def start(self) -> None:
         """Start it; what it prints is appended to its log."""
-        if not COBOT.exists():
-            pytest.skip("cobot is not installed: `make test` installs it")
         plugins = next((COBOT.parents[1] / "lib").glob("python3.*")) / "site-packages/cobot/plugins"
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / "cobot.yml").write_text(json.dumps(self._config()))  # JSON is YAML
-        paths = os.pathsep.join(str(ROOT / one) for one in ("service", "client"))
+        paths = os.pathsep.join(str((ROOT / one).resolve()) for one in ("service", "client", "."))
         environment = {**os.environ, "HOME": str(self.home), "PYTHONPATH": paths, "NO_COLOR": "1"}
         with (self.home / "cobot.log").open("ab") as output:
             self.process = subprocess.Popen(
@@ -81,9 +85,11 @@ class RealCobot:
         """Wait until this holds; the cobot must not end meanwhile."""
         until_s = time.monotonic() + WITHIN_S
         while not what():
-            assert self.process is not None
-            assert self.process.poll() is None, self.log[-LOG_TAIL:]
-            assert time.monotonic() < until_s, f"{said} did not happen: {self.log[-LOG_TAIL:]}"
+            if self.process is None or self.process.poll() is not None:
+                raise CobotFailed(self.log[-LOG_TAIL:])
+            if time.monotonic() > until_s:
+                message = f"{said} did not happen: {self.log[-LOG_TAIL:]}"
+                raise CobotFailed(message)
             await asyncio.sleep(POLL_S)
 
     def _config(self) -> dict[str, Any]:
@@ -93,7 +99,7 @@ class RealCobot:
             "identity": {"name": self.name},
             "polling": {"interval_seconds": 0.2},
             "filedrop": {"base_dir": str(self.drop), "identity": self.name},
-            "plugins": {"disabled": QUIET, "external": [*self.external]},
+            "plugins": {"disabled": [*QUIET, *self.without], "external": [*self.external]},
             **self.sections,
         }
 
@@ -120,10 +126,13 @@ class Person:
     def letters(self) -> list[str]:
         """What was written to it, oldest first."""
         files = (self.drop / self.name / "inbox").glob("*.json")
-        told = []
-        for path in files:
-            try:
-                told.append((path.stat().st_mtime_ns, json.loads(path.read_text())["content"]))
-            except ValueError:
-                continue  # it is being written
-        return [text for _, text in sorted(told)]
+        told = [(path.stat().st_mtime_ns, self.content(path)) for path in files]
+        return [text for _, text in sorted(told) if text]
+
+    @staticmethod
+    def content(path: Path) -> str:
+        """What a message says; empty while it is being written."""
+        try:
+            return str(json.loads(path.read_text())["content"])
+        except ValueError:
+            return ""
