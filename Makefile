@@ -68,7 +68,7 @@ demo-lnd: $(DEV) ## the demonstration on real nodes, whose balances are compared
 	@$(BIN)/python -m deploy.regtest.demo
 
 demo-cobots: $(DEV) $(COBOT) ## one real cobot works for another and is paid; both statements and the books
-	@$(BIN)/python -m deploy.cobots.demo
+	@$(BIN)/python -m deploy.cobots.demo $(if $(RECORD),--record)
 
 regtest: $(DEV) ## keep real nodes up until Ctrl-C, and say what to type
 	@$(BIN)/python -m deploy.regtest up

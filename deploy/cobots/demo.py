@@ -7,8 +7,10 @@ and bills; alice pays within her budget and brings the answer. Then the budget i
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +23,7 @@ from deploy.cobots.buying_cobot import Purse, buying_cobot
 from deploy.cobots.market import Market, MarketFailed
 from deploy.cobots.real_cobot import COBOT, MODEL, ROOT, CobotFailed, Person, RealCobot
 
-WIDTH = 100
+WIDTH = 114
 TOOL = "weigh_parcel"  # of deploy/cobots/scales.py, which only a cobot can import
 CREDIT_SAT = 2_000
 DAY_SAT, TASK_SAT = 25, 20
@@ -29,6 +31,8 @@ PICTURE = ROOT / "docs" / "cobots.svg"
 QUESTION = "Ask your peer bob, for at most 20 sat, to weigh this: Parcel-for-Lisbon"
 AGAIN = "Ask your peer bob, for at most 20 sat, to weigh this: Parcel-for-Oslo"
 _SHOWN_MAX = 600
+# A picture in a README loads nothing, least of all fonts from elsewhere.
+_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 class Stage:
@@ -104,12 +108,14 @@ class Stage:
         home = str(alice.home / ".cobot-pay")
         receipt = self._market.command("--home", home, "receipts", module="cobot_pay.cli")
         self._say("the receipt that alice keeps", receipt)
-        market = self._market
-        self._say("bob's statement", market.command("ledger", "--caller", seller))
-        self._say(
-            "alice's statement, for her own thoughts", market.command("ledger", "--caller", buyer)
-        )
-        self._say("the service's trial balance", market.command("ledger"))
+        for title, caller in (
+            ("bob's statement", seller),
+            ("alice's, for her own thoughts", buyer),
+        ):
+            told = self._market.command("ledger", "--caller", caller)
+            self._say(title, told.partition("\nTrial balance")[0])
+        self._say("the service's trial balance", self._market.command("ledger"))
+        self._say("the audit", self._market.command("audit").strip().rpartition("\n")[2])
 
     def _say(self, who: str, what: str) -> None:
         self._console.print(Panel(Text(what.strip()), title=who, title_align="left", width=WIDTH))
@@ -126,8 +132,11 @@ def _short(text: str) -> str:
     return "\n".join(words)[:_SHOWN_MAX]
 
 
-def main() -> int:
-    """0 when all of it happened and the books balance."""
+def main(words: Sequence[str]) -> int:
+    """With `--record` it becomes a picture of the documents.
+
+    0 when all of it happened and the books balance.
+    """
     console = Console(record=True, width=WIDTH)
     if not COBOT.exists():
         console.print("cobot 0.2.0 is not installed: `make demo-cobots` installs it.")
@@ -139,9 +148,11 @@ def main() -> int:
     except (MarketFailed, CobotFailed) as failed:
         console.print(Text(str(failed)))
         return 1
-    PICTURE.write_text(console.export_svg(title="make demo-cobots"), encoding="utf-8")
+    if "--record" in words:
+        picture = console.export_svg(title="make demo-cobots")
+        PICTURE.write_text(_FONTS.sub("", picture), encoding="utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

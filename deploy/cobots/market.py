@@ -45,7 +45,7 @@ class Market:
             "COBOT_METER_METRICS_LISTEN": "off",
             "COBOT_METER_SIMULATOR_LAG_S": "0",
             "NO_COLOR": "1",
-            "COLUMNS": "96",
+            "COLUMNS": "110",
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._http = httpx.Client(timeout=TIMEOUT_S, trust_env=False)
