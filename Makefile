@@ -2,7 +2,7 @@
 # The environments are rebuilt only when their lock or pyproject.toml changes.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check fast nodes postgres nginx regtest demo-lnd kill-storm bench bench-credit lock clean
+.PHONY: help demo serve test check fast nodes postgres nginx regtest demo-lnd demo-cobots kill-storm bench bench-credit lock clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -19,6 +19,8 @@ DEV := $(VENV)/.dev-$(call key,requirements/dev.lock $(PROJECTS))
 LOCKING := $(VENV)/.locking-$(call key,requirements/locking.lock)
 FOREIGN := $(foreach client,l402-requests pyl402 openrouter llm aider cobot,\
   .foreign/$(client)/.ready-$(call key,requirements/foreign-$(client).lock))
+
+COBOT := $(filter .foreign/cobot/%,$(FOREIGN))
 
 NOT_FAST := slow or foreign_clients or postgres or real_nodes or real_upstream
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
@@ -64,6 +66,9 @@ nginx: $(DEV) ## see that there is an nginx to test with (installs it as root on
 
 demo-lnd: $(DEV) ## the demonstration on real nodes, whose balances are compared with both books
 	@$(BIN)/python -m deploy.regtest.demo
+
+demo-cobots: $(DEV) $(COBOT) ## one real cobot works for another and is paid; both statements and the books
+	@$(BIN)/python -m deploy.cobots.demo $(if $(RECORD),--record)
 
 regtest: $(DEV) ## keep real nodes up until Ctrl-C, and say what to type
 	@$(BIN)/python -m deploy.regtest up

@@ -28,6 +28,8 @@ OFFENCES = [
     ("cobot_meter/background/planted.py", "import cobot_meter.wiring", "floors"),
     ("cobot_meter/wiring/planted.py", "import cobot_meter.cli", "floors"),
     ("cobot_meter/new_floor/__init__.py", "", "floors"),
+    ("cobot_meter/cobot/planted.py", "import cobot_meter.flows", "seller-over-http"),
+    ("cobot_meter/cli/planted.py", "import cobot_meter.cobot", "floors"),
     ("cobot_pay/planted.py", "import openrouter_simulator", "standing-alone"),
     ("openrouter_simulator/planted.py", "import cobot_pay", "standing-alone"),
     ("cobot_pay/planted.py", "import cobot_meter.domain", "standing-alone"),

@@ -106,3 +106,14 @@ TASK_CLOSED = RouteDocument(
         "requestBody": _body(_CLOSED, required=False),
     },
 )
+TASK_DELIVERED = RouteDocument(
+    summary="Say that you hand the paid answer over yourself: the sale is released.",
+    responses={
+        200: answered("The task; again the same."),
+        402: failed("It is not paid yet."),
+        410: failed("It was refunded, or its answer is no longer kept."),
+        **_NO_SUCH_TASK,
+        **BROKEN,
+    },
+    extra={"parameters": [_TASK_ID, _SELLER]},
+)

@@ -11,8 +11,9 @@ from typing import Any
 
 from cobot_meter.domain.api_key.faults import KeyInvalid
 from cobot_meter.domain.api_key.record import ApiKey
-from cobot_meter.domain.errors import Draining, EscrowNotFound, RequestInvalid
+from cobot_meter.domain.errors import Draining, EscrowNotFound, InvoiceUnpaid, RequestInvalid
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.flows.task.find_task import NOT_YOURS
 from cobot_meter.flows.task.open_task import TaskWish
 from cobot_meter.http_api.chat.answers import PRIVATE
@@ -37,11 +38,14 @@ from cobot_meter.http_api.views import TASKS_PATH, escrow_path
 OK = 200
 CREATED = 201
 DRAINING_RETRY_S = 5
-_ONE = re.compile(rf"{TASKS_PATH}/([A-Za-z0-9_]{{1,80}})(?:/answer|/close)?", re.ASCII)
+_ONE = re.compile(rf"{TASKS_PATH}/([A-Za-z0-9_]{{1,80}})(?:/answer|/close|/delivered)?", re.ASCII)
 _BY_KEY = (
     "Tasks are opened, answered and closed with an API key of their seller: send Authorization: "
     "Bearer sk-cobot-…, which POST /v1/keys makes."
 )
+
+
+_NOT_PAID = "This task is not paid yet: its answer is not to be handed over."
 
 
 class TaskRoutes:
@@ -119,6 +123,18 @@ class TaskRoutes:
         if task.invoice is not None:
             headers += self._challenges.lines_of(task, caller_id=task.caller_id)
         return json_answer(OK, {**task_document(task), **self._sold(task)}, headers)
+
+    async def delivered(self, request: HttpRequest) -> PlainAnswer:
+        """200 with the task, released: its seller hands the sealed answer over itself.
+
+        So a buyer who reads it on another channel need not come here for the seller to earn its
+        fee. Raises InvoiceUnpaid, CompletionGone, EscrowNotFound.
+        """
+        task = await self._task(request)
+        answer = await self._parts.ask_completion.claim(task, caller_id=task.caller_id)
+        if answer.kind is AnswerKind.CHALLENGE:
+            raise InvoiceUnpaid(_NOT_PAID, escrow_id=task.escrow_id)
+        return json_answer(OK, task_document(answer.escrow), (PRIVATE,))
 
     async def give_up(self, request: HttpRequest) -> PlainAnswer:
         """200 with the task, of which nothing is sold. Raises EscrowNotFound, TaskNotOpen."""

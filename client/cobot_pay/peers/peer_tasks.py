@@ -1,0 +1,177 @@
+"""Tasks given to other agents: asked, billed, paid within the budget, answered, and told.
+
+What money is refused for is told by this code, whatever the model says of it. Must not know: which
+program the agent is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from cobot_pay.errors import BudgetExceeded, ChallengeRefused, L402Error, PaymentFailed
+from cobot_pay.peers.asked import Asked, AskedFiles, Course, Line
+from cobot_pay.peers.bill_payer import BillPayer
+from cobot_pay.peers.blocks import (
+    Ask,
+    Bill,
+    Block,
+    Delivered,
+    Notice,
+    answer_in,
+    sentences,
+    with_block,
+)
+
+_MSAT_PER_SAT = 1_000
+_WAIT_MIN_S, _WAIT_MAX_S = 0.5, 60.0
+_TEXT_MAX = 20_000
+_LISTED_MAX = 100
+
+Send = Callable[[Line, str], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerTerms:
+    """Whom the agent may ask, by the name that it uses for each, and for how much at most.
+
+    A paid answer that does not come over the channel is fetched from the service after
+    `fetch_after_s`.
+    """
+
+    peers: Mapping[str, Line]
+    task_max_msat: int
+    fetch_after_s: int = 10
+
+
+class PeerTasks:
+    """All tasks that this agent gave to others."""
+
+    def __init__(
+        self,
+        *,
+        files: AskedFiles,
+        payer: BillPayer,
+        terms: PeerTerms,
+        send: Send,
+        now_s: Callable[[], int],
+        reference: Callable[[], str],
+    ) -> None:
+        """`send` writes to a line and says whether that was taken."""
+        self._files = files
+        self._payer = payer
+        self._terms = terms
+        self._send = send
+        self._now_s = now_s
+        self._reference = reference
+
+    def ask(self, peer: str, task: str, max_msat: int, *, user: Line) -> str:
+        """Ask a peer; a sentence for the model. Nothing is asked that the budget cannot pay."""
+        line = self._terms.peers.get(peer)
+        if line is None:
+            known = ", ".join(sorted(self._terms.peers)) or "nobody"
+            return f"Nobody of that name may be asked; there is {known}."
+        if not task.strip() or len(task) > _TEXT_MAX:
+            return f"A task is a text of 1 to {_TEXT_MAX:,} characters."
+        max_msat = min(max_msat, self._terms.task_max_msat)
+        why_not = self._payer.why_not(max_msat) if max_msat > 0 else "nothing may be paid for it"
+        if why_not:
+            self._send(user, f"I did not ask {peer}: {why_not}.")
+            return f"{peer} was not asked, and the user was told why: {why_not}."
+        asked = Asked(
+            ref=self._reference(),
+            peer=line,
+            user=user,
+            task=task,
+            max_msat=max_msat,
+            asked_at_s=self._now_s(),
+        )
+        self._files.put(asked)
+        if not self._send(line, with_block(task, Ask(ref=asked.ref, max_msat=max_msat))):
+            self._files.put(replace(asked, course=Course.DONE))
+            return f"{peer} cannot be reached just now."
+        return (
+            f"{peer} was asked, for at most {_sat(max_msat)}. The answer comes later, by itself, "
+            "as a message to the user: do not ask again and do not wait for it."
+        )
+
+    def hear(self, sender: Line, block: Block, message: str) -> Asked | None:
+        """What a peer's program says of a task of ours; the task where there is work for `follow`.
+
+        Of what was never asked, or asked of somebody else, nothing is believed.
+        """
+        asked = self._files.get(block.ref)
+        if asked is None or (asked.peer.channel_type, asked.peer.name) != (
+            sender.channel_type,
+            sender.name,
+        ):
+            return None
+        match block:
+            case Bill() if asked.course is Course.ASKED:
+                billed = replace(asked, course=Course.BILLED, bill=block)
+                self._files.put(billed)
+                return billed
+            case Delivered():
+                self._done(asked, self._answered(asked, answer_in(message) or sentences(message)))
+            case Notice(over=True) if asked.course is not Course.PAID:
+                self._done(asked, f"{asked.peer.name} says:\n\n{sentences(message)}")
+            case _:
+                pass
+        return None
+
+    def open(self) -> list[Asked]:
+        """What `follow` is for: bills that are not paid, and paid ones without an answer."""
+        return [one for one in self._files.open() if one.course is not Course.ASKED]
+
+    async def follow(self, asked: Asked) -> None:
+        """Pay its bill and see to it that the answer comes. Raises OSError."""
+        wait_s = _WAIT_MIN_S
+        while (now := self._files.get(asked.ref)) is not None:
+            following = await self._step(now)
+            if following is not now and self._files.get(asked.ref) is not None:
+                self._files.put(following)
+                wait_s = _WAIT_MIN_S
+                continue
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, _WAIT_MAX_S)
+
+    async def _step(self, asked: Asked) -> Asked:
+        if asked.bill is None:
+            return asked
+        try:
+            authorization = await self._payer.pay(asked.bill, max_msat=asked.max_msat)
+        except (BudgetExceeded, ChallengeRefused) as refused:
+            text = f"I do not pay {asked.peer.name}'s bill: {refused}. There is no answer."
+            self._send(asked.user, text)
+            return replace(asked, course=Course.DONE)
+        except (PaymentFailed, L402Error) as fault:
+            return self._told(asked, f"{asked.peer.name}'s bill is not paid yet: {fault}.")
+        if asked.course is Course.BILLED:
+            return replace(asked, course=Course.PAID, paid_at_s=self._now_s())
+        if self._now_s() - asked.paid_at_s >= self._terms.fetch_after_s:
+            answer = await self._payer.answer_of(asked.bill, authorization)
+            if answer and self._files.get(asked.ref) is not None:
+                self._done(asked, self._answered(asked, answer))
+        return asked
+
+    def _answered(self, asked: Asked, answer: str) -> str:
+        cost = f" (paid {_sat(asked.bill.amount_msat)})" if asked.bill else ""
+        return f"{asked.peer.name} answered{cost}:\n\n{answer}"
+
+    def _told(self, asked: Asked, text: str) -> Asked:
+        """The user hears each new reason once."""
+        if asked.told == text:
+            return asked
+        self._send(asked.user, text)
+        return replace(asked, told=text)
+
+    def _done(self, asked: Asked, text: str) -> None:
+        """The user first: a kill in between tells it twice, and never not at all."""
+        self._send(asked.user, text)
+        self._files.put(replace(asked, course=Course.DONE))
+
+
+def _sat(msat: int) -> str:
+    whole, rest = divmod(msat, _MSAT_PER_SAT)
+    return f"{whole:,}.{rest:03d} sat" if rest else f"{whole:,} sat"

@@ -1,0 +1,1 @@
+"""Two real cobots, installed as their users install them: one sells its work, one buys it."""

@@ -1,0 +1,1 @@
+"""The plugin with which a cobot sells its work: `plugins.external: [cobot_meter.cobot]`."""

@@ -1,0 +1,1 @@
+"""The seller's plugin, without the program that it is for."""
