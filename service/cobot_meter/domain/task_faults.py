@@ -30,12 +30,6 @@ class TaskBusy(CallerFault):
     """Runs of a task go one after the other."""
 
     code = "task_busy"
-    may_retry = True
-
-    def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
-        """`retry_after_s` is when the run under way may have ended."""
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
 
 
 class TaskUnanswered(CallerFault):

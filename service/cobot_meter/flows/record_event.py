@@ -20,7 +20,7 @@ from cobot_meter.domain.errors import (
     LedgerUnbalanced,
     MovedOn,
 )
-from cobot_meter.domain.escrow.events import EscrowEvent, QuarantineBegun
+from cobot_meter.domain.escrow.events import EscrowEvent, QuarantineBegun, TaskRunBegun
 from cobot_meter.domain.escrow.on_runs import concerns_every_run
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import NodeIdentity
@@ -29,7 +29,7 @@ from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.topup.events import TopupEvent, TopupQuarantined
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.escrows import escrow_transition
-from cobot_meter.domain.transitions.event_facts import event_name
+from cobot_meter.domain.transitions.event_facts import event_kind, event_name
 from cobot_meter.domain.transitions.topups import topup_transition
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.flows.escrow_faults import quarantined_fault
@@ -44,6 +44,8 @@ Observer = Callable[[Transition], None]
 BUSY_DELAYS_S = (0.1, 0.2, 0.5)
 # A finished run waits for the books for a quarter of an hour.
 WRITTEN_EVERY_S, WRITTEN_TRIES = 1.0, 900
+# What spends more without opening anything.
+BEGINS_A_RUN = event_kind(TaskRunBegun)
 # What making or writing one transition raises for facts that no books can hold.
 UNBOOKABLE = (LedgerUnbalanced, IllegalTransition, TypeError, ValueError, OverflowError)
 
@@ -142,7 +144,7 @@ class RecordEvent:
             raise
 
     async def _written(self, transition: Transition, *, lasting: bool = False) -> Applied:
-        if transition.opens:
+        if transition.opens or transition.kind == BEGINS_A_RUN:
             self.unwritten.refuse_more()
         try:
             applied, again = await self._patiently(transition, lasting=lasting)

@@ -67,7 +67,7 @@ class EscrowRoutes:
             raise waiting_fault(escrow)
         if wait_s and STATES[escrow.state].awaited:
             escrow = await self._changed(escrow, request, wait_s)
-        if escrow.runs_made > 1:
+        if escrow.runs_made > 1 and escrow.task is None:  # a task's are its seller's to see
             escrow = escrow.with_runs(await self._parts.books.runs_of(escrow.escrow_id))
         return status_answer(escrow, public_url=self._parts.public_url)
 

@@ -12,6 +12,7 @@ from tests.contracts.books.books_keys import BooksKeys
 from tests.contracts.books.books_lookups import BooksLookups
 from tests.contracts.books.books_quarantine import BooksQuarantine
 from tests.contracts.books.books_runs import BooksRuns
+from tests.contracts.books.books_tasks import BooksTasks
 from tests.contracts.books.books_totals import BooksTotals
 from tests.contracts.books.books_writes import BooksWrites
 from tests.contracts.ledger_reports_suite import LedgerReportsSuite
@@ -22,6 +23,7 @@ class BooksSuite(
     BooksGuards,
     BooksLookups,
     BooksRuns,
+    BooksTasks,
     BooksTotals,
     BooksQuarantine,
     BooksBodyKeys,

@@ -242,6 +242,30 @@ class ShopMachine(RuleBasedStateMachine):
         if heard and (settled := self.shop.settlements()):
             self.shop.do(self.shop.process.hear(*settled))
 
+    @rule(name=st.sampled_from(("one", "two", "three")), sat=st.sampled_from((30, 400)))
+    def open_task(self, name: str, sat: int) -> None:
+        """A seller opens a task for a few runs, or for many."""
+        self.shop.open_task(name, sat * 1_000)
+
+    @rule(
+        pick=picks,
+        word=st.sampled_from(("run", "run", "run", "answer", "answer", "close", "give up")),
+        outcomes=st.lists(outcomes, min_size=1, max_size=2),
+    )
+    def on_task(self, pick: int, word: str, outcomes: list[Outcome]) -> None:
+        """Its seller runs, answers, closes it or gives it up."""
+        self.shop.on_task(pick, word, outcomes)
+
+    @rule(cost=costs, pick=picks)
+    def sell_a_task(self, cost: str, pick: int) -> None:
+        """A whole task, as most are."""
+        self.shop.open_task(f"whole {pick % 4}", 400_000)
+        for word in ("run", "run", "answer", "close"):
+            self.shop.on_task(-1, word, (Completes(cost=cost),))
+        if self.shop.tokens:
+            self.pay(-1, 0, heard=pick % 2 == 0)
+            self.shop.claim(-1)
+
     @rule(caller_id=st.sampled_from(("c_alice", "c_bob", None)), paid=st.booleans())
     def top_up(self, caller_id: str | None, *, paid: bool) -> None:
         """An empty ask is offered a top-up, and perhaps pays it."""

@@ -23,6 +23,7 @@ from cobot_meter.domain.errors import Broken, CobotMeterError, NodeUnavailable
 from cobot_meter.domain.escrow.events import QuarantineBegun
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import Invoice, InvoiceState
+from cobot_meter.domain.pricing.quotes import MaxCost
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.topup.states import TopupState
 from cobot_meter.domain.transitions.operator import caller_transition
@@ -38,6 +39,7 @@ from tests.flows.rigs.growing import offer_growing
 from tests.flows.rigs.process import EXPOSURE, RETENTION, Lasting, Process
 from tests.flows.rigs.stories import Stage, ask_of, end
 from tests.flows.rigs.watch import Watch
+from tests.flows.task.task_steps import request_of, wish_of
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -195,8 +197,43 @@ class Shop:
         escrow = self.books.rows.escrows[escrow_id]
         known = self.known(escrow)
         settled = known is not None and known.state is InvoiceState.SETTLED
+        if escrow.task is not None:
+            if settled or escrow_id in self.unlikely:
+                self.do(self.process.ask_completion.claim(escrow, caller_id=caller_id))
+            return
         if settled or escrow_id in self.unlikely:
             self.ask(replace(asked, caller_id=caller_id, proven_escrow_id=escrow_id))
+
+    def open_task(self, name: str, ceiling_msat: int) -> None:
+        """The seller opens a task, or repeats that."""
+
+        async def opening() -> None:
+            wish = await wish_of(self.process, name, ceiling=MaxCost(msat=ceiling_msat))
+            await self.process.flows.tasks.open_task.open(wish)
+
+        self.do(opening())
+
+    def on_task(self, pick: int, word: str, outcomes: Sequence[Outcome]) -> None:
+        """The seller does something with one of its tasks; more than one outcome: runs at once."""
+        tasks = [one for one in self.books.rows.escrows.values() if one.task is not None]
+        if not tasks:
+            return
+        task, flows = picked(tasks, pick), self.process.flows.tasks
+        if word == "answer":
+            self.do(flows.answer_task.seal(task, f"answer {pick}"))
+        elif word == "close":
+            closed = self.do(flows.close_task.close(task, fee_msat=1_000 * (pick % 3)))
+            if closed is not None and closed.invoice is not None:
+                self.tokens.append((closed.caller_id, closed.escrow_id, ask_of()))
+        elif word == "give up":
+            self.do(flows.close_task.give_up(task))
+        else:
+            self.lasting.upstream.usually = outcomes[0]
+            runs = [
+                flows.ask_task.answer(task, request_of(str(at)), request_sha256=str(at))
+                for at, _ in enumerate(outcomes)
+            ]
+            self.do_at_once(*runs)
 
     def top_up(self, caller_id: str | None, *, paid: bool, amount_msat: int = 30_000) -> None:
         """An empty ask is offered a top-up, and perhaps pays it generously."""

@@ -76,7 +76,7 @@ class Watch:
         for escrow in self.books.rows.escrows.values():
             assert escrow.progress in ENDED
             assert escrow.key_id is None or escrow.invoice is None
-            assert self.net[chart.receivable(escrow.caller_id).code] == 0
+            assert self.net[chart.receivable(escrow.at_risk_id).code] == 0
 
     def _told(self, entry: JournalEntry) -> None:
         for transfer in entry.transfers:
@@ -87,7 +87,7 @@ class Watch:
             self.claimed[transfer.debit] += moved + reserved
             self.claimed[transfer.credit] -= moved
         match entry.kind:
-            case "opened" | "fell_back" | "reservation_extended":
+            case "opened" | "fell_back" | "reservation_extended" | "task_run_begun":
                 self._check_opened(entry)
             case "caller_changed":
                 cap = entry.facts["cap_msat"]
@@ -129,7 +129,7 @@ class Watch:
             assert overrun <= self.exposure.overrun_day_pusd
             return
         if entry.kind == "opened":
-            self._check_cap(escrow.caller_id)
+            self._check_cap(escrow.at_risk_id)
         budget = chart.day_budget(quote.day, newcomer=quote.newcomer)
         limit = self.exposure.day_budget_pusd(newcomer=quote.newcomer)
         assert self.claimed[budget.code] <= limit
@@ -161,7 +161,9 @@ class Watch:
         captured = entry.kind == "completion_costed"
         assert captured or entry.subject_id in self.paid, "released without settle"
         escrow = self.books.rows.escrows[entry.subject_id]
-        assert escrow.price_msat <= escrow.most_msat, "a price beyond what was reserved"
+        assert escrow.price_msat - escrow.fee_msat <= escrow.most_msat, "a price beyond its ceiling"
+        if captured and escrow.task is not None:
+            return  # one run of it: nothing is paid for, and what is sold is another text
         names = {entry.subject_id}
         if escrow.payment_hash is not None:
             names.add(f"preimage of {escrow.payment_hash}")
@@ -189,7 +191,7 @@ class Watch:
         generations = {
             escrow.run.generation_id: escrow for escrow in escrows if escrow.run.generation_id
         }
-        least = min((escrow.quote.ceiling_pusd for escrow in escrows), default=0)
+        least = min((_most(escrow) for escrow in escrows), default=0)
         unpaid = overbooked = 0
         for run in self.upstream.runs:
             escrow = generations.get(run.generation_id)
@@ -197,7 +199,8 @@ class Watch:
                 unpaid += min(run.cost_pusd, least)
                 continue
             overbooked += _overbooked(escrow, run.cost_pusd)
-            unsold = escrow.looks_back or escrow.progress not in PAID
+            sold = escrow.run.has_answered if escrow.task else not escrow.looks_back
+            unsold = not sold or escrow.progress not in PAID
             if unsold and _budgeted(escrow) and escrow.escrow_id not in self.set_apart:
                 unpaid += run.cost_pusd - _beyond(escrow, run.cost_pusd)
         unbudgeted = sum(
@@ -215,6 +218,12 @@ def _budgeted(escrow: Escrow) -> bool:
     return not escrow.quote.covered
 
 
+def _most(escrow: Escrow) -> int:
+    """What its run may cost at most."""
+    most_pusd = escrow.run.most_pusd
+    return escrow.quote.ceiling_pusd if most_pusd is None else most_pusd
+
+
 def _overbooked(escrow: Escrow, truth_pusd: int) -> int:
     """What a provisional cost says too much, and A13 then finds missing for the others."""
     if escrow.run.cost is None or escrow.run.cost.standing is CostStanding.CONFIRMED:
@@ -225,7 +234,7 @@ def _overbooked(escrow: Escrow, truth_pusd: int) -> int:
 def _beyond(escrow: Escrow, truth_pusd: int) -> int:
     """What the books cannot count yet: past the ceiling, or past a cost that is provisional."""
     if escrow.run.cost is None:
-        return max(truth_pusd - escrow.quote.ceiling_pusd, 0)
+        return max(truth_pusd - _most(escrow), 0)
     provisional = escrow.run.cost.standing is CostStanding.PROVISIONAL
     return max(truth_pusd - escrow.cost_pusd, 0) if provisional else 0
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cobot_meter.domain import errors
+from cobot_meter.domain import task_faults as of_tasks
 from cobot_meter.domain.api_key import faults as of_keys
 from tests.http_api.samples import ESCROW
 
@@ -20,6 +21,7 @@ FURTHER: dict[type[errors.CobotMeterError], dict[str, Any]] = {
     errors.TopupsOpen: {"retry_after_s": 60},
     errors.Quarantined: {"why": "cost_known: it is out of range"},
     errors.BodyKeysUnusable: {"why": "the directory is read-only"},
+    of_tasks.TaskCeilingReached: {"left_msat": 5, "needed_msat": 9, "fits_max_tokens": 3},
     of_keys.KeyLimitReached: {"guard": "key", "open_amount": 9, "limit": 10, "asked": 5},
     of_keys.CreditShort: {
         "shortfall": of_keys.Shortfall(available_msat=1, reserved_msat=0, needed_msat=9)
@@ -31,6 +33,7 @@ def concrete() -> Iterator[type[errors.CobotMeterError]]:
     """Every class of the tree that is raised and not only caught."""
     named = dict(inspect.getmembers(errors, inspect.isclass))
     named |= dict(inspect.getmembers(of_keys, inspect.isclass))
+    named |= dict(inspect.getmembers(of_tasks, inspect.isclass))
     for kind in named.values():
         abstract = kind in {errors.CobotMeterError, errors.CallerFault}
         if issubclass(kind, errors.CobotMeterError) and not abstract:

@@ -143,6 +143,7 @@ def _task_run_begun(
 ) -> Changes:
     _demand("another run takes the next number", sound=event.run_id == escrow.next_run_id)
     _demand("its runs go one after the other", sound=not escrow.run.in_flight)
+    _demand("nothing begins of what waits for the operator", sound=escrow.quarantine is None)
     _demand("a task has no more runs than can be read", sound=escrow.runs_made < RUNS_MAX)
     _demand(
         "a run must fit in what is left of the task's ceiling",
@@ -178,6 +179,7 @@ def _task_closed(
         "only what was answered is sold, and not before its last run has ended",
         sound=escrow.answer_sha256 is not None and not escrow.run.in_flight,
     )
+    _demand("nothing is sold of what waits for the operator", sound=escrow.quarantine is None)
     _demand(
         "the price is that of its runs with a fee that was named as possible, and above nothing",
         sound=escrow.task is not None

@@ -20,7 +20,6 @@ from cobot_meter.flows.sale.open_escrow import BLOCKED
 from cobot_meter.flows.vault import Vault
 
 LISTED_MAX = 100
-BUSY_RETRY_S = 2
 TASK_KEY_PREFIX = f"{SECRET_PREFIX}task-"
 NOT_YOURS = "There is no such task, or it is not yours."
 NO_TASK_KEY = (
@@ -106,7 +105,7 @@ def open_terms(escrow: Escrow, *, ending_ms: int) -> TaskTerms:
 
 def busy() -> TaskBusy:
     """What is said while a run of it is under way."""
-    return TaskBusy(BUSY, retry_after_s=BUSY_RETRY_S)
+    return TaskBusy(BUSY)
 
 
 def _ended(escrow: Escrow) -> str:

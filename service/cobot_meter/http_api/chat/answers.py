@@ -233,7 +233,7 @@ def status_document(escrow: Escrow, *, public_url: str) -> dict[str, Any]:
         "expires_at": invoice.expires_at_s,
     }
     document["error"] = failure and {"code": failure.code, "message": failure.message}
-    if len(escrow.runs) == escrow.runs_made:
+    if len(escrow.runs) == escrow.runs_made and escrow.task is None:
         document["attempts"] = attempts_document(escrow)
     return document
 

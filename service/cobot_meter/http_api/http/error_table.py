@@ -67,8 +67,7 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     of_tasks.TaskNotAllowed: Row(status=403, type=_PERMISSION),
     of_tasks.TaskKeyInvalid: Row(status=400, type=_INVALID),
     of_tasks.TaskNotOpen: Row(status=409, type=_INVALID),
-    # Clients repeat a 409 by themselves, and a run ends in seconds.
-    of_tasks.TaskBusy: Row(status=409, type=_INVALID, retry_after_s=2),
+    of_tasks.TaskBusy: Row(status=409, type=_INVALID),
     of_tasks.TaskUnanswered: Row(status=409, type=_INVALID),
     of_tasks.TaskCeilingReached: Row(status=402, type=_PAYMENT),
     errors.CallerBlocked: Row(status=403, type=_PERMISSION),

@@ -76,6 +76,15 @@ def test_a_task_is_neither_closed_nor_given_up_while_a_run_is_under_way() -> Non
             walk.tell(ending(walk.escrow))
 
 
+def test_in_quarantine_nothing_begins_and_nothing_is_sold() -> None:
+    """It waits for the operator, with all its runs."""
+    for event in (task_run_begun, task_closed):
+        walk = worked_task()
+        walk.tell(EVENTS[on.QuarantineBegun](walk.escrow))
+        with pytest.raises(IllegalTransition):
+            walk.tell(event(walk.escrow))
+
+
 def test_a_run_has_to_fit_in_what_is_left() -> None:
     """One more pico-USD than is left is refused, and all that is left is taken."""
     walk = asked(asked(opened_task(), 3_000), 2_500)
