@@ -67,6 +67,7 @@ class BillPayer:
         self._check(bill, max_msat)
         if self._proofs.look(bill.payment_hash) is Standing.UNKNOWN:
             await settle_unknown(self._budget, self._wallet)
+            self._proofs.unpaid(bill.payment_hash)  # from here on it is what the file says
         found = self._proofs.claim(bill.payment_hash)
         if isinstance(found, Proof):
             return found.authorization

@@ -131,8 +131,9 @@ class PeerTasks:
             following = await self._step(now)
             if following is not now and self._files.get(asked.ref) is not None:
                 self._files.put(following)
-                wait_s = _WAIT_MIN_S
-                continue
+                if following.course is not now.course:
+                    wait_s = _WAIT_MIN_S
+                    continue
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, _WAIT_MAX_S)
 

@@ -116,10 +116,6 @@ class SellerPlugin(Plugin):  # type: ignore[misc] # cobot is not installed where
             ctx["abort_message"] = UNPAID_TURN
         return ctx
 
-    def wizard_section(self) -> dict[str, str]:
-        """What `cobot wizard` calls this."""
-        return {"key": SECTION, "name": "Selling", "description": "Work for strangers, for sats"}
-
     def _is_for_the_buyer(self, message: object) -> bool:
         if self._registry.get(BUYER_PLUGIN) is None or not isinstance(message, str):
             return False
