@@ -138,7 +138,6 @@ class Calls:
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 call.not_sent()
                 raise
-            call.cost(said)
             return said
 
     def _bought_elsewhere(self, seller: Seller, content: bytes, max_msat: int) -> Mapping[str, Any]:
@@ -153,13 +152,13 @@ class Calls:
         *,
         headers: Mapping[str, str],
         auth: L402Auth | None,
-        on_answer: Callable[[int], None] = lambda _: None,
+        on_answer: Callable[[int, Mapping[str, Any]], None] = lambda _status, _said: None,
     ) -> Mapping[str, Any]:
         url = f"{seller.url}/v1/chat/completions"
         worn = {**_JSON, **self._settings.hints, **headers}
         with self._http.stream("POST", url, content=content, headers=worn, auth=auth) as response:
-            on_answer(response.status_code)
             said = read_document(_bounded(response))
+            on_answer(response.status_code, said)
             if response.status_code != _GOOD:
                 raise CallRefused(refusal(response.status_code, said, seller.url))
             return said

@@ -21,7 +21,9 @@ from cobot_pay.spending.stored_budget import StoredBudget
 PREFIX = "call-"  # no payment hash begins so
 _SAT_MSAT = 1_000
 _LOOK_AGAIN_S = 0.1
-_GOOD = 200
+_GOOD, _TROUBLE = 200, 500
+# The service's own word that a run goes on, whose cost is taken from the credit later.
+_STILL_COSTS = "cost_pending"
 
 
 class KeySpending:
@@ -80,12 +82,17 @@ class KeyCall:
         """The most that it may cost."""
         return self._reservation.amount_msat
 
-    def answered(self, status: int) -> None:
-        """The service answered with this status: anything but a good one costs nothing."""
-        self._refused = status != _GOOD
+    def answered(self, status: int, said: Mapping[str, Any]) -> None:
+        """Take its price out of the answer; a refusal costs nothing.
 
-    def cost(self, said: Mapping[str, Any]) -> None:
-        """Take its price out of the answer."""
+        A fault without a code is of somebody on the way, and says nothing of what was run.
+        """
+        if status != _GOOD:
+            error = said.get("error")
+            code = error.get("code") if isinstance(error, dict) else None
+            refused_by_it = isinstance(code, str) and code != _STILL_COSTS
+            self._refused = status < _TROUBLE or refused_by_it
+            return
         ours = said.get("cobot")
         cost = ours.get("cost") if isinstance(ours, dict) else None
         price = cost.get("price_msat") if isinstance(cost, dict) else None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from cobot_pay.errors import BudgetExceeded, ChallengeRefused, L402Error, PaymentFailed
-from cobot_pay.peers.asked import AskedPeer, AskedFiles, Course, Line
+from cobot_pay.peers.asked import AskedFiles, AskedPeer, Course, Line
 from cobot_pay.peers.bill_payer import BillPayer
 from cobot_pay.peers.blocks import (
     Ask,

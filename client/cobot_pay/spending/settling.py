@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol, runtime_checkable
 
 from cobot_pay.errors import L402Error
@@ -9,6 +10,7 @@ from cobot_pay.spending.stored_budget import StoredBudget
 from cobot_pay.wallet import Payment, Wallet, proves
 
 AT_ONCE_MAX = 20
+_HASH = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 @runtime_checkable
@@ -29,6 +31,8 @@ async def settle_unknown(budget: StoredBudget, wallet: Wallet) -> list[str]:
         return told
     for receipt in budget.receipts(at_most=AT_ONCE_MAX, unknown_only=True):
         payment_hash = receipt.payment_hash
+        if _HASH.fullmatch(payment_hash) is None:
+            continue  # a call on a key: no wallet knows of it, and none may say that it was free
         try:
             payment = await wallet.outcome(payment_hash)
         except L402Error as fault:

@@ -8,9 +8,21 @@ import pytest
 
 from cobot_pay import Amounts, BudgetExceeded, BudgetLimits, Limits, StoredBudget
 from cobot_pay.cobot.key_spending import KeySpending
+from cobot_pay.dev_wallet import DevWallet
+from cobot_pay.spending.settling import settle_unknown
+from cobot_pay.wallet import Payment
 
 ORIGIN = "http://b.example:"
 LIMITS = Limits(msat=Amounts(request=100_000, day=150_000))
+
+
+class KnowsOfNothing(DevWallet):
+    """A wallet that can be asked, and never paid anything."""
+
+    async def outcome(self, payment_hash: str) -> Payment | None:
+        """Certainly not paid."""
+        assert payment_hash
+        return None
 
 
 def keys_of(budget: StoredBudget) -> KeySpending:
@@ -28,8 +40,7 @@ def test_a_call_is_booked_at_what_its_answer_says(tmp_path: Path) -> None:
     budget = budget_in(tmp_path)
     with keys_of(budget).reserve(100_000, micro_usd_per_btc=None) as call:
         assert budget.reserved_msat == call.amount_msat == 100_000
-        call.answered(200)
-        call.cost({"cobot": {"cost": {"price_msat": 142}}})
+        call.answered(200, {"cobot": {"cost": {"price_msat": 142}}})
     assert (budget.spent_today_msat, budget.reserved_msat) == (142, 0)
 
 
@@ -41,12 +52,35 @@ def test_a_lost_answer_counts_as_all_that_it_may_have_cost(tmp_path: Path) -> No
     assert budget.spent_today_msat == 60_000
 
 
-def test_a_refusal_costs_nothing(tmp_path: Path) -> None:
-    """Any status but a good one."""
+@pytest.mark.parametrize(
+    ("status", "said", "spent_msat"),
+    [
+        (402, {"error": {"code": "insufficient_credits"}}, 0),
+        (404, {}, 0),
+        (503, {"error": {"code": "upstream_unavailable"}}, 0),
+        (503, {"error": {"code": "cost_pending"}}, 60_000),
+        (504, {}, 60_000),
+        (502, {"error": "Bad Gateway"}, 60_000),
+    ],
+)
+def test_a_refusal_costs_nothing(
+    tmp_path: Path, status: int, said: dict[str, object], spent_msat: int
+) -> None:
+    """What the service refuses is free; what may yet be booked, or is lost on the way, is not."""
     budget = budget_in(tmp_path)
     with keys_of(budget).reserve(60_000, micro_usd_per_btc=None) as call:
-        call.answered(402)
-    assert (budget.spent_today_msat, budget.reserved_msat) == (0, 0)
+        call.answered(status, said)
+    assert (budget.spent_today_msat, budget.reserved_msat) == (spent_msat, 0)
+
+
+async def test_no_wallet_says_that_a_call_on_a_key_was_free(tmp_path: Path) -> None:
+    """Settling what is unknown asks wallets of payments alone."""
+    budget = budget_in(tmp_path)
+    keys_of(budget).reserve(60_000, micro_usd_per_btc=None)
+    with budget.book.change() as book:
+        book.execute("UPDATE payment SET state = 'unknown'")
+    assert await settle_unknown(budget, KnowsOfNothing("http://127.0.0.1:9")) == []
+    assert budget.reserved_msat == 60_000
 
 
 def test_less_is_reserved_where_less_is_left(tmp_path: Path) -> None:
