@@ -57,7 +57,7 @@ def read_offer(lines: Iterable[str], body: bytes) -> Offer | None:
             macaroon=macaroon,
             payment_request=invoice,
             terms=terms,
-            micro_usd_per_btc=_rate(read_document(body)),
+            micro_usd_per_btc=read_rate(read_document(body)),
         )
     if refused is not None:
         raise refused
@@ -73,10 +73,12 @@ def read_document(body: bytes) -> Mapping[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _rate(document: Mapping[str, Any]) -> int | None:
-    """What a bitcoin is worth in this answer: its `escrow.cost.rate.btc_usd`."""
+def read_rate(
+    document: Mapping[str, Any], *, at: tuple[str, ...] = ("escrow", "cost", "rate")
+) -> int | None:
+    """What a bitcoin is worth in this answer, in millionths of a USD: `btc_usd` of its rate."""
     found: Any = document
-    for name in ("escrow", "cost", "rate", "btc_usd"):
+    for name in (*at, "btc_usd"):
         found = found.get(name) if isinstance(found, dict) else None
     if not isinstance(found, str) or not _DECIMAL.fullmatch(found):
         return None

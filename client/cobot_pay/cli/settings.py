@@ -91,11 +91,11 @@ def _amounts(table: Mapping[str, Any], unit: str, name: str, *, scale: int) -> A
     given = {}
     for span in _SPANS:
         value = table.get(f"{span}_{unit}")
-        given[span] = None if value is None else _amount(value, f"{name} {span}_{unit}", scale)
+        given[span] = None if value is None else read_amount(value, f"{name} {span}_{unit}", scale)
     return Amounts(**given)
 
 
-def _amount(value: object, name: str, scale: int) -> int:
+def read_amount(value: object, name: str, scale: int) -> int:
     """The number in msat or millionths of a USD, rounded down, since it is a limit."""
     try:
         amount = Decimal(str(value))

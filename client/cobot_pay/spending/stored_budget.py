@@ -201,15 +201,31 @@ class StoredBudget:
             return False
         return True
 
-    def stands(self, host: str = ALL_HOSTS) -> list[Committed]:
-        """How each limit in msat stands, over all hosts or for one."""
+    def stands(
+        self, host: str = ALL_HOSTS, *, micro_usd_per_btc: int | None = None
+    ) -> list[Committed]:
+        """How each limit stands, over all hosts or for one; those in USD only with a rate."""
         limits = self._limits.of_host(host) if host else self._limits.all_hosts
         with self._book.look() as book:
             spent = self._spent(book, host)
         found = committed(
-            limits.in_msat, host=host, spent=spent, micro_usd_per_btc=None, now_s=self._now_s()
+            limits.in_msat if micro_usd_per_btc is None else limits,
+            host=host,
+            spent=spent,
+            micro_usd_per_btc=micro_usd_per_btc,
+            now_s=self._now_s(),
         )
         return list(found)
+
+    def last_rate(self, origin: str) -> int | None:
+        """What a bitcoin was worth, in millionths of a USD, when we last paid there."""
+        with self._book.look() as book:
+            row = book.execute(
+                "SELECT micro_usd_per_btc FROM payment WHERE origin = ? AND state = 'paid'"
+                " ORDER BY number DESC LIMIT 1",
+                (origin,),
+            ).fetchone()
+        return None if row is None else row["micro_usd_per_btc"]
 
     @property
     def spent_today_msat(self) -> int:

@@ -1,0 +1,1 @@
+"""Tests of what a cobot buys with, where cobot itself is not installed."""
