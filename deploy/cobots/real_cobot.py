@@ -35,7 +35,7 @@ class CobotFailed(Exception):
 class RealCobot:
     """`name` is who it is on FileDrop; `sections` are those of cobot.yml beside the usual ones.
 
-    It runs `without` these plugins of its own.
+    It runs `without` these plugins of its own, and with these `words` of its command.
     """
 
     name: str
@@ -45,6 +45,7 @@ class RealCobot:
     external: tuple[str, ...]
     sections: Mapping[str, Any] = field(default_factory=dict)
     without: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -67,9 +68,10 @@ class RealCobot:
         environment = {**os.environ, "HOME": str(self.home), "PYTHONPATH": paths, "NO_COLOR": "1"}
         with (self.home / "cobot.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [str(COBOT), "run", "--plugins", str(plugins)],
+                [str(COBOT), "run", *self.words, "--plugins", str(plugins)],
                 cwd=self.home,
                 env=environment,
+                stdin=subprocess.PIPE,  # open as long as it runs: it ends with its input
                 stdout=output,
                 stderr=output,
             )
@@ -78,7 +80,7 @@ class RealCobot:
         """Kill -9; the file that says it runs stays, as after a crash."""
         if self.process is not None:
             self.process.send_signal(signal.SIGKILL)
-            self.process.wait(timeout=WITHIN_S)
+            self.process.communicate(timeout=WITHIN_S)
             self.process = None
 
     async def until(self, what: Callable[[], bool], said: str = "it") -> None:

@@ -23,6 +23,7 @@ from cobot_pay.cobot.sentences import CallRefused
 from cobot_pay.cobot.settings import SECTION, MeterSettings, read_meter_settings
 from cobot_pay.cobot.tools import MeterTools, definitions
 from cobot_pay.cobot.wizard import asked_settings
+from cobot_pay.peers.blocks import PAID_OTHERWISE
 
 MAX_TOKENS = 2_048  # what cobot's loop asks for, which names no other
 _KEPT_MAX = 32
@@ -79,6 +80,8 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
 
     async def before_llm(self, ctx: dict[str, Any]) -> dict[str, Any]:
         """Buy the call that comes next; a refusal is what the cobot says instead of an answer."""
+        if ctx.get(PAID_OTHERWISE):
+            return ctx
         settings, purse = self._opened()
         content = self._content(ctx.get("messages", []), ctx.get("tools"), None, MAX_TOKENS)
         refused = await asyncio.to_thread(purse.calls.spent)

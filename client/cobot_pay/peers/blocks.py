@@ -17,6 +17,8 @@ from typing import Any
 MESSAGE_CHARACTERS_MAX = 200_000
 BLOCK_CHARACTERS_MAX = 20_000
 MSAT_MAX = 2_100_000_000_000_000_000
+# In the context of `loop.before_llm`: this call is a task's, and nobody else buys it.
+PAID_OTHERWISE = "paid_otherwise"
 ANSWER_HEAD = "Paid, thank you. The answer:"
 
 _FENCE = "```cobot-meter"

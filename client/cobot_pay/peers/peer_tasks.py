@@ -142,19 +142,31 @@ class PeerTasks:
             return asked
         try:
             authorization = await self._payer.pay(asked.bill, max_msat=asked.max_msat)
-        except (BudgetExceeded, ChallengeRefused) as refused:
-            text = f"I do not pay {asked.peer.name}'s bill: {refused}. There is no answer."
+        except L402Error as fault:
+            return self._unpaid(asked, asked.bill, fault)
+        if self._files.get(asked.ref) is None:
+            text = (
+                f"I paid {asked.peer.name}'s bill as it ended; `cobot-pay receipts` has the proof."
+            )
             self._send(asked.user, text)
-            return replace(asked, course=Course.DONE)
-        except (PaymentFailed, L402Error) as fault:
-            return self._told(asked, f"{asked.peer.name}'s bill is not paid yet: {fault}.")
-        if asked.course is Course.BILLED:
+        elif asked.course is Course.BILLED:
             return replace(asked, course=Course.PAID, paid_at_s=self._now_s())
-        if self._now_s() - asked.paid_at_s >= self._terms.fetch_after_s:
+        elif self._now_s() - asked.paid_at_s >= self._terms.fetch_after_s:
             answer = await self._payer.answer_of(asked.bill, authorization)
             if answer and self._files.get(asked.ref) is not None:
                 self._done(asked, self._answered(asked, answer))
         return asked
+
+    def _unpaid(self, asked: AskedPeer, bill: Bill, fault: L402Error) -> AskedPeer:
+        """What is refused or over ends; what may still be paid is tried again."""
+        peer = asked.peer.name
+        if isinstance(fault, BudgetExceeded | ChallengeRefused):
+            self._send(asked.user, f"I do not pay {peer}'s bill: {fault}. There is no answer.")
+            return replace(asked, course=Course.DONE)
+        if isinstance(fault, PaymentFailed) and self._now_s() > bill.expires_at:
+            self._send(asked.user, f"{peer}'s bill is over: {fault}.")
+            return replace(asked, course=Course.DONE)
+        return self._told(asked, f"{peer}'s bill is not paid yet: {fault}.")
 
     def _answered(self, asked: AskedPeer, answer: str) -> str:
         cost = f" (paid {_sat(asked.bill.amount_msat)})" if asked.bill else ""

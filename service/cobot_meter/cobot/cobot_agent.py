@@ -13,6 +13,7 @@ from cobot.plugins.base import Plugin
 from cobot.plugins.communication import OutgoingMessage
 
 from cobot_meter.cobot.agent import Peer, Said
+from cobot_pay.peers.blocks import PAID_OTHERWISE
 
 _SOUL = "You are Cobot, a helpful AI assistant."
 
@@ -53,6 +54,8 @@ class CobotAgent:
                 "tools": tools,
                 "channel_type": peer.channel_type,
                 "channel_id": peer.channel_id,
+                # A plugin of ours buys calls at this point, and this one is the task's.
+                PAID_OTHERWISE: True,
             },
         )
         return str(told.get("abort_message", "Request aborted.")) if told.get("abort") else ""

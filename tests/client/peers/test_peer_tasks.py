@@ -46,11 +46,13 @@ class FakeWallet:
     fails: list[Exception] = field(default_factory=list)
     charges_fees: bool = False
     silent: bool = False
+    meanwhile: Callable[[], object] = bool
 
     async def pay(self, payment_request: str, *, max_fee_msat: int) -> Payment:
         if self.fails:
             raise self.fails.pop(0)
         self.paid.append(payment_request)
+        self.meanwhile()
         return Payment(preimage=PREIMAGE, amount_msat=11_000, fee_msat=0)
 
     async def outcome(self, payment_hash: str) -> Payment | None:
@@ -258,6 +260,29 @@ async def test_a_payment_that_failed_is_tried_again(tmp_path: Path) -> None:
     await buyer.follow(lambda: buyer.files.open()[0].course is Course.PAID)
     assert buyer.told == ["bob's bill is not paid yet: no route."]
     assert len(buyer.wallet.paid) == 1
+
+
+async def test_a_bill_that_cannot_be_paid_ends_with_its_invoice(tmp_path: Path) -> None:
+    """Nobody tries for ever; certainly nothing was paid."""
+    buyer = Buyer(tmp_path, wallet=FakeWallet(fails=[PaymentFailed("it has expired")]))
+    buyer.ask()
+    buyer.hear(bill(expires_at=1_799_999_999))
+    await buyer.follow(lambda: not buyer.files.open())
+    assert buyer.told == ["bob's bill is over: it has expired."]
+    assert buyer.budget.receipts() == []
+
+
+async def test_a_payment_that_meets_the_end_of_its_task_is_told(tmp_path: Path) -> None:
+    """The peer gave up while the payment was under way: the user hears where the proof is."""
+    buyer = Buyer(tmp_path)
+    buyer.ask()
+    buyer.hear(bill())
+    over = Notice(ref="r1", reason="unpaid", over=True)
+    buyer.wallet.meanwhile = lambda: buyer.hear(over, "Too late.")
+    await buyer.follow(lambda: not buyer.files.open() and len(buyer.told) > 1)
+    assert buyer.told[0] == "bob says:\n\nToo late."
+    assert "`cobot-pay receipts` has the proof" in buyer.told[1]
+    assert buyer.budget.spent_today_msat == 11_000
 
 
 def test_what_the_budget_cannot_pay_is_not_asked(tmp_path: Path) -> None:
