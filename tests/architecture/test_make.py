@@ -16,6 +16,7 @@ TARGETS = [
     "check",
     "clean",
     "demo",
+    "demo-cobots",
     "demo-lnd",
     "fast",
     "help",

@@ -26,7 +26,7 @@ from cobot_meter.cobot.letters import (
 from cobot_meter.cobot.settings import SellerSettings
 from cobot_meter.cobot.shelf import Shelf
 from cobot_meter.cobot.task_rounds import TaskRounds
-from cobot_meter.cobot.task_service import Away, OpenTask, Refused, TaskService
+from cobot_meter.cobot.task_service import Away, OpenedTask, Refused, TaskService
 
 OPEN_STATE = "open"
 PAID_STATES = frozenset({"settled", "released"})
@@ -109,7 +109,7 @@ class Selling:
             expires_at_s=task.expires_at_s,
         )
 
-    async def _opened(self, commission: Commission) -> OpenTask:
+    async def _opened(self, commission: Commission) -> OpenedTask:
         task = await self._service.open(commission)
         self._keys[commission.number] = task.key
         return task

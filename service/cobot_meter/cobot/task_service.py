@@ -46,7 +46,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenTask:
+class OpenedTask:
     """A task at the service; its key is a secret and is never stored."""
 
     task_id: str
@@ -73,7 +73,7 @@ class TaskService:
         self._settings = settings
         self._http = http
 
-    async def open(self, commission: Commission) -> OpenTask:
+    async def open(self, commission: Commission) -> OpenedTask:
         """The task of this commission, made at the first time. Raises Away and Refused."""
         document = {
             "ceiling_sat": commission.ceiling_msat // MSAT_PER_SAT,
@@ -83,7 +83,7 @@ class TaskService:
         }
         name = {"Idempotency-Key": commission.number}
         said = await self._asked("POST", "/v1/tasks", document, **name)
-        return OpenTask(
+        return OpenedTask(
             task_id=_text(said, "id"),
             key=_text(said, "key"),
             state=_text(said, "state"),
