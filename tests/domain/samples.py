@@ -131,7 +131,7 @@ def _task(shape: Shape) -> TaskTerms | None:
         seller_key_id="key_seller",
         max_fee_msat=shape.max_fee,
         ends_at_ms=shape.opened_at_ms + 3_600_000,
-        title="",
+        title="weigh a parcel",
     )
 
 

@@ -214,6 +214,7 @@ GENERATION_PATH = "/v1/generation"
 KEY_PATH = "/v1/key"
 CREDITS_PATH = "/v1/credits"
 LEDGER_PATH = "/v1/ledger"
+_SELLER = "seller_id"
 OK = 200
 STATEMENT_ROWS = 50
 STATEMENT_ROWS_MAX = 200
@@ -298,26 +299,31 @@ class CallerRoutes:
         document = {
             "object": "list",
             "caller_id": caller_id,
-            "data": [entry_document(entry) for entry in entries],
+            "data": [entry_document(entry, caller_id) for entry in entries],
             "next_before": entries[-1].sequence if full else None,
         }
         return json_answer(OK, document, (PRIVATE,))
 
 
-def entry_document(entry: JournalEntry) -> dict[str, Any]:
-    """One journal row; amounts are texts, because not every reader has integers of 64 bits."""
+def entry_document(entry: JournalEntry, caller_id: str) -> dict[str, Any]:
+    """One journal row; amounts are texts, because not every reader has integers of 64 bits.
+
+    Who sells the task that a buyer pays for is not said: its accounts are called `seller`.
+    """
     return {
         "sequence": entry.sequence,
         "key": entry.key,
         "kind": entry.kind,
         "subject_id": entry.subject_id,
         "at_ms": entry.at_ms,
-        "facts": {name: _fact(name, value) for name, value in entry.facts.items()},
+        "facts": {
+            name: _fact(name, value) for name, value in entry.facts.items() if name != _SELLER
+        },
         "transfers": [
             {
                 "kind": transfer.kind,
-                "debit": transfer.debit,
-                "credit": transfer.credit,
+                "debit": _account(transfer.debit, caller_id),
+                "credit": _account(transfer.credit, caller_id),
                 "commodity": transfer.commodity,
                 "amount": str(transfer.amount),
                 "hold_id": transfer.hold_id,
@@ -326,6 +332,13 @@ def entry_document(entry: JournalEntry) -> dict[str, Any]:
             for transfer in entry.transfers
         ],
     }
+
+
+def _account(code: str, caller_id: str) -> str:
+    """The account's code; without the name of any other caller."""
+    kind, _, rest = code.partition("/")
+    owner, _, what = rest.partition("/")
+    return code if kind != "caller" or owner == caller_id else f"caller/seller/{what}"
 
 
 def _fact(name: str, value: str | int | None) -> str | int | None:

@@ -20,9 +20,12 @@ from cobot_meter.adapters.storage.sqlite.reports import open_sqlite_reports
 from cobot_meter.adapters.storage.sqlite.schema import engine_for, found_revision, upgrade
 from cobot_meter.adapters.storage.tables import METADATA
 from cobot_meter.domain.errors import BooksDamaged, SettingInvalid
+from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.ports.ledger_reports import Balance
 from tests.adapters.storage.book_files import balances_of, schema_of
 from tests.contracts.books.books_samples import RETENTION, Sale, ask_key, opened
+from tests.domain.samples import Shape, opening_of
+from tests.domain.samples import opened as opened_sale
 
 ROOT = Path(__file__).parents[3]
 
@@ -208,3 +211,15 @@ async def test_reports_need_books_of_this_version(path: Path, tmp_path: Path) ->
         with pytest.raises(SettingInvalid, match=line):
             async with open_sqlite_reports(file):
                 pass
+
+
+async def test_books_that_have_had_a_task_do_not_go_below_0017(path: Path) -> None:
+    """No schema before it says whose cap bounds one: the sentence says what to do instead."""
+    shape = Shape(newcomer=False, mode=Mode.TASK, max_fee=1_500)
+    async with open_sqlite_books(path, retention=RETENTION) as books:
+        await books.apply(opening_of(opened_sale(shape), cap_msat=10**9))
+        before = await books.escrow("esc_1")
+    with pytest.raises(ValueError, match="1 sales are tasks"):
+        run_downgrade(engine_for(path), "0016")
+    async with open_sqlite_books(path, retention=RETENTION) as books:
+        assert await books.escrow("esc_1") == before

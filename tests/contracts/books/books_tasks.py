@@ -46,7 +46,7 @@ def task(number: int = 1) -> Transition:
         mode=Mode.TASK,
         max_fee=1_500,
     )
-    return replace(opening_of(opened(shape), cap_msat=CAP_MSAT), bodies=None)
+    return opening_of(opened(shape), cap_msat=CAP_MSAT)
 
 
 def begun(escrow: Escrow, *, call: str = "c_call", most: int = 4_000) -> Transition:

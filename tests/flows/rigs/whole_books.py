@@ -33,6 +33,7 @@ from tests.domain.samples import (
     RETENTION,
     UPSTREAM,
     Shape,
+    canceled,
     completion_costed,
     cost_known,
     cost_of,
@@ -42,10 +43,12 @@ from tests.domain.samples import (
     opening_of,
     payment_hash_of,
     received,
+    task_closed,
+    task_run_begun,
     used,
 )
 from tests.fakes.books import FakeBooks
-from tests.flows.audit.audit_rig import Teller, ToldNode, fill, node_of, tell_topup
+from tests.flows.audit.audit_rig import Next, Teller, ToldNode, fill, node_of, tell_topup
 
 FOUND = "f0" * 32
 ASIDE = "a5" * 32
@@ -62,6 +65,7 @@ async def tell_everything(books: Books) -> None:
     await _sealed(books)
     await _old_fallback(books)
     await _chain(books, teller)
+    await _tasks(books, teller)
     await _topups(books, teller)
     await _quarantines(books, teller)
     await _keys(books, teller)
@@ -120,6 +124,43 @@ async def _chain(books: Books, teller: Teller) -> None:
     third = await books.escrow("esc_chain")
     assert third is not None
     await teller.tell(third, lambda now: cost_known(now, 7_000), invoice_issued)
+
+
+async def _tasks(books: Books, teller: Teller) -> None:
+    """Tasks, each with an answer, a failure and another answer, and every way that they end."""
+    lost = on.QuarantineBegun(event="invoice_issued", reason="?")
+    ends: dict[str, tuple[Next | on.EscrowEvent, ...]] = {
+        "open": (),
+        "closed": (task_closed,),
+        "given_up": (on.TaskEnded(failure=FAILURE),),
+        "bought": (task_closed, invoice_issued, teller.paid(), on.CompletionDelivered()),
+        "unpaid": (task_closed, invoice_issued, canceled),
+        "late": (task_closed, invoice_issued, canceled, teller.paid(), on.LatePurchase()),
+        "unclaimed": (task_closed, invoice_issued, teller.paid(), on.ClaimLapsed(kept_msat=5_500)),
+        "written_off": (task_closed, lost, on.WrittenOff(reason="?")),
+    }
+    answered = on.TaskAnswered(answer_sha256="a5" * 32)
+    for name, last in ends.items():
+        shape = Shape(
+            escrow_id=f"esc_task_{name}",
+            caller_id=f"c_buyer_{name}",
+            newcomer=False,
+            mode=Mode.TASK,
+            max_fee=1_500,
+        )
+        row = opened(shape)
+        await books.apply(opening_of(row, cap_msat=10**9))
+        for event in (
+            *(task_run_begun, lambda now: completion_costed(now, 3_000)),
+            *(task_run_begun, ran.RunOutcomeUnknown(failure=FAILURE)),
+            *(task_run_begun, lambda now: completion_costed(now, 2_500)),
+            answered,
+            *last,
+        ):
+            found = await books.escrow(row.escrow_id)
+            assert found is not None
+            every = found.with_runs(await books.runs_of(row.escrow_id))
+            await teller.tell(every, event)
 
 
 async def _old_fallback(books: Books) -> None:

@@ -38,7 +38,7 @@ def quiet_shop(folder: Path) -> CommandLine:
 def filled(path: str, escrow_id: str) -> str:
     """A path of the description with words in place of what it leaves open."""
     words = {"escrow_id": escrow_id, "author": "openai", "slug": "gpt-5-mini", "model": "some"}
-    words |= {"topup_id": "top_1", "key_id": "key_1"}
+    words |= {"topup_id": "top_1", "key_id": "key_1", "task_id": "esc_1"}
     return path.format(**words)
 
 

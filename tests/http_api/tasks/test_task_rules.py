@@ -235,6 +235,10 @@ async def test_a_buyer_is_nobody_but_a_buyer(tmp_path: Path) -> None:
         assert row.caller_id != face.seller_id
         assert await face.credit_msat(token) == row.invoice.amount_msat - row.price_msat  # type: ignore[union-attr]
         assert (await face.claim(other, token)).status == 404
+        statement = await face.rig.get("/v1/ledger", token=token)
+        assert statement.status == 200
+        assert b"completion_delivered" in statement.body
+        assert face.seller_id.encode() not in statement.body
         for method, path in (
             ("GET", TASKS),
             ("GET", f"{TASKS}/{closed['id']}"),

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from cobot_meter.domain.run.record import Failure
 
-# What runs of a task give as the reason that they ask another model than the sale was opened with.
+# The model of a task's quote, and what its runs give as the reason that they ask another one.
 OF_A_TASK = "task"
-# The upstream of the run that a task opens with, and the model of its quote: neither is ever asked.
+# The upstream of the run that a task opens with: it is never asked.
 ASKS_NOBODY = "nobody"
 # Whatever concerns all runs of a sale reads and writes them all, so there is an end to them.
 RUNS_MAX = 256

@@ -16,7 +16,7 @@ from cobot_meter.domain.api_key.faults import ModelNotAllowed, Shortfall
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import CeilingOverCap, ModelNotOffered, RequestInvalid
 from cobot_meter.domain.escrow.record import Quote
-from cobot_meter.domain.escrow.tasks import ASKS_NOBODY
+from cobot_meter.domain.escrow.tasks import OF_A_TASK
 from cobot_meter.domain.money import AMOUNT_MAX, ExchangeRate
 from cobot_meter.domain.pricing.growth import FirstReservation
 from cobot_meter.domain.pricing.prices import (
@@ -218,7 +218,7 @@ class QuoteRequest:
         within = cost_within(ceiling.price_msat(rate), rate=rate, terms=terms)
         _refuse_unbookable(within)
         return Quote(
-            model=ASKS_NOBODY,
+            model=OF_A_TASK,
             max_tokens=0,
             ceiling_pusd=within.cost_pusd,
             ceiling_msat=within.price_msat,
