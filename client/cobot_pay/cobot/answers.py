@@ -13,7 +13,7 @@ _BAD_ANSWER = "the service's answer cannot be read; ask the same again, it is no
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class BoughtAnswer:
     """What cobot wants to know of a completion."""
 
     content: str
@@ -39,7 +39,7 @@ def request_body(
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def read_answer(said: Mapping[str, Any]) -> Answer:
+def read_answer(said: Mapping[str, Any]) -> BoughtAnswer:
     """The first choice. Raises CallRefused for what cobot could not go on with."""
     choices = said.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
@@ -47,7 +47,7 @@ def read_answer(said: Mapping[str, Any]) -> Answer:
     if not isinstance(message, dict):
         raise CallRefused(_BAD_ANSWER)
     content, usage = message.get("content"), said.get("usage")
-    return Answer(
+    return BoughtAnswer(
         content=content if isinstance(content, str) else "",
         tool_calls=_tool_calls(message.get("tool_calls")),
         model=str(said.get("model") or ""),

@@ -17,7 +17,7 @@ from cobot.plugins.base import Plugin, PluginMeta
 from cobot.plugins.interfaces import LLMError, LLMProvider, LLMResponse, ToolProvider
 
 from cobot_pay.cli.settings import BadSettings
-from cobot_pay.cobot.answers import Answer, read_answer, request_body
+from cobot_pay.cobot.answers import BoughtAnswer, read_answer, request_body
 from cobot_pay.cobot.opening import Purse, open_purse
 from cobot_pay.cobot.sentences import CallRefused
 from cobot_pay.cobot.settings import SECTION, MeterSettings, read_meter_settings
@@ -48,7 +48,7 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
         self._settings: MeterSettings | None = None
         self._purse: Purse | None = None
         self._tools: MeterTools | None = None
-        self._bought: OrderedDict[bytes, Answer] = OrderedDict()
+        self._bought: OrderedDict[bytes, BoughtAnswer] = OrderedDict()
 
     def configure(self, config: dict[str, Any]) -> None:
         """Take the whole of `cobot.yml`, which is read when the plugin starts."""
@@ -143,7 +143,7 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
         """Ask for what has to be known."""
         return asked_settings(config.get(SECTION))
 
-    def _buy(self, content: bytes) -> Answer:
+    def _buy(self, content: bytes) -> BoughtAnswer:
         settings, purse = self._opened()
         refused = purse.calls.spent()
         if refused:
