@@ -44,7 +44,10 @@ GETS = (
 )
 
 
-OF_TASKS = ("/v1/tasks", *(f"/v1/tasks/esc_1{rest}" for rest in ("", "/answer", "/close")))
+OF_TASKS = (
+    "/v1/tasks",
+    *(f"/v1/tasks/esc_1{rest}" for rest in ("", "/answer", "/close", "/delivered")),
+)
 OF_KEYS = (
     "/v1/topups",
     "/v1/topups/top_1",

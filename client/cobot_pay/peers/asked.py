@@ -35,7 +35,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskedPeer:
+class PeerTask:
     """`peer` was asked, for the one at `user`; `paid_at_s` is 0 before it is paid.
 
     `told` are the sentences that the user heard already, so that a retry is not told again.
@@ -67,15 +67,15 @@ class AskedFiles:
         self._done.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
         self._open = {one.ref: one for one in map(_read, sorted(folder.glob("*.json")))}
 
-    def open(self) -> list[AskedPeer]:
+    def open(self) -> list[PeerTask]:
         """What is not done."""
         return [*self._open.values()]
 
-    def get(self, ref: str) -> AskedPeer | None:
+    def get(self, ref: str) -> PeerTask | None:
         """What was asked under this reference and is not done."""
         return self._open.get(ref)
 
-    def put(self, asked: AskedPeer) -> None:
+    def put(self, asked: PeerTask) -> None:
         """Keep it as it is now. Raises OSError."""
         path = self._folder / f"{asked.ref}.json"
         write_whole(path, json.dumps(asdict(asked)))
@@ -85,7 +85,7 @@ class AskedFiles:
             del self._open[asked.ref]
 
 
-def _read(path: Path) -> AskedPeer:
+def _read(path: Path) -> PeerTask:
     try:
         return _asked(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError) as fault:
@@ -93,7 +93,7 @@ def _read(path: Path) -> AskedPeer:
         raise AskedUnreadable(message) from fault
 
 
-def _asked(document: Mapping[str, Any]) -> AskedPeer:
+def _asked(document: Mapping[str, Any]) -> PeerTask:
     bill = document["bill"]
     given = {
         **document,
@@ -102,4 +102,4 @@ def _asked(document: Mapping[str, Any]) -> AskedPeer:
         "course": Course(document["course"]),
         "bill": None if bill is None else Bill(**bill),
     }
-    return AskedPeer(**given)
+    return PeerTask(**given)

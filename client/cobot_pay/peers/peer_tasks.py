@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from cobot_pay.errors import BudgetExceeded, ChallengeRefused, L402Error, PaymentFailed
-from cobot_pay.peers.asked import AskedFiles, AskedPeer, Course, Line
+from cobot_pay.peers.asked import AskedFiles, Course, Line, PeerTask
 from cobot_pay.peers.bill_payer import BillPayer
 from cobot_pay.peers.blocks import (
     Ask,
@@ -79,7 +79,7 @@ class PeerTasks:
         if why_not:
             self._send(user, f"I did not ask {peer}: {why_not}.")
             return f"{peer} was not asked, and the user was told why: {why_not}."
-        asked = AskedPeer(
+        asked = PeerTask(
             ref=self._reference(),
             peer=line,
             user=user,
@@ -96,7 +96,7 @@ class PeerTasks:
             "as a message to the user: do not ask again and do not wait for it."
         )
 
-    def hear(self, sender: Line, block: Block, message: str) -> AskedPeer | None:
+    def hear(self, sender: Line, block: Block, message: str) -> PeerTask | None:
         """What a peer's program says of a task of ours; the task where there is work for `follow`.
 
         Of what was never asked, or asked of somebody else, nothing is believed.
@@ -120,11 +120,11 @@ class PeerTasks:
                 pass
         return None
 
-    def open(self) -> list[AskedPeer]:
+    def open(self) -> list[PeerTask]:
         """What `follow` is for: bills that are not paid, and paid ones without an answer."""
         return [one for one in self._files.open() if one.course is not Course.ASKED]
 
-    async def follow(self, asked: AskedPeer) -> None:
+    async def follow(self, asked: PeerTask) -> None:
         """Pay its bill and see to it that the answer comes. Raises OSError."""
         wait_s = _WAIT_MIN_S
         while (now := self._files.get(asked.ref)) is not None:
@@ -137,7 +137,7 @@ class PeerTasks:
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, _WAIT_MAX_S)
 
-    async def _step(self, asked: AskedPeer) -> AskedPeer:
+    async def _step(self, asked: PeerTask) -> PeerTask:
         if asked.bill is None:
             return asked
         try:
@@ -157,7 +157,7 @@ class PeerTasks:
                 self._done(asked, self._answered(asked, answer))
         return asked
 
-    def _unpaid(self, asked: AskedPeer, bill: Bill, fault: L402Error) -> AskedPeer:
+    def _unpaid(self, asked: PeerTask, bill: Bill, fault: L402Error) -> PeerTask:
         """What is refused or over ends; what may still be paid is tried again."""
         peer = asked.peer.name
         if isinstance(fault, BudgetExceeded | ChallengeRefused):
@@ -168,18 +168,18 @@ class PeerTasks:
             return replace(asked, course=Course.DONE)
         return self._told(asked, f"{peer}'s bill is not paid yet: {fault}.")
 
-    def _answered(self, asked: AskedPeer, answer: str) -> str:
+    def _answered(self, asked: PeerTask, answer: str) -> str:
         cost = f" (paid {_sat(asked.bill.amount_msat)})" if asked.bill else ""
         return f"{asked.peer.name} answered{cost}:\n\n{answer}"
 
-    def _told(self, asked: AskedPeer, text: str) -> AskedPeer:
+    def _told(self, asked: PeerTask, text: str) -> PeerTask:
         """The user hears each new reason once."""
         if asked.told == text:
             return asked
         self._send(asked.user, text)
         return replace(asked, told=text)
 
-    def _done(self, asked: AskedPeer, text: str) -> None:
+    def _done(self, asked: PeerTask, text: str) -> None:
         """The user first: a kill in between tells it twice, and never not at all."""
         self._send(asked.user, text)
         self._files.put(replace(asked, course=Course.DONE))

@@ -21,7 +21,7 @@ from cobot.plugins.interfaces import ToolProvider
 from cobot_pay import wall_clock
 from cobot_pay.cli.settings import BadSettings, read_client_settings
 from cobot_pay.cli.wallets import open_wallet
-from cobot_pay.peers.asked import AskedFiles, AskedPeer, Line
+from cobot_pay.peers.asked import AskedFiles, Line, PeerTask
 from cobot_pay.peers.bill_payer import BillPayer
 from cobot_pay.peers.blocks import Ask, read_block
 from cobot_pay.peers.peer_tasks import PeerTasks, PeerTerms
@@ -53,7 +53,7 @@ class PeersPlugin(Plugin, ToolProvider):  # type: ignore[misc] # cobot is not th
         self._terms: PeerTerms | None = None
         self._tasks: PeerTasks | None = None
         self._section: Mapping[str, Any] = {}
-        self._billed: list[AskedPeer] = []
+        self._billed: list[PeerTask] = []
         self._something_billed = asyncio.Event()
 
     def configure(self, config: dict[str, Any]) -> None:
