@@ -24,11 +24,16 @@ POLL_S = 0.05
 LOG_TAIL = 4_000
 MODEL = "openai/gpt-5-mini"
 # What of a cobot reaches for the network by itself.
-QUIET = ["telegram", "nostr", "knowledge", "web", "cron", "heartbeat", "subagent"]
+QUIET = ("telegram", "nostr", "knowledge", "web", "cron", "heartbeat")
 
 
 class CobotFailed(Exception):
     """A cobot that ended by itself, or did not do in time what it should; the end of its log."""
+
+
+def own_plugins() -> Path:
+    """The plugins that it comes with, which it looks for elsewhere unless told."""
+    return next((COBOT.parents[1] / "lib").glob("python3.*")) / "site-packages/cobot/plugins"
 
 
 @dataclass
@@ -61,14 +66,13 @@ class RealCobot:
 
     def start(self) -> None:
         """Start it; what it prints is appended to its log."""
-        plugins = next((COBOT.parents[1] / "lib").glob("python3.*")) / "site-packages/cobot/plugins"
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / "cobot.yml").write_text(json.dumps(self._config()))  # JSON is YAML
         paths = os.pathsep.join(str((ROOT / one).resolve()) for one in ("service", "client", "."))
         environment = {**os.environ, "HOME": str(self.home), "PYTHONPATH": paths, "NO_COLOR": "1"}
         with (self.home / "cobot.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [str(COBOT), "run", *self.words, "--plugins", str(plugins)],
+                [str(COBOT), "run", *self.words, "--plugins", str(own_plugins())],
                 cwd=self.home,
                 env=environment,
                 stdin=subprocess.PIPE,  # open as long as it runs: it ends with its input

@@ -2,7 +2,7 @@
 
 cobot's loop calls `chat` synchronously, on its event loop. So the call is bought before, in
 `loop.before_llm`, which may wait without holding up anybody, and `chat` finds it bought. Whoever
-calls `chat` alone (a compaction, a subagent) waits for it, for `timeout_s` at most.
+calls `chat` alone (what compacts a conversation, say) waits for it, for `timeout_s` at most.
 """
 
 from __future__ import annotations

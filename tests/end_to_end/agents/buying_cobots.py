@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cobot_pay import StoredBudget
+from deploy.cobots.real_cobot import COBOT, QUIET, own_plugins
 from tests.architecture.source_tree import ROOT
-from tests.end_to_end.agents.foreign_agents import COBOT, WITHIN_S
-
-QUIET = ["telegram", "nostr", "knowledge", "web", "cron", "heartbeat", "subagent", "filedrop"]
+from tests.end_to_end.agents.foreign_agents import WITHIN_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,17 +45,16 @@ class BuyingCobot:
 
     def start(self) -> subprocess.Popen[str]:
         """Start it; it listens on its standard input."""
-        plugins = next((COBOT.parents[1] / "lib").glob("python3.*")) / "site-packages/cobot/plugins"
         self.home.mkdir(exist_ok=True)
         external = json.dumps(list(self.external))
-        disabled = json.dumps([*QUIET, *self.without])
+        disabled = json.dumps([*QUIET, "filedrop", *self.without])
         (self.home / "cobot.yml").write_text(
             f"provider: cobot-meter\ncobot-meter: {json.dumps(self.meter)}\n"
             f"plugins: {{external: {external}, disabled: {disabled}}}\n{self.more}"
         )
         path = os.pathsep.join([str(ROOT / "client"), str(self.home)])
         return subprocess.Popen(
-            [str(COBOT), "run", "--stdin", "--plugins", str(plugins)],
+            [str(COBOT), "run", "--stdin", "--plugins", str(own_plugins())],
             cwd=self.home,
             env={**os.environ, "HOME": str(self.home), "PYTHONPATH": path, "NO_COLOR": "1"},
             stdin=subprocess.PIPE,

@@ -15,16 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from deploy.cobots.real_cobot import COBOT, QUIET, own_plugins
 from tests.end_to_end.live import MODEL
 
 FOREIGN = Path(__file__).resolve().parents[3] / ".foreign"
 AIDER = FOREIGN / "aider" / "bin" / "aider"
-COBOT = FOREIGN / "cobot" / "bin" / "cobot"
 WITHIN_S = 150
 # What is already known of models is looked up at GitHub only when this file is a day old.
 _PRICES_SEEN = ".aider/caches/model_prices_and_context_window.json"
-# What of a cobot waits for other programs, or asks them.
-_QUIET = "[telegram, nostr, knowledge, web, cron, heartbeat, filedrop]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +51,12 @@ async def ask_aider(home: Path, setting: Setting, question: str) -> str:
 
 async def ask_cobot(home: Path, setting: Setting, *questions: str) -> str:
     """What a `cobot` says to these lines on its standard input."""
-    plugins = next((COBOT.parents[1] / "lib").glob("python3.*")) / "site-packages/cobot/plugins"
     ppq = f'api_base: "{setting.base_url}", api_key: "{setting.key}", model: "{MODEL}"'
-    config = f"provider: ppq\nppq: {{{ppq}}}\nplugins: {{disabled: {_QUIET}}}\n"
+    config = (
+        f"provider: ppq\nppq: {{{ppq}}}\nplugins: {{disabled: [{', '.join(QUIET)}, filedrop]}}\n"
+    )
     _write(home / "cobot.yml", config)
-    command = (str(COBOT), "run", "--stdin", "--plugins", str(plugins))
+    command = (str(COBOT), "run", "--stdin", "--plugins", str(own_plugins()))
     return await _ran(command, home, said="".join(f"{one}\n" for one in questions))
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.cobots.real_cobot import COBOT
 from tests.end_to_end.agents.foreign_agents import (
     AIDER,
-    COBOT,
     Setting,
     ask_aider,
     ask_cobot,

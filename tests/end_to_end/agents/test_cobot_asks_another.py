@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.cobots.real_cobot import COBOT
 from tests.end_to_end.agents.buying_cobots import BuyingCobot
-from tests.end_to_end.agents.foreign_agents import COBOT, needed
+from tests.end_to_end.agents.foreign_agents import needed
 from tests.end_to_end.agents.hung_wallet import hung_wallet
 from tests.end_to_end.agents.test_cobot_buys import meter
 from tests.end_to_end.agents.test_openai_sdk_key import prepaid_key

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.cobots.real_cobot import COBOT
 from tests.end_to_end.agents.buying_cobots import BuyingCobot
-from tests.end_to_end.agents.foreign_agents import COBOT, needed
+from tests.end_to_end.agents.foreign_agents import needed
 from tests.end_to_end.agents.test_agents_on_a_key import spent_msat
 from tests.end_to_end.agents.test_openai_sdk_key import prepaid_key
 from tests.end_to_end.live import MODEL, Live

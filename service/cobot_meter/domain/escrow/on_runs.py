@@ -63,18 +63,19 @@ def moved_runs(
 
 
 def begun_run(escrow: Escrow, event: on.EscrowEvent, at_ms: int) -> Run | None:
-    """The run that begins with this event: of a task, or after one that failed; None for others."""
+    """The run that begins with this event, sent in the same commit; None for other events.
+
+    What one of a task may cost at most is reserved of the day; after one that failed, the ceiling.
+    """
     match event:
         case on.TaskRunBegun():
-            return _next_run_of_task(escrow, event, at_ms)
+            held_pusd, because = escrow.days.counted_pusd(event.most_pusd), OF_A_TASK
+            most_pusd: int | None = event.most_pusd
         case ran.FellBack():
-            return _next_run(escrow, event, at_ms)
+            held_pusd, because = escrow.quote.opening_pusd, event.failure.code
+            most_pusd = None
         case _:
             return None
-
-
-def _next_run_of_task(escrow: Escrow, event: on.TaskRunBegun, at_ms: int) -> Run:
-    """What it may cost at most is reserved of the day, as of any other run."""
     return Run(
         run_id=event.run_id,
         escrow_id=escrow.escrow_id,
@@ -83,25 +84,10 @@ def _next_run_of_task(escrow: Escrow, event: on.TaskRunBegun, at_ms: int) -> Run
         changed_at_ms=at_ms,
         state=RunState.REQUESTED,
         requested_by=event.requested_by,
-        budget_held_pusd=escrow.days.counted_pusd(event.most_pusd),
+        budget_held_pusd=held_pusd,
         instead=AskedInstead(
-            model=event.model, because=OF_A_TASK, prices=event.prices, most_pusd=event.most_pusd
+            model=event.model, because=because, prices=event.prices, most_pusd=most_pusd
         ),
-    )
-
-
-def _next_run(escrow: Escrow, event: ran.FellBack, at_ms: int) -> Run:
-    """The run that follows one that failed, sent in the same commit."""
-    return Run(
-        run_id=event.run_id,
-        escrow_id=escrow.escrow_id,
-        upstream=event.upstream,
-        opened_at_ms=at_ms,
-        changed_at_ms=at_ms,
-        state=RunState.REQUESTED,
-        requested_by=event.requested_by,
-        budget_held_pusd=escrow.quote.opening_pusd,
-        instead=AskedInstead(model=event.model, because=event.failure.code, prices=event.prices),
     )
 
 
