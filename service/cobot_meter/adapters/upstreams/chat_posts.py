@@ -117,6 +117,7 @@ class ChatPosts:
         self._url = httpx.URL(url)
         self._bytes_max = answer_bytes_max
         self._extensions = {"timeout": client.timeout.as_dict()}
+        self._sent = httpx.Request("POST", self._url)
         self._headers = httpx.Headers(
             {
                 **headers,
@@ -141,9 +142,12 @@ class ChatPosts:
         request = _request("POST", self._url, self._headers, self._extensions, body)
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._client.send(request, stream=True)
+                response = await self._client.send(request, stream=True)
         except TRANSPORT_FAULTS as fault:
             raise fault_of_send(fault) from fault
+        # Without what was sent: httpx would keep the whole prompt for as long as it is answered.
+        response.request = self._sent
+        return response
 
     async def refusal(self, response: httpx.Response, deadline: float) -> HttpAnswer:
         """The error as far as it can be read: its status has already decided the most."""

@@ -136,6 +136,7 @@ class Ollama:
         try:
             await self._meter.started(generation_id, model=model.model_id)
             response = await self._sent(body, deadline, generation_id, on_started)
+            del body  # it may be a megabyte, and was sent
             try:
                 await self._begun(response, deadline, generation_id, on_started)
                 dialect = Dialect(cost_by_tariff(model), ERRORS, called_as_ours(model))

@@ -120,6 +120,7 @@ class OpenRouter:
         )
         posts = self._posts
         response = await posts.send(body, deadline)
+        del body  # it may be a megabyte, and was sent
         try:
             generation_id = outside.identifier(header_of(response, _GENERATION_ID)) or ""
             fault = None
