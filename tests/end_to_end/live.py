@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx
 
 MODEL = "openai/gpt-5-mini"
-READY_S = 30.0
+READY_S = 90.0
 POLL_S = 0.05
 LOG_TAIL = 4_000
 

@@ -20,7 +20,7 @@ from tests.cli.shop import command_line_in, order
 
 FEW = 300
 MANY = 400
-READY_S = 30.0
+READY_S = 90.0
 BEGUN = b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 900\r\n\r\n{"
 
 

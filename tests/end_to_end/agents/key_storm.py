@@ -7,6 +7,7 @@ simulator's bill. Must not know: how anything is reserved.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -25,6 +26,7 @@ from tests.end_to_end.live import Live
 PATIENT = HttpLimits(connect_timeout_s=60, pool_timeout_s=120, read_timeout_s=120)
 OK, BAD, TO_PAY, BUSY = 200, 400, 402, 503
 CONFIRMED_S = 150.0
+TRIES = 5
 _POLL_S = 0.05
 
 
@@ -65,8 +67,7 @@ class Storm:
         return {"available_msat": told["available_msat"], **told["key"]}
 
     async def _ask(self, body: Mapping[str, Any]) -> Told:
-        url = f"{self._live.face}/v1/chat/completions"
-        answer = await self._http.post(url, json=dict(body), headers=self._worn)
+        answer = await self._answer(body)
         if answer.status_code != OK:
             error = answer.json()["error"]
             assert error["message"]
@@ -74,6 +75,17 @@ class Storm:
         document = answer.json() if not body.get("stream") else _last_chunk(answer.text)
         ours = document["cobot"]
         return Told(OK, "", ours["cost"]["price_msat"], ours["escrow_id"])
+
+    async def _answer(self, body: Mapping[str, Any]) -> httpx.Response:
+        """As an agent asks: once more where the connection closed before it could be said.
+
+        A service gives up a connection whose head takes ten seconds, which a busy machine's may.
+        """
+        url = f"{self._live.face}/v1/chat/completions"
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(httpx.TransportError):
+                return await self._http.post(url, json=dict(body), headers=self._worn)
+        return await self._http.post(url, json=dict(body), headers=self._worn)
 
     async def _watch(self) -> None:
         """How many runs were open at once upstream, looked at now and then."""
