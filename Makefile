@@ -22,6 +22,8 @@ FOREIGN := $(foreach client,l402-requests pyl402 openrouter llm aider cobot,\
 
 COBOT := $(filter .foreign/cobot/%,$(FOREIGN))
 
+# Twice as many as cores: the long proofs wait for servers half of their time.
+WORKERS := 4
 NOT_FAST := slow or foreign_clients or postgres or real_nodes or real_upstream
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED := $(INSTALL) --require-hashes -r
@@ -38,7 +40,7 @@ serve: $(RUNTIME) ## sell completions at http://127.0.0.1:8402, everything embed
 
 test: $(DEV) $(FOREIGN) nodes postgres nginx ## prove everything this machine can prove
 	$(say) 'all tests, the long proofs and foreign clients among them'
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 check: $(DEV) ## format, lint, types, import contracts and the fast tests, in under a minute
 	$(say) 'format'
