@@ -1,14 +1,19 @@
-"""A wallet over the development node's `POST /pay`: play money, for demos and tests."""
+"""A wallet over the development node's `POST /pay`: play money, for demos and tests.
+
+The HTTP library is loaded when it pays: whoever only opens a wallet may never do so.
+"""
 
 from __future__ import annotations
 
 import json
-
-import httpx
+from typing import TYPE_CHECKING
 
 from cobot_pay.errors import PaymentFailed, PaymentUnknown
 from cobot_pay.invoice_terms import plain_invoice
 from cobot_pay.wallet import Payment
+
+if TYPE_CHECKING:
+    import httpx
 
 _REFUSED = range(400, 500)
 _UNKNOWN_HASH = 404
@@ -29,6 +34,8 @@ class DevWallet:
 
         Raises PaymentFailed when the node refused, PaymentUnknown when its answer is missing.
         """
+        import httpx
+
         request = {"payment_request": plain_invoice(payment_request)}
         try:
             async with httpx.AsyncClient(timeout=self._timeout_s, trust_env=False) as http:
@@ -46,6 +53,8 @@ class DevWallet:
 
         Raises PaymentUnknown while the node cannot say.
         """
+        import httpx
+
         url = f"{self._url.removesuffix('/pay')}/payments/{payment_hash}"
         try:
             async with httpx.AsyncClient(timeout=self._timeout_s, trust_env=False) as http:

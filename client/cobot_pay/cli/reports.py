@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from cobot_pay.account.service_account import AccountRefused
-from cobot_pay.cli.buyer import Buyer, Seller, http_client
+from cobot_pay.cli.buyer import Buyer, http_client
+from cobot_pay.cli.sellers import Seller
 from cobot_pay.cli.settings import BadSettings
 from cobot_pay.errors import L402Error
 from cobot_pay.spending.settling import settle_unknown
 from cobot_pay.spending.stored_budget import Receipt
+from cobot_pay.wallet import TellsBalance
 
 Write = Callable[[str], None]
-
-
-@runtime_checkable
-class TellsBalance(Protocol):
-    """A wallet that can be asked what it holds."""
-
-    async def balance_msat(self) -> int:
-        """What it holds, in msat."""
 
 
 async def receipts(buyer: Buyer, *, settle: bool, unknown_only: bool, write: Write) -> None:

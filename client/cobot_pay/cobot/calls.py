@@ -15,9 +15,10 @@ from typing import Any
 
 import httpx
 
-from cobot_pay.cli.buyer import Seller
+from cobot_pay.cli.sellers import Seller
+from cobot_pay.cobot.broken_calls import sentence_of
 from cobot_pay.cobot.key_spending import KeySpending
-from cobot_pay.cobot.sentences import CallRefused, refusal, sentence_of, spent_sentence
+from cobot_pay.cobot.sentences import CallRefused, refusal, spent_sentence
 from cobot_pay.cobot.settings import MeterSettings
 from cobot_pay.errors import L402Error
 from cobot_pay.http_shapes import origin_of
@@ -82,14 +83,6 @@ class Calls:
         if response.status_code != _GOOD:
             raise CallRefused(refusal(response.status_code, said, self._settings.seller.url))
         return said
-
-    def spent(self) -> str:
-        """The sentence when the budget has no whole sat left, which says when it resets."""
-        rate = self._budget.last_rate(self._settings.seller.origin)
-        for one in self._budget.stands(micro_usd_per_btc=rate):
-            if one.resets_at_s is not None and one.limit_msat - one.spent_msat < _SAT_MSAT:
-                return spent_sentence(one)
-        return ""
 
     def close(self) -> None:
         """Give payments under way a moment to be booked; what is not by then is asked for later."""

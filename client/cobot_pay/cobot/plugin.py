@@ -76,7 +76,7 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
     async def stop(self) -> None:
         """Let payments under way be booked."""
         if self._purse is not None:
-            await asyncio.to_thread(self._purse.calls.close)
+            await asyncio.to_thread(self._purse.close)
 
     async def before_llm(self, ctx: dict[str, Any]) -> dict[str, Any]:
         """Buy the call that comes next; a refusal is what the cobot says instead of an answer."""
@@ -84,9 +84,10 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
             return ctx
         settings, purse = self._opened()
         content = self._content(ctx.get("messages", []), ctx.get("tools"), None, MAX_TOKENS)
-        refused = await asyncio.to_thread(purse.calls.spent)
+        refused = await asyncio.to_thread(purse.spent)
         if not refused:
-            future = asyncio.wrap_future(purse.calls.begin(content))
+            calls = await asyncio.to_thread(purse.calls)
+            future = asyncio.wrap_future(calls.begin(content))
             try:
                 answer = read_answer(await asyncio.wait_for(future, settings.timeout_s))
             except TimeoutError:
@@ -145,10 +146,10 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
 
     def _buy(self, content: bytes) -> BoughtAnswer:
         settings, purse = self._opened()
-        refused = purse.calls.spent()
+        refused = purse.spent()
         if refused:
             raise LLMError(refused)
-        future: Future[Mapping[str, Any]] = purse.calls.begin(content)
+        future: Future[Mapping[str, Any]] = purse.calls().begin(content)
         try:
             return read_answer(future.result(settings.timeout_s))
         except TimeoutError as late:
