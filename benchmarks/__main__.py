@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 
 from benchmarks import (
     answers,
+    cobot_calls,
     fallback,
     free_asks,
     in_flight,
@@ -35,7 +36,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
     module.NAME: module.measure
     for module in (
         *(whole_cycle, in_flight, free_asks, ledger, pricing, answers, fallback),
-        *(slow_connections, postgres, real_node),
+        *(slow_connections, postgres, real_node, cobot_calls),
         *CREDIT,
     )
 }

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from cobot_pay.cli.settings import BadSettings
 from cobot_pay.cli.wallets import NoWallet, open_wallet
 from cobot_pay.cobot.key_spending import KeySpending
-from cobot_pay.cobot.sentences import spent_sentence
 from cobot_pay.cobot.settings import OF_THE_COBOT, MeterSettings
 from cobot_pay.cobot.wallet_of_cobot import PaysForPreimage, WalletOfCobot
 from cobot_pay.spending.settling import settle_unknown
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from cobot_pay.cobot.calls import Calls
 
 _SETTLE_S = 20.0
-_SAT_MSAT = 1_000
 
 
 class Purse:
@@ -41,8 +39,13 @@ class Purse:
         self._one_opens = threading.Lock()
         self._calls: Calls | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether `calls` was asked before, so that it loads nothing now."""
+        return self._calls is not None
+
     def calls(self) -> Calls:
-        """What buys. The first time it loads an HTTP library: a tenth of a second, off the loop."""
+        """What buys; the first time this loads an HTTP library, which takes a tenth of a second."""
         from cobot_pay.cobot.calls import Calls
 
         with self._one_opens:
@@ -54,14 +57,6 @@ class Purse:
                     wallet=self._wallet,
                 )
             return self._calls
-
-    def spent(self) -> str:
-        """The sentence when the budget has no whole sat left, which says when it resets."""
-        rate = self.budget.last_rate(self._settings.seller.origin)
-        for one in self.budget.stands(micro_usd_per_btc=rate):
-            if one.resets_at_s is not None and one.limit_msat - one.spent_msat < _SAT_MSAT:
-                return spent_sentence(one)
-        return ""
 
     async def settle(self, tell: Callable[[str], None]) -> None:
         """Find out what became of what was being paid when the program before this one ended."""

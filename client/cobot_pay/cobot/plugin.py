@@ -84,23 +84,19 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
             return ctx
         settings, purse = self._opened()
         content = self._content(ctx.get("messages", []), ctx.get("tools"), None, MAX_TOKENS)
-        refused = await asyncio.to_thread(purse.spent)
-        if not refused:
-            calls = await asyncio.to_thread(purse.calls)
-            future = asyncio.wrap_future(calls.begin(content))
-            try:
-                answer = read_answer(await asyncio.wait_for(future, settings.timeout_s))
-            except TimeoutError:
-                refused = f"{settings.seller.url}: {_LATE}"
-            except CallRefused as fault:
-                refused = str(fault)
-            else:
-                self._bought[content] = answer
-                while len(self._bought) > _KEPT_MAX:
-                    self._bought.popitem(last=False)
-        if refused:
+        calls = purse.calls() if purse.is_open else await asyncio.to_thread(purse.calls)
+        future = asyncio.wrap_future(calls.begin(content))
+        try:
+            answer = read_answer(await asyncio.wait_for(future, settings.timeout_s))
+        except (TimeoutError, CallRefused) as fault:
+            late = isinstance(fault, TimeoutError)
+            refused = f"{settings.seller.url}: {_LATE}" if late else str(fault)
             self.log_warn(refused)
             ctx.update(abort=True, abort_message=refused)
+            return ctx
+        self._bought[content] = answer
+        while len(self._bought) > _KEPT_MAX:
+            self._bought.popitem(last=False)
         return ctx
 
     def chat(
@@ -146,9 +142,6 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
 
     def _buy(self, content: bytes) -> BoughtAnswer:
         settings, purse = self._opened()
-        refused = purse.spent()
-        if refused:
-            raise LLMError(refused)
         future: Future[Mapping[str, Any]] = purse.calls().begin(content)
         try:
             return read_answer(future.result(settings.timeout_s))

@@ -93,10 +93,9 @@ class MeterTools:
         )
 
     def _balance(self, _: Mapping[str, Any]) -> str:
-        rate = self._purse.budget.last_rate(self._settings.seller.origin)
         lines = [
             f"{one.limit}: {max(one.left_msat, 0):,} of {one.limit_msat:,} msat left"
-            for one in self._purse.budget.stands(micro_usd_per_btc=rate)
+            for one in self._purse.budget.stands_at(self._settings.seller.origin)
         ]
         credit = self._purse.calls().asked("GET", "/v1/credits").get("cobot")
         if isinstance(credit, dict):

@@ -25,7 +25,7 @@ from cobot_pay.cobot.settings import read_meter_settings
 import cobot_pay.cobot.answers, cobot_pay.cobot.tools, cobot_pay.cobot.wizard
 block = {"url": "http://127.0.0.1:8402/v1", "model": "a/b", "wallet": "development", "home": HOME}
 purse = open_purse(read_meter_settings({"cobot-meter": block}), wallet_plugins=())
-assert not purse.spent()
+assert purse.budget.stands_at("http://127.0.0.1:8402")
 """
 STARTS_THE_PLUGIN = """
 import asyncio
