@@ -29,7 +29,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="CPU and memory are read from /proc")
-@pytest.mark.parametrize("name", sorted(BENCHMARKS.keys() - {"real_node", "postgres", "cobot_calls"}))
+@pytest.mark.parametrize(
+    "name", sorted(BENCHMARKS.keys() - {"real_node", "postgres", "cobot_calls"})
+)
 def test_benchmark_runs(name: str) -> None:
     """At its smallest size it ends well, and prints its table and its bars."""
     prove_it_runs(name)
