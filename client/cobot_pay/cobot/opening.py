@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cobot_pay import wall_clock
 from cobot_pay.cli.settings import BadSettings
 from cobot_pay.cli.wallets import NoWallet, open_wallet
 from cobot_pay.cobot.key_spending import KeySpending
 from cobot_pay.cobot.settings import OF_THE_COBOT, MeterSettings
 from cobot_pay.cobot.wallet_of_cobot import PaysForPreimage, WalletOfCobot
+from cobot_pay.spending.cobot_limits import CobotLimits, keep_limits
 from cobot_pay.spending.settling import settle_unknown
 from cobot_pay.spending.stored_budget import StoredBudget
 from cobot_pay.wallet import Wallet
@@ -74,9 +77,20 @@ class Purse:
             self._calls.close()
 
 
-def open_purse(settings: MeterSettings, *, wallet_plugins: Sequence[object]) -> Purse:
-    """Raises BadSettings where nothing could be paid with, before anything is asked."""
-    return Purse(settings, wallet=_wallet(settings, wallet_plugins))
+def open_purse(settings: MeterSettings, *, folder: Path, wallet_plugins: Sequence[object]) -> Purse:
+    """Raises BadSettings where nothing could be paid with, before anything is asked.
+
+    The cobot's limits are left in the file of the budget, under the folder that it runs in.
+    """
+    purse = Purse(settings, wallet=_wallet(settings, wallet_plugins))
+    kept = CobotLimits(
+        folder=str(folder),
+        origin=settings.seller.origin,
+        limits=settings.limits.all_hosts,
+        started_at_s=wall_clock.now_s(),
+    )
+    keep_limits(purse.budget.book, kept)
+    return purse
 
 
 def _wallet(settings: MeterSettings, plugins: Sequence[object]) -> Wallet:

@@ -11,6 +11,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 from cobot.plugins.base import Plugin, PluginMeta
@@ -65,7 +66,7 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
         try:
             settings = read_meter_settings(self._config)
             wallets = self._registry.all_with_capability("wallet") if self._registry else []
-            purse = open_purse(settings, wallet_plugins=wallets)
+            purse = open_purse(settings, folder=Path.cwd(), wallet_plugins=wallets)
             await purse.settle(self.log_info)
         except (BadSettings, OSError) as fault:
             raise SystemExit(f"cobot-meter: {fault}") from fault

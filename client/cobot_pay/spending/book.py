@@ -50,6 +50,12 @@ CREATE TABLE IF NOT EXISTS account_key (
   origin TEXT PRIMARY KEY,
   key TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cobot_limits (
+  folder TEXT PRIMARY KEY,
+  origin TEXT NOT NULL,
+  limits TEXT NOT NULL,
+  started_at_s INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 """
 
 

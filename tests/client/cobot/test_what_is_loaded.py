@@ -20,11 +20,13 @@ from tests.end_to_end.agents.foreign_agents import needed
 
 HTTP = {"httpx", "httpcore", "h11", "anyio", "certifi", "idna", "rich", "pygments"}
 OPENS_A_PURSE = """
+from pathlib import Path
 from cobot_pay.cobot.opening import open_purse
 from cobot_pay.cobot.settings import read_meter_settings
 import cobot_pay.cobot.answers, cobot_pay.cobot.tools, cobot_pay.cobot.wizard
 block = {"url": "http://127.0.0.1:8402/v1", "model": "a/b", "wallet": "development", "home": HOME}
-purse = open_purse(read_meter_settings({"cobot-meter": block}), wallet_plugins=())
+settings = read_meter_settings({"cobot-meter": block})
+purse = open_purse(settings, folder=Path.cwd(), wallet_plugins=())
 assert purse.budget.stands_at("http://127.0.0.1:8402")
 """
 STARTS_THE_PLUGIN = """
