@@ -37,7 +37,7 @@ async def test_a_tool_tells_the_model(live: Live, tmp_path: Path, line: str, say
     key = await prepaid_key(live, 2_000)
     with overheard(live.face) as heard:
         block = meter(live, url=f"{heard.url}/v1", wallet="", api_key=key)
-        said = await BuyingCobot(tmp_path / "a", block).hears(line)
+        said = await BuyingCobot(tmp_path / "a", block, without=("wallet",)).hears(line)
     assert said.code == 0, said.log
     (told,) = heard.tool_results()
     assert re.search(says, told), told
@@ -61,7 +61,7 @@ async def test_the_hints_of_its_owner_go_with_every_call(live: Live, tmp_path: P
 async def test_the_second_model_answers_where_the_first_fails(live: Live, tmp_path: Path) -> None:
     """A list of models reaches the service as its chain, and whoever answers says so."""
     first, second = "openai/gpt-5-mini", "anthropic/claude-haiku-4.5"
-    await live.control_upstream("faults", by_model={first: "status_503"})
+    await live.control_upstream("faults", by_model={first: "status_502"})
     with overheard(live.face) as heard:
         block = meter(live, url=f"{heard.url}/v1", model=[first, second])
         said = await BuyingCobot(tmp_path / "a", block).hears("About bridges.")
