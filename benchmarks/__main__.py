@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 
 from benchmarks import (
     answers,
-    cobot_calls,
     fallback,
     free_asks,
     in_flight,
@@ -26,6 +25,7 @@ from benchmarks import (
     slow_connections,
     whole_cycle,
 )
+from benchmarks.cobots import calls
 from benchmarks.credit import books, growth, path, streams
 from benchmarks.rig.sizes import FULL, SMOKE, Size
 
@@ -36,7 +36,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
     module.NAME: module.measure
     for module in (
         *(whole_cycle, in_flight, free_asks, ledger, pricing, answers, fallback),
-        *(slow_connections, postgres, real_node, cobot_calls),
+        *(slow_connections, postgres, real_node, calls),
         *CREDIT,
     )
 }

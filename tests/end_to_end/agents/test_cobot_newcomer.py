@@ -50,10 +50,15 @@ def blocks(section: str, language: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Somebody with an empty home and a new environment of Python."""
+    """Somebody with an empty home and a new environment of Python, in which cobot is found.
+
+    With `sells` what the service needs is found there too, except what it asks for in vain: what
+    lnd-grpc-client names and its stubs never import.
+    """
 
     home: Path
     live: Live
+    sells: bool = False
 
     @property
     def shell(self) -> dict[str, str]:
@@ -67,15 +72,16 @@ class Reader:
             "NO_COLOR": "1",
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(self.home / "wheels"),
+            **({"PIP_NO_DEPS": "1"} if self.sells else {}),
         }
 
-    def prepare(self, *, ours: bool) -> None:
-        """An environment in which cobot is found, with `ours` what the service needs as well."""
+    def prepare(self) -> None:
+        """Make the environment, and the wheel that a buyer installs."""
         self.home.mkdir()
         subprocess.run([COBOT.with_name("python"), "-m", "venv", self.home / "venv"], check=True)
         (site,) = (self.home / "venv/lib").glob("python3*/site-packages")
         found = [own_plugins().parents[1]]
-        if ours:
+        if self.sells:
             found += [next(Path(sys.prefix, "lib").glob("python3*/site-packages"))]
             found += [ROOT / "service", ROOT / "client", ROOT / "simulator"]
         else:
@@ -122,7 +128,7 @@ async def test_from_pip_install_to_the_first_sat_spent(live: Live, tmp_path: Pat
     """Installed, written, asked: the answer, its receipt, and what is left of the day's dollar."""
     needed(COBOT)
     reader = Reader(tmp_path / "reader", live)
-    reader.prepare(ours=False)
+    reader.prepare()
     install, commands = (block.splitlines() for block in blocks(BUYS, "sh"))
     (block,) = blocks(BUYS, "yaml")
     (line,) = install
@@ -140,8 +146,8 @@ async def test_from_pip_install_to_the_first_sat_spent(live: Live, tmp_path: Pat
 async def test_from_pip_install_to_the_first_sat_earned(live: Live, tmp_path: Path) -> None:
     """A key, the operator's word, a stranger's task over FileDrop, its bill; the fee is credit."""
     needed(COBOT)
-    reader = Reader(tmp_path / "reader", live)
-    reader.prepare(ours=True)
+    reader = Reader(tmp_path / "reader", live, sells=True)
+    reader.prepare()
     (install, top_up, export), (run, credit) = (one.splitlines() for one in blocks(SELLS, "sh"))
     (block,) = blocks(SELLS, "yaml")
     await reader.types(install)
@@ -172,7 +178,9 @@ async def test_from_pip_install_to_the_first_sat_earned(live: Live, tmp_path: Pa
         await until(lambda: bool(bills_of(stranger)), cobot)
         (bill,) = bills_of(stranger)
         await live.pay(bill.invoice)
-        await until(lambda: len(stranger.letters) > 1, cobot)
+        await until(lambda: "Paid, thank you" in stranger.letters[-1], cobot)
+        under_way = reader.home / ".cobot/meter-seller/open"
+        await until(lambda: not [*under_way.glob("*.json")], cobot)
         after = json.loads(await reader.types(f"{export}; {credit}"))["cobot"]["available_msat"]
         assert after - before == bill.seller_fee_msat >= 10_000
     finally:

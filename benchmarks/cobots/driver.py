@@ -1,6 +1,6 @@
 """Makes calls as a cobot makes them, in a cobot's own environment: bare, or through the plugin.
 
-`python cobot_calls_driver.py '{"side": …}'` prints the CPU milliseconds that a call took of this
+`python driver.py '{"side": …}'` prints the CPU milliseconds that a call took of this
 process, after a few that are not counted. Bare is the least that gets the same: one HTTP client,
 the key or the proof of each payment, no budget, and nothing is kept. The wallet is the same on
 both sides. Must not know: anything of ours but the client, which is all that a cobot has.

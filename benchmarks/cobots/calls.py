@@ -26,7 +26,7 @@ from deploy.cobots.real_cobot import COBOT
 NAME = "cobot_calls"
 ADDED_BAR_MS = 5.0
 CALLS_MAX = 200
-DRIVER = Path(__file__).with_name("rig") / "cobot_calls_driver.py"
+DRIVER = Path(__file__).with_name("driver.py")
 WITHIN_S = 300
 # A call costs some sat, so that none is paid with what the invoice before left over.
 SETTINGS = {"COBOT_METER_RATE_USD_PER_BTC": "10000"}
