@@ -14,14 +14,14 @@ async def test_the_limits_of_a_cobot_stand_beside_our_own(desk: Desk) -> None:
     block = {"url": desk.url, "model": "a/b", "wallet": "development", "home": str(desk.home)}
     limits = {"budget_sat_day": 300, "budget_usd_day": 1}
     settings = read_meter_settings({"cobot-meter": {**block, **limits}})
-    open_purse(settings, folder=Path("/home/ada"), wallet_plugins=())
+    open_purse(settings, folder=Path("/srv/ada"), wallet_plugins=())
     status, out, err = await desk.run("balance")
     assert status == 0
     assert "day: 50,000,000 of 50,000,000 msat left (0 spent, 0 in flight)" in out
-    ours = "day of the cobot in /home/ada"
+    ours = "day of the cobot in /srv/ada"
     assert f"{ours}: 300,000 of 300,000 msat left (0 spent, 0 in flight)" in out
     assert "day_usd" not in out
-    assert "the cobot in /home/ada has the limits that it started with at 20" in err
+    assert "the cobot in /srv/ada has the limits that it started with at 20" in err
     await desk.run("ask", desk.url, "About bridges.")
     (paid,) = desk.budget.receipts()
     _, out, _ = await desk.run("balance")

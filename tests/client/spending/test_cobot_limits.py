@@ -22,9 +22,9 @@ def test_each_cobot_leaves_what_it_started_with_last(tmp_path: Path) -> None:
     """By folder; a later start takes the place of the one before, and a limit that is gone is."""
     book = StoredBudget(tmp_path / "payments.sqlite").book
     assert kept_limits(book) == []
-    for one in (of("/home/b"), of("/home/a"), of("/home/b", Limits(), at_s=9)):
+    for one in (of("/srv/b"), of("/srv/a"), of("/srv/b", Limits(), at_s=9)):
         keep_limits(book, one)
-    assert kept_limits(book) == [of("/home/a"), of("/home/b", Limits(), at_s=9)]
+    assert kept_limits(book) == [of("/srv/a"), of("/srv/b", Limits(), at_s=9)]
 
 
 def test_a_file_of_before_takes_them_too(tmp_path: Path) -> None:
@@ -32,5 +32,5 @@ def test_a_file_of_before_takes_them_too(tmp_path: Path) -> None:
     budget = StoredBudget(tmp_path / "payments.sqlite")
     with budget.book.change() as book:
         book.execute("DROP TABLE cobot_limits")
-    keep_limits(StoredBudget(tmp_path / "payments.sqlite").book, of("/home/a"))
-    assert kept_limits(budget.book) == [of("/home/a")]
+    keep_limits(StoredBudget(tmp_path / "payments.sqlite").book, of("/srv/a"))
+    assert kept_limits(budget.book) == [of("/srv/a")]
