@@ -78,7 +78,7 @@ regtest: $(DEV) ## keep real nodes up until Ctrl-C, and say what to type
 kill-storm: $(DEV) nodes postgres ## kill service, lnd and PostgreSQL 200 times while callers buy (25 minutes)
 	@$(BIN)/python -m tests.storm
 
-bench: $(DEV) ## measure against the naive stack and the raw database
+bench: $(DEV) $(COBOT) ## measure against the naive stack and the raw database
 	@$(BIN)/python -m benchmarks
 
 bench-credit: $(DEV) ## measure requests on a prepaid key beside others' proxies, which it installs

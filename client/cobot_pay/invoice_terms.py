@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import reduce
+from operator import xor
 
 from cobot_pay.errors import ChallengeRefused
 
@@ -15,6 +17,11 @@ INVOICE_CHARACTERS_MAX = 7_089
 _ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _VALUE_OF = {letter: value for value, letter in enumerate(_ALPHABET)}
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+# What the five bits that are carried out of the checksum put back into it, whichever they are.
+_SUMS = tuple(
+    reduce(xor, (part for bit, part in enumerate(_GENERATOR) if carried >> bit & 1), 0)
+    for carried in range(32)
+)
 _PREFIX = re.compile(r"ln[a-z]+?(?:([1-9][0-9]{0,19})([munp]?))?")
 _PICO_BTC_OF = {"": 10**12, "m": 10**9, "u": 10**6, "n": 10**3, "p": 1}
 _PICO_BTC_PER_MSAT = 10
@@ -52,7 +59,7 @@ def read_invoice(payment_request: str) -> InvoiceTerms:
     mixed = payment_request != text
     if mixed or not separator or len(text) > INVOICE_CHARACTERS_MAX:
         raise ChallengeRefused("the invoice is not written as BOLT11")
-    if any(letter not in _VALUE_OF for letter in letters) or not prefix.isascii():
+    if not _VALUE_OF.keys() >= set(letters) or not prefix.isascii():
         raise ChallengeRefused("the invoice has characters that BOLT11 does not")
     words = [_VALUE_OF[letter] for letter in letters]
     if _checksum(prefix, words) != 1:
@@ -67,11 +74,7 @@ def _checksum(prefix: str, words: list[int]) -> int:
     spread = [ord(letter) >> 5 for letter in prefix] + [0] + [ord(one) & 31 for one in prefix]
     check = 1
     for word in spread + words:
-        top = check >> 25
-        check = (check & 0x1FFFFFF) << 5 ^ word
-        for bit, part in enumerate(_GENERATOR):
-            if top >> bit & 1:
-                check ^= part
+        check = (check & 0x1FFFFFF) << 5 ^ word ^ _SUMS[check >> 25]
     return check
 
 

@@ -40,6 +40,7 @@ def read_offer(lines: Iterable[str], body: bytes) -> Offer | None:
     None without any. Raises ChallengeRefused when the invoice of each cannot be read, or is not
     for the price or the payment hash that the body announces.
     """
+    announced = read_document(body)
     refused: ChallengeRefused | None = None
     for challenge in read_challenges(lines):
         parameters = challenge.parameters
@@ -49,7 +50,7 @@ def read_offer(lines: Iterable[str], body: bytes) -> Offer | None:
             continue
         try:
             terms = read_invoice(invoice)
-            _check_announced(terms, read_document(body))
+            _check_announced(terms, announced)
         except ChallengeRefused as fault:
             refused = refused or fault
             continue
@@ -57,7 +58,7 @@ def read_offer(lines: Iterable[str], body: bytes) -> Offer | None:
             macaroon=macaroon,
             payment_request=invoice,
             terms=terms,
-            micro_usd_per_btc=read_rate(read_document(body)),
+            micro_usd_per_btc=read_rate(announced),
         )
     if refused is not None:
         raise refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 _PREIMAGE_BYTES = 32
 
@@ -46,3 +46,11 @@ class Wallet(Protocol):
         Raises PaymentFailed only when it is certain that nothing was and nothing will be paid. Any
         other exception, a timeout among them, is taken as *unknown*.
         """
+
+
+@runtime_checkable
+class TellsBalance(Protocol):
+    """A wallet that can be asked what it holds."""
+
+    async def balance_msat(self) -> int:
+        """What it holds, in msat."""

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import BENCHMARKS
+from deploy.cobots.real_cobot import COBOT
+from tests.end_to_end.agents.foreign_agents import needed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +29,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="CPU and memory are read from /proc")
-@pytest.mark.parametrize("name", sorted(BENCHMARKS.keys() - {"real_node", "postgres"}))
+@pytest.mark.parametrize(
+    "name", sorted(BENCHMARKS.keys() - {"real_node", "postgres", "cobot_calls"})
+)
 def test_benchmark_runs(name: str) -> None:
     """At its smallest size it ends well, and prints its table and its bars."""
     prove_it_runs(name)
@@ -38,6 +42,14 @@ def test_benchmark_runs(name: str) -> None:
 def test_benchmark_on_real_nodes_runs() -> None:
     """The same, where the nodes are built."""
     prove_it_runs("real_node")
+
+
+@pytest.mark.slow
+@pytest.mark.foreign_clients
+def test_benchmark_with_a_cobot_runs() -> None:
+    """The same, where the real cobot is installed."""
+    needed(COBOT)
+    prove_it_runs("cobot_calls")
 
 
 @pytest.mark.slow

@@ -70,6 +70,18 @@ async def wallet_of(
     router: FakeRouter, folder: Path, *, search_s: int = 30
 ) -> AsyncIterator[LndWallet]:
     """A wallet whose LND has this router."""
+    async with serving_router(router, folder) as address:
+        yield LndWallet(
+            address=address,
+            tls_cert_path=folder / "tls.cert",
+            macaroon_path=folder / "pay.macaroon",
+            search_s=search_s,
+        )
+
+
+@asynccontextmanager
+async def serving_router(router: FakeRouter, folder: Path) -> AsyncIterator[str]:
+    """Where an LND with this router listens; `tls.cert` and `pay.macaroon` are in the folder."""
     pair = make_tls_pair()
     (folder / "tls.cert").write_bytes(pair.certificate)
     (folder / "pay.macaroon").write_bytes(MACAROON)
@@ -79,11 +91,6 @@ async def wallet_of(
     port = server.add_secure_port("127.0.0.1:0", credentials)
     await server.start()
     try:
-        yield LndWallet(
-            address=f"127.0.0.1:{port}",
-            tls_cert_path=folder / "tls.cert",
-            macaroon_path=folder / "pay.macaroon",
-            search_s=search_s,
-        )
+        yield f"127.0.0.1:{port}"
     finally:
         await server.stop(grace=None)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
+import ast
+
+import pytest
 
 import cobot_pay
+from tests.architecture.source_tree import tree
 
 
 def test_the_public_names_are_all_there_is() -> None:
-    """`__all__` is sorted, complete, and holds no module and no private name."""
-    names = {
-        name
-        for name, value in vars(cobot_pay).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
-    }
-    assert cobot_pay.__all__ == sorted(names)
+    """`__all__` is sorted, and what type checkers and editors see is what is handed out."""
+    package = tree("client/cobot_pay/__init__.py")
+    seen = [
+        alias.name
+        for branch in package.body
+        if isinstance(branch, ast.If)
+        for node in branch.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    assert cobot_pay.__all__ == sorted(seen)
+    assert set(cobot_pay.__all__) <= set(dir(cobot_pay))
 
 
 def test_every_public_name_says_what_it_is() -> None:
@@ -26,3 +34,9 @@ def test_every_public_name_says_what_it_is() -> None:
         or not vars(getattr(cobot_pay, name))["__doc__"]
     ]
     assert silent == []
+
+
+def test_another_name_is_none_of_the_package() -> None:
+    """It is refused as any module refuses it, by the type checker too."""
+    with pytest.raises(AttributeError, match="module 'cobot_pay' has no attribute 'Bugdet'"):
+        _ = cobot_pay.Bugdet  # type: ignore[attr-defined]

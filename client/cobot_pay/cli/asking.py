@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 
 from cobot_pay.account.service_account import AccountRefused
-from cobot_pay.cli.buyer import Buyer, Seller, http_client
+from cobot_pay.cli.buyer import Buyer, http_client
+from cobot_pay.cli.sellers import Seller
 from cobot_pay.offers import read_document
 from cobot_pay.purchase import HEADER
 

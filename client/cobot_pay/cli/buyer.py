@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import httpx
 
 from cobot_pay.account.service_account import ServiceAccount
 from cobot_pay.cli.hand_wallet import PATIENCE_S, HandWallet, typed_line
-from cobot_pay.cli.settings import BadSettings, ClientSettings
+from cobot_pay.cli.sellers import Seller
+from cobot_pay.cli.settings import ClientSettings
 from cobot_pay.cli.wallets import open_wallet
-from cobot_pay.http_shapes import origin_of
 from cobot_pay.l402_auth import L402Auth
 from cobot_pay.spending.stored_budget import StoredBudget
 from cobot_pay.wallet import Wallet
@@ -20,15 +18,6 @@ from cobot_pay.wallet import Wallet
 # A model may think for long before its first word; connecting has no reason to.
 TIMES = httpx.Timeout(600.0, connect=15.0)
 PAYMENT_TIMEOUT_S = 60.0
-_NO_PATHS = frozenset({"", "/v1", "/api/v1"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seller:
-    """A seller as the command line names it: its address without a path, and its origin."""
-
-    url: str
-    origin: str
 
 
 class Buyer:
@@ -78,14 +67,3 @@ class Buyer:
 def http_client() -> httpx.AsyncClient:
     """A fresh HTTP client for one command, which has to close it."""
     return httpx.AsyncClient(timeout=TIMES, limits=httpx.Limits(max_connections=256))
-
-
-def seller_of(text: str) -> Seller:
-    """The seller at this address. Raises BadSettings for what is no address of one."""
-    parts = urlsplit(text.strip().rstrip("/"))
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise BadSettings(f"a seller is named by its address, https://…, not {text!r}")
-    if parts.path not in _NO_PATHS or parts.query or parts.username:
-        raise BadSettings(f"name the seller without a path: {parts.scheme}://{parts.netloc}")
-    url = f"{parts.scheme}://{parts.netloc}"
-    return Seller(url=url, origin=origin_of(httpx.URL(url)))

@@ -13,8 +13,9 @@ from cobot_pay.account.auto_topup import TopupMark
 from cobot_pay.account.service_account import AccountRefused
 from cobot_pay.cli import reports
 from cobot_pay.cli.asking import Question, ask
-from cobot_pay.cli.buyer import Buyer, seller_of
+from cobot_pay.cli.buyer import Buyer
 from cobot_pay.cli.proxying import LISTEN, ProxyTerms, run_proxy
+from cobot_pay.cli.sellers import seller_of
 from cobot_pay.cli.settings import BadSettings, read_client_settings
 from cobot_pay.errors import L402Error
 

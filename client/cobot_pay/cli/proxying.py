@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from cobot_pay.account.auto_topup import AutoTopup, TopupMark
 from cobot_pay.account.service_account import ServiceAccount
-from cobot_pay.cli.buyer import Buyer, Seller, http_client
+from cobot_pay.cli.buyer import Buyer, http_client
+from cobot_pay.cli.sellers import Seller
 from cobot_pay.cli.settings import BadSettings
 from cobot_pay.proxy.forwarder import Forwarder
 from cobot_pay.proxy.listener import Listener

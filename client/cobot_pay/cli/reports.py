@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from cobot_pay.account.service_account import AccountRefused
-from cobot_pay.cli.buyer import Buyer, Seller, http_client
+from cobot_pay.cli.buyer import Buyer, http_client
+from cobot_pay.cli.sellers import Seller
 from cobot_pay.cli.settings import BadSettings
-from cobot_pay.errors import L402Error
+from cobot_pay.errors import Committed, L402Error
+from cobot_pay.spending.cobot_limits import kept_limits
+from cobot_pay.spending.limits import BudgetLimits
 from cobot_pay.spending.settling import settle_unknown
-from cobot_pay.spending.stored_budget import Receipt
+from cobot_pay.spending.stored_budget import Receipt, StoredBudget
+from cobot_pay.wallet import TellsBalance
 
 Write = Callable[[str], None]
-
-
-@runtime_checkable
-class TellsBalance(Protocol):
-    """A wallet that can be asked what it holds."""
-
-    async def balance_msat(self) -> int:
-        """What it holds, in msat."""
 
 
 async def receipts(buyer: Buyer, *, settle: bool, unknown_only: bool, write: Write) -> None:
@@ -44,15 +40,21 @@ def declare_unpaid(buyer: Buyer, payment_hash: str) -> None:
 
 
 async def balance(buyer: Buyer, seller: Seller | None, *, write: Write) -> None:
-    """How the limits stand; what the wallet holds; and the credit at a seller."""
+    """How the limits stand; what the wallet holds; and the credit at a seller.
+
+    First the limits of `config.toml`, which hold for this command and the proxy; then those of
+    every cobot that spends from the same file.
+    """
     hosts = ["", *([seller.url.partition("://")[2]] if seller else [])]
     for host in hosts:
         for one in buyer.budget.stands(host):
-            whose = f" for {host}" if host else ""
-            write(
-                f"{one.limit}{whose}: {max(one.left_msat, 0):,} of {one.limit_msat:,} msat left "
-                f"({one.spent_msat:,} spent, {one.in_flight_msat:,} in flight)"
-            )
+            write(_standing(one, f" for {host}" if host else ""))
+    for cobot in kept_limits(buyer.budget.book):
+        limits = BudgetLimits(all_hosts=cobot.limits)
+        for one in StoredBudget(buyer.settings.book, limits=limits).stands_at(cobot.origin):
+            write(_standing(one, f" of the cobot in {cobot.folder}"))
+        since = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(cobot.started_at_s))
+        buyer.say(f"the cobot in {cobot.folder} has the limits that it started with at {since}")
     try:
         wallet = buyer.wallet()
         if isinstance(wallet, TellsBalance):
@@ -138,6 +140,13 @@ def _is_kept(
     kept = buyer.budget.key_at(seller.origin)
     begins = (str(one.get("label")).removesuffix("…") for one in listed if one.get("id") == key_id)
     return bool(kept) and any(kept.startswith(begin) for begin in begins)
+
+
+def _standing(one: Committed, whose: str) -> str:
+    return (
+        f"{one.limit}{whose}: {max(one.left_msat, 0):,} of {one.limit_msat:,} msat left "
+        f"({one.spent_msat:,} spent, {one.in_flight_msat:,} in flight)"
+    )
 
 
 def _receipt(receipt: Receipt) -> str:

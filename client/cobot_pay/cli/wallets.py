@@ -5,7 +5,6 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 from cobot_pay.cli.settings import WALLET_VARIABLE, BadSettings
-from cobot_pay.dev_wallet import DevWallet
 from cobot_pay.errors import PaymentFailed
 from cobot_pay.wallet import Payment, Wallet
 
@@ -33,6 +32,8 @@ def open_wallet(setting: str) -> Wallet:
             case "":
                 return NoWallet()
             case "dev":
+                from cobot_pay.dev_wallet import DevWallet
+
                 return DevWallet(rest)
             case "nostr+walletconnect" | "nostrwalletconnect":
                 from cobot_pay.nwc_wallet import NwcWallet

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
 import httpx
 
-from cobot_pay.cli.buyer import Seller
+from cobot_pay.cli.sellers import Seller
+from cobot_pay.cobot.broken_calls import sentence_of
 from cobot_pay.cobot.key_spending import KeySpending
-from cobot_pay.cobot.sentences import CallRefused, refusal, sentence_of, spent_sentence
+from cobot_pay.cobot.sentences import CallRefused, refusal, spent_sentence
 from cobot_pay.cobot.settings import MeterSettings
-from cobot_pay.errors import L402Error
+from cobot_pay.errors import Committed, L402Error
 from cobot_pay.http_shapes import origin_of
 from cobot_pay.l402_auth import L402Auth
 from cobot_pay.offers import read_document, read_rate
@@ -60,7 +61,8 @@ class Calls:
     def begin(self, content: bytes) -> Future[Mapping[str, Any]]:
         """Start buying this request body at our service; the future has the answer's document.
 
-        It raises CallRefused with a sentence.
+        It raises CallRefused with a sentence, also when a limit has no whole sat left: that one
+        says when it resets.
         """
         return self._apart(lambda: self._bought(content))
 
@@ -82,14 +84,6 @@ class Calls:
         if response.status_code != _GOOD:
             raise CallRefused(refusal(response.status_code, said, self._settings.seller.url))
         return said
-
-    def spent(self) -> str:
-        """The sentence when the budget has no whole sat left, which says when it resets."""
-        rate = self._budget.last_rate(self._settings.seller.origin)
-        for one in self._budget.stands(micro_usd_per_btc=rate):
-            if one.resets_at_s is not None and one.limit_msat - one.spent_msat < _SAT_MSAT:
-                return spent_sentence(one)
-        return ""
 
     def close(self) -> None:
         """Give payments under way a moment to be booked; what is not by then is asked for later."""
@@ -126,8 +120,10 @@ class Calls:
 
     def _bought(self, content: bytes) -> Mapping[str, Any]:
         seller = self._settings.seller
+        stands = self._budget.stands_at(seller.origin)
+        _demand_a_sat(stands)
         if not self._settings.api_key:
-            most = {MAX_COST: f"{self._most_msat()}msat"}
+            most = {MAX_COST: f"{self._most_msat(stands)}msat"}
             return self._sent(seller, content, headers=most, auth=self._auth)
         rate = self._rate(content) if self._key_budget.needs_rate else None
         call = self._key_budget.reserve(self._settings.call_msat, micro_usd_per_btc=rate)
@@ -141,7 +137,8 @@ class Calls:
             return said
 
     def _bought_elsewhere(self, seller: Seller, content: bytes, max_msat: int) -> Mapping[str, Any]:
-        most_msat = min(max_msat, self._most_msat())
+        stands = self._budget.stands_at(self._settings.seller.origin)
+        most_msat = min(max_msat, self._most_msat(stands))
         most = {MAX_COST: f"{most_msat}msat"}
         return self._sent(seller, content, headers=most, auth=self._auth_within(most_msat))
 
@@ -176,10 +173,8 @@ class Calls:
         token = self._auth.tokens.get(self._settings.seller.origin)
         return {HEADER: token} if token else {}
 
-    def _most_msat(self) -> int:
+    def _most_msat(self, stands: Iterable[Committed]) -> int:
         """What one call may cost now: its own limit, and no more than the others leave."""
-        rate = self._budget.last_rate(self._settings.seller.origin)
-        stands = self._budget.stands(micro_usd_per_btc=rate)
         least = min(stands, key=lambda one: one.left_msat)
         if least.left_msat < _SAT_MSAT and not least.in_flight_msat:
             raise CallRefused(spent_sentence(least))
@@ -189,6 +184,13 @@ class Calls:
         """The exchange rate: as we last heard it, else as a quote names it, which costs nothing."""
         known = self._budget.last_rate(self._settings.seller.origin)
         return known or read_rate(self.asked("POST", "/v1/quotes", content), at=("rate",))
+
+
+def _demand_a_sat(stands: Iterable[Committed]) -> None:
+    """Raises CallRefused when one of the limits that reset is spent to its last whole sat."""
+    for one in stands:
+        if one.resets_at_s is not None and one.limit_msat - one.spent_msat < _SAT_MSAT:
+            raise CallRefused(spent_sentence(one))
 
 
 def _bounded(response: httpx.Response) -> bytes:

@@ -11,6 +11,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 from cobot.plugins.base import Plugin, PluginMeta
@@ -65,7 +66,7 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
         try:
             settings = read_meter_settings(self._config)
             wallets = self._registry.all_with_capability("wallet") if self._registry else []
-            purse = open_purse(settings, wallet_plugins=wallets)
+            purse = open_purse(settings, folder=Path.cwd(), wallet_plugins=wallets)
             await purse.settle(self.log_info)
         except (BadSettings, OSError) as fault:
             raise SystemExit(f"cobot-meter: {fault}") from fault
@@ -76,7 +77,7 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
     async def stop(self) -> None:
         """Let payments under way be booked."""
         if self._purse is not None:
-            await asyncio.to_thread(self._purse.calls.close)
+            await asyncio.to_thread(self._purse.close)
 
     async def before_llm(self, ctx: dict[str, Any]) -> dict[str, Any]:
         """Buy the call that comes next; a refusal is what the cobot says instead of an answer."""
@@ -84,22 +85,19 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
             return ctx
         settings, purse = self._opened()
         content = self._content(ctx.get("messages", []), ctx.get("tools"), None, MAX_TOKENS)
-        refused = await asyncio.to_thread(purse.calls.spent)
-        if not refused:
-            future = asyncio.wrap_future(purse.calls.begin(content))
-            try:
-                answer = read_answer(await asyncio.wait_for(future, settings.timeout_s))
-            except TimeoutError:
-                refused = f"{settings.seller.url}: {_LATE}"
-            except CallRefused as fault:
-                refused = str(fault)
-            else:
-                self._bought[content] = answer
-                while len(self._bought) > _KEPT_MAX:
-                    self._bought.popitem(last=False)
-        if refused:
+        calls = purse.calls() if purse.is_open else await asyncio.to_thread(purse.calls)
+        future = asyncio.wrap_future(calls.begin(content))
+        try:
+            answer = read_answer(await asyncio.wait_for(future, settings.timeout_s))
+        except (TimeoutError, CallRefused) as fault:
+            late = isinstance(fault, TimeoutError)
+            refused = f"{settings.seller.url}: {_LATE}" if late else str(fault)
             self.log_warn(refused)
             ctx.update(abort=True, abort_message=refused)
+            return ctx
+        self._bought[content] = answer
+        while len(self._bought) > _KEPT_MAX:
+            self._bought.popitem(last=False)
         return ctx
 
     def chat(
@@ -145,10 +143,7 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
 
     def _buy(self, content: bytes) -> BoughtAnswer:
         settings, purse = self._opened()
-        refused = purse.calls.spent()
-        if refused:
-            raise LLMError(refused)
-        future: Future[Mapping[str, Any]] = purse.calls.begin(content)
+        future: Future[Mapping[str, Any]] = purse.calls().begin(content)
         try:
             return read_answer(future.result(settings.timeout_s))
         except TimeoutError as late:

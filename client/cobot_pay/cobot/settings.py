@@ -13,7 +13,7 @@ from os.path import expandvars
 from pathlib import Path
 from typing import Any
 
-from cobot_pay.cli.buyer import Seller, seller_of
+from cobot_pay.cli.sellers import Seller, seller_of
 from cobot_pay.cli.settings import BadSettings, read_amount
 from cobot_pay.spending.limits import DEFAULT, Amounts, BudgetLimits, Limits
 

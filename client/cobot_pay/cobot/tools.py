@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import TimeoutError as NotInTime
 from typing import Any
 
-from cobot_pay.cli.buyer import seller_of
+from cobot_pay.cli.sellers import seller_of
 from cobot_pay.cli.settings import BadSettings
 from cobot_pay.cobot.answers import read_answer, request_body
 from cobot_pay.cobot.opening import Purse
@@ -81,7 +81,7 @@ class MeterTools:
             return f"Error: {refused}"
 
     def _quote(self, args: Mapping[str, Any]) -> str:
-        said = self._purse.calls.asked(
+        said = self._purse.calls().asked(
             "POST", "/v1/quotes", self._body(_task(args), self._settings.models)
         )
         ceiling = said.get("ceiling")
@@ -93,12 +93,11 @@ class MeterTools:
         )
 
     def _balance(self, _: Mapping[str, Any]) -> str:
-        rate = self._purse.budget.last_rate(self._settings.seller.origin)
         lines = [
             f"{one.limit}: {max(one.left_msat, 0):,} of {one.limit_msat:,} msat left"
-            for one in self._purse.budget.stands(micro_usd_per_btc=rate)
+            for one in self._purse.budget.stands_at(self._settings.seller.origin)
         ]
-        credit = self._purse.calls.asked("GET", "/v1/credits").get("cobot")
+        credit = self._purse.calls().asked("GET", "/v1/credits").get("cobot")
         if isinstance(credit, dict):
             lines.append(f"credit: {credit.get('available_msat')} msat")
         return "\n".join(lines)
@@ -117,7 +116,7 @@ class MeterTools:
         if self._settings.others is not None and seller.origin not in self._settings.others:
             raise CallRefused(f"my owner does not let me ask {seller.url}: `others` in cobot.yml")
         content = self._body(_task(args), self._settings.models)
-        future = self._purse.calls.begin_elsewhere(
+        future = self._purse.calls().begin_elsewhere(
             seller, content, max_msat=max_sat * _MSAT_PER_SAT
         )
         try:

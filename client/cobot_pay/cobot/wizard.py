@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import click
-
 _ASKED = {
     "url": ("Address of the service", "http://127.0.0.1:8402/v1"),
     "model": ("Model", "openai/gpt-5-mini"),
@@ -16,6 +14,8 @@ _ASKED = {
 
 def asked_settings(before: object) -> dict[str, Any]:
     """The block of `cobot.yml`, with what stood there before as its defaults."""
+    import click  # cobot brings it, and only its wizard asks
+
     known: Mapping[str, Any] = before if isinstance(before, dict) else {}
     told: dict[str, Any] = dict(known)
     for name, (question, usual) in _ASKED.items():

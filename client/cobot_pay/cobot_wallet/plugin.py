@@ -15,7 +15,6 @@ from cobot.plugins.base import Plugin, PluginMeta
 from cobot.plugins.interfaces import WalletError, WalletProvider
 
 from cobot_pay.budget import Purpose
-from cobot_pay.cli.reports import TellsBalance
 from cobot_pay.cli.settings import BadSettings
 from cobot_pay.cli.wallets import NoWallet, open_wallet
 from cobot_pay.cobot.settings import OF_THE_COBOT, read_meter_settings, wallet_setting
@@ -24,7 +23,7 @@ from cobot_pay.invoice_terms import plain_invoice, read_invoice
 from cobot_pay.proofs import Attempt, Proofs
 from cobot_pay.purchase import PaymentOutcome, PurchaseTerms, settle
 from cobot_pay.spending.stored_budget import StoredBudget
-from cobot_pay.wallet import Payment, Wallet, charges_fees
+from cobot_pay.wallet import Payment, TellsBalance, Wallet, charges_fees
 
 SECTION = "cobot-pay-wallet"
 _PAYMENT_S = 60.0

@@ -50,6 +50,12 @@ CREATE TABLE IF NOT EXISTS account_key (
   origin TEXT PRIMARY KEY,
   key TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cobot_limits (
+  folder TEXT PRIMARY KEY,
+  origin TEXT NOT NULL,
+  limits TEXT NOT NULL,
+  started_at_s INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 """
 
 
@@ -63,7 +69,9 @@ class Book:
         path.touch(mode=_OWNER_ONLY_FILE)
         path.chmod(_OWNER_ONLY_FILE)
         with self._connection() as connection:
-            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+            connection.executescript(
+                f"PRAGMA synchronous = FULL; BEGIN IMMEDIATE; {_TABLES} COMMIT;"
+            )
 
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
@@ -72,6 +80,7 @@ class Book:
         What raises before is undone: a connection that is closed takes back what is not committed.
         """
         with self._connection() as connection:
+            connection.execute("PRAGMA synchronous = FULL")
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
@@ -87,5 +96,4 @@ class Book:
         opened = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
         with closing(opened) as connection:
             connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA synchronous = FULL")
             yield connection

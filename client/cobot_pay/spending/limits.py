@@ -47,6 +47,11 @@ class Limits:
     micro_usd: Amounts = UNLIMITED
 
     @property
+    def is_set(self) -> bool:
+        """Whether there is any limit here."""
+        return self.msat.is_set or self.micro_usd.is_set
+
+    @property
     def in_msat(self) -> Limits:
         """These limits without those in USD."""
         return Limits(msat=self.msat)

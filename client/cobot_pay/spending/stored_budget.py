@@ -133,13 +133,15 @@ class StoredBudget:
             if row is None:
                 raise _resolved_before(reservation)
             micro_usd = micro_usd_of(amount_msat, row["micro_usd_per_btc"])
-            for host in {ALL_HOSTS, row["host"]}:
-                for period in PERIODS:
-                    book.execute(
-                        "INSERT INTO spent VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                        " msat = msat + excluded.msat, micro_usd = micro_usd + excluded.micro_usd",
-                        (host, period, began_s(now_s, period), amount_msat, micro_usd),
-                    )
+            book.executemany(
+                "INSERT INTO spent VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " msat = msat + excluded.msat, micro_usd = micro_usd + excluded.micro_usd",
+                [
+                    (host, period, began_s(now_s, period), amount_msat, micro_usd)
+                    for host in {ALL_HOSTS, row["host"]}
+                    for period in PERIODS
+                ],
+            )
             book.execute(
                 "DELETE FROM spent WHERE period = 'hour' AND began_s < ?", (now_s - _KEPT_HOURS_S,)
             )
@@ -205,27 +207,18 @@ class StoredBudget:
         self, host: str = ALL_HOSTS, *, micro_usd_per_btc: int | None = None
     ) -> list[Committed]:
         """How each limit stands, over all hosts or for one; those in USD only with a rate."""
-        limits = self._limits.of_host(host) if host else self._limits.all_hosts
         with self._book.look() as book:
-            spent = self._spent(book, host)
-        found = committed(
-            limits.in_msat if micro_usd_per_btc is None else limits,
-            host=host,
-            spent=spent,
-            micro_usd_per_btc=micro_usd_per_btc,
-            now_s=self._now_s(),
-        )
-        return list(found)
+            return self._standing(book, host, micro_usd_per_btc)
+
+    def stands_at(self, origin: str) -> list[Committed]:
+        """How each limit over all hosts stands, in USD at the rate at which we last paid there."""
+        with self._book.look() as book:
+            return self._standing(book, ALL_HOSTS, _last_rate(book, origin))
 
     def last_rate(self, origin: str) -> int | None:
         """What a bitcoin was worth, in millionths of a USD, when we last paid there."""
         with self._book.look() as book:
-            row = book.execute(
-                "SELECT micro_usd_per_btc FROM payment WHERE origin = ? AND state = 'paid'"
-                " ORDER BY number DESC LIMIT 1",
-                (origin,),
-            ).fetchone()
-        return None if row is None else row["micro_usd_per_btc"]
+            return _last_rate(book, origin)
 
     @property
     def spent_today_msat(self) -> int:
@@ -257,12 +250,25 @@ class StoredBudget:
         """The file, for what else is kept in it."""
         return self._book
 
+    def _standing(
+        self, book: sqlite3.Connection, host: str, micro_usd_per_btc: int | None
+    ) -> list[Committed]:
+        limits = self._limits.of_host(host) if host else self._limits.all_hosts
+        found = committed(
+            limits.in_msat if micro_usd_per_btc is None else limits,
+            host=host,
+            spent=self._spent(book, host),
+            micro_usd_per_btc=micro_usd_per_btc,
+            now_s=self._now_s(),
+        )
+        return list(found)
+
     def _committed(
         self, book: sqlite3.Connection, host: str, micro_usd_per_btc: int | None
     ) -> Iterator[Committed]:
         now_s = self._now_s()
         scopes = [(ALL_HOSTS, self._limits.all_hosts)]
-        if host:
+        if host and self._limits.of_host(host).is_set:
             scopes.append((host, self._limits.of_host(host)))
         for scope, limits in scopes:
             yield from committed(
@@ -339,6 +345,15 @@ def _reservation(row: Any) -> Reservation:  # noqa: ANN401 - a row of SQLite has
     return Reservation(
         number=row["number"], amount_msat=row["amount_msat"], fee_msat=row["fee_msat"]
     )
+
+
+def _last_rate(book: sqlite3.Connection, origin: str) -> int | None:
+    row = book.execute(
+        "SELECT micro_usd_per_btc FROM payment WHERE origin = ? AND state = 'paid'"
+        " ORDER BY number DESC LIMIT 1",
+        (origin,),
+    ).fetchone()
+    return None if row is None else row["micro_usd_per_btc"]
 
 
 def _fees_in_flight_msat(book: sqlite3.Connection) -> int:

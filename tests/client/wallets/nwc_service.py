@@ -144,10 +144,12 @@ def _now_s() -> int:
 
 
 @asynccontextmanager
-async def serving_wallet(*, announced: bool = True) -> AsyncIterator[NwcService]:
+async def serving_wallet(
+    kind: type[NwcService] = NwcService, *, announced: bool = True
+) -> AsyncIterator[NwcService]:
     """A service that listens at a relay of its own."""
     async with relaying() as relay:
-        service, listening = NwcService(relay), asyncio.Event()
+        service, listening = kind(relay), asyncio.Event()
         if announced:
             await service.announce()
         async with asyncio.TaskGroup() as tasks:

@@ -1,0 +1,1 @@
+"""What our plugins cost a real cobot, in its own environment."""
