@@ -70,7 +70,7 @@ async def _ledger(terminal: Terminal, *, caller: str, limit: int, as_json: bool)
         terminal.out.print(statement(standing.caller_id, entries))
         if tasks:
             title = f"Tasks sold by {name(standing.caller_id)}, in msat"
-            terminal.print_rows(tasks_table(title, tasks, sellers=False))
+            terminal.print_rows(tasks_table(title, tasks, whole=False))
         terminal.out.print(f"{standing_line(standing)}\n")
     terminal.out.print(trial_balance(rows))
 

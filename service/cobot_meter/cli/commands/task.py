@@ -52,7 +52,7 @@ def list_tasks(
     if as_json:
         terminal.write_json([task_document(row) for row in rows])
     else:
-        terminal.print_rows(tasks_table("Tasks, in msat", rows, sellers=True))
+        terminal.print_rows(tasks_table("Tasks, in msat", rows, whole=True))
 
 
 async def _listed(settings: Settings, *, state: str, seller: str, limit: int) -> list[Escrow]:

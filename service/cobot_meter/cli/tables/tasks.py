@@ -13,6 +13,7 @@ from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import usd_text
 
 _TITLE_CHARS = 24
+_AMOUNTS = ("models", "service's fee", "own fee", "price", "earned")
 
 
 def parts_of_price(task: Escrow) -> tuple[int, int, int, int]:
@@ -32,28 +33,32 @@ def earned_msat(task: Escrow) -> int:
     return task.fee_msat if task.state is EscrowState.RELEASED else 0
 
 
-def tasks_table(title: str, tasks: Sequence[Escrow], *, sellers: bool) -> Table:
-    """A line each, newest first, and sums below; `sellers` adds a column of who sells."""
+def tasks_table(title: str, tasks: Sequence[Escrow], *, whole: bool) -> Table:
+    """A line each, newest first, and sums below; `whole` says too who sells, and under which title.
+
+    Without that it fits beside a statement.
+    """
     table = plain_table(title, foot=True)
-    table.add_column("opened (UTC)", footer=f"{len(tasks):,} tasks", no_wrap=True)
-    for header in ("task", *(("seller",) if sellers else ()), "state"):
+    count = f"{len(tasks):,} task{'' if len(tasks) == 1 else 's'}"
+    table.add_column("opened (UTC)", footer=count, no_wrap=True)
+    for header in ("task", *(("seller",) if whole else ()), "state"):
         table.add_column(header, no_wrap=True)
-    table.add_column("title", overflow="ellipsis", max_width=_TITLE_CHARS)
+    if whole:
+        table.add_column("title", overflow="ellipsis", max_width=_TITLE_CHARS)
     table.add_column("runs", justify="right", no_wrap=True)
     rows = [(*parts_of_price(task), earned_msat(task)) for task in tasks]
-    headers = ("models", "service's fee", "own fee", "price", "earned")
-    for number, header in enumerate(headers):
+    for number, header in enumerate(_AMOUNTS):
         total = msat(sum(row[number] for row in rows))
         table.add_column(header, footer=total, justify="right", no_wrap=True)
     for task, amounts in zip(tasks, rows, strict=True):
         terms = task.task
-        seller = (name(terms.seller_id if terms else ""),) if sellers else ()
+        seller = (name(terms.seller_id if terms else ""),) if whole else ()
         table.add_row(
             moment(task.opened_at_ms),
             name(task.escrow_id),
             *seller,
             task.task_state,
-            terms.title if terms else "",
+            *((terms.title if terms else "",) if whole else ()),
             f"{task.runs_made - 1:,}",
             *(msat(one) if one else "" for one in amounts),
         )
