@@ -217,6 +217,12 @@ def _rows() -> Iterable[Fault]:
     yield Fault(
         name="wrong_model", strikes=_S.MID_STREAM, decides="model", what="names a model never asked"
     )
+    yield Fault(
+        name="persuaded",
+        strikes=_S.MID_STREAM,
+        decides="words of the answer",
+        what="calls what the last message spells out as `name({...})`, offered or not",
+    )
     for name, what in _USAGES:
         yield Fault(name=name, strikes=_S.USAGE, decides=_USAGE, what=what)
     for name, charged, what in _BILLS:

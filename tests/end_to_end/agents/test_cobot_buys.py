@@ -80,14 +80,6 @@ async def test_a_dollar_a_day_holds(live: Live, tmp_path: Path) -> None:
     assert cobot.budget.spent_today_msat <= 2_100
 
 
-async def test_the_second_model_answers_where_the_first_fails(live: Live, tmp_path: Path) -> None:
-    """A list of models reaches the service as its chain, and whoever answers is paid."""
-    await live.control_upstream("faults", mode="503", model=MODEL)
-    block = meter(live, model=[MODEL, "anthropic/claude-haiku-4.5"])
-    said = await BuyingCobot(tmp_path / "a", block).hears("About bridges.")
-    assert "bridges" in said.text, said.log
-
-
 async def test_a_wallet_without_preimages_is_refused_at_the_start(
     live: Live, tmp_path: Path
 ) -> None:
