@@ -69,8 +69,8 @@ nginx: $(DEV) ## see that there is an nginx to test with (installs it as root on
 demo-lnd: $(DEV) ## the demonstration on real nodes, whose balances are compared with both books
 	@$(BIN)/python -m deploy.regtest.demo
 
-demo-cobots: $(DEV) $(COBOT) ## one real cobot works for another and is paid; both statements and the books
-	@$(BIN)/python -m deploy.cobots.demo $(if $(RECORD),--record)
+demo-cobots: $(DEV) $(COBOT) ## one real cobot works for another and is paid (LND=1: on real nodes)
+	@$(BIN)/python -m deploy.cobots.demo $(if $(LND),--lnd) $(if $(RECORD),--record)
 
 regtest: $(DEV) ## keep real nodes up until Ctrl-C, and say what to type
 	@$(BIN)/python -m deploy.regtest up

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from deploy.cobots.real_cobot import RealCobot
+from deploy.cobots.real_cobot import MODEL, RealCobot
 
 BUYER = "cobot_pay.peers"
+THINKER = "cobot-meter"  # the provider that cobot_pay.cobot is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,22 +21,32 @@ class Purse:
     task_sat: int = 100
 
 
-def buying_cobot(folder: Path, *, service: str, key: str, purse: Purse) -> RealCobot:
-    """Alice, who thinks at this service on this key, and may ask bob."""
+def buying_cobot(folder: Path, *, service: str, purse: Purse, key: str = "") -> RealCobot:
+    """Alice, who thinks at this service and may ask bob.
+
+    With a `key` her thoughts are spent of the credit on it. Without one our plugin buys each of
+    them, out of the same wallet and budget that bob is paid from.
+    """
+    peers = {"peers": ["filedrop:bob"], "task_sat": purse.task_sat, "services": [service]}
+    sections: dict[str, Any] = {"meter-peers": peers}
+    if not key:
+        sections |= {
+            "provider": THINKER,
+            THINKER: {
+                "url": f"{service}/v1",
+                "model": MODEL,
+                "wallet": purse.wallet,
+                "budget_sat_day": purse.day_sat,
+            },
+        }
     alice = RealCobot(
         name="alice",
         folder=folder,
         drop=folder / "drop",
-        provider={"api_base": f"{service}/v1", "api_key": key},
-        external=(BUYER,),
+        provider={"api_base": f"{service}/v1", "api_key": key} if key else {},
+        external=(BUYER,) if key else ("cobot_pay.cobot", BUYER),
         without=("tools",),  # a simulated model takes the first tool whose name it hears
-        sections={
-            "meter-peers": {
-                "peers": ["filedrop:bob"],
-                "task_sat": purse.task_sat,
-                "services": [service],
-            }
-        },
+        sections=sections,
     )
     home = alice.home / ".cobot-pay"
     home.mkdir(parents=True, exist_ok=True)

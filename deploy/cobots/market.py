@@ -5,6 +5,7 @@ Must not know: cobots.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -19,9 +20,13 @@ from typing import Any
 
 import httpx
 
+from cobot_pay.wallet import Wallet
+
 READY_S = 60.0
 TIMEOUT_S = 30.0
+NODE_ACCOUNTS = "ln/node/"
 CAP_SAT = 10_000
+FEE_MAX_MSAT = 10_000
 _PORTS = range(10_000, 32_000)
 
 
@@ -30,10 +35,10 @@ class MarketFailed(Exception):
 
 
 class Market:
-    """One service as a process, on play money; `face` and `node` are its addresses."""
+    """One service as a process; `face` is its address, and `node` that of its play money's node."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` takes its data and its log; nothing runs yet."""
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        """`folder` takes its data and its log; `settings` name a real node. Nothing runs yet."""
         self.folder = folder
         self.face, self.node, upstream = (f"http://127.0.0.1:{_free_port()}" for _ in range(3))
         self._environment = {
@@ -46,6 +51,7 @@ class Market:
             "COBOT_METER_SIMULATOR_LAG_S": "0",
             "NO_COLOR": "1",
             "COLUMNS": "110",
+            **(settings or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._http = httpx.Client(timeout=TIMEOUT_S, trust_env=False)
@@ -90,17 +96,26 @@ class Market:
             raise MarketFailed(ended.stdout + ended.stderr)
         return ended.stdout
 
-    def key(self, sat: int) -> tuple[str, str]:
-        """An API key with so much credit, and the caller that it belongs to."""
+    async def key(self, sat: int, wallet: Wallet) -> tuple[str, str]:
+        """An API key with so much credit, paid by this wallet, and the caller that it belongs to.
+
+        Raises L402Error.
+        """
         url, body = f"{self.face}/v1/topups", {"amount_sat": sat, "key": {"name": "cobot"}}
         asked = self._post(url, body)
-        paid = self._post(f"{self.node}/pay", {"payment_request": asked["invoice"]})
-        proof = f"L402 {asked['macaroon']}:{paid['payment_preimage']}"
+        paid = await wallet.pay(str(asked["invoice"]), max_fee_msat=FEE_MAX_MSAT)
+        proof = f"L402 {asked['macaroon']}:{paid.preimage}"
         key = str(self._post(url, body, Authorization=proof)["key"]["key"])
         credit = self._http.get(
             f"{self.face}/v1/credits", headers={"Authorization": f"Bearer {key}"}
         )
         return key, str(credit.json()["cobot"]["caller_id"])
+
+    def received_msat(self) -> int:
+        """What the service has booked at its node."""
+        rows = json.loads(self.command("ledger", "--json"))["trial_balance"]
+        nodes = (row for row in rows if row["account"].startswith(NODE_ACCOUNTS))
+        return sum(int(row["net"]) for row in nodes)
 
     def trust(self, caller_id: str) -> str:
         """The operator's word that this caller may sell tasks."""

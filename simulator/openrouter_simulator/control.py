@@ -104,8 +104,10 @@ def _routing_document(account: Account) -> dict[str, object]:
 def _set_faults(account: Account, document: dict[str, object]) -> dict[str, object]:
     """`{"clear": true, "next": ["hang", ""], "by_model": {"a/b": "hang"}, "rate": {"hang": 0.2}}`.
 
-    All optional; `seed` makes chance repeat.
+    All optional; `seed` makes chance repeat. A word that means nothing is refused: whoever wrote it
+    would take a run without a fault for one that stood it.
     """
+    known_fields(document, ("clear", "next", "by_model", "rate", "seed"))
     if document.get("clear") is True:
         account.faults.clear()
     try:

@@ -33,6 +33,7 @@ GIVEN = {
     "topup": ("100", "--pay"),
     "invoices show": ("{escrow}",),
     "invoices cancel": ("{escrow}",),
+    "tasks show": ("{escrow}",),
     "callers cap": ("{caller}", "7"),
     "callers block": ("{caller}",),
     "callers unblock": ("{caller}",),

@@ -22,6 +22,8 @@ from tests.contracts.books.books_samples import (
     opened,
     topup,
 )
+from tests.contracts.books.books_tasks import FEE_MSAT, sold_task, task
+from tests.domain.samples import SELLER
 
 
 async def three_callers(books: Books) -> list[Sale]:
@@ -113,6 +115,41 @@ class LedgerReportsSuite:
         page = await reports.statement("c_a", before=statement[1].sequence, limit=3)
         assert page == statement[2:5]
         assert await reports.statement("c_nobody", before=None, limit=100) == ()
+
+    async def test_a_sellers_statement_has_the_tasks_that_it_sells(
+        self, books: Books, reports: LedgerReports
+    ) -> None:
+        """In one order with what it buys itself, in pages, each entry once."""
+        await Sale(books, opened("esc_own", caller_id=SELLER)).sell()
+        sold = await sold_task(books)
+        await Sale(books, opened("esc_later", caller_id=SELLER)).sell()
+        everything = [entry async for entry in reports.journal()][::-1]
+        whole = await reports.statement(SELLER, before=None, limit=100)
+        assert list(whole) == everything
+        of_task = [entry for entry in whole if entry.seller_id == SELLER]
+        assert {entry.subject_id for entry in of_task} == {sold.escrow_id}
+        assert of_task == list(await reports.statement("c_buyer1", before=None, limit=100))
+        fees = [one for entry in of_task for one in entry.transfers if one.amount == FEE_MSAT]
+        assert [one.credit for one in fees] == [chart.available(SELLER).code]
+        pages: list[JournalEntry] = []
+        while page := await reports.statement(
+            SELLER, before=pages[-1].sequence if pages else None, limit=3
+        ):
+            assert len(page) <= 3
+            pages += page
+        assert pages == everything
+
+    async def test_the_tasks_of_a_statement_are_at_hand(
+        self, books: Books, reports: LedgerReports
+    ) -> None:
+        """Those that the page has entries of, whole; to their seller alone."""
+        sold = await sold_task(books)
+        last = (await reports.statement(SELLER, before=None, limit=1))[0]
+        assert await reports.sold_tasks(SELLER, before=None, limit=100) == (sold,)
+        assert await reports.sold_tasks(SELLER, before=last.sequence, limit=1) == (sold,)
+        assert await reports.sold_tasks("c_buyer1", before=None, limit=100) == ()
+        first = (await reports.statement(SELLER, before=None, limit=100))[-1]
+        assert await reports.sold_tasks(SELLER, before=first.sequence, limit=100) == ()
 
     async def test_balances_are_what_the_journal_adds_up_to(
         self, books: Books, reports: LedgerReports
@@ -231,6 +268,35 @@ class LedgerReportsSuite:
         assert sales[1].escrow in invoiced.rows
         assert {one.state for one in invoiced.rows} == {"invoiced"}
         assert (await reports.invoice_page(state="settled", before=None, limit=9)).rows == ()
+
+    async def test_tasks_come_in_pages(self, books: Books, reports: LedgerReports) -> None:
+        """Newest first, each once, open ones too; what is no task is in no page."""
+        sold = await sold_task(books)
+        await Sale(books, opened("esc_else")).sell()
+        newer = [(await books.apply(task(number))).escrow for number in (2, 3)]
+        wanted = [*reversed(newer), sold]
+        for limit in (1, 2, 9):
+            listed: list[Escrow] = []
+            before: int | None = None
+            while True:
+                page = await reports.task_page(before=before, limit=limit)
+                assert len(page.rows) <= limit
+                listed += page.rows
+                before = page.before
+                if before is None:
+                    break
+            assert listed == wanted
+
+    async def test_the_runs_of_a_sale_are_read_by_their_numbers(
+        self, books: Books, reports: LedgerReports
+    ) -> None:
+        """All of them, and nobody else's."""
+        sold = await sold_task(books)
+        await Sale(books, opened("esc_10")).sell()
+        runs = await reports.runs_of(sold.escrow_id)
+        assert runs == await books.runs_of(sold.escrow_id)
+        assert [run.number for run in runs] == [1, 2, 3]
+        assert await reports.runs_of("esc_none") == ()
 
     async def test_topups_are_listed_newest_first(
         self, books: Books, reports: LedgerReports

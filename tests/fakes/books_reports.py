@@ -30,6 +30,7 @@ from cobot_meter.ports.ledger_reports import (
     RowMark,
     SmallRows,
     Standing,
+    TaskPage,
 )
 from tests.fakes.books_rows import UNCHANGED, BooksRows
 from tests.fakes.ledger_model import Counters, Ledger
@@ -61,9 +62,17 @@ class FakeReports:
         own = [
             entry
             for entry in self.rows.journal.values()
-            if entry.caller_id == caller_id and (before is None or entry.sequence < before)
+            if caller_id in {entry.caller_id, entry.seller_id}
+            and (before is None or entry.sequence < before)
         ]
         return tuple(reversed(own))[:limit]
+
+    async def sold_tasks(
+        self, seller_id: str, *, before: int | None, limit: int
+    ) -> tuple[Escrow, ...]:
+        page = await self.statement(seller_id, before=before, limit=limit)
+        sold = {entry.subject_id for entry in page if entry.seller_id == seller_id}
+        return tuple(one for name, one in self.rows.escrows.items() if name in sold)
 
     async def journal(self, *, after: int = 0) -> AsyncIterator[JournalEntry]:
         for entry in tuple(self.rows.journal.values()):
@@ -126,6 +135,22 @@ class FakeReports:
             rows=tuple(one for _, one in found),
             before=found[-1][0] if len(found) == limit else None,
         )
+
+    async def task_page(self, *, before: int | None, limit: int) -> TaskPage:
+        tasks = ((self.rows.opened(name), one) for name, one in self.rows.escrows.items())
+        found = [
+            (sequence, one)
+            for sequence, one in sorted(tasks, key=lambda one: one[0], reverse=True)
+            if one.task and (before is None or sequence < before)
+        ][:limit]
+        return TaskPage(
+            rows=tuple(one for _, one in found),
+            before=found[-1][0] if len(found) == limit else None,
+        )
+
+    async def runs_of(self, escrow_id: str) -> tuple[Run, ...]:
+        runs = [view.run for view in self.rows.views if view.escrow_id == escrow_id]
+        return tuple(sorted(runs, key=lambda run: run.number))
 
     def _subjects(self) -> list[tuple[int, Escrow | Topup, tuple[str, ...]]]:
         """Newest first, with the number that opened it and what it is called."""

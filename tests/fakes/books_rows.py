@@ -208,6 +208,7 @@ def _entry(sequence: int, transition: Transition) -> JournalEntry:
         at_ms=transition.at_ms,
         facts=dict(transition.facts),
         transfers=tuple(_written(transfer) for transfer in transition.transfers),
+        seller_id=transition.seller_id,
     )
 
 

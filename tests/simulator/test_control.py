@@ -70,6 +70,7 @@ async def test_reset_is_the_first_day(client: httpx.AsyncClient) -> None:
         ("faults", {"next": [500]}),
         ("faults", {"by_model": {MODEL: "no_such_fault"}}),
         ("faults", {"by_model": []}),
+        ("faults", {"mode": "status_500"}),
         ("faults", {"next": ["status_500"] * 10_001}),
         ("timing", {"lag_s": -1}),
         ("timing", {"lag_s": "long"}),

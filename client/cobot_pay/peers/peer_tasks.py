@@ -24,9 +24,12 @@ from cobot_pay.peers.blocks import (
     with_block,
 )
 
+REPLY_WITHIN_S = 3_600  # a seller of ours takes no longer for a task, unless its owner says so
 _MSAT_PER_SAT = 1_000
 _WAIT_MIN_S, _WAIT_MAX_S = 0.5, 60.0
+_LOOK_MAX_S, _MINUTE_S = 30.0, 60
 _TEXT_MAX = 20_000
+_TASK_SHOWN = 80
 _LISTED_MAX = 100
 
 Send = Callable[[Line, str], bool]
@@ -37,12 +40,14 @@ class PeerTerms:
     """Whom the agent may ask, by the name that it uses for each, and for how much at most.
 
     A paid answer that does not come over the channel is fetched from the service after
-    `fetch_after_s`.
+    `fetch_after_s`. A peer that has sent neither bill nor refusal within `reply_within_s` is not
+    waited for any more; 0 waits without end.
     """
 
     peers: Mapping[str, Line]
     task_max_msat: int
     fetch_after_s: int = 10
+    reply_within_s: int = REPLY_WITHIN_S
 
 
 class PeerTasks:
@@ -124,6 +129,34 @@ class PeerTasks:
         """What `follow` is for: bills that are not paid, and paid ones without an answer."""
         return [one for one in self._files.open() if one.course is not Course.ASKED]
 
+    async def watch_silence(self) -> None:
+        """Look again and again for peers that have not replied in time. Raises OSError."""
+        within_s = self._terms.reply_within_s
+        while within_s:
+            self.end_silent()
+            await asyncio.sleep(min(_LOOK_MAX_S, within_s / 2))
+
+    def end_silent(self) -> None:
+        """End what nobody has replied to in time, once its user was told. Raises OSError.
+
+        A bill that comes later is of no task of ours, so nothing is paid for what the user may have
+        asked of somebody else by then.
+        """
+        within_s = self._terms.reply_within_s
+        for asked in self._files.open():
+            silent_s = self._now_s() - asked.asked_at_s
+            if not within_s or asked.course is not Course.ASKED or silent_s < within_s:
+                continue
+            peer = asked.peer.name
+            text = (
+                f"{peer} has not replied within {_span(within_s)} to the task that I gave it: "
+                f"{_shown(asked.task)} Nothing was paid, and if its bill still comes I do not pay "
+                f"it. Ask again if you want it all the same, or ask somebody else; whether {peer} "
+                "is running, its owner knows."
+            )
+            if self._send(asked.user, text):
+                self._files.put(replace(asked, course=Course.DONE))
+
     async def follow(self, asked: PeerTask) -> None:
         """Pay its bill and see to it that the answer comes. Raises OSError."""
         wait_s = _WAIT_MIN_S
@@ -188,3 +221,15 @@ class PeerTasks:
 def _sat(msat: int) -> str:
     whole, rest = divmod(msat, _MSAT_PER_SAT)
     return f"{whole:,}.{rest:03d} sat" if rest else f"{whole:,} sat"
+
+
+def _span(seconds: int) -> str:
+    """In minutes where it is some of them."""
+    minutes = seconds // _MINUTE_S
+    return f"{minutes} minutes" if minutes > 1 else f"{seconds} seconds"
+
+
+def _shown(task: str) -> str:
+    """Enough of it to know which one it was, in one line."""
+    line = " ".join(task.split())
+    return f"“{line}”." if len(line) <= _TASK_SHOWN else f"“{line[:_TASK_SHOWN]}…”."

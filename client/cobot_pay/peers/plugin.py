@@ -24,13 +24,13 @@ from cobot_pay.cli.wallets import open_wallet
 from cobot_pay.peers.asked import AskedFiles, Line, PeerTask
 from cobot_pay.peers.bill_payer import BillPayer
 from cobot_pay.peers.blocks import Ask, read_block
-from cobot_pay.peers.peer_tasks import PeerTasks, PeerTerms
+from cobot_pay.peers.peer_tasks import REPLY_WITHIN_S, PeerTasks, PeerTerms
 from cobot_pay.spending.stored_budget import StoredBudget
 
 SECTION = "meter-peers"
 TOOL = "ask_peer"
 TASK_SAT = 100
-_SETTINGS = ("peers", "task_sat", "services", "home", "folder", "fetch_after_s")
+_SETTINGS = ("peers", "task_sat", "services", "home", "folder", "fetch_after_s", "reply_within_s")
 _MSAT_PER_SAT = 1_000
 _NOBODY = Line(channel_type="", channel_id="", name="")
 _ASKER: ContextVar[Line] = ContextVar("asker", default=_NOBODY)
@@ -87,10 +87,11 @@ class PeersPlugin(Plugin, ToolProvider):  # type: ignore[misc] # cobot is not th
         """Nothing to do: all is stored as it happens."""
 
     async def run(self) -> None:
-        """Pay what is billed, and see that what is paid for comes."""
+        """Pay what is billed, see that what is paid for comes, and end what nobody replies to."""
         if self._tasks is None:
             return
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._tasks.watch_silence())
             self._billed = self._tasks.open()
             while True:
                 for asked in self._billed:
@@ -183,6 +184,7 @@ def read_terms(section: Mapping[str, Any]) -> PeerTerms:
         peers=peers,
         task_max_msat=_whole(section, "task_sat", TASK_SAT) * _MSAT_PER_SAT,
         fetch_after_s=_whole(section, "fetch_after_s", 10),
+        reply_within_s=_whole(section, "reply_within_s", REPLY_WITHIN_S),
     )
 
 

@@ -38,6 +38,18 @@ INVOICES = {
         help="Say that payments at the node are none of these books' business: no money is booked.",
     ),
 }
+TASKS = {
+    "list": Entry(
+        where="cobot_meter.cli.commands.task:list_tasks",
+        help="List tasks, newest first: who sells each, its runs, its price taken apart, what is "
+        "earned.",
+    ),
+    "show": Entry(
+        where="cobot_meter.cli.commands.task:show_task",
+        help="Show one task: its seller, every run, its price taken apart, its invoice and its "
+        "entries.",
+    ),
+}
 CALLERS = {
     "list": Entry(
         where="cobot_meter.cli.commands.caller:list_callers",
@@ -161,6 +173,7 @@ COMMANDS = {
         help="Run the simulated OpenRouter alone, for a service that is told to use it.",
     ),
     "invoices": Entry(help="List, show and cancel invoices.", commands=INVOICES),
+    "tasks": Entry(help="List and show what sellers sell.", commands=TASKS),
     "callers": Entry(help="List callers, fix their caps, block them.", commands=CALLERS),
     "quarantine": Entry(help="What could not be booked, and waits for you.", commands=QUARANTINE),
     "releases": Entry(help="Say whether anything is sold; sell again.", commands=RELEASES),

@@ -65,6 +65,15 @@ class Ledger:
             raise EscrowNotFound(message)
         return escrow
 
+    async def key_is_live(self, key_id: str) -> bool:
+        """Whether its owner has not ended this API key."""
+        key = await self.books.api_key(key_id)
+        return key is not None and key.is_live
+
+    async def is_blocked(self, caller_id: str) -> bool:
+        """Whether the operator refuses what this caller asks."""
+        return (await self.books.standing(caller_id)).blocked
+
     async def again(self, escrow: Escrow) -> Escrow:
         """The row as it stands by now, looked at from where it was. Raises EscrowNotFound."""
         if escrow.looks_back:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -25,6 +26,7 @@ from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer, json_answer
 from cobot_meter.http_api.identity import Askers
 from cobot_meter.http_api.key_routes import limits_document
+from cobot_meter.http_api.tasks.bodies import price_document
 from cobot_meter.http_api.views import charged_usd, cobot_document, rate_document
 from cobot_meter.ports.books import KeySpending
 from cobot_meter.ports.ledger_reports import JournalEntry
@@ -215,6 +217,8 @@ KEY_PATH = "/v1/key"
 CREDITS_PATH = "/v1/credits"
 LEDGER_PATH = "/v1/ledger"
 _SELLER = "seller_id"
+# Where a seller's own lines say what the task was sold for.
+_PRICED = frozenset({"task_closed", "completion_delivered"})
 OK = 200
 STATEMENT_ROWS = 50
 STATEMENT_ROWS_MAX = 200
@@ -294,12 +298,20 @@ class CallerRoutes:
         caller_id = (await self._askers.caller(request)).caller_id
         limit = _integer(request, "limit", STATEMENT_ROWS, STATEMENT_ROWS_MAX)
         before = _integer(request, "before", None, None)
-        entries = await self._parts.reports.statement(caller_id, before=before, limit=limit or 0)
+        rows = limit or 0
+        entries = await self._parts.reports.statement(caller_id, before=before, limit=rows)
+        tasks: tuple[Escrow, ...] = ()
+        if any(entry.seller_id == caller_id for entry in entries):
+            tasks = await self._parts.reports.sold_tasks(caller_id, before=before, limit=rows)
+        prices = {task.escrow_id: price_document(task) for task in tasks}
         full = len(entries) == limit
         document = {
             "object": "list",
             "caller_id": caller_id,
-            "data": [entry_document(entry, caller_id) for entry in entries],
+            "data": [
+                {**entry_document(entry, caller_id), **_sold(entry, caller_id, prices)}
+                for entry in entries
+            ],
             "next_before": entries[-1].sequence if full else None,
         }
         return json_answer(OK, document, (PRIVATE,))
@@ -308,8 +320,11 @@ class CallerRoutes:
 def entry_document(entry: JournalEntry, caller_id: str) -> dict[str, Any]:
     """One journal row; amounts are texts, because not every reader has integers of 64 bits.
 
-    Who sells the task that a buyer pays for is not said: its accounts are called `seller`.
+    Who sells the task that a buyer pays for is not said: its accounts are called `seller`, and to
+    that seller the buyer's are called `buyer`.
     """
+    sells = entry.seller_id == caller_id
+    other = "buyer" if sells else "seller"
     return {
         "sequence": entry.sequence,
         "key": entry.key,
@@ -317,13 +332,15 @@ def entry_document(entry: JournalEntry, caller_id: str) -> dict[str, Any]:
         "subject_id": entry.subject_id,
         "at_ms": entry.at_ms,
         "facts": {
-            name: _fact(name, value) for name, value in entry.facts.items() if name != _SELLER
+            name: _fact(name, value)
+            for name, value in entry.facts.items()
+            if sells or name != _SELLER
         },
         "transfers": [
             {
                 "kind": transfer.kind,
-                "debit": _account(transfer.debit, caller_id),
-                "credit": _account(transfer.credit, caller_id),
+                "debit": _account(transfer.debit, caller_id, other),
+                "credit": _account(transfer.credit, caller_id, other),
                 "commodity": transfer.commodity,
                 "amount": str(transfer.amount),
                 "hold_id": transfer.hold_id,
@@ -334,11 +351,21 @@ def entry_document(entry: JournalEntry, caller_id: str) -> dict[str, Any]:
     }
 
 
-def _account(code: str, caller_id: str) -> str:
+def _sold(
+    entry: JournalEntry, caller_id: str, prices: Mapping[str, dict[str, Any] | None]
+) -> dict[str, Any]:
+    """The price of a task taken apart, in the seller's lines of its closing and of its end."""
+    price = prices.get(entry.subject_id)
+    if entry.kind not in _PRICED or entry.seller_id != caller_id or price is None:
+        return {}
+    return {"task": {"id": entry.subject_id, **price}}
+
+
+def _account(code: str, caller_id: str, other: str) -> str:
     """The account's code; without the name of any other caller."""
     kind, _, rest = code.partition("/")
     owner, _, what = rest.partition("/")
-    return code if kind != "caller" or owner == caller_id else f"caller/seller/{what}"
+    return code if kind != "caller" or owner == caller_id else f"caller/{other}/{what}"
 
 
 def _fact(name: str, value: str | int | None) -> str | int | None:

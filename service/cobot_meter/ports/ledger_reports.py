@@ -35,7 +35,10 @@ class JournalTransfer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
-    """One journal row with its transfers, in the order they were written."""
+    """One journal row with its transfers, in the order they were written.
+
+    `seller_id` is who sells the task that it is of.
+    """
 
     sequence: int
     key: str
@@ -45,6 +48,7 @@ class JournalEntry:
     at_ms: int
     facts: Mapping[str, str | int | None]
     transfers: tuple[JournalTransfer, ...]
+    seller_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +138,14 @@ class InvoicePage:
     before: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPage:
+    """Tasks, newest first; `before` names the page after, None at the end."""
+
+    rows: tuple[Escrow, ...]
+    before: int | None
+
+
 class LedgerReports(JournalKeys, SealedWith, Protocol):
     """Reads over the whole history. Every list is bounded or streamed."""
 
@@ -143,7 +155,15 @@ class LedgerReports(JournalKeys, SealedWith, Protocol):
     async def statement(
         self, caller_id: str, *, before: int | None, limit: int
     ) -> tuple[JournalEntry, ...]:
-        """A caller's own journal entries, newest first, below sequence `before`."""
+        """Entries of what a caller buys and of the tasks that it sells, below sequence `before`.
+
+        Newest first, each once.
+        """
+
+    async def sold_tasks(
+        self, seller_id: str, *, before: int | None, limit: int
+    ) -> tuple[Escrow, ...]:
+        """The tasks of its own that a caller's `statement` with these words has entries of."""
 
     def journal(self, *, after: int = 0) -> AsyncIterator[JournalEntry]:
         """Every entry in order, from one consistent snapshot."""
@@ -172,6 +192,12 @@ class LedgerReports(JournalKeys, SealedWith, Protocol):
         self, *, state: str | None, before: int | None, limit: int
     ) -> InvoicePage:
         """At most `limit` of those that have an invoice (and are in this state), newest first."""
+
+    async def task_page(self, *, before: int | None, limit: int) -> TaskPage:
+        """At most `limit` tasks, whatever has become of them, newest first."""
+
+    async def runs_of(self, escrow_id: str) -> tuple[Run, ...]:
+        """Every run of a sale, by their numbers."""
 
     def escrows(self) -> AsyncIterator[Escrow]:
         """Every escrow, newest first, each with the run that it lives by."""

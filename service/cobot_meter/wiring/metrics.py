@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from cobot_meter.adapters.storage.sqlite.files import free_bytes
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger.accounts import Account
 from cobot_meter.domain.ledger.transfers import TransferKind
 from cobot_meter.domain.money import PUSD_PER_USD, usd_text
@@ -76,6 +77,17 @@ class Metrics:
             "What those answers said that they cost, in US dollars",
             registry=self.registry,
         )
+        self._tasks = Counter(
+            "cobot_meter_tasks",
+            "Tasks of sellers that came to this state; `open` counts those that were opened",
+            ["state"],
+            registry=self.registry,
+        )
+        self._task_fees = Counter(
+            "cobot_meter_task_fees_msat",
+            "Fees that sellers of tasks were credited",
+            registry=self.registry,
+        )
         self._by_kind: dict[str, Counter] = {}
         self._by_account: dict[tuple[str, str], Counter] = {}
         self._rate = self._gauge("rate_usd_micro_per_btc", "1e-6 USD per bitcoin; 0 without one")
@@ -133,12 +145,23 @@ class Metrics:
         if transition.kind in _COSTS:
             self._overrun(transition)
             self._never_confirmed(transition)
+        if transition.seller_id is not None:
+            self._of_task(transition)
         for transfer in transition.transfers:
             if transfer.kind is TransferKind.POSTED or transfer.kind is TransferKind.POST:
                 if not transfer.debit.exact:
                     self._posted(transfer.debit, "debit").inc(transfer.amount)
                 if not transfer.credit.exact:
                     self._posted(transfer.credit, "credit").inc(transfer.amount)
+
+    def _of_task(self, transition: Transition) -> None:
+        """Where a task has come to, once for each state that it comes to."""
+        task = transition.escrow
+        if task is None or not (transition.opens or "state" in transition.changed):
+            return
+        self._tasks.labels(task.task_state).inc()
+        if task.state is EscrowState.RELEASED:
+            self._task_fees.inc(task.fee_msat)
 
     def _never_confirmed(self, transition: Transition) -> None:
         escrow, captured = transition.escrow, transition.kind == "completion_costed"

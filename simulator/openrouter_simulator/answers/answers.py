@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from openrouter_simulator.routing.asks import BYTES_PER_TOKEN, tokens_of
 from openrouter_simulator.routing.routing import Order
-from openrouter_simulator.shapes.forms import ToolCall
+from openrouter_simulator.shapes.forms import ToolCall, persuaded
 from openrouter_simulator.shapes.plausible_text import plausible_answer
 
 _PIECE_WORDS = 4
@@ -46,6 +46,8 @@ def answers_to(order: Order, *, seed: str, faults: frozenset[str]) -> tuple[Answ
         reason = "stop" if "empty_answer" in faults else None
         return tuple(Answer(text="", finish_reason=reason) for _ in range(order.ask.choices))
     overlong = "overlong_answer" in faults
+    if "persuaded" in faults:
+        order = replace(order, ask=replace(order.ask, form=persuaded(order.ask.form)))
     return tuple(
         _answer(order, seed=f"{seed}:{number}" if number else seed, overlong=overlong)
         for number in range(order.ask.choices)

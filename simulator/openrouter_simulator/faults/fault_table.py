@@ -100,6 +100,8 @@ def _without_clash(names: frozenset[str]) -> frozenset[str]:
 
 
 _CLASHES = (
+    ("empty_answer_insured", "multi_generation"),
+    ("empty_answer_insured", "server_tool_surcharge"),
     ("byok", "multi_generation"),
     ("response_cache_hit", "multi_generation"),
     ("zero_cost_confirmed", "multi_generation"),
@@ -216,6 +218,12 @@ def _rows() -> Iterable[Fault]:
         yield Fault(name=name, strikes=strikes, decides=decides, what=what, stream_only=frame)
     yield Fault(
         name="wrong_model", strikes=_S.MID_STREAM, decides="model", what="names a model never asked"
+    )
+    yield Fault(
+        name="persuaded",
+        strikes=_S.MID_STREAM,
+        decides="words of the answer",
+        what="calls what the last message spells out as `name({...})`, offered or not",
     )
     for name, what in _USAGES:
         yield Fault(name=name, strikes=_S.USAGE, decides=_USAGE, what=what)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -17,6 +17,7 @@ from openrouter_simulator.shapes.schema_values import value_for
 
 _WORD = re.compile(r"[a-z]{4,}")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_CALL = re.compile(r"\b([A-Za-z_]\w{0,63})\((\{[^{}]{0,2000}\})\)")
 _FORCED = "required"
 
 
@@ -30,24 +31,26 @@ class Function:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """`function` is called instead of answering; `as_json` with the schema that it has to fit."""
+    """`function` is called instead of answering; `as_json` with the schema that it has to fit.
+
+    An `obedient` model calls what the words themselves spell out, if they do.
+    """
 
     function: Function | None = None
     as_json: bool = False
     schema: object = None
+    obedient: bool = False
 
     def call(self, prompt: str, *, seed: str) -> ToolCall | None:
         """The call this form demands, None for none."""
+        spelled = _spelled_out(prompt) if self.obedient else None
+        if spelled is not None:
+            return _call(*spelled, prompt, seed=seed)
         if self.function is None:
             return None
         arguments = value_for(self.function.parameters, prompt, seed=seed)
         whole = arguments if isinstance(arguments, dict) else {}
-        made = hashlib.sha256(f"{seed}\n{self.function.name}\n{prompt}".encode("utf-8", "replace"))
-        return ToolCall(
-            call_id=f"call_{made.hexdigest()[:24]}",
-            name=self.function.name,
-            arguments=orjson.dumps(whole).decode(),
-        )
+        return _call(self.function.name, whole, prompt, seed=seed)
 
     def text(self, prompt: str, *, seed: str) -> str:
         """What is said, in JSON where that is wanted."""
@@ -68,6 +71,32 @@ class ToolCall:
 
 
 TEXT = Form()
+
+
+def persuaded(form: Form) -> Form:
+    """As a model that does what a stranger's words say, whatever it was offered."""
+    return replace(form, obedient=True)
+
+
+def _spelled_out(prompt: str) -> tuple[str, dict[str, object]] | None:
+    """The first call that the words spell out as `name({...})`."""
+    found = _CALL.search(prompt)
+    if found is None:
+        return None
+    try:
+        arguments = orjson.loads(found[2])
+    except orjson.JSONDecodeError:
+        return None
+    return found[1], arguments
+
+
+def _call(name: str, arguments: dict[str, object], prompt: str, *, seed: str) -> ToolCall:
+    made = hashlib.sha256(f"{seed}\n{name}\n{prompt}".encode("utf-8", "replace"))
+    return ToolCall(
+        call_id=f"call_{made.hexdigest()[:24]}",
+        name=name,
+        arguments=orjson.dumps(arguments).decode(),
+    )
 
 
 def form_of(document: Mapping[str, object], *, prompt: str) -> Form:

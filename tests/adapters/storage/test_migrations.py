@@ -24,7 +24,8 @@ from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.ports.ledger_reports import Balance
 from tests.adapters.storage.book_files import balances_of, schema_of
 from tests.contracts.books.books_samples import RETENTION, Sale, ask_key, opened
-from tests.domain.samples import Shape, opening_of
+from tests.contracts.books.books_tasks import sold_task
+from tests.domain.samples import SELLER, Shape, opening_of
 from tests.domain.samples import opened as opened_sale
 
 ROOT = Path(__file__).parents[3]
@@ -154,7 +155,7 @@ async def test_books_that_cannot_be_kept_stop_the_start(tmp_path: Path, where: s
         "DELETE FROM journal",
         "UPDATE transfer SET amount = amount + 1",
         "DELETE FROM transfer WHERE kind = 'post'",
-        "REPLACE INTO journal SELECT sequence, key, 'x', subject_id, NULL, 0, '' FROM journal",
+        "REPLACE INTO journal SELECT sequence, key, 'x', '', NULL, 0, '', NULL FROM journal",
     ],
 )
 async def test_what_is_written_stays_written(path: Path, change: str) -> None:
@@ -223,3 +224,21 @@ async def test_books_that_have_had_a_task_do_not_go_below_0017(path: Path) -> No
         run_downgrade(engine_for(path), "0016")
     async with open_sqlite_books(path, retention=RETENTION) as books:
         assert await books.escrow("esc_1") == before
+
+
+async def test_what_was_sold_before_0018_is_in_its_sellers_statement(path: Path) -> None:
+    """The journal's new column is filled on the way up, and refuses changes as before."""
+    async with open_sqlite_books(path, retention=RETENTION) as books:
+        await Sale(books, opened("esc_other")).sell()
+        await sold_task(books)
+    async with open_sqlite_reports(path) as reports:
+        before = await reports.statement(SELLER, before=None, limit=100)
+    run_downgrade(engine_for(path), "0017")
+    upgrade(path)
+    async with open_sqlite_reports(path) as reports:
+        assert await reports.statement(SELLER, before=None, limit=100) == before
+    with (
+        closing(sqlite3.connect(path)) as connection,
+        pytest.raises(sqlite3.IntegrityError, match="insert-only"),
+    ):
+        connection.execute("UPDATE journal SET seller_id = NULL")

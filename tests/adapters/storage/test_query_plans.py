@@ -29,7 +29,7 @@ from tests.contracts.books.books_samples import RETENTION, Sale, give_credit, op
 from tests.postgres.cluster import Cluster
 
 # The reads of reports that requests ask for; the others may walk.
-REQUESTED = ("statement", "callers")
+REQUESTED = ("statement", "sold_tasks", "callers")
 SCAN = re.compile(rf"SCAN ({'|'.join(METADATA.tables)})\b")
 SORT = "TEMP B-TREE"
 
@@ -44,6 +44,7 @@ def statements() -> Iterator[tuple[str, Statement]]:
         for fields in (None, *((name,) for name in spec.fields)):
             yield (f"move {spec.table}/{fields}", move_row(spec, fields))
     subjects = subject_statements()
+    yield ("tasks", subjects.tasks)
     for name in ("pages", "pages_in"):
         pages = enumerate(getattr(subjects, name))
         yield from ((f"{name}/{number}", statement) for number, statement in pages)

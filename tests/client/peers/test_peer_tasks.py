@@ -73,6 +73,8 @@ class Buyer:
     day_sat: int = 1_000
     sent: list[tuple[Line, str]] = field(default_factory=list)
     reaches: bool = True
+    now_s: int = 1_800_000_000
+    reply_within_s: int = 3_600
 
     def __post_init__(self) -> None:
         """Open the file of payments and the files of tasks."""
@@ -85,9 +87,11 @@ class Buyer:
         self.tasks = PeerTasks(
             files=self.files,
             payer=BillPayer(wallet=self.wallet, budget=self.budget),
-            terms=PeerTerms(peers={"bob": BOB}, task_max_msat=100_000),
+            terms=PeerTerms(
+                peers={"bob": BOB}, task_max_msat=100_000, reply_within_s=self.reply_within_s
+            ),
             send=self._send,
-            now_s=lambda: 1_800_000_000,
+            now_s=lambda: self.now_s,
             reference=lambda: f"r{next(numbers)}",
         )
 
@@ -356,3 +360,73 @@ async def test_an_answer_is_fetched_from_no_address_that_the_owner_did_not_name(
     assert await payer.answer_of(bill(url="http://["), "L402 x:y") == ""
     there = bill(url="http://127.0.0.1:8/v1/escrows/esc_1")  # named, and nobody listens
     assert await payer.answer_of(there, "L402 x:y") == ""
+
+
+async def test_a_peer_that_never_replies_is_told_to_the_user(tmp_path: Path) -> None:
+    """Who, which task, that nothing was paid, and what to do; once, and also after a restart."""
+    buyer = Buyer(tmp_path)
+    buyer.ask()
+    buyer.now_s += 3_599
+    buyer.tasks.end_silent()
+    assert buyer.told == []
+    again = Buyer(tmp_path, now_s=buyer.now_s + 1)
+    watch = asyncio.create_task(again.tasks.watch_silence())
+    async with asyncio.timeout(WITHIN_S):
+        while again.files.open():  # noqa: ASYNC110 - a test waits
+            await asyncio.sleep(0.01)
+    watch.cancel()
+    again.tasks.end_silent()
+    (said,) = again.told
+    for words in ("bob", "60 minutes", "“Weigh it.”", "Nothing was paid", "Ask again"):
+        assert words in said
+    assert again.budget.receipts() == []
+
+
+async def test_a_bill_that_comes_after_that_is_not_paid(tmp_path: Path) -> None:
+    """The user may have asked somebody else by then."""
+    buyer = Buyer(tmp_path)
+    buyer.ask()
+    buyer.now_s += 3_600
+    buyer.tasks.end_silent()
+    assert not buyer.hear(bill())
+    assert buyer.tasks.open() == []
+    assert buyer.wallet.paid == []
+
+
+@pytest.mark.parametrize("course", [Course.BILLED, Course.PAID])
+async def test_what_was_billed_is_no_silence(tmp_path: Path, course: Course) -> None:
+    """Its own end is that of the bill, or the answer."""
+    buyer = Buyer(tmp_path)
+    buyer.ask()
+    buyer.hear(bill())
+    if course is Course.PAID:
+        await buyer.follow(lambda: buyer.files.open()[0].course is Course.PAID)
+    buyer.now_s += 10**6
+    buyer.tasks.end_silent()
+    assert [one.course for one in buyer.files.open()] == [course]
+    assert buyer.told == []
+
+
+def test_a_user_who_cannot_be_reached_is_told_later(tmp_path: Path) -> None:
+    """The task stays until somebody has heard of it."""
+    buyer = Buyer(tmp_path)
+    buyer.ask()
+    buyer.now_s += 3_600
+    buyer.reaches = False
+    buyer.tasks.end_silent()
+    assert len(buyer.files.open()) == 1
+    buyer.reaches = True
+    buyer.tasks.end_silent()
+    assert buyer.files.open() == []
+    assert len(buyer.told) == 1
+
+
+async def test_who_sets_no_time_waits_without_end(tmp_path: Path) -> None:
+    """With 0 there is nothing to watch for, and the watch ends."""
+    buyer = Buyer(tmp_path, reply_within_s=0)
+    buyer.ask()
+    buyer.now_s += 10**6
+    await asyncio.wait_for(buyer.tasks.watch_silence(), WITHIN_S)
+    buyer.tasks.end_silent()
+    assert len(buyer.files.open()) == 1
+    assert buyer.told == []

@@ -34,6 +34,7 @@ from tests.domain.samples import (
 )
 
 CAP_MSAT = 60_000
+FEE_MSAT = 1_000
 ANSWERED = on.TaskAnswered(answer_sha256="a5" * 32)
 
 
@@ -73,6 +74,21 @@ async def asked(books: Books, cost: int) -> None:
     found = await books.escrow("esc_1")
     assert found is not None
     await told(books, completion_costed(found, cost))
+
+
+async def sold_task(books: Books) -> Escrow:
+    """A task of two runs, all the way to its release."""
+    await books.apply(task())
+    await asked(books, 3_000)
+    await asked(books, 2_500)
+    await told(books, ANSWERED)
+    for made in (task_closed, invoice_issued, settled):
+        found = await books.escrow("esc_1")
+        assert found is not None
+        await told(books, made(found))
+    released = (await told(books, on.CompletionDelivered())).escrow
+    assert released is not None
+    return replace(released, others=())
 
 
 class BooksTasks:

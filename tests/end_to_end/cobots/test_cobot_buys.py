@@ -112,3 +112,16 @@ async def test_a_bill_that_nobody_asked_for_is_not_paid(pair: Pair) -> None:
     mallory.write("alice", "Are you there?")
     await pair.alice.until(lambda: bool(mallory.letters), "an answer")
     assert pair.receipts() == []
+
+
+async def test_a_user_hears_of_a_cobot_that_never_replies(pair: Pair) -> None:
+    """Bob does not run: after its owner's time alice says so by herself, and nothing was paid."""
+    pair.bob.kill()
+    pair.alice.kill()
+    peers = {**pair.alice.sections["meter-peers"], "reply_within_s": 3}
+    pair.alice.sections = {**pair.alice.sections, "meter-peers": peers}
+    pair.alice.start()
+    pair.ada.write("alice", QUESTION)
+    said = await pair.until_heard("bob has not replied within 3 seconds")
+    assert "Nothing was paid" in said
+    assert pair.receipts() == []

@@ -18,7 +18,7 @@ from cobot_meter.adapters.storage.ledger_rows import (
     standing_codes,
     standing_from_rows,
 )
-from cobot_meter.adapters.storage.read_queries import NUMBERED, NUMBERED_END, ReadStatements
+from cobot_meter.adapters.storage.read_queries import ReadStatements, runs_span
 from cobot_meter.adapters.storage.row_spec import Row
 from cobot_meter.adapters.storage.sql_text import Statement
 from cobot_meter.adapters.storage.table_specs import (
@@ -70,8 +70,8 @@ class KeyedReads(abc.ABC):
 
     async def runs_of(self, escrow_id: str) -> tuple[Run, ...]:
         """By their own keys, which tell the sale and the number."""
-        span = (escrow_id, escrow_id + NUMBERED, escrow_id + NUMBERED_END)
-        found = made_of(map(RUN_SPEC.decode, await self._rows(self._statements.runs_of, *span)))
+        rows = await self._rows(self._statements.runs_of, *runs_span(escrow_id))
+        found = made_of(map(RUN_SPEC.decode, rows))
         return tuple(sorted(found, key=lambda run: run.number))
 
     async def topup(self, topup_id: str) -> Topup | None:

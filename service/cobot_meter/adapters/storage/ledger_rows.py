@@ -28,13 +28,13 @@ _NUL_ESCAPED = b"\\u0000"
 Value = TypeVar("Value")
 
 TRANSFER_COLUMNS = ("kind", "debit", "credit", "commodity", "amount", "hold_id", "held")
-JOURNAL_COLUMNS = ("key", "kind", "subject_id", "caller_id", "at_ms", "facts")
+JOURNAL_COLUMNS = ("key", "kind", "subject_id", "caller_id", "at_ms", "facts", "seller_id")
 ENTRY_COLUMNS = ("sequence", *JOURNAL_COLUMNS)
 
 # A counter in two parts, so that a database can add up a billion of each without an overflow.
 HALF = 10**9
 
-_journal = attrgetter(*JOURNAL_COLUMNS[:-1])
+_journal = attrgetter(*JOURNAL_COLUMNS[:-2])
 
 
 def tally_of(transition: Transition) -> str | None:
@@ -46,7 +46,7 @@ def tally_of(transition: Transition) -> str | None:
 
 def journal_values(transition: Transition) -> Row:
     """The values of JOURNAL_COLUMNS."""
-    return (*_journal(transition), dumped(transition.facts).decode())
+    return (*_journal(transition), dumped(transition.facts).decode(), transition.seller_id)
 
 
 def dumped(document: Mapping[str, object]) -> bytes:

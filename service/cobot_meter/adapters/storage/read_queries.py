@@ -64,6 +64,7 @@ from cobot_meter.adapters.storage.tables import (
     SEALED_WITH,
     SETTLE_CURSOR,
     TALLY,
+    TASK,
     TOPUP,
     TOPUP_INVOICED,
     TOPUP_OPEN,
@@ -185,18 +186,21 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
 
 @dataclass(frozen=True, slots=True)
 class Subjects:
-    """Escrows or top-ups; the last column of each read is the number by which they are ordered."""
+    """Escrows or top-ups; the last column of each read is the number by which they are ordered.
+
+    `listed` is the condition of those that a page has.
+    """
 
     table: Table
     spec: RowSpec[Any]
-    has_invoice: str
+    listed: str
 
     def page(self, *, in_state: bool = False) -> Select[Any]:
-        """Those that have an invoice, below a number."""
+        """Those that are listed, below a number."""
         found = self.rows().where(self.table.c.opened_sequence < bindparam("before"))
         if in_state:
             found = found.where(self.table.c.state == bindparam("state"))
-        return found.where(text(self.has_invoice))
+        return found.where(text(self.listed))
 
     def like(self) -> Select[Any]:
         """Those of an id or payment hash of this pattern."""
@@ -214,11 +218,12 @@ class Subjects:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectStatements:
-    """Reads of escrows and of top-ups, in this order, for lists that hold both."""
+    """Reads of escrows and of top-ups, in this order, for lists that hold both; and of tasks."""
 
     pages: tuple[Statement, Statement]
     pages_in: tuple[Statement, Statement]
     like: tuple[Statement, Statement]
+    tasks: Statement
 
 
 @functools.cache
@@ -244,6 +249,7 @@ def subject_statements(database: str = "sqlite") -> SubjectStatements:
         pages=(pages(escrows), pages(topups)),
         pages_in=(pages_in(escrows), pages_in(topups)),
         like=(like(escrows), like(topups)),
+        tasks=pages(Subjects(ESCROW, ESCROW_SPEC, TASK)),
     )
 
 
@@ -420,3 +426,8 @@ def _first(query: Select[Any]) -> Select[Any]:
 
 def _limited(query: Select[Any], *order: ColumnElement[Any]) -> Select[Any]:
     return query.order_by(*order).limit(bindparam("limit")).offset(_ZERO)
+
+
+def runs_span(escrow_id: str) -> tuple[str, str, str]:
+    """What `runs_of` takes: the first run's id, and between what those of later ones are."""
+    return (escrow_id, escrow_id + NUMBERED, escrow_id + NUMBERED_END)

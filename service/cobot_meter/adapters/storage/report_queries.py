@@ -25,6 +25,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    union_all,
 )
 
 from cobot_meter.adapters.storage.ledger_rows import ENTRY_COLUMNS, HALF, TRANSFER_COLUMNS
@@ -75,11 +76,17 @@ SUMMED = (
 )
 
 
+# What a page of a statement takes: of what the caller buys, and of what it sells.
+_PAGE = ("caller_id", "before", "limit")
+_PAGE_SOLD = ("seller_id", "before_sold", "limit_sold")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportStatements:
     """The reads of `LedgerReports`."""
 
     statement: Statement
+    sold_tasks: Statement
     journal: Statement
     balances: Statement
     trial_balance: Statement
@@ -102,7 +109,8 @@ def report_statements(database: str = "sqlite") -> ReportStatements:
         return sql(selected(spec).order_by(table.c.opened_sequence.desc()))
 
     return ReportStatements(
-        statement=sql(_statement(), "caller_id", "before", "limit"),
+        statement=sql(_statement(), *_PAGE, *_PAGE_SOLD, "rows"),
+        sold_tasks=sql(_sold_tasks(), *_PAGE_SOLD),
         journal=sql(_journal(), "after"),
         balances=with_legs(sql(_balances()), database),
         trial_balance=with_legs(sql(_trial_balance()), database),
@@ -115,13 +123,39 @@ def report_statements(database: str = "sqlite") -> ReportStatements:
 
 
 def _statement() -> Select[Any]:
-    """The newest entries of one caller, each with its transfers."""
-    own = and_(
-        JOURNAL.c.caller_id == bindparam("caller_id"), JOURNAL.c.sequence < bindparam("before")
-    )
-    newest = select(JOURNAL).where(own).order_by(JOURNAL.c.sequence.desc())
-    page = newest.limit(bindparam("limit")).offset(literal_column("0")).subquery("page")
+    """The newest entries of one caller, as buyer and as seller of tasks, with their transfers.
+
+    Each part is a page of its own index: one condition with OR would sort the whole history.
+    """
+    bought = _newest(JOURNAL.c.caller_id == bindparam("caller_id"), _PAGE)
+    both = union_all(select(bought.subquery("bought")), select(_sold().subquery("sold")))
+    found = both.subquery("found")
+    newest = select(found).order_by(found.c.sequence.desc())
+    page = newest.limit(bindparam("rows")).offset(literal_column("0")).subquery("page")
     return _with_transfers(page).order_by(page.c.sequence.desc(), TRANSFER.c.line)
+
+
+def _sold_tasks() -> Select[Any]:
+    """The sales that a page of a seller's entries is of."""
+    return selected(ESCROW_SPEC).where(
+        ESCROW.c.escrow_id.in_(select(_sold().subquery("sold").c.subject_id))
+    )
+
+
+def _sold() -> Select[Any]:
+    """Who buys of itself reads it once: as its buyer."""
+    sold = JOURNAL.c.seller_id == bindparam("seller_id")
+    own = and_(sold, JOURNAL.c.caller_id != JOURNAL.c.seller_id)
+    return _newest(own, _PAGE_SOLD)
+
+
+def _newest(of: ColumnElement[bool], names: tuple[str, str, str]) -> Select[Any]:
+    """A page of entries, below a number and up to a limit, which are called so."""
+    _, before, limit = names
+    below = JOURNAL.c.sequence < bindparam(before)
+    newest = select(*(JOURNAL.c[name] for name in ENTRY_COLUMNS)).where(of, below)
+    newest = newest.order_by(JOURNAL.c.sequence.desc()).limit(bindparam(limit))
+    return newest.offset(literal_column("0"))
 
 
 def _journal() -> Select[Any]:

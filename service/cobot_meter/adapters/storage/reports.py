@@ -19,7 +19,12 @@ from cobot_meter.adapters.storage.ledger_rows import (
     standing_from_rows,
     sum_from_row,
 )
-from cobot_meter.adapters.storage.read_queries import ESCAPE, read_statements, subject_statements
+from cobot_meter.adapters.storage.read_queries import (
+    ESCAPE,
+    read_statements,
+    runs_span,
+    subject_statements,
+)
 from cobot_meter.adapters.storage.report_queries import (
     AuditStatements,
     ReportStatements,
@@ -57,6 +62,7 @@ from cobot_meter.ports.ledger_reports import (
     RowMark,
     SmallRows,
     Standing,
+    TaskPage,
 )
 
 _SEQUENCE_MAX = 2**63 - 1
@@ -113,13 +119,21 @@ class StoredReports:
     ) -> tuple[JournalEntry, ...]:
         """At most `limit` of the caller's journal entries below sequence `before`, newest first.
 
-        Found by the caller's own index. Raises BooksBusy.
+        Found by the caller's own index and that of sellers. Raises BooksBusy.
         """
-        below = _SEQUENCE_MAX if before is None else before
+        page = (caller_id, _SEQUENCE_MAX if before is None else before, limit)
         async with self._session() as session:
             return await session.all(
-                entries_from_rows, self._statements.statement, caller_id, below, limit
+                entries_from_rows, self._statements.statement, *page, *page, limit
             )
+
+    async def sold_tasks(
+        self, seller_id: str, *, before: int | None, limit: int
+    ) -> tuple[Escrow, ...]:
+        """Of at most `limit` of a seller's entries below sequence `before`. Raises BooksBusy."""
+        page = (seller_id, _SEQUENCE_MAX if before is None else before, limit)
+        async with self._session() as session:
+            return await session.all(_each(ESCROW_SPEC.decode), self._statements.sold_tasks, *page)
 
     def journal(self, *, after: int = 0) -> AsyncIterator[JournalEntry]:
         """Every entry above sequence `after` with its transfers, in order, from one statement."""
@@ -187,6 +201,28 @@ class StoredReports:
             rows=tuple(one for _, one in page),
             before=page[-1][0] if len(page) == limit else None,
         )
+
+    async def task_page(self, *, before: int | None, limit: int) -> TaskPage:
+        """At most `limit` tasks opened below sequence `before`, newest first.
+
+        By an index of tasks alone. Raises BooksBusy.
+        """
+        below = _SEQUENCE_MAX if before is None else before
+        decoded = _numbered(ESCROW_SPEC.decode)
+        async with self._session() as session:
+            found = await session.all(decoded, self._subjects.tasks, below, limit)
+        return TaskPage(
+            rows=tuple(one for _, one in found),
+            before=found[-1][0] if len(found) == limit else None,
+        )
+
+    async def runs_of(self, escrow_id: str) -> tuple[Run, ...]:
+        """By their own keys, in the order of their numbers. Raises BooksBusy."""
+        async with self._session() as session:
+            found = await session.all(
+                _each(RUN_SPEC.decode), self._keyed.runs_of, *runs_span(escrow_id)
+            )
+        return tuple(sorted(found, key=lambda run: run.number))
 
     async def _newest(
         self, statements: tuple[Statement, Statement], *values: str | int

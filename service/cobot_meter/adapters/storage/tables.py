@@ -113,7 +113,8 @@ OCCUPIED_NAMELESS = "occupies_ask = 1 AND nameless = 1"
 IN_FLIGHT = _runs(lambda facts: facts.in_flight)
 UNFINISHED = _sales(lambda facts: facts.stage is Stage.RUNNING)
 INVOICED = _sales(lambda facts: facts.stage is Stage.UNPAID)
-OPEN_TASK = "seller_id IS NOT NULL AND state = 'running'"
+TASK = "seller_id IS NOT NULL"
+OPEN_TASK = f"{TASK} AND state = 'running'"
 KEYED = "idempotency_key IS NOT NULL"
 UNEXPLAINED = "run_state = 'failed' AND budget_held_pusd > 0 AND lookup_at_ms IS NULL"
 UNCONFIRMED = "cost_standing = 'provisional'"
@@ -183,8 +184,10 @@ JOURNAL = Table(
     _maybe_words("caller_id"),
     _number("at_ms"),
     _words("facts"),
+    _maybe_words("seller_id"),
     _index("uq_journal_key", "key", unique=True),
     _index("ix_journal_of_caller", "caller_id", "sequence", where="caller_id IS NOT NULL"),
+    _index("ix_journal_of_seller", "seller_id", "sequence", where="seller_id IS NOT NULL"),
 )
 
 TRANSFER = Table(
@@ -251,6 +254,7 @@ ESCROW = Table(
     _index("ix_escrow_open_of_caller", "caller_id", "opened_sequence", where=INVOICED),
     _index("ix_escrow_quarantined", "escrow_id", where=QUARANTINED),
     _index("ix_escrow_task_of_seller", "seller_id", "opened_sequence", where=OPEN_TASK),
+    _index("ix_escrow_task", "opened_sequence", where=TASK),
 )
 
 RUN = Table(

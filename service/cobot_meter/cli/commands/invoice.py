@@ -16,6 +16,7 @@ from cobot_meter.cli.commands.ledger import AsJson
 from cobot_meter.cli.lookup import PAGE, find_invoice
 from cobot_meter.cli.operator_client import operate
 from cobot_meter.cli.tables.balances import plain_table
+from cobot_meter.cli.tables.tasks import earned_msat, parts_of_price
 from cobot_meter.cli.terminal import CommandFailed, Misused, Terminal, run, terminal_of
 from cobot_meter.cli.wording import account, age, event, moment, msat, name, sat, unit_amount, usd
 from cobot_meter.domain.errors import NodeUnavailable
@@ -145,21 +146,22 @@ async def _show(terminal: Terminal, given: str, *, as_json: bool) -> None:
     settings = terminal.settings()
     async with open_reports(settings) as books, books.snapshot() as reports:
         row = await find_invoice(reports, given)
-        entries = await _entries_of(reports, row)
-    said = await _node_says(settings, row)
+        entries = await entries_of(reports, row)
+    said = await node_says(settings, row)
     if as_json:
         terminal.write_json({**document(row), "node": said, "entries": entries})
     else:
-        terminal.out.print(_details(row, said, entries))
+        terminal.out.print(details(row, said, entries))
 
 
-async def _entries_of(reports: LedgerReports, row: Invoiced) -> tuple[JournalEntry, ...]:
+async def entries_of(reports: LedgerReports, row: Invoiced) -> tuple[JournalEntry, ...]:
     """Its own entries, oldest first, out of its caller's."""
     entries = await reports.statement(row.caller_id, before=None, limit=ENTRIES_MAX)
     return tuple(entry for entry in reversed(entries) if entry.subject_id == _id_of(row))
 
 
-async def _node_says(settings: Settings, row: Invoiced) -> str:
+async def node_says(settings: Settings, row: Invoiced) -> str:
+    """The node's own word on its invoice, or why there is none."""
     if not row.payment_hash:
         return "has no invoice yet"
     try:
@@ -170,7 +172,8 @@ async def _node_says(settings: Settings, row: Invoiced) -> str:
     return invoice.state.value if invoice else "knows no such invoice"
 
 
-def _details(row: Invoiced, said: str, entries: tuple[JournalEntry, ...]) -> RenderableType:
+def details(row: Invoiced, said: str, entries: tuple[JournalEntry, ...]) -> RenderableType:
+    """What it is, line by line, and its journal."""
     facts = plain_table()
     facts.add_column("what", no_wrap=True)
     facts.add_column("value", overflow="fold")
@@ -205,6 +208,30 @@ def _common(row: Invoiced, said: str) -> list[tuple[str, str]]:
 
 
 def _price(escrow: Escrow) -> list[tuple[str, str]]:
+    rows = _price_of_task(escrow) if escrow.task else _price_of_run(escrow)
+    if escrow.failure is not None:
+        rows.append(("failure", f"{escrow.failure.code}: {escrow.failure.message}"))
+    return rows
+
+
+def _price_of_task(task: Escrow) -> list[tuple[str, str]]:
+    """Who sells it, and what its runs and both fees come to."""
+    terms, quote = task.task, task.quote
+    models_msat, service_msat, fee_msat, price_msat = parts_of_price(task)
+    parts = f"models {msat(models_msat)} + service's fee {msat(service_msat)}"
+    return [
+        ("title", terms.title if terms else ""),
+        ("seller", terms.seller_id if terms else ""),
+        ("runs", f"{task.runs_made - 1:,}, {usd(task.priced_pusd)}"),
+        ("ceiling", f"{msat(quote.ceiling_msat)} msat ({usd(quote.ceiling_pusd)})"),
+        ("fee at most", f"{msat(terms.max_fee_msat if terms else 0)} msat"),
+        ("rate", f"{btc_usd_text(quote.rate)} USD per BTC, {quote.rate.source}"),
+        ("price", f"{msat(price_msat)} msat = {parts} + seller's fee {msat(fee_msat)}"),
+        ("seller has earned", f"{msat(earned_msat(task))} msat"),
+    ]
+
+
+def _price_of_run(escrow: Escrow) -> list[tuple[str, str]]:
     quote, price = escrow.quote, escrow.price
     rows = [
         ("model", escrow.model),
@@ -221,8 +248,6 @@ def _price(escrow: Escrow) -> list[tuple[str, str]]:
             ("price", f"{msat(price.price_msat)} msat = {parts}"),
             ("credit used", f"{msat(escrow.credit_used_msat)} msat"),
         ]
-    if escrow.failure is not None:
-        rows.append(("failure", f"{escrow.failure.code}: {escrow.failure.message}"))
     return rows
 
 

@@ -11,7 +11,10 @@ from cobot_meter.cli.exit_codes import ExitCode
 from cobot_meter.cli.lookup import find_caller
 from cobot_meter.cli.tables.audit import audit_document, audit_report
 from cobot_meter.cli.tables.balances import standing_line, statement, trial_balance
+from cobot_meter.cli.tables.tasks import task_document, tasks_table
 from cobot_meter.cli.terminal import Terminal, run, terminal_of
+from cobot_meter.cli.wording import name
+from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.flows.audit.findings import AuditReport
 from cobot_meter.ports.ledger_reports import Balance, JournalEntry
 from cobot_meter.wiring.opening.databases import open_reports
@@ -47,19 +50,27 @@ async def _ledger(terminal: Terminal, *, caller: str, limit: int, as_json: bool)
         rows = await reports.trial_balance()
         standing = await find_caller(reports, caller) if caller else None
         entries: tuple[JournalEntry, ...] = ()
+        tasks: list[Escrow] = []
         if standing:
-            entries = await reports.statement(standing.caller_id, before=None, limit=limit)
+            caller_id = standing.caller_id
+            entries = await reports.statement(caller_id, before=None, limit=limit)
+            sold = await reports.sold_tasks(caller_id, before=None, limit=limit)
+            tasks = sorted(sold, key=lambda task: task.opened_at_ms, reverse=True)
     if as_json:
         terminal.write_json(
             {
                 "trial_balance": [_balance_document(row) for row in rows],
                 "caller": standing,
                 "statement": entries,
+                "tasks_sold": [task_document(task) for task in tasks],
             }
         )
         return
     if standing:
         terminal.out.print(statement(standing.caller_id, entries))
+        if tasks:
+            title = f"Tasks sold by {name(standing.caller_id)}, in msat"
+            terminal.print_rows(tasks_table(title, tasks, whole=False))
         terminal.out.print(f"{standing_line(standing)}\n")
     terminal.out.print(trial_balance(rows))
 

@@ -71,7 +71,8 @@ def _commodity_table(rows: Sequence[Balance], commodity: Commodity) -> Table:
 def statement(caller_id: str, entries: Iterable[JournalEntry]) -> Table:
     """A caller's entries that moved its money, reservations included: what each changed.
 
-    `open` is what is reserved or invoiced and unpaid.
+    `open` is what is reserved or invoiced and unpaid. What buyers pay for a task that the caller
+    sells is no payment of its own.
     """
     table = plain_table(f"Statement of {name(caller_id)}, in msat")
     for header in ("time (UTC)", "event", "of"):
@@ -79,8 +80,9 @@ def statement(caller_id: str, entries: Iterable[JournalEntry]) -> Table:
     for header in ("paid", "spent", "credit", "open"):
         table.add_column(header, justify="right", no_wrap=True)
     for entry in entries:
-        paid = sum(one.amount for one in entry.transfers if one.debit.startswith("ln/node/"))
-        spent = sum(one.amount for one in entry.transfers if one.credit == REVENUE.code)
+        bought = () if entry.seller_id == caller_id else entry.transfers
+        paid = sum(one.amount for one in bought if one.debit.startswith("ln/node/"))
+        spent = sum(one.amount for one in bought if one.credit == REVENUE.code)
         credit = -moved(entry, available(caller_id).code)
         owed = moved(entry, receivable(caller_id).code)
         if paid or spent or credit or owed:

@@ -96,11 +96,13 @@ def _settled_run(escrow: Escrow, _event: on.EscrowEvent) -> Changes | None:
     return None if escrow.state is S.EXPIRED else of_run.paid_for()
 
 
-def _closed_run(escrow: Escrow, _event: on.EscrowEvent) -> Changes:
+def _written_off(escrow: Escrow, run: Run) -> Changes:
+    """A run of a task that failed before is closed as it stands: nothing of it was for sale."""
+    ends_with_it = escrow.task is None or run.has_answered or run.in_flight
     match escrow.state:
-        case S.RUNNING | S.PRICED:
-            return of_run.closed() | of_run.failed_by(escrow.run, WRITTEN_OFF_FAILURE)
-        case S.INVOICED:
+        case S.RUNNING | S.PRICED if ends_with_it:
+            return of_run.closed() | of_run.failed_by(run, WRITTEN_OFF_FAILURE)
+        case S.INVOICED if run.has_answered:
             return of_run.closed() | of_run.unpaid()
         case _:
             return of_run.closed()
@@ -117,7 +119,7 @@ ON_RUN: Mapping[type[on.EscrowEvent], Callable[..., Changes | None]] = {
     on.ClaimLapsed: lambda *_: {},
     on.QuarantineBegun: lambda *_: {"parked": True},
     on.QuarantineLifted: lambda *_: {"parked": False},
-    on.WrittenOff: _closed_run,
+    on.WrittenOff: lambda escrow, _event: _written_off(escrow, escrow.run),
 }
 # What a sale's own event does to all other runs of it, beside what it does to the one above.
 EVERY_RUN: Mapping[type[on.EscrowEvent], Changes] = {
@@ -137,16 +139,6 @@ def _settled_of_task(escrow: Escrow, run: Run) -> Changes | None:
     return None if escrow.state is S.EXPIRED or not run.has_answered else of_run.paid_for()
 
 
-def _closed_of_task(escrow: Escrow, run: Run) -> Changes:
-    match escrow.state:
-        case S.RUNNING | S.PRICED if run.has_answered or run.in_flight:
-            return of_run.closed() | of_run.failed_by(run, WRITTEN_OFF_FAILURE)
-        case S.INVOICED if run.has_answered:
-            return of_run.closed() | of_run.unpaid()
-        case _:
-            return of_run.closed()
-
-
 # What a task's own event does to each of its runs; None leaves a run's row alone.
 OF_A_TASKS_RUNS: Mapping[type[on.EscrowEvent], Callable[[Escrow, Run], Changes | None]] = {
     on.TaskEnded: _if_answered(of_run.refused),
@@ -156,5 +148,5 @@ OF_A_TASKS_RUNS: Mapping[type[on.EscrowEvent], Callable[[Escrow, Run], Changes |
     on.LatePurchase: _if_answered(of_run.bought_late),
     on.QuarantineBegun: lambda *_: {"parked": True},
     on.QuarantineLifted: lambda *_: {"parked": False},
-    on.WrittenOff: _closed_of_task,
+    on.WrittenOff: _written_off,
 }

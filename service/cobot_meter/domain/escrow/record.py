@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode, Progress
-from cobot_meter.domain.escrow.tasks import ASKS_NOBODY, TaskClosing, TaskTerms
+from cobot_meter.domain.escrow.tasks import ASKS_NOBODY, OPEN_TASK, TaskClosing, TaskTerms
 from cobot_meter.domain.money import ExchangeRate, pusd_from_msat
 from cobot_meter.domain.pricing.prices import (
     BELIEVED_CEILINGS,
@@ -247,6 +247,11 @@ class Escrow:
         if running and self.task is not None:
             return Progress.COSTED if self.closing else Progress.OPENED
         return Progress(self.run.state.value if running else self.state.value)
+
+    @property
+    def task_state(self) -> str:
+        """How far a task is, in its seller's and the operator's word: `open` until it is closed."""
+        return OPEN_TASK if self.state is EscrowState.RUNNING else self.progress.value
 
     @property
     def versions(self) -> tuple[int, int]:

@@ -14,6 +14,8 @@ from cobot_meter.domain.run.record import Failure
 OF_A_TASK = "task"
 # The upstream of the run that a task opens with: it is never asked.
 ASKS_NOBODY = "nobody"
+# What a task is called until it is closed or over.
+OPEN_TASK = "open"
 # Whatever concerns all runs of a sale reads and writes them all, so there is an end to them.
 RUNS_MAX = 256
 

@@ -71,6 +71,12 @@ class Transition:
     node: AdoptedNode | None = None
     facts: Mapping[str, str | int | None] = field(default_factory=dict)
 
+    @property
+    def seller_id(self) -> str | None:
+        """In whose statement this is beside its caller's: the seller of a task's sale."""
+        task = self.escrow.task if self.escrow else None
+        return task.seller_id if task else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerChange:

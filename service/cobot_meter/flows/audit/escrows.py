@@ -153,8 +153,8 @@ class EscrowReplay:
         self._findings.demand(
             "entry_mislabelled",
             entry.key,
-            f"it should be {told.key} of {told.caller_id}",
-            sound=entry.caller_id == told.caller_id
+            f"it should be {told.key} of {told.caller_id}{_sold_by(told)}",
+            sound=(entry.caller_id, entry.seller_id) == (told.caller_id, told.seller_id)
             and (entry.key == told.key or entry.key == self._key_of_before(entry)),
         )
         wanted, found = expected(told.transfers), entry.transfers
@@ -217,6 +217,10 @@ class EscrowReplay:
 
 
 _RUNS = frozenset({"run", "others"})
+
+
+def _sold_by(told: Transition) -> str:
+    return "" if told.seller_id is None else f", sold by {told.seller_id}"
 
 
 def _differences(row: Escrow | Run, life: Escrow | Run, *, part: str = "") -> list[str]:

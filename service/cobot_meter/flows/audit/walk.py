@@ -103,6 +103,13 @@ class AuditWalk:
 
     def _lived(self, entry: JournalEntry) -> None:
         """The entry to the part that lives its subject."""
+        if self._of_no_sale(entry):
+            self.findings.demand(
+                "entry_mislabelled",
+                entry.key,
+                "only what is of a task has a seller",
+                sound=entry.seller_id is None,
+            )
         if entry.kind in TOPUP_KINDS:
             self.topups.told(entry)
         elif entry.kind in API_KEY_KINDS:
@@ -115,6 +122,11 @@ class AuditWalk:
             self.operations.told(entry)
         else:
             self.escrows.told(entry)
+
+    @staticmethod
+    def _of_no_sale(entry: JournalEntry) -> bool:
+        beside = (RELEASES, UPSTREAM, OPERATOR, NODE)
+        return entry.kind in TOPUP_KINDS | API_KEY_KINDS or entry.subject_id in beside
 
     async def _beside(self, reports: LedgerReports) -> None:
         """What the tables hold beside the rows' own values."""

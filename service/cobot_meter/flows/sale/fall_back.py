@@ -68,11 +68,9 @@ class FallBack:
         """Whether the operator has blocked who asked, or its owner ended the key, meanwhile."""
         if escrow.ask.nameless:
             return False  # named when it asked: the operator has not heard of it
-        if escrow.key_id is not None:
-            key = await self._ledger.books.api_key(escrow.key_id)
-            if key is None or not key.is_live:
-                return True
-        return (await self._ledger.books.standing(escrow.caller_id)).blocked
+        if escrow.key_id is not None and not await self._ledger.key_is_live(escrow.key_id):
+            return True
+        return await self._ledger.is_blocked(escrow.caller_id)
 
     async def _begun(
         self, escrow: Escrow, ended: RunFailed | RunOutcomeUnknown, left: JustOpened

@@ -81,10 +81,9 @@ class FindTask:
 
     async def refuse_gone(self, terms: TaskTerms) -> None:
         """Raises CallerBlocked, and TaskKeyInvalid once the key that opened it was revoked."""
-        key = await self._ledger.books.api_key(terms.seller_key_id)
-        if key is None or not key.is_live:
+        if not await self._ledger.key_is_live(terms.seller_key_id):
             raise TaskKeyInvalid(SELLER_GONE)
-        if (await self._ledger.books.standing(terms.seller_id)).blocked:
+        if await self._ledger.is_blocked(terms.seller_id):
             raise CallerBlocked(BLOCKED)
 
 

@@ -15,7 +15,6 @@ import orjson
 from cobot_meter.domain import outside
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import AMOUNT_MAX, MSAT_PER_SAT, pusd_from_decimal, usd_text
 from cobot_meter.domain.pricing.prices import charged_pusd
 from cobot_meter.domain.pricing.quotes import MaxCost
@@ -87,7 +86,7 @@ def task_document(escrow: Escrow, *, key: str | None = None) -> dict[str, Any]:
     document: dict[str, Any] = {
         "object": "task",
         "id": escrow.escrow_id,
-        "state": "open" if escrow.state is EscrowState.RUNNING else escrow.progress.value,
+        "state": escrow.task_state,
         "title": task.title if task else "",
         "ceiling_msat": escrow.quote.ceiling_msat,
         "spent_msat": spent_msat,

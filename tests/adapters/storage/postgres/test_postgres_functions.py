@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncpg
+import pytest
 
+from cobot_meter.adapters.storage.postgres.books import open_postgres_books
+from cobot_meter.adapters.storage.postgres.reports import open_postgres_reports
 from cobot_meter.adapters.storage.postgres.schema import downgrade_postgres, upgrade_postgres
+from tests.contracts.books.books_samples import RETENTION, Sale, opened
+from tests.contracts.books.books_tasks import sold_task
+from tests.domain.samples import SELLER
 from tests.postgres.cluster import Cluster
 
 BEFORE = "0010"
@@ -36,3 +42,23 @@ async def test_the_way_down_gives_back_the_functions_of_before(
     await upgrade_postgres(database)
     assert await functions(database) == ours
     assert "write_escrow" not in ours
+
+
+async def test_what_was_sold_before_0018_is_in_its_sellers_statement(database: str) -> None:
+    """The journal's new column is filled on the way up, and refuses changes as before."""
+    async with open_postgres_books(database, retention=RETENTION) as books:
+        await Sale(books, opened("esc_other")).sell()
+        await sold_task(books)
+    async with open_postgres_reports(database) as reports:
+        before = await reports.statement(SELLER, before=None, limit=100)
+    assert before
+    await downgrade_postgres(database, "0017")
+    await upgrade_postgres(database)
+    async with open_postgres_reports(database) as reports:
+        assert await reports.statement(SELLER, before=None, limit=100) == before
+    connection = await asyncpg.connect(database)
+    try:
+        with pytest.raises(asyncpg.RaiseError, match="insert-only"):
+            await connection.execute("UPDATE journal SET seller_id = NULL")
+    finally:
+        await connection.close()
