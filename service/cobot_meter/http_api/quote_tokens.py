@@ -46,7 +46,7 @@ class QuoteTokens:
                     terms.terms.markup_bps,
                     terms.terms.safety_bps,
                 ],
-                "models": [[name, *_units(price)] for name, price in terms.models],
+                "models": [[name, *price.units] for name, price in terms.models],
             }
         )
         return f"{_text(payload)}.{_text(self._signature(payload))}"
@@ -65,7 +65,7 @@ class QuoteTokens:
         cost_pusd, price_msat = document["ceiling"]
         credit_fee_bps, markup_bps, safety_bps = document["fees"]
         return QuotedTerms(
-            models=tuple((row[0], _price(row[1:])) for row in document["models"]),
+            models=tuple((row[0], ModelPrice.of_units(row[1:])) for row in document["models"]),
             max_tokens=document["tokens"],
             ceiling=Ceiling(cost_pusd=cost_pusd, price_msat=price_msat),
             rate=ExchangeRate(
@@ -79,27 +79,6 @@ class QuoteTokens:
 
     def _signature(self, payload: bytes) -> bytes:
         return hmac.digest(self._key, payload, sha256)
-
-
-def _units(price: ModelPrice) -> tuple[int, ...]:
-    return (
-        price.prompt_pusd,
-        price.completion_pusd,
-        price.request_pusd,
-        price.cache_write_pusd,
-        price.reasoning_pusd,
-    )
-
-
-def _price(units: list[int]) -> ModelPrice:
-    prompt_pusd, completion_pusd, request_pusd, cache_write_pusd, reasoning_pusd = units
-    return ModelPrice(
-        prompt_pusd=prompt_pusd,
-        completion_pusd=completion_pusd,
-        request_pusd=request_pusd,
-        cache_write_pusd=cache_write_pusd,
-        reasoning_pusd=reasoning_pusd,
-    )
 
 
 def _text(octets: bytes) -> str:

@@ -12,7 +12,7 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Mode, Progress
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import pusd_from_text, usd_text
-from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
 from cobot_meter.domain.upstream.completions import Reasoning
 from tests.fakes.upstream_outcomes import Completes, Outcome, fake_endpoint, fake_model
 from tests.http_api.face_rig import FaceRig, open_face
@@ -29,6 +29,7 @@ SONNET = fake_model(
     price=ModelPrice(prompt_pusd=IN_PUSD, completion_pusd=OUT_PUSD, cache_write_pusd=3_750_000),
     context_length=1_000_000,
     max_out=64_000,
+    image_price=ImagePrice(image_pusd=0),
     reasoning=Reasoning.ASKED,
 )
 ANTHROPIC = fake_endpoint("anthropic", price=SONNET.price, stops=True)
@@ -44,6 +45,8 @@ AGENT: dict[str, Any] = {
     "stream": True,
 }
 SMALL = {**AGENT, "messages": [{"role": "user", "content": "Tell me of Lightning."}]}
+
+PICTURE = {"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}
 
 
 async def offer(rig: FaceRig, *outcomes: Outcome) -> None:
@@ -193,12 +196,13 @@ async def test_once_the_day_has_lost_enough_a_request_needs_its_whole_ceiling(
         {"provider": {"only": ["amazon-bedrock"]}},
         {"provider": {"ignore": ["anthropic"]}},
         {"models": ["mistralai/mistral-small-2603"], "max_tokens": 16_000},
+        {"messages": [{"role": "user", "content": [PICTURE]}]},
     ],
 )
 async def test_what_may_run_on_unseen_needs_its_whole_ceiling(
     tmp_path: Path, what: dict[str, Any]
 ) -> None:
-    """Thoughts that nobody reads, or a provider who charges on: 402, and nothing has run."""
+    """Thoughts or pictures that we cannot count, a provider who charges on: 402, nothing runs."""
     async with open_face(tmp_path) as rig:
         key, _ = await rig.key(200)
         await offer(rig)

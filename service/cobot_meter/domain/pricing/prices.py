@@ -6,8 +6,9 @@ computed from, so price <= ceiling can be promised: what goes beyond is the oper
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from cobot_meter.domain.money import (
     ExchangeRate,
@@ -40,14 +41,18 @@ class ModelPrice:
     @classmethod
     def dearest(cls, prices: Iterable[ModelPrice]) -> ModelPrice:
         """The highest of each unit price; there must be one at least."""
-        each = tuple(prices)
-        return cls(
-            prompt_pusd=max(price.prompt_pusd for price in each),
-            completion_pusd=max(price.completion_pusd for price in each),
-            request_pusd=max(price.request_pusd for price in each),
-            cache_write_pusd=max(price.cache_write_pusd for price in each),
-            reasoning_pusd=max(price.reasoning_pusd for price in each),
-        )
+        each = zip(*(price.units for price in prices), strict=True)
+        return cls.of_units(max(units) for units in each)
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """Every unit price, in the order of the fields: a new one comes last."""
+        return _units_of(self)
+
+    @classmethod
+    def of_units(cls, units: Iterable[int]) -> ModelPrice:
+        """The price with these units. Raises ValueError for more or fewer than there are."""
+        return cls(**dict(zip(_UNITS, units, strict=True)))
 
     def is_within(self, cap: ModelPrice) -> bool:
         """Whether none of the prices that an upstream is held to is above those of `cap`."""
@@ -61,6 +66,10 @@ class ModelPrice:
     def free(self) -> bool:
         """Whether a cost of zero is a fact rather than an unknown."""
         return not (self.prompt_pusd or self.completion_pusd or self.request_pusd)
+
+
+_UNITS = tuple(field.name for field in fields(ModelPrice))
+_units_of: Callable[[ModelPrice], tuple[int, ...]] = attrgetter(*_UNITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

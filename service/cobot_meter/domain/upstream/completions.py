@@ -52,6 +52,11 @@ class CompletionRequest:
         """Every model that may answer, each once, in the order in which they are asked."""
         return tuple(dict.fromkeys((self.model, *self.fallback_models)))
 
+    @property
+    def adds_unseen(self) -> bool:
+        """Whether the upstream makes more of the prompt than its bytes tell: `price_of` has it."""
+        return self.image_count > 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamCall:
@@ -183,10 +188,10 @@ def refuse_over_context(request: CompletionRequest, model: Model, *, max_tokens:
         raise RequestInvalid(message, param="max_tokens")
 
 
-def price_with_images(request: CompletionRequest, model: Model) -> ModelPrice:
-    """The model's price with the most that the request's images add to one run.
+def price_of(request: CompletionRequest, model: Model) -> ModelPrice:
+    """The model's price with the most that is added to one run by what the request has in it.
 
-    Raises RequestInvalid for a model without a price for them: nothing would bound their cost.
+    Raises RequestInvalid for a model without a price for that: nothing would bound its cost.
     """
     if not request.image_count:
         return model.price

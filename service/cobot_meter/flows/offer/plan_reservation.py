@@ -75,7 +75,7 @@ def _ample(offer: Offer, standing: CallerStanding, key: ApiKey) -> bool:
 
 def _can_be_bounded(request: CompletionRequest, offer: Offer) -> bool:
     """Whether every token of prompt and answer can be told from the bytes that we see."""
-    if request.image_count or not offer.ceiling.price_msat:
+    if request.adds_unseen or not offer.ceiling.price_msat:
         return False
     if request.own_terms and request.providers is None:
         return False  # who may serve on the caller's terms is the upstream's to work out

@@ -36,7 +36,7 @@ from cobot_meter.domain.refusals import credit_short
 from cobot_meter.domain.upstream.completions import (
     CompletionRequest,
     Model,
-    price_with_images,
+    price_of,
     priced_for,
     refuse_over_context,
     refuse_unsupported,
@@ -132,7 +132,7 @@ class QuoteRequest:
         max_tokens = min(tokens_allowed(request.max_tokens, model) for model in models)
         if request.providers is not None:
             models = await self._served(models, request.providers)
-        prices = tuple(price_with_images(request, model) for model in models)
+        prices = tuple(price_of(request, model) for model in models)
         for model in models:
             refuse_over_context(request, model, max_tokens=max_tokens)
         rate = await self._rates.current()
@@ -301,7 +301,7 @@ def _costs(
     if not all(model in offer.models or _takes(request, model) for model in models):
         return None
     return ceiling_for(
-        prices=tuple(price_with_images(request, model) for model in models),
+        prices=tuple(price_of(request, model) for model in models),
         prompt_bytes=request.prompt_bytes,
         message_count=request.message_count,
         max_tokens=max_tokens,
@@ -326,7 +326,7 @@ def _takes(request: CompletionRequest, model: Model) -> bool:
         refuse_unsupported(request, model)
         max_tokens = tokens_allowed(request.max_tokens, model)
         refuse_over_context(request, model, max_tokens=max_tokens)
-        price_with_images(request, model)
+        price_of(request, model)
     except RequestInvalid:
         return False
     return True
