@@ -32,6 +32,33 @@ LOG = logging.getLogger(__name__)
 _COSTS = frozenset({"cost_known", "completion_costed", "cost_confirmed"})
 
 
+class TaskCounters:
+    """How far tasks come, and what their sellers earn."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """All at zero."""
+        self._states = Counter(
+            "cobot_meter_tasks",
+            "Tasks of sellers that came to this state; `open` counts those that were opened",
+            ["state"],
+            registry=registry,
+        )
+        self._fees = Counter(
+            "cobot_meter_task_fees_msat",
+            "Fees that sellers of tasks were credited",
+            registry=registry,
+        )
+
+    def observe(self, transition: Transition) -> None:
+        """Where a task has come to, once for each state that it comes to."""
+        task = transition.escrow
+        if task is None or not (transition.opens or "state" in transition.changed):
+            return
+        self._states.labels(task.task_state).inc()
+        if task.state is EscrowState.RELEASED:
+            self._fees.inc(task.fee_msat)
+
+
 class Metrics:
     """One registry per service, so that tests and replicas never share one."""
 
@@ -77,17 +104,7 @@ class Metrics:
             "What those answers said that they cost, in US dollars",
             registry=self.registry,
         )
-        self._tasks = Counter(
-            "cobot_meter_tasks",
-            "Tasks of sellers that came to this state; `open` counts those that were opened",
-            ["state"],
-            registry=self.registry,
-        )
-        self._task_fees = Counter(
-            "cobot_meter_task_fees_msat",
-            "Fees that sellers of tasks were credited",
-            registry=self.registry,
-        )
+        self._tasks = TaskCounters(self.registry)
         self._by_kind: dict[str, Counter] = {}
         self._by_account: dict[tuple[str, str], Counter] = {}
         self._rate = self._gauge("rate_usd_micro_per_btc", "1e-6 USD per bitcoin; 0 without one")
@@ -146,22 +163,13 @@ class Metrics:
             self._overrun(transition)
             self._never_confirmed(transition)
         if transition.seller_id is not None:
-            self._of_task(transition)
+            self._tasks.observe(transition)
         for transfer in transition.transfers:
             if transfer.kind is TransferKind.POSTED or transfer.kind is TransferKind.POST:
                 if not transfer.debit.exact:
                     self._posted(transfer.debit, "debit").inc(transfer.amount)
                 if not transfer.credit.exact:
                     self._posted(transfer.credit, "credit").inc(transfer.amount)
-
-    def _of_task(self, transition: Transition) -> None:
-        """Where a task has come to, once for each state that it comes to."""
-        task = transition.escrow
-        if task is None or not (transition.opens or "state" in transition.changed):
-            return
-        self._tasks.labels(task.task_state).inc()
-        if task.state is EscrowState.RELEASED:
-            self._task_fees.inc(task.fee_msat)
 
     def _never_confirmed(self, transition: Transition) -> None:
         escrow, captured = transition.escrow, transition.kind == "completion_costed"
