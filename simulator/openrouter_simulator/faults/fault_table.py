@@ -100,8 +100,6 @@ def _without_clash(names: frozenset[str]) -> frozenset[str]:
 
 
 _CLASHES = (
-    ("empty_answer_insured", "multi_generation"),
-    ("empty_answer_insured", "server_tool_surcharge"),
     ("byok", "multi_generation"),
     ("response_cache_hit", "multi_generation"),
     ("zero_cost_confirmed", "multi_generation"),

@@ -65,6 +65,7 @@ NEVER_SOLD = frozenset(
         "bad_json",
         "choices_null",
         "cut_stream",
+        "empty_answer_insured",
         "endless_comments",
         "endless_stream",
         "error_200",
@@ -240,6 +241,17 @@ async def test_usage_beside_the_words_of_half_an_answer(cut: str, tmp_path: Path
     """Found by the random pairs: a bill that came with a word is no end, and nothing is sold."""
     async with staged_on_the_simulator(tmp_path) as (stage, account):
         account.faults.queue([", ".join(combined(("usage_in_content_chunk", cut)))])
+        await sold(stage, asked(1))
+        (escrow,) = stage.books.rows.escrows.values()
+        assert escrow.runs[0].state is RunState.FAILED
+        await reckon(stage, account)
+
+
+@pytest.mark.parametrize("charged", ["multi_generation", "server_tool_surcharge"])
+async def test_an_empty_answer_without_a_reason_is_not_sold(charged: str, tmp_path: Path) -> None:
+    """Found by the random pairs: also where the upstream charges for something beside it."""
+    async with staged_on_the_simulator(tmp_path) as (stage, account):
+        account.faults.queue([", ".join(combined(("empty_answer_insured", charged)))])
         await sold(stage, asked(1))
         (escrow,) = stage.books.rows.escrows.values()
         assert escrow.runs[0].state is RunState.FAILED

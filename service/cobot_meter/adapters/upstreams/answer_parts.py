@@ -36,14 +36,12 @@ class AnswerParts:
         "_logprobs",
         "_native_finish",
         "_texts",
-        "any",
         "finish_reason",
         "said_bytes",
     )
 
     def __init__(self) -> None:
         """Begin with nothing said."""
-        self.any = False
         self.said_bytes = 0
         self.finish_reason: str | None = None
         self._native_finish: str | None = None
@@ -63,7 +61,6 @@ class AnswerParts:
         """
         if choice.get("index", 0) not in (0, None):
             return None
-        self.any = True
         delta = choice.get("delta")
         if delta is None and not self._said:
             delta = choice.get("message")
@@ -107,6 +104,14 @@ class AnswerParts:
         for name, entries in logprobs.items():
             if isinstance(entries, list):
                 self._logprobs.setdefault(name, []).extend(entries)
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether anything was said, or why nothing was: an answer without either is none.
+
+        OpenRouter charges nothing for it, whatever the run itself would have cost.
+        """
+        return bool(self.finish_reason or self.said_bytes or self._lists or self._blocks)
 
     @property
     def _said(self) -> bool:

@@ -59,6 +59,8 @@ class Dialect:
 
 _DONE = b"[DONE]"
 _LENGTH = "length"
+_NO_CHOICES = "the upstream's answer has no choices"
+_EMPTY = "the upstream's answer is empty and does not say why it ended"
 _ERROR = b"error"
 _MESSAGES = frozenset({b"", b"message"})
 
@@ -168,8 +170,8 @@ class StreamAssembly:
             raise OutcomeUnknown("the upstream's stream was cut before its end")
         if not self.generation_id:
             raise OutcomeUnknown("the upstream never named the generation")
-        if not self._parts.any:
-            raise UpstreamFailed("the upstream's answer has no choices", inline_cost=inline_cost)
+        if not self._parts.is_answer:
+            raise UpstreamFailed(_EMPTY, inline_cost=inline_cost)
         document = self._document()
         if self._usage is not None:
             document["usage"] = self._usage
@@ -240,12 +242,14 @@ def completion_from_json(body: bytes, generation_id: str, dialect: Dialect) -> U
     choices = document.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict) or _choice_failed(choice):
-        raise UpstreamFailed("the upstream's answer has no choices", inline_cost=inline_cost)
+        raise UpstreamFailed(_NO_CHOICES, inline_cost=inline_cost)
     named = generation_id or outside.identifier(document.get("id"))
     if not named:
         raise OutcomeUnknown("the upstream never named the generation")
     parts = AnswerParts()
     parts.add({**choice, "index": 0})
+    if not parts.is_answer:
+        raise UpstreamFailed(_EMPTY, inline_cost=inline_cost)
     message, told = parts.choice(named=named), choice.get("message")
     if isinstance(told, dict) and isinstance(message["message"], dict):
         message["message"] = {**told, **message["message"]}
