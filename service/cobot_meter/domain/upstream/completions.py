@@ -10,6 +10,7 @@ from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
 from cobot_meter.domain.pricing.quotes import NO_TERMS, CallerTerms
+from cobot_meter.domain.routing.hints import NO_HINTS, Hints
 from cobot_meter.domain.upstream.endpoints import Endpoint, ProviderChoice
 
 DEFAULT_MAX_TOKENS = 1_024
@@ -30,7 +31,7 @@ class CompletionRequest:
     in the messages. `providers` is None unless the caller names some; `own_terms` says that it
     chose among them in any way, by price or policy. `demands` are the parameters without which the
     answer would not be what was asked for; all others are wishes. `asks_reasoning` says that the
-    model is to think first.
+    model is to think first. `hints` are the caller's, of headers or body; no upstream is told.
     """
 
     body: Body
@@ -46,6 +47,7 @@ class CompletionRequest:
     demands: frozenset[str] = frozenset()
     own_terms: bool = False
     asks_reasoning: bool = False
+    hints: Hints = NO_HINTS
 
     @property
     def model_chain(self) -> tuple[str, ...]:

@@ -21,11 +21,12 @@ from cobot_meter.domain.errors import (
 )
 from cobot_meter.domain.pricing.quotes import CallerTerms
 from cobot_meter.domain.refusals import credit_taken
+from cobot_meter.domain.routing.hints import Hints
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
 from cobot_meter.http_api.chat.answers import accepted_answer, completion_answer, credited_answer
 from cobot_meter.http_api.chat.live_events import live_events
 from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_request
-from cobot_meter.http_api.chat.terms import max_cost_of, quote_of
+from cobot_meter.http_api.chat.terms import quote_of
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.error_table import error_response
 from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer, Response
@@ -86,15 +87,21 @@ class ChatRoute:
         content = request.body.take()
         if is_empty(content):
             return None
-        chat = parse_chat_request(content, lambda digest: self._terms(request, digest, asker))
+        chat = parse_chat_request(
+            content,
+            lines=request.lines,
+            read_terms=lambda digest, hints: self._terms(request, digest, hints, asker),
+        )
         return chat, self._ask(request, chat, asker, content)
 
-    def _terms(self, request: HttpRequest, digest: str, asker: Asker | None) -> CallerTerms:
+    def _terms(
+        self, request: HttpRequest, digest: str, hints: Hints, asker: Asker | None
+    ) -> CallerTerms:
         """The caller's cap, its key's models, and the quote that it brings back.
 
         Raises RequestInvalid.
         """
-        max_cost, quote = max_cost_of(request), quote_of(request)
+        max_cost, quote = hints.max_cost, quote_of(request)
         key = asker.key if asker else None
         models = key.limits.allowed_models if key else None
         if quote is None:

@@ -8,11 +8,9 @@ from __future__ import annotations
 from prometheus_client import Counter
 
 from cobot_meter.domain.errors import CobotMeterError, Draining, RequestInvalid
-from cobot_meter.domain.pricing.quotes import CallerTerms
 from cobot_meter.flows.task.ask_task import left_msat
 from cobot_meter.http_api.chat.answers import written
 from cobot_meter.http_api.chat.request import is_empty, parse_chat_request
-from cobot_meter.http_api.chat.terms import max_cost_of
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.edge import Handler
 from cobot_meter.http_api.http.exchange import HttpRequest, Response
@@ -57,9 +55,7 @@ class TaskRuns:
         content = request.body.take()
         if is_empty(content):
             raise RequestInvalid(_EMPTY)
-        chat = parse_chat_request(
-            content, lambda _digest: CallerTerms(max_cost=max_cost_of(request))
-        )
+        chat = parse_chat_request(content, lines=request.lines)
         tasks = self._parts.tasks
         task = await tasks.find_task.of_key(key)
         answered = await tasks.ask_task.answer(task, chat.completion, request_sha256=chat.digest)
