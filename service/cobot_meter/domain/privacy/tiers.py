@@ -6,34 +6,26 @@ and a guess never takes a promise back.
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
+
+from cobot_meter.domain.routing.hints import PrivacyTier
 
 UNSCANNABLE = "unscannable"
 DETECTOR_FAILED = "detector_failed"
 # A caller who says what such a request is has looked at it, which the detector has not.
 _UNSEEN = frozenset({UNSCANNABLE, DETECTOR_FAILED})
+# From who may read least to who may read most, as the words are listed.
+_RANK = {tier: rank for rank, tier in enumerate(PrivacyTier)}
 
 
-class Tier(enum.IntEnum):
-    """Who may read a request: anybody, who keeps nothing of it, or this machine alone."""
-
-    PUBLIC = 0
-    ZDR = 1
-    LOCAL = 2
-
-    @property
-    def word(self) -> str:
-        """As callers write it."""
-        return self.name.lower()
+def highest(*tiers: PrivacyTier) -> PrivacyTier:
+    """The one of them that lets the fewest read."""
+    return max(tiers, key=_RANK.__getitem__)
 
 
-WORDS = tuple(tier.word for tier in Tier)
-
-
-def tier_of(word: object) -> Tier | None:
-    """The tier that this word names; None for any other."""
-    return next((tier for tier in Tier if tier.word == word), None)
+def reaches(tier: PrivacyTier, least: PrivacyTier) -> bool:
+    """Whether it keeps at least what `least` keeps."""
+    return _RANK[tier] >= _RANK[least]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,21 +35,21 @@ class Privacy:
     `declared` is what the caller said itself, `policy` the least that its key allows.
     """
 
-    declared: Tier | None = None
-    policy: Tier = Tier.PUBLIC
+    declared: PrivacyTier | None = None
+    policy: PrivacyTier = PrivacyTier.PUBLIC
     signals: tuple[str, ...] = ()
 
     @property
-    def tier(self) -> Tier:
+    def tier(self) -> PrivacyTier:
         """The highest of what was declared, what the key demands and what was detected."""
-        return max(self.declared or Tier.PUBLIC, self.policy, self._detected)
+        return highest(self.declared or PrivacyTier.PUBLIC, self.policy, self._detected)
 
     @property
-    def _detected(self) -> Tier:
+    def _detected(self) -> PrivacyTier:
         counted = self.signals
         if self.declared is not None:
             counted = tuple(signal for signal in counted if signal not in _UNSEEN)
-        return Tier.LOCAL if counted else Tier.PUBLIC
+        return PrivacyTier.LOCAL if counted else PrivacyTier.PUBLIC
 
 
 NO_PRIVACY = Privacy()
