@@ -52,11 +52,12 @@ class Detector:
 
     def _in_text(self, text: str, until_ms: int) -> set[str]:
         found: set[str] = set()
-        for kind in personal_data(text):
+        lowered = text.lower()
+        for kind in personal_data(text, lowered):
             found.add(kind)
             self._refuse_late(until_ms)
         self._refuse_late(until_ms)
-        for rule, part in self._rules.candidates(text):
+        for rule, part in self._rules.candidates(text, lowered):
             if rule.is_in(part):
                 found.add(SECRET)
                 break

@@ -19,10 +19,12 @@ CARD, IBAN, PHONE, EMAIL, ADDRESS = "card", "iban", "phone", "email", "ip_addres
 NATIONAL, LICENCE = "national_id", "licence"
 
 # What has digits and what usually stands between them, on one line.
-_NUMBER = re.compile(r"[+(]?\d[\d ().+-]{4,40}\d")
+_NUMBER = re.compile(r"[\d+(][\d ().+-]{4,40}\d")
 _LETTERED = re.compile(
-    r"(?<![A-Za-z0-9])(?:[A-Za-z]{1,6}\d[A-Za-z0-9]|\d{6,8}[A-Za-z+-])[A-Za-z0-9]{0,32}"
+    r"(?<![A-Za-z0-9])(?:[A-Za-z]{1,6}+\d[A-Za-z0-9]|\d{6,8}[A-Za-z+-])[A-Za-z0-9]{0,32}"
 )
+_CUT_CHARS = 40
+_CARD_DIGITS, _NATIONAL_DIGITS, _PHONE_DIGITS, _V4_DOTS = 12, 9, 6, 3
 _NOT_DIGITS = re.compile(r"[^0-9]")
 
 _CARD = re.compile(
@@ -55,20 +57,28 @@ _NUMBERED_PAPER = re.compile(
 )
 
 
-def personal_data(text: str) -> Iterator[str]:
-    """The type of each piece of personal data in `text`; a type may come more than once."""
+def personal_data(text: str, lowered: str) -> Iterator[str]:
+    """The type of each piece of personal data in `text`; a type may come more than once.
+
+    `lowered` is the same text in lower case.
+    """
     if "@" in text:
         yield from _emails(text)
     if text.count(":") >= _V6_COLONS:
-        yield from (ADDRESS for _ in _V6.finditer(text))
+        yield from _long_addresses(text)
     for pieces, kind_of in ((_NUMBER, _of_number), (_LETTERED, _of_letters)):
         for piece in pieces.finditer(text):
             kind = kind_of(text, piece.start(), piece.end())
             if kind is not None:
                 yield kind
-    lowered = text.lower()
     if any(word in lowered for word in _PAPERS):
         yield from (LICENCE for _ in _NUMBERED_PAPER.finditer(text))
+
+
+def _long_addresses(text: str) -> Iterator[str]:
+    for word in text.split():
+        if word.count(":") >= _V6_COLONS and _V6.search(word):
+            yield ADDRESS
 
 
 def _emails(text: str) -> Iterator[str]:
@@ -86,20 +96,30 @@ def _is_mailbox(person: str, domain: str) -> bool:
 
 
 def _of_number(text: str, start: int, end: int) -> str | None:
-    """What begins in this run of digits; the surest first."""
-    if any(_is_card(found[0]) for found in beginning_in(_CARD, text, start, end)):
+    """What begins in this run of digits; the surest first, and each only where it can be."""
+    digits = len(_NOT_DIGITS.sub("", text[start:end]))
+    cut = end - start >= _CUT_CHARS  # what begins near its end goes on behind it
+    if (cut or digits >= _CARD_DIGITS) and _has_card(text, start, end):
         return CARD
-    if any(_is_public(found[0]) for found in beginning_in(_V4, text, start, end)):
+    if (cut or text.count(".", start, end) >= _V4_DOTS) and _has_address(text, start, end):
         return ADDRESS
-    if is_national_number(text, start, end):
+    if digits >= _NATIONAL_DIGITS and is_national_number(text, start, end):
         return NATIONAL
-    return PHONE if is_phone(text, start, end) else None
+    return PHONE if digits >= _PHONE_DIGITS and is_phone(text, start, end) else None
 
 
 def _of_letters(text: str, start: int, end: int) -> str | None:
     if iban_at(text, start):
         return IBAN
     return NATIONAL if is_national_code(text, start, end) else None
+
+
+def _has_card(text: str, start: int, end: int) -> bool:
+    return any(_is_card(found[0]) for found in beginning_in(_CARD, text, start, end))
+
+
+def _has_address(text: str, start: int, end: int) -> bool:
+    return any(_is_public(found[0]) for found in beginning_in(_V4, text, start, end))
 
 
 def _is_card(said: str) -> bool:

@@ -12,13 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from cobot_meter.domain.privacy.texts import longest_word
+
 # Keys are runs of these; what stands shortly before one may be its name.
-_RUN = re.compile(r"[A-Za-z0-9_+/=.~%-]{16,}")
+RUN_MIN = 16
+_RUN = re.compile(rf"[A-Za-z0-9_+/=.~%-]{{{RUN_MIN},}}")
 _NAME_CHARS = 64
 _BETWEEN = r"[\w .-]{0,30}?[\"'`\])]{0,2}\s{0,3}(?:=>|:=|[:=]|[\"'],)\s{0,3}(?:Bearer )?[\"'`]{0,2}"
 _GENERIC = "generic-"
 _DISTINCT_MIN = 7
 _DIGITS_MIN = 4
+_CHAOTIC_MIN = 18
 _HEX = re.compile(r"[0-9a-fA-F-]+")
 
 
@@ -59,9 +63,11 @@ class SecretRules:
         self._by_run = _by_word(rule for rule in rules if not rule.anywhere)
         self._anywhere = _by_word(rule for rule in rules if rule.anywhere)
 
-    def candidates(self, text: str) -> Iterator[tuple[SecretRule, str]]:
-        """The rules that are worth trying, each with the part of `text` to try it on."""
-        lowered = text.lower()
+    def candidates(self, text: str, lowered: str) -> Iterator[tuple[SecretRule, str]]:
+        """The rules that are worth trying, each with the part of `text` to try it on.
+
+        `lowered` is the same text in lower case.
+        """
         for rule in _called_for(self._anywhere, lowered):
             yield rule, text
         around = around_runs(text)
@@ -91,6 +97,8 @@ def read_rules(written: str) -> SecretRules:
 
 def around_runs(text: str) -> str:
     """The parts of `text` that a key could stand in, a line each; empty where there are none."""
+    if longest_word(text) < RUN_MIN:
+        return ""
     parts: list[tuple[int, int]] = []
     for run in _RUN.finditer(text):
         start, end = max(run.start() - _NAME_CHARS, 0), run.end()
@@ -136,4 +144,5 @@ def _drawn_at_random(value: str) -> bool:
     mixed = value.lower() != value and value.upper() != value
     if _HEX.fullmatch(value):
         return digits >= _DIGITS_MIN
-    return digits >= _DIGITS_MIN or (mixed and digits > 1 and "_" not in value)
+    chaotic = "_" not in value or len(set(value)) >= _CHAOTIC_MIN
+    return digits >= _DIGITS_MIN or (mixed and digits > 1 and chaotic)
