@@ -42,7 +42,7 @@ class QuoteRoutes:
         if is_empty(content):
             message = "Send the body that you would send to POST /v1/chat/completions."
             raise RequestInvalid(message)
-        chat = parse_chat_request(content, lines=request.lines)
+        chat = parse_chat_request(content, lines=request.lines, look=self._parts.look)
         completion = chat.completion
         offer = await self._parts.quote_request.offer(completion)
         expires_at_ms = self._parts.clock.now_ms() + LIVES_MS

@@ -119,17 +119,6 @@ def test_two_that_contradict_each_other_are_refused(name: str, other: str) -> No
         read_hints(None, lines_of({name: other}, times=2))
 
 
-@pytest.mark.parametrize("tier", [PrivacyTier.ZDR, PrivacyTier.LOCAL])
-async def test_a_privacy_tier_that_is_not_kept_is_refused(
-    tmp_path: Path, tier: PrivacyTier
-) -> None:
-    """Nothing runs: taken in silence, it would be breached."""
-    async with open_face(tmp_path) as rig:
-        reply = await rig.ask(ASK, headers={"X-Cobot-Privacy": tier})
-        assert (reply.status, reply.error["param"]) == (400, "X-Cobot-Privacy")
-        assert rig.upstream.posts == len(rig.escrows) == 0
-
-
 @given(one=HINTS, other=HINTS)
 def test_two_hints_have_one_identity_only_where_they_are_the_same(one: Hints, other: Hints) -> None:
     """But for the most that it may cost, which changes no question."""

@@ -19,6 +19,15 @@ SECRET = "secret"  # noqa: S105 - the name of a type
 WITHIN_MS = 250
 
 
+# What is found in a JSON value: types, in alphabetic order.
+Look = Callable[[object], tuple[str, ...]]
+
+
+def nothing_seen(_value: object) -> tuple[str, ...]:
+    """Where no detector is: a request is what its caller says."""
+    return ()
+
+
 class OutOfTime(Exception):
     """There was more to look at than there was time for."""
 

@@ -14,6 +14,8 @@ from functools import cached_property
 
 from cobot_meter.domain.privacy.texts import longest_word
 
+# Beside this file.
+RULES = "secret_rules.toml"
 # Keys are runs of these; what stands shortly before one may be its name.
 RUN_MIN = 16
 _RUN = re.compile(rf"[A-Za-z0-9_+/=.~%-]{{{RUN_MIN},}}")

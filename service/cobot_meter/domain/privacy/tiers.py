@@ -45,6 +45,12 @@ class Privacy:
         return highest(self.declared or PrivacyTier.PUBLIC, self.policy, self._detected)
 
     @property
+    def seen(self) -> bool:
+        """Whether anything makes it private that was seen, declared or demanded."""
+        demanded = highest(self.declared or PrivacyTier.PUBLIC, self.policy)
+        return demanded is not PrivacyTier.PUBLIC or not _UNSEEN.issuperset(self.signals)
+
+    @property
     def _detected(self) -> PrivacyTier:
         counted = self.signals
         if self.declared is not None:

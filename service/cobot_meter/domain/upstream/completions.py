@@ -10,6 +10,7 @@ from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
 from cobot_meter.domain.pricing.quotes import NO_TERMS, CallerTerms
+from cobot_meter.domain.privacy.tiers import NO_PRIVACY, Privacy
 from cobot_meter.domain.routing.hints import NO_HINTS, Hints
 from cobot_meter.domain.upstream.endpoints import Endpoint, ProviderChoice
 
@@ -32,6 +33,7 @@ class CompletionRequest:
     chose among them in any way, by price or policy. `demands` are the parameters without which the
     answer would not be what was asked for; all others are wishes. `asks_reasoning` says that the
     model is to think first. `hints` are the caller's, of headers or body; no upstream is told.
+    `privacy` says who may read it.
     """
 
     body: Body
@@ -48,6 +50,7 @@ class CompletionRequest:
     own_terms: bool = False
     asks_reasoning: bool = False
     hints: Hints = NO_HINTS
+    privacy: Privacy = NO_PRIVACY
 
     @property
     def model_chain(self) -> tuple[str, ...]:
@@ -120,7 +123,7 @@ class Model:
     all of them. `has_providers` says that several serve it, of whom a caller may choose.
     `image_price` is None for a model that reads no images, or not at a price that is known;
     `parameters` None where the list does not say which it takes. `reasoning` is the worst that may
-    be true where nobody knows.
+    be true where nobody knows. What runs `on_this_machine` is reached over loopback alone.
     """
 
     model_id: str
@@ -133,6 +136,7 @@ class Model:
     image_price: ImagePrice | None = None
     parameters: frozenset[str] | None = None
     reasoning: Reasoning = Reasoning.UNASKED
+    on_this_machine: bool = False
 
     def takes(self, parameter: str) -> bool:
         """Whether the model takes this parameter, as far as its list says."""

@@ -33,6 +33,7 @@ from cobot_meter.domain.pricing.quotes import (
     refuse_over_cap,
 )
 from cobot_meter.domain.refusals import credit_short
+from cobot_meter.domain.routing.hints import PrivacyTier
 from cobot_meter.domain.upstream.completions import (
     CompletionRequest,
     Model,
@@ -44,6 +45,7 @@ from cobot_meter.domain.upstream.completions import (
 )
 from cobot_meter.domain.upstream.endpoints import ProviderChoice
 from cobot_meter.flows.offer.catalogue import ModelCatalogue
+from cobot_meter.flows.offer.keep_private import asked_in_private, keeps
 from cobot_meter.flows.release_gate import ReleaseGate
 from cobot_meter.flows.steady_clock import SteadyClock
 from cobot_meter.ports.exchange_rate import ExchangeRates
@@ -104,9 +106,13 @@ class QuoteRequest:
 
         Raises ModelNotOffered for one that the caller named, and ModelNotAllowed for one that its
         key may not ask for; of the operator's own those that cannot take the request are left out.
+        None of them is below the request's tier: raises PrivacyUnroutable where that leaves nobody.
         """
         _refuse_of_key(request)
-        asked = tuple(self._catalogue.offered(name) for name in request.model_chain)
+        if request.privacy.tier is PrivacyTier.PUBLIC:
+            asked = tuple(self._catalogue.offered(name) for name in request.model_chain)
+        else:
+            asked = asked_in_private(request, self._catalogue)
         if request.fallback_models:
             return asked
         allowed = request.terms.models
@@ -320,6 +326,8 @@ def _credit_msat(standing: CallerStanding, ceiling_msat: int) -> int:
 
 
 def _takes(request: CompletionRequest, model: Model) -> bool:
+    if not keeps(request.privacy.tier, model):
+        return False
     if request.providers is not None and request.providers.only and not model.has_providers:
         return False  # the caller wants certain providers and nobody else
     try:

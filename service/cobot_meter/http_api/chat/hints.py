@@ -44,7 +44,7 @@ def no_headers(_name: bytes) -> Sequence[bytes]:
 def read_hints(value: object, lines: HeaderLines) -> Hints:
     """The hints of one request: `value` is what the body has under `cobot`, None for nothing.
 
-    Raises RequestInvalid for what is no hint, contradicts itself, or is not kept here.
+    Raises RequestInvalid for what is no hint, or contradicts itself.
     """
     fields = _members(value)
     return Hints(
@@ -52,7 +52,7 @@ def read_hints(value: object, lines: HeaderLines) -> Hints:
         session=_one("session", fields, lines, _session),
         max_cost=_one("max_cost", fields, lines, _max_cost),
         downgrade=_one("downgrade", fields, lines, _word(Downgrade)),
-        privacy=_kept(_one("privacy", fields, lines, _word(PrivacyTier))),
+        privacy=_one("privacy", fields, lines, _word(PrivacyTier)),
     )
 
 
@@ -127,17 +127,6 @@ def _session(text: str, param: str) -> str:
 
 def _max_cost(text: str, param: str) -> MaxCost:
     return max_cost_from(text.encode("ascii", "replace"), param=param)
-
-
-def _kept(word: PrivacyTier | None) -> PrivacyTier | None:
-    """Only what is kept: a tier that was taken and not acted upon would be a breach of it."""
-    if word not in {None, PrivacyTier.PUBLIC}:
-        message = (
-            f"The privacy tier {word} is not offered here: send it to a service that keeps it, "
-            f"or ask with {PrivacyTier.PUBLIC} if the request may go anywhere."
-        )
-        raise RequestInvalid(message, param=PRIVACY)
-    return word
 
 
 def _shown(text: str) -> str:

@@ -18,8 +18,10 @@ import orjson
 from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.pricing.quotes import CallerTerms
+from cobot_meter.domain.privacy.detector import Look, nothing_seen
 from cobot_meter.domain.routing.hints import Hints
 from cobot_meter.domain.upstream.completions import DEFAULT_MAX_TOKENS, CompletionRequest
+from cobot_meter.domain.upstream.endpoints import ProviderChoice
 from cobot_meter.http_api.chat.fields import (
     REASONING_FIELDS,
     STREAM_FIELDS,
@@ -32,6 +34,7 @@ from cobot_meter.http_api.chat.fields import (
 )
 from cobot_meter.http_api.chat.hints import MEMBER, HeaderLines, no_headers, read_hints
 from cobot_meter.http_api.chat.messages import check_messages, count_images
+from cobot_meter.http_api.chat.privacy import keep_private, privacy_of
 from cobot_meter.http_api.chat.providers import check_provider, provider_choice
 from cobot_meter.http_api.http.json_request import (
     JsonRequest,
@@ -151,11 +154,12 @@ def parse_chat_request(
     *,
     lines: HeaderLines = no_headers,
     read_terms: Callable[[str, Hints], CallerTerms] = capped,
+    look: Look = nothing_seen,
 ) -> ChatRequest:
     """The request in `body`. Raises RequestInvalid, with the field as OpenAI names it.
 
     Hints, in header `lines` or in the body, and the terms for its digest are read once the body is
-    sound: of two faults the body's is told first.
+    sound: of two faults the body's is told first. `look` says what in it is private.
     """
     read = read_json_request(body, wanted="model and messages")
     document = _to_forward(read)
@@ -173,14 +177,13 @@ def parse_chat_request(
     reasoning = _reasoning(document, max_tokens or DEFAULT_MAX_TOKENS)
     if reasoning:
         fields["reasoning"] = reasoning
-    providers = None
-    if document.get("provider") is not None:
-        fields["provider"] = check_provider(document["provider"])
-        providers = provider_choice(fields["provider"])
-    model, *others = _models(document)
+    providers = _choose_providers(fields, document)
+    model, *others = models = _models(document)
+    hints = read_hints(document.get(MEMBER), lines)
+    privacy = privacy_of([checked, fields], hint=hints.privacy, models=models, look=look)
+    keep_private(fields, privacy)
     fields = {"model": model, "messages": orjson.Fragment(messages), **fields}
     include_usage = _include_usage(document.get("stream_options"))
-    hints = read_hints(document.get(MEMBER), lines)
     key = read.digest_with(hints.identity)
     return ChatRequest(
         completion=CompletionRequest(
@@ -195,6 +198,7 @@ def parse_chat_request(
             fallback_models=tuple(others),
             terms=read_terms(key, hints),
             hints=hints,
+            privacy=privacy,
             image_count=image_count,
             providers=providers,
             demands=_demands(fields),
@@ -204,6 +208,14 @@ def parse_chat_request(
         include_usage=include_usage,
         digest=key,
     )
+
+
+def _choose_providers(fields: dict[str, Any], document: Mapping[str, Any]) -> ProviderChoice | None:
+    """Add the caller's preferences to what is forwarded; whom they name."""
+    if document.get("provider") is None:
+        return None
+    fields["provider"] = check_provider(document["provider"])
+    return provider_choice(fields["provider"])
 
 
 def _add_tools(fields: dict[str, Any], document: Mapping[str, Any]) -> int:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from prometheus_client import Counter
 
-from cobot_meter.domain.errors import CobotMeterError, Draining, RequestInvalid
-from cobot_meter.flows.task.ask_task import left_msat
+from cobot_meter.domain.errors import CobotMeterError, DependencyFault, Draining, RequestInvalid
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.flows.task.ask_task import TaskAnswer, left_msat
 from cobot_meter.http_api.chat.answers import written
-from cobot_meter.http_api.chat.request import is_empty, parse_chat_request
+from cobot_meter.http_api.chat.privacy import privacy_document, unroutable
+from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_request
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.edge import Handler
 from cobot_meter.http_api.http.exchange import HttpRequest, Response
@@ -55,15 +57,30 @@ class TaskRuns:
         content = request.body.take()
         if is_empty(content):
             raise RequestInvalid(_EMPTY)
-        chat = parse_chat_request(content, lines=request.lines)
+        chat = parse_chat_request(content, lines=request.lines, look=self._parts.look)
         tasks = self._parts.tasks
         task = await tasks.find_task.of_key(key)
-        answered = await tasks.ask_task.answer(task, chat.completion, request_sha256=chat.digest)
+        answered = await self._answered(task, chat)
         there_msat = left_msat(answered.escrow)
+        document = run_document(answered.escrow, answered.body, left_msat=there_msat)
+        here = self._parts.catalogue.runs_here(answered.escrow.model)
+        privacy = privacy_document(chat.completion.privacy, answered.escrow, here=here)
+        document["cobot"]["privacy"] = privacy
         return written(
             answered.escrow,
-            run_document(answered.escrow, answered.body, left_msat=there_msat),
+            document,
             stream=chat.completion.stream,
             include_usage=chat.include_usage,
             headers=((b"x-cobot-task-left-msat", b"%d" % there_msat),),
         )
+
+    async def _answered(self, task: Escrow, chat: ChatRequest) -> TaskAnswer:
+        """What the run answered. Raises PrivacyUnroutable where nobody of its tier could."""
+        asked, tasks = chat.completion, self._parts.tasks
+        try:
+            return await tasks.ask_task.answer(task, asked, request_sha256=chat.digest)
+        except DependencyFault as fault:
+            told = unroutable(fault, asked.privacy, model=asked.model)
+            if told is fault:
+                raise
+            raise told from fault
