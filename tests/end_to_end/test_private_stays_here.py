@@ -21,8 +21,8 @@ from cobot_meter.wiring.loops import refresh_prices
 from cobot_meter.wiring.settings.settings import read_settings
 from cobot_pay import Budget, DevWallet, L402Auth
 from tests.cli.shop import command_line_in
-from tests.fakes.outside_connects import OutsideConnects, no_outside_connects
 from tests.fakes.servers.ollama_server import FakeOllama, OllamaFault, fake_ollama
+from tests.fakes.servers.outside_connects import OutsideConnects, no_outside_connects
 from tests.fakes.servers.recording_gateway import MODEL, RecordingGateway, recording_gateway
 from tests.fakes.servers.serving import refused_address
 

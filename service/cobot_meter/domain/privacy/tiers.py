@@ -6,10 +6,14 @@ and a guess never takes a promise back.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cobot_meter.domain.routing.hints import PrivacyTier
 
+# Names of tiers where a model is named: each stands for one model of the operator's choice.
+PRIVATE, ZDR = "cobot/private", "cobot/zdr"
+TIERS: Mapping[str, PrivacyTier] = {PRIVATE: PrivacyTier.LOCAL, ZDR: PrivacyTier.ZDR}
 UNSCANNABLE = "unscannable"
 DETECTOR_FAILED = "detector_failed"
 # A caller who says what such a request is has looked at it, which the detector has not.
@@ -28,6 +32,29 @@ def reaches(tier: PrivacyTier, least: PrivacyTier) -> bool:
     return _RANK[tier] >= _RANK[least]
 
 
+def tier_named(models: Iterable[str]) -> PrivacyTier | None:
+    """The highest tier among the names that are one's; None without any."""
+    tiers = [TIERS[name] for name in models if name in TIERS]
+    return highest(*tiers) if tiers else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivateModels:
+    """Which model each name of a tier stands for; empty where the operator has named none."""
+
+    local: str = ""
+    zdr: str = ""
+
+    def named(self, name: str) -> str:
+        """The model that is meant; a name that stands for none stays as it is."""
+        return {PRIVATE: self.local, ZDR: self.zdr}.get(name) or name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that stand for a model."""
+        return tuple(name for name in TIERS if self.named(name) != name)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Privacy:
     """The tier of one request. `signals` are types of what was detected, never what it was.
@@ -43,6 +70,16 @@ class Privacy:
     def tier(self) -> PrivacyTier:
         """The highest of what was declared, what the key demands and what was detected."""
         return highest(self.declared or PrivacyTier.PUBLIC, self.policy, self._detected)
+
+    @property
+    def reason(self) -> str:
+        """Why it has its tier: half a sentence, with types and no values."""
+        tier = self.tier
+        if self.declared is not None and reaches(self.declared, tier):
+            return f"it was sent as {tier}"
+        if reaches(self.policy, tier):
+            return f"its API key is for requests of the tier {tier}"
+        return f"it seems to hold what should not leave this machine ({', '.join(self.signals)})"
 
     @property
     def seen(self) -> bool:

@@ -11,7 +11,7 @@ from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
 from cobot_meter.domain.pricing.quotes import NO_TERMS, CallerTerms
 from cobot_meter.domain.privacy.tiers import NO_PRIVACY, Privacy
-from cobot_meter.domain.routing.hints import NO_HINTS, Hints
+from cobot_meter.domain.routing.hints import NO_HINTS, Hints, PrivacyTier
 from cobot_meter.domain.upstream.endpoints import Endpoint, ProviderChoice
 
 DEFAULT_MAX_TOKENS = 1_024
@@ -137,6 +137,15 @@ class Model:
     parameters: frozenset[str] | None = None
     reasoning: Reasoning = Reasoning.UNASKED
     on_this_machine: bool = False
+
+    def may_answer(self, request: CompletionRequest) -> bool:
+        """Whether the tier of the request lets this model read it.
+
+        A gateway is told to ask only providers that keep nothing; of other machines nobody knows.
+        """
+        if self.on_this_machine or request.privacy.tier is PrivacyTier.PUBLIC:
+            return True
+        return request.privacy.tier is PrivacyTier.ZDR and self.has_providers
 
     def takes(self, parameter: str) -> bool:
         """Whether the model takes this parameter, as far as its list says."""

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cobot_meter.domain.errors import DependencyFault, ModelNotOffered
-from cobot_meter.domain.privacy.virtual_models import PrivateModels
+from cobot_meter.domain.privacy.faults import PrivacyUnroutable
+from cobot_meter.domain.privacy.tiers import PRIVATE, TIERS, PrivateModels
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.domain.upstream.endpoints import Endpoint
 from cobot_meter.ports.process import Clock
@@ -166,12 +167,18 @@ class ModelCatalogue:
     def offered(self, model_id: str) -> Model:
         """The model, also by a tier's name.
 
-        Raises ModelNotOffered, or DependencyFault when prices are too old.
+        Raises ModelNotOffered, PrivacyUnroutable for a tier's name behind which there is none, or
+        DependencyFault when prices are too old.
         """
         meant = self._private.named(model_id)
         if meant not in self._own:
             self._require_fresh()
         model = self._models.get(meant)
+        if model is None and model_id in TIERS:
+            raise PrivacyUnroutable(
+                f"There is no model behind {model_id} here, and it was sent to nobody else. Name "
+                "another model, or ask a service that lists it in GET /v1/models."
+            )
         if model is None:
             message = (
                 f"The model {model_id[:80]!r} is not offered here; GET /v1/models lists those "
@@ -179,6 +186,11 @@ class ModelCatalogue:
             )
             raise ModelNotOffered(message)
         return model
+
+    def private(self) -> tuple[Model, ...]:
+        """The operator's model of this machine, where there is one."""
+        model = self.known(PRIVATE)
+        return (model,) if model is not None and model.on_this_machine else ()
 
     def known(self, model_id: str) -> Model | None:
         """The model, if it is on offer at a price that is fresh enough."""

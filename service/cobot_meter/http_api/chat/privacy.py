@@ -6,6 +6,8 @@ meant to go out at all. Must not know: models, or who asks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from cobot_meter.domain.errors import (
@@ -18,60 +20,95 @@ from cobot_meter.domain.errors import (
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.privacy.detector import Look
-from cobot_meter.domain.privacy.faults import nobody_here, nobody_keeps_nothing
-from cobot_meter.domain.privacy.tiers import Privacy, reaches
-from cobot_meter.domain.privacy.virtual_models import tier_named
+from cobot_meter.domain.privacy.faults import NobodyHere, NobodyKeepsNothing
+from cobot_meter.domain.privacy.tiers import Privacy, reaches, tier_named
 from cobot_meter.domain.routing.hints import PrivacyTier
 
 _FLAGS = {"zdr": True, "data_collection": "deny"}
 _NOT_FOUND = 404
+_OF_THE_MODEL = (UpstreamFailed, UpstreamRefused, UpstreamUnreachable)
 
 
-def privacy_of(said: object, *, hint: PrivacyTier | None, models: list[str], look: Look) -> Privacy:
-    """The privacy of a request that says `said` and names these models. Raises RequestInvalid."""
-    declared = tier_named(models)
-    if hint is not None and declared is not None and not reaches(hint, declared):
-        message = (
-            f"X-Cobot-Privacy says {hint}, and one of the models that are named is for {declared}; "
-            "send only one of them."
-        )
-        raise RequestInvalid(message, param="X-Cobot-Privacy")
-    declared = hint or declared
-    if declared is PrivacyTier.LOCAL:
-        return Privacy(declared=declared)
-    return Privacy(declared=declared, signals=look(said))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A request that is being read: `said` is its messages, and `fields` all else to forward.
 
-
-def keep_private(fields: dict[str, Any], privacy: Privacy) -> None:
-    """Add the flags that its tier demands to what is forwarded. Raises RequestInvalid."""
-    if privacy.tier is PrivacyTier.PUBLIC:
-        return
-    provider = fields.get("provider") or {}
-    for name, flag in _FLAGS.items():
-        said = provider.get(name)
-        if privacy.declared is not None and said not in {None, flag}:
-            message = (
-                f"provider.{name} contradicts the privacy tier {privacy.tier}; leave it out, or "
-                f"send the request as {PrivacyTier.PUBLIC}."
-            )
-            raise RequestInvalid(message, param=f"provider.{name}")
-    fields["provider"] = {**provider, **_FLAGS}
-
-
-def privacy_document(privacy: Privacy, escrow: Escrow, *, here: bool) -> dict[str, Any]:
-    """What is promised of a request, and what is kept of it; `here` says that it ran here.
-
-    Of a sale from before a detector was switched on only what was declared is promised.
+    It names `models` and bears a `hint`; `look` says what in it is private.
     """
-    tier = privacy.tier
-    if tier is PrivacyTier.LOCAL and not here:
-        tier = privacy.declared or PrivacyTier.PUBLIC
-    return {
-        "tier": tier,
-        "declared": privacy.declared is not None,
-        "signals": privacy.signals,
-        "retention": retention_document(escrow),
-    }
+
+    fields: dict[str, Any]
+    said: object
+    models: list[str]
+    hint: PrivacyTier | None
+    look: Look
+
+    def settled(self) -> Privacy:
+        """Its privacy, once the flags that its tier demands stand in its fields.
+
+        Raises RequestInvalid for what contradicts itself.
+        """
+        declared = self._declared()
+        scanned = () if declared is PrivacyTier.LOCAL else self.look([self.said, self.fields])
+        privacy = Privacy(declared=declared, signals=scanned)
+        if privacy.tier is not PrivacyTier.PUBLIC:
+            self._add_flags(privacy)
+        return privacy
+
+    def _declared(self) -> PrivacyTier | None:
+        named = tier_named(self.models)
+        if self.hint is not None and named is not None and not reaches(self.hint, named):
+            message = (
+                f"X-Cobot-Privacy says {self.hint}, and one of the models that are named is for "
+                f"{named}; send only one of them."
+            )
+            raise RequestInvalid(message, param="X-Cobot-Privacy")
+        return self.hint or named
+
+    def _add_flags(self, privacy: Privacy) -> None:
+        provider = self.fields.get("provider") or {}
+        for name, flag in _FLAGS.items():
+            if privacy.declared is not None and provider.get(name) not in {None, flag}:
+                message = (
+                    f"provider.{name} contradicts the privacy tier {privacy.tier}; leave it out, "
+                    f"or send the request as {PrivacyTier.PUBLIC}."
+                )
+                raise RequestInvalid(message, param=f"provider.{name}")
+        self.fields["provider"] = {**provider, **_FLAGS}
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What is promised of one request. `runs_here` says whether a model is on this machine."""
+
+    privacy: Privacy
+    model: str
+    runs_here: Callable[[str], bool]
+
+    def told(self, escrow: Escrow) -> dict[str, Any]:
+        """What an answer says of it, beside what it cost, and what is kept.
+
+        Of a sale from before a detector was switched on only what was declared is promised.
+        """
+        tier = self.privacy.tier
+        if tier is PrivacyTier.LOCAL and not self.runs_here(escrow.model):
+            tier = self.privacy.declared or PrivacyTier.PUBLIC
+        return {
+            "privacy": {
+                "tier": tier,
+                "declared": self.privacy.declared is not None,
+                "signals": self.privacy.signals,
+                "retention": retention_document(escrow),
+            }
+        }
+
+    def refuse(self, fault: CobotMeterError) -> None:
+        """Raises PrivacyUnroutable for a fault of those who alone may answer: nobody else will."""
+        tier = self.privacy.tier
+        if tier is PrivacyTier.LOCAL and isinstance(fault, _OF_THE_MODEL):
+            why = f"that one failed ({fault.message.rstrip('.')})"
+            raise NobodyHere(self.privacy, why=why) from fault
+        if tier is PrivacyTier.ZDR and _fits_nobody(fault):
+            raise NobodyKeepsNothing(self.model) from fault
 
 
 def retention_document(escrow: Escrow) -> dict[str, Any]:
@@ -82,16 +119,6 @@ def retention_document(escrow: Escrow) -> dict[str, Any]:
         "until_ms": escrow.keep_until_ms,
         "then": "sha256",
     }
-
-
-def unroutable(fault: CobotMeterError, privacy: Privacy, *, model: str) -> CobotMeterError:
-    """The fault as it is told of a private request: nobody else was asked, and nobody will be."""
-    if privacy.tier is PrivacyTier.LOCAL:
-        if isinstance(fault, UpstreamUnreachable | UpstreamFailed | UpstreamRefused):
-            return nobody_here(privacy, why=f"that one failed ({fault.message.rstrip('.')})")
-    elif privacy.tier is PrivacyTier.ZDR and _fits_nobody(fault):
-        return nobody_keeps_nothing(model)
-    return fault
 
 
 def _fits_nobody(fault: CobotMeterError) -> bool:

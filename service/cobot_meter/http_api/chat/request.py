@@ -21,7 +21,6 @@ from cobot_meter.domain.pricing.quotes import CallerTerms
 from cobot_meter.domain.privacy.detector import Look, nothing_seen
 from cobot_meter.domain.routing.hints import Hints
 from cobot_meter.domain.upstream.completions import DEFAULT_MAX_TOKENS, CompletionRequest
-from cobot_meter.domain.upstream.endpoints import ProviderChoice
 from cobot_meter.http_api.chat.fields import (
     REASONING_FIELDS,
     STREAM_FIELDS,
@@ -34,7 +33,7 @@ from cobot_meter.http_api.chat.fields import (
 )
 from cobot_meter.http_api.chat.hints import MEMBER, HeaderLines, no_headers, read_hints
 from cobot_meter.http_api.chat.messages import check_messages, count_images
-from cobot_meter.http_api.chat.privacy import keep_private, privacy_of
+from cobot_meter.http_api.chat.privacy import Reading
 from cobot_meter.http_api.chat.providers import check_provider, provider_choice
 from cobot_meter.http_api.http.json_request import (
     JsonRequest,
@@ -177,11 +176,15 @@ def parse_chat_request(
     reasoning = _reasoning(document, max_tokens or DEFAULT_MAX_TOKENS)
     if reasoning:
         fields["reasoning"] = reasoning
-    providers = _choose_providers(fields, document)
+    providers = None
+    if document.get("provider") is not None:
+        fields["provider"] = check_provider(document["provider"])
+        providers = provider_choice(fields["provider"])
     model, *others = models = _models(document)
     hints = read_hints(document.get(MEMBER), lines)
-    privacy = privacy_of([checked, fields], hint=hints.privacy, models=models, look=look)
-    keep_private(fields, privacy)
+    privacy = Reading(
+        fields=fields, said=checked, models=models, hint=hints.privacy, look=look
+    ).settled()
     fields = {"model": model, "messages": orjson.Fragment(messages), **fields}
     include_usage = _include_usage(document.get("stream_options"))
     key = read.digest_with(hints.identity)
@@ -208,14 +211,6 @@ def parse_chat_request(
         include_usage=include_usage,
         digest=key,
     )
-
-
-def _choose_providers(fields: dict[str, Any], document: Mapping[str, Any]) -> ProviderChoice | None:
-    """Add the caller's preferences to what is forwarded; whom they name."""
-    if document.get("provider") is None:
-        return None
-    fields["provider"] = check_provider(document["provider"])
-    return provider_choice(fields["provider"])
 
 
 def _add_tools(fields: dict[str, Any], document: Mapping[str, Any]) -> int:

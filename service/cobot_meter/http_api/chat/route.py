@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from typing import Any
 
 from prometheus_client import Counter
 
@@ -21,14 +20,13 @@ from cobot_meter.domain.errors import (
     ExposureExceeded,
     RequestInvalid,
 )
-from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.pricing.quotes import CallerTerms
 from cobot_meter.domain.refusals import credit_taken
 from cobot_meter.domain.routing.hints import Hints
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
 from cobot_meter.http_api.chat.answers import accepted_answer, completion_answer, credited_answer
 from cobot_meter.http_api.chat.live_events import live_events
-from cobot_meter.http_api.chat.privacy import privacy_document, unroutable
+from cobot_meter.http_api.chat.privacy import Promise
 from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_request
 from cobot_meter.http_api.chat.terms import quote_of
 from cobot_meter.http_api.context import FaceParts
@@ -78,13 +76,18 @@ class ChatRoute:
             self._refuse_when_draining()
         if asker is not None and asker.topup_id is not None:
             await self._askers.booked_topup(asker.topup_id)
+        runs_here = self._parts.catalogue.runs_here
+        promise = Promise(chat.completion.privacy, chat.completion.model, runs_here)
         try:
-            answer = await self._answered(ask)
+            answer = await self._parts.ask_completion.answer(ask)
         except AlreadyPaid as paid:
             return paid.code, await self._already_paid(paid, ask)
         except ExposureExceeded as exceeded:
             return exceeded.code, await self._exceeded(exceeded, ask)
-        return answer.kind.value, self._told(answer, chat)
+        except DependencyFault as fault:
+            promise.refuse(fault)
+            raise
+        return answer.kind.value, self._told(answer, chat, promise)
 
     def _read(self, request: HttpRequest, asker: Asker | None) -> tuple[ChatRequest, Ask] | None:
         """What is asked for, and the ask that it makes; None for an empty body."""
@@ -141,26 +144,11 @@ class ChatRoute:
             key=asker.key if asker else None,
         )
 
-    async def _answered(self, ask: Ask) -> Answer:
-        """The answer. Raises PrivacyUnroutable where nobody of a request's tier could give it."""
-        try:
-            return await self._parts.ask_completion.answer(ask)
-        except DependencyFault as fault:
-            request = ask.request
-            told = unroutable(fault, request.privacy, model=request.model)
-            if told is fault:
-                raise
-            raise told from fault
-
-    def _told(self, answer: Answer, chat: ChatRequest) -> Response:
-        def told(escrow: Escrow) -> dict[str, Any]:
-            here = self._parts.catalogue.runs_here(escrow.model)
-            return {"privacy": privacy_document(chat.completion.privacy, escrow, here=here)}
-
+    def _told(self, answer: Answer, chat: ChatRequest, promise: Promise) -> Response:
         match answer.kind:
             case AnswerKind.CHALLENGE:
                 return self._challenges.for_escrow(
-                    answer.escrow, caller_id=answer.caller_id, told=told(answer.escrow)
+                    answer.escrow, caller_id=answer.caller_id, told=promise.told(answer.escrow)
                 )
             case AnswerKind.ACCEPTED:
                 return accepted_answer(answer.escrow, public_url=self._parts.public_url)
@@ -170,7 +158,7 @@ class ChatRoute:
                     answer.live_answer,
                     include_usage=chat.include_usage,
                     delivery=answer.delivery,
-                    told=told,
+                    told=promise.told,
                 )
             case _:
                 return completion_answer(
@@ -179,7 +167,7 @@ class ChatRoute:
                     stream=chat.completion.stream,
                     include_usage=chat.include_usage,
                     delivery=answer.delivery,
-                    told=told(answer.escrow),
+                    told=promise.told(answer.escrow),
                 )
 
     async def _nothing_asked(

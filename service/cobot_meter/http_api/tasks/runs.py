@@ -11,7 +11,7 @@ from cobot_meter.domain.errors import CobotMeterError, DependencyFault, Draining
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.flows.task.ask_task import TaskAnswer, left_msat
 from cobot_meter.http_api.chat.answers import written
-from cobot_meter.http_api.chat.privacy import privacy_document, unroutable
+from cobot_meter.http_api.chat.privacy import Promise
 from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_request
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.edge import Handler
@@ -60,12 +60,12 @@ class TaskRuns:
         chat = parse_chat_request(content, lines=request.lines, look=self._parts.look)
         tasks = self._parts.tasks
         task = await tasks.find_task.of_key(key)
-        answered = await self._answered(task, chat)
+        asked = chat.completion
+        promise = Promise(asked.privacy, asked.model, self._parts.catalogue.runs_here)
+        answered = await self._answered(task, chat, promise)
         there_msat = left_msat(answered.escrow)
         document = run_document(answered.escrow, answered.body, left_msat=there_msat)
-        here = self._parts.catalogue.runs_here(answered.escrow.model)
-        privacy = privacy_document(chat.completion.privacy, answered.escrow, here=here)
-        document["cobot"]["privacy"] = privacy
+        document["cobot"] |= promise.told(answered.escrow)
         return written(
             answered.escrow,
             document,
@@ -74,13 +74,11 @@ class TaskRuns:
             headers=((b"x-cobot-task-left-msat", b"%d" % there_msat),),
         )
 
-    async def _answered(self, task: Escrow, chat: ChatRequest) -> TaskAnswer:
+    async def _answered(self, task: Escrow, chat: ChatRequest, promise: Promise) -> TaskAnswer:
         """What the run answered. Raises PrivacyUnroutable where nobody of its tier could."""
-        asked, tasks = chat.completion, self._parts.tasks
+        ask_task = self._parts.tasks.ask_task
         try:
-            return await tasks.ask_task.answer(task, asked, request_sha256=chat.digest)
+            return await ask_task.answer(task, chat.completion, request_sha256=chat.digest)
         except DependencyFault as fault:
-            told = unroutable(fault, asked.privacy, model=asked.model)
-            if told is fault:
-                raise
-            raise told from fault
+            promise.refuse(fault)
+            raise

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.pricing.prices import PriceTerms
-from cobot_meter.domain.privacy.virtual_models import PrivateModels
+from cobot_meter.domain.privacy.tiers import PrivateModels
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.topup.record import TopupBounds
 from cobot_meter.flows.answer.recent_answers import BYTES_MAX as RECENT_BYTES_MAX

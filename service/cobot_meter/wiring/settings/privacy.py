@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cobot_meter.domain.errors import SettingInvalid
-from cobot_meter.domain.privacy.virtual_models import PrivateModels
+from cobot_meter.domain.privacy.tiers import PrivateModels
 from cobot_meter.wiring.settings.local import LocalSettings
 from cobot_meter.wiring.settings.values import Values
 
