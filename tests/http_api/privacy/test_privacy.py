@@ -126,15 +126,21 @@ async def test_zdr_goes_to_providers_that_keep_nothing(
         assert privacy_in(reply)["declared"] is True
 
 
-async def test_a_public_request_is_sent_as_it_came(tmp_path: Path) -> None:
-    """No flag, no other model, and the answer says that nothing was promised."""
+@pytest.mark.parametrize("headers", [PUBLIC, {}])
+async def test_a_public_request_is_sent_as_it_came(
+    tmp_path: Path, headers: Mapping[str, str]
+) -> None:
+    """No flag, no other model; nothing is said of it where nothing was declared or seen."""
     async with private_face(tmp_path) as rig:
-        reply = await rig.ask(ASK)
+        reply = await rig.ask(ASK, headers=headers)
         [(model, body)] = sent(rig)
         assert (model, "provider" in body) == (MODEL, False)
+        if not headers:
+            assert "cobot" not in reply.json()
+            return
         assert privacy_in(reply) == {
             "tier": "public",
-            "declared": False,
+            "declared": True,
             "signals": [],
             "retention": {"kept": "sealed", "until_ms": None, "then": "sha256"},
         }
@@ -223,13 +229,15 @@ async def test_a_setting_decides_whether_requests_are_looked_at(
     """Switched off only what is declared counts."""
     async with private_face(tmp_path, PRIVACY_DETECTOR=setting) as rig:
         reply = await rig.ask(ask_of(f"charge {CARD}"))
-        assert privacy_in(reply)["tier"] == ("local" if looks else "public")
+        assert ("cobot" in reply.json()) is looks
+        assert [model for model, _ in sent(rig)] == [HERE.model_id if looks else MODEL]
 
 
 async def test_without_a_model_here_nothing_is_scanned_unless_that_is_set(tmp_path: Path) -> None:
     """Otherwise every address in a prompt would be a refusal that nobody has asked for."""
     async with open_face(tmp_path) as rig:
-        assert privacy_in(await rig.ask(ask_of(f"charge {CARD}")))["tier"] == "public"
+        assert "cobot" not in (await rig.ask(ask_of(f"charge {CARD}"))).json()
+        assert [model for model, _ in sent(rig)] == [MODEL]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.privacy.detector import Look
 from cobot_meter.domain.privacy.faults import NobodyHere, NobodyKeepsNothing
-from cobot_meter.domain.privacy.tiers import Privacy, reaches, tier_named
+from cobot_meter.domain.privacy.tiers import NO_PRIVACY, Privacy, reaches, tier_named
 from cobot_meter.domain.routing.hints import PrivacyTier
 
 _FLAGS = {"zdr": True, "data_collection": "deny"}
@@ -87,8 +87,11 @@ class Promise:
     def told(self, escrow: Escrow) -> dict[str, Any]:
         """What an answer says of it, beside what it cost, and what is kept.
 
-        Of a sale from before a detector was switched on only what was declared is promised.
+        Nothing where nothing was declared or seen: nothing was promised then. Of a sale from before
+        a detector was switched on only what was declared is promised.
         """
+        if self.privacy == NO_PRIVACY:
+            return {}
         tier = self.privacy.tier
         if tier is PrivacyTier.LOCAL and not self.runs_here(escrow.model):
             tier = self.privacy.declared or PrivacyTier.PUBLIC
