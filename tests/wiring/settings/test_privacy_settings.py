@@ -63,6 +63,8 @@ def test_every_way_to_name_this_machine_is_taken(url: str) -> None:
             {**OLLAMA, "OLLAMA_URL": "http://gpu.example:11434", "PRIVATE_MODEL": MODEL},
             "is not an address of it",
         ),
+        ({**OLLAMA, "PRIVATE_MODEL": MODEL, "MODELS": "qwen/qwen3-coder"}, "COBOT_METER_MODELS"),
+        ({"ZDR_MODEL": "a/b", "MODELS": "qwen/qwen3-coder"}, "COBOT_METER_MODELS"),
         ({"ZDR_MODEL": "cobot/private"}, "a model of the upstream"),
         ({"PRIVACY_DETECTOR": "maybe"}, "auto, on, off"),
     ],

@@ -87,14 +87,15 @@ class Promise:
     def told(self, escrow: Escrow) -> dict[str, Any]:
         """What an answer says of it, beside what it cost, and what is kept.
 
-        Nothing where nothing was declared or seen: nothing was promised then. Of a sale from before
-        a detector was switched on only what was declared is promised.
+        Nothing where nothing was declared or seen: nothing was promised then. `local` is said of
+        what ran here alone: a sale from before a detector was switched on may not have.
         """
         if self.privacy == NO_PRIVACY:
             return {}
         tier = self.privacy.tier
         if tier is PrivacyTier.LOCAL and not self.runs_here(escrow.model):
-            tier = self.privacy.declared or PrivacyTier.PUBLIC
+            zdr = self.privacy.declared is PrivacyTier.ZDR
+            tier = PrivacyTier.ZDR if zdr else PrivacyTier.PUBLIC
         return {
             "privacy": {
                 "tier": tier,

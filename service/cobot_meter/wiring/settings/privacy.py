@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cobot_meter.domain.errors import SettingInvalid
@@ -32,6 +33,7 @@ def read_privacy(values: Values, local: LocalSettings) -> PrivacySettings:
     private, zdr = values.optional(_PRIVATE), values.optional(_ZDR)
     if private:
         _refuse_elsewhere(values, private, local)
+    _refuse_unoffered(values, {_PRIVATE: private, _ZDR: zdr})
     if zdr.startswith("cobot/"):
         values.refuse(_ZDR, zdr, "a model of the upstream, such as openai/gpt-4o-mini")
     detector = values.choice(_DETECTOR, _AUTO, (_AUTO, _ON, _OFF))
@@ -39,6 +41,13 @@ def read_privacy(values: Values, local: LocalSettings) -> PrivacySettings:
         models=PrivateModels(local=private, zdr=zdr),
         scans=detector == _ON or (detector == _AUTO and bool(private)),
     )
+
+
+def _refuse_unoffered(values: Values, chosen: Mapping[str, str]) -> None:
+    offered = values.words("MODELS")
+    for name, model in chosen.items():
+        if model and offered and model not in offered:
+            values.refuse(name, model, f"one of the models of {values.full('MODELS')}")
 
 
 def _refuse_elsewhere(values: Values, private: str, local: LocalSettings) -> None:
