@@ -29,8 +29,8 @@ _NOT_FOUND = 404
 _OF_THE_MODEL = (UpstreamFailed, UpstreamRefused, UpstreamUnreachable)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+@dataclass(frozen=True, slots=True)
+class AskedPrivacy:
     """A request that is being read: `said` is its messages, and `fields` all else to forward.
 
     It names `models` and bears a `hint`; `look` says what in it is private.

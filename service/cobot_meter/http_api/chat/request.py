@@ -33,7 +33,7 @@ from cobot_meter.http_api.chat.fields import (
 )
 from cobot_meter.http_api.chat.hints import MEMBER, HeaderLines, no_headers, read_hints
 from cobot_meter.http_api.chat.messages import check_messages, count_images
-from cobot_meter.http_api.chat.privacy import Reading
+from cobot_meter.http_api.chat.privacy import AskedPrivacy
 from cobot_meter.http_api.chat.providers import check_provider, provider_choice
 from cobot_meter.http_api.http.json_request import (
     JsonRequest,
@@ -182,11 +182,8 @@ def parse_chat_request(
         providers = provider_choice(fields["provider"])
     model, *others = models = _models(document)
     hints = read_hints(document.get(MEMBER), lines)
-    privacy = Reading(
-        fields=fields, said=checked, models=models, hint=hints.privacy, look=look
-    ).settled()
+    privacy = AskedPrivacy(fields, checked, models, hints.privacy, look).settled()
     fields = {"model": model, "messages": orjson.Fragment(messages), **fields}
-    include_usage = _include_usage(document.get("stream_options"))
     key = read.digest_with(hints.identity)
     return ChatRequest(
         completion=CompletionRequest(
@@ -208,7 +205,7 @@ def parse_chat_request(
             own_terms=bool(fields.get("provider")),
             asks_reasoning=_asks_reasoning(fields),
         ),
-        include_usage=include_usage,
+        include_usage=_include_usage(document.get("stream_options")),
         digest=key,
     )
 
