@@ -70,6 +70,12 @@ def test_migrations_travel_inside_the_package(wheels: Mapping[str, Path]) -> Non
     assert wanted <= set(zipfile.ZipFile(wheels["cobot_meter"]).namelist())
 
 
+def test_the_rules_for_secrets_travel_inside_the_package(wheels: Mapping[str, Path]) -> None:
+    """The detector reads them at the start, wherever it is installed."""
+    names = zipfile.ZipFile(wheels["cobot_meter"]).namelist()
+    assert "cobot_meter/domain/privacy/secret_rules.toml" in names
+
+
 def test_an_agent_with_a_service_folder_of_its_own_is_not_in_the_way(
     wheels: Mapping[str, Path], tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.pricing.prices import PriceTerms
+from cobot_meter.domain.privacy.detector import Look, nothing_seen
 from cobot_meter.flows.credit.caller_usage import CallerUsage
 from cobot_meter.flows.credit.manage_keys import ManageKeys
 from cobot_meter.flows.credit.top_up import TopUp
@@ -52,7 +53,8 @@ class FaceParts:
     """Everything the routes call.
 
     `pings` are asked by `/readyz`, each by the name it is shown under. `notices` are what rings and
-    stops nothing: a stable code each while it rings. `public_url` is our own address as callers
+    stops nothing: a stable code each while it rings. `look` says what in a request is private.
+    `public_url` is our own address as callers
     reach it, without a final slash. `registry` gets the face's own counters, so it belongs to one
     face.
     """
@@ -82,3 +84,4 @@ class FaceParts:
     is_draining: Callable[[], bool]
     limits: FaceLimits = field(default_factory=FaceLimits)
     notices: Mapping[str, Notice] = field(default_factory=dict)
+    look: Look = nothing_seen

@@ -175,7 +175,8 @@ class ModelRoutes:
     async def count(self, _request: HttpRequest) -> PlainAnswer:
         """How many models are on offer. Raises DependencyFault before the first list."""
         self._refreshed_at_ms()
-        count = len(self._parts.catalogue.models())
+        catalogue = self._parts.catalogue
+        count = len(catalogue.models()) + len(catalogue.named_by_tier())
         return json_answer(OK, {"data": {"count": count}}, (_CACHED,))
 
     async def endpoints(self, request: HttpRequest) -> PlainAnswer:
@@ -189,6 +190,15 @@ class ModelRoutes:
         served = await self._parts.catalogue.endpoints.of(model)
         rows = [endpoint_document(endpoint, rate, terms) for endpoint in served]
         return json_answer(OK, {"data": endpoints_document(model, row, rows)}, (_CACHED,))
+
+    def _rows(self, rate: ExchangeRate) -> list[dict[str, Any]]:
+        """Every model on offer, and the names of tiers at the prices of whom they stand for."""
+        terms, catalogue = self._parts.price_terms, self._parts.catalogue
+        rows = [model_document(model, rate, terms) for model in catalogue.models()]
+        return rows + [
+            _renamed(name, model_document(model, rate, terms))
+            for name, model in catalogue.named_by_tier()
+        ]
 
     def _named(self, path: str, *, before: str, after: str) -> tuple[Model, ExchangeRate]:
         model_id = path.removeprefix(before).removesuffix(after)
@@ -212,8 +222,7 @@ class ModelRoutes:
         return refreshed_at_ms
 
     def _written(self, rate: ExchangeRate) -> PlainAnswer:
-        terms = self._parts.price_terms
-        rows = [model_document(model, rate, terms) for model in self._parts.catalogue.models()]
+        terms, rows = self._parts.price_terms, self._rows(rate)
         document = {
             "object": "list",
             "data": rows,
@@ -226,6 +235,11 @@ class ModelRoutes:
             },
         }
         return json_answer(OK, document, (_CACHED,))
+
+
+def _renamed(name: str, row: dict[str, Any]) -> dict[str, Any]:
+    links = {"details": f"{MODELS_PATH}/{name}/endpoints"}
+    return {**row, "id": name, "canonical_slug": name, "name": name, "links": links}
 
 
 def _openai_members(row: dict[str, Any]) -> dict[str, Any]:

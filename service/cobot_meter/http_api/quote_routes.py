@@ -13,12 +13,11 @@ import orjson
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.money import sat_of, usd_text
 from cobot_meter.domain.pricing.prices import charged_pusd, unit_price_pusd
-from cobot_meter.domain.pricing.quotes import CallerTerms, QuotedTerms
+from cobot_meter.domain.pricing.quotes import QuotedTerms
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.offer.quote_request import Offer
 from cobot_meter.http_api.chat.answers import PRIVATE
 from cobot_meter.http_api.chat.request import is_empty, parse_chat_request
-from cobot_meter.http_api.chat.terms import max_cost_of
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer, json_answer
 from cobot_meter.http_api.views import rate_document
@@ -43,9 +42,7 @@ class QuoteRoutes:
         if is_empty(content):
             message = "Send the body that you would send to POST /v1/chat/completions."
             raise RequestInvalid(message)
-        chat = parse_chat_request(
-            content, lambda _digest: CallerTerms(max_cost=max_cost_of(request))
-        )
+        chat = parse_chat_request(content, lines=request.lines, look=self._parts.look)
         completion = chat.completion
         offer = await self._parts.quote_request.offer(completion)
         expires_at_ms = self._parts.clock.now_ms() + LIVES_MS

@@ -112,6 +112,7 @@ def terms_of(settings: Settings) -> Terms:
         prices_wait_s=PRICES_WAIT_S,
         reserve_pusd=upstream.reserve_pusd,
         topups=settings.topups,
+        private_models=upstream.privacy.models,
     )
 
 

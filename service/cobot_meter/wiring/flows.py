@@ -109,6 +109,7 @@ def build_flows(
         allowed=terms.models,
         fallbacks=terms.fallback_models,
         wait_s=terms.prices_wait_s,
+        private=terms.private_models,
     )
     quote_request = _quote_request(shared, catalogue)
     make_offer = MakeOffer(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.resources import files
 
+from cobot_meter.domain import privacy
+from cobot_meter.domain.privacy.detector import Detector, Look, nothing_seen
+from cobot_meter.domain.privacy.secret_rules import RULES, read_rules
 from cobot_meter.flows.credit.caller_usage import CallerUsage
 from cobot_meter.http_api.app import build_face
 from cobot_meter.http_api.context import FaceLimits, FaceParts
@@ -28,6 +32,15 @@ def face_limits(settings: FaceSettings) -> ConnectionLimits:
         many_behind=(*LOOPBACK, *trusted_networks(settings.trusted_proxies)),
         files_share=2,
     )
+
+
+def _look(service: Service) -> Look:
+    """The detector on its rules, which come with the program; nothing where none is wanted."""
+    if not service.settings.upstream.privacy.scans:
+        return nothing_seen
+    written = files(privacy).joinpath(RULES).read_text(encoding="utf-8")
+    clock = service.parts.clock
+    return Detector(read_rules(written), monotonic_ms=clock.monotonic_ms).signals
 
 
 def build_service_face(service: Service, *, is_draining: Callable[[], bool]) -> AsgiApp:
@@ -80,6 +93,7 @@ def face_parts(service: Service, *, is_draining: Callable[[], bool]) -> FacePart
         },
         registry=parts.metrics.registry,
         is_draining=is_draining,
+        look=_look(service),
         limits=FaceLimits(
             body=BodyLimits(
                 bytes_max=face.body_bytes_max,

@@ -91,8 +91,9 @@ UNENDING: dict[OllamaFault | None, bytes] = {
 class FakeOllama:
     """What it was asked, what it answered whole, and what goes wrong next.
 
-    `cut_after` has after how many events the next answers break off. `left` counts the readers that
-    went away from one that dawdled, `sent_bytes` what an endless answer has come to.
+    `remote` is what its list says of where the models run, empty for here. `cut_after` has after
+    how many events the next answers break off. `left` counts the readers that went away from one
+    that dawdled, `sent_bytes` what an endless answer has come to.
     """
 
     names: list[str] = field(default_factory=lambda: [MODEL_NAME])
@@ -100,6 +101,7 @@ class FakeOllama:
     requests: list[dict[str, Any]] = field(default_factory=list)
     answered: list[tuple[int, int]] = field(default_factory=list)
     cut_after: deque[int] = field(default_factory=deque)
+    remote: dict[str, str] = field(default_factory=dict)
     left: int = 0
     sent_bytes: int = 0
     url: str = ""
@@ -118,10 +120,17 @@ class FakeOllama:
                 asked = orjson.loads(await reader.readexactly(_length(head)))
                 await self._run(reader, writer, asked)
             else:
-                rows = [{"id": name, "object": "model"} for name in self.names]
-                found = path == "/v1/models"
-                await _send(writer, 200 if found else 404, orjson.dumps({"data": rows}))
+                listed = self._listed(path)
+                status = 404 if listed is None else 200
+                await _send(writer, status, orjson.dumps(listed))
         writer.close()
+
+    def _listed(self, path: str) -> dict[str, Any] | None:
+        if path == "/v1/models":
+            return {"data": [{"id": name, "object": "model"} for name in self.names]}
+        if path == "/api/tags":
+            return {"models": [{"name": name, **self.remote} for name in self.names]}
+        return None
 
     async def _run(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: dict[str, Any]

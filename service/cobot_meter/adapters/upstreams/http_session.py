@@ -8,6 +8,9 @@ httpx's own pool walks every connection on each request, so a service that waits
 from __future__ import annotations
 
 import contextlib
+import errno
+import ipaddress
+import socket
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 
@@ -32,6 +35,18 @@ class HttpLimits:
     pool_timeout_s: float = 15.0
     read_timeout_s: float = 60.0
     write_timeout_s: float = 30.0
+
+
+def loopback_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket to this machine. Raises OSError for any other address, whatever name led there.
+
+    It is asked of every connection, with the address that was resolved: a name that is this
+    machine's today may be another one's tomorrow.
+    """
+    family, kind, protocol, _, where = address
+    if not ipaddress.ip_address(str(where[0]).partition("%")[0]).is_loopback:
+        raise OSError(errno.EACCES, "this client goes to no other machine")
+    return socket.socket(family, kind, protocol)
 
 
 class _StraightClient(httpx.AsyncClient):
@@ -60,8 +75,10 @@ async def _read_whole(answer: Coroutine[None, None, httpx.Response]) -> httpx.Re
 
 
 @contextlib.asynccontextmanager
-async def http_session(limits: HttpLimits) -> AsyncIterator[httpx.AsyncClient]:
-    """Open the client, and close every connection on leaving.
+async def http_session(
+    limits: HttpLimits, *, here_only: bool = False
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Open the client, and close every connection on leaving; `here_only` goes to loopback alone.
 
     Proxies, netrc and certificate variables of the environment are ignored, redirects are not
     followed, cookies are not kept.
@@ -69,7 +86,10 @@ async def http_session(limits: HttpLimits) -> AsyncIterator[httpx.AsyncClient]:
     tls = httpx.create_ssl_context(trust_env=False)
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=limits.connections_max, keepalive_timeout=limits.keepalive_s, ssl=tls
+            limit=limits.connections_max,
+            keepalive_timeout=limits.keepalive_s,
+            ssl=tls,
+            socket_factory=loopback_socket if here_only else None,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,

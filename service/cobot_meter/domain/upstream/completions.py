@@ -10,6 +10,8 @@ from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
 from cobot_meter.domain.pricing.quotes import NO_TERMS, CallerTerms
+from cobot_meter.domain.privacy.tiers import NO_PRIVACY, Privacy
+from cobot_meter.domain.routing.hints import NO_HINTS, Hints, PrivacyTier
 from cobot_meter.domain.upstream.endpoints import Endpoint, ProviderChoice
 
 DEFAULT_MAX_TOKENS = 1_024
@@ -30,7 +32,8 @@ class CompletionRequest:
     in the messages. `providers` is None unless the caller names some; `own_terms` says that it
     chose among them in any way, by price or policy. `demands` are the parameters without which the
     answer would not be what was asked for; all others are wishes. `asks_reasoning` says that the
-    model is to think first.
+    model is to think first. `hints` are the caller's, of headers or body; no upstream is told.
+    `privacy` says who may read it.
     """
 
     body: Body
@@ -46,6 +49,8 @@ class CompletionRequest:
     demands: frozenset[str] = frozenset()
     own_terms: bool = False
     asks_reasoning: bool = False
+    hints: Hints = NO_HINTS
+    privacy: Privacy = NO_PRIVACY
 
     @property
     def model_chain(self) -> tuple[str, ...]:
@@ -123,7 +128,7 @@ class Model:
     all of them. `has_providers` says that several serve it, of whom a caller may choose.
     `image_price` is None for a model that reads no images, or not at a price that is known;
     `parameters` None where the list does not say which it takes. `reasoning` is the worst that may
-    be true where nobody knows.
+    be true where nobody knows. What runs `on_this_machine` is reached over loopback alone.
     """
 
     model_id: str
@@ -136,6 +141,16 @@ class Model:
     image_price: ImagePrice | None = None
     parameters: frozenset[str] | None = None
     reasoning: Reasoning = Reasoning.UNASKED
+    on_this_machine: bool = False
+
+    def may_answer(self, request: CompletionRequest) -> bool:
+        """Whether the tier of the request lets this model read it.
+
+        A gateway is told to ask only providers that keep nothing; of other machines nobody knows.
+        """
+        if self.on_this_machine or request.privacy.tier is PrivacyTier.PUBLIC:
+            return True
+        return request.privacy.tier is PrivacyTier.ZDR and self.has_providers
 
     def takes(self, parameter: str) -> bool:
         """Whether the model takes this parameter, as far as its list says."""

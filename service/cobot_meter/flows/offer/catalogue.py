@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cobot_meter.domain.errors import DependencyFault, ModelNotOffered
+from cobot_meter.domain.privacy.faults import PrivacyUnroutable
+from cobot_meter.domain.privacy.tiers import PRIVATE, TIERS, PrivateModels
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.domain.upstream.endpoints import Endpoint
 from cobot_meter.ports.process import Clock
@@ -93,15 +95,18 @@ class ModelCatalogue:
         allowed: frozenset[str],
         fallbacks: tuple[str, ...] = (),
         wait_s: float = 0.0,
+        private: PrivateModels | None = None,
     ) -> None:
         """`allowed` narrows the offer to these ids; empty offers everything priced.
 
-        `fallbacks` are the operator's own: whom it lets answer for any other model.
+        `fallbacks` are the operator's own: whom it lets answer for any other model; `private` are
+        those that names of tiers stand for.
 
         Asks wait up to `wait_s` for a list that somebody in the background fetches when `wanted`.
         """
         self._wait_s = wait_s
         self._fallbacks = fallbacks
+        self._private = private or PrivateModels()
         self._upstream = upstream
         self._clock = clock
         self._allowed = allowed
@@ -128,7 +133,9 @@ class ModelCatalogue:
         Nobody waits for prices of ours, or soon after others have waited in vain.
         """
         now_ms = self._clock.monotonic_ms()
-        if self._fresh() or now_ms < self._vain_until_ms or all(one in self._own for one in names):
+        if self._fresh() or now_ms < self._vain_until_ms:
+            return
+        if all(self._private.named(one) in self._own for one in names):
             return
         self._came.clear()
         self.wanted.set()
@@ -148,15 +155,30 @@ class ModelCatalogue:
         """Everything on offer, in the upstream's order."""
         return tuple(self._models.values())
 
+    def named_by_tier(self) -> tuple[tuple[str, Model], ...]:
+        """The names of tiers that are on offer, each with the model that it stands for."""
+        rows = ((name, self._models.get(self._private.named(name))) for name in self._private.names)
+        return tuple((name, model) for name, model in rows if model is not None)
+
     async def ping(self) -> None:
         """Return when there are prices fresh enough to quote from. Raises DependencyFault."""
         self._require_fresh()
 
     def offered(self, model_id: str) -> Model:
-        """The model. Raises ModelNotOffered, or DependencyFault when prices are too old."""
-        if model_id not in self._own:
+        """The model, also by a tier's name.
+
+        Raises ModelNotOffered, PrivacyUnroutable for a tier's name behind which there is none, or
+        DependencyFault when prices are too old.
+        """
+        meant = self._private.named(model_id)
+        if meant not in self._own:
             self._require_fresh()
-        model = self._models.get(model_id)
+        model = self._models.get(meant)
+        if model is None and model_id in TIERS:
+            raise PrivacyUnroutable(
+                f"There is no model behind {model_id} here, and it was sent to nobody else. Name "
+                "another model, or ask a service that lists it in GET /v1/models."
+            )
         if model is None:
             message = (
                 f"The model {model_id[:80]!r} is not offered here; GET /v1/models lists those "
@@ -165,9 +187,20 @@ class ModelCatalogue:
             raise ModelNotOffered(message)
         return model
 
+    def private(self) -> tuple[Model, ...]:
+        """The operator's model of this machine, where there is one."""
+        model = self.known(PRIVATE)
+        return (model,) if model is not None and model.on_this_machine else ()
+
     def known(self, model_id: str) -> Model | None:
         """The model, if it is on offer at a price that is fresh enough."""
-        return self._models.get(model_id) if model_id in self._own or self._fresh() else None
+        meant = self._private.named(model_id)
+        return self._models.get(meant) if meant in self._own or self._fresh() else None
+
+    def runs_here(self, model_id: str) -> bool:
+        """Whether this model is reached over loopback alone, at whatever price."""
+        model = self._models.get(model_id)
+        return model is not None and model.on_this_machine
 
     def fallbacks(self) -> tuple[Model, ...]:
         """Whom the operator lets answer for any other model, where they are on offer now."""

@@ -32,7 +32,10 @@ from cobot_meter.domain.pricing.quotes import (
     most_tokens,
     refuse_over_cap,
 )
+from cobot_meter.domain.privacy.faults import NobodyHere, NobodyKeepsNothing
+from cobot_meter.domain.privacy.tiers import PRIVATE
 from cobot_meter.domain.refusals import credit_short
+from cobot_meter.domain.routing.hints import PrivacyTier
 from cobot_meter.domain.upstream.completions import (
     CompletionRequest,
     Model,
@@ -104,9 +107,12 @@ class QuoteRequest:
 
         Raises ModelNotOffered for one that the caller named, and ModelNotAllowed for one that its
         key may not ask for; of the operator's own those that cannot take the request are left out.
+        None of them is below the request's tier: raises PrivacyUnroutable where that leaves nobody.
         """
         _refuse_of_key(request)
         asked = tuple(self._catalogue.offered(name) for name in request.model_chain)
+        if request.privacy.tier is not PrivacyTier.PUBLIC:
+            asked = _in_private(request, asked, self._catalogue.private())
         if request.fallback_models:
             return asked
         allowed = request.terms.models
@@ -274,6 +280,29 @@ class QuoteRequest:
         return utc_day(self._steady_clock.day_ms())
 
 
+def _in_private(
+    request: CompletionRequest, models: tuple[Model, ...], own: tuple[Model, ...]
+) -> tuple[Model, ...]:
+    """Who answers in place of those below the tier; `own` are the operator's of this machine.
+
+    Raises NobodyKeepsNothing and NobodyHere.
+    """
+    if request.privacy.tier is PrivacyTier.ZDR:
+        for model in models:
+            if not (model.has_providers or model.on_this_machine):
+                raise NobodyKeepsNothing(model.model_id)
+        return models
+    models = tuple(model for model in models if model.on_this_machine) or own
+    allowed = request.terms.models
+    if allowed is not None:
+        models = tuple(one for one in models if not allowed.isdisjoint((one.model_id, PRIVATE)))
+    if not models:
+        raise NobodyHere(request.privacy, why="it has none that may")
+    if request.image_count and not any(model.image_price for model in models):
+        raise NobodyHere(request.privacy, why="the model there reads no images")
+    return models
+
+
 def _refuse_of_key(request: CompletionRequest) -> None:
     """Raises ModelNotAllowed where the API key that asks may not ask for one of the models."""
     allowed = request.terms.models
@@ -320,6 +349,8 @@ def _credit_msat(standing: CallerStanding, ceiling_msat: int) -> int:
 
 
 def _takes(request: CompletionRequest, model: Model) -> bool:
+    if not model.may_answer(request):
+        return False
     if request.providers is not None and request.providers.only and not model.has_providers:
         return False  # the caller wants certain providers and nobody else
     try:

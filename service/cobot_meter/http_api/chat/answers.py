@@ -141,9 +141,14 @@ def completion_answer(
     stream: bool,
     include_usage: bool = False,
     delivery: Delivery | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> Response:
-    """200 with the completion, as one JSON object or replayed as an event stream."""
+    """200 with the completion, as one JSON object or replayed as an event stream.
+
+    `told` stands in its `cobot` beside what it cost.
+    """
     document = completion_document(escrow, body)
+    document["cobot"] |= told or {}
     return written(escrow, document, stream=stream, include_usage=include_usage, delivery=delivery)
 
 

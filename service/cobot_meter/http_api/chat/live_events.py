@@ -8,7 +8,7 @@ clean end without a reason for a short answer, or ask again for ever.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import orjson
@@ -38,19 +38,33 @@ _CLOSES = b',"finish_reason":null}]}\n\n'
 _NULL = b"null"
 
 
+# What stands in `cobot` of an answer beside what it cost.
+Told = Callable[[Escrow], dict[str, Any]]
+
+
+def _nothing_told(_escrow: Escrow) -> dict[str, Any]:
+    """Only what it cost."""
+    return {}
+
+
 def live_events(
-    escrow: Escrow, live: LiveAnswer, *, include_usage: bool, delivery: Delivery | None = None
+    escrow: Escrow,
+    live: LiveAnswer,
+    *,
+    include_usage: bool,
+    delivery: Delivery | None = None,
+    told: Told = _nothing_told,
 ) -> Stream:
     """200 with the answer as it comes; `escrow` is the sale as it opened.
 
-    `delivery` is told whether its end was reached.
+    `delivery` is told whether its end was reached; what is `told` stands in the last event.
     """
     headers: list[Header] = [EVENTS, PRIVATE, escrow_header(escrow)]
-    return Stream(OK, headers, _events(live, delivery, include_usage=include_usage))
+    return Stream(OK, headers, _events(live, delivery, told, include_usage=include_usage))
 
 
 async def _events(
-    live: LiveAnswer, delivery: Delivery | None, *, include_usage: bool
+    live: LiveAnswer, delivery: Delivery | None, told: Told, *, include_usage: bool
 ) -> AsyncGenerator[bytes, None]:
     """Every chunk, and what was said last; a fault is told, and is no end that was reached."""
     writer = _ChunkWriter()
@@ -63,6 +77,7 @@ async def _events(
                         yield written
             escrow, body = await live.sold()
             document = _unpriced(escrow) if body is None else completion_document(escrow, body)
+            document["cobot"] |= told(escrow)
             last = last_events(writer.head, document, include_usage=include_usage)
             yield b"".join((writer.rest(), *last))
     except CobotMeterError as fault:

@@ -17,7 +17,9 @@ import orjson
 
 from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import RequestInvalid
-from cobot_meter.domain.pricing.quotes import NO_TERMS, CallerTerms
+from cobot_meter.domain.pricing.quotes import CallerTerms
+from cobot_meter.domain.privacy.detector import Look, nothing_seen
+from cobot_meter.domain.routing.hints import Hints
 from cobot_meter.domain.upstream.completions import DEFAULT_MAX_TOKENS, CompletionRequest
 from cobot_meter.http_api.chat.fields import (
     REASONING_FIELDS,
@@ -29,7 +31,9 @@ from cobot_meter.http_api.chat.fields import (
     refuse,
     shown,
 )
+from cobot_meter.http_api.chat.hints import MEMBER, HeaderLines, no_headers, read_hints
 from cobot_meter.http_api.chat.messages import check_messages, count_images
+from cobot_meter.http_api.chat.privacy import AskedPrivacy
 from cobot_meter.http_api.chat.providers import check_provider, provider_choice
 from cobot_meter.http_api.http.json_request import (
     JsonRequest,
@@ -139,18 +143,22 @@ def is_empty(body: bytes) -> bool:
     return not stripped or (in_braces and not stripped[1:-1].strip(_BLANKS))
 
 
-def no_terms(_digest: str) -> CallerTerms:
-    """Nothing beside the body."""
-    return NO_TERMS
+def capped(_digest: str, hints: Hints) -> CallerTerms:
+    """The caller's own cap, and nothing beside it."""
+    return CallerTerms(max_cost=hints.max_cost)
 
 
 def parse_chat_request(
-    body: bytes, read_terms: Callable[[str], CallerTerms] = no_terms
+    body: bytes,
+    *,
+    lines: HeaderLines = no_headers,
+    read_terms: Callable[[str, Hints], CallerTerms] = capped,
+    look: Look = nothing_seen,
 ) -> ChatRequest:
     """The request in `body`. Raises RequestInvalid, with the field as OpenAI names it.
 
-    The terms in the headers are read once the body is sound, for its digest: of two faults the
-    body's is told first.
+    Hints, in header `lines` or in the body, and the terms for its digest are read once the body is
+    sound: of two faults the body's is told first. `look` says what in it is private.
     """
     read = read_json_request(body, wanted="model and messages")
     document = _to_forward(read)
@@ -163,12 +171,7 @@ def parse_chat_request(
     if response_format not in (None, {}, {"type": "text"}):
         fields["response_format"] = _response_format(response_format)
         prompt_bytes += len(orjson.dumps(fields["response_format"]))
-    tools = check_tools(document)
-    if tools:
-        fields.update(tools)
-        prompt_bytes += len(orjson.dumps(tools))
-    else:
-        fields.pop("parallel_tool_calls", None)  # says nothing, and few providers know it
+    prompt_bytes += _add_tools(fields, document)
     max_tokens = _max_tokens(document)
     reasoning = _reasoning(document, max_tokens or DEFAULT_MAX_TOKENS)
     if reasoning:
@@ -177,9 +180,11 @@ def parse_chat_request(
     if document.get("provider") is not None:
         fields["provider"] = check_provider(document["provider"])
         providers = provider_choice(fields["provider"])
-    model, *others = _models(document)
+    model, *others = models = _models(document)
+    hints = read_hints(document.get(MEMBER), lines)
+    privacy = AskedPrivacy(fields, checked, models, hints.privacy, look).settled()
     fields = {"model": model, "messages": orjson.Fragment(messages), **fields}
-    include_usage = _include_usage(document.get("stream_options"))
+    key = read.digest_with(hints.identity)
     return ChatRequest(
         completion=CompletionRequest(
             # A copy of its own length: orjson's buffer has up to twice as much, for as long as the
@@ -191,16 +196,28 @@ def parse_chat_request(
             message_count=len(document["messages"]),
             stream=document.get("stream") is True,
             fallback_models=tuple(others),
-            terms=read_terms(read.digest),
+            terms=read_terms(key, hints),
+            hints=hints,
+            privacy=privacy,
             image_count=image_count,
             providers=providers,
             demands=_demands(fields),
             own_terms=bool(fields.get("provider")),
             asks_reasoning=_asks_reasoning(fields),
         ),
-        include_usage=include_usage,
-        digest=read.digest,
+        include_usage=_include_usage(document.get("stream_options")),
+        digest=key,
     )
+
+
+def _add_tools(fields: dict[str, Any], document: Mapping[str, Any]) -> int:
+    """Add the tools to what is forwarded; how many bytes of prompt they are."""
+    tools = check_tools(document)
+    if not tools:
+        fields.pop("parallel_tool_calls", None)  # says nothing, and few providers know it
+        return 0
+    fields.update(tools)
+    return len(orjson.dumps(tools))
 
 
 def _to_forward(read: JsonRequest) -> dict[str, Any]:

@@ -15,17 +15,20 @@ from prometheus_client import Counter
 from cobot_meter.domain.errors import (
     AlreadyPaid,
     CobotMeterError,
+    DependencyFault,
     Draining,
     ExposureExceeded,
     RequestInvalid,
 )
 from cobot_meter.domain.pricing.quotes import CallerTerms
 from cobot_meter.domain.refusals import credit_taken
+from cobot_meter.domain.routing.hints import Hints
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
 from cobot_meter.http_api.chat.answers import accepted_answer, completion_answer, credited_answer
 from cobot_meter.http_api.chat.live_events import live_events
+from cobot_meter.http_api.chat.privacy import Promise
 from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_request
-from cobot_meter.http_api.chat.terms import max_cost_of, quote_of
+from cobot_meter.http_api.chat.terms import quote_of
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.error_table import error_response
 from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer, Response
@@ -73,28 +76,40 @@ class ChatRoute:
             self._refuse_when_draining()
         if asker is not None and asker.topup_id is not None:
             await self._askers.booked_topup(asker.topup_id)
+        runs_here = self._parts.catalogue.runs_here
+        promise = Promise(chat.completion.privacy, chat.completion.model, runs_here)
         try:
             answer = await self._parts.ask_completion.answer(ask)
         except AlreadyPaid as paid:
             return paid.code, await self._already_paid(paid, ask)
         except ExposureExceeded as exceeded:
             return exceeded.code, await self._exceeded(exceeded, ask)
-        return answer.kind.value, self._told(answer, chat)
+        except DependencyFault as fault:
+            promise.refuse(fault)
+            raise
+        return answer.kind.value, self._told(answer, chat, promise)
 
     def _read(self, request: HttpRequest, asker: Asker | None) -> tuple[ChatRequest, Ask] | None:
         """What is asked for, and the ask that it makes; None for an empty body."""
         content = request.body.take()
         if is_empty(content):
             return None
-        chat = parse_chat_request(content, lambda digest: self._terms(request, digest, asker))
+        chat = parse_chat_request(
+            content,
+            lines=request.lines,
+            read_terms=lambda digest, hints: self._terms(request, digest, hints, asker),
+            look=self._parts.look,
+        )
         return chat, self._ask(request, chat, asker, content)
 
-    def _terms(self, request: HttpRequest, digest: str, asker: Asker | None) -> CallerTerms:
+    def _terms(
+        self, request: HttpRequest, digest: str, hints: Hints, asker: Asker | None
+    ) -> CallerTerms:
         """The caller's cap, its key's models, and the quote that it brings back.
 
         Raises RequestInvalid.
         """
-        max_cost, quote = max_cost_of(request), quote_of(request)
+        max_cost, quote = hints.max_cost, quote_of(request)
         key = asker.key if asker else None
         models = key.limits.allowed_models if key else None
         if quote is None:
@@ -129,10 +144,12 @@ class ChatRoute:
             key=asker.key if asker else None,
         )
 
-    def _told(self, answer: Answer, chat: ChatRequest) -> Response:
+    def _told(self, answer: Answer, chat: ChatRequest, promise: Promise) -> Response:
         match answer.kind:
             case AnswerKind.CHALLENGE:
-                return self._challenges.for_escrow(answer.escrow, caller_id=answer.caller_id)
+                return self._challenges.for_escrow(
+                    answer.escrow, caller_id=answer.caller_id, told=promise.told(answer.escrow)
+                )
             case AnswerKind.ACCEPTED:
                 return accepted_answer(answer.escrow, public_url=self._parts.public_url)
             case AnswerKind.LIVE if answer.live_answer is not None:
@@ -141,6 +158,7 @@ class ChatRoute:
                     answer.live_answer,
                     include_usage=chat.include_usage,
                     delivery=answer.delivery,
+                    told=promise.told,
                 )
             case _:
                 return completion_answer(
@@ -149,6 +167,7 @@ class ChatRoute:
                     stream=chat.completion.stream,
                     include_usage=chat.include_usage,
                     delivery=answer.delivery,
+                    told=promise.told(answer.escrow),
                 )
 
     async def _nothing_asked(

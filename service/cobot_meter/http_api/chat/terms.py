@@ -1,6 +1,6 @@
-"""The terms a caller sets in headers: the most it will pay, and the quote it was given.
+"""The terms a caller sets: the most it will pay, and the quote it was given.
 
-Must not know: the body, or how anything is priced.
+Must not know: the rest of the body, or how anything is priced.
 """
 
 from __future__ import annotations
@@ -18,24 +18,22 @@ MAX_COST = "X-Cobot-Max-Cost"
 _AMOUNT = re.compile(rb"([0-9]{1,15})(\.[0-9]{1,12})? ?(sat|msat|usd)", re.IGNORECASE)
 
 
-def max_cost_of(request: HttpRequest) -> MaxCost | None:
-    """`12sat`, `12000 msat` or `0.01usd`; None for none. Raises RequestInvalid."""
-    lines = request.lines(MAX_COST.lower().encode())
-    if not lines:
-        return None
-    match = _AMOUNT.fullmatch(lines[0].strip())
-    if len(lines) > 1 or match is None:
-        raise _wrong()
+def max_cost_from(content: bytes, *, param: str = MAX_COST) -> MaxCost:
+    """`12sat`, `12000 msat` or `0.01usd`. Raises RequestInvalid that names `param`."""
+    match = _AMOUNT.fullmatch(content)
+    if match is None:
+        raise _wrong(param)
     digits, part, unit = match.groups()
     if unit.lower() == b"usd":
         try:
             pusd = pusd_from_decimal(Decimal((digits + (part or b"")).decode()))
         except ValueError:
-            raise _wrong() from None
-        return MaxCost(pusd=_positive(pusd))
+            raise _wrong(param) from None
+        return MaxCost(pusd=_positive(pusd, param))
     if part is not None:
-        raise _wrong()
-    return MaxCost(msat=_positive(int(digits) * (MSAT_PER_SAT if unit.lower() == b"sat" else 1)))
+        raise _wrong(param)
+    msat = int(digits) * (MSAT_PER_SAT if unit.lower() == b"sat" else 1)
+    return MaxCost(msat=_positive(msat, param))
 
 
 def quote_of(request: HttpRequest) -> str | None:
@@ -46,15 +44,15 @@ def quote_of(request: HttpRequest) -> str | None:
     return lines[0].strip().decode("ascii", "replace") if lines else None
 
 
-def _positive(amount: int) -> int:
+def _positive(amount: int, param: str) -> int:
     if not amount:
-        raise _wrong()
+        raise _wrong(param)
     return amount
 
 
-def _wrong() -> RequestInvalid:
+def _wrong(param: str) -> RequestInvalid:
     message = (
-        f"{MAX_COST} must be one amount above zero: whole sat or msat (12sat, 12000msat), or USD "
+        f"{param} must be one amount above zero: whole sat or msat (12sat, 12000msat), or USD "
         "(0.01usd)."
     )
-    return RequestInvalid(message, param=MAX_COST)
+    return RequestInvalid(message, param=param)

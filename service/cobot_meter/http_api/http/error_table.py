@@ -18,6 +18,7 @@ from cobot_meter.domain import task_faults as of_tasks
 from cobot_meter.domain.api_key import faults as of_keys
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import sat_of, usd_text
+from cobot_meter.domain.privacy.faults import PrivacyUnroutable
 from cobot_meter.domain.refusals import OF_A_DAY, retry_after_s, sentence
 from cobot_meter.http_api.http.exchange import NO_RETRY, NO_STORE, Header, PlainAnswer, json_answer
 
@@ -70,6 +71,7 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     of_tasks.TaskBusy: Row(status=409, type=_INVALID),
     of_tasks.TaskUnanswered: Row(status=409, type=_INVALID),
     of_tasks.TaskCeilingReached: Row(status=402, type=_PAYMENT),
+    PrivacyUnroutable: Row(status=422, type=_INVALID),
     errors.CallerBlocked: Row(status=403, type=_PERMISSION),
     errors.ExposureExceeded: Row(status=429, type=_LIMIT),
     errors.TopupsOpen: Row(status=429, type=_LIMIT),

@@ -24,7 +24,8 @@ NAME_SHOWN_MAX = 40
 PARAM_CHARS_MAX = 200
 # What may differ between two askings of one request: how the answer is to be written, and what
 # Codex tells of itself, which is another text at every try and reaches no upstream.
-BESIDE_THE_REQUEST = frozenset({"stream", "stream_options", "client_metadata"})
+# Hints are in the digest in a form of their own, since they may stand in headers as well.
+BESIDE_THE_REQUEST = frozenset({"stream", "stream_options", "client_metadata", "cobot"})
 # From here on orjson writes a float with an exponent, and as a float it stays.
 _EXPONENT_FROM = 10.0**16
 _WHOLE_FLOAT = b".0"  # how a whole number is written that came as 1.0, 1e0 or -0.0
@@ -43,6 +44,12 @@ class JsonRequest:
     document: dict[str, Any]
     digest: str
     has_whole_floats: bool
+
+    def digest_with(self, text: str) -> str:
+        """The digest of the same body with a `text` beside it that makes it another request."""
+        if not text:
+            return self.digest
+        return sha256(f"{self.digest}\n{text}".encode()).hexdigest()
 
 
 def read_json_request(body: bytes, *, wanted: str) -> JsonRequest:

@@ -145,8 +145,14 @@ class RouteDocument:
 
 
 _ESCROW_ID = parameter("escrow_id", "path", "The id that the Location header named.")
-_MAX_COST = parameter(
-    "X-Cobot-Max-Cost", "header", "Refuse what could cost more: 12sat, 12000msat or 0.01usd."
+_HINTS = (
+    parameter(
+        "X-Cobot-Max-Cost", "header", "Refuse what could cost more: 12sat, 12000msat or 0.01usd."
+    ),
+    parameter("X-Cobot-Task", "header", "What the request is about, for the virtual models."),
+    parameter("X-Cobot-Session", "header", "A name of yours for requests that belong together."),
+    parameter("X-Cobot-Downgrade", "header", "allow or never: a model below the target."),
+    parameter("X-Cobot-Privacy", "header", "public, zdr or local: where the request may go."),
 )
 BROKEN = {500: failed("Something here is broken."), 503: failed("Ask again: see Retry-After.")}
 _COMPLETION = answered(
@@ -165,7 +171,7 @@ QUOTE = RouteDocument(
         **BROKEN,
     },
     extra={
-        "parameters": [_MAX_COST],
+        "parameters": [*_HINTS],
         "requestBody": {"required": True, "content": {_JSON: {"schema": _CHAT_REQUEST}}},
     },
 )
@@ -193,7 +199,7 @@ CHAT = RouteDocument(
             ),
             parameter("Idempotency-Key", "header", "1 to 255 visible ASCII characters."),
             parameter("X-Cobot-Quote", "header", "A quote of POST /v1/quotes for this very body."),
-            _MAX_COST,
+            *_HINTS,
             parameter("Prefer", "header", "respond-async: 202 instead of waiting."),
         ],
         "x-payment-info": _PAYMENT,

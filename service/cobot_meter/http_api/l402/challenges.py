@@ -61,8 +61,10 @@ class Challenges:
         self._tokens = tokens
         self._public_url = public_url
 
-    def for_escrow(self, escrow: Escrow, *, caller_id: str) -> PlainAnswer:
-        """402 for an invoiced escrow; the token names `caller_id`.
+    def for_escrow(
+        self, escrow: Escrow, *, caller_id: str, told: Mapping[str, Any] | None = None
+    ) -> PlainAnswer:
+        """402 for an invoiced escrow; the token names `caller_id`, and `told` stands in `cobot`.
 
         What is paid beyond the price is credit of the escrow's own caller, whoever pays it: to
         nobody else is it promised. Raises Broken without an invoice.
@@ -87,6 +89,7 @@ class Challenges:
             **_problem(message, metadata, "Completion is ready and held in escrow."),
             **_flat(invoice.payment_request, macaroon, price_sats, escrow.payment_hash),
             "escrow": escrow_document(escrow, public_url=self._public_url),
+            **({"cobot": told} if told else {}),
             "payment_methods": _METHODS,
         }
         headers = (

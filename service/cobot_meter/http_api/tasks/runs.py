@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from prometheus_client import Counter
 
-from cobot_meter.domain.errors import CobotMeterError, Draining, RequestInvalid
-from cobot_meter.domain.pricing.quotes import CallerTerms
-from cobot_meter.flows.task.ask_task import left_msat
+from cobot_meter.domain.errors import CobotMeterError, DependencyFault, Draining, RequestInvalid
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.flows.task.ask_task import TaskAnswer, left_msat
 from cobot_meter.http_api.chat.answers import written
-from cobot_meter.http_api.chat.request import is_empty, parse_chat_request
-from cobot_meter.http_api.chat.terms import max_cost_of
+from cobot_meter.http_api.chat.privacy import Promise
+from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_request
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.edge import Handler
 from cobot_meter.http_api.http.exchange import HttpRequest, Response
@@ -57,17 +57,28 @@ class TaskRuns:
         content = request.body.take()
         if is_empty(content):
             raise RequestInvalid(_EMPTY)
-        chat = parse_chat_request(
-            content, lambda _digest: CallerTerms(max_cost=max_cost_of(request))
-        )
+        chat = parse_chat_request(content, lines=request.lines, look=self._parts.look)
         tasks = self._parts.tasks
         task = await tasks.find_task.of_key(key)
-        answered = await tasks.ask_task.answer(task, chat.completion, request_sha256=chat.digest)
+        asked = chat.completion
+        promise = Promise(asked.privacy, asked.model, self._parts.catalogue.runs_here)
+        answered = await self._answered(task, chat, promise)
         there_msat = left_msat(answered.escrow)
+        document = run_document(answered.escrow, answered.body, left_msat=there_msat)
+        document["cobot"] |= promise.told(answered.escrow)
         return written(
             answered.escrow,
-            run_document(answered.escrow, answered.body, left_msat=there_msat),
+            document,
             stream=chat.completion.stream,
             include_usage=chat.include_usage,
             headers=((b"x-cobot-task-left-msat", b"%d" % there_msat),),
         )
+
+    async def _answered(self, task: Escrow, chat: ChatRequest, promise: Promise) -> TaskAnswer:
+        """What the run answered. Raises PrivacyUnroutable where nobody of its tier could."""
+        ask_task = self._parts.tasks.ask_task
+        try:
+            return await ask_task.answer(task, chat.completion, request_sha256=chat.digest)
+        except DependencyFault as fault:
+            promise.refuse(fault)
+            raise

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.pricing.prices import PriceTerms
+from cobot_meter.domain.privacy.tiers import PrivateModels
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.topup.record import TopupBounds
 from cobot_meter.flows.answer.recent_answers import BYTES_MAX as RECENT_BYTES_MAX
@@ -73,6 +74,7 @@ class Terms:
     reserve_pusd: int = 0
     recent_answers_bytes: int = RECENT_BYTES_MAX
     topups: TopupBounds = field(default_factory=TopupBounds)
+    private_models: PrivateModels = field(default_factory=PrivateModels)
 
 
 def _heard_by_nobody(*_: object) -> None:

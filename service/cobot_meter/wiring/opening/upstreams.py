@@ -122,9 +122,12 @@ async def _open_local(
     client: httpx.AsyncClient, settings: Settings, clock: Clock
 ) -> AsyncIterator[Ollama]:
     path = settings.data_dir / METER_FILE
-    async with open_meter(path, provider=PROVIDER, clock=clock) as meter:
+    async with (
+        open_meter(path, provider=PROVIDER, clock=clock) as meter,
+        _local_client(client, settings.upstream) as local_client,
+    ):
         yield Ollama(
-            client,
+            local_client,
             OllamaSettings(
                 name=LOCAL,
                 base_url=settings.upstream.local.base_url,
@@ -134,6 +137,19 @@ async def _open_local(
             meter=meter,
             new_id=GenerationNames(prefix=generation_prefix(LOCAL), clock=clock),
         )
+
+
+@contextlib.asynccontextmanager
+async def _local_client(
+    client: httpx.AsyncClient, settings: UpstreamSettings
+) -> AsyncIterator[httpx.AsyncClient]:
+    """One that reaches no other machine, where the Ollama of the settings is on this one."""
+    if not settings.local.on_this_machine:
+        yield client
+        return
+    limits = HttpLimits(read_timeout_s=settings.timeout_s)
+    async with http_session(limits, here_only=True) as here:
+        yield here
 
 
 def _is_there(path: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from cobot_meter.adapters.upstreams.ollama.wire import local_model
@@ -11,7 +11,7 @@ from cobot_meter.domain.errors import SettingInvalid
 from cobot_meter.domain.money import pusd_from_text
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.upstream.completions import Model
-from cobot_meter.wiring.settings.values import Values, url_fault
+from cobot_meter.wiring.settings.values import Values, host_of, is_loopback, url_fault
 
 # Its name among our upstreams: what its models, its generations and its meter begin with.
 LOCAL = "ollama"
@@ -35,10 +35,14 @@ _WANTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
-    """`base_url` is empty, and there are no `models`, unless an Ollama is named."""
+    """`base_url` is empty, and there are no `models`, unless an Ollama is named.
+
+    `on_this_machine` says that its address is one of loopback, and that it is asked there alone.
+    """
 
     base_url: str = ""
     models: tuple[Model, ...] = ()
+    on_this_machine: bool = False
 
 
 def read_local(values: Values, *, one_process: bool) -> LocalSettings:
@@ -60,10 +64,11 @@ def read_local(values: Values, *, one_process: bool) -> LocalSettings:
             f"of one process, and with {values.full('DATABASE_URL')} there may be several"
         )
         raise SettingInvalid(message)
-    models = tuple(_model(values, row) for row in rows)
+    here = is_loopback(host_of(url))
+    models = tuple(replace(_model(values, row), on_this_machine=here) for row in rows)
     if len({model.model_id for model in models}) < len(models):
         values.refuse(_MODELS, ", ".join(rows), "names that differ")
-    return LocalSettings(base_url=url, models=models)
+    return LocalSettings(base_url=url, models=models, on_this_machine=here)
 
 
 def _model(values: Values, row: str) -> Model:

@@ -23,6 +23,7 @@ from cobot_meter.wiring.settings.addresses import Address, read_address, read_ad
 from cobot_meter.wiring.settings.database import DatabaseSettings, read_database
 from cobot_meter.wiring.settings.local import LocalSettings, read_local
 from cobot_meter.wiring.settings.node import NodeSettings, read_node
+from cobot_meter.wiring.settings.privacy import PrivacySettings, read_privacy
 from cobot_meter.wiring.settings.rate import RateSettings, read_rate
 from cobot_meter.wiring.settings.risks import Reach, Risk, read_accepted, refuse_risks, risks_of
 from cobot_meter.wiring.settings.values import FILE, Secret, Values
@@ -66,6 +67,7 @@ class UpstreamSettings:
     account_interval_s: float
     reserve_pusd: int
     local: LocalSettings
+    privacy: PrivacySettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +226,7 @@ def _upstream(values: Values, *, one_process: bool) -> UpstreamSettings:
         raise SettingInvalid(message)
     listen = read_address(values, "SIMULATOR_LISTEN", "127.0.0.1:8403")
     default_url = f"{listen.url}{API_PATH}" if simulated else "https://openrouter.ai/api/v1"
+    local = read_local(values, one_process=one_process)
     return UpstreamSettings(
         simulated=simulated,
         simulator_listen=listen,
@@ -236,7 +239,8 @@ def _upstream(values: Values, *, one_process: bool) -> UpstreamSettings:
         fallback_models=values.words("FALLBACK_MODELS"),
         account_interval_s=values.seconds("UPSTREAM_ACCOUNT_INTERVAL_S", "60", at_least=EVERY_S),
         reserve_pusd=values.pusd("UPSTREAM_RESERVE_USD", "0.10"),
-        local=read_local(values, one_process=one_process),
+        local=local,
+        privacy=read_privacy(values, local),
     )
 
 

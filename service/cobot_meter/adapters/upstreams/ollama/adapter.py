@@ -24,6 +24,7 @@ from cobot_meter.adapters.upstreams.ollama.wire import (
     names_missing,
     priced_as_ours,
     request_body,
+    runs_elsewhere,
     served_model,
 )
 from cobot_meter.domain.errors import (
@@ -44,6 +45,7 @@ from cobot_meter.domain.upstream.endpoints import Endpoint
 from cobot_meter.ports.upstream import AccountHolder, AnswerFeed, TellGeneration
 
 _BAD_REQUEST = 400
+_NOT_FOUND = 404
 
 
 class _CostsNothing:
@@ -99,6 +101,7 @@ class Ollama:
         self._models = {model.model_id: model for model in settings.models}
         base_url = settings.base_url.rstrip("/")
         self._models_url = httpx.URL(f"{base_url}/v1/models")
+        self._tags_url = httpx.URL(f"{base_url}/api/tags")
         headers = {"user-agent": "cobot-meter"}
         self._get_headers = httpx.Headers({**headers, "accept": "application/json"})
         self._posts = ChatPosts(
@@ -131,6 +134,8 @@ class Ollama:
         """
         deadline = self._posts.deadline(within_ms)
         model = self._model(call.model, price_cap)
+        if model.on_this_machine:
+            await self._refuse_elsewhere(model)
         body = request_body(call, model)
         generation_id = self._new_id()
         try:
@@ -208,6 +213,19 @@ class Ollama:
             return model
         raise UpstreamRefused(words, status=_BAD_REQUEST, kind=UpstreamFaultKind.NOT_FOUND)
 
+    async def _refuse_elsewhere(self, model: Model) -> None:
+        """Raises UpstreamRefused for a model that Ollama would have run by another machine.
+
+        Raises UpstreamUnreachable where it does not say: nothing has been sent.
+        """
+        try:
+            elsewhere = runs_elsewhere(await self._got(self._tags_url), model)
+        except ValueError as fault:
+            raise UpstreamUnreachable("the upstream's model list cannot be read") from fault
+        if elsewhere:
+            words = f"{model.model_id} does not run on this machine"
+            raise UpstreamRefused(words, status=_NOT_FOUND, kind=UpstreamFaultKind.NOT_FOUND)
+
     async def _sent(
         self, body: bytes, deadline: float, generation_id: str, on_started: TellGeneration
     ) -> httpx.Response:
@@ -237,9 +255,12 @@ class Ollama:
             del fault  # a frame that holds its own fault stays, and the whole body with it
 
     async def _listed(self) -> bytes:
+        return await self._got(self._models_url)
+
+    async def _got(self, url: httpx.URL) -> bytes:
         answer = await get_whole(
             self._client,
-            self._models_url,
+            url,
             self._get_headers,
             timeout_s=self._settings.query_timeout_s,
             bytes_max=self._settings.query_bytes_max,

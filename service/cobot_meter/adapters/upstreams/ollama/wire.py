@@ -216,6 +216,24 @@ def names_missing(listed: bytes, wanted: tuple[Model, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if not {name, name + _DEFAULT_TAG} & there)
 
 
+def runs_elsewhere(listed: bytes, model: Model) -> bool:
+    """Whether `GET /api/tags` says that another machine runs it. Raises ValueError for no list.
+
+    Ollama passes such a model on to its own cloud, under whatever name it has here.
+    """
+    document = plain_loads(listed)
+    rows = document.get("models") if isinstance(document, dict) else None
+    if not isinstance(rows, list):
+        raise ValueError("no list of models")  # noqa: TRY004
+    names = {_name_there(model), _name_there(model) + _DEFAULT_TAG}
+    return any(
+        not names.isdisjoint(map(outside.identifier, (row.get("name"), row.get("model"))))
+        and bool(row.get("remote_host") or row.get("remote_model"))
+        for row in rows
+        if isinstance(row, dict)
+    )
+
+
 def _name_there(model: Model) -> str:
     """What Ollama calls it."""
     return model.model_id.removeprefix(model_prefix(model.upstream))

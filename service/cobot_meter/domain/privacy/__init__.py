@@ -1,0 +1,1 @@
+"""Privacy: who may read a request, and what in it says so."""

@@ -1,0 +1,1 @@
+"""Which model answers a request that names none: hints, the table of successes, the decision."""

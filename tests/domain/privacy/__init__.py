@@ -1,0 +1,1 @@
+"""The domain of privacy: tiers, and what is detected."""

@@ -1,0 +1,1 @@
+"""Tests of who answers a request that names no model."""

@@ -1,0 +1,1 @@
+"""The face with a model of its own machine beside the upstream."""
