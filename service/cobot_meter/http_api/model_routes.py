@@ -18,6 +18,7 @@ from cobot_meter.domain.pricing.prices import (
     unit_price_msat_text,
     unit_price_pusd,
 )
+from cobot_meter.domain.routing.virtual import is_virtual
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.domain.upstream.endpoints import Endpoint
 from cobot_meter.http_api.context import FaceParts
@@ -175,7 +176,7 @@ class ModelRoutes:
     async def count(self, _request: HttpRequest) -> PlainAnswer:
         """How many models are on offer. Raises DependencyFault before the first list."""
         self._refreshed_at_ms()
-        count = len(self._parts.catalogue.models())
+        count = len(self._models())
         return json_answer(OK, {"data": {"count": count}}, (_CACHED,))
 
     async def endpoints(self, request: HttpRequest) -> PlainAnswer:
@@ -186,13 +187,26 @@ class ModelRoutes:
         model, rate = self._named(request.path, before="/v1/models/", after="/endpoints")
         terms = self._parts.price_terms
         row = model_document(model, rate, terms)
-        served = await self._parts.catalogue.endpoints.of(model)
+        served = () if is_virtual(model.model_id) else await self._endpoints(model)
         rows = [endpoint_document(endpoint, rate, terms) for endpoint in served]
         return json_answer(OK, {"data": endpoints_document(model, row, rows)}, (_CACHED,))
 
+    async def _endpoints(self, model: Model) -> tuple[Endpoint, ...]:
+        return await self._parts.catalogue.endpoints.of(model)
+
     def _named(self, path: str, *, before: str, after: str) -> tuple[Model, ExchangeRate]:
         model_id = path.removeprefix(before).removesuffix(after)
-        return self._parts.catalogue.offered(model_id), self._parts.rates.shown()
+        rate = self._parts.rates.shown()
+        if is_virtual(model_id):
+            virtual = {one.model_id: one for one in self._parts.route_request.virtual_models()}
+            if model_id in virtual:
+                return virtual[model_id], rate
+        return self._parts.catalogue.offered(model_id), rate
+
+    def _models(self) -> tuple[Model, ...]:
+        """Everything on offer, and the names under which this service chooses among it."""
+        parts = self._parts
+        return (*parts.catalogue.models(), *parts.route_request.virtual_models())
 
     async def models(self, _request: HttpRequest) -> PlainAnswer:
         """Everything on offer. Raises DependencyFault before the first list, RateStale."""
@@ -213,7 +227,7 @@ class ModelRoutes:
 
     def _written(self, rate: ExchangeRate) -> PlainAnswer:
         terms = self._parts.price_terms
-        rows = [model_document(model, rate, terms) for model in self._parts.catalogue.models()]
+        rows = [model_document(model, rate, terms) for model in self._models()]
         document = {
             "object": "list",
             "data": rows,

@@ -32,6 +32,7 @@ class CompletionRequest:
     chose among them in any way, by price or policy. `demands` are the parameters without which the
     answer would not be what was asked for; all others are wishes. `asks_reasoning` says that the
     model is to think first. `hints` are the caller's, of headers or body; no upstream is told.
+    `turn` is what the user said last, where a model is still to be chosen by it.
     """
 
     body: Body
@@ -48,6 +49,7 @@ class CompletionRequest:
     own_terms: bool = False
     asks_reasoning: bool = False
     hints: Hints = NO_HINTS
+    turn: str = ""
 
     @property
     def model_chain(self) -> tuple[str, ...]:
