@@ -15,6 +15,7 @@ from cobot_meter.flows.credit.manage_keys import ManageKeys
 from cobot_meter.flows.credit.top_up import TopUp
 from cobot_meter.flows.offer.catalogue import ModelCatalogue
 from cobot_meter.flows.offer.quote_request import QuoteRequest
+from cobot_meter.flows.offer.route_request import RouteRequest
 from cobot_meter.flows.sale.ask_completion import AskCompletion
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.flows.task.every_flow import TaskFlows
@@ -69,6 +70,7 @@ class FaceParts:
     caller_usage: CallerUsage
     catalogue: ModelCatalogue
     quote_request: QuoteRequest
+    route_request: RouteRequest
     quotes: QuoteTokens
     rates: ExchangeRates
     wakes: Wakes

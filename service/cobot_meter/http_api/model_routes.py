@@ -18,6 +18,7 @@ from cobot_meter.domain.pricing.prices import (
     unit_price_msat_text,
     unit_price_pusd,
 )
+from cobot_meter.domain.routing.virtual import is_virtual
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.domain.upstream.endpoints import Endpoint
 from cobot_meter.http_api.context import FaceParts
@@ -175,8 +176,7 @@ class ModelRoutes:
     async def count(self, _request: HttpRequest) -> PlainAnswer:
         """How many models are on offer. Raises DependencyFault before the first list."""
         self._refreshed_at_ms()
-        catalogue = self._parts.catalogue
-        count = len(catalogue.models()) + len(catalogue.named_by_tier())
+        count = len(self._models()) + len(self._parts.catalogue.named_by_tier())
         return json_answer(OK, {"data": {"count": count}}, (_CACHED,))
 
     async def endpoints(self, request: HttpRequest) -> PlainAnswer:
@@ -187,22 +187,35 @@ class ModelRoutes:
         model, rate = self._named(request.path, before="/v1/models/", after="/endpoints")
         terms = self._parts.price_terms
         row = model_document(model, rate, terms)
-        served = await self._parts.catalogue.endpoints.of(model)
+        served = () if is_virtual(model.model_id) else await self._endpoints(model)
         rows = [endpoint_document(endpoint, rate, terms) for endpoint in served]
         return json_answer(OK, {"data": endpoints_document(model, row, rows)}, (_CACHED,))
 
     def _rows(self, rate: ExchangeRate) -> list[dict[str, Any]]:
         """Every model on offer, and the names of tiers at the prices of whom they stand for."""
-        terms, catalogue = self._parts.price_terms, self._parts.catalogue
-        rows = [model_document(model, rate, terms) for model in catalogue.models()]
+        terms = self._parts.price_terms
+        rows = [model_document(model, rate, terms) for model in self._models()]
         return rows + [
             _renamed(name, model_document(model, rate, terms))
-            for name, model in catalogue.named_by_tier()
+            for name, model in self._parts.catalogue.named_by_tier()
         ]
+
+    async def _endpoints(self, model: Model) -> tuple[Endpoint, ...]:
+        return await self._parts.catalogue.endpoints.of(model)
 
     def _named(self, path: str, *, before: str, after: str) -> tuple[Model, ExchangeRate]:
         model_id = path.removeprefix(before).removesuffix(after)
-        return self._parts.catalogue.offered(model_id), self._parts.rates.shown()
+        rate = self._parts.rates.shown()
+        if is_virtual(model_id):
+            virtual = {one.model_id: one for one in self._parts.route_request.virtual_models()}
+            if model_id in virtual:
+                return virtual[model_id], rate
+        return self._parts.catalogue.offered(model_id), rate
+
+    def _models(self) -> tuple[Model, ...]:
+        """Everything on offer, and the names under which this service chooses among it."""
+        parts = self._parts
+        return (*parts.catalogue.models(), *parts.route_request.virtual_models())
 
     async def models(self, _request: HttpRequest) -> PlainAnswer:
         """Everything on offer. Raises DependencyFault before the first list, RateStale."""

@@ -16,6 +16,7 @@ from cobot_meter.domain.pricing.prices import charged_pusd, unit_price_pusd
 from cobot_meter.domain.pricing.quotes import QuotedTerms
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.offer.quote_request import Offer
+from cobot_meter.flows.offer.route_request import Unrouted
 from cobot_meter.http_api.chat.answers import PRIVATE
 from cobot_meter.http_api.chat.request import is_empty, parse_chat_request
 from cobot_meter.http_api.context import FaceParts
@@ -43,7 +44,8 @@ class QuoteRoutes:
             message = "Send the body that you would send to POST /v1/chat/completions."
             raise RequestInvalid(message)
         chat = parse_chat_request(content, lines=request.lines, look=self._parts.look)
-        completion = chat.completion
+        routed = await self._parts.route_request.routed(Unrouted(request=chat.completion))
+        completion = routed.request
         offer = await self._parts.quote_request.offer(completion)
         expires_at_ms = self._parts.clock.now_ms() + LIVES_MS
         terms = QuotedTerms(

@@ -21,6 +21,7 @@ from cobot_meter.domain.money import ExchangeRate, btc_usd_text, sat_of, usd_tex
 from cobot_meter.domain.pricing.prices import charged_pusd
 from cobot_meter.domain.run.record import CostStanding
 from cobot_meter.domain.topup.record import Topup
+from cobot_meter.http_api.route_view import route_members
 
 ESCROWS_PATH = "/v1/escrows"
 TOPUPS_PATH = "/v1/topups"
@@ -262,6 +263,7 @@ def cobot_document(escrow: Escrow) -> dict[str, Any]:
         "model": escrow.model,
         "max_tokens": escrow.quote.max_tokens,
         "fallback": fallback_document(escrow),
+        **route_members(escrow),
         "cost": cost_document(escrow),
         "paid_msat": escrow.paid_msat,
         "credited_msat": credited_msat(escrow),

@@ -30,6 +30,7 @@ from cobot_meter.wiring.metrics import (
     watch_usage,
 )
 from cobot_meter.wiring.opening.ports import Parts
+from cobot_meter.wiring.opening.routing_table import routing_table
 from cobot_meter.wiring.opening.shared import Reports, Terms
 from cobot_meter.wiring.settings.settings import Settings
 
@@ -107,6 +108,7 @@ def terms_of(settings: Settings) -> Terms:
         ),
         recent_answers_bytes=settings.credit.recent_answers_bytes,
         invoice_expiry_s=settings.node.invoice_expiry_s,
+        routing_table=routing_table(settings.routing_table).successes,
         models=upstream.models,
         fallback_models=upstream.fallback_models,
         prices_wait_s=PRICES_WAIT_S,

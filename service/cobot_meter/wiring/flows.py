@@ -23,6 +23,7 @@ from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.flows.offer.make_offer import MakeOffer
 from cobot_meter.flows.offer.plan_reservation import PlanReservation
 from cobot_meter.flows.offer.quote_request import QuoteRequest
+from cobot_meter.flows.offer.route_request import KeepSessions, RouteRequest
 from cobot_meter.flows.operate.adopt_node import AdoptNode
 from cobot_meter.flows.operate.cancel_invoice import CancelInvoice
 from cobot_meter.flows.operate.compare_costs import CompareCosts
@@ -70,6 +71,7 @@ class Flows(Generic[R]):
     keep_body_keys: KeepBodyKeys
     catalogue: ModelCatalogue
     quote_request: QuoteRequest
+    route_request: RouteRequest
     open_escrow: OpenEscrow
     settle_invoice: SettleInvoice
     deliver_completion: DeliverCompletion
@@ -112,7 +114,9 @@ def build_flows(
         private=terms.private_models,
     )
     quote_request = _quote_request(shared, catalogue)
+    route_request = _route_request(shared, catalogue)
     make_offer = MakeOffer(
+        route_request=route_request,
         quote_request=quote_request,
         plan_reservation=PlanReservation(catalogue=catalogue, exposure=terms.exposure),
         choose_model=shared.choose_model,
@@ -136,6 +140,7 @@ def build_flows(
         keep_body_keys=shared.keep_body_keys,
         catalogue=catalogue,
         quote_request=quote_request,
+        route_request=route_request,
         open_escrow=open_escrow,
         settle_invoice=settle_invoice,
         deliver_completion=deliver_completion,
@@ -215,6 +220,16 @@ def _quote_request(shared: Shared, catalogue: ModelCatalogue) -> QuoteRequest:
         exposure=terms.exposure,
         release_gate=shared.release_gate,
         steady_clock=shared.steady_clock,
+    )
+
+
+def _route_request(shared: Shared, catalogue: ModelCatalogue) -> RouteRequest:
+    return RouteRequest(
+        catalogue=catalogue,
+        rates=shared.ports.rates,
+        price_terms=shared.terms.prices,
+        table=shared.terms.routing_table,
+        keep_sessions=KeepSessions(),
     )
 
 

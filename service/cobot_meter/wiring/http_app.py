@@ -63,6 +63,7 @@ def face_parts(service: Service, *, is_draining: Callable[[], bool]) -> FacePart
         caller_usage=CallerUsage(reports=parts.reports, clock=parts.clock),
         catalogue=flows.catalogue,
         quote_request=flows.quote_request,
+        route_request=flows.route_request,
         quotes=QuoteTokens(secret=parts.keys.token),
         rates=parts.rates,
         wakes=parts.wakes,

@@ -14,6 +14,7 @@ from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.record_event import OurNode
 from cobot_meter.flows.sale.run_completion import RunTerms
 from cobot_meter.wiring.flows import build_operator_flows
+from cobot_meter.wiring.opening.routing_table import routing_table
 from cobot_meter.wiring.opening.shared import Ports, Reports, Terms
 from tests.domain.samples import NODE, PUBKEY, RETENTION
 from tests.fakes.clock import FakeClock
@@ -24,6 +25,7 @@ from tests.flows.audit.audit_rig import AuditedBooks, Teller, ToldNode, opened_b
 from tests.flows.rigs.process import EXPIRY_S, EXPOSURE, RATE_USD_MICRO, RUN_MS, WAITS
 
 TERMS = Terms(
+    routing_table=routing_table(None).successes,
     prices=PriceTerms(),
     exposure=EXPOSURE,
     waits=WAITS,

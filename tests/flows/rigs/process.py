@@ -31,6 +31,7 @@ from cobot_meter.ports.exchange_rate import ExchangeRates
 from cobot_meter.ports.identifiers import Identifiers, Sealer
 from cobot_meter.ports.lightning_node import LightningNode
 from cobot_meter.wiring.flows import build_flows
+from cobot_meter.wiring.opening.routing_table import routing_table
 from cobot_meter.wiring.opening.shared import Ports, Terms
 from tests.fakes.books import Crash, Killed, Moment
 from tests.fakes.clock import FakeClock
@@ -134,6 +135,7 @@ class Process:
                 replicas=self.replicas,
             ),
             Terms(
+                routing_table=routing_table(None).successes,
                 prices=PriceTerms(),
                 exposure=exposure,
                 waits=waits,

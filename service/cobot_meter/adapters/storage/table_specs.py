@@ -144,6 +144,7 @@ ESCROW_SPEC = RowSpec(
         choice("billing_mode", Mode, "mode"),
         maybe_words("key_id"),
         flag("stream"),
+        maybe_words("route"),
         part(
             "ask",
             AskKey,

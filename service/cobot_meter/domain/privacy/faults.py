@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from cobot_meter.domain.errors import CallerFault
-from cobot_meter.domain.privacy.tiers import PRIVATE, Privacy
+from cobot_meter.domain.privacy.tiers import Privacy
 from cobot_meter.domain.routing.hints import PrivacyTier
+from cobot_meter.domain.routing.virtual import PRIVATE
 
 
 class PrivacyUnroutable(CallerFault):

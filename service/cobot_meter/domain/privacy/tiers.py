@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cobot_meter.domain.routing.hints import PrivacyTier
+from cobot_meter.domain.routing.virtual import PRIVATE, ZDR
 
-# Names of tiers where a model is named: each stands for one model of the operator's choice.
-PRIVATE, ZDR = "cobot/private", "cobot/zdr"
 TIERS: Mapping[str, PrivacyTier] = {PRIVATE: PrivacyTier.LOCAL, ZDR: PrivacyTier.ZDR}
 UNSCANNABLE = "unscannable"
 DETECTOR_FAILED = "detector_failed"

@@ -34,6 +34,7 @@ class CompletionRequest:
     answer would not be what was asked for; all others are wishes. `asks_reasoning` says that the
     model is to think first. `hints` are the caller's, of headers or body; no upstream is told.
     `privacy` says who may read it.
+    `turn` is what the user said last, where a model is still to be chosen by it.
     """
 
     body: Body
@@ -51,6 +52,7 @@ class CompletionRequest:
     asks_reasoning: bool = False
     hints: Hints = NO_HINTS
     privacy: Privacy = NO_PRIVACY
+    turn: str = ""
 
     @property
     def model_chain(self) -> tuple[str, ...]:

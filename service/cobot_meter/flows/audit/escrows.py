@@ -25,6 +25,7 @@ from cobot_meter.domain.escrow.record import Escrow, Opening
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.money import msat_from_pusd
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.routing.recheck import route_fault
 from cobot_meter.domain.run.events import CompletionCosted, CostAttributed, CostKnown, RunEvent
 from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.run.states import RunState
@@ -72,6 +73,9 @@ class EscrowReplay:
     def expect(self, row: Escrow) -> None:
         """An escrow row: its life should be in the journal."""
         self._waiting[row.escrow_id] = Escrow.opened(Opening.of(row), upstream=row.run.upstream)
+        if row.route is not None:
+            fault = route_fault(row.route, asked_model=row.asked_model)
+            self._findings.demand("route_differs", row.escrow_id, fault, sound=not fault)
 
     def told(self, entry: JournalEntry) -> None:
         """Apply one entry of the journal to the life that it tells of; a finding if that fails."""

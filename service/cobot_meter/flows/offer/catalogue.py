@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from cobot_meter.domain.errors import DependencyFault, ModelNotOffered
 from cobot_meter.domain.privacy.faults import PrivacyUnroutable
-from cobot_meter.domain.privacy.tiers import PRIVATE, TIERS, PrivateModels
+from cobot_meter.domain.privacy.tiers import TIERS, PrivateModels
+from cobot_meter.domain.routing.virtual import PRIVATE
 from cobot_meter.domain.upstream.completions import Model
 from cobot_meter.domain.upstream.endpoints import Endpoint
 from cobot_meter.ports.process import Clock

@@ -19,6 +19,7 @@ from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.offer.gates import WatchAccount
 from cobot_meter.flows.offer.plan_reservation import PlanReservation
 from cobot_meter.flows.offer.quote_request import Offer, QuoteRequest
+from cobot_meter.flows.offer.route_request import RouteRequest, Unrouted
 
 CIRCUIT_OPEN = "circuit_open"
 
@@ -27,12 +28,14 @@ CIRCUIT_OPEN = "circuit_open"
 class QuotedChain:
     """`quote` is for the first model of `chain`, under the ceiling of them all.
 
-    `fallback` says why that is not the model that was asked for; None where it is.
+    `fallback` says why that is not the model that was asked for; None where it is. `route` is the
+    decision that named the chain, as it is stored; None where the caller named it.
     """
 
     quote: Quote
     chain: tuple[Model, ...]
     fallback: Fallback | None = None
+    route: str | None = None
 
 
 class MakeOffer:
@@ -41,6 +44,7 @@ class MakeOffer:
     def __init__(
         self,
         *,
+        route_request: RouteRequest,
         quote_request: QuoteRequest,
         plan_reservation: PlanReservation,
         choose_model: ChooseModel,
@@ -51,6 +55,7 @@ class MakeOffer:
 
         `exposure` is the operator's setting.
         """
+        self._route_request = route_request
         self._quote_request = quote_request
         self._plan_reservation = plan_reservation
         self._choose_model = choose_model
@@ -65,11 +70,17 @@ class MakeOffer:
         key: ApiKey | None = None,
         whole: bool = False,
     ) -> QuotedChain:
-        """The quote for a caller of this standing. Raises as `QuoteRequest.offer` and `.quote`.
+        """The quote for a caller of this standing.
+
+        Raises as `RouteRequest.routed`, `QuoteRequest.offer` and `.quote`.
 
         What an API `key` asks is paid for beforehand: raises CreditShort where credit does not
         cover it. With `whole` all of it is reserved at once.
         """
+        routed = await self._route_request.routed(
+            Unrouted(request=request, owner=standing.caller_id)
+        )
+        request = routed.request
         offer = await self._quote_request.offer(request)
         reserved = None
         if key is not None:
@@ -88,11 +99,19 @@ class MakeOffer:
         if chain[0] is not asked:
             reason = CIRCUIT_OPEN if asked in chain else UpstreamCreditLow.code
             fallback = Fallback(asked_model=asked.model_id, reason=reason)
-        return QuotedChain(quote=_of_model(quote, chain[0]), chain=chain, fallback=fallback)
+        self._route_request.begun(routed, owner=standing.caller_id)
+        return QuotedChain(
+            quote=_of_model(quote, chain[0]), chain=chain, fallback=fallback, route=routed.route
+        )
 
-    async def of_task(self, request: CompletionRequest) -> tuple[Offer, Model]:
-        """What a run of a task may come to, and which model is asked. Raises as `.offer`."""
-        offer = await self._quote_request.offer(request)
+    async def of_task(self, request: CompletionRequest, task_id: str) -> tuple[Offer, Model]:
+        """What a run of a task may come to, and which model is asked.
+
+        Sessions are the task's own. Raises as `RouteRequest.routed` and `QuoteRequest.offer`.
+        """
+        routed = await self._route_request.routed(Unrouted(request=request, owner=task_id))
+        offer = await self._quote_request.offer(routed.request)
+        self._route_request.begun(routed, owner=task_id)
         return offer, self.following(offer.models, offer.ceiling.cost_pusd)[0]
 
     def following(self, left: tuple[Model, ...], ceiling_pusd: int) -> tuple[Model, ...]:

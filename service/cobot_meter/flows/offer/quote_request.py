@@ -33,9 +33,9 @@ from cobot_meter.domain.pricing.quotes import (
     refuse_over_cap,
 )
 from cobot_meter.domain.privacy.faults import NobodyHere, NobodyKeepsNothing
-from cobot_meter.domain.privacy.tiers import PRIVATE
 from cobot_meter.domain.refusals import credit_short
 from cobot_meter.domain.routing.hints import PrivacyTier
+from cobot_meter.domain.routing.virtual import PRIVATE
 from cobot_meter.domain.upstream.completions import (
     CompletionRequest,
     Model,

@@ -129,6 +129,7 @@ class OpenEscrow:
             quote=offer.quote,
             mode=Mode.CREDIT if asked.key is not None and offer.quote.ceiling_msat else Mode.ESCROW,
             fallback=offer.fallback,
+            route=offer.route,
             key_id=asked.key.key_id if asked.key else None,
         )
         sent = at_once(pays=_pays(offer.quote), address=ask.address)

@@ -171,7 +171,7 @@ class BeginRun:
         """
         self._node_gate.check()
         began_ms = self._ledger.now_ms()
-        offer, model = await self._make_offer.of_task(request)
+        offer, model = await self._make_offer.of_task(request, escrow_id)
         call_id = self._vault.caller_id()
         for _ in range(TRIES):
             escrow = await self._ledger.escrow(escrow_id)

@@ -25,6 +25,15 @@ _KINDS = {"jpg": "jpeg", "pjpeg": "jpeg", "x-png": "png"}
 _WEB_URL = re.compile(r"https?://[\x21-\x7e]+")
 
 
+def last_turn(messages: Sequence[dict[str, Any]]) -> str:
+    """What the user said last, as text; of checked messages."""
+    last = next((one for one in reversed(messages) if one["role"] == "user"), None)
+    content = last["content"] if last else ""
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] for part in content if part["type"] == "text")
+
+
 def check_image(path: str, part: dict[str, Any]) -> dict[str, Any]:
     """The part to forward. Raises RequestInvalid with the path of what is wrong."""
     image = part.get(IMAGE_TYPE)

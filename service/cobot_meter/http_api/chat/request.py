@@ -20,6 +20,8 @@ from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.pricing.quotes import CallerTerms
 from cobot_meter.domain.privacy.detector import Look, nothing_seen
 from cobot_meter.domain.routing.hints import Hints
+from cobot_meter.domain.routing.rules import bounded_turn
+from cobot_meter.domain.routing.virtual import is_virtual
 from cobot_meter.domain.upstream.completions import DEFAULT_MAX_TOKENS, CompletionRequest
 from cobot_meter.http_api.chat.fields import (
     REASONING_FIELDS,
@@ -32,7 +34,7 @@ from cobot_meter.http_api.chat.fields import (
     shown,
 )
 from cobot_meter.http_api.chat.hints import MEMBER, HeaderLines, no_headers, read_hints
-from cobot_meter.http_api.chat.messages import check_messages, count_images
+from cobot_meter.http_api.chat.messages import check_messages, count_images, last_turn
 from cobot_meter.http_api.chat.privacy import AskedPrivacy
 from cobot_meter.http_api.chat.providers import check_provider, provider_choice
 from cobot_meter.http_api.http.json_request import (
@@ -199,6 +201,7 @@ def parse_chat_request(
             terms=read_terms(key, hints),
             hints=hints,
             privacy=privacy,
+            turn=bounded_turn(last_turn(checked)) if is_virtual(model) else "",
             image_count=image_count,
             providers=providers,
             demands=_demands(fields),

@@ -18,6 +18,7 @@ from cobot_meter.domain.money import sat_of
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.http_api.http.exchange import NO_RETRY, NO_STORE, Header, PlainAnswer, json_answer
 from cobot_meter.http_api.l402.tokens import TokenKind, Tokens, of_key
+from cobot_meter.http_api.route_view import route_members
 from cobot_meter.http_api.views import (
     completion_path,
     escrow_document,
@@ -91,6 +92,7 @@ class Challenges:
             "escrow": escrow_document(escrow, public_url=self._public_url),
             **({"cobot": told} if told else {}),
             "payment_methods": _METHODS,
+            **_routed(escrow),
         }
         headers = (
             *_challenge_headers(macaroon, invoice.payment_request),
@@ -176,6 +178,12 @@ class Challenges:
             kind=TokenKind.TOPUP,
         )
         return macaroon if key is None else of_key(macaroon, key.key_id)
+
+
+def _routed(escrow: Escrow) -> dict[str, Any]:
+    """Which model was chosen and why, where the caller left that to us."""
+    members = route_members(escrow)
+    return {"cobot": members} if members else {}
 
 
 def _invoice_of(escrow: Escrow) -> IssuedInvoice:

@@ -11,6 +11,7 @@ from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.privacy.tiers import PrivateModels
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.routing.table import SuccessTable
 from cobot_meter.domain.topup.record import TopupBounds
 from cobot_meter.flows.answer.recent_answers import BYTES_MAX as RECENT_BYTES_MAX
 from cobot_meter.flows.ledger import Ledger
@@ -68,6 +69,7 @@ class Terms:
     upstream_key: str
     runs: RunTerms
     invoice_expiry_s: int
+    routing_table: SuccessTable
     models: frozenset[str] = frozenset()
     fallback_models: tuple[str, ...] = ()
     prices_wait_s: float = 0.0

@@ -125,6 +125,7 @@ class Settings:
     credit: CreditSettings
     rate: RateSettings
     accepted_risks: frozenset[str]
+    routing_table: Path | None
     run: RunSettings
 
     @property
@@ -194,6 +195,7 @@ def _settings(values: Values) -> Settings:
         credit=_credit(values, one_process=not database.url),
         rate=read_rate(values, node.network),
         accepted_risks=read_accepted(values),
+        routing_table=values.maybe_path("ROUTING_TABLE"),
         run=_run(values),
     )
 

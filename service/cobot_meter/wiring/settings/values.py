@@ -203,6 +203,11 @@ class Values:
             self.refuse(name, value, "a value; unset it to use the default")
         return Path(value)
 
+    def maybe_path(self, name: str) -> Path | None:
+        """A path, or None where it is unset or empty."""
+        value = self._raw(name, "", ascii_only=False)
+        return Path(value) if value else None
+
     def full(self, name: str) -> str:
         """The variable as it is written in the environment."""
         return self._prefix + name

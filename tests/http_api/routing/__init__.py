@@ -1,0 +1,1 @@
+"""Virtual models, asked for over the running face."""
