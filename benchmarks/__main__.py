@@ -27,6 +27,7 @@ from benchmarks import (
 )
 from benchmarks.credit import books, growth, path, streams
 from benchmarks.rig.sizes import FULL, SMOKE, Size
+from benchmarks.routing import measured, recorded
 
 CREDIT = (path, streams, books, growth)
 # A word for several.
@@ -35,7 +36,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
     module.NAME: module.measure
     for module in (
         *(whole_cycle, in_flight, free_asks, ledger, pricing, answers, fallback),
-        *(slow_connections, postgres, real_node),
+        *(slow_connections, postgres, real_node, measured),
         *CREDIT,
     )
 }
@@ -49,7 +50,10 @@ def main() -> None:
         "names", nargs="*", metavar="name", help=", ".join((*BENCHMARKS, *TOGETHER))
     )
     parser.add_argument("--smoke", action="store_true", help="only see that they run")
+    parser.add_argument("--data", metavar="DIR", help=f"recorded data; as {recorded.DATA}")
     given = parser.parse_args()
+    if given.data:
+        os.environ[recorded.DATA] = given.data
     names = [one for name in given.names for one in TOGETHER.get(name, (name,))]
     unknown = set(names) - BENCHMARKS.keys()
     if unknown:
