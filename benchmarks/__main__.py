@@ -31,6 +31,7 @@ from benchmarks.cobots import calls
 from benchmarks.credit import books, growth, path, streams
 from benchmarks.privacy import detection
 from benchmarks.rig.sizes import FULL, SMOKE, Size
+from benchmarks.routing import measured, recorded
 
 CREDIT = (path, streams, books, growth)
 # A word for several.
@@ -39,7 +40,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
     module.NAME: module.measure
     for module in (
         *(whole_cycle, in_flight, free_asks, ledger, pricing, answers, fallback),
-        *(slow_connections, postgres, real_node, calls),
+        *(slow_connections, postgres, real_node, calls, measured),
         *CREDIT,
     )
 }
@@ -56,10 +57,12 @@ def main() -> None:
     parser.add_argument(
         "names", nargs="*", metavar="name", help=", ".join((*BENCHMARKS, *ON_DATA, *TOGETHER))
     )
-    data = os.environ.get("COBOT_BENCH_DATA") or None
+    data = os.environ.get(recorded.DATA) or None
     parser.add_argument("--data", type=Path, default=data, help="a folder of recorded data")
     parser.add_argument("--smoke", action="store_true", help="only see that they run")
     given = parser.parse_args()
+    if given.data:
+        os.environ[recorded.DATA] = str(given.data)
     names = [one for name in given.names for one in TOGETHER.get(name, (name,))]
     there = _measures(given.data)
     unknown = set(names) - there.keys()

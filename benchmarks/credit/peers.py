@@ -72,7 +72,7 @@ def litellm_side(
     if not wanted:
         notes.append("LiteLLM is left out of a smoke run.")
         return None
-    peer = installed("LiteLLM", lock=LOCKS / f"{LITELLM}.lock", below=_cache())
+    peer = installed("LiteLLM", lock=LOCKS / f"{LITELLM}.lock", below=peers_folder())
     if peer.folder is None:
         notes.append(peer.without)
         return None
@@ -103,7 +103,7 @@ def _litellm_config(upstream: Upstream) -> str:
     return LITELLM_CONFIG.format(api_url=upstream.api_url, key=LITELLM_KEY)
 
 
-def _cache() -> Path:
+def peers_folder() -> Path:
     """The user's cache, where it is kept from one run to the next."""
     told = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(told) if told else Path.home() / ".cache") / "cobot-meter" / "peers"

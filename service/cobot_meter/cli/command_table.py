@@ -155,6 +155,10 @@ COMMANDS = {
         where="cobot_meter.cli.commands.market:models",
         help="Show every model on offer with the upstream's price and ours, for a million tokens.",
     ),
+    "explain-route": Entry(
+        where="cobot_meter.cli.commands.explain_route:explain_route",
+        help="Say who would answer a request to cobot/auto, and why, from the routing table alone.",
+    ),
     "ledger": Entry(
         where="cobot_meter.cli.commands.ledger:ledger",
         help="Show the trial balance in msat and USD, and with --caller a caller's statement.",

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from cobot_meter.domain.routing.hints import Task
 
 # Whoever sends more is judged by its beginning and its end.
-HEAD_CHARS, TAIL_CHARS = 6_144, 2_048
+HEAD_CHARS, TAIL_CHARS = 3_072, 1_024
 TURN_CHARS_MAX = HEAD_CHARS + TAIL_CHARS
 _SAID_CHARS = 320
 _SHORT_CHARS = 240
-_LONG_CHARS = 4_000
+# What only has to be there at all is looked for no further than this.
+_NEAR_CHARS = 1_000
+_LONG_CHARS = 2_000
 _CLUES = 3
 
 
@@ -45,13 +47,16 @@ def _words(pattern: str) -> re.Pattern[str]:
 
 
 # Structure that only programs have; each is a clue of its own name.
-_DIFF = re.compile(r"^(?:diff --git |@@ -\d+(?:,\d+)? \+\d+|--- a/|\+\+\+ b/)", re.MULTILINE)
-_TRACE = re.compile(
-    r"Traceback \(most recent call last\)|^\s{1,8}at [\w.$<>]{1,80}\([^()\n]{1,80}:\d+|^panic: "
-    r"|thread '[^'\n]{1,40}' panicked|^error\[E\d{4}\]|Segmentation fault|Exception in thread",
-    re.MULTILINE,
+_DIFF_WORDS = ("diff --git ", "\n@@ -", "\n+++ b/")
+_TRACE = re.compile(r"^\s{1,8}at [\w.$<>]{1,80}\([^()\n]{1,80}:\d+", re.MULTILINE)
+_TRACE_WORDS = (
+    "Traceback (most recent call last)",
+    "Exception in thread",
+    "Segmentation fault",
+    "' panicked at ",
+    "error[E",
 )
-_FENCE = re.compile(r"^\s{0,3}(?:```|~~~)", re.MULTILINE)
+_FENCES = ("```", "~~~")
 _LINES_OF_CODE = re.compile(
     r"^\s{0,40}(?:def \w{1,60}\(|class \w{1,60}[:({]|import \w|from \w[\w.]{0,60} import "
     r"|#include ?[<\"]|(?:public|private|static) [\w<>\[\] ]{1,40}\(|func(?:tion)? ?\w{0,60}\("
@@ -76,10 +81,10 @@ _CODE_VERBS = (
 _CODE_ASK = re.compile(
     rf"\b(?:{_CODE_VERBS})\b[^.?!\n]{{0,90}}?\b(?:{_CODE_THINGS})(?:\b|(?<=\+))", re.IGNORECASE
 )
-_MATHS_SIGNS = re.compile(
-    r"\\(?:frac|sqrt|int|sum|prod|lim|mathbb|begin\{|binom|cdot|equiv|pmod)|[∫∑∏√∞≤≥≠∈∀∃∂∇]"
-    r"|\b[a-z]\^(?:\d|\{|n\b)|\b[fg]\([xnt]\)|\b\d{0,3}[xyn] ?[+*/^=-] ?\d"
-)
+_LATEX = re.compile(r"\\(?:frac|sqrt|int|sum|prod|lim|mathbb|begin\{|binom|cdot|equiv|pmod)")
+_SIGNS = re.compile(r"[∫∑∏√∞≤≥≠∈∀∃∂∇]")
+_POWER = re.compile(r"\b[a-z]\^(?:\d|\{|n\b)|\d ?\^ ?\d")
+_EQUATION = re.compile(r"\b[fg]\([xnt]\)|\b\d{0,3}[xyn] ?[+*/^=-] ?\d")
 _MATHS_WORDS = _words(
     r"prove|derive|proof|theorem|lemma|integrals?|integrate|derivatives?|differentiate"
     r"|equations?|polynomials?|eigenvalues?|matri(?:x|ces)|determinant|probabilit(?:y|ies)"
@@ -214,12 +219,29 @@ def _beside(facts: RequestFacts) -> tuple[str, ...]:
 
 def _code_signals(turn: str) -> tuple[str, ...]:
     found = {
-        "diff": _DIFF.search(turn),
-        "stack_trace": _TRACE.search(turn),
-        "code_fence": _FENCE.search(turn),
+        "diff": any(words in turn for words in _DIFF_WORDS),
+        "stack_trace": _is_trace(turn),
+        "code_fence": any(fence in turn for fence in _FENCES),
         "lines_of_code": _LINES_OF_CODE.search(turn),
     }
     return tuple(name for name, there in found.items() if there)
+
+
+def _is_trace(turn: str) -> bool:
+    """Words that only traces have; the lines of one are looked for where there may be some."""
+    if any(words in turn for words in _TRACE_WORDS):
+        return True
+    return " at " in turn and _TRACE.search(turn) is not None
+
+
+def _is_formula(turn: str) -> bool:
+    """Each pattern only where its sign is at all: most turns have none of them."""
+    return (
+        ("\\" in turn and _LATEX.search(turn) is not None)
+        or (not turn.isascii() and _SIGNS.search(turn) is not None)
+        or ("^" in turn and _POWER.search(turn) is not None)
+        or _EQUATION.search(turn, 0, _NEAR_CHARS) is not None
+    )
 
 
 def _of_words(turn: str, said: str) -> list[tuple[Task, str]]:
@@ -232,7 +254,7 @@ def _of_words(turn: str, said: str) -> list[tuple[Task, str]]:
         found.insert(0 if maths == "formula" else len(found), (Task.MATHS, maths))
     if not found:
         found = [(task, f"asks_for_{task}") for task, words in _ROUTINE if words.search(said)]
-    if not found and len(_CHOICES.findall(turn)) >= _CLUES:
+    if not found and len(_CHOICES.findall(turn[-_NEAR_CHARS:])) >= _CLUES:
         found = [(Task.REASONING, "choices")]
     if not found and _is_factual(turn):
         found = [(Task.FACTUAL, "short_question")]
@@ -240,16 +262,12 @@ def _of_words(turn: str, said: str) -> list[tuple[Task, str]]:
 
 
 def _maths_signal(turn: str, said: str) -> str:
-    if _MATHS_SIGNS.search(turn):
+    if _is_formula(turn):
         return "formula"
     if _MATHS_WORDS.search(said):
         return "maths"
-    if (
-        len(_NUMBER.findall(turn)) >= _CLUES
-        and _HOW_MANY.search(turn)
-        and len(turn) > _SHORT_CHARS // 2
-    ):
-        return "word_problem"
+    if len(turn) > _SHORT_CHARS // 2 and _HOW_MANY.search(said):
+        return "word_problem" if len(_NUMBER.findall(turn[:_NEAR_CHARS])) >= _CLUES else ""
     return ""
 
 

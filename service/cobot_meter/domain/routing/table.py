@@ -8,6 +8,7 @@ Must not know: prices, requests, or where the document lies.
 from __future__ import annotations
 
 import enum
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from cobot_meter.domain.routing.hints import Task
 
 MODELS_MAX = 24
 TRIALS_MAX = 10**6
+BOUNDS_KEPT = 4_096
 PERCENT = 100
 PPM = 10**6
 # A bound that a model's true share of successes is above nine times out of ten: z of 0.9.
@@ -59,12 +61,15 @@ class Record:
     @property
     def lower_ppm(self) -> int:
         """The lower end of Wilson's interval: what little evidence there is counts for little."""
-        tried, well = self.trials, self.successes
-        if not tried:
-            return 0
-        spread = isqrt(_Z2_PPM * (_Z2_PPM + 4 * PPM * well * (tried - well) // tried))
-        top = 2 * well * PPM + _Z2_PPM - spread
-        return max(top, 0) * PPM // (2 * (tried * PPM + _Z2_PPM))
+        return _wilson_ppm(self.successes, self.trials) if self.trials else 0
+
+
+@functools.lru_cache(maxsize=BOUNDS_KEPT)
+def _wilson_ppm(well: int, tried: int) -> int:
+    """Kept, since a table has few figures and every decision looks at a dozen of them."""
+    spread = isqrt(_Z2_PPM * (_Z2_PPM + 4 * PPM * well * (tried - well) // tried))
+    top = 2 * well * PPM + _Z2_PPM - spread
+    return max(top, 0) * PPM // (2 * (tried * PPM + _Z2_PPM))
 
 
 NO_RECORD = Record(successes=0, trials=0)

@@ -1,0 +1,106 @@
+"""`explain-route`: who would answer a request that names no model, and why. Asks nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cobot_meter.cli.commands.ledger import AsJson
+from cobot_meter.cli.tables.balances import plain_table
+from cobot_meter.cli.terminal import Terminal, terminal_of
+from cobot_meter.domain.errors import RequestInvalid
+from cobot_meter.domain.money import ExchangeRate, usd_text
+from cobot_meter.domain.routing.decide import Considered, Decision, decide
+from cobot_meter.domain.routing.hints import Hints
+from cobot_meter.domain.routing.table import PPM
+from cobot_meter.domain.routing.virtual import declared_task
+from cobot_meter.flows.offer.route_request import candidates, facts_of, refuse_virtual_others
+from cobot_meter.http_api.chat.request import parse_chat_request
+from cobot_meter.http_api.route_view import decision_document
+from cobot_meter.wiring.opening.routing_table import routing_table
+from cobot_meter.wiring.settings.settings import Settings
+
+# Of a cap in USD, and of none, a rate decides nothing.
+_ANY_RATE_USD_MICRO = 10**11
+_OF_PPM = PPM // 1_000
+
+Request = Annotated[Path, typer.Argument(help="A file with the request as JSON, hints in it.")]
+
+
+def explain_route(context: typer.Context, file: Request, as_json: AsJson = False) -> None:
+    """Say who would answer a request to cobot/auto, and why, from the routing table alone.
+
+    The prices are those of the table, and no session is known: a running service decides with the
+    prices it has. Exit codes: 0 decided, 1 nobody could answer, or the request is wrong, 2 usage or
+    settings, 3 the file cannot be read, 4 broken.
+    """
+    terminal = terminal_of(context)
+    decision = _decided(file.read_bytes(), terminal.settings())
+    if as_json:
+        terminal.write_json({**decision_document(decision), "chain": decision.choice.chain})
+    else:
+        _print(terminal, decision)
+
+
+def _decided(content: bytes, settings: Settings) -> Decision:
+    request = parse_chat_request(content).completion
+    refuse_virtual_others(request)
+    table = routing_table(settings.routing_table)
+    offered = settings.upstream.models
+    listed = {name: model for name, model in table.listed.items() if not offered or name in offered}
+    return decide(
+        facts_of(request),
+        request.hints,
+        table.successes,
+        candidates(
+            request,
+            table.successes,
+            listed,
+            rate=_rate(request.hints, settings),
+            terms=settings.prices,
+        ),
+        declared=declared_task(request.model, request.hints),
+    )
+
+
+def _rate(hints: Hints, settings: Settings) -> ExchangeRate:
+    """The rate of the settings. Raises RequestInvalid where only services could tell it."""
+    told = settings.rate.static_usd_micro_per_btc
+    if told is None and hints.max_cost is not None and hints.max_cost.msat is not None:
+        message = (
+            "What a cap in msat admits hangs on the exchange rate, and nobody is asked for it here;"
+            " say max_cost in USD, or set COBOT_METER_RATE_USD_PER_BTC."
+        )
+        raise RequestInvalid(message, param="cobot.max_cost")
+    return ExchangeRate(
+        usd_micro_per_btc=told or _ANY_RATE_USD_MICRO, source="settings", fetched_at_ms=0
+    )
+
+
+def _print(terminal: Terminal, decision: Decision) -> None:
+    out, bounds = terminal.out, decision.bounds
+    chain = decision.choice.chain
+    out.print(f"{decision.model} answers: {decision.choice.tier.word}", soft_wrap=True)
+    out.print(f"task {decision.task} ({decision.task_source}), table {decision.table}")
+    out.print(f"because: {', '.join(decision.reasons) or 'nothing else was said'}", soft_wrap=True)
+    if len(chain) > 1:
+        out.print(f"if it fails: {', '.join(chain[1:])}", soft_wrap=True)
+    out.print(f"demanded at the task: {_share(bounds.bar_ppm)} of successes, at the lower bound")
+    table = plain_table()
+    for column in ("model", "tier", "lower bound", "at most", "barred by"):
+        table.add_column(column)
+    for one in sorted(decision.considered, key=lambda one: (bool(one.barred), one.ceiling_pusd)):
+        table.add_row(*_row(one))
+    terminal.print_rows(table)
+
+
+def _row(one: Considered) -> tuple[str, ...]:
+    most = f"${usd_text(one.ceiling_pusd)}" if one.ceiling_pusd else "-"
+    return (one.model_id, one.tier.word, _share(one.lower_ppm), most, one.barred or "-")
+
+
+def _share(ppm: int) -> str:
+    tenths = ppm // _OF_PPM
+    return f"{tenths // 10}.{tenths % 10} %"

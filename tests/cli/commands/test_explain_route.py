@@ -1,0 +1,70 @@
+"""`explain-route`: the decision on a file, from the table alone, with nobody asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import orjson
+import pytest
+
+from cobot_meter.cli.exit_codes import ExitCode
+from tests.cli.shop import CommandLine
+
+NOBODY = {"COBOT_METER_UPSTREAM_URL": "http://127.0.0.1:9/api/v1"}
+
+
+def written(folder: Path, **fields: object) -> str:
+    """A file with a request of these fields."""
+    said = {"role": "user", "content": "Write a Rust function that parses dates."}
+    path = folder / "request.json"
+    path.write_bytes(orjson.dumps({"model": "cobot/auto", "messages": [said], **fields}))
+    return str(path)
+
+
+def test_a_decision_is_said_with_all_that_it_was_made_of(tmp_path: Path) -> None:
+    """For people and for machines, with the hints that stand in the request."""
+    line = CommandLine(NOBODY)
+    told = line.run("explain-route", written(tmp_path))
+    assert told.exit_code == 0, told.output
+    for words in ("deepseek/deepseek-chat", "asks_for_code", "lower bound", "89.3 %"):
+        assert words in told.stdout
+    hinted = written(tmp_path, cobot={"task": "factual"})
+    document = json.loads(line.run("explain-route", hinted, "--json").stdout)
+    assert document["task_source"] == "declared"
+    assert document["chain"][0] == document["model"]
+
+
+def test_only_what_is_offered_is_chosen_from(tmp_path: Path) -> None:
+    """A setting that narrows the offer narrows this too."""
+    line = CommandLine({**NOBODY, "COBOT_METER_MODELS": "anthropic/claude-opus-5"})
+    told = line.run("explain-route", written(tmp_path))
+    assert "anthropic/claude-opus-5 answers" in told.stdout
+    assert "not_offered" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"model": "openai/gpt-5-mini"}, "not offered"),
+        ({"cobot": {"max_cost": "1msat"}}, "allows 1 msat"),
+        ({"cobot": {"task": "cod"}}, "must be one of"),
+        ({"messages": []}, "messages"),
+    ],
+)
+def test_what_nobody_can_answer_is_a_finding(
+    tmp_path: Path, fields: dict[str, object], words: str
+) -> None:
+    """In one sentence."""
+    told = CommandLine(NOBODY).run("explain-route", written(tmp_path, **fields))
+    assert told.exit_code == ExitCode.FINDING
+    assert words in told.stderr
+
+
+def test_a_file_that_is_not_there_could_not_be_read(tmp_path: Path) -> None:
+    """And one that is no JSON is a finding."""
+    line = CommandLine(NOBODY)
+    missing = line.run("explain-route", str(tmp_path / "none.json"))
+    assert missing.exit_code == ExitCode.COULD_NOT_LOOK
+    (tmp_path / "broken.json").write_text("{")
+    assert line.run("explain-route", str(tmp_path / "broken.json")).exit_code == ExitCode.FINDING
