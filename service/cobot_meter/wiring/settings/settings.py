@@ -123,6 +123,7 @@ class Settings:
     credit: CreditSettings
     rate: RateSettings
     accepted_risks: frozenset[str]
+    bench_key: Secret
     run: RunSettings
 
     @property
@@ -192,6 +193,7 @@ def _settings(values: Values) -> Settings:
         credit=_credit(values, one_process=not database.url),
         rate=read_rate(values, node.network),
         accepted_risks=read_accepted(values),
+        bench_key=values.secret("BENCH_KEY"),
         run=_run(values),
     )
 

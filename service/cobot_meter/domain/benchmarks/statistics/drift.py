@@ -36,7 +36,7 @@ class FallWatch:
     """
 
     fall_ppm: int = 100_000
-    height: int = 5_000_000
+    height: int = 5_400_000
     doubt_ppm: int = 20_000
 
     def step(self, successes: int, trials: int, *, usual_ppm: int) -> int:
