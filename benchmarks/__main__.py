@@ -26,6 +26,7 @@ from benchmarks import (
     whole_cycle,
 )
 from benchmarks.credit import books, growth, path, streams
+from benchmarks.models import watch
 from benchmarks.rig.sizes import FULL, SMOKE, Size
 
 CREDIT = (path, streams, books, growth)
@@ -34,7 +35,7 @@ TOGETHER = {"credit": tuple(module.NAME for module in CREDIT)}
 BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
     module.NAME: module.measure
     for module in (
-        *(whole_cycle, in_flight, free_asks, ledger, pricing, answers, fallback),
+        *(whole_cycle, in_flight, free_asks, ledger, pricing, answers, fallback, watch),
         *(slow_connections, postgres, real_node),
         *CREDIT,
     )
