@@ -29,6 +29,7 @@ from benchmarks import (
 )
 from benchmarks.cobots import calls
 from benchmarks.credit import books, growth, path, streams
+from benchmarks.models import watch
 from benchmarks.privacy import detection
 from benchmarks.rig.sizes import FULL, SMOKE, Size
 from benchmarks.routing import measured, recorded
@@ -39,7 +40,7 @@ TOGETHER = {"credit": tuple(module.NAME for module in CREDIT)}
 BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
     module.NAME: module.measure
     for module in (
-        *(whole_cycle, in_flight, free_asks, ledger, pricing, answers, fallback),
+        *(whole_cycle, in_flight, free_asks, ledger, pricing, answers, fallback, watch),
         *(slow_connections, postgres, real_node, calls, measured),
         *CREDIT,
     )

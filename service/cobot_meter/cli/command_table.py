@@ -126,6 +126,24 @@ RELEASES = {
         help="Sell and release again, after you have looked at the books.",
     ),
 }
+BENCH = {
+    "run": Entry(
+        where="cobot_meter.cli.commands.bench:bench_run",
+        help="Ask a set of prompts of models, paid for on a key, and keep how each answer did.",
+    ),
+    "report": Entry(
+        where="cobot_meter.cli.commands.bench:bench_report",
+        help="Show quality with intervals, cost and times of each model, and what moved.",
+    ),
+    "watch": Entry(
+        where="cobot_meter.cli.commands.bench:bench_watch",
+        help="Ask forty items once a day; exit 1 when a model fell or its times moved.",
+    ),
+    "table": Entry(
+        where="cobot_meter.cli.commands.bench:bench_table",
+        help="Write the table of successes that routing reads.",
+    ),
+}
 UPSTREAM = {
     "rebase": Entry(
         where="cobot_meter.cli.commands.upstream:rebase",
@@ -182,6 +200,7 @@ COMMANDS = {
     "quarantine": Entry(help="What could not be booked, and waits for you.", commands=QUARANTINE),
     "releases": Entry(help="Say whether anything is sold; sell again.", commands=RELEASES),
     "lnd": Entry(help="Connect a real lnd.", commands=LND),
+    "bench": Entry(help="Measure models, and watch them.", commands=BENCH),
     "upstream": Entry(help="Say which usage upstream costs count against.", commands=UPSTREAM),
     "db": Entry(help="Update, check, back up and copy the books.", commands=DATABASE),
 }

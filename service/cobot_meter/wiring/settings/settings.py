@@ -126,6 +126,7 @@ class Settings:
     rate: RateSettings
     accepted_risks: frozenset[str]
     routing_table: Path | None
+    bench_key: Secret
     run: RunSettings
 
     @property
@@ -196,6 +197,7 @@ def _settings(values: Values) -> Settings:
         rate=read_rate(values, node.network),
         accepted_risks=read_accepted(values),
         routing_table=values.maybe_path("ROUTING_TABLE"),
+        bench_key=values.secret("BENCH_KEY"),
         run=_run(values),
     )
 

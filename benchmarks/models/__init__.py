@@ -1,0 +1,1 @@
+"""The watch over models, on simulated replies."""

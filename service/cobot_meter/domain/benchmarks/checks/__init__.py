@@ -1,0 +1,1 @@
+"""Judges of replies: deterministic, pure, and without running anything that a model wrote."""

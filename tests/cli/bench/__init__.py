@@ -1,0 +1,1 @@
+"""Benchmark runs: reading replies and keeping records."""

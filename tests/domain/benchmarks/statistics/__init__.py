@@ -1,0 +1,1 @@
+"""Intervals, tests and sums, against values that others have printed."""
