@@ -1,6 +1,7 @@
 """`python -m benchmarks [name ...]`: measure, and print tables.
 
-Without names: all but `credit`, which takes half an hour and installs other people's programs.
+Without names: all but `credit`, which takes half an hour and installs other people's programs, and
+those that read recorded data, unless `--data` or COBOT_BENCH_DATA says where they are.
 Nothing here fails because a figure is bad: on a machine that others use too, a bar that is missed
 says little. Read the ratios of several runs.
 """
@@ -12,6 +13,7 @@ import os
 import platform
 import sqlite3
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from benchmarks import (
     answers,
@@ -25,6 +27,7 @@ from benchmarks import (
     slow_connections,
     whole_cycle,
 )
+from benchmarks.consensus import agreement
 from benchmarks.credit import books, growth, path, streams
 from benchmarks.rig.sizes import FULL, SMOKE, Size
 
@@ -39,6 +42,10 @@ BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
         *CREDIT,
     )
 }
+# Those that read recorded data of other people, which are not here.
+ON_DATA: Mapping[str, Callable[[Size, Path], str]] = {
+    module.NAME: module.measure for module in (agreement,)
+}
 UNNAMED = tuple(name for name in BENCHMARKS if name not in TOGETHER["credit"])
 
 
@@ -46,19 +53,35 @@ def main() -> None:
     """Measure what the command line names."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="name", help=", ".join((*BENCHMARKS, *TOGETHER))
+        "names", nargs="*", metavar="name", help=", ".join((*BENCHMARKS, *ON_DATA, *TOGETHER))
     )
+    data = os.environ.get("COBOT_BENCH_DATA") or None
+    parser.add_argument("--data", type=Path, default=data, help="a folder of recorded data")
     parser.add_argument("--smoke", action="store_true", help="only see that they run")
     given = parser.parse_args()
     names = [one for name in given.names for one in TOGETHER.get(name, (name,))]
-    unknown = set(names) - BENCHMARKS.keys()
+    there = _measures(given.data)
+    unknown = set(names) - there.keys()
+    if unknown & ON_DATA.keys():
+        parser.error(f"{', '.join(sorted(unknown & ON_DATA.keys()))} needs --data DIR")
     if unknown:
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(there)}")
     print(_surroundings(), flush=True)
-    for name in names or UNNAMED:
+    for name in names or (*UNNAMED, *(ON_DATA if given.data else ())):
         print(f"\n## {name}\n", flush=True)
-        print(BENCHMARKS[name](SMOKE if given.smoke else FULL), flush=True)
+        print(there[name](SMOKE if given.smoke else FULL), flush=True)
         print(f"\nload after {_load()}", flush=True)
+
+
+def _measures(data: Path | None) -> Mapping[str, Callable[[Size], str]]:
+    """All that can be measured; what needs recorded data only where there are some."""
+    if data is None:
+        return BENCHMARKS
+
+    def with_data(measure: Callable[[Size, Path], str]) -> Callable[[Size], str]:
+        return lambda size: measure(size, data)
+
+    return {**BENCHMARKS, **{name: with_data(measure) for name, measure in ON_DATA.items()}}
 
 
 def _load() -> str:

@@ -62,7 +62,8 @@ class Likeness:
         words = [_words(finding) for finding in findings]
         used = Counter(word for one in words for word in one)
         most = _doublings(len(findings) + 1)
-        self._weights = {word: _weight(word, most - _doublings(n)) for word, n in used.items()}
+        weights = {n: most - _doublings(n) for n in set(used.values())}
+        self._weights = {word: _weight(word, weights[n]) for word, n in used.items()}
         self.weighed = tuple(
             Weighed(finding, one, self._of(one))
             for finding, one in zip(findings, words, strict=True)
@@ -112,8 +113,8 @@ def lines_of(finding: Finding) -> tuple[int, int] | None:
 
 def _words(finding: Finding) -> frozenset[str]:
     found: set[str] = set()
-    for word in _WORD.findall(finding.claim[:COMPARED_CHARS]):
-        parts = _PART.findall(word)
+    for word in set(_WORD.findall(finding.claim[:COMPARED_CHARS])):
+        parts = (word,) if word.islower() and word.isalpha() else _PART.findall(word)
         if len(parts) != 1:
             found.add(word.lower())
         found.update(_stem(part.lower()) for part in parts)
@@ -121,12 +122,10 @@ def _words(finding: Finding) -> frozenset[str]:
 
 
 def _stem(word: str) -> str:
-    if word in _FUNCTION_WORDS:
+    if not word.endswith(_ENDINGS) or word in _FUNCTION_WORDS:
         return word
-    for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= _STEM_MIN:
-            return word.removesuffix(ending)
-    return word
+    stems = (word.removesuffix(ending) for ending in _ENDINGS)
+    return next((stem for stem in stems if _STEM_MIN <= len(stem) < len(word)), word)
 
 
 def _doublings(number: int) -> int:
