@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cobot_meter.domain.consensus.alike import FULL, NEAR_BONUS, Likeness
 from cobot_meter.domain.consensus.clusters import ALIKE, COMPARED_MAX, clusters_of
 from cobot_meter.domain.consensus.findings import Finding, MemberAnswer, Severity, Unread
-from cobot_meter.domain.consensus.report import Point, Review, review
+from cobot_meter.domain.consensus.report import LOOKED_UP_MAX, Point, Review, review
 
 Place = dict[str, Any]
 
@@ -157,6 +157,24 @@ def test_beyond_what_is_compared_findings_stand_alone() -> None:
     report = review([MemberAnswer(model="a", findings=(*flood, worst)), said("b", RACE_TOO)], "")
     assert claims(report.agreed) == [[("a", RACE), ("b", RACE_TOO)]]
     assert len(report.unique) == 499 > COMPARED_MAX
+
+
+def test_of_a_flood_the_worst_are_looked_up() -> None:
+    """Searching is bounded: beyond so many findings, the least bad ones are not searched for."""
+    flood = tuple(
+        replace(finding("a", f"remark {n}", Severity.LOW, n), evidence_quote="invented")
+        for n in range(1, 500)
+    )
+    worst = replace(finding("b", RACE, Severity.CRITICAL), evidence_quote="invented")
+    answers = [
+        MemberAnswer(model="a", findings=flood),
+        MemberAnswer(model="b", findings=(worst,)),
+    ]
+    points = list(review(answers, "code").points())
+    looked_up = [point for point in points if point.unfounded]
+    assert len(points) == 500
+    assert len(looked_up) == LOOKED_UP_MAX
+    assert looked_up[0].stated[0].finding == worst
 
 
 CLAIMS = st.lists(

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from cobot_meter.domain.consensus.findings import Finding
 
 # Of each claim so much is compared; a finding that goes on for longer has said what it is about.
-COMPARED_CHARS = 4_000
+COMPARED_CHARS = 1_000
 FULL = 1_000
 NEAR_LINES = 10
 # What standing near each other adds to the likeness of two claims.

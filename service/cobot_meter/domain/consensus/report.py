@@ -8,7 +8,7 @@ true findings. So every finding is in the report once, and only its place says w
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cobot_meter.domain.consensus.clusters import Cluster, clusters_of
 from cobot_meter.domain.consensus.findings import Finding, MemberAnswer, Severity, Unread
@@ -16,6 +16,8 @@ from cobot_meter.domain.consensus.grounds import Submitted
 
 # Fewer answers than this are an opinion and no consensus.
 QUORUM = 2
+# Each costs a search of the whole text; what is beyond, the least bad, is believed.
+LOOKED_UP_MAX = 240
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +79,10 @@ class Review:
 def review(answers: Sequence[MemberAnswer], submitted: str) -> Review:
     """The report of what these members have answered, in the panel's order, about `submitted`."""
     members = tuple(one.model for one in answers)
-    text = Submitted(submitted)
-    points = [
-        _point(cluster, members, text) for cluster in clusters_of([a.findings for a in answers])
-    ]
+    clusters = clusters_of([answer.findings for answer in answers])
     # Stable: what is equally bad stays in the order in which the panel said it.
+    worst_first = sorted(clusters, key=lambda cluster: min(one.severity for one in cluster))
+    points = _looked_up([_point(cluster, members) for cluster in worst_first], submitted)
     points.sort(key=lambda point: (point.severity, point.unfounded))
     by_voices: dict[str, list[Point]] = {"agreed": [], "disputed": [], "unique": []}
     for point in points:
@@ -95,15 +96,27 @@ def review(answers: Sequence[MemberAnswer], submitted: str) -> Review:
     )
 
 
-def _point(cluster: Cluster, members: Sequence[str], submitted: Submitted) -> Point:
+def _point(cluster: Cluster, members: Sequence[str]) -> Point:
     said_by = {finding.model for finding in cluster}
     return Point(
-        stated=tuple(
-            Stated(finding=finding, not_found=submitted.not_found(finding)) for finding in cluster
-        ),
+        stated=tuple(Stated(finding=finding) for finding in cluster),
         silent=tuple(model for model in members if model not in said_by),
         severity=min(finding.severity for finding in cluster),
     )
+
+
+def _looked_up(points: Sequence[Point], submitted: str) -> list[Point]:
+    """The points with what they name looked up in the text, the first of them as far as it goes."""
+    text, left = Submitted(submitted), LOOKED_UP_MAX
+    looked_up: list[Point] = []
+    for point in points:
+        left -= len(point.stated)
+        if left >= 0:
+            stated = (replace(s, not_found=text.not_found(s.finding)) for s in point.stated)
+            looked_up.append(replace(point, stated=tuple(stated)))
+        else:
+            looked_up.append(point)
+    return looked_up
 
 
 def _part(point: Point) -> str:
