@@ -28,6 +28,7 @@ from benchmarks import (
     whole_cycle,
 )
 from benchmarks.cobots import calls
+from benchmarks.consensus import agreement
 from benchmarks.credit import books, growth, path, streams
 from benchmarks.models import watch
 from benchmarks.privacy import detection
@@ -47,7 +48,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
 }
 # Those that read recorded data of other people, which are not here.
 ON_DATA: Mapping[str, Callable[[Size, Path], str]] = {
-    module.NAME: module.measure for module in (detection,)
+    module.NAME: module.measure for module in (detection, agreement)
 }
 UNNAMED = tuple(name for name in BENCHMARKS if name not in TOGETHER["credit"])
 
