@@ -169,11 +169,7 @@ def parse_chat_request(
     image_count, image_bytes = count_images(checked)
     messages = orjson.dumps(checked)
     prompt_bytes = len(messages) - image_bytes
-    response_format = document.get("response_format")
-    if response_format not in (None, {}, {"type": "text"}):
-        fields["response_format"] = _response_format(response_format)
-        prompt_bytes += len(orjson.dumps(fields["response_format"]))
-    prompt_bytes += _add_tools(fields, document)
+    prompt_bytes += _add_format(fields, document) + _add_tools(fields, document)
     max_tokens = _max_tokens(document)
     reasoning = _reasoning(document, max_tokens or DEFAULT_MAX_TOKENS)
     if reasoning:
@@ -211,6 +207,15 @@ def parse_chat_request(
         include_usage=_include_usage(document.get("stream_options")),
         digest=key,
     )
+
+
+def _add_format(fields: dict[str, Any], document: Mapping[str, Any]) -> int:
+    """Add the format that the answer must have to what is forwarded; its bytes of prompt."""
+    asked = document.get("response_format")
+    if asked in (None, {}, {"type": "text"}):
+        return 0
+    fields["response_format"] = _response_format(asked)
+    return len(orjson.dumps(fields["response_format"]))
 
 
 def _add_tools(fields: dict[str, Any], document: Mapping[str, Any]) -> int:
