@@ -129,19 +129,19 @@ RELEASES = {
 BENCH = {
     "run": Entry(
         where="cobot_meter.cli.commands.bench:bench_run",
-        help="Ask a set of prompts of models, paid for on a key, and keep how each answer did.",
+        help="Ask the set of models on a prepaid key, and keep a record of each answer.",
     ),
     "report": Entry(
         where="cobot_meter.cli.commands.bench:bench_report",
-        help="Show quality with intervals, cost and times of each model, and what moved.",
+        help="Show what each model did, with intervals, and what moved since last week.",
     ),
     "watch": Entry(
         where="cobot_meter.cli.commands.bench:bench_watch",
-        help="Ask forty items once a day; exit 1 when a model fell or its times moved.",
+        help="Ask each model forty items, once a day, and say whether it fell or slowed down.",
     ),
     "table": Entry(
         where="cobot_meter.cli.commands.bench:bench_table",
-        help="Write the table of successes that routing reads.",
+        help="Write the table of successes that routing reads, out of the records.",
     ),
 }
 UPSTREAM = {

@@ -10,7 +10,7 @@ from cobot_meter.domain.benchmarks.model_watch import (
     watch_model,
 )
 from cobot_meter.domain.benchmarks.movements import Measure
-from cobot_meter.domain.benchmarks.record import MS_PER_DAY, RunKind, Verdict
+from cobot_meter.domain.benchmarks.record import MS_PER_DAY, ReplyVerdict, RunKind
 from tests.domain.benchmarks.bench_records import MODEL, NOW_MS, record
 
 SPREAD_MS = tuple(900 + 10 * n for n in range(40))
@@ -62,7 +62,7 @@ def test_days_are_made_of_probes_that_were_judged() -> None:
     kept = [
         record(0, kind=RunKind.PROBE),
         record(1, kind=RunKind.PROBE, right=False, total_ms=7),
-        record(2, kind=RunKind.PROBE, verdict=Verdict.ERROR),
+        record(2, kind=RunKind.PROBE, verdict=ReplyVerdict.ERROR),
         record(3),
         record(0, kind=RunKind.PROBE, at_ms=NOW_MS - MS_PER_DAY),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cobot_meter.domain.benchmarks.movements import Measure, Movement, movements
-from cobot_meter.domain.benchmarks.record import MS_PER_DAY, BenchRecord, Verdict
+from cobot_meter.domain.benchmarks.record import MS_PER_DAY, BenchRecord, ReplyVerdict
 from tests.domain.benchmarks.bench_records import NOW_MS, record
 
 LAST_WEEK_MS = NOW_MS - 10 * MS_PER_DAY
@@ -83,7 +83,7 @@ def test_a_dearer_model_is_said() -> None:
 
 def test_errors_are_no_wrong_answers() -> None:
     """An hour in which the provider was away is no fall of quality."""
-    found = compared(usual, lambda n: now(n, verdict=Verdict.ERROR, error="timeout"))
+    found = compared(usual, lambda n: now(n, verdict=ReplyVerdict.ERROR, error="timeout"))
     assert found == {}
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cobot_meter.domain.benchmarks.record import BenchRecord, Verdict, read_record, record_of
+from cobot_meter.domain.benchmarks.record import BenchRecord, ReplyVerdict, read_record, record_of
 from tests.domain.benchmarks.bench_records import HEAD, ITEMS, MODEL, REPLY, record
 
 COUNTS = st.integers(0, 10**12)
@@ -17,10 +17,14 @@ MAYBE = st.none() | COUNTS
 
 
 @given(
-    at_ms=COUNTS, cost=MAYBE, tokens=MAYBE, verdict=st.sampled_from(Verdict), error=st.text("ab_")
+    at_ms=COUNTS,
+    cost=MAYBE,
+    tokens=MAYBE,
+    verdict=st.sampled_from(ReplyVerdict),
+    error=st.text("ab_"),
 )
 def test_a_line_is_read_again(
-    at_ms: int, cost: int | None, tokens: int | None, verdict: Verdict, error: str
+    at_ms: int, cost: int | None, tokens: int | None, verdict: ReplyVerdict, error: str
 ) -> None:
     """Whatever was measured, and whatever was not."""
     kept = record(
@@ -37,9 +41,9 @@ def test_a_reply_is_judged_and_not_kept() -> None:
     def judged(text: str, error: str = "") -> BenchRecord:
         return record_of(HEAD, item, MODEL, replace(REPLY, text=text, error=error), at_ms=1)
 
-    assert judged(item.solution).verdict is Verdict.RIGHT
-    assert judged("Answer: 0").verdict is Verdict.WRONG
-    assert judged(item.solution, "timeout").verdict is Verdict.ERROR
+    assert judged(item.solution).verdict is ReplyVerdict.RIGHT
+    assert judged("Answer: 0").verdict is ReplyVerdict.WRONG
+    assert judged(item.solution, "timeout").verdict is ReplyVerdict.ERROR
     assert not judged(item.solution, "timeout").judged
     assert "soliloquy" not in judged("a soliloquy").line()
     assert item.prompt[:20] not in judged("x").line()
@@ -51,7 +55,7 @@ def test_names_and_times_alone_may_differ_between_two_runs() -> None:
     other = replace(one, run_id="bench-2", at_ms=9, generation_id="gen-2", ttft_ms=7, total_ms=8)
     assert one.repeatable() == other.repeatable()
     assert one.repeatable() != replace(one, provider="Azure").repeatable()
-    assert one.repeatable() != replace(one, verdict=Verdict.WRONG).repeatable()
+    assert one.repeatable() != replace(one, verdict=ReplyVerdict.WRONG).repeatable()
 
 
 @pytest.mark.parametrize(

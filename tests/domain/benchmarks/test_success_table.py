@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cobot_meter.domain.benchmarks.record import Verdict
+from cobot_meter.domain.benchmarks.record import ReplyVerdict
 from cobot_meter.domain.benchmarks.success_table import NO_TABLE, prior_of, success_table
 from tests.domain.benchmarks.bench_records import NOW_MS, record
 
@@ -27,7 +27,7 @@ def measured() -> list[object]:
         record(0, model="a/cheap", cost_pusd=100),
         record(1, model="a/cheap", cost_pusd=100, right=False),
         record(0, model="b/dear", cost_pusd=9_000),
-        record(1, model="b/dear", cost_pusd=9_000, verdict=Verdict.ERROR),
+        record(1, model="b/dear", cost_pusd=9_000, verdict=ReplyVerdict.ERROR),
     ]
 
 
@@ -79,6 +79,6 @@ def test_what_is_no_table_is_refused(document: object) -> None:
 def test_a_table_of_nothing_is_refused() -> None:
     """Records of errors alone are no evidence; more models than routing takes are too many."""
     with pytest.raises(ValueError, match="1 to 24"):
-        success_table([record(0, verdict=Verdict.ERROR)], version="x", prior=NO_TABLE)
+        success_table([record(0, verdict=ReplyVerdict.ERROR)], version="x", prior=NO_TABLE)
     with pytest.raises(ValueError, match="1 to 24"):
         success_table([record(0, model=f"m/{n}") for n in range(25)], version="x")

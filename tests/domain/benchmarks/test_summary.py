@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cobot_meter.domain.benchmarks.record import Verdict
+from cobot_meter.domain.benchmarks.record import ReplyVerdict
 from cobot_meter.domain.benchmarks.statistics.proportions import wilson
 from cobot_meter.domain.benchmarks.summary import by_model, summary_of
 from tests.domain.benchmarks.bench_records import MODEL, NOW_MS, record
@@ -14,7 +14,7 @@ def test_a_row_is_counted_from_what_was_judged() -> None:
         record(0, cost_pusd=10, total_ms=100),
         record(1, cost_pusd=21, total_ms=300, provider="Azure"),
         record(2, right=False, cost_pusd=None, total_ms=200, ttft_ms=None),
-        record(3, verdict=Verdict.ERROR, error="timeout", cost_pusd=9_999, provider=""),
+        record(3, verdict=ReplyVerdict.ERROR, error="timeout", cost_pusd=9_999, provider=""),
     ]
     found = summary_of(MODEL, records)
     assert (found.judged, found.right, found.errors) == (3, 2, 1)
@@ -36,7 +36,7 @@ def test_the_same_prompt_asked_again_is_no_more_evidence() -> None:
 
 def test_a_model_that_only_failed_has_no_share() -> None:
     """Nothing is known of it, and nothing falls over."""
-    found = summary_of(MODEL, [record(0, verdict=Verdict.ERROR, error="timeout")])
+    found = summary_of(MODEL, [record(0, verdict=ReplyVerdict.ERROR, error="timeout")])
     assert (found.judged, found.errors, found.cost_pusd, found.whole.p95_ms) == (0, 1, 0, 0)
 
 

@@ -21,7 +21,7 @@ _NEVER_THE_SAME = frozenset({"run_id", "at_ms", "generation_id", "ttft_ms", "tot
 _PLAIN_MAX = 80
 
 
-class Verdict(enum.StrEnum):
+class ReplyVerdict(enum.StrEnum):
     """An `ERROR` says nothing of the model's quality: nobody knows what it would have said."""
 
     RIGHT = "right"
@@ -89,7 +89,7 @@ class BenchRecord:
     ttft_ms: int | None
     total_ms: int
     finish_reason: str
-    verdict: Verdict
+    verdict: ReplyVerdict
     error: str
 
     @property
@@ -100,12 +100,12 @@ class BenchRecord:
     @property
     def judged(self) -> bool:
         """Whether it says something about the model."""
-        return self.verdict is not Verdict.ERROR
+        return self.verdict is not ReplyVerdict.ERROR
 
     @property
     def right(self) -> bool:
         """Whether the reply passed."""
-        return self.verdict is Verdict.RIGHT
+        return self.verdict is ReplyVerdict.RIGHT
 
     def line(self) -> str:
         """As one line of JSON."""
@@ -118,9 +118,9 @@ class BenchRecord:
 
 def record_of(head: RunHead, item: Item, model: str, reply: Reply, *, at_ms: int) -> BenchRecord:
     """Judge a reply, and keep all of it but its text."""
-    verdict = Verdict.ERROR
+    verdict = ReplyVerdict.ERROR
     if not reply.error:
-        verdict = Verdict.RIGHT if item.check.passes(reply.text) else Verdict.WRONG
+        verdict = ReplyVerdict.RIGHT if item.check.passes(reply.text) else ReplyVerdict.WRONG
     kept = {name: said for name, said in asdict(reply).items() if name != "text"}
     return BenchRecord(
         **asdict(head),
@@ -154,7 +154,7 @@ def read_record(line: str) -> BenchRecord:
             **named,
             **counted,
             "kind": RunKind(named["kind"]),
-            "verdict": Verdict(named["verdict"]),
+            "verdict": ReplyVerdict(named["verdict"]),
         }
     )
 
