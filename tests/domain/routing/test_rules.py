@@ -56,7 +56,8 @@ def test_what_stands_beside_the_turn_is_said_too() -> None:
 
 def test_our_own_sets_are_read_as_they_were_meant() -> None:
     """At least 95 of 100 routine turns are, and at most 3 of 100 hard ones pass for routine."""
-    assert (len(set(ROUTINE)) >= SETS_LEAST[0]) and (len(set(HARD)) >= SETS_LEAST[1])
+    assert len(set(ROUTINE)) >= SETS_LEAST[0]
+    assert len(set(HARD)) >= SETS_LEAST[1]
     routine, hard = (
         [task_of(RequestFacts(turn=turn))[0] in EASY for turn in turns] for turns in (ROUTINE, HARD)
     )
