@@ -21,6 +21,7 @@ from cobot_meter.http_api.chat.answers import PRIVATE
 from cobot_meter.http_api.chat.request import is_empty, parse_chat_request
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer, json_answer
+from cobot_meter.http_api.route_view import decision_document
 from cobot_meter.http_api.views import rate_document
 
 QUOTES_PATH = "/v1/quotes"
@@ -57,7 +58,10 @@ class QuoteRoutes:
             expires_at_ms=expires_at_ms,
         )
         token = self._parts.quotes.sign(terms, request_sha256=chat.digest)
-        return json_answer(OK, self._document(completion, offer, token, expires_at_ms), (PRIVATE,))
+        document = self._document(completion, offer, token, expires_at_ms)
+        if routed.decision is not None:
+            document["route"] = decision_document(routed.decision)
+        return json_answer(OK, document, (PRIVATE,))
 
     def _document(
         self, completion: CompletionRequest, offer: Offer, token: str, expires_at_ms: int

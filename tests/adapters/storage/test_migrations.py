@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -242,3 +243,17 @@ async def test_what_was_sold_before_0018_is_in_its_sellers_statement(path: Path)
         pytest.raises(sqlite3.IntegrityError, match="insert-only"),
     ):
         connection.execute("UPDATE journal SET seller_id = NULL")
+
+
+async def test_books_that_have_had_a_choice_do_not_go_below_0019(path: Path) -> None:
+    """The entry of its opening has the decision's digest, and without it every audit would ring."""
+    routed = replace(opened_sale(Shape(newcomer=False)), route='{"v":1}')
+    async with open_sqlite_books(path, retention=RETENTION) as books:
+        await books.apply(opening_of(routed, cap_msat=10**9))
+        before = await books.escrow("esc_1")
+        assert before is not None
+        assert before.route == '{"v":1}'
+    with pytest.raises(ValueError, match="1 sales asked models that the service chose"):
+        run_downgrade(engine_for(path), "0018")
+    async with open_sqlite_books(path, retention=RETENTION) as books:
+        assert await books.escrow("esc_1") == before

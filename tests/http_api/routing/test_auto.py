@@ -146,7 +146,7 @@ async def test_a_quote_holds_for_what_it_chose(tmp_path: Path) -> None:
     """The ask that brings it back asks one of its models under its ceiling."""
     async with open_router(tmp_path) as rig:
         quote = (await rig.send("POST", "/v1/quotes", auto(CODE))).json()
-        assert quote["models"][0]["model"] == CODER
+        assert quote["models"][0]["model"] == quote["route"]["model"] == CODER
         asked = await rig.ask(auto(CODE), headers={"X-Cobot-Quote": quote["quote"]})
         assert asked.status == 402
         assert rig.last.quote.ceiling_msat == quote["ceiling"]["msat"]
