@@ -79,6 +79,16 @@ def iso_text(utc_s: int, offset_s: int) -> str:
     return f"{date.year:04}-{date.month:02}-{date.day:02}T{clock}{zone}"
 
 
+def utc_of_compact(text: str) -> int:
+    """The instant of such a name. Raises ValueError for what is none."""
+    if not (len(text) == len("20261129T230000Z") and text[8] == "T" and text[-1] == "Z"):
+        message = f"no instant is written {text[:40]!r}"
+        raise ValueError(message)
+    date = Date(int(text[:4]), int(text[4:6]), int(text[6:8]))
+    clock = int(text[9:11]) * HOUR_S + int(text[11:13]) * MINUTE_S + int(text[13:15])
+    return days_of(date) * DAY_S + clock
+
+
 def compact_utc(utc_s: int) -> str:
     """`20261129T230000Z`: an instant in Unix seconds as part of a name, in the order of time."""
     text = iso_text(utc_s, 0).removesuffix("+00:00")

@@ -111,6 +111,7 @@ class Opening:
     Each field is one of the sale's, by the same name. An entry of the journal has their digest, so
     one that comes later needs a default, and is not in the digest while it stands at that.
     `key_id` is the API key that asked, None for an ask by a proof of payment or by nobody.
+    `budgets` are the codes of the budgets' accounts that count it, one blank between them.
     """
 
     escrow_id: str
@@ -123,6 +124,7 @@ class Opening:
     fallback: Fallback | None = None
     key_id: str | None = None
     task: TaskTerms | None = None
+    budgets: str = ""
 
     @classmethod
     def of(cls, escrow: Escrow) -> Opening:
@@ -156,7 +158,8 @@ class Escrow:
     has to look. `key_id` is the API key that asked: its limits count this sale, and credit pays all
     of it. `extensions` counts how often what is reserved of credit was extended, `extended_msat` by
     how much in all. Of a `task` the runs so far are summed up in `priced_pusd`, `answer_sha256` is
-    the digest of what its seller has sealed, and `closing` how it was closed.
+    the digest of what its seller has sealed, and `closing` how it was closed. `budgets` are the
+    codes of the accounts that its budgets are, chosen when it opened.
     """
 
     escrow_id: str
@@ -192,6 +195,7 @@ class Escrow:
     task: TaskTerms | None = None
     answer_sha256: str | None = None
     closing: TaskClosing | None = None
+    budgets: str = ""
 
     @classmethod
     def opened(
@@ -220,6 +224,7 @@ class Escrow:
             fallback=opening.fallback,
             key_id=opening.key_id,
             task=opening.task,
+            budgets=opening.budgets,
             opened_at_ms=at_ms,
             changed_at_ms=at_ms,
             state=EscrowState.RUNNING,

@@ -6,10 +6,13 @@ know: the books, or what becomes of the offer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from cobot_meter.domain.api_key.record import ApiKey
+from cobot_meter.domain.budgets.budget import BudgetWindow
+from cobot_meter.domain.budgets.sheets import BudgetsAsked
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import UpstreamCreditLow
 from cobot_meter.domain.escrow.record import Fallback, Quote
@@ -27,12 +30,15 @@ CIRCUIT_OPEN = "circuit_open"
 class QuotedChain:
     """`quote` is for the first model of `chain`, under the ceiling of them all.
 
-    `fallback` says why that is not the model that was asked for; None where it is.
+    `fallback` says why that is not the model that was asked for; None where it is. `windows` are
+    the budgets that bound it, and `costs` what it could come to with so many tokens, in msat.
     """
 
     quote: Quote
     chain: tuple[Model, ...]
     fallback: Fallback | None = None
+    windows: tuple[BudgetWindow, ...] = ()
+    costs: Callable[[int], int | None] | None = None
 
 
 class MakeOffer:
@@ -64,17 +70,22 @@ class MakeOffer:
         *,
         key: ApiKey | None = None,
         whole: bool = False,
+        budgets: BudgetsAsked | None = None,
     ) -> QuotedChain:
         """The quote for a caller of this standing. Raises as `QuoteRequest.offer` and `.quote`.
 
         What an API `key` asks is paid for beforehand: raises CreditShort where credit does not
-        cover it. With `whole` all of it is reserved at once.
+        cover it. With `whole` all of it is reserved at once. `budgets` bound what is asked.
         """
         offer = await self._quote_request.offer(request)
+        models = {model.model_id for model in offer.models}
+        windows = budgets.windows(models) if budgets is not None else ()
         reserved = None
         if key is not None:
             if not whole:
-                reserved = await self._plan_reservation.first(request, offer, standing, key)
+                reserved = await self._plan_reservation.first(
+                    request, offer, standing, key, windows
+                )
             self._quote_request.refuse_short(offer, standing, reserved)
         quote = self._quote_request.quote(
             offer,
@@ -88,7 +99,13 @@ class MakeOffer:
         if chain[0] is not asked:
             reason = CIRCUIT_OPEN if asked in chain else UpstreamCreditLow.code
             fallback = Fallback(asked_model=asked.model_id, reason=reason)
-        return QuotedChain(quote=_of_model(quote, chain[0]), chain=chain, fallback=fallback)
+        return QuotedChain(
+            quote=_of_model(quote, chain[0]),
+            chain=chain,
+            fallback=fallback,
+            windows=windows,
+            costs=lambda tokens: offer.costs(offer, offer.models, tokens),
+        )
 
     async def of_task(self, request: CompletionRequest) -> tuple[Offer, Model]:
         """What a run of a task may come to, and which model is asked. Raises as `.offer`."""
