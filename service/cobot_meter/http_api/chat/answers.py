@@ -19,6 +19,7 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import sat_of
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.flows.answer.deliveries import Delivery
+from cobot_meter.http_api.chat.budget_notices import Standing, budget_headers, with_budget
 from cobot_meter.http_api.http.exchange import (
     NO_STORE,
     Header,
@@ -141,10 +142,20 @@ def completion_answer(
     stream: bool,
     include_usage: bool = False,
     delivery: Delivery | None = None,
+    budgets: Standing = (),
 ) -> Response:
-    """200 with the completion, as one JSON object or replayed as an event stream."""
-    document = completion_document(escrow, body)
-    return written(escrow, document, stream=stream, include_usage=include_usage, delivery=delivery)
+    """200 with the completion, as one JSON object or replayed as an event stream.
+
+    `budgets` are those that bound it, as they stand.
+    """
+    return written(
+        escrow,
+        with_budget(completion_document(escrow, body), budgets),
+        stream=stream,
+        include_usage=include_usage,
+        delivery=delivery,
+        headers=budget_headers(budgets),
+    )
 
 
 def written(

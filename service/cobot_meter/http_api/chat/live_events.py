@@ -27,6 +27,12 @@ from cobot_meter.http_api.chat.answers import (
     event,
     last_events,
 )
+from cobot_meter.http_api.chat.budget_notices import (
+    BudgetNotices,
+    Standing,
+    budget_headers,
+    with_budget,
+)
 from cobot_meter.http_api.http.error_table import error_document
 from cobot_meter.http_api.http.exchange import Header, Stream
 from cobot_meter.http_api.views import completion_document
@@ -39,18 +45,25 @@ _NULL = b"null"
 
 
 def live_events(
-    escrow: Escrow, live: LiveAnswer, *, include_usage: bool, delivery: Delivery | None = None
+    escrow: Escrow,
+    live: LiveAnswer,
+    *,
+    include_usage: bool,
+    delivery: Delivery | None = None,
+    budgets: tuple[BudgetNotices, Standing],
 ) -> Stream:
     """200 with the answer as it comes; `escrow` is the sale as it opened.
 
-    `delivery` is told whether its end was reached.
+    `delivery` is told whether its end was reached. `budgets` tell how they stand at the end, and
+    how they stood at the beginning, which is what the header can say.
     """
-    headers: list[Header] = [EVENTS, PRIVATE, escrow_header(escrow)]
-    return Stream(OK, headers, _events(live, delivery, include_usage=include_usage))
+    notices, standing = budgets
+    headers: list[Header] = [EVENTS, PRIVATE, escrow_header(escrow), *budget_headers(standing)]
+    return Stream(OK, headers, _events(live, delivery, notices, include_usage=include_usage))
 
 
 async def _events(
-    live: LiveAnswer, delivery: Delivery | None, *, include_usage: bool
+    live: LiveAnswer, delivery: Delivery | None, notices: BudgetNotices, *, include_usage: bool
 ) -> AsyncGenerator[bytes, None]:
     """Every chunk, and what was said last; a fault is told, and is no end that was reached."""
     writer = _ChunkWriter()
@@ -63,6 +76,7 @@ async def _events(
                         yield written
             escrow, body = await live.sold()
             document = _unpriced(escrow) if body is None else completion_document(escrow, body)
+            document = with_budget(document, await notices.of(escrow))
             last = last_events(writer.head, document, include_usage=include_usage)
             yield b"".join((writer.rest(), *last))
     except CobotMeterError as fault:

@@ -23,6 +23,7 @@ from cobot_meter.domain.pricing.quotes import CallerTerms
 from cobot_meter.domain.refusals import credit_taken
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
 from cobot_meter.http_api.chat.answers import accepted_answer, completion_answer, credited_answer
+from cobot_meter.http_api.chat.budget_notices import BudgetNotices
 from cobot_meter.http_api.chat.live_events import live_events
 from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_request
 from cobot_meter.http_api.chat.terms import max_cost_of, quote_of
@@ -52,6 +53,7 @@ class ChatRoute:
         self._askers = askers
         self._challenges = challenges
         self._outcomes = outcomes
+        self._budgets = BudgetNotices(parts=parts)
 
     async def __call__(self, request: HttpRequest) -> Response:
         """The answer to one ask, counted by its outcome. Raises what the error table answers."""
@@ -79,7 +81,7 @@ class ChatRoute:
             return paid.code, await self._already_paid(paid, ask)
         except ExposureExceeded as exceeded:
             return exceeded.code, await self._exceeded(exceeded, ask)
-        return answer.kind.value, self._told(answer, chat)
+        return answer.kind.value, await self._told(answer, chat)
 
     def _read(self, request: HttpRequest, asker: Asker | None) -> tuple[ChatRequest, Ask] | None:
         """What is asked for, and the ask that it makes; None for an empty body."""
@@ -129,7 +131,7 @@ class ChatRoute:
             key=asker.key if asker else None,
         )
 
-    def _told(self, answer: Answer, chat: ChatRequest) -> Response:
+    async def _told(self, answer: Answer, chat: ChatRequest) -> Response:
         match answer.kind:
             case AnswerKind.CHALLENGE:
                 return self._challenges.for_escrow(answer.escrow, caller_id=answer.caller_id)
@@ -141,6 +143,7 @@ class ChatRoute:
                     answer.live_answer,
                     include_usage=chat.include_usage,
                     delivery=answer.delivery,
+                    budgets=(self._budgets, await self._budgets.of(answer.escrow, told=False)),
                 )
             case _:
                 return completion_answer(
@@ -149,6 +152,7 @@ class ChatRoute:
                     stream=chat.completion.stream,
                     include_usage=chat.include_usage,
                     delivery=answer.delivery,
+                    budgets=await self._budgets.of(answer.escrow),
                 )
 
     async def _nothing_asked(
