@@ -25,6 +25,7 @@ from benchmarks import (
     slow_connections,
     whole_cycle,
 )
+from benchmarks.budgets import bursts
 from benchmarks.credit import books, growth, path, streams
 from benchmarks.rig.sizes import FULL, SMOKE, Size
 
@@ -35,7 +36,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
     module.NAME: module.measure
     for module in (
         *(whole_cycle, in_flight, free_asks, ledger, pricing, answers, fallback),
-        *(slow_connections, postgres, real_node),
+        *(slow_connections, postgres, real_node, bursts),
         *CREDIT,
     )
 }
