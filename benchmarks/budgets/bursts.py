@@ -166,9 +166,7 @@ async def _measured(books: Books, burst: int) -> Burst:
 
 async def _used(books: Books) -> float:
     """Twenty callers that ask again as soon as they have an answer, or after others have theirs."""
-    windows = tuple(
-        window(f"model m/used day {CALLERS_FIT * CEILING_MSAT} msat {zone}") for zone in ZONES[:1]
-    )
+    windows = (window(f"caller - hour {CALLERS_FIT * CEILING_MSAT} msat Europe/Berlin"),)
     chance = random.Random(5)
 
     async def asking(caller: int) -> None:
