@@ -8,6 +8,7 @@ from cobot_meter.domain.budgets.budget import OPERATOR, Budget
 from cobot_meter.flows.budget.said_budgets import budget_said
 from tests.http_api.face_rig import FaceRig, ask_of, open_face
 from tests.http_api.keys.test_keys import bearer
+from tests.http_api.tasks.task_face import task_face
 
 
 async def say(rig: FaceRig, **said: object) -> None:
@@ -58,3 +59,18 @@ async def test_a_budget_of_one_caller_bounds_nobody_else(tmp_path: Path) -> None
         assert refused.error["code"] == "budget_exhausted"
         assert refused.error["metadata"]["limit_usd"] == "0.00001"
         assert (await rig.ask(token=bearer(two))).status == 200
+
+
+async def test_a_task_counts_against_a_budget_of_the_service(tmp_path: Path) -> None:
+    """With its highest fee while it is open, and with its price once it is closed."""
+    async with task_face(tmp_path) as face:
+        await say(face.rig, scope="operator", amount_sat=700)
+        closed = await face.closed(runs=2)
+        (stands,) = await face.rig.parts.manage_budgets.standing(OPERATOR)
+        assert (stands.spent, stands.reserved) == (face.rig.last.price_msat, 0)
+        assert stands.spent > 0
+        assert closed["invoice"]
+        refused = await face.open(ceiling_sat=650)
+        assert (refused.status, refused.error["code"]) == (402, "budget_exhausted")
+        assert "ask for less" in refused.error["message"]
+        assert (await face.open(ceiling_sat=300)).status == 201
