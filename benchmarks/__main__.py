@@ -27,6 +27,7 @@ from benchmarks import (
     slow_connections,
     whole_cycle,
 )
+from benchmarks.budgets import bursts
 from benchmarks.cobots import calls
 from benchmarks.consensus import agreement
 from benchmarks.credit import books, growth, path, streams
@@ -42,7 +43,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
     module.NAME: module.measure
     for module in (
         *(whole_cycle, in_flight, free_asks, ledger, pricing, answers, fallback, watch),
-        *(slow_connections, postgres, real_node, calls, measured),
+        *(slow_connections, postgres, real_node, calls, measured, bursts),
         *CREDIT,
     )
 }

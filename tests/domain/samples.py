@@ -71,6 +71,7 @@ class Shape:
     first_tokens: int | None = None
     overrun: int = 0
     max_fee: int | None = None
+    budgets: str = ""
 
 
 SELLER = "c_seller"
@@ -118,6 +119,7 @@ def opened(shape: Shape | None = None) -> Escrow:
         mode=shape.mode,
         key_id=shape.key_id,
         task=_task(shape),
+        budgets=shape.budgets,
     )
     return Escrow.opened(opening, upstream=UPSTREAM)
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cobot_meter.domain.api_key.record import ApiKey
+from cobot_meter.domain.budgets.budget import OPERATOR, BudgetWindow
+from cobot_meter.domain.budgets.sheets import BudgetSheet
+from cobot_meter.domain.budgets.spending import BudgetSpending
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.record import Escrow
@@ -30,6 +33,7 @@ from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.record import CostStanding, Run, due_of_run
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.transitions.budgets import budgets_name
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, RELEASES
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.ports.books import (
@@ -174,6 +178,23 @@ class FakeBooks(FakeReports):
                 for code in named[:KEY_DAYS_MAX]
                 for counters in (ledger.of(key_day(key_id, code.removeprefix(days))),)
             ),
+        )
+
+    async def budget_sheets(self, caller_id: str) -> tuple[BudgetSheet, BudgetSheet]:
+        return await self._sheet(caller_id), await self._sheet(OPERATOR)
+
+    async def _sheet(self, owner: str) -> BudgetSheet:
+        words = await self.numbered(budgets_name(owner))
+        facts = await self.entry_facts(f"{budgets_name(owner)}/{words - 1}")
+        if facts is None:
+            return BudgetSheet(owner=owner)
+        return BudgetSheet.of_text(owner, words, str(facts["budgets"]))
+
+    async def budget_spending(self, windows: Sequence[BudgetWindow]) -> tuple[BudgetSpending, ...]:
+        standing = ((one, self.rows.ledger.of(one.account)) for one in windows)
+        return tuple(
+            BudgetSpending(window=one, spent=found.net, reserved=found.debits_pending)
+            for one, found in standing
         )
 
     async def bodies(self, escrow_id: str) -> StoredBodies | None:

@@ -44,6 +44,7 @@ GETS = (
 )
 
 
+BUDGETS = "/v1/budgets"
 OF_TASKS = (
     "/v1/tasks",
     *(f"/v1/tasks/esc_1{rest}" for rest in ("", "/answer", "/close", "/delivered")),
@@ -229,7 +230,9 @@ async def test_the_description_lists_every_route(tmp_path: Path) -> None:
         filled = {"escrow_id": "esc_1", "author": "openai", "slug": "some", "model": "some"}
         filled |= {"topup_id": "top_1", "key_id": "key_1", "task_id": "esc_1"}
         described = {path.format(**filled) for path in document["paths"]}
-        assert described == {*GETS, CHAT, "/v1/quotes", *OF_KEYS, *OF_TASKS} - {"/openapi.json"}
+        assert described == {*GETS, CHAT, "/v1/quotes", BUDGETS, *OF_KEYS, *OF_TASKS} - {
+            "/openapi.json"
+        }
         operations = [
             op["operationId"] for path in document["paths"].values() for op in path.values()
         ]

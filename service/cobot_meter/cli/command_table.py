@@ -151,6 +151,20 @@ UPSTREAM = {
         "anew.",
     ),
 }
+BUDGETS = {
+    "list": Entry(
+        where="cobot_meter.cli.commands.budget:list_budgets",
+        help="List your budgets: spent, reserved, left, and when each begins anew.",
+    ),
+    "set": Entry(
+        where="cobot_meter.cli.commands.budget:set_budget",
+        help="Set what a key, a caller, a model or all may spend an hour, day, week or month.",
+    ),
+    "clear": Entry(
+        where="cobot_meter.cli.commands.budget:clear_budget",
+        help="Take one budget away, or all of them.",
+    ),
+}
 COMMANDS = {
     "serve": Entry(
         where="cobot_meter.cli.commands.serving:serve",
@@ -197,6 +211,7 @@ COMMANDS = {
     "invoices": Entry(help="List, show and cancel invoices.", commands=INVOICES),
     "tasks": Entry(help="List and show what sellers sell.", commands=TASKS),
     "callers": Entry(help="List callers, fix their caps, block them.", commands=CALLERS),
+    "budgets": Entry(help="What may be spent in which time.", commands=BUDGETS),
     "quarantine": Entry(help="What could not be booked, and waits for you.", commands=QUARANTINE),
     "releases": Entry(help="Say whether anything is sold; sell again.", commands=RELEASES),
     "lnd": Entry(help="Connect a real lnd.", commands=LND),

@@ -12,6 +12,8 @@ from cobot_meter.domain.api_key.faults import (
     KeyLossesReached,
     Shortfall,
 )
+from cobot_meter.domain.budgets.budget import BudgetWindow, Scope
+from cobot_meter.domain.budgets.faults import BudgetExhausted, BudgetShortfall
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import ExposureExceeded
 from cobot_meter.domain.money import sat_text, usd_text
@@ -75,6 +77,55 @@ def key_limit_reached(refused: ExposureExceeded) -> KeyLimitReached:
         limit=refused.limit,
         asked=refused.asked,
     )
+
+
+def budget_exhausted(shortfall: BudgetShortfall) -> BudgetExhausted:
+    """The error of a guard that is a budget, with its figures where they are the caller's own."""
+    standing = shortfall.standing
+    window, show = standing.window, standing.window.budget.text
+    fits = _fits_in_budget(shortfall)
+    reset = f"it begins anew at {window.resets_at} ({window.budget.zone})"
+    if window.is_of_others:
+        message = f"The operator of this service lets no more be spent {_where(window)}: {fits}, or"
+        message += f" ask again later: {reset}."
+        return BudgetExhausted(message, shortfall=shortfall)
+    others = (
+        f" ({show(standing.reserved)} more are reserved by requests under way)"
+        if standing.reserved > 0
+        else ""
+    )
+    message = (
+        f"The budget of {_whose(window)} of {show(window.budget.amount)} a "
+        f"{window.budget.period.value} has {show(standing.left)} left{others}, and this request "
+        f"may cost up to {show(shortfall.asked)}: {fits}; {reset}."
+    )
+    return BudgetExhausted(message, shortfall=shortfall)
+
+
+def _whose(window: BudgetWindow) -> str:
+    match window.budget.scope:
+        case Scope.KEY:
+            return "this API key"
+        case Scope.MODEL:
+            return f"the model {window.budget.subject}"
+        case _:
+            return "this caller"
+
+
+def _where(window: BudgetWindow) -> str:
+    budget = window.budget
+    on = f"on the model {budget.subject} " if budget.scope is Scope.MODEL else ""
+    return f"{on}in this {budget.period.value}"
+
+
+def _fits_in_budget(shortfall: BudgetShortfall) -> str:
+    fits = shortfall.fits_max_tokens
+    if shortfall.waits:
+        soon = "ask again when those have ended"
+        return f"{soon}, or with max_tokens {fits}" if fits else soon
+    if fits is None:
+        return _LESS
+    return f"max_tokens {fits} would fit" if fits else "not even one token of an answer would fit"
 
 
 def key_losses_reached(lost_pusd: int, *, limit_pusd: int) -> KeyLossesReached:

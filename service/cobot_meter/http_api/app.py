@@ -12,6 +12,8 @@ from typing import NamedTuple
 from prometheus_client import Counter
 
 from cobot_meter.http_api import caller_routes, health_routes, model_routes
+from cobot_meter.http_api.budgets import document as of_budgets
+from cobot_meter.http_api.budgets.routes import BUDGETS_PATH, BudgetRoutes
 from cobot_meter.http_api.caller_routes import CallerRoutes
 from cobot_meter.http_api.chat.credit_short import TopsUpCredit
 from cobot_meter.http_api.chat.route import CHAT_PATH, ChatRoute
@@ -53,6 +55,7 @@ def build_face(parts: FaceParts) -> AsgiApp:
     chat = ChatRoute(parts=parts, askers=askers, challenges=challenges, outcomes=outcomes)
     paid = TopsUpCredit(chat, parts=parts, askers=askers, challenges=challenges)
     keys = KeyRoutes(parts=parts, askers=askers)
+    budgets = BudgetRoutes(parts=parts, askers=askers)
     tasks = TaskRoutes(parts=parts, askers=askers, challenges=challenges)
     topups = TopupRoutes(parts=parts, askers=askers, challenges=challenges, keys=keys)
     routes = _routes(parts, askers)
@@ -64,6 +67,8 @@ def build_face(parts: FaceParts) -> AsgiApp:
             ("POST", TOPUPS_PATH): topups.begin,
             ("POST", KEYS_PATH): keys.make,
             ("GET", KEYS_PATH): keys.listed,
+            ("GET", BUDGETS_PATH): budgets.listed,
+            ("PUT", BUDGETS_PATH): budgets.put,
             ("POST", TASKS_PATH): tasks.open,
             ("GET", TASKS_PATH): tasks.listed,
         },
@@ -157,6 +162,8 @@ def _routes(parts: FaceParts, askers: Askers) -> tuple[Route, ...]:
         Route("PATCH", f"{KEYS_PATH}/{{key_id}}", None, document.KEY_CHANGED),
         Route("DELETE", f"{KEYS_PATH}/{{key_id}}", None, document.KEY_REVOKED),
         Route("POST", f"{KEYS_PATH}/{{key_id}}/rotate", None, document.KEY_ROTATED),
+        Route("GET", BUDGETS_PATH, None, of_budgets.BUDGETS),
+        Route("PUT", BUDGETS_PATH, None, of_budgets.BUDGETS_SET),
         Route("POST", TASKS_PATH, None, of_tasks.TASK_OPENED),
         Route("GET", TASKS_PATH, None, of_tasks.TASKS),
         Route("GET", f"{TASKS_PATH}/{{task_id}}", None, of_tasks.ONE_TASK),

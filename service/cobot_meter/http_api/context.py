@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry
 from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.privacy.detector import Look, nothing_seen
+from cobot_meter.flows.budget.find_budgets import FindBudgets
+from cobot_meter.flows.budget.manage_budgets import ManageBudgets
 from cobot_meter.flows.credit.caller_usage import CallerUsage
 from cobot_meter.flows.credit.manage_keys import ManageKeys
 from cobot_meter.flows.credit.top_up import TopUp
@@ -66,6 +68,8 @@ class FaceParts:
     settle_invoice: SettleInvoice
     top_up: TopUp
     manage_keys: ManageKeys
+    manage_budgets: ManageBudgets
+    find_budgets: FindBudgets
     tasks: TaskFlows
     caller_usage: CallerUsage
     catalogue: ModelCatalogue

@@ -33,6 +33,7 @@ it is paid. Pay it, and repeat the same request with `Authorization: L402 <macar
 - `GET {url}/v1/key`, `GET {url}/v1/credits`, `GET {url}/v1/ledger`: limits, credit, statement.
 - `POST`, `GET {url}/v1/keys`, `PATCH`, `DELETE {url}/v1/keys/{{id}}`: keys with limits in all
   (`limit_sat`), a day (`day_limit_sat`) and by model (`models`).
+- `PUT`, `GET {url}/v1/budgets`: what may be spent an hour, day, week or month, in a time zone.
 - `GET {url}/openapi.json`: everything else.
 """
 

@@ -6,11 +6,14 @@ touches a bounded number of rows, whatever the history holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from cobot_meter.domain.api_key.record import ApiKey
+from cobot_meter.domain.budgets.budget import BudgetWindow
+from cobot_meter.domain.budgets.sheets import BudgetSheet
+from cobot_meter.domain.budgets.spending import BudgetSpending
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
@@ -180,6 +183,12 @@ class Books(JournalKeys, SealedWith, Protocol):
 
     async def key_spending(self, key_id: str) -> KeySpending:
         """From the key's accounts: the total and at most KEY_DAYS_MAX days."""
+
+    async def budget_sheets(self, caller_id: str) -> tuple[BudgetSheet, BudgetSheet]:
+        """The caller's own budgets and the operator's, as they were last set, in one look."""
+
+    async def budget_spending(self, windows: Sequence[BudgetWindow]) -> tuple[BudgetSpending, ...]:
+        """What is spent and reserved in each of these windows, in their order."""
 
     async def bodies(self, escrow_id: str) -> StoredBodies | None:
         """The sealed bodies; None once the key was dropped."""

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.answer.deliveries import Deliveries
 from cobot_meter.flows.answer.recent_answers import RecentAnswers
+from cobot_meter.flows.budget.manage_budgets import ManageBudgets
 from cobot_meter.flows.credit.manage_keys import ManageKeys
 from cobot_meter.flows.credit.top_up import TopUp
 from cobot_meter.flows.ledger import Ledger
@@ -90,6 +91,7 @@ class OperatorFlows:
     keep_releases: KeepReleases
     cancel_invoice: CancelInvoice
     set_caller: SetCaller
+    manage_budgets: ManageBudgets
     adopt_node: AdoptNode
     quarantine: Quarantine
     compare_costs: CompareCosts
@@ -350,6 +352,7 @@ def _operating(
         keep_releases=shared.record_event.keep_releases,
         cancel_invoice=CancelInvoice(books=ports.books, node=node, settle_invoice=settle_invoice),
         set_caller=SetCaller(ledger=ledger),
+        manage_budgets=ManageBudgets(ledger=ledger),
         adopt_node=AdoptNode(ledger=ledger, vault=vault, node=node, ours=ours),
         quarantine=Quarantine(
             ledger=ledger, node=node, ours=ours, settle_invoice=settle_invoice, runs=runs

@@ -8,6 +8,7 @@ from importlib.resources import files
 from cobot_meter.domain import privacy
 from cobot_meter.domain.privacy.detector import Detector, Look, nothing_seen
 from cobot_meter.domain.privacy.secret_rules import RULES, read_rules
+from cobot_meter.flows.budget.find_budgets import FindBudgets
 from cobot_meter.flows.credit.caller_usage import CallerUsage
 from cobot_meter.http_api.app import build_face
 from cobot_meter.http_api.context import FaceLimits, FaceParts
@@ -59,6 +60,8 @@ def face_parts(service: Service, *, is_draining: Callable[[], bool]) -> FacePart
         settle_invoice=flows.settle_invoice,
         top_up=flows.top_up,
         manage_keys=flows.manage_keys,
+        manage_budgets=operating.manage_budgets,
+        find_budgets=FindBudgets(ledger=flows.ledger),
         tasks=flows.tasks,
         caller_usage=CallerUsage(reports=parts.reports, clock=parts.clock),
         catalogue=flows.catalogue,

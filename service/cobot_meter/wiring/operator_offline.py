@@ -14,6 +14,7 @@ from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.upstream.usage import key_mark
 from cobot_meter.flows.audit.ledger import AuditLedger, KeyUsage
+from cobot_meter.operator_api.budget_commands import budget_commands
 from cobot_meter.operator_api.commands import Command, operator_commands
 from cobot_meter.operator_api.upkeep_commands import upkeep_commands
 from cobot_meter.ports.ledger_reports import LedgerReports
@@ -75,6 +76,7 @@ def build_commands(flows: OperatorFlows) -> Mapping[str, Command]:
     )
     return {
         **commands,
+        **budget_commands(flows.manage_budgets),
         **upkeep_commands(rebase_usage=flows.rebase_usage, sweep_node=flows.sweep_node),
     }
 

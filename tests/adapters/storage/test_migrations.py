@@ -257,3 +257,15 @@ async def test_books_that_have_had_a_choice_do_not_go_below_0019(path: Path) -> 
         run_downgrade(engine_for(path), "0018")
     async with open_sqlite_books(path, retention=RETENTION) as books:
         assert await books.escrow("esc_1") == before
+
+
+async def test_books_that_have_counted_against_a_budget_do_not_go_below_0020(path: Path) -> None:
+    """No schema before it says whose those reservations are."""
+    code = "budget/msat/c_one/caller/day/UTC/20261129T000000Z"
+    async with open_sqlite_books(path, retention=RETENTION) as books:
+        await books.apply(opening_of(opened_sale(Shape(budgets=code)), cap_msat=10**9))
+        before = await books.escrow("esc_1")
+    with pytest.raises(ValueError, match="1 sales count against budgets"):
+        run_downgrade(engine_for(path), "0019")
+    async with open_sqlite_books(path, retention=RETENTION) as books:
+        assert await books.escrow("esc_1") == before

@@ -7,6 +7,7 @@ it the fixtures `books` and `reports`, empty for each test.
 from __future__ import annotations
 
 from tests.contracts.books.books_body_keys import BooksBodyKeys
+from tests.contracts.books.books_budgets import BooksBudgets
 from tests.contracts.books.books_guards import BooksGuards
 from tests.contracts.books.books_keys import BooksKeys
 from tests.contracts.books.books_lookups import BooksLookups
@@ -28,6 +29,7 @@ class BooksSuite(
     BooksQuarantine,
     BooksBodyKeys,
     BooksKeys,
+    BooksBudgets,
     LedgerReportsSuite,
 ):
     """Everything that books promise."""

@@ -24,6 +24,7 @@ from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.transition import Transition
 from tests.domain.samples import (
     ADDRESS,
+    CALLER,
     CREDITS,
     DAY,
     NODE,
@@ -41,6 +42,8 @@ from tests.domain.samples import (
 from tests.fakes.ledger_model import Ledger
 
 PART_CREDIT = Shape(ceiling=10_000, credit=2_000)
+# The codes of a budget's accounts, but for where the window begins.
+LIMITS = f"budget/msat/{CALLER}/caller/day/Europe:Berlin"
 _SHORT = {
     f"exposure/network/{ADDRESS}/{DAY}": "address",
     f"exposure/address/{ADDRESS}/{DAY}": "old address",
@@ -120,6 +123,8 @@ def short(code: str) -> str:
     """An account's code without what is the same in all these tests."""
     if code.startswith(f"caller/{SELLER}/"):
         return f"seller's {code.rpartition('/')[2]}"
+    if code.startswith(LIMITS):
+        return "limit"
     return _SHORT.get(code, code.rpartition("/")[2] if code.startswith("caller/") else code)
 
 

@@ -37,12 +37,14 @@ from tests.domain.escrow.task.task_walks import (
     parked_task,
     running_task,
 )
-from tests.domain.escrow.walks import PART_CREDIT, Walk, invoiced, lines, short
+from tests.domain.escrow.walks import LIMITS, PART_CREDIT, Walk, invoiced, lines, short
 from tests.domain.samples import (
     CALLER,
     FAILURE,
     NODE,
     UPSTREAM,
+    Shape,
+    canceled,
     completion_costed,
     cost_known,
     cost_of,
@@ -78,6 +80,7 @@ its amount (the rest is free again) or by a `void`. `posted` moves at once.
 | settled, lapsed | what this caller has paid, and let lapse: its cap is made of these | msat |
 | address, budget | what stays unpaid today, of one address and of its group of callers | pico-USD |
 | key, key's day | what an API key has spent, in all and of a UTC day's asks | msat |
+| limit | what counts against a budget in one of its windows: the price | msat or pico-USD |
 | key's losses | what its asks of a UTC day cost us and nobody pays, or at most | pico-USD |
 | overrun | what sales of a UTC day cost us beyond reservations that grow, at our price | pico-USD |
 | contra | the other side of these memo accounts, which are nobody's money | both |
@@ -106,6 +109,8 @@ and P − C once the price is known |
 | H2, H3 | reserved on the day of all newcomers (or proven callers), and of the address |
 | H4 | reserved of the caller's credit: C0, the ceiling or a first part of it that may grow |
 | H5 | reserved of what an API key may spend, in all and on the day: as H4, and with it |
+| H7 | reserved of every budget that applies, in the window in which the sale opens: the ceiling, \
+or the part of it that H4 has |
 | H6 | of the day's overruns: what a reservation that grows may leave to us, until it is priced |
 
 U is the ceiling, C0 the credit reserved, P the price, C the credit used, c the cost, S what was
@@ -279,6 +284,7 @@ def beside() -> Iterator[tuple[str, Sequence[str]]]:
     beyond = growing().tell(ran.UpstreamRequested())
     beyond.tell(completion_costed(beyond.escrow, 9_500))
     yield "8,000 were reserved of credit, and the answer cost 9,500 (A2c, H6)", lines(beyond.last)
+    yield from _under_a_budget()
     yield (
         "a top-up of 5,000 is paid (B1)",
         _lines(topup_credited(caller_id=CALLER, node_alias=NODE, paid_msat=5_000)),
@@ -288,6 +294,28 @@ def beside() -> Iterator[tuple[str, Sequence[str]]]:
         _lines(unattributed(300, upstream=UPSTREAM)),
     )
     yield "it gave 300 back", _lines(unattributed(-300, upstream=UPSTREAM))
+
+
+def _under_a_budget() -> Iterator[tuple[str, Sequence[str]]]:
+    """What a sale books of a budget beside all else, in each way that it can go (H7)."""
+    shape = Shape(budgets=f"{LIMITS}/20261129T230000Z")
+    sold, lapsed, failed = Walk(shape), Walk(shape), Walk(shape)
+    yield "a sale opens that a budget bounds (A0, H7)", _of_limits(sold)
+    failed.tell(ran.UpstreamRequested(), ran.RunFailed(failure=FAILURE, charged=False))
+    yield "its run fails", _of_limits(failed)
+    for walk in (sold, lapsed):
+        walk.tell(ran.UpstreamRequested(), received())
+        walk.tell(cost_known(walk.escrow, 7_000))
+        walk.tell(invoice_issued(walk.escrow))
+    yield "its price of 7,000 is invoiced, or captured of credit", _of_limits(sold)
+    lapsed.tell(canceled(lapsed.escrow))
+    yield "its invoice lapses, or a refund (A12) gives all of it back", _of_limits(lapsed)
+    lapsed.tell(paid(lapsed.escrow))
+    yield "a late payment buys it after all (A6)", _of_limits(lapsed.tell(on.LatePurchase()))
+
+
+def _of_limits(walk: Walk) -> list[str]:
+    return [line for line in lines(walk.last) if "limit" in line]
 
 
 def _lines(transfers: Sequence[Transfer]) -> list[str]:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from cobot_meter.domain.api_key import events as of_key
 from cobot_meter.domain.api_key.record import ApiKey, KeyLimits, KeyWish, secret_digest
+from cobot_meter.domain.budgets.budget import OPERATOR, budget_of, window_of
+from cobot_meter.domain.budgets.sheets import BudgetSheet
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow, Fallback
 from cobot_meter.domain.escrow.states import Mode
@@ -13,6 +15,7 @@ from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.topup import events as of_topup
 from cobot_meter.domain.transitions.api_keys import api_key_transition, make_api_key
+from cobot_meter.domain.transitions.budgets import budgets_transition
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.node import (
     node_adopted,
@@ -24,6 +27,7 @@ from cobot_meter.domain.transitions.operator import releases_transition
 from cobot_meter.domain.transitions.topups import open_topup
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.transitions.upstream import upstream_key_named, usage_fell, usage_rebased
+from cobot_meter.flows.budget.zones import offsets_of
 from cobot_meter.ports.books import Books
 from tests.domain.samples import (
     FAILURE,
@@ -69,6 +73,7 @@ async def tell_everything(books: Books) -> None:
     await _topups(books, teller)
     await _quarantines(books, teller)
     await _keys(books, teller)
+    await _budgets(books, teller)
     settled = on.InvoiceSettled(
         payment_hash=FOUND, paid_msat=7_000, settle_index=900, node_alias=NODE, node_pubkey=PUBKEY
     )
@@ -273,6 +278,50 @@ async def _on_credit(
     sale = opened(shape)
     await books.apply(opening_of(sale, cap_msat=10**9))
     return sale
+
+
+async def _budgets(books: Books, teller: Teller) -> None:
+    """Words of a caller and of the operator, and sales that count against what they say."""
+    windows = tuple(
+        window_of(owner, budget_of(line), offsets_of("Europe/Berlin"), NOW_MS)
+        for owner, line in (
+            ("c_keys", "key key_live day 100000 msat Europe/Berlin"),
+            ("c_keys", f"model {opened().model} week 1000000 pusd Europe/Berlin"),
+            (OPERATOR, "operator - month 100000000 msat Europe/Berlin"),
+        )
+    )
+    for owner in ("c_keys", OPERATOR):
+        own = tuple(one.budget for one in windows if one.owner == owner)
+        for number, said in enumerate((own[:1], (), own), start=1):
+            sheet = BudgetSheet(owner=owner, number=number, budgets=said)
+            await books.apply(budgets_transition(sheet, at_ms=NOW_MS))
+    codes = " ".join(one.account.code for one in windows)
+    requested = ran.UpstreamRequested(requested_by="r_one")
+    for name, ends in (
+        ("sold", (lambda now: completion_costed(now, 600),)),
+        ("lost", (received(), lambda now: cost_known(now, 600), on.CoveredByCredit())),
+        ("failed", (ran.RunFailed(failure=FAILURE, charged=False),)),
+    ):
+        shape = Shape(
+            escrow_id=f"esc_budget_{name}",
+            credit=900,
+            ceiling=900,
+            caller_id="c_keys",
+            mode=Mode.CREDIT,
+            key_id="key_live",
+            budgets=codes,
+        )
+        sale = opened(shape)
+        await books.apply(opening_of(sale, cap_msat=10**9))
+        await teller.tell(sale, requested, *ends)
+    shape = Shape(escrow_id="esc_budget_unpaid", ceiling=900, caller_id="c_keys", budgets=codes)
+    unpaid = opened(shape)
+    await books.apply(opening_of(unpaid, cap_msat=10**9))
+    await teller.tell(
+        unpaid, requested, received(), lambda now: cost_known(now, 600), invoice_issued, canceled
+    )
+    waiting = opened(replace(shape, escrow_id="esc_budget_waiting"))
+    await books.apply(opening_of(waiting, cap_msat=10**9))
 
 
 async def _quarantines(books: Books, teller: Teller) -> None:

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator
 
 from cobot_meter.domain import errors
+from cobot_meter.domain.budgets import faults as of_budgets
 from cobot_meter.http_api.http.error_table import RETRY_AFTER_MAX_S, error_response, row_of
-from tests.http_api.http.every_error import REACHING, made
+from tests.http_api.http.every_error import EXHAUSTED, REACHING, RESERVED, made
 
 HEAD = f"""\
 # Errors: what each says, and who should ask again
@@ -87,6 +88,9 @@ def variants(kind: type[errors.CobotMeterError]) -> Iterator[errors.CobotMeterEr
     if kind is errors.UpstreamRefused:
         for status in (400, 429, 401):
             yield errors.UpstreamRefused("A sentence.", status=status)
+    elif kind is of_budgets.BudgetExhausted:
+        for shortfall in (EXHAUSTED, RESERVED):
+            yield of_budgets.BudgetExhausted("A sentence.", shortfall=shortfall)
     else:
         yield made(kind)
 

@@ -6,19 +6,26 @@ Must not know: connections, the writer, or anything that walks the history.
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from cobot_meter.adapters.storage.ledger_rows import (
+    NO_ACCOUNT,
+    budget_sheets_from_rows,
+    budget_spending_from_rows,
     key_spending_from_rows,
     made_of,
     one_of,
     standing_codes,
     standing_from_rows,
 )
-from cobot_meter.adapters.storage.read_queries import ReadStatements, runs_span
+from cobot_meter.adapters.storage.read_queries import (
+    BUDGETS_READ,
+    ReadStatements,
+    runs_span,
+)
 from cobot_meter.adapters.storage.row_spec import Row
 from cobot_meter.adapters.storage.sql_text import Statement
 from cobot_meter.adapters.storage.table_specs import (
@@ -30,12 +37,16 @@ from cobot_meter.adapters.storage.table_specs import (
 )
 from cobot_meter.adapters.storage.tables import CARRY
 from cobot_meter.domain.api_key.record import ApiKey
+from cobot_meter.domain.budgets.budget import OPERATOR, BudgetWindow
+from cobot_meter.domain.budgets.sheets import BudgetSheet
+from cobot_meter.domain.budgets.spending import BudgetSpending
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import COST_UNATTRIBUTED, Account, upstream_credits
 from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.topup.record import Topup
+from cobot_meter.domain.transitions.budgets import budgets_name
 from cobot_meter.domain.transitions.kinds import BASELINE_KEY, COMPARED, RELEASES
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.ports.books import (
@@ -95,6 +106,23 @@ class KeyedReads(abc.ABC):
         """From the key's account rows, which lie together."""
         between = (f"key/{key_id}/", f"key/{key_id}0", KEY_DAYS_MAX + 1)
         return key_spending_from_rows(await self._rows(self._statements.key_spending, *between))
+
+    async def budget_sheets(self, caller_id: str) -> tuple[BudgetSheet, BudgetSheet]:
+        """The newest entry of either, by the tally's number of it."""
+        owners = (caller_id, OPERATOR)
+        rows = await self._rows(self._statements.budget_sheets, *map(budgets_name, owners))
+        own, operators = made_of(budget_sheets_from_rows(owners, rows))
+        return own, operators
+
+    async def budget_spending(self, windows: Sequence[BudgetWindow]) -> tuple[BudgetSpending, ...]:
+        """From their account rows, a few with each statement."""
+        rows: list[Row] = []
+        codes = [window.account.code for window in windows]
+        for start in range(0, len(codes), BUDGETS_READ):
+            chunk = codes[start : start + BUDGETS_READ]
+            padded = (*chunk, *[NO_ACCOUNT] * (BUDGETS_READ - len(chunk)))
+            rows += await self._rows(self._statements.budget_spending, *padded)
+        return budget_spending_from_rows(windows, rows)
 
     async def bodies(self, escrow_id: str) -> StoredBodies | None:
         """What is sealed, while its key is kept."""

@@ -14,10 +14,14 @@ import orjson
 from cobot_meter.adapters.storage.row_spec import Row
 from cobot_meter.adapters.storage.tables import CARRY
 from cobot_meter.domain import outside
+from cobot_meter.domain.budgets.budget import BudgetWindow
+from cobot_meter.domain.budgets.sheets import BudgetSheet
+from cobot_meter.domain.budgets.spending import BudgetSpending
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import BooksDamaged
 from cobot_meter.domain.ledger.accounts import Account, caller_accounts
 from cobot_meter.domain.ledger.transfers import Transfer
+from cobot_meter.domain.transitions.budgets import budgets_name
 from cobot_meter.domain.transitions.kinds import NUMBERED_KINDS
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.books import KeyDay, KeySpending
@@ -181,14 +185,37 @@ def key_spending_from_rows(rows: Iterable[Row]) -> KeySpending:
     return KeySpending(spent_msat=spent, reserved_msat=reserved, days=tuple(named))
 
 
+def budget_sheets_from_rows(owners: Sequence[str], rows: Iterable[Row]) -> tuple[BudgetSheet, ...]:
+    """The sheet of each owner from rows of name, number of words and the newest one's facts."""
+    found = {
+        name: BudgetSheet.of_text(
+            name.partition("/")[2], words, str(orjson.loads(facts)["budgets"])
+        )
+        for name, words, facts in rows
+    }
+    return tuple(found.get(budgets_name(owner)) or BudgetSheet(owner=owner) for owner in owners)
+
+
+def budget_spending_from_rows(
+    windows: Iterable[BudgetWindow], rows: Iterable[Row]
+) -> tuple[BudgetSpending, ...]:
+    """What stands in each window from rows of code and the four counters; nothing without one."""
+    found = {code: (debits - given, pending) for code, debits, given, pending, _ in rows}
+    named = ((one, found.get(one.account.code, (0, 0))) for one in windows)
+    return tuple(
+        BudgetSpending(window=one, spent=spent, reserved=reserved)
+        for one, (spent, reserved) in named
+    )
+
+
 # The code of no account: what is asked for where no key's losses are.
-_NO_ACCOUNT = ""
+NO_ACCOUNT = ""
 
 
 def standing_codes(caller_id: str, *, losses: Account | None = None) -> tuple[str, ...]:
     """The codes that a standing is read from: the caller's four, and `losses` of a key, if any."""
     codes = (account.code for account in caller_accounts(caller_id))
-    return (*codes, losses.code if losses is not None else _NO_ACCOUNT)
+    return (*codes, losses.code if losses is not None else NO_ACCOUNT)
 
 
 def standing_from_rows(caller_id: str, rows: Iterable[Row]) -> CallerStanding:

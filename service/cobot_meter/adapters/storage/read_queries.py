@@ -18,6 +18,7 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     Table,
+    Text,
     TextClause,
     and_,
     bindparam,
@@ -79,6 +80,8 @@ ESCAPE = "/"
 EACH_RUN = ("escrow_id",)
 # Ids of a sale's later runs are its own, this, and a number; the next character ends them.
 NUMBERED, NUMBERED_END = ".", "/"
+# So many accounts of budgets are read with one statement.
+BUDGETS_READ = 8
 _ZERO: ColumnElement[int] = literal_column("0")
 
 
@@ -94,6 +97,8 @@ class ReadStatements:
     api_key_of_secret: Statement
     api_keys_of: Statement
     key_spending: Statement
+    budget_sheets: Statement
+    budget_spending: Statement
     bodies: Statement
     escrow_of_payment: Statement
     topup_of_payment: Statement
@@ -135,6 +140,8 @@ def read_statements(database: str = "sqlite") -> ReadStatements:
     limited = ("limit",)
     return ReadStatements(
         **{name: sql(clause, *names) for name, (clause, names) in _single_rows().items()},
+        budget_sheets=sql(_budget_sheets(), "name_0", "name_1"),
+        budget_spending=sql(_budget_spending(), *(f"code_{n}" for n in range(BUDGETS_READ))),
         standing=sql(_standing(), "caller_id", *(f"code_{number}" for number in range(5))),
         open_escrows=sql(
             _limited(_escrows(_is(columns.caller_id), text(INVOICED)), columns.opened_sequence),
@@ -314,6 +321,21 @@ def _key_spending() -> Select[Any]:
     columns = (code, *(ACCOUNT.c[name] for name in COUNTERS))
     between = and_(code > bindparam("after"), code < bindparam("end"))
     return _limited(select(*columns).where(between), code.desc())
+
+
+def _budget_sheets() -> Select[Any]:
+    """The newest word on budgets under each of two names, with how many there are of it."""
+    number = cast(TALLY.c.entries - literal_column("1", BigInteger()), Text())
+    last = TALLY.c.name + literal_column("'/'", Text()) + number
+    named = TALLY.c.name.in_([bindparam("name_0"), bindparam("name_1")])
+    newest = TALLY.join(JOURNAL, JOURNAL.c.key == last)
+    return select(TALLY.c.name, TALLY.c.entries, JOURNAL.c.facts).select_from(newest).where(named)
+
+
+def _budget_spending() -> Select[Any]:
+    codes: list[BindParameter[str]] = [bindparam(f"code_{n}") for n in range(BUDGETS_READ)]
+    columns = (ACCOUNT.c.code, *(ACCOUNT.c[name] for name in COUNTERS))
+    return select(*columns).where(ACCOUNT.c.code.in_(codes))
 
 
 def _standing() -> Select[Any]:

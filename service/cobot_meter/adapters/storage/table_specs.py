@@ -143,6 +143,7 @@ ESCROW_SPEC = RowSpec(
         number("opened_at_ms"),
         choice("billing_mode", Mode, "mode"),
         maybe_words("key_id"),
+        words("budgets"),
         flag("stream"),
         maybe_words("route"),
         part(

@@ -84,6 +84,7 @@ _SINCE = {
     "billing_mode": text("'escrow'"),
     "run_id": text("''"),
     "upstream": text("''"),
+    "budgets": text("''"),
     **{name: text("0") for name in ("overrun_pusd", "extensions", "extended_msat")},
 }
 

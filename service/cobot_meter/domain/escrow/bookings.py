@@ -1,7 +1,7 @@
 """What each event books: a table from event to transfers, the sale's in msat.
 
 `docs/postings.md` has every posting with a worked example, and the key of the codes used here (A1
-to A13, H1 to H6, B1). Amounts: U ceiling, C0 credit reserved, P price, C credit used, c cost, S
+to A13, H1 to H7, B1). Amounts: U ceiling, C0 credit reserved, P price, C credit used, c cost, S
 received. A fact is never refused: of these only the late purchase carries a guard. What a run books
 of its cost and on its days is in `domain/run`; the order of the lines is that of the first books.
 """
@@ -13,6 +13,12 @@ from collections.abc import Callable, Mapping
 from cobot_meter.domain.api_key.record import KeyLimits
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
+from cobot_meter.domain.escrow.budget_reservations import (
+    budgets_counted_again,
+    budgets_given_back,
+    budgets_posted,
+    budgets_voided,
+)
 from cobot_meter.domain.escrow.key_losses import losses_booked
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.reservations import (
@@ -63,10 +69,11 @@ def _none(_before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers:
 
 
 def _void_claims(escrow: Escrow) -> Transfers:
-    """H1, H4, H5 and H6: everything but the days."""
+    """H1, H4, H5, H6 and H7: everything but the days."""
     return (
         *credit_reservation(escrow).void(),
         *(one for hold in key_reservations(escrow) for one in hold.void()),
+        *budgets_voided(escrow),
         *caller_reservation(escrow).void(),
         *old_address_reservation(escrow).void(),
         *overrun_reservation(escrow).void(),
@@ -115,10 +122,11 @@ def _covered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfer
 
 
 def _paid_from_credit(escrow: Escrow, price_msat: int) -> Transfers:
-    """H4 and H5 posted at the price."""
+    """H4, H5 and H7 posted at the price."""
     return (
         *credit_reservation(escrow).post(price_msat),
         *(one for hold in key_reservations(escrow) for one in hold.post(price_msat)),
+        *budgets_posted(escrow, price_msat),
     )
 
 
@@ -134,6 +142,7 @@ def _issued(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfers
     return (
         *credit_reservation(before).post(before.credit_used_msat),
         *caller_reservation(before).post(before.due_msat),
+        *budgets_posted(before, before.price_msat),
     )
 
 
@@ -174,6 +183,7 @@ def _canceled(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfe
         *posted(chart.UNEARNED, chart.available(before.caller_id), before.credit_used_msat),
         *_cost_moved(before, chart.COST_UNPAID, chart.COST_UPSTREAM),
         *posted(chart.lapsed(at_risk_id), chart.EXPOSURE_MSAT, before.due_msat),
+        *budgets_given_back(before),
         *old_address_reservation(before).post(_counted_by_old_address(before)),
         *(one for run in before.sold_runs for one in before.days.full(run)),
     )
@@ -193,6 +203,7 @@ def _late_purchase(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Tr
         *_cost_moved(before, chart.COST_UPSTREAM, chart.COST_UNPAID),
         *posted(chart.EXPOSURE_MSAT, chart.lapsed(before.at_risk_id), before.due_msat),
         *posted(chart.EXPOSURE_MSAT, address, _counted_by_old_address(before)),
+        *budgets_counted_again(before),
         *(one for run in before.sold_runs for one in days.moved(-days.counted_pusd(run.cost_pusd))),
     )
 
@@ -215,6 +226,7 @@ def _refunded(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfe
     return (
         *posted(chart.UNEARNED, chart.available(before.caller_id), before.price_msat),
         *_given_back_to_key(before, before.price_msat),
+        *budgets_given_back(before),
     )
 
 
@@ -236,6 +248,7 @@ def _claim_lapsed(before: Escrow, event: on.ClaimLapsed, _after: Escrow) -> Tran
         *posted(chart.UNEARNED, chart.REVENUE, event.kept_msat),
         *posted(chart.UNEARNED, available, before.price_msat - event.kept_msat),
         *_given_back_to_key(before, before.price_msat - event.kept_msat),
+        *budgets_given_back(before, kept_msat=event.kept_msat),
     )
 
 

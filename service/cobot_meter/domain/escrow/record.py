@@ -112,6 +112,7 @@ class Opening:
     one that comes later needs a default, and is not in the digest while it stands at that.
     `key_id` is the API key that asked, None for an ask by a proof of payment or by nobody. `route`
     is the decision that named its models where the caller left that to us (`routing/stored.py`).
+    `budgets` are the codes of the budgets' accounts that count it, one blank between them.
     """
 
     escrow_id: str
@@ -125,6 +126,7 @@ class Opening:
     key_id: str | None = None
     task: TaskTerms | None = None
     route: str | None = None
+    budgets: str = ""
 
     @classmethod
     def of(cls, escrow: Escrow) -> Opening:
@@ -159,7 +161,8 @@ class Escrow:
     of it. `extensions` counts how often what is reserved of credit was extended, `extended_msat` by
     how much in all. Of a `task` the runs so far are summed up in `priced_pusd`, `answer_sha256` is
     the digest of what its seller has sealed, and `closing` how it was closed. `route` is
-    as in `Opening`.
+    as in `Opening`. `budgets` are the codes of the accounts that its budgets are, chosen when it
+    opened.
     """
 
     escrow_id: str
@@ -196,6 +199,7 @@ class Escrow:
     answer_sha256: str | None = None
     closing: TaskClosing | None = None
     route: str | None = None
+    budgets: str = ""
 
     @classmethod
     def opened(
@@ -225,6 +229,7 @@ class Escrow:
             key_id=opening.key_id,
             task=opening.task,
             route=opening.route,
+            budgets=opening.budgets,
             opened_at_ms=at_ms,
             changed_at_ms=at_ms,
             state=EscrowState.RUNNING,

@@ -1,4 +1,4 @@
-"""The reservations of an opened escrow, H1 to H6, and the guards they pass (A0, A2d).
+"""The reservations of an opened escrow, H1 to H7, and the guards they pass (A0, A2d).
 
 Amounts in msat: U ceiling, C0 credit reserved, P price, C credit used; the days are in pico-USD.
 What is reserved bounds the worst case before anything is spent. Escrows from before revision 0009
@@ -8,8 +8,15 @@ of the books keep the reservations that they opened with. Must not know: events,
 from __future__ import annotations
 
 from cobot_meter.domain.api_key.record import KeyLimits
+from cobot_meter.domain.budgets.sheets import NO_BUDGETS, BudgetLimits
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import LedgerUnbalanced
+from cobot_meter.domain.escrow.budget_reservations import (
+    budget_accounts,
+    budgets_pended,
+    budgets_voided,
+    numbered,
+)
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.ledger import accounts as chart
@@ -51,17 +58,11 @@ def old_address_reservation(escrow: Escrow) -> Reservation:
 def credit_reservation(escrow: Escrow) -> Reservation:
     """H4: C0 of the caller's credit, and all that it was extended by."""
     return Reservation(
-        hold_id=_numbered(escrow, "credit"),
+        hold_id=numbered(escrow, "credit"),
         debit=chart.available(escrow.caller_id),
         credit=chart.UNEARNED,
         amount=escrow.reserved_msat,
     )
-
-
-def _numbered(escrow: Escrow, name: str) -> str:
-    """What is reserved anew with an extension is another reservation."""
-    base = f"{escrow.escrow_id}/{name}"
-    return f"{base}/{escrow.extensions}" if escrow.extensions else base
 
 
 def overrun_reservation(escrow: Escrow) -> Reservation:
@@ -86,7 +87,7 @@ def key_reservations(escrow: Escrow) -> tuple[Reservation, ...]:
     """H5: what credit reserves, on each account of the key; posted at the price. None without."""
     return tuple(
         Reservation(
-            hold_id=_numbered(escrow, f"key/{name}"),
+            hold_id=numbered(escrow, f"key/{name}"),
             debit=account,
             credit=chart.EXPOSURE_MSAT,
             amount=escrow.most_msat,
@@ -114,22 +115,31 @@ def _pended(escrow: Escrow, limits: KeyLimits) -> tuple[Transfer, ...]:
     )
 
 
-def extended(before: Escrow, after: Escrow, limits: KeyLimits) -> tuple[Transfer, ...]:
-    """A2d: H4 and H5 given back and made anew, larger, under the guards that they opened with."""
+def extended(
+    before: Escrow, after: Escrow, limits: KeyLimits, budgets: BudgetLimits = NO_BUDGETS
+) -> tuple[Transfer, ...]:
+    """A2d: H4, H5 and H7 given back and made anew, larger, under the guards of the opening."""
     return (
         *credit_reservation(before).void(),
         *(one for hold in key_reservations(before) for one in hold.void()),
+        *budgets_voided(before),
         *credit_reservation(after).pend(Guard(name="available")),
         *_pended(after, limits),
+        *budgets_pended(after, budgets),
     )
 
 
 def opening(
-    escrow: Escrow, standing: CallerStanding, terms: ExposureTerms, limits: KeyLimits
+    escrow: Escrow,
+    standing: CallerStanding,
+    terms: ExposureTerms,
+    limits: KeyLimits,
+    budgets: BudgetLimits = NO_BUDGETS,
 ) -> tuple[Transfer, ...]:
-    """A0: H1 to H6, all or none, each under its guard. The rows of the day are taken last.
+    """A0: H1 to H7, all or none, each under its guard. The rows of the day are taken last.
 
-    `standing` is that of whom H1 is reserved of, `limits` are those of the key that asked.
+    `standing` is that of whom H1 is reserved of, `limits` are those of the key that asked, and
+    `budgets` those of the accounts that the sale names.
     """
     caller_id = escrow.at_risk_id
     cap = Guard(
@@ -147,6 +157,7 @@ def opening(
         *_key_opening(escrow, limits),
         *caller_reservation(escrow).pend(cap),
         *old_address_reservation(escrow).pend(),
+        *budgets_pended(escrow, budgets),
         *(one for hold in days for one in hold.pend(guards[hold.debit.code])),
         *overrun_reservation(escrow).pend(Guard(name="overrun", limit=terms.overrun_day_pusd)),
     )
@@ -171,6 +182,7 @@ def opened_accounts(escrow: Escrow) -> tuple[Account, ...]:
         *chart.caller_accounts(escrow.caller_id),
         *(chart.caller_accounts(escrow.task.seller_id) if escrow.task else ()),
         *key_accounts(escrow),
+        *budget_accounts(escrow),
         *((old.debit,) if old.amount else ()),
         *escrow.days.accounts(),
         *((chart.overrun(escrow.quote.day),) if escrow.quote.grows else ()),

@@ -94,7 +94,7 @@ class StateFacts:
 
 
 OF_DAYS = frozenset({"address", "budget"})
-_ALL = OF_DAYS | {"caller", "credit", "key"}
+_ALL = OF_DAYS | {"caller", "credit", "key", "limit"}
 _UNTIL_PRICED = frozenset({"overrun"})
 
 S = EscrowState

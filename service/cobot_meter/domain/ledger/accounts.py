@@ -123,6 +123,36 @@ def key_losses(key_id: str, day: str) -> Account:
     return _exact(f"exposure/key/{key_id}/{day}", Commodity.PUSD, Nature.MEMO)
 
 
+def budget_stem(commodity: Commodity, owner: str, name: str) -> str:
+    """What the codes of a budget's accounts have in common: all but where the window begins."""
+    return f"budget/{commodity.value}/{owner}/{name}"
+
+
+@_at_hand
+def budget_window(commodity: Commodity, owner: str, name: str, start: str) -> Account:
+    """Memo: what counts against a budget in the window that begins at `start`."""
+    return _exact(f"{budget_stem(commodity, owner, name)}/{start}", commodity, Nature.MEMO)
+
+
+def is_budget(guard: str) -> bool:
+    """Whether a guard of this name is a budget: it has the name of its account."""
+    return guard.startswith("budget/")
+
+
+def budget_model(code: str) -> str | None:
+    """The model that a budget's account is of; None for every other account."""
+    match code.split("/"):
+        case ["budget", _, _, "model", _, _, first, *rest, _]:
+            return "/".join((first, *rest))
+        case _:
+            return None
+
+
+def exposure_contra(commodity: Commodity) -> Account:
+    """What memo accounts of this commodity are moved against."""
+    return EXPOSURE_MSAT if commodity is Commodity.MSAT else EXPOSURE_PUSD
+
+
 @_at_hand
 def upstream_credits(name: str) -> Account:
     """What we have at the upstream of this name; it only falls, for nobody books what we pay in."""
@@ -161,15 +191,25 @@ def account_of(code: str) -> Account | None:
             return _CALLER_KINDS[kind](caller_id)
         case ["exposure", *_] if code not in _FIXED:
             return _exposure_of(code)
-        case ["key", key_id, "spent"]:
-            return key_spent(key_id)
-        case ["key", key_id, "day", day]:
-            return key_day(key_id, day)
+        case ["key" | "budget", *_]:
+            return _limited_of(code)
         case ["ln", "node", first, *rest]:
             return node_balance("/".join((first, *rest)))
         case _:
             upstream = upstream_of(code)
             return _FIXED.get(code) if upstream is None else upstream_credits(upstream)
+
+
+def _limited_of(code: str) -> Account | None:
+    match code.split("/"):
+        case ["key", key_id, "spent"]:
+            return key_spent(key_id)
+        case ["key", key_id, "day", day]:
+            return key_day(key_id, day)
+        case ["budget", ("msat" | "pusd") as counted, owner, first, *rest, start]:
+            return budget_window(Commodity(counted), owner, "/".join((first, *rest)), start)
+        case _:
+            return None
 
 
 def _exposure_of(code: str) -> Account | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cobot_meter.domain.api_key.record import KeyLimits
+from cobot_meter.domain.budgets.sheets import NO_BUDGETS, BudgetLimits
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow import events as on
@@ -59,11 +60,12 @@ def open_escrow(
     terms: ExposureTerms,
     bodies: StoredBodies | None,
     limits: KeyLimits = NO_LIMITS,
+    budgets: BudgetLimits = NO_BUDGETS,
 ) -> Transition:
     """A0: the escrow's first row with all its reservations, all or none.
 
     What is sent at once is opened as requested, and its entry says by whom. `limits` are those of
-    the key that asked.
+    the key that asked, `budgets` those of the accounts of budgets that the sale names.
     """
     quote = escrow.quote
     requested_by = escrow.run.requested_by
@@ -79,7 +81,7 @@ def open_escrow(
         opens=True,
         runs=(MovedRun(escrow.run),),
         accounts=opened_accounts(escrow),
-        transfers=opening(escrow, standing, terms, limits),
+        transfers=opening(escrow, standing, terms, limits, budgets),
         bodies=bodies,
         facts={
             "model": quote.model,
@@ -184,14 +186,15 @@ def extension_transition(
     at_ms: int,
     retention: Retention,
     limits: KeyLimits,
+    budgets: BudgetLimits = NO_BUDGETS,
 ) -> Transition:
     """What `event` makes true of a sale whose answer goes on, within credit and the key's `limits`.
 
-    The books may refuse it. Raises IllegalTransition, LedgerUnbalanced.
+    And within its `budgets`. The books may refuse it. Raises IllegalTransition, LedgerUnbalanced.
     """
 
     def book(escrow: Escrow, _event: on.EscrowEvent, after: Escrow) -> tuple[Transfer, ...]:
-        return extended(escrow, after, limits)
+        return extended(escrow, after, limits, budgets)
 
     return escrow_transition(before, event, at_ms=at_ms, retention=retention, book=book)
 

@@ -6,6 +6,8 @@ BASELINE_KEY = "upstream/baseline"
 RELEASES = "releases"
 RELEASES_STOPPED = "releases_stopped"
 RELEASES_OPENED = "releases_opened"
+BUDGETS = "budgets"
+BUDGETS_SET = "budgets_set"
 # Names under which entries are numbered or written once.
 COMPARED = "upstream/usage_compared"
 REBASED = "upstream/usage_rebased"
@@ -23,5 +25,6 @@ NUMBERED_KINDS = frozenset(
         NODE_SWEPT,
         RELEASES_STOPPED,
         RELEASES_OPENED,
+        BUDGETS_SET,
     }
 )

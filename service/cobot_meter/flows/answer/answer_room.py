@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import NamedTuple
 
 from cobot_meter.domain.api_key.record import KeyLimits
+from cobot_meter.domain.budgets.sheets import BudgetLimits
 from cobot_meter.domain.errors import (
     BooksBusy,
     Conflict,
@@ -28,9 +30,17 @@ from cobot_meter.domain.transitions.escrows import extension_transition
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.completions import UpstreamCompletion
 from cobot_meter.flows.answer.read_answer import read_answer
+from cobot_meter.flows.budget.find_budgets import FindBudgets
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.ports.escrow_runs import AnswerListener
 from cobot_meter.ports.upstream import AnswerFeed, AnswerPiece
+
+
+class _Limits(NamedTuple):
+    """What an extension has to stay within, beside credit."""
+
+    key: KeyLimits
+    budgets: BudgetLimits
 
 
 class AnswerRoom:
@@ -38,12 +48,13 @@ class AnswerRoom:
 
     __slots__ = (
         *("_asking", "_denied", "_ledger", "_left", "_listener", "_over", "_sale", "_tasks"),
-        *("_tokens", "_unheard"),
+        *("_find_budgets", "_tokens", "_unheard"),
     )
 
     def __init__(self, ledger: Ledger, sale: Escrow, listener: AnswerListener) -> None:
         """`sale` is the row as its run is sent; `listener` hears the answer."""
         self._ledger = ledger
+        self._find_budgets = FindBudgets(ledger=ledger)
         self._listener = listener
         self._sale = sale
         self._tokens = room_of(sale)
@@ -136,7 +147,7 @@ class AnswerRoom:
         self._denied = True
         return False
 
-    def _extension(self, tokens: int, limits: KeyLimits) -> Transition:
+    def _extension(self, tokens: int, limits: _Limits) -> Transition:
         sale = self._sale
         quote = sale.quote
         left_tokens = max(quote.max_tokens - (self._tokens or 0), 1)
@@ -151,7 +162,8 @@ class AnswerRoom:
             ),
             at_ms=self._ledger.now_ms(),
             retention=self._ledger.retention,
-            limits=limits,
+            limits=limits.key,
+            budgets=limits.budgets,
         )
 
     async def _written(self, transition: Transition, *, lasting: bool = False) -> bool:
@@ -170,14 +182,18 @@ class AnswerRoom:
         self._tokens = room_of(self._sale)
         return True
 
-    async def _limits(self) -> KeyLimits | None:
-        """Those of the key as it is now; None for one that has ended, or that nobody can read."""
+    async def _limits(self) -> _Limits | None:
+        """Those of key and budgets as they are now; None for a key that has ended.
+
+        And where nobody can read them.
+        """
         key_id = self._sale.key_id
         try:
             key = await self._ledger.books.api_key(key_id) if key_id is not None else None
+            budgets = await self._find_budgets.limits_of(self._sale)
         except BooksBusy:
             return None
-        return key.limits if key is not None and key.is_live else None
+        return _Limits(key.limits, budgets) if key is not None and key.is_live else None
 
 
 def room_of(sale: Escrow) -> int | None:

@@ -11,6 +11,8 @@ from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import STATES, EscrowState
 from cobot_meter.domain.ledger import accounts as chart
+from cobot_meter.domain.money import AMOUNT_MAX
+from cobot_meter.domain.pricing.prices import charged_pusd
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.states import RunState
 
@@ -31,6 +33,7 @@ class ExposureReplay:
         pusd, due_msat = counted_pusd(before, event), lapsed_msat(before, event)
         self.counted[chart.day_budget(quote.day, newcomer=quote.newcomer).code] += pusd
         self.counted[chart.lapsed(before.at_risk_id).code] += due_msat
+        self._count_budgets(before, event)
         if before.key_id is not None:
             lost_pusd = key_lost_pusd(before, event)
             self.counted[chart.key_losses(before.key_id, quote.day).code] += lost_pusd
@@ -44,6 +47,17 @@ class ExposureReplay:
             self.counted[chart.address_budget(address, quote.day).code] += pusd
         elif quote.ceiling_msat > quote.credit_reserved_msat:
             self.counted[chart.old_address_exposure(address, quote.day).code] += due_msat
+
+    def _count_budgets(self, before: Escrow, event: on.EscrowEvent) -> None:
+        """The price in msat, or at the sale's own rate: in each window, or in that of its model."""
+        for code in before.budgets.split():
+            model, pusd = chart.budget_model(code), code.startswith("budget/pusd/")
+            if model is not None and model != before.model:
+                continue
+            for msat in priced_msat(before, event):
+                amount = abs(msat)
+                amount = charged_pusd(amount, before.quote.rate) if pusd else amount
+                self.counted[code] += min(amount, AMOUNT_MAX) * (1 if msat > 0 else -1)
 
 
 def counted_pusd(before: Escrow, event: on.EscrowEvent) -> int:
@@ -93,6 +107,23 @@ def key_spent_msat(before: Escrow, event: on.EscrowEvent) -> int:
             return -before.price_msat
         case _:
             return 0
+
+
+def priced_msat(before: Escrow, event: on.EscrowEvent) -> tuple[int, ...]:
+    """What this event says is to be paid of the price, and below zero what is not after all."""
+    match event:
+        case ran.CompletionCosted() if before.task is None:
+            return (event.price_msat,)
+        case on.CoveredByCredit() | on.InvoiceIssued() | on.LatePurchase():
+            return (before.price_msat,)
+        case on.InvoiceCanceled() | on.CompletionLost():
+            return (-before.price_msat,)
+        case on.ClaimLapsed():
+            return (event.kept_msat, -before.price_msat)
+        case on.WrittenOff() if before.state in {S.SETTLED, S.INVOICED}:
+            return (-before.price_msat,)
+        case _:
+            return ()
 
 
 def key_lost_pusd(before: Escrow, event: on.EscrowEvent) -> int:

@@ -1,4 +1,4 @@
-"""Audit: operators' words on callers and nodes, and what was found at the node.
+"""Audit: operators' words on callers and nodes, owners' on budgets, and what was found at the node.
 
 Must not know: escrows, balances or the node itself. Memory is bounded by the callers spoken of and
 the payments found.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 from cobot_meter.domain.callers import CallerStanding
+from cobot_meter.domain.transitions.budgets import budgets_as_told, budgets_transition
 from cobot_meter.domain.transitions.kinds import (
     NODE_ADOPTED,
     NODE_SWEPT,
@@ -147,3 +148,34 @@ class OperationsReplay:
             message = "the operator never spoke of it, but a word of his is in the books"
             sound = word.caller_id in self._numbers
             self._findings.demand("caller_differs", word.caller_id, message, sound=sound)
+
+
+class BudgetsReplay:
+    """Owners' words on budgets: each numbered, one that can be read, and nothing moved.
+
+    No row repeats them, so there is none to be held against them. What counts in each window is in
+    `exposure.py`. Memory is bounded by the owners.
+    """
+
+    def __init__(self, findings: Findings) -> None:
+        """None yet."""
+        self._findings = findings
+        self._words: Counter[str] = Counter()
+
+    def told(self, entry: JournalEntry) -> None:
+        """Hold one entry against the one that its own facts would make."""
+        owner = str(entry.facts.get("owner"))
+        self._words[owner] += 1
+        try:
+            sheet = budgets_as_told(entry.facts, number=self._words[owner])
+        except (KeyError, ValueError) as fault:
+            self._findings.add("event_impossible", entry.key, f"it says no budgets: {fault}")
+            return
+        told = budgets_transition(sheet, at_ms=entry.at_ms)
+        self._findings.demand(
+            "entry_mislabelled",
+            entry.key,
+            f"it should be {told.key} of {told.caller_id}, move nothing and say {told.facts}",
+            sound=(entry.key, entry.kind, entry.caller_id, dict(entry.facts), entry.transfers)
+            == (told.key, told.kind, told.caller_id, dict(told.facts), ()),
+        )

@@ -12,14 +12,19 @@ from cobot_meter.domain.escrow.states import STATES
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.api_keys import API_KEY_KINDS
 from cobot_meter.domain.transitions.escrows import Book
-from cobot_meter.domain.transitions.kinds import RELEASES
+from cobot_meter.domain.transitions.kinds import BUDGETS, RELEASES
 from cobot_meter.domain.transitions.topups import TOPUP_KINDS
 from cobot_meter.flows.audit.accounts import AccountReplay
 from cobot_meter.flows.audit.api_keys import ApiKeyReplay
 from cobot_meter.flows.audit.escrows import EscrowReplay
 from cobot_meter.flows.audit.findings import CommodityTotals, Findings
 from cobot_meter.flows.audit.node import KnownPayments
-from cobot_meter.flows.audit.operations import NODE, OPERATOR, OperationsReplay
+from cobot_meter.flows.audit.operations import (
+    NODE,
+    OPERATOR,
+    BudgetsReplay,
+    OperationsReplay,
+)
 from cobot_meter.flows.audit.quarantine import ReleasesReplay, check_quarantine
 from cobot_meter.flows.audit.rows import RowsReplay
 from cobot_meter.flows.audit.settlements import Settlement
@@ -42,6 +47,7 @@ class AuditWalk:
         self.escrows = EscrowReplay(findings, retention=retention, book=book)
         self.topups = TopupReplay(findings)
         self.api_keys = ApiKeyReplay(findings)
+        self.budgets = BudgetsReplay(findings)
         self.operations = OperationsReplay(findings)
         self.upstream = UpstreamReplay(findings)
         self.releases = ReleasesReplay(findings)
@@ -114,6 +120,8 @@ class AuditWalk:
             self.topups.told(entry)
         elif entry.kind in API_KEY_KINDS:
             self.api_keys.told(entry)
+        elif entry.subject_id == BUDGETS:
+            self.budgets.told(entry)
         elif entry.subject_id == RELEASES:
             self.releases.told(entry)
         elif entry.subject_id == UPSTREAM:

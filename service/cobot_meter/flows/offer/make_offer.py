@@ -6,10 +6,13 @@ know: the books, or what becomes of the offer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from cobot_meter.domain.api_key.record import ApiKey
+from cobot_meter.domain.budgets.budget import BudgetWindow
+from cobot_meter.domain.budgets.sheets import BudgetsAsked
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import UpstreamCreditLow
 from cobot_meter.domain.escrow.record import Fallback, Quote
@@ -29,13 +32,16 @@ class QuotedChain:
     """`quote` is for the first model of `chain`, under the ceiling of them all.
 
     `fallback` says why that is not the model that was asked for; None where it is. `route` is the
-    decision that named the chain, as it is stored; None where the caller named it.
+    decision that named the chain, as it is stored; None where the caller named it. `windows` are
+    the budgets that bound it, and `costs` what it could come to with so many tokens, in msat.
     """
 
     quote: Quote
     chain: tuple[Model, ...]
     fallback: Fallback | None = None
     route: str | None = None
+    windows: tuple[BudgetWindow, ...] = ()
+    costs: Callable[[int], int | None] | None = None
 
 
 class MakeOffer:
@@ -69,23 +75,28 @@ class MakeOffer:
         *,
         key: ApiKey | None = None,
         whole: bool = False,
+        budgets: BudgetsAsked | None = None,
     ) -> QuotedChain:
         """The quote for a caller of this standing.
 
         Raises as `RouteRequest.routed`, `QuoteRequest.offer` and `.quote`.
 
         What an API `key` asks is paid for beforehand: raises CreditShort where credit does not
-        cover it. With `whole` all of it is reserved at once.
+        cover it. With `whole` all of it is reserved at once. `budgets` bound what is asked.
         """
         routed = await self._route_request.routed(
             Unrouted(request=request, owner=standing.caller_id)
         )
         request = routed.request
         offer = await self._quote_request.offer(request)
+        models = {model.model_id for model in offer.models}
+        windows = budgets.windows(models) if budgets is not None else ()
         reserved = None
         if key is not None:
             if not whole:
-                reserved = await self._plan_reservation.first(request, offer, standing, key)
+                reserved = await self._plan_reservation.first(
+                    request, offer, standing, key, windows
+                )
             self._quote_request.refuse_short(offer, standing, reserved)
         quote = self._quote_request.quote(
             offer,
@@ -101,7 +112,12 @@ class MakeOffer:
             fallback = Fallback(asked_model=asked.model_id, reason=reason)
         self._route_request.begun(routed, owner=standing.caller_id)
         return QuotedChain(
-            quote=_of_model(quote, chain[0]), chain=chain, fallback=fallback, route=routed.route
+            quote=_of_model(quote, chain[0]),
+            chain=chain,
+            fallback=fallback,
+            route=routed.route,
+            windows=windows,
+            costs=lambda tokens: offer.costs(offer, offer.models, tokens),
         )
 
     async def of_task(self, request: CompletionRequest, task_id: str) -> tuple[Offer, Model]:

@@ -7,8 +7,12 @@ cannot see. Must not know: the books, or which upstreams those are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cobot_meter.domain.api_key.record import ApiKey
+from cobot_meter.domain.budgets.budget import BudgetWindow
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
+from cobot_meter.domain.escrow.budget_reservations import counted_at
 from cobot_meter.domain.pricing.growth import (
     AMPLE,
     FirstReservation,
@@ -34,10 +38,15 @@ class PlanReservation:
         self._exposure = exposure
 
     async def first(
-        self, request: CompletionRequest, offer: Offer, standing: CallerStanding, key: ApiKey
+        self,
+        request: CompletionRequest,
+        offer: Offer,
+        standing: CallerStanding,
+        key: ApiKey,
+        windows: Sequence[BudgetWindow] = (),
     ) -> FirstReservation | None:
         """What is reserved at first; None where the whole ceiling is, from the beginning."""
-        if _ample(offer, standing, key) or not _can_be_bounded(request, offer):
+        if _ample(offer, standing, key, windows) or not _can_be_bounded(request, offer):
             return None
         choice = request.providers or _ANYBODY
         for model in offer.models:
@@ -66,11 +75,16 @@ class PlanReservation:
         return first if first.msat < offer.ceiling.price_msat else None
 
 
-def _ample(offer: Offer, standing: CallerStanding, key: ApiKey) -> bool:
+def _ample(
+    offer: Offer, standing: CallerStanding, key: ApiKey, windows: Sequence[BudgetWindow]
+) -> bool:
     """Whether the whole ceiling is little beside what there is, so that nothing has to grow."""
     there = (standing.available_msat, key.limits.limit_msat, key.limits.day_limit_msat)
     ceiling_msat = offer.ceiling.price_msat
-    return all(msat is None or ceiling_msat * AMPLE <= msat for msat in there)
+    return all(msat is None or ceiling_msat * AMPLE <= msat for msat in there) and all(
+        counted_at(offer.rate, one.budget.commodity, ceiling_msat) * AMPLE <= one.budget.amount
+        for one in windows
+    )
 
 
 def _can_be_bounded(request: CompletionRequest, offer: Offer) -> bool:

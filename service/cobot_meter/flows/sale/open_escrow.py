@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cobot_meter.domain.api_key.faults import KEY_GUARDS
-from cobot_meter.domain.api_key.record import ApiKey, KeyLimits
+from cobot_meter.domain.api_key.record import ApiKey
+from cobot_meter.domain.budgets.sheets import limits_of
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import (
     CallerBlocked,
@@ -20,8 +21,9 @@ from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.ledger.accounts import key_losses
 from cobot_meter.domain.refusals import key_limit_reached, key_losses_reached
 from cobot_meter.domain.transitions.escrows import NO_LIMITS, open_escrow
-from cobot_meter.domain.transitions.transition import StoredBodies
+from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.domain.upstream.completions import CompletionRequest
+from cobot_meter.flows.budget.find_budgets import FindBudgets
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.gates import NodeGate
 from cobot_meter.flows.offer.make_offer import MakeOffer, QuotedChain
@@ -72,6 +74,7 @@ class OpenEscrow:
         self._node_gate = node_gate
         self._replicas = replicas
         self._exposure = exposure
+        self._find_budgets = FindBudgets(ledger=ledger)
 
     def new_id(self) -> str:
         """A fresh id for an escrow that is about to be opened."""
@@ -93,7 +96,8 @@ class OpenEscrow:
         RequestInvalid (more tokens than the model has), RateStale, RateJumped (when credit does not
         cover it wholly), CallerBlocked, ExposureExceeded, AddressBusy, ServiceBusy (nothing was
         spent), Conflict when the same ask was opened by somebody else meanwhile, and for a key
-        ModelNotAllowed, CreditShort, KeyLimitReached and KeyLossesReached.
+        ModelNotAllowed, CreditShort, KeyLimitReached and KeyLossesReached. BudgetExhausted where a
+        budget that bounds it has less left than it may cost.
         """
         self._node_gate.check()
         self._vault.check()
@@ -119,7 +123,11 @@ class OpenEscrow:
         lost_pusd, limit_pusd = standing.key_losses_pusd, self._exposure.key_losses_day_pusd
         if lost_pusd >= limit_pusd:
             raise key_losses_reached(lost_pusd, limit_pusd=limit_pusd)
-        offer = await self._make_offer.quoted(request, standing, key=asked.key, whole=whole)
+        key_id = asked.key.key_id if asked.key else None
+        budgets = await self._find_budgets.asked(asked.caller_id, key_id=key_id)
+        offer = await self._make_offer.quoted(
+            request, standing, key=asked.key, whole=whole, budgets=budgets
+        )
         opening = Opening(
             escrow_id=asked.escrow_id,
             caller_id=asked.caller_id,
@@ -130,14 +138,23 @@ class OpenEscrow:
             mode=Mode.CREDIT if asked.key is not None and offer.quote.ceiling_msat else Mode.ESCROW,
             fallback=offer.fallback,
             route=offer.route,
-            key_id=asked.key.key_id if asked.key else None,
+            key_id=key_id,
+            budgets=" ".join(window.account.code for window in offer.windows),
         )
         sent = at_once(pays=_pays(offer.quote), address=ask.address)
         escrow = self._escrow(opening, offer=offer, at_once=sent)
         content = request.body.content
         bodies = await self._stored(escrow, content, asked)
         limits = asked.key.limits if asked.key else NO_LIMITS
-        await self._apply(escrow, bodies, standing, limits)
+        opened = open_escrow(
+            escrow,
+            standing=standing,
+            terms=self._exposure,
+            bodies=bodies,
+            limits=limits,
+            budgets=limits_of(offer.windows),
+        )
+        await self._apply(opened, escrow, offer)
         return JustOpened(
             escrow=escrow,
             call=upstream_call(escrow, request.body),
@@ -170,22 +187,23 @@ class OpenEscrow:
         )
         return StoredBodies(wrapped_key=wrapped_key, request=sealed)
 
-    async def _apply(
-        self,
-        escrow: Escrow,
-        bodies: StoredBodies | None,
-        standing: CallerStanding,
-        limits: KeyLimits,
-    ) -> None:
-        opening = open_escrow(
-            escrow, standing=standing, terms=self._exposure, bodies=bodies, limits=limits
-        )
+    async def _apply(self, opened: Transition, escrow: Escrow, offer: QuotedChain) -> None:
+        quote = escrow.quote
         try:
-            with self._make_offer.room(escrow.run, escrow.quote.ceiling_pusd):
-                await self._ledger.apply(opening)
+            with self._make_offer.room(escrow.run, quote.ceiling_pusd):
+                await self._ledger.apply(opened)
         except ExposureExceeded as exceeded:
             if exceeded.guard in KEY_GUARDS:
                 raise key_limit_reached(exceeded) from exceeded
+            exhausted = await self._find_budgets.refusal(
+                exceeded,
+                offer.windows,
+                quote.rate,
+                costs=offer.costs,
+                max_tokens=quote.max_tokens,
+            )
+            if exhausted is not None:
+                raise exhausted from exceeded
             exceeded.at_ms = escrow.opened_at_ms
             raise
 

@@ -7,17 +7,26 @@ macaroon of this sale names nobody else. Must not know: HTTP.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cobot_meter.domain.api_key.record import ApiKey
+from cobot_meter.domain.budgets.budget import BudgetWindow
+from cobot_meter.domain.budgets.sheets import limits_of
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
-from cobot_meter.domain.errors import CallerBlocked, Conflict, IdempotencyConflict
+from cobot_meter.domain.errors import (
+    CallerBlocked,
+    Conflict,
+    ExposureExceeded,
+    IdempotencyConflict,
+)
 from cobot_meter.domain.escrow.record import AskKey, Escrow, Opening, Quote
 from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.escrow.tasks import ASKS_NOBODY, TaskTerms
 from cobot_meter.domain.pricing.quotes import MaxCost
 from cobot_meter.domain.task_faults import TaskNotAllowed
 from cobot_meter.domain.transitions.escrows import open_escrow
+from cobot_meter.flows.budget.find_budgets import NOBODY, FindBudgets
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.gates import NodeGate
 from cobot_meter.flows.offer.quote_request import QuoteRequest
@@ -71,12 +80,15 @@ class OpenTask:
         self._quote_request = quote_request
         self._node_gate = node_gate
         self._exposure = exposure
+        self._find_budgets = FindBudgets(ledger=ledger)
 
     async def open(self, wish: TaskWish) -> Escrow:
         """The open task; the same one for the same Idempotency-Key.
 
-        Raises TaskNotAllowed, CallerBlocked, ExposureExceeded, IdempotencyConflict, RateStale,
-        RateJumped, NodeUnavailable, ReleasesStopped and BodyKeysUnusable: nothing was reserved.
+        Of budgets the operator's of the whole service count it: its seller spends nothing, and who
+        buys it is nobody yet. Raises TaskNotAllowed, CallerBlocked, ExposureExceeded,
+        BudgetExhausted, IdempotencyConflict, RateStale, RateJumped, NodeUnavailable,
+        ReleasesStopped and BodyKeysUnusable: nothing was reserved.
         """
         self._node_gate.check()
         self._vault.check()
@@ -88,10 +100,22 @@ class OpenTask:
         quote = await self._quote_request.of_task(
             wish.ceiling, least_pusd=self._exposure.least_pusd(0)
         )
-        task = self._opened(wish, quote, name)
-        opening = open_escrow(task, standing=standing, terms=self._exposure, bodies=None)
+        windows = (await self._find_budgets.asked(NOBODY)).windows(())
+        task = self._opened(wish, quote, name, windows)
+        opening = open_escrow(
+            task,
+            standing=standing,
+            terms=self._exposure,
+            bodies=None,
+            budgets=limits_of(windows),
+        )
         try:
             applied = await self._ledger.apply(opening)
+        except ExposureExceeded as exceeded:
+            exhausted = await self._find_budgets.refusal(exceeded, windows, quote.rate)
+            if exhausted is None:
+                raise
+            raise exhausted from exceeded
         except Conflict:
             found = await self._found(name, wish)  # opened by the same request a moment ago
             if found is None:
@@ -125,7 +149,9 @@ class OpenTask:
             raise TaskNotAllowed(message)
         return standing
 
-    def _opened(self, wish: TaskWish, quote: Quote, name: str | None) -> Escrow:
+    def _opened(
+        self, wish: TaskWish, quote: Quote, name: str | None, windows: Iterable[BudgetWindow]
+    ) -> Escrow:
         escrow_id, now_ms = self._vault.escrow_id(), self._ledger.now_ms()
         fee_msat = wish.max_fee_msat
         opening = Opening(
@@ -151,6 +177,7 @@ class OpenTask:
                 ends_at_ms=now_ms + wish.lasts_s * SECOND_MS,
                 title=wish.title,
             ),
+            budgets=" ".join(window.account.code for window in windows),
         )
         return Escrow.opened(opening, upstream=ASKS_NOBODY)
 

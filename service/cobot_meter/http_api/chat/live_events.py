@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -26,6 +27,12 @@ from cobot_meter.http_api.chat.answers import (
     escrow_header,
     event,
     last_events,
+)
+from cobot_meter.http_api.chat.budget_notices import (
+    BudgetNotices,
+    Standing,
+    budget_headers,
+    with_budget,
 )
 from cobot_meter.http_api.http.error_table import error_document
 from cobot_meter.http_api.http.exchange import Header, Stream
@@ -53,18 +60,37 @@ def live_events(
     *,
     include_usage: bool,
     delivery: Delivery | None = None,
+    budgets: tuple[BudgetNotices, Standing],
     told: Told = _nothing_told,
 ) -> Stream:
     """200 with the answer as it comes; `escrow` is the sale as it opened.
 
     `delivery` is told whether its end was reached; what is `told` stands in the last event.
+    `budgets` tell how they stand at the end, and how they stood at the beginning, which is what the
+    header can say.
     """
-    headers: list[Header] = [EVENTS, PRIVATE, escrow_header(escrow)]
-    return Stream(OK, headers, _events(live, delivery, told, include_usage=include_usage))
+    notices, standing = budgets
+    headers: list[Header] = [EVENTS, PRIVATE, escrow_header(escrow), *budget_headers(standing)]
+    last = _LastWords(notices, told, include_usage)
+    return Stream(OK, headers, _events(live, delivery, last))
+
+
+@dataclass(frozen=True, slots=True)
+class _LastWords:
+    """What the last event says beside what the answer cost."""
+
+    notices: BudgetNotices
+    told: Told
+    include_usage: bool
+
+    async def added(self, escrow: Escrow, document: dict[str, Any]) -> dict[str, Any]:
+        """The document of the end, with them."""
+        document["cobot"] |= self.told(escrow)
+        return with_budget(document, await self.notices.of(escrow))
 
 
 async def _events(
-    live: LiveAnswer, delivery: Delivery | None, told: Told, *, include_usage: bool
+    live: LiveAnswer, delivery: Delivery | None, last_words: _LastWords
 ) -> AsyncGenerator[bytes, None]:
     """Every chunk, and what was said last; a fault is told, and is no end that was reached."""
     writer = _ChunkWriter()
@@ -77,8 +103,8 @@ async def _events(
                         yield written
             escrow, body = await live.sold()
             document = _unpriced(escrow) if body is None else completion_document(escrow, body)
-            document["cobot"] |= told(escrow)
-            last = last_events(writer.head, document, include_usage=include_usage)
+            document = await last_words.added(escrow, document)
+            last = last_events(writer.head, document, include_usage=last_words.include_usage)
             yield b"".join((writer.rest(), *last))
     except CobotMeterError as fault:
         yield writer.broken_off(fault)

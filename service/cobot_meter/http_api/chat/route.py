@@ -24,7 +24,13 @@ from cobot_meter.domain.pricing.quotes import CallerTerms
 from cobot_meter.domain.refusals import credit_taken
 from cobot_meter.domain.routing.hints import Hints
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
-from cobot_meter.http_api.chat.answers import accepted_answer, completion_answer, credited_answer
+from cobot_meter.http_api.chat.answers import (
+    Beside,
+    accepted_answer,
+    completion_answer,
+    credited_answer,
+)
+from cobot_meter.http_api.chat.budget_notices import BudgetNotices
 from cobot_meter.http_api.chat.live_events import live_events
 from cobot_meter.http_api.chat.privacy import Promise
 from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_request
@@ -55,6 +61,7 @@ class ChatRoute:
         self._askers = askers
         self._challenges = challenges
         self._outcomes = outcomes
+        self._budgets = BudgetNotices(parts=parts)
 
     async def __call__(self, request: HttpRequest) -> Response:
         """The answer to one ask, counted by its outcome. Raises what the error table answers."""
@@ -87,7 +94,7 @@ class ChatRoute:
         except DependencyFault as fault:
             promise.refuse(fault)
             raise
-        return answer.kind.value, self._told(answer, chat, promise)
+        return answer.kind.value, await self._told(answer, chat, promise)
 
     def _read(self, request: HttpRequest, asker: Asker | None) -> tuple[ChatRequest, Ask] | None:
         """What is asked for, and the ask that it makes; None for an empty body."""
@@ -144,7 +151,7 @@ class ChatRoute:
             key=asker.key if asker else None,
         )
 
-    def _told(self, answer: Answer, chat: ChatRequest, promise: Promise) -> Response:
+    async def _told(self, answer: Answer, chat: ChatRequest, promise: Promise) -> Response:
         match answer.kind:
             case AnswerKind.CHALLENGE:
                 return self._challenges.for_escrow(
@@ -159,6 +166,7 @@ class ChatRoute:
                     include_usage=chat.include_usage,
                     delivery=answer.delivery,
                     told=promise.told,
+                    budgets=(self._budgets, await self._budgets.of(answer.escrow, told=False)),
                 )
             case _:
                 return completion_answer(
@@ -167,7 +175,9 @@ class ChatRoute:
                     stream=chat.completion.stream,
                     include_usage=chat.include_usage,
                     delivery=answer.delivery,
-                    told=promise.told(answer.escrow),
+                    beside=Beside(
+                        promise.told(answer.escrow), await self._budgets.of(answer.escrow)
+                    ),
                 )
 
     async def _nothing_asked(

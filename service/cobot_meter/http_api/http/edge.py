@@ -57,7 +57,7 @@ EXPOSED = (
     "it for leaked, end it (DELETE /v1/keys/{id}, or rotate it), and send another one in "
     "Authorization: Bearer."
 )
-_METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 async def serve(

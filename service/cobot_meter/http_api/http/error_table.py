@@ -16,10 +16,12 @@ from typing import Any
 from cobot_meter.domain import errors
 from cobot_meter.domain import task_faults as of_tasks
 from cobot_meter.domain.api_key import faults as of_keys
+from cobot_meter.domain.budgets import faults as of_budgets
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import sat_of, usd_text
 from cobot_meter.domain.privacy.faults import PrivacyUnroutable
-from cobot_meter.domain.refusals import OF_A_DAY, retry_after_s, sentence
+from cobot_meter.domain.refusals import OF_A_DAY, RUNNING_RETRY_S, retry_after_s, sentence
+from cobot_meter.http_api.http.budget_figures import shortfall_document
 from cobot_meter.http_api.http.exchange import NO_RETRY, NO_STORE, Header, PlainAnswer, json_answer
 
 CONFLICT_MESSAGE = "Others work on the same request at this moment; ask again."
@@ -65,6 +67,8 @@ ERROR_TABLE: Mapping[type[errors.CobotMeterError], Row] = {
     of_keys.ProofRequired: Row(status=403, type=_PERMISSION),
     # As with CredentialInvalid: the chat route answers with a top-up.
     of_keys.CreditShort: Row(status=402, type=_PAYMENT),
+    # 429 instead where only what runs stands in the way: that is free again within seconds.
+    of_budgets.BudgetExhausted: Row(status=402, type=_PAYMENT),
     of_tasks.TaskNotAllowed: Row(status=403, type=_PERMISSION),
     of_tasks.TaskKeyInvalid: Row(status=400, type=_INVALID),
     of_tasks.TaskNotOpen: Row(status=409, type=_INVALID),
@@ -112,6 +116,8 @@ def row_of(error: errors.CobotMeterError) -> Row:
     row = next(ERROR_TABLE[kind] for kind in type(error).__mro__ if kind in ERROR_TABLE)
     if isinstance(error, errors.UpstreamRefused):
         row = _refused_row(error, row)
+    if isinstance(error, of_budgets.BudgetExhausted) and error.shortfall.waits:
+        return Row(status=429, type=_LIMIT, retry_after_s=RUNNING_RETRY_S)
     timed = (errors.DependencyFault, errors.TopupsOpen, errors.AddressBusy)
     if row.status in _TIMED and isinstance(error, timed):
         asked_s = error.retry_after_s
@@ -199,6 +205,17 @@ def _metadata(error: errors.CobotMeterError, to_pay: Sequence[Escrow]) -> dict[s
     match error:
         case errors.ExposureExceeded():
             return {**_exposure(error), "to_pay": [_open_invoice(escrow) for escrow in to_pay]}
+        case errors.AlreadyPaid() | errors.InvoiceUnpaid():
+            return {"escrow_id": error.escrow_id}
+        case _:
+            return _of_limits(error)
+
+
+def _of_limits(error: errors.CobotMeterError) -> dict[str, Any]:
+    """The figures of what a caller or an owner has set a limit to."""
+    match error:
+        case of_budgets.BudgetExhausted():
+            return shortfall_document(error.shortfall)
         case of_keys.KeyLimitReached():
             return _msat_exposure(error)
         case of_keys.CreditShort():
@@ -209,8 +226,6 @@ def _metadata(error: errors.CobotMeterError, to_pay: Sequence[Escrow]) -> dict[s
                 "needed_msat": error.needed_msat,
                 "fits_max_tokens": error.fits_max_tokens or None,
             }
-        case errors.AlreadyPaid() | errors.InvoiceUnpaid():
-            return {"escrow_id": error.escrow_id}
         case _:
             return {}
 

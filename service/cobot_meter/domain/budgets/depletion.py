@@ -1,0 +1,57 @@
+"""The depletion plan: how much of a budget is left chooses how dear a model may be.
+
+It only chooses; that nothing is overspent is the guards' business. Must not know: models, or who
+asks for which tier.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cobot_meter.domain.budgets.spending import BudgetSpending
+
+_WHOLE = 100
+
+
+class Tier(enum.StrEnum):
+    """How dear a model may be, the dearest first."""
+
+    PREMIUM = "premium"
+    MIDDLE = "middle"
+    CHEAP = "cheap"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepletionPlan:
+    """Premium while more than so many parts of a hundred are left, middle while more than so many.
+
+    Raises ValueError for bounds that are no shares, or stand the wrong way round.
+    """
+
+    premium_above: int = 60
+    middle_above: int = 25
+
+    def __post_init__(self) -> None:
+        """Refuse what no plan is."""
+        if not 0 <= self.middle_above <= self.premium_above <= _WHOLE:
+            message = (
+                "a depletion plan has two shares from 0 to 100, the one for premium models not "
+                f"below the other: not {self.premium_above} and {self.middle_above}"
+            )
+            raise ValueError(message)
+
+    def tier(self, standing: Iterable[BudgetSpending]) -> Tier:
+        """What the budget with the smallest share left allows; premium where there is no budget.
+
+        What is reserved is not left: many requests at once see each other.
+        """
+        tiers = list(Tier)
+        return max((self._of(one) for one in standing), key=tiers.index, default=Tier.PREMIUM)
+
+    def _of(self, one: BudgetSpending) -> Tier:
+        left, whole = one.left * _WHOLE, one.window.budget.amount
+        if left > self.premium_above * whole:
+            return Tier.PREMIUM
+        return Tier.MIDDLE if left > self.middle_above * whole else Tier.CHEAP

@@ -1,0 +1,1 @@
+"""Budgets at their owners' word, and which of them a request is bounded by."""

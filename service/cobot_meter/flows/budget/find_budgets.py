@@ -1,0 +1,99 @@
+"""Which budgets bound what is asked, how they stand, and what a refused request would fit in.
+
+One look into the books with every ask, for the caller's words and the operator's: no cache, so a
+budget that was set holds in every process from the next request on. Must not know: HTTP, or how
+anything is reserved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from cobot_meter.domain.budgets.budget import BudgetWindow
+from cobot_meter.domain.budgets.faults import BudgetExhausted, BudgetShortfall
+from cobot_meter.domain.budgets.sheets import (
+    NO_BUDGETS,
+    BudgetLimits,
+    BudgetsAsked,
+    limits_now,
+    windows_named,
+)
+from cobot_meter.domain.budgets.spending import BudgetSpending
+from cobot_meter.domain.errors import ExposureExceeded
+from cobot_meter.domain.escrow.budget_reservations import counted_at
+from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.ledger.accounts import is_budget
+from cobot_meter.domain.money import ExchangeRate
+from cobot_meter.domain.pricing.quotes import most_tokens
+from cobot_meter.domain.refusals import budget_exhausted
+from cobot_meter.flows.budget.zones import offsets_of
+from cobot_meter.flows.ledger import Ledger
+
+# Nobody's words but the operator's: of what no caller's own budgets are to count.
+NOBODY = ""
+
+
+class FindBudgets:
+    """Reads budgets for whoever opens, extends or shows a sale."""
+
+    def __init__(self, *, ledger: Ledger) -> None:
+        """Nothing is remembered here."""
+        self._ledger = ledger
+
+    async def asked(self, caller_id: str, *, key_id: str | None = None) -> BudgetsAsked:
+        """What bounds an ask of this caller, at this moment of the clock by which days begin."""
+        return BudgetsAsked(
+            sheets=await self._ledger.books.budget_sheets(caller_id),
+            caller_id=caller_id,
+            key_id=key_id,
+            at_ms=self._ledger.day_ms(),
+            zones=offsets_of,
+        )
+
+    async def limits_of(self, sale: Escrow) -> BudgetLimits:
+        """The limits of the windows that an open sale counts in, as they are by now."""
+        if not sale.budgets:
+            return NO_BUDGETS
+        sheets = await self._ledger.books.budget_sheets(sale.caller_id)
+        return limits_now(sale.budgets.split(), sheets)
+
+    async def of_sale(self, sale: Escrow) -> tuple[BudgetSpending, ...]:
+        """How the budgets stand in the windows that a sale counts in; none where none does."""
+        if not sale.budgets:
+            return ()
+        sheets = await self._ledger.books.budget_sheets(sale.caller_id)
+        windows = windows_named(sale.budgets.split(), sheets, offsets_of)
+        return await self._ledger.books.budget_spending(windows)
+
+    async def refusal(
+        self,
+        refused: ExposureExceeded,
+        windows: Sequence[BudgetWindow],
+        rate: ExchangeRate,
+        *,
+        costs: Callable[[int], int | None] | None = None,
+        max_tokens: int = 0,
+    ) -> BudgetExhausted | None:
+        """What to say of a guard that is a budget; None where it is another one.
+
+        `costs` says in msat what the same request could come to with fewer tokens than
+        `max_tokens`: what would fit has to fit in every budget. None where it asks for no tokens.
+        """
+        if not is_budget(refused.guard):
+            return None
+        standing = await self._ledger.books.budget_spending(windows)
+        short = next(one for one in standing if one.window.account.code == refused.guard)
+        fits_max_tokens = None
+        if costs is not None:
+            fits_max_tokens = most_tokens(
+                lambda tokens: _fits(costs(tokens), standing, rate), below=max_tokens
+            )
+        return budget_exhausted(
+            BudgetShortfall(standing=short, asked=refused.asked, fits_max_tokens=fits_max_tokens)
+        )
+
+
+def _fits(msat: int | None, standing: Sequence[BudgetSpending], rate: ExchangeRate) -> bool:
+    return msat is not None and all(
+        counted_at(rate, one.window.budget.commodity, msat) <= one.left for one in standing
+    )

@@ -1,0 +1,1 @@
+"""Windows of budgets, which requests they bound, and what they book."""

@@ -1,0 +1,1 @@
+"""Budgets over HTTP: set, refused under, told of, and reset."""
