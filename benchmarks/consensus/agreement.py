@@ -19,7 +19,7 @@ from benchmarks.consensus.recorded import JUDGES, Judged, Review, Solved, review
 from benchmarks.rig.sizes import Size
 from benchmarks.rig.tables import Bar, bars, table
 from cobot_meter.domain.consensus.alike import Likeness
-from cobot_meter.domain.consensus.findings import Finding, MemberAnswer
+from cobot_meter.domain.consensus.findings import MemberAnswer, PanelFinding
 from cobot_meter.domain.consensus.report import review
 from cobot_meter.domain.consensus.verdicts import count_votes, verdict_of
 
@@ -211,7 +211,7 @@ def report_ms(judged: Sequence[Review]) -> float:
     return _cpu_ms(lambda: review(answers, "x" * 8_192))
 
 
-def _findings(judged: Sequence[Review]) -> Iterator[Finding]:
+def _findings(judged: Sequence[Review]) -> Iterator[PanelFinding]:
     for one in judged:
         for found in one.by_tool.values():
             yield from (each.finding for each in found)

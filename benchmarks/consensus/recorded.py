@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from cobot_meter.domain.consensus.findings import Finding
+from cobot_meter.domain.consensus.findings import PanelFinding
 
 # The judge whose labels the pairs are made of; the others judge beside it.
 JUDGES = (
@@ -27,7 +27,7 @@ _WEAK, _STRONG = "mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview"
 class Judged:
     """One finding of a program, and the golden finding that the judge takes it for; None: false."""
 
-    finding: Finding
+    finding: PanelFinding
     golden: str | None
 
 
@@ -65,7 +65,7 @@ def _review(judged: dict[str, dict[str, list[dict[str, str]]]]) -> Review:
         golden.update(one["golden_comment"] for one in labels["true_positives"])
         golden.update(one["golden_comment"] for one in labels["false_negatives"])
         by_tool[tool] = tuple(
-            Judged(finding=Finding(model=tool, number=number, claim=claim), golden=of)
+            Judged(finding=PanelFinding(model=tool, number=number, claim=claim), golden=of)
             for number, (claim, of) in enumerate((*true, *false), start=1)
         )
     return Review(by_tool=by_tool, golden=len(golden))

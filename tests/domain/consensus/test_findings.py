@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cobot_meter.domain.consensus.findings import (
     LISTS_TRIED_MAX,
-    Finding,
     MemberAnswer,
+    PanelFinding,
     Severity,
     Unread,
     read_findings,
@@ -27,7 +27,7 @@ ONE = {
     "claim": "The token is compared in a time that depends on it.",
     "evidence_quote": "if token == given:",
 }
-READ = Finding(
+READ = PanelFinding(
     model="a/b",
     number=1,
     claim="The token is compared in a time that depends on it.",

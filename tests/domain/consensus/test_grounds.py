@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cobot_meter.domain.consensus.findings import Finding
+from cobot_meter.domain.consensus.findings import PanelFinding
 from cobot_meter.domain.consensus.grounds import Submitted
 
 DIFF = """Please review this.
@@ -26,9 +26,9 @@ diff --git a/app/tokens.py b/app/tokens.py
 
 def finding(
     *, file: str = "", lines: tuple[int | None, int | None] = (None, None), quote: str = ""
-) -> Finding:
+) -> PanelFinding:
     """One that names this place."""
-    return Finding(
+    return PanelFinding(
         model="a/b",
         number=1,
         claim="It is wrong.",
@@ -59,7 +59,7 @@ def finding(
         (finding(file="x.py", lines=(90, 90), quote="no"), ("file", "quote")),
     ],
 )
-def test_a_place_is_looked_up(found: Finding, missing: tuple[str, ...]) -> None:
+def test_a_place_is_looked_up(found: PanelFinding, missing: tuple[str, ...]) -> None:
     """Files by their names, lines by the diff's hunks, quotes whatever their white space."""
     assert Submitted(DIFF).not_found(found) == missing
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cobot_meter.domain.consensus.alike import FULL, NEAR_BONUS, Likeness
 from cobot_meter.domain.consensus.clusters import ALIKE, COMPARED_MAX, clusters_of
-from cobot_meter.domain.consensus.findings import Finding, MemberAnswer, Severity, Unread
+from cobot_meter.domain.consensus.findings import MemberAnswer, PanelFinding, Severity, Unread
 from cobot_meter.domain.consensus.report import LOOKED_UP_MAX, Point, Review, review
 
 Place = dict[str, Any]
@@ -28,9 +28,9 @@ LEAK = "The file handle is never closed when parsing fails"
 
 def finding(
     model: str, claim: str, severity: Severity = Severity.MEDIUM, number: int = 1
-) -> Finding:
+) -> PanelFinding:
     """One claim of a member."""
-    return Finding(model=model, number=number, claim=claim, severity=severity)
+    return PanelFinding(model=model, number=number, claim=claim, severity=severity)
 
 
 def said(model: str, *claims: str) -> MemberAnswer:
@@ -184,7 +184,7 @@ CLAIMS = st.lists(
 PANELS = st.lists(st.tuples(CLAIMS, st.lists(st.text(max_size=5), max_size=2)), max_size=8)
 
 
-def reported(report: Review) -> list[Finding]:
+def reported(report: Review) -> list[PanelFinding]:
     """Every finding of the report, wherever it stands."""
     return [one.finding for point in report.points() for one in point.stated]
 

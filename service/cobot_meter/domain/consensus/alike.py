@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cobot_meter.domain.consensus.findings import Finding
+from cobot_meter.domain.consensus.findings import PanelFinding
 
 # Of each claim so much is compared; a finding that goes on for longer has said what it is about.
 COMPARED_CHARS = 1_000
@@ -49,7 +49,7 @@ _FUNCTION_WORDS = frozenset(_FUNCTION_WORDS_TEXT.split())
 class Weighed:
     """A finding with its words, and what they weigh together."""
 
-    finding: Finding
+    finding: PanelFinding
     words: frozenset[str]
     weight: int
 
@@ -57,7 +57,7 @@ class Weighed:
 class Likeness:
     """Compares the findings that it was made of; words of any other weigh nothing."""
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
+    def __init__(self, findings: Sequence[PanelFinding]) -> None:
         """The weights come from how many of the findings use a word."""
         words = [_words(finding) for finding in findings]
         used = Counter(word for one in words for word in one)
@@ -83,7 +83,7 @@ class Likeness:
         return sum(map(self._weights.__getitem__, words))
 
 
-def _placed(one: Finding, other: Finding, alike: int) -> int:
+def _placed(one: PanelFinding, other: PanelFinding, alike: int) -> int:
     """Two places in one file add to it, and two files halve it."""
     if not (one.file and other.file):
         return alike
@@ -98,20 +98,20 @@ def _same_file(one: str, other: str) -> bool:
     return long == short or long.endswith(f"/{short}")
 
 
-def _near(one: Finding, other: Finding) -> bool:
+def _near(one: PanelFinding, other: PanelFinding) -> bool:
     first, second = lines_of(one), lines_of(other)
     if first is None or second is None:
         return False
     return first[0] - NEAR_LINES <= second[1] and second[0] - NEAR_LINES <= first[1]
 
 
-def lines_of(finding: Finding) -> tuple[int, int] | None:
+def lines_of(finding: PanelFinding) -> tuple[int, int] | None:
     """The first and the last line that a finding names; None where it names none."""
     named = [line for line in (finding.line_start, finding.line_end) if line is not None]
     return (min(named), max(named)) if named else None
 
 
-def _words(finding: Finding) -> frozenset[str]:
+def _words(finding: PanelFinding) -> frozenset[str]:
     found: set[str] = set()
     for word in set(_WORD.findall(finding.claim[:COMPARED_CHARS])):
         parts = (word,) if word.islower() and word.isalpha() else _PART.findall(word)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cobot_meter.domain.consensus.alike import Likeness
-from cobot_meter.domain.consensus.findings import Finding
+from cobot_meter.domain.consensus.findings import PanelFinding
 
 # Two findings that are so alike are put together, and no two in a cluster are less alike than that.
 ALIKE = 150
@@ -18,10 +18,10 @@ LEAST_ALIKE = 100
 # Comparing is quadratic: of a whole panel so many are compared, of each member an equal share.
 COMPARED_MAX = 240
 
-Cluster = tuple[Finding, ...]
+Cluster = tuple[PanelFinding, ...]
 
 
-def clusters_of(members: Sequence[Sequence[Finding]]) -> tuple[Cluster, ...]:
+def clusters_of(members: Sequence[Sequence[PanelFinding]]) -> tuple[Cluster, ...]:
     """Every finding of every member, in exactly one cluster; in a cluster as the members come.
 
     What a member has said beyond its share stands alone: the worst are compared, as long as there
@@ -33,12 +33,12 @@ def clusters_of(members: Sequence[Sequence[Finding]]) -> tuple[Cluster, ...]:
     return (*_put_together(compared), *alone)
 
 
-def _share(findings: Sequence[Finding], members: int) -> list[Finding]:
+def _share(findings: Sequence[PanelFinding], members: int) -> list[PanelFinding]:
     worst_first = sorted(findings, key=lambda one: one.severity)
     return worst_first[: COMPARED_MAX // members]
 
 
-def _put_together(findings: Sequence[Finding]) -> list[Cluster]:
+def _put_together(findings: Sequence[PanelFinding]) -> list[Cluster]:
     """Greedily, the most alike first; ties in the order in which the findings come."""
     alike = _alike(findings)
     clusters = [[at] for at in range(len(findings))]
@@ -55,7 +55,7 @@ def _put_together(findings: Sequence[Finding]) -> list[Cluster]:
     return [tuple(findings[at] for at in sorted(firsts[first])) for first in sorted(firsts)]
 
 
-def _alike(findings: Sequence[Finding]) -> dict[tuple[int, int], int]:
+def _alike(findings: Sequence[PanelFinding]) -> dict[tuple[int, int], int]:
     """How alike each two of different members are, where that is anything to speak of."""
     likeness = Likeness(findings)
     weighed = likeness.weighed
@@ -71,7 +71,7 @@ def _alike(findings: Sequence[Finding]) -> dict[tuple[int, int], int]:
 def _may_join(
     one: Sequence[int],
     other: Sequence[int],
-    findings: Sequence[Finding],
+    findings: Sequence[PanelFinding],
     alike: dict[tuple[int, int], int],
 ) -> bool:
     if {findings[at].model for at in one} & {findings[at].model for at in other}:

@@ -70,7 +70,7 @@ _SEVERITIES: Mapping[str, Severity] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class PanelFinding:
     """One claim. `model` said it as its `number`-th; `severity_said` is the word that it used.
 
     Lines are None where none was named. `more` is whatever else the item had, as JSON; empty
@@ -103,7 +103,7 @@ class MemberAnswer:
     """All that one member has said, taken apart."""
 
     model: str
-    findings: tuple[Finding, ...]
+    findings: tuple[PanelFinding, ...]
     unread: tuple[Unread, ...] = ()
 
 
@@ -171,7 +171,7 @@ def _around(said: str, start: int, end: int) -> tuple[str, ...]:
 
 
 def _read(model: str, items: tuple[_Item, ...], rest: tuple[str, ...]) -> MemberAnswer:
-    findings: list[Finding] = []
+    findings: list[PanelFinding] = []
     unread = list(rest)
     for item in items:
         mended = value(item.value)
@@ -187,7 +187,7 @@ def _read(model: str, items: tuple[_Item, ...], rest: tuple[str, ...]) -> Member
     )
 
 
-def _finding(model: str, number: int, item: object) -> Finding | None:
+def _finding(model: str, number: int, item: object) -> PanelFinding | None:
     """The finding that this is; None without a claim, which is what makes one."""
     if not isinstance(item, dict):
         return None
@@ -196,7 +196,7 @@ def _finding(model: str, number: int, item: object) -> Finding | None:
     if not claim:
         return None
     severity = _taken_text(left, "severity")
-    return Finding(
+    return PanelFinding(
         model=model,
         number=number,
         claim=claim,

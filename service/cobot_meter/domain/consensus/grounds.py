@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cobot_meter.domain.consensus.alike import lines_of
-from cobot_meter.domain.consensus.findings import Finding
+from cobot_meter.domain.consensus.findings import PanelFinding
 
 # A line that names a file of a diff, or one that says which lines of it follow.
 _OF_DIFF = re.compile(
@@ -43,7 +43,7 @@ class Submitted:
         # A quote of a diff may have its marks, or not.
         self._quotable = (_one_line(said), _one_line(_MARK.sub("", said)))
 
-    def not_found(self, finding: Finding) -> tuple[str, ...]:
+    def not_found(self, finding: PanelFinding) -> tuple[str, ...]:
         """Which of `file`, `lines` and `quote` the finding names and nobody submitted."""
         missing = {
             "file": bool(finding.file) and not self._has_file(finding.file),
@@ -56,7 +56,7 @@ class Submitted:
         """By its name: the folders before it depend on from where a model counts them."""
         return _name_of(file) in self._said
 
-    def _has_lines(self, finding: Finding) -> bool:
+    def _has_lines(self, finding: PanelFinding) -> bool:
         """Whether the diff of its file shows one of them; of any other text, whether it is so long.
 
         Of a file that the diff does not have, nothing is said here.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cobot_meter.domain.consensus.clusters import Cluster, clusters_of
-from cobot_meter.domain.consensus.findings import Finding, MemberAnswer, Severity, Unread
+from cobot_meter.domain.consensus.findings import MemberAnswer, PanelFinding, Severity, Unread
 from cobot_meter.domain.consensus.grounds import Submitted
 
 # Fewer answers than this are an opinion and no consensus.
@@ -24,7 +24,7 @@ LOOKED_UP_MAX = 240
 class Stated:
     """A finding, and what it names that was not found in what was submitted."""
 
-    finding: Finding
+    finding: PanelFinding
     not_found: tuple[str, ...] = ()
 
 

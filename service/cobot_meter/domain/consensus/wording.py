@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cobot_meter.domain.consensus.findings import Finding, Unread
+from cobot_meter.domain.consensus.findings import PanelFinding, Unread
 from cobot_meter.domain.consensus.report import Point, Review, Stated
 from cobot_meter.domain.consensus.verdicts import VoteCount
 
@@ -50,7 +50,7 @@ def _said(stated: Stated) -> str:
     return f"{where}{_one_line(finding.claim)} — {finding.model}{not_found}"
 
 
-def _place(finding: Finding) -> str:
+def _place(finding: PanelFinding) -> str:
     lines = [str(one) for one in (finding.line_start, finding.line_end) if one is not None]
     return ":".join(part for part in (_one_line(finding.file), "–".join(lines)) if part)
 
