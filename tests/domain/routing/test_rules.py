@@ -29,6 +29,7 @@ SETS_LEAST = (300, 200)
     [
         ("Fix it:\n```\nx = 1\n```", Task.CODE, "code_fence"),
         ("Traceback (most recent call last):\n  x", Task.CODE, "stack_trace"),
+        ("It fails:\n    at com.x.App.run(App.java:41)", Task.CODE, "stack_trace"),
         ("Apply:\ndiff --git a/x b/x", Task.CODE, "diff"),
         ("Write a SQL query for the ten best customers.", Task.CODE, "asks_for_code"),
         ("Let x^2 + 1 = 5.", Task.MATHS, "formula"),
