@@ -307,3 +307,18 @@ async def test_a_named_model_has_no_decision(tmp_path: Path) -> None:
         assert "cobot" not in asked.json()
         assert rig.last.route is None
         assert challenge_of(asked)
+
+
+async def test_a_choice_among_those_that_keep_nothing_says_both(tmp_path: Path) -> None:
+    """Who was chosen and why, and what is kept of it, before it is paid for and afterwards."""
+    async with open_router(tmp_path) as rig:
+        asked = await rig.ask(auto(), headers={"X-Cobot-Privacy": "zdr"})
+        assert asked.status == 402
+        token = await rig.pay(asked)
+        bought = await rig.ask(auto(), headers={"X-Cobot-Privacy": "zdr"}, token=token)
+        for reply in (asked, bought):
+            told = reply.json()["cobot"]
+            assert told["route"]["model"] == CHEAP
+            assert told["privacy"]["tier"] == "zdr"
+        (run,) = rig.upstream.runs
+        assert orjson.loads(run.body)["provider"]["zdr"] is True

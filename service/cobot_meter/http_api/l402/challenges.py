@@ -90,9 +90,8 @@ class Challenges:
             **_problem(message, metadata, "Completion is ready and held in escrow."),
             **_flat(invoice.payment_request, macaroon, price_sats, escrow.payment_hash),
             "escrow": escrow_document(escrow, public_url=self._public_url),
-            **({"cobot": told} if told else {}),
+            **_beside(escrow, told or {}),
             "payment_methods": _METHODS,
-            **_routed(escrow),
         }
         headers = (
             *_challenge_headers(macaroon, invoice.payment_request),
@@ -180,9 +179,9 @@ class Challenges:
         return macaroon if key is None else of_key(macaroon, key.key_id)
 
 
-def _routed(escrow: Escrow) -> dict[str, Any]:
-    """Which model was chosen and why, where the caller left that to us."""
-    members = route_members(escrow)
+def _beside(escrow: Escrow, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told in `cobot` before anything is paid: also which model was chosen, and why."""
+    members = {**route_members(escrow), **told}
     return {"cobot": members} if members else {}
 
 
