@@ -128,19 +128,19 @@ RELEASES = {
 }
 BENCH = {
     "run": Entry(
-        where="cobot_meter.cli.commands.bench:bench_run",
+        where="cobot_meter.cli.bench.commands:bench_run",
         help="Ask the set of models on a prepaid key, and keep a record of each answer.",
     ),
     "report": Entry(
-        where="cobot_meter.cli.commands.bench:bench_report",
+        where="cobot_meter.cli.bench.commands:bench_report",
         help="Show what each model did, with intervals, and what moved since last week.",
     ),
     "watch": Entry(
-        where="cobot_meter.cli.commands.bench:bench_watch",
+        where="cobot_meter.cli.bench.commands:bench_watch",
         help="Ask each model forty items, once a day, and say whether it fell or slowed down.",
     ),
     "table": Entry(
-        where="cobot_meter.cli.commands.bench:bench_table",
+        where="cobot_meter.cli.bench.commands:bench_table",
         help="Write the table of successes that routing reads, out of the records.",
     ),
 }

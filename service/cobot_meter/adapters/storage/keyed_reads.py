@@ -23,8 +23,9 @@ from cobot_meter.adapters.storage.ledger_rows import (
 )
 from cobot_meter.adapters.storage.read_queries import (
     BUDGETS_READ,
+    NUMBERED,
+    NUMBERED_END,
     ReadStatements,
-    runs_span,
 )
 from cobot_meter.adapters.storage.row_spec import Row
 from cobot_meter.adapters.storage.sql_text import Statement
@@ -312,3 +313,8 @@ class KeyedReads(abc.ABC):
     async def _row(self, statement: Statement, *values: str | int | bytes) -> Row | None:
         rows = await self._rows(statement, *values)
         return rows[0] if rows else None
+
+
+def runs_span(escrow_id: str) -> tuple[str, str, str]:
+    """What `runs_of` takes: the first run's id, and between what those of later ones are."""
+    return (escrow_id, escrow_id + NUMBERED, escrow_id + NUMBERED_END)

@@ -21,7 +21,7 @@ from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import BooksDamaged
 from cobot_meter.domain.ledger.accounts import Account, caller_accounts
 from cobot_meter.domain.ledger.transfers import Transfer
-from cobot_meter.domain.transitions.budgets import budgets_name
+from cobot_meter.domain.transitions.budgets import WORDS, budgets_name
 from cobot_meter.domain.transitions.kinds import NUMBERED_KINDS
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.ports.books import KeyDay, KeySpending
@@ -188,9 +188,7 @@ def key_spending_from_rows(rows: Iterable[Row]) -> KeySpending:
 def budget_sheets_from_rows(owners: Sequence[str], rows: Iterable[Row]) -> tuple[BudgetSheet, ...]:
     """The sheet of each owner from rows of name, number of words and the newest one's facts."""
     found = {
-        name: BudgetSheet.of_text(
-            name.partition("/")[2], words, str(orjson.loads(facts)["budgets"])
-        )
+        name: BudgetSheet.of_text(name.partition("/")[2], words, str(orjson.loads(facts)[WORDS]))
         for name, words, facts in rows
     }
     return tuple(found.get(budgets_name(owner)) or BudgetSheet(owner=owner) for owner in owners)

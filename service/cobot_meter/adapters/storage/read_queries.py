@@ -448,8 +448,3 @@ def _first(query: Select[Any]) -> Select[Any]:
 
 def _limited(query: Select[Any], *order: ColumnElement[Any]) -> Select[Any]:
     return query.order_by(*order).limit(bindparam("limit")).offset(_ZERO)
-
-
-def runs_span(escrow_id: str) -> tuple[str, str, str]:
-    """What `runs_of` takes: the first run's id, and between what those of later ones are."""
-    return (escrow_id, escrow_id + NUMBERED, escrow_id + NUMBERED_END)

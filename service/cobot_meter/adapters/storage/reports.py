@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from cobot_meter.adapters.storage.keyed_reads import runs_span
 from cobot_meter.adapters.storage.ledger_rows import (
     balance_from_row,
     entries_from_rows,
@@ -22,7 +23,6 @@ from cobot_meter.adapters.storage.ledger_rows import (
 from cobot_meter.adapters.storage.read_queries import (
     ESCAPE,
     read_statements,
-    runs_span,
     subject_statements,
 )
 from cobot_meter.adapters.storage.report_queries import (

@@ -15,7 +15,7 @@ from cobot_meter.domain.budgets.spending import BudgetSpending
 _WHOLE = 100
 
 
-class Tier(enum.StrEnum):
+class SpendingTier(enum.StrEnum):
     """How dear a model may be, the dearest first."""
 
     PREMIUM = "premium"
@@ -42,16 +42,18 @@ class DepletionPlan:
             )
             raise ValueError(message)
 
-    def tier(self, standing: Iterable[BudgetSpending]) -> Tier:
+    def tier(self, standing: Iterable[BudgetSpending]) -> SpendingTier:
         """What the budget with the smallest share left allows; premium where there is no budget.
 
         What is reserved is not left: many requests at once see each other.
         """
-        tiers = list(Tier)
-        return max((self._of(one) for one in standing), key=tiers.index, default=Tier.PREMIUM)
+        tiers = list(SpendingTier)
+        return max(
+            (self._of(one) for one in standing), key=tiers.index, default=SpendingTier.PREMIUM
+        )
 
-    def _of(self, one: BudgetSpending) -> Tier:
+    def _of(self, one: BudgetSpending) -> SpendingTier:
         left, whole = one.left * _WHOLE, one.window.budget.amount
         if left > self.premium_above * whole:
-            return Tier.PREMIUM
-        return Tier.MIDDLE if left > self.middle_above * whole else Tier.CHEAP
+            return SpendingTier.PREMIUM
+        return SpendingTier.MIDDLE if left > self.middle_above * whole else SpendingTier.CHEAP

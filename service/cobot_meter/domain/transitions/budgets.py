@@ -11,6 +11,9 @@ from cobot_meter.domain.budgets.sheets import BudgetSheet
 from cobot_meter.domain.transitions.kinds import BUDGETS, BUDGETS_SET
 from cobot_meter.domain.transitions.transition import Facts, Transition
 
+# Under which an entry's facts have the owner's words.
+WORDS = "budgets"
+
 
 def budgets_name(owner: str) -> str:
     """Under which an owner's words are numbered from 0."""
@@ -26,10 +29,10 @@ def budgets_transition(sheet: BudgetSheet, *, at_ms: int) -> Transition:
         subject_id=BUDGETS,
         caller_id=None if owner == OPERATOR else owner,
         at_ms=at_ms,
-        facts={"owner": owner, "budgets": sheet.text},
+        facts={"owner": owner, WORDS: sheet.text},
     )
 
 
 def budgets_as_told(facts: Facts, *, number: int) -> BudgetSheet:
     """The sheet that an entry says. Raises KeyError, ValueError for what no sheet is."""
-    return BudgetSheet.of_text(str(facts["owner"]), number, str(facts["budgets"]))
+    return BudgetSheet.of_text(str(facts["owner"]), number, str(facts[WORDS]))

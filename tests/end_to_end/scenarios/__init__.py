@@ -1,0 +1,1 @@
+"""A scenario each, on the whole service as it runs."""
