@@ -1,26 +1,18 @@
 """The depletion plan: how much of a budget is left chooses how dear a model may be.
 
 It only chooses; that nothing is overspent is the guards' business. Must not know: models, or who
-asks for which tier.
+asks for what.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cobot_meter.domain.budgets.spending import BudgetSpending
+from cobot_meter.domain.routing.table import Tier
 
 _WHOLE = 100
-
-
-class SpendingTier(enum.StrEnum):
-    """How dear a model may be, the dearest first."""
-
-    PREMIUM = "premium"
-    MIDDLE = "middle"
-    CHEAP = "cheap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +34,15 @@ class DepletionPlan:
             )
             raise ValueError(message)
 
-    def tier(self, standing: Iterable[BudgetSpending]) -> SpendingTier:
+    def tier(self, standing: Iterable[BudgetSpending]) -> Tier:
         """What the budget with the smallest share left allows; premium where there is no budget.
 
         What is reserved is not left: many requests at once see each other.
         """
-        tiers = list(SpendingTier)
-        return max(
-            (self._of(one) for one in standing), key=tiers.index, default=SpendingTier.PREMIUM
-        )
+        return min((self._of(one) for one in standing), default=Tier.PREMIUM)
 
-    def _of(self, one: BudgetSpending) -> SpendingTier:
+    def _of(self, one: BudgetSpending) -> Tier:
         left, whole = one.left * _WHOLE, one.window.budget.amount
         if left > self.premium_above * whole:
-            return SpendingTier.PREMIUM
-        return SpendingTier.MIDDLE if left > self.middle_above * whole else SpendingTier.CHEAP
+            return Tier.PREMIUM
+        return Tier.MIDDLE if left > self.middle_above * whole else Tier.CHEAP

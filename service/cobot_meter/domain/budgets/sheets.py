@@ -20,6 +20,7 @@ from cobot_meter.domain.budgets.budget import (
 from cobot_meter.domain.budgets.calendar import utc_of_compact
 from cobot_meter.domain.budgets.periods import Offsets
 from cobot_meter.domain.ledger.accounts import budget_stem
+from cobot_meter.domain.routing.table import Tier
 
 # Each that applies is an account more to be moved with a request, so there is an end to them.
 CALLERS_MAX = 16
@@ -52,7 +53,8 @@ class BudgetSheet:
 class BudgetsAsked:
     """The budgets that bound what one caller asks at one instant, in Unix ms.
 
-    `sheets` are the caller's own and the operator's, and `key_id` is the API key that asks.
+    `sheets` are the caller's own and the operator's, and `key_id` is the API key that asks. `most`
+    is the tier of models that what is left of them allows, where one is still to be chosen.
     """
 
     sheets: tuple[BudgetSheet, ...]
@@ -60,6 +62,7 @@ class BudgetsAsked:
     key_id: str | None
     at_ms: int
     zones: Zones
+    most: Tier = Tier.PREMIUM
 
     def windows(self, models: Collection[str]) -> tuple[BudgetWindow, ...]:
         """One for each budget that applies where any of these models may answer.

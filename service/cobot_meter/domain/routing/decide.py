@@ -23,7 +23,7 @@ CHAIN_MAX = 3
 CHAIN_TIMES = 4
 DECLARED, RULES, DEFAULT = "declared", "rules", "default"
 # Why a model cannot serve. Whoever knows requests and models finds the others.
-OVER_CAP, OF_SESSION = "max_cost", "session"
+OVER_CAP, OF_SESSION, OF_BUDGET = "max_cost", "session", "budget"
 BELOW_TARGET, BELOW_SESSION, RAISED = "below_target", "below_session", "session_tier"
 # The ends of the scale are judged by how well models do in general.
 _JUDGED_AS = {Task.CHEAP: Task.GENERAL, Task.PREMIUM: Task.GENERAL}
@@ -155,6 +155,8 @@ def choose(considered: Sequence[Considered], bounds: Bounds) -> Choice:
     if not free:
         raise _nobody(considered, bounds)
     fit, reasons = _above_floor(free, bounds)
+    if any(one.barred == OF_BUDGET for one in considered):
+        reasons += (OF_BUDGET,)
     reaching = sorted((one for one in fit if one.lower_ppm >= bounds.bar_ppm), key=_by_cost)
     others = sorted((one for one in fit if one.lower_ppm < bounds.bar_ppm), key=_by_success)
     if not reaching:

@@ -8,8 +8,10 @@ anything is reserved.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from cobot_meter.domain.budgets.budget import BudgetWindow
+from cobot_meter.domain.budgets.depletion import DepletionPlan
 from cobot_meter.domain.budgets.faults import BudgetExhausted, BudgetShortfall
 from cobot_meter.domain.budgets.sheets import (
     NO_BUDGETS,
@@ -31,6 +33,7 @@ from cobot_meter.flows.ledger import Ledger
 
 # Nobody's words but the operator's: of what no caller's own budgets are to count.
 NOBODY = ""
+PLAN = DepletionPlan()
 
 
 class FindBudgets:
@@ -49,6 +52,17 @@ class FindBudgets:
             at_ms=self._ledger.day_ms(),
             zones=offsets_of,
         )
+
+    async def depleted(self, asked: BudgetsAsked) -> BudgetsAsked:
+        """With the tier that what is left of the caller's budgets allows; a look at each window.
+
+        Budgets that count what others spend too say nothing here: they are the operator's.
+        """
+        windows = [one for one in asked.windows(()) if not one.is_of_others]
+        if not windows:
+            return asked
+        standing = await self._ledger.books.budget_spending(windows)
+        return replace(asked, most=PLAN.tier(standing))
 
     async def limits_of(self, sale: Escrow) -> BudgetLimits:
         """The limits of the windows that an open sale counts in, as they are by now."""

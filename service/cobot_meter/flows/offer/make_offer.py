@@ -16,6 +16,7 @@ from cobot_meter.domain.budgets.sheets import BudgetsAsked
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import UpstreamCreditLow
 from cobot_meter.domain.escrow.record import Fallback, Quote
+from cobot_meter.domain.routing.table import Tier
 from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.upstream.completions import CompletionRequest, Model
 from cobot_meter.flows.offer.choose_model import ChooseModel
@@ -84,8 +85,9 @@ class MakeOffer:
         What an API `key` asks is paid for beforehand: raises CreditShort where credit does not
         cover it. With `whole` all of it is reserved at once. `budgets` bound what is asked.
         """
+        most = budgets.most if budgets is not None else Tier.PREMIUM
         routed = await self._route_request.routed(
-            Unrouted(request=request, owner=standing.caller_id)
+            Unrouted(request=request, owner=standing.caller_id, most=most)
         )
         request = routed.request
         offer = await self._quote_request.offer(request)

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import Ceiling, PriceTerms, ceiling_for, unit_price_pusd
-from cobot_meter.domain.routing.decide import OVER_CAP, Candidate, Decision, decide
-from cobot_meter.domain.routing.hints import PrivacyTier
+from cobot_meter.domain.routing.decide import OF_BUDGET, OVER_CAP, Candidate, Decision, decide
+from cobot_meter.domain.routing.hints import Downgrade, PrivacyTier
 from cobot_meter.domain.routing.rules import RequestFacts
 from cobot_meter.domain.routing.stored import stored_text
 from cobot_meter.domain.routing.table import SuccessTable, Tier
@@ -41,10 +41,14 @@ NOT_OFFERED, NOT_ALLOWED = "not_offered", "not_allowed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unrouted:
-    """A request as it came, and whose session its name is of: nobody's where `owner` is empty."""
+    """A request as it came, and whose session its name is of: nobody's where `owner` is empty.
+
+    `most` is the tier above which the budgets of whoever asks allow none.
+    """
 
     request: CompletionRequest
     owner: str = ""
+    most: Tier = Tier.PREMIUM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +131,13 @@ class RouteRequest:
             facts_of(request),
             request.hints,
             self._table,
-            candidates(request, self._table, known, rate=rate, terms=self._price_terms),
+            within(
+                unrouted.most,
+                candidates(request, self._table, known, rate=rate, terms=self._price_terms),
+                self._table,
+            ),
             declared=declared,
-            floor=self._keep_sessions.floor(unrouted.owner, request.hints.session),
+            floor=self._floor(unrouted),
         )
         best = known.get(decision.baseline)
         return Routed(
@@ -137,6 +145,14 @@ class RouteRequest:
             decision=decision,
             route=stored_text(decision, best.price if best else None),
         )
+
+    def _floor(self, unrouted: Unrouted) -> Tier | None:
+        """The tier of the session, as far as budgets allow it: they come before it."""
+        hints = unrouted.request.hints
+        floor = self._keep_sessions.floor(unrouted.owner, hints.session)
+        if floor is None or hints.downgrade is Downgrade.NEVER:
+            return floor
+        return min(floor, unrouted.most)
 
     def begun(self, routed: Routed, *, owner: str) -> None:
         """What was decided is being asked: the session has had its tier."""
@@ -215,6 +231,18 @@ def candidates(
             )
             raise RequestInvalid(message, param="models")
     return tuple(_candidate(request, name, known.get(name), rate, terms) for name in table.tiers)
+
+
+def within(
+    most: Tier, candidates: Sequence[Candidate], table: SuccessTable
+) -> tuple[Candidate, ...]:
+    """The candidates, of which those of a dearer tier than `most` are barred."""
+    return tuple(
+        replace(one, barred=OF_BUDGET)
+        if not one.barred and table.tiers[one.model_id] > most
+        else one
+        for one in candidates
+    )
 
 
 def _candidate(
