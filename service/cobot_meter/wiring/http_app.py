@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 
-from cobot_meter.domain import privacy
-from cobot_meter.domain.privacy.detector import Detector, Look, nothing_seen
-from cobot_meter.domain.privacy.secret_rules import RULES, read_rules
 from cobot_meter.flows.budget.find_budgets import FindBudgets
 from cobot_meter.flows.credit.caller_usage import CallerUsage
 from cobot_meter.http_api.app import build_face
@@ -19,6 +15,7 @@ from cobot_meter.http_api.l402.tokens import Tokens
 from cobot_meter.http_api.quote_tokens import QuoteTokens
 from cobot_meter.wiring.build import Service
 from cobot_meter.wiring.connections.limits import LOOPBACK, ConnectionLimits
+from cobot_meter.wiring.opening.detector import look_of
 from cobot_meter.wiring.settings.settings import FaceSettings
 
 
@@ -33,15 +30,6 @@ def face_limits(settings: FaceSettings) -> ConnectionLimits:
         many_behind=(*LOOPBACK, *trusted_networks(settings.trusted_proxies)),
         files_share=2,
     )
-
-
-def _look(service: Service) -> Look:
-    """The detector on its rules, which come with the program; nothing where none is wanted."""
-    if not service.settings.upstream.privacy.scans:
-        return nothing_seen
-    written = files(privacy).joinpath(RULES).read_text(encoding="utf-8")
-    clock = service.parts.clock
-    return Detector(read_rules(written), monotonic_ms=clock.monotonic_ms).signals
 
 
 def build_service_face(service: Service, *, is_draining: Callable[[], bool]) -> AsgiApp:
@@ -97,7 +85,9 @@ def face_parts(service: Service, *, is_draining: Callable[[], bool]) -> FacePart
         },
         registry=parts.metrics.registry,
         is_draining=is_draining,
-        look=_look(service),
+        look=look_of(
+            scans=service.settings.upstream.privacy.scans, monotonic_ms=parts.clock.monotonic_ms
+        ),
         limits=FaceLimits(
             body=BodyLimits(
                 bytes_max=face.body_bytes_max,

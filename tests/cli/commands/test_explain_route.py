@@ -68,3 +68,35 @@ def test_a_file_that_is_not_there_could_not_be_read(tmp_path: Path) -> None:
     assert missing.exit_code == ExitCode.COULD_NOT_LOOK
     (tmp_path / "broken.json").write_text("{")
     assert line.run("explain-route", str(tmp_path / "broken.json")).exit_code == ExitCode.FINDING
+
+
+HERE = {
+    "COBOT_METER_OLLAMA_URL": "http://127.0.0.1:9",
+    "COBOT_METER_OLLAMA_MODELS": "llama3.2:3b 8192 0.02 0.04",
+    "COBOT_METER_PRIVATE_MODEL": "ollama/llama3.2:3b",
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"cobot": {"privacy": "local"}}, "it was sent as local"),
+        ({"messages": [{"role": "user", "content": "charge 4111 1111 1111 1111"}]}, "(card)"),
+        ({"model": "openai/gpt-5-mini", "cobot": {"privacy": "local"}}, "it was sent as local"),
+    ],
+)
+def test_what_is_private_is_answered_by_the_model_of_this_machine(
+    tmp_path: Path, fields: dict[str, object], why: str
+) -> None:
+    """Whatever model it names, with the reason; and without such a model it is a finding."""
+    asked = written(tmp_path, **fields)
+    line = CommandLine({**NOBODY, **HERE})
+    told = line.run("explain-route", asked)
+    assert told.exit_code == 0, told.output
+    assert "ollama/llama3.2:3b answers" in told.stdout
+    assert why in told.stdout
+    assert "4111" not in told.stdout
+    document = json.loads(line.run("explain-route", asked, "--json").stdout)
+    assert (document["chain"], document["privacy"]["tier"]) == (["ollama/llama3.2:3b"], "local")
+    nowhere = CommandLine({**NOBODY, "COBOT_METER_PRIVACY_DETECTOR": "on"})
+    assert nowhere.run("explain-route", asked).exit_code == ExitCode.FINDING

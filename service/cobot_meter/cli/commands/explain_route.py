@@ -1,7 +1,8 @@
-"""`explain-route`: who would answer a request that names no model, and why. Asks nobody."""
+"""`explain-route`: who would answer a request, and why. Asks nobody."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +13,17 @@ from cobot_meter.cli.tables.balances import plain_table
 from cobot_meter.cli.terminal import Terminal, terminal_of
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.money import ExchangeRate, usd_text
+from cobot_meter.domain.privacy.faults import NobodyHere
+from cobot_meter.domain.privacy.tiers import Privacy
 from cobot_meter.domain.routing.decide import Considered, Decision, decide
-from cobot_meter.domain.routing.hints import Hints
+from cobot_meter.domain.routing.hints import Hints, PrivacyTier
 from cobot_meter.domain.routing.table import PPM
 from cobot_meter.domain.routing.virtual import declared_task
+from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.offer.route_request import candidates, facts_of, refuse_virtual_others
 from cobot_meter.http_api.chat.request import parse_chat_request
 from cobot_meter.http_api.route_view import decision_document
+from cobot_meter.wiring.opening.detector import look_of
 from cobot_meter.wiring.opening.routing_table import routing_table
 from cobot_meter.wiring.settings.settings import Settings
 
@@ -30,22 +35,46 @@ Request = Annotated[Path, typer.Argument(help="A file with the request as JSON, 
 
 
 def explain_route(context: typer.Context, file: Request, as_json: AsJson = False) -> None:
-    """Say who would answer a request to cobot/auto, and why, from the routing table alone.
+    """Say who would answer a request to cobot/auto or a private one, and why, from settings alone.
 
-    The prices are those of the table, and no session is known: a running service decides with the
-    prices it has. Exit codes: 0 decided, 1 nobody could answer, or the request is wrong, 2 usage or
-    settings, 3 the file cannot be read, 4 broken.
+    The prices are those of the routing table, and no session or budget is known: a running service
+    decides with the prices it has. Exit codes: 0 decided, 1 nobody could answer, or the request is
+    wrong, 2 usage or settings, 3 the file cannot be read, 4 broken.
     """
     terminal = terminal_of(context)
-    decision = _decided(file.read_bytes(), terminal.settings())
+    settings = terminal.settings()
+    request = _read(file.read_bytes(), settings)
+    if request.privacy.tier is PrivacyTier.LOCAL:
+        _print_private(terminal, request.privacy, settings, as_json=as_json)
+        return
+    decision = _decided(request, settings)
     if as_json:
         terminal.write_json({**decision_document(decision), "chain": decision.choice.chain})
     else:
         _print(terminal, decision)
 
 
-def _decided(content: bytes, settings: Settings) -> Decision:
-    request = parse_chat_request(content).completion
+def _read(content: bytes, settings: Settings) -> CompletionRequest:
+    scans = settings.upstream.privacy.scans
+    look = look_of(scans=scans, monotonic_ms=lambda: time.monotonic_ns() // 1_000_000)
+    return parse_chat_request(content, look=look).completion
+
+
+def _print_private(
+    terminal: Terminal, privacy: Privacy, settings: Settings, *, as_json: bool
+) -> None:
+    """The model of this machine, whatever model was named. Raises NobodyHere without one."""
+    model = settings.upstream.privacy.models.local
+    if not model:
+        raise NobodyHere(privacy, why="it has none that may")
+    if as_json:
+        told = {"tier": privacy.tier, "reason": privacy.reason, "signals": privacy.signals}
+        terminal.write_json({"model": model, "chain": [model], "privacy": told})
+    else:
+        terminal.out.print(f"{model} answers: {privacy.reason}", soft_wrap=True)
+
+
+def _decided(request: CompletionRequest, settings: Settings) -> Decision:
     refuse_virtual_others(request)
     table = routing_table(settings.routing_table)
     offered = settings.upstream.models
