@@ -45,6 +45,12 @@ GIVEN = {
     "releases open": ("--reason", "the books are right"),
     "upstream rebase": ("--reason", "the key is another one"),
     "db backup": ("{folder}/copy.sqlite3",),
+    "bench run": ("--models", "openai/gpt-5-mini", "--items", "1"),
+    "bench watch": ("--models", "openai/gpt-5-mini"),
+    "bench table": ("--out", "{folder}/table.json"),
+    "budgets set": ("service", "day", "1000sat"),
+    "budgets clear": ("service", "day"),
+    "explain-route": ("{folder}/no-request.json",),
 }
 # They run until a signal comes, or a story is told: tests of their own.
 LASTING = {"serve", "simulator", "demo"}

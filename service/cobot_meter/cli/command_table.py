@@ -154,15 +154,15 @@ UPSTREAM = {
 BUDGETS = {
     "list": Entry(
         where="cobot_meter.cli.commands.budget:list_budgets",
-        help="List your budgets: spent, reserved, left, and when each begins anew.",
+        help="List the operator's budgets: spent, reserved, left, and when each begins anew.",
     ),
     "set": Entry(
         where="cobot_meter.cli.commands.budget:set_budget",
-        help="Set what a key, a caller, a model or all may spend an hour, day, week or month.",
+        help="Set a budget of a key, a caller, a model, or of the whole service.",
     ),
     "clear": Entry(
         where="cobot_meter.cli.commands.budget:clear_budget",
-        help="Take one budget away, or all of them.",
+        help="Take one budget away, said as it was set but for its amount; or every one.",
     ),
 }
 COMMANDS = {
@@ -189,7 +189,8 @@ COMMANDS = {
     ),
     "explain-route": Entry(
         where="cobot_meter.cli.commands.explain_route:explain_route",
-        help="Say who would answer a request to cobot/auto, and why, from the routing table alone.",
+        help="Say who would answer a request to cobot/auto or a private one, and why, from "
+        "settings alone.",
     ),
     "ledger": Entry(
         where="cobot_meter.cli.commands.ledger:ledger",
