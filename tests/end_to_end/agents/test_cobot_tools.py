@@ -47,14 +47,14 @@ async def test_a_tool_tells_the_model(live: Live, tmp_path: Path, line: str, say
 async def test_the_hints_of_its_owner_go_with_every_call(live: Live, tmp_path: Path) -> None:
     """Task, privacy and downgrade are headers, beside the most that the call may cost."""
     with overheard(live.face) as heard:
-        block = meter(live, url=f"{heard.url}/v1", task="code", privacy="high", downgrade="yes")
+        block = meter(live, url=f"{heard.url}/v1", task="code", privacy="public", downgrade="allow")
         said = await BuyingCobot(tmp_path / "a", {**block, "max_cost_sat": 40}).hears("Of bridges.")
     assert "bridges" in said.text, said.log
     assert [one.status for one in heard.exchanges] == [402, 200]
     for one in heard.exchanges:
         hints = {name: one.headers.get(f"x-cobot-{name}") for name in ("task", "privacy")}
-        assert hints == {"task": "code", "privacy": "high"}
-        assert one.headers["x-cobot-downgrade"] == "yes"
+        assert hints == {"task": "code", "privacy": "public"}
+        assert one.headers["x-cobot-downgrade"] == "allow"
         assert one.headers["x-cobot-max-cost"] == "40000msat"
 
 
