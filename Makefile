@@ -22,8 +22,7 @@ FOREIGN := $(foreach client,l402-requests pyl402 openrouter llm aider cobot,\
 
 COBOT := $(filter .foreign/cobot/%,$(FOREIGN))
 
-# Twice as many as cores: the long proofs wait for servers half of their time.
-WORKERS := 4
+WORKERS := 2
 NOT_FAST := slow or foreign_clients or postgres or real_nodes or real_upstream
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED := $(INSTALL) --require-hashes -r

@@ -217,6 +217,19 @@ async def test_a_system_without_that_way_says_so(
     assert "shorter data directory" in await refusal(deep)
 
 
+@pytest.mark.parametrize("turns", range(1, 6))
+async def test_who_comes_as_it_closes_is_hung_up_on(tmp_path: Path, turns: int) -> None:
+    """So many turns of the loop after it was let in: what never began is closed too."""
+    async with opened(tmp_path / "s") as door:
+        with fitting(door.path) as name:
+            reader, writer = await asyncio.open_unix_connection(name)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    with contextlib.closing(writer), contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+
+
 async def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """Where the socket cannot be made the start is refused with the reason."""
     assert "cannot listen" in await refusal(tmp_path / "none" / "s")

@@ -47,6 +47,7 @@ class OperatorSocket:
         self._supervisor = supervisor
         self._slots = asyncio.Semaphore(CONNECTIONS_MAX)
         self._conversations: set[asyncio.Task[None]] = set()
+        self._over = False
 
     @contextlib.asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
@@ -60,21 +61,24 @@ class OperatorSocket:
         try:
             yield
         finally:
+            self._over = True
             server.close()
             self._path.unlink(missing_ok=True)
             for conversation in self._conversations:
                 conversation.cancel()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._over:
+            writer.close()  # accepted as it closed: nobody is left to answer
+            return
         task = self._tasks.create_task(self._supervised(reader, writer), name="operator socket")
         self._conversations.add(task)
         task.add_done_callback(self._conversations.discard)
+        # Not in a `finally`: one that is cancelled before it began would never reach it.
+        task.add_done_callback(lambda _ended: writer.close())
 
     async def _supervised(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await self._supervisor.once("operator socket", lambda: self._converse(reader, writer))
-        finally:
-            writer.close()
+        await self._supervisor.once("operator socket", lambda: self._converse(reader, writer))
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._slots.locked():
