@@ -187,6 +187,18 @@ async def test_usage_that_fell_in_an_older_comparison_is_found() -> None:
     ]
 
 
+async def test_a_seller_put_on_any_entry_is_found() -> None:
+    """Of a sale or of anything else: nothing gets into a stranger's statement."""
+    books, node = await whole(), await told_node()
+    before, subjects = books.rows, set()
+    for key, entry in before.journal.items():
+        if (kind := (entry.kind, entry.subject_id.partition("_")[0])) not in subjects:
+            subjects.add(kind)
+            books.rows = with_entry(before, key, seller_id="c_mallory")
+            assert "entry_mislabelled" in codes(await audited(books, node)), key
+    assert {"budgets", "releases", "upstream", "operator", "node"} <= {one for _, one in subjects}
+
+
 async def test_a_baseline_that_was_edited_is_found() -> None:
     """What was booked at a rebase is what the journal had booked by then."""
     books, node = await whole(), await told_node()

@@ -6,7 +6,8 @@ Must not know: the node, the upstream, or how findings are shown.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from cobot_meter.domain.escrow.states import STATES
 from cobot_meter.domain.retention import Retention
@@ -52,6 +53,13 @@ class AuditWalk:
         self.upstream = UpstreamReplay(findings)
         self.releases = ReleasesReplay(findings)
         self.rows = RowsReplay(findings, retention=retention)
+        self._of_no_sale: dict[str, Callable[[JournalEntry], None]] = {
+            BUDGETS: self.budgets.told,
+            RELEASES: self.releases.told,
+            UPSTREAM: partial(self.upstream.told, booked_pusd=self.accounts.spent_pusd),
+            OPERATOR: self.operations.told,
+            NODE: self.operations.told,
+        }
         self.totals: tuple[CommodityTotals, ...] = ()
         self.account_rows = 0
         self.callers = 0
@@ -108,33 +116,25 @@ class AuditWalk:
             )
 
     def _lived(self, entry: JournalEntry) -> None:
-        """The entry to the part that lives its subject."""
-        if self._of_no_sale(entry):
-            self.findings.demand(
-                "entry_mislabelled",
-                entry.key,
-                "only what is of a task has a seller",
-                sound=entry.seller_id is None,
-            )
-        if entry.kind in TOPUP_KINDS:
-            self.topups.told(entry)
-        elif entry.kind in API_KEY_KINDS:
-            self.api_keys.told(entry)
-        elif entry.subject_id == BUDGETS:
-            self.budgets.told(entry)
-        elif entry.subject_id == RELEASES:
-            self.releases.told(entry)
-        elif entry.subject_id == UPSTREAM:
-            self.upstream.told(entry, booked_pusd=self.accounts.spent_pusd)
-        elif entry.subject_id in {OPERATOR, NODE}:
-            self.operations.told(entry)
-        else:
+        """The entry to the part that lives its subject: a sale, where it is of nothing else."""
+        told = self._told_elsewhere(entry)
+        if told is None:
             self.escrows.told(entry)
+            return
+        self.findings.demand(
+            "entry_mislabelled",
+            entry.key,
+            "only what is of a task has a seller",
+            sound=entry.seller_id is None,
+        )
+        told(entry)
 
-    @staticmethod
-    def _of_no_sale(entry: JournalEntry) -> bool:
-        beside = (RELEASES, UPSTREAM, OPERATOR, NODE)
-        return entry.kind in TOPUP_KINDS | API_KEY_KINDS or entry.subject_id in beside
+    def _told_elsewhere(self, entry: JournalEntry) -> Callable[[JournalEntry], None] | None:
+        if entry.kind in TOPUP_KINDS:
+            return self.topups.told
+        if entry.kind in API_KEY_KINDS:
+            return self.api_keys.told
+        return self._of_no_sale.get(entry.subject_id)
 
     async def _beside(self, reports: LedgerReports) -> None:
         """What the tables hold beside the rows' own values."""
