@@ -111,6 +111,11 @@ BudgetLimits = Mapping[str, int]
 NO_BUDGETS: BudgetLimits = {}
 
 
+def codes_of(windows: Iterable[BudgetWindow]) -> str:
+    """The windows as a sale's row names them: the codes of their accounts, one blank between."""
+    return " ".join(one.account.code for one in windows)
+
+
 def limits_of(windows: Iterable[BudgetWindow]) -> BudgetLimits:
     """What may be spent in each window."""
     return {one.account.code: one.budget.amount for one in windows}

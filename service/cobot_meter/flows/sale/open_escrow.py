@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cobot_meter.domain.api_key.faults import KEY_GUARDS
 from cobot_meter.domain.api_key.record import ApiKey
-from cobot_meter.domain.budgets.sheets import limits_of
+from cobot_meter.domain.budgets.sheets import codes_of, limits_of
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import (
     CallerBlocked,
@@ -142,7 +142,7 @@ class OpenEscrow:
             fallback=offer.fallback,
             route=offer.route,
             key_id=key_id,
-            budgets=" ".join(window.account.code for window in offer.windows),
+            budgets=codes_of(offer.windows),
         )
         sent = at_once(pays=_pays(offer.quote), address=ask.address)
         escrow = self._escrow(opening, offer=offer, at_once=sent)

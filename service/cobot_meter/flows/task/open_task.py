@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.budgets.budget import BudgetWindow
-from cobot_meter.domain.budgets.sheets import limits_of
+from cobot_meter.domain.budgets.sheets import codes_of, limits_of
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import (
     CallerBlocked,
@@ -177,7 +177,7 @@ class OpenTask:
                 ends_at_ms=now_ms + wish.lasts_s * SECOND_MS,
                 title=wish.title,
             ),
-            budgets=" ".join(window.account.code for window in windows),
+            budgets=codes_of(windows),
         )
         return Escrow.opened(opening, upstream=ASKS_NOBODY)
 
