@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import sqlite3
@@ -109,7 +108,6 @@ def test_a_book_that_nobody_holds_any_more_leaves_its_file_alone(path: Path) -> 
     with book.change() as connection:
         connection.execute("INSERT INTO account_key VALUES ('https://a.example', 'secret')")
     del book, connection
-    gc.collect()
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
@@ -117,7 +115,6 @@ def test_a_book_of_before_the_log_is_taken_over_with_what_is_in_it(tmp_path: Pat
     """Files of older versions have no log; one that is being read meanwhile stays usable."""
     path = tmp_path / "book.sqlite"
     Book(path)
-    gc.collect()
     older = sqlite3.connect(path)
     older.execute("PRAGMA journal_mode = DELETE")
     older.execute("INSERT INTO account_key VALUES ('https://a.example', 'secret')")
