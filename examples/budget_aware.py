@@ -1,4 +1,4 @@
-"""5. A day's budget: dear models while there is plenty, cheap ones when there is not, and no more."""
+"""5. A budget for the day: dear models while there is plenty, cheap ones when there is not."""
 
 from __future__ import annotations
 

@@ -44,6 +44,10 @@ class Caller:
         # Its annotations name httpx2 only; at run time it takes clients of either.
         self.sdk = openai.OpenAI(base_url=f"{url}/v1", api_key="none", http_client=self.http)  # type: ignore[arg-type]
 
+    def close(self) -> None:
+        """Hang up."""
+        self.http.close()
+
     def buy_key(self, name: str, sat: int) -> tuple[str, str]:
         """A prepaid API key with so much credit, paid by the wallet, and the key's id."""
         bought = self.http.post("/v1/topups", json={"amount_sat": sat, "key": {"name": name}})

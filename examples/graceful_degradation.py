@@ -21,11 +21,12 @@ def graceful_degradation(caller: Caller) -> None:
         extra_body={"models": CHAIN[1:]},
     )
     cobot = cobot_of(answer)
-    fell = cobot["fallback"]
-    why = f"{fell['asked_model']} could not ({fell['reason']})" if fell else "it was the first"
-    caller.say("decided", f"{cobot['model']} answered: {why}")
     sold = caller.http.get(f"/v1/escrows/{cobot['escrow_id']}").raise_for_status().json()
-    caller.say("sale", f"{sold['id'][:12]}… {sold['state']}: one invoice, one receipt")
+    for one in sold["attempts"]:
+        caller.say("attempt", f"{one['model']}: {one['error'] or 'answered'}")
+    caller.say(
+        "decided", f"{cobot['model']} is paid for, {len(sold['attempts']) - 1} before it not"
+    )
     caller.keep(cobot)
 
 

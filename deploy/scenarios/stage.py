@@ -6,15 +6,42 @@ Must not know: any scenario.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
+from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.cli.demo.demo import demo_settings, until_ready
 from cobot_meter.wiring.app import Running, running_service
 from cobot_meter.wiring.logs import set_up_logs
+from cobot_meter.wiring.settings.addresses import Address
 from cobot_meter.wiring.settings.settings import Settings
+from examples.caller import Caller
 from tests.fakes.servers.ollama_server import MODEL_NAME, FakeOllama, fake_ollama
+
+MINUTE_MS = 61_000
+
+
+class HurriedClock(SystemClock):
+    """The machine's clock, which whoever waits for the last figures may put forward."""
+
+    def __init__(self) -> None:
+        """The machine's own time."""
+        self._ahead_ms = 0
+
+    def let_a_minute_pass(self) -> None:
+        """By the wall and in between: whatever is due within it is due now."""
+        self._ahead_ms += MINUTE_MS
+
+    def now_ms(self) -> int:
+        """Unix time in milliseconds."""
+        return super().now_ms() + self._ahead_ms
+
+    def monotonic_ms(self) -> int:
+        """Milliseconds since some moment."""
+        return super().monotonic_ms() + self._ahead_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +51,34 @@ class Stage:
     running: Running
     settings: Settings
     ollama: FakeOllama
+    clock: HurriedClock
 
     @property
-    def simulator(self) -> str:
-        """The address of the simulated OpenRouter."""
-        return (self.running.simulator or self.settings.upstream.simulator_listen).url
+    def face(self) -> str:
+        """Where the service is."""
+        return self.running.face.url
+
+    @property
+    def simulator(self) -> Address:
+        """Where the simulated OpenRouter is."""
+        return self.running.simulator or self.settings.upstream.simulator_listen
+
+    def caller(self) -> Caller:
+        """Somebody new, with a wallet of play money, who says nothing yet."""
+        return Caller(self.face, wallet=self.running.play_wallet_url, say=_unsaid)
+
+    async def break_models(self, failing: Mapping[str, str]) -> None:
+        """From now on these models of the simulator fail so, whoever asks them."""
+        await self._set_faults({"by_model": dict(failing)})
+
+    async def mend_models(self) -> None:
+        """No model fails any more."""
+        await self._set_faults({"clear": True})
+
+    async def _set_faults(self, faults: Mapping[str, object]) -> None:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            told = await http.post(f"{self.simulator.url}/control/faults", json=faults)
+            told.raise_for_status()
 
 
 @contextlib.asynccontextmanager
@@ -42,6 +92,11 @@ async def open_stage(folder: Path, *, anywhere: bool = True, **more: str) -> Asy
         }
         settings = demo_settings(folder, anywhere, **here, **more)
         set_up_logs(settings.run.log_level)
-        async with running_service(settings) as running:
+        clock = HurriedClock()
+        async with running_service(settings, clock=clock) as running:
             await until_ready(running)
-            yield Stage(running=running, settings=settings, ollama=ollama)
+            yield Stage(running=running, settings=settings, ollama=ollama, clock=clock)
+
+
+def _unsaid(step: str, words: str) -> None:
+    """Nobody listens."""
