@@ -41,8 +41,12 @@ class Caller:
         self.receipts: list[Receipt] = []
         auth = L402Auth(wallet=DevWallet(wallet), budget=Budget(total_msat=BUDGET_MSAT))
         self.http = httpx.Client(base_url=url, auth=auth, timeout=TIMEOUT_S, trust_env=False)
-        # Its annotations name httpx2 only; at run time it takes clients of either.
-        self.sdk = openai.OpenAI(base_url=f"{url}/v1", api_key="none", http_client=self.http)  # type: ignore[arg-type]
+        self.sdk = openai.OpenAI(
+            base_url=f"{url}/v1",
+            api_key="none",
+            http_client=self.http,  # type: ignore[arg-type] # it takes clients of httpx too
+            max_retries=0,
+        )
 
     def close(self) -> None:
         """Hang up."""

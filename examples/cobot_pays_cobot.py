@@ -19,13 +19,13 @@ def cobot_pays_cobot(caller: Caller) -> None:
             caller.say("402", f"{challenge['escrow']['cost']['price_msat']:,} msat, in escrow")
             caller.say("invoice", f"{challenge['invoice'][:INVOICE_SHOWN]}…")
 
-    caller.http.event_hooks = {"response": [saw]}
+    caller.http.event_hooks["response"].append(saw)
     answer = caller.sdk.chat.completions.create(
         model="mistralai/mistral-small-2603",
         max_tokens=80,
         messages=[{"role": "user", "content": "Two sentences on preimages and invoices, please."}],
     )
-    caller.http.event_hooks = {}
+    caller.http.event_hooks["response"].remove(saw)
     cobot = cobot_of(answer)
     caller.say("paid", f"{cobot['paid_msat']:,} msat; {cobot['credited_msat']:,} stay as credit")
     caller.say("answer", f"{str(answer.choices[0].message.content)[:ANSWER_SHOWN]}…")

@@ -66,9 +66,10 @@ async def read_scenario_books(stage: Stage, caller: Caller) -> ScenarioBooks:
     credit = await asyncio.to_thread(caller.http.get, "/v1/credits")
     caller_id = str(credit.json()["cobot"]["caller_id"])
     stage.clock.let_a_minute_pass()
+    shown = await read_books(stage.running, caller_id, stage.simulator)
     for _ in range(READINGS):
-        shown = await read_books(stage.running, caller_id, stage.simulator)
         if shown.balanced:
             break
         await asyncio.sleep(PAUSE_S)
+        shown = await read_books(stage.running, caller_id, stage.simulator)
     return ScenarioBooks(shown=shown, receipts=tuple(caller.receipts))

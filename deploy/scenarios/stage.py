@@ -22,6 +22,7 @@ from examples.caller import Caller
 from tests.fakes.servers.ollama_server import MODEL_NAME, FakeOllama, fake_ollama
 
 MINUTE_MS = 61_000
+ANYWHERE = True  # on free ports: a service of one's own may have the usual ones
 
 
 class HurriedClock(SystemClock):
@@ -46,12 +47,13 @@ class HurriedClock(SystemClock):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What runs, with the settings it runs on, and the model of this machine."""
+    """What runs, and the model of this machine; `chosen` are settings without their prefix."""
 
     running: Running
     settings: Settings
     ollama: FakeOllama
     clock: HurriedClock
+    chosen: Mapping[str, str]
 
     @property
     def face(self) -> str:
@@ -82,20 +84,24 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def open_stage(folder: Path, *, anywhere: bool = True, **more: str) -> AsyncIterator[Stage]:
+async def open_stage(folder: Path, **more: str) -> AsyncIterator[Stage]:
     """Everything up and ready to sell. `more` are settings without their prefix."""
     async with fake_ollama() as ollama:
         here = {
             "OLLAMA_URL": ollama.url,
             "OLLAMA_MODELS": f"{MODEL_NAME} 8192 0.02 0.04",
             "PRIVATE_MODEL": f"ollama/{MODEL_NAME}",
+            "INVOICE_EXPIRY_S": "600",
         }
-        settings = demo_settings(folder, anywhere, **here, **more)
+        chosen = {**here, **more}
+        settings = demo_settings(folder, ANYWHERE, **chosen)
         set_up_logs(settings.run.log_level)
         clock = HurriedClock()
         async with running_service(settings, clock=clock) as running:
             await until_ready(running)
-            yield Stage(running=running, settings=settings, ollama=ollama, clock=clock)
+            yield Stage(
+                running=running, settings=settings, ollama=ollama, clock=clock, chosen=chosen
+            )
 
 
 def _unsaid(step: str, words: str) -> None:

@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cobot_meter.cli.demo.demo import NS_PER_MS, TERMINATED, end_in_order_when_terminated
+from cobot_meter.cli.demo.agent import NS_PER_MS
+from cobot_meter.cli.demo.demo import TERMINATED, end_in_order_when_terminated
 from cobot_meter.cli.demo.story import steps
 from cobot_meter.cli.terminal import open_terminal, run
 from cobot_pay import L402Error
