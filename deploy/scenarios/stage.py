@@ -69,17 +69,17 @@ class Stage:
         """Somebody new, with a wallet of play money, who says nothing yet."""
         return Caller(self.face, wallet=self.running.play_wallet_url, say=_unsaid)
 
-    async def break_models(self, failing: Mapping[str, str]) -> None:
-        """From now on these models of the simulator fail so, whoever asks them."""
-        await self._set_faults({"by_model": dict(failing)})
+    async def set_faults(self, faults: Mapping[str, object]) -> None:
+        """What goes wrong at the simulator, in its own words (docs/simulator.md)."""
+        await self._control("faults", faults)
 
-    async def mend_models(self) -> None:
-        """No model fails any more."""
-        await self._set_faults({"clear": True})
+    async def give_answers(self, by_model: Mapping[str, Mapping[str, str]]) -> None:
+        """What models say to certain questions, none of which a simulator could answer."""
+        await self._control("answers", by_model)
 
-    async def _set_faults(self, faults: Mapping[str, object]) -> None:
+    async def _control(self, what: str, document: Mapping[str, object]) -> None:
         async with httpx.AsyncClient(trust_env=False) as http:
-            told = await http.post(f"{self.simulator.url}/control/faults", json=faults)
+            told = await http.post(f"{self.simulator.url}/control/{what}", json=document)
             told.raise_for_status()
 
 

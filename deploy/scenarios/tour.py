@@ -7,12 +7,13 @@ Each is the example's own code; the tour breaks what has to be broken, and lays 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,13 +27,14 @@ from cobot_meter.cli.demo.demo import TERMINATED, end_in_order_when_terminated
 from cobot_meter.cli.demo.story import steps
 from cobot_meter.cli.terminal import open_terminal, run
 from cobot_pay import L402Error
+from deploy.scenarios.bench_answers import known_answers
 from deploy.scenarios.books import ScenarioBooks, read_scenario_books
 from deploy.scenarios.stage import Stage, open_stage
 from examples.budget_aware import budget_aware
 from examples.caller import Caller
 from examples.cobot_pays_cobot import cobot_pays_cobot
 from examples.graceful_degradation import CHAIN, graceful_degradation
-from examples.model_benchmarks import model_benchmarks
+from examples.model_benchmarks import ITEMS, MODELS, model_benchmarks
 from examples.private_requests import private_requests
 from examples.smart_routing import smart_routing
 
@@ -44,11 +46,23 @@ _FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One of the seven, and how the models of the simulator fail meanwhile."""
+    """One of the seven, how models of the simulator fail meanwhile, and what they know."""
 
     title: str
     play: Callable[[Caller], None]
     failing: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @contextlib.asynccontextmanager
+    async def prepared(self, stage: Stage) -> AsyncIterator[None]:
+        """The simulator is as it has to be, and afterwards as it was."""
+        await stage.set_faults({"by_model": dict(self.failing)})
+        await stage.give_answers(self.answers)
+        try:
+            yield
+        finally:
+            await stage.set_faults({"clear": True})
+            await stage.give_answers({model: {} for model in self.answers})
 
 
 SCENARIOS = (
@@ -61,7 +75,11 @@ SCENARIOS = (
     ),
     Scenario(title="5. Budget-aware operation", play=budget_aware),
     Scenario(title="6. Privacy-tiered routing", play=private_requests),
-    Scenario(title="7. Model benchmarking", play=model_benchmarks),
+    Scenario(
+        title="7. Model benchmarking: of ten answers one model knows six, the other nine",
+        play=model_benchmarks,
+        answers=known_answers({MODELS[0]: 6, MODELS[1]: 9}, items=ITEMS),
+    ),
 )
 
 
@@ -96,11 +114,8 @@ async def played(stage: Stage, caller: Caller, scenario: Scenario) -> Table:
         began = now
 
     caller.say = say
-    await stage.break_models(scenario.failing)
-    try:
+    async with scenario.prepared(stage):
         await asyncio.to_thread(scenario.play, caller)
-    finally:
-        await stage.mend_models()
     return table
 
 

@@ -58,11 +58,8 @@ class Played:
         """The example of this name, under the faults that the tour gives it."""
         scenario = scenario_of(name)
         caller = self.caller.watch()
-        await self.stage.break_models(scenario.failing)
-        try:
+        async with scenario.prepared(self.stage):
             await asyncio.to_thread(scenario.play, caller)
-        finally:
-            await self.stage.mend_models()
         return caller
 
     async def caller_id(self) -> str:

@@ -151,9 +151,11 @@ async def test_model_benchmarks(played: Played) -> None:
     caller = await played.play("model_benchmarks")
     count = len(model_benchmarks.MODELS) * model_benchmarks.ITEMS
     assert caller.said("receipts")[0].startswith(f"{count}, ")
-    measured = "\n".join(caller.said("measured"))
-    for model in model_benchmarks.MODELS:
-        assert re.search(rf"{model}: \d+ of 10 right \([\d.]+ % to [\d.]+ %\)", measured)
+    worse, better = model_benchmarks.MODELS
+    assert caller.said("measured") == [
+        f"{worse}: 6 of 10 right (31.2 % to 83.1 %)",
+        f"{better}: 9 of 10 right (59.5 % to 98.2 %)",
+    ]
     await prove_sold(played, caller)
 
 
