@@ -105,5 +105,7 @@ async def test_a_model_says_what_it_was_given(client: httpx.AsyncClient) -> None
     assert "Lisbon" not in (await chat(client)).text
     assert (await client.post("/control/answers", json={MODEL: {}})).json() == {}
     assert "Lisbon" not in (await chat(client, messages=asked)).text
-    for wrong in ({"acme/none": {}}, {MODEL: "Paris."}, {MODEL: {"France": 1}}):
+    others: dict[str, object] = {MODEL: {"France": 1}}
+    nonsense: list[dict[str, object]] = [{"acme/none": {}}, {MODEL: "Paris."}, others]
+    for wrong in nonsense:
         assert (await client.post("/control/answers", json=wrong)).status_code == 400
