@@ -33,7 +33,7 @@ def answer_of(*findings: object, cost: str = "0.0001") -> Completes:
 def panel_upstream(*outcomes: Outcome) -> FakeUpstream:
     """Four models at round prices; the first three answer so, or all three alike."""
     upstream = FakeUpstream()
-    price = ModelPrice(prompt_pusd=150_000, completion_pusd=600_000)
+    price = ModelPrice(prompt_pusd=1_500_000, completion_pusd=6_000_000)
     upstream.offered = (*(fake_model(name, price=price) for name in (*PANEL, FOURTH)), FREE_MODEL)
     told = outcomes or (
         answer_of(DIVIDES, cost=COSTS[0]),

@@ -25,7 +25,7 @@ from tests.http_api.consensus.panel_face import (
     review,
     summed_pusd,
 )
-from tests.http_api.face_rig import RATE_USD_MICRO, FaceRig, ask_of
+from tests.http_api.face_rig import FaceRig, ask_of
 
 TERMS = PriceTerms()
 
@@ -241,19 +241,25 @@ async def test_a_key_pays_from_credit_and_reads_a_replay(tmp_path: Path) -> None
         assert await audited(rig) == []
 
 
-async def test_too_little_credit_and_too_low_a_budget_are_refused_as_ever(tmp_path: Path) -> None:
-    """402 with what is missing, before anybody is asked; a model's budget counts the panel too."""
+async def test_budgets_and_credit_bound_the_sum_of_the_ceilings(tmp_path: Path) -> None:
+    """Too little of either is a 402 before anybody is asked; a member's budget counts the whole."""
     async with panel_face(tmp_path) as rig:
-        key, proof = await rig.key(3)
-        short = await rig.ask(review(), token=f"Bearer {key}")
-        assert short.status == 402, short.body
-        rich, proof = await rig.key(5_000)
-        limits = {
-            "budgets": [{"scope": "model", "model": PANEL[2], "limit": "5 sat", "per": "day"}]
-        }
-        assert (await rig.send("PUT", "/v1/budgets", limits, token=proof)).status in {200, 400}
-        assert rig.upstream.posts == 0
-        del rich
+        poor, _ = await rig.key(100)
+        short = await rig.ask(review(max_tokens=16_000), token=f"Bearer {poor}")
+        assert (short.status, short.error["code"]) == (402, "insufficient_credits")
+        key, proof = await rig.key(50_000)
+        quoted = (await rig.send("POST", "/v1/quotes", review())).json()["ceiling"]["msat"]
+        day = {"scope": "model", "model": PANEL[2], "period": "day"}
+        for limit_msat, status in ((quoted - 1, 402), (quoted, 200)):
+            budgets = {"budgets": [{**day, "amount_msat": limit_msat}]}
+            told = await rig.send("PUT", "/v1/budgets", budgets, token=proof)
+            assert told.status == 200, told.body
+            asked = await rig.ask(review(), token=f"Bearer {key}")
+            assert asked.status == status, asked.body
+            assert rig.upstream.posts == (3 if status == 200 else 0)
+        (stands,) = (await rig.get("/v1/budgets", token=proof)).json()["data"]
+        assert (stands["spent_msat"], stands["reserved_msat"]) == (rig.last.price_msat, 0)
+        assert await audited(rig) == []
 
 
 async def test_a_quote_binds_the_panel(tmp_path: Path) -> None:
@@ -292,7 +298,6 @@ async def test_the_names_are_listed_at_what_the_panel_charges_together(tmp_path:
             one = float(rows[PANEL[0]]["pricing"][price])
             assert float(rows["cobot/consensus"]["pricing"][price]) == pytest.approx(3 * one)
         assert (await rig.get("/v1/models/cobot/consensus:review")).status == 200
-        assert RATE_USD_MICRO
     async with panel_face(tmp_path / "none", PANEL_MODELS="none") as rig:
         ids = {row["id"] for row in (await rig.get("/v1/models")).json()["data"]}
         assert ids.isdisjoint(CONSENSUS_NAMES)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from cobot_meter.domain.errors import EscrowNotFound
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.ports.books import Books
 from cobot_meter.ports.escrow_runs import EscrowRuns, Follower, OpensEscrow
@@ -88,9 +87,7 @@ class FollowRun:
         while await _done(run, wait_s):
             escrow = run.result()
             wait_s = max(deadline - time(), 0.0)
-            asked = escrow.run.state is RunState.REQUESTED
-            asked = asked or escrow.progress is Progress.REQUESTED
-            elsewhere = asked and escrow.quarantine is None
+            elsewhere = escrow.run.state is RunState.REQUESTED and escrow.quarantine is None
             if not elsewhere or wait_s <= 0:
                 return escrow
             await self._wakes.wait(escrow_id, timeout_s=min(wait_s, LOOK_S))
