@@ -26,9 +26,9 @@ Say = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What one answer cost its caller, and the upstream's generation that it is the price of."""
+    """What one answer cost its caller, and the upstream's generations that it is the price of."""
 
-    generation_id: str
+    generation_ids: tuple[str, ...]
     price_msat: int
 
 
@@ -62,12 +62,13 @@ class Caller:
     def keep(self, cobot: Mapping[str, Any]) -> None:
         """Keep an answer's receipt, and tell it: the upstream's bill, the fee, and the price."""
         cost = cobot["cost"]
-        receipt = Receipt(generation_id=cost["generation_id"], price_msat=cost["price_msat"])
-        self.receipts.append(receipt)
+        several = [one["generation_id"] for one in cobot.get("attempts", ()) if one["billed"]]
+        ids = several or [cost["generation_id"]]
+        self.receipts.append(Receipt(generation_ids=tuple(ids), price_msat=cost["price_msat"]))
         self.say(
             "receipt",
-            f"{receipt.generation_id[-SHOWN:]}: {cost['upstream_usd']} + {cost['fee_usd']} fee = "
-            f"{cost['price_usd']} USD = {receipt.price_msat:,} msat",
+            f"{ids[-1][-SHOWN:]}: {cost['upstream_usd']} + {cost['fee_usd']} fee = "
+            f"{cost['price_usd']} USD = {cost['price_msat']:,} msat",
         )
 
 

@@ -37,7 +37,8 @@ def model_benchmarks(caller: Caller) -> None:
         caller.say("measured", f"{model}: {found.right} of {found.judged} right ({between})")
         caller.say("", f"{usd(found.cost_pusd)} an item, p50 {found.whole.p50_ms} ms")
     sold = [
-        Receipt(generation_id=one.generation_id, price_msat=one.price_msat or 0) for one in records
+        Receipt(generation_ids=(one.generation_id,), price_msat=one.price_msat or 0)
+        for one in records
     ]
     caller.receipts += sold
     caller.say("receipts", f"{len(sold)}, {sum(one.price_msat for one in sold):,} msat in all")

@@ -49,7 +49,8 @@ async def prove_sold(played: Played, caller: WatchedCaller) -> None:
     """Each receipt is a stored sale's price, their sum the revenue, and the audit is content."""
     assert caller.receipts
     for receipt in caller.receipts:
-        assert (await played.sale(receipt.generation_id)).price_msat == receipt.price_msat > 0
+        for generation_id in receipt.generation_ids:
+            assert (await played.sale(generation_id)).price_msat == receipt.price_msat > 0
     books = await read_scenario_books(played.stage, caller)
     assert books.receipts_msat == books.revenue_msat
     assert books.balanced
