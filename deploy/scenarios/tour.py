@@ -29,12 +29,14 @@ from cobot_meter.cli.terminal import open_terminal, run
 from cobot_pay import L402Error
 from deploy.scenarios.bench_answers import known_answers
 from deploy.scenarios.books import ScenarioBooks, read_scenario_books
+from deploy.scenarios.review_answers import reviews
 from deploy.scenarios.stage import Stage, open_stage
 from examples.budget_aware import budget_aware
 from examples.caller import Caller
 from examples.cobot_pays_cobot import cobot_pays_cobot
 from examples.graceful_degradation import CHAIN, graceful_degradation
 from examples.model_benchmarks import ITEMS, MODELS, model_benchmarks
+from examples.multi_model_consensus import PANEL, multi_model_consensus
 from examples.private_requests import private_requests
 from examples.smart_routing import smart_routing
 
@@ -72,6 +74,11 @@ SCENARIOS = (
         title="3. Graceful degradation: Claude is down, Gemini breaks off",
         play=graceful_degradation,
         failing={CHAIN[0]: "status_503", CHAIN[1]: "reset_mid_stream"},
+    ),
+    Scenario(
+        title="4. Multi-model consensus: three review one change",
+        play=multi_model_consensus,
+        answers=reviews(PANEL),
     ),
     Scenario(title="5. Budget-aware operation", play=budget_aware),
     Scenario(title="6. Privacy-tiered routing", play=private_requests),

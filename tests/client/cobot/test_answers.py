@@ -47,3 +47,11 @@ def test_what_is_no_completion_ends_in_a_sentence(document: dict[str, Any]) -> N
     """Also when its status was good."""
     with pytest.raises(CallRefused, match="cannot be read"):
         read_answer(document)
+
+
+def test_a_panel_is_offered_no_tools() -> None:
+    """Its report calls none; every other model is offered what the cobot has."""
+    tools = [{"type": "function", "function": {"name": "weather"}}]
+    for model, offered in (("cobot/consensus:review", False), ("cobot/auto", True)):
+        body = json.loads(request_body([], tools=tools, models=[model], max_tokens=5))
+        assert ("tools" in body) == offered

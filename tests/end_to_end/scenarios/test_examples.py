@@ -13,6 +13,10 @@ import pytest
 import pytest_asyncio
 
 from cobot_meter.domain.budgets.depletion import DepletionPlan
+from cobot_meter.domain.consensus.findings import read_findings
+from cobot_meter.domain.consensus.panel import read_panel
+from cobot_meter.domain.consensus.report import review
+from cobot_meter.domain.consensus.wording import review_json
 from cobot_meter.domain.routing.decide import OF_BUDGET
 from cobot_meter.domain.routing.recheck import route_fault
 from cobot_meter.domain.routing.stored import read_stored
@@ -20,14 +24,16 @@ from cobot_meter.http_api.chat.request import parse_chat_request
 from cobot_meter.http_api.route_view import decision_document
 from cobot_meter.wiring.opening.detector import look_of
 from deploy.scenarios.books import read_scenario_books
+from deploy.scenarios.review_answers import ANY
 from deploy.scenarios.stage import open_stage
 from deploy.scenarios.tour import SCENARIOS
 from examples import budget_aware, model_benchmarks, private_requests, smart_routing
 from examples.caller import run
 from examples.graceful_degradation import CHAIN
+from examples.multi_model_consensus import CHANGE, PANEL
 from tests.architecture.source_tree import ROOT
 from tests.end_to_end.live import free_port
-from tests.end_to_end.scenarios.examples_rig import Played, WatchedCaller
+from tests.end_to_end.scenarios.examples_rig import Played, WatchedCaller, scenario_of
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("examples")]
 AT_ONCE = {"SIMULATOR_LAG_S": "0", "SIMULATOR_LATENCY_S": "0"}
@@ -49,8 +55,9 @@ async def prove_sold(played: Played, caller: WatchedCaller) -> None:
     """Each receipt is a stored sale's price, their sum the revenue, and the audit is content."""
     assert caller.receipts
     for receipt in caller.receipts:
-        for generation_id in receipt.generation_ids:
-            assert (await played.sale(generation_id)).price_msat == receipt.price_msat > 0
+        if len(receipt.generation_ids) == 1:
+            sale = await played.sale(receipt.generation_ids[0])
+            assert sale.price_msat == receipt.price_msat > 0
     books = await read_scenario_books(played.stage, caller)
     assert books.receipts_msat == books.revenue_msat
     assert books.balanced
@@ -98,6 +105,30 @@ async def test_graceful_degradation(played: Played) -> None:
     runs = await played.stage.running.service.parts.books.runs_of(cobot["escrow_id"])
     assert [one.state.value for one in runs] == ["failed", "failed", "costed"]
     assert runs[-1].generation_id == cobot["cost"]["generation_id"]
+    await prove_sold(played, caller)
+
+
+async def test_multi_model_consensus(played: Played) -> None:
+    """One sale of three runs; the report says what is stored, and comes out of it again."""
+    caller = await played.play("multi_model_consensus")
+    (cobot,) = caller.cobots
+    report = cobot["consensus"]
+    assert report["members"] == list(PANEL)
+    assert [one["said_by"] for one in report["agreed"]] == [list(PANEL)]
+    assert [(one["severity"], one["said_by"]) for one in report["unique"]] == [
+        ("critical", [PANEL[1]])
+    ]
+    assert len(caller.receipts[-1].generation_ids) == len(PANEL)
+    books = played.stage.running.service.parts.books
+    sale = await books.escrow(cobot["escrow_id"])
+    assert sale is not None
+    assert sale.price_msat == caller.receipts[-1].price_msat
+    assert [one.model for one in read_panel(sale.route).members] == list(PANEL)
+    runs = await books.runs_of(sale.escrow_id)
+    assert [run.generation_id for run in runs] == list(caller.receipts[-1].generation_ids)
+    given = scenario_of("multi_model_consensus").answers
+    answers = [read_findings(model, given[model][ANY]) for model in PANEL]
+    assert report == {**review_json(review(answers, CHANGE)), "failed": []}
     await prove_sold(played, caller)
 
 

@@ -14,12 +14,16 @@ import pytest
 import pytest_asyncio
 
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.routing.stored import read_stored
+from cobot_meter.wiring.settings.panel import DEFAULT as DEFAULT_PANEL
 from deploy.cobots.real_cobot import COBOT
 from deploy.scenarios.bench_answers import known_answers
+from deploy.scenarios.review_answers import reviews
 from deploy.scenarios.stage import Stage, open_stage
 from examples.caller import Caller
 from examples.graceful_degradation import CHAIN
+from examples.multi_model_consensus import CHANGE
 from tests.cli.shop import CommandLine
 from tests.end_to_end.agents.buying_cobots import BuyingCobot, Said
 from tests.end_to_end.agents.foreign_agents import needed
@@ -107,6 +111,25 @@ async def test_a_cobots_chain_degrades(stage: Stage, tmp_path: Path) -> None:
     assert sale.fallback is None or sale.fallback.asked_model == CHAIN[0]
     runs = await stage.running.service.parts.books.runs_of(sale.escrow_id)
     assert [run.state.value for run in runs] == ["failed", "failed", "costed"]
+
+
+async def test_a_cobot_hears_a_panel(stage: Stage, tmp_path: Path) -> None:
+    """`model: cobot/consensus:review`: what all say, what one says, and one sale of three runs."""
+    cobot = cobot_at(
+        stage, tmp_path, model="cobot/consensus:review", api_key=await key_at(stage, 300)
+    )
+    given = reviews(DEFAULT_PANEL)
+    await stage.give_answers(given)
+    try:
+        done = await bought(stage, cobot, CHANGE.replace("\n", " "))
+    finally:
+        await stage.give_answers({model: {} for model in given})
+    assert "Agreed by all" in done.said.text, done.said.log
+    assert "allowed all the same" in done.said.text
+    (sale,) = done.sales
+    assert sale.mode is Mode.PANEL
+    runs = await stage.running.service.parts.books.runs_of(sale.escrow_id)
+    assert [run.state.value for run in runs] == ["costed"] * 3
 
 
 async def test_a_private_cobot_asks_nobody_outside(stage: Stage, tmp_path: Path) -> None:
