@@ -91,7 +91,7 @@ def run(scenario: Callable[[Caller], None]) -> None:
     except L402Error as unpaid:
         sys.exit(str(unpaid))
     spent_msat = sum(one.price_msat for one in caller.receipts)
-    _line("in all", f"{spent_msat:,} msat for {len(caller.receipts)} answers")
+    _line("in all", f"{spent_msat:,} msat, receipts: {len(caller.receipts)}")
 
 
 def _line(step: str, words: str) -> None:

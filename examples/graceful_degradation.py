@@ -24,8 +24,9 @@ def graceful_degradation(caller: Caller) -> None:
     sold = caller.http.get(f"/v1/escrows/{cobot['escrow_id']}").raise_for_status().json()
     for one in sold["attempts"]:
         caller.say("attempt", f"{one['model']}: {one['error'] or 'answered'}")
+    in_vain = len(sold["attempts"]) - 1
     caller.say(
-        "decided", f"{cobot['model']} is paid for, {len(sold['attempts']) - 1} before it not"
+        "decided", f"{cobot['model']} is paid for; tried in vain and not paid for: {in_vain}"
     )
     caller.keep(cobot)
 
