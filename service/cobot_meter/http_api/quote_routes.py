@@ -14,8 +14,8 @@ from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.money import sat_of, usd_text
 from cobot_meter.domain.pricing.prices import charged_pusd, unit_price_pusd
 from cobot_meter.domain.pricing.quotes import QuotedTerms
-from cobot_meter.domain.routing.virtual import is_consensus
 from cobot_meter.domain.upstream.completions import CompletionRequest
+from cobot_meter.flows.offer.quote_panel import PanelRequest
 from cobot_meter.flows.offer.quote_request import Offer
 from cobot_meter.flows.offer.route_request import Unrouted
 from cobot_meter.http_api.chat.answers import PRIVATE
@@ -65,8 +65,8 @@ class QuoteRoutes:
     ) -> tuple[CompletionRequest, Offer, dict[str, Any]]:
         """The request with its models, what it may come to, and which models were chosen for it."""
         route_request = self._parts.route_request
-        if is_consensus(request.model):
-            offered = await route_request.quote_panel.offer(request)
+        if request.asks_panel:
+            offered = await route_request.quote_panel.offer(PanelRequest(request=request))
             return request, offered.offer, {"panel": panel_document(offered.panel)}
         routed = await route_request.routed(Unrouted(request=request))
         offer = await self._parts.quote_request.offer(routed.request)

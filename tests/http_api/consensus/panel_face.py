@@ -45,10 +45,12 @@ def panel_upstream(*outcomes: Outcome) -> FakeUpstream:
 
 
 @contextlib.asynccontextmanager
-async def panel_face(folder: Path, *outcomes: Outcome, **settings: str) -> AsyncIterator[FaceRig]:
-    """The face; its own panel is the first three, unless settings say otherwise."""
-    chosen = {"PANEL_MODELS": ",".join(PANEL), **settings}
-    async with open_face(folder, upstream=panel_upstream(*outcomes), **chosen) as rig:
+async def panel_face(
+    folder: Path, *outcomes: Outcome, panel: str = ",".join(PANEL)
+) -> AsyncIterator[FaceRig]:
+    """The face; its own panel is the first three, unless the setting says otherwise."""
+    upstream = panel_upstream(*outcomes)
+    async with open_face(folder, upstream=upstream, PANEL_MODELS=panel) as rig:
         yield rig
 
 

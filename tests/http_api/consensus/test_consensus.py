@@ -1,4 +1,4 @@
-"""A consensus is asked, sold, explained and refused as any other completion, with a receipt each."""
+"""A consensus is asked, sold, explained and refused as any other completion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cobot_meter.domain.consensus.panel import CONSENSUS_NAMES, INSTRUCTIONS
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import msat_from_pusd, usd_text
 from cobot_meter.domain.pricing.prices import PriceTerms
-from tests.fakes.upstream_outcomes import Completes, Failed, Refused, Unknown, Unreachable
+from tests.fakes.upstream_outcomes import Completes, Failed, Outcome, Refused, Unknown, Unreachable
 from tests.http_api.consensus.panel_face import (
     COSTS,
     DIVIDES,
@@ -38,7 +38,7 @@ def price_msat(rig: FaceRig, cost_pusd: int) -> int:
 async def test_one_invoice_with_a_receipt_for_each_and_one_rounding_of_the_sum(
     tmp_path: Path,
 ) -> None:
-    """The 402 says who was asked and what each cost; the answer is the report, whole and as JSON."""
+    """The 402 says who was asked and what each cost; the answer is the report in both forms."""
     async with panel_face(tmp_path) as rig:
         asked = await rig.ask(review())
         assert asked.status == 402, asked.body
@@ -103,7 +103,7 @@ async def test_a_verdict_counts_short_answers(tmp_path: Path) -> None:
         assert bought.json()["choices"][0]["message"]["content"].startswith("**yes** (2 of 3")
 
 
-FAULTS = [
+FAULTS: list[Outcome] = [
     Refused(status=429),
     Refused(status=402),
     Unreachable(),
@@ -117,10 +117,10 @@ FAULTS = [
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("place", [0, 2])
 async def test_a_member_that_fails_is_named_and_not_billed(
-    tmp_path: Path, fault: Any, place: int
+    tmp_path: Path, fault: Outcome, place: int
 ) -> None:
     """Two of three still answer, and the price is theirs alone; the books balance."""
-    outcomes = [answer_of(DIVIDES, cost="0.0002") for _ in PANEL]
+    outcomes: list[Outcome] = [answer_of(DIVIDES, cost="0.0002") for _ in PANEL]
     outcomes[place] = fault
     async with panel_face(tmp_path, *outcomes) as rig:
         bought, _ = await rig.buy(review())
@@ -136,7 +136,9 @@ async def test_a_member_that_fails_is_named_and_not_billed(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_one_answer_is_no_consensus_and_nothing_is_billed(tmp_path: Path, fault: Any) -> None:
+async def test_one_answer_is_no_consensus_and_nothing_is_billed(
+    tmp_path: Path, fault: Outcome
+) -> None:
     """The sale fails as a completion does: the same again at once is the same failure."""
     async with panel_face(tmp_path, answer_of(DIVIDES), fault, fault) as rig:
         asked = await rig.ask(review())
@@ -298,7 +300,7 @@ async def test_the_names_are_listed_at_what_the_panel_charges_together(tmp_path:
             one = float(rows[PANEL[0]]["pricing"][price])
             assert float(rows["cobot/consensus"]["pricing"][price]) == pytest.approx(3 * one)
         assert (await rig.get("/v1/models/cobot/consensus:review")).status == 200
-    async with panel_face(tmp_path / "none", PANEL_MODELS="none") as rig:
+    async with panel_face(tmp_path / "none", panel="none") as rig:
         ids = {row["id"] for row in (await rig.get("/v1/models")).json()["data"]}
         assert ids.isdisjoint(CONSENSUS_NAMES)
         nobody = await rig.ask(review())

@@ -19,12 +19,12 @@ from cobot_meter.domain.errors import UpstreamCreditLow
 from cobot_meter.domain.escrow.record import Fallback, Quote
 from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.routing.table import Tier
-from cobot_meter.domain.routing.virtual import is_consensus
 from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.upstream.completions import CompletionRequest, Model
 from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.offer.gates import WatchAccount
 from cobot_meter.flows.offer.plan_reservation import PlanReservation
+from cobot_meter.flows.offer.quote_panel import PanelRequest
 from cobot_meter.flows.offer.quote_request import Offer, QuoteRequest
 from cobot_meter.flows.offer.route_request import RouteRequest, Unrouted
 
@@ -91,7 +91,7 @@ class MakeOffer:
         What an API `key` asks is paid for beforehand: raises CreditShort where credit does not
         cover it. With `whole` all of it is reserved at once. `budgets` bound what is asked.
         """
-        if is_consensus(request.model):
+        if request.asks_panel:
             return await self._quoted_panel(request, standing, key=key, budgets=budgets)
         most = budgets.most if budgets is not None else Tier.PREMIUM
         routed = await self._route_request.routed(
@@ -142,7 +142,7 @@ class MakeOffer:
 
         Raises as `QuotePanel.offer`, `QuoteRequest.refuse_short` and `.quote`.
         """
-        offered = await self._route_request.quote_panel.offer(request)
+        offered = await self._route_request.quote_panel.offer(PanelRequest(request=request))
         offer = offered.offer
         if key is not None:
             self._quote_request.refuse_short(offer, standing)

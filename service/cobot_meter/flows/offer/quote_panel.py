@@ -51,6 +51,106 @@ class PanelOffer:
     offer: Offer
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelRequest:
+    """A request that a whole panel answers: each member reads all of it."""
+
+    request: CompletionRequest
+
+    def alone(self, model: Model, tokens: int) -> CompletionRequest:
+        """The request as if it named this model and nobody else.
+
+        A key that may ask for the virtual model may ask for the operator's panel; of a panel that
+        the caller names it has to be allowed each member.
+        """
+        allowed = self.request.terms.models
+        if allowed is not None and self.request.model in allowed and not self.request.hints.panel:
+            allowed = None
+        return replace(
+            self.request,
+            model=model.model_id,
+            fallback_models=(model.model_id,),
+            max_tokens=tokens,
+            terms=CallerTerms(models=allowed),
+        )
+
+    def refuse_elsewhere(self, models: tuple[Model, ...]) -> None:
+        """Raises NobodyHere where it must not leave this machine and a member is not on it."""
+        if self.request.privacy.tier is not PrivacyTier.LOCAL:
+            return
+        for model in models:
+            if not model.on_this_machine:
+                raise NobodyHere(self.request.privacy, why=f"{model.model_id[:80]} is on the panel")
+
+    def members(
+        self, models: tuple[Model, ...], tokens: int, rate: ExchangeRate, terms: PriceTerms
+    ) -> tuple[PanelMember, ...]:
+        """Each model with what an answer of so many tokens may cost there."""
+        return tuple(
+            PanelMember(
+                model=model.model_id,
+                upstream=model.upstream,
+                prices=model.price,
+                most_pusd=ceiling_for(
+                    prices=(price_of(self.request, model),),
+                    prompt_bytes=self.request.prompt_bytes,
+                    message_count=self.request.message_count,
+                    max_tokens=tokens,
+                    rate=rate,
+                    terms=terms,
+                ).cost_pusd,
+            )
+            for model in models
+        )
+
+    def together(
+        self, models: tuple[Model, ...], tokens: int, rate: ExchangeRate, terms: PriceTerms
+    ) -> Ceiling:
+        """What all of them may cost: one rounding of the sum."""
+        members = self.members(models, tokens, rate, terms)
+        return ceiling_of(sum(one.most_pusd for one in members), rate, terms)
+
+    def offered(
+        self, models: tuple[Model, ...], tokens: int, rate: ExchangeRate, terms: PriceTerms
+    ) -> PanelOffer:
+        """The panel of these models, and what it may come to."""
+
+        def costs(offer: Offer, others: tuple[Model, ...], max_tokens: int) -> int | None:
+            if others != models:
+                return None  # no single model answers for a panel
+            return self.together(models, max_tokens, offer.rate, offer.terms).price_msat
+
+        panel = Panel(
+            kind=CONSENSUS_NAMES.get(self.request.model, PanelKind.REVIEW),
+            members=self.members(models, tokens, rate, terms),
+        )
+        offer = Offer(
+            models=models,
+            max_tokens=tokens,
+            ceiling=ceiling_of(panel.most_pusd, rate, terms),
+            rate=rate,
+            terms=terms,
+            costs=costs,
+        )
+        return PanelOffer(panel=panel, offer=offer)
+
+    def as_quoted(self, quoted: QuotedTerms, models: tuple[Model, ...]) -> PanelOffer:
+        """The panel that was quoted, at the prices of then. Raises as `QuotePanel.offer`."""
+        cap = self.request.terms.max_cost
+        if cap is not None and not cap.admits(quoted.ceiling, quoted.rate):
+            message = (
+                f"The quote allows up to {quoted.ceiling.price_msat} msat, and X-Cobot-Max-Cost "
+                f"only {cap.text()}."
+            )
+            raise CeilingOverCap(message)
+        prices = dict(quoted.models)
+        models = tuple(replace(model, price=prices[model.model_id]) for model in models)
+        offered = self.offered(models, quoted.max_tokens, quoted.rate, quoted.terms)
+        if offered.offer.ceiling != quoted.ceiling:
+            raise ModelNotOffered(_QUOTED_OTHERWISE)
+        return offered
+
+
 class QuotePanel:
     """`default` is the operator's panel, for whoever names none."""
 
@@ -66,25 +166,34 @@ class QuotePanel:
         self._quote_request = quote_request
         self._default = default
 
-    async def offer(self, request: CompletionRequest) -> PanelOffer:
+    async def offer(self, asked: PanelRequest) -> PanelOffer:
         """The panel with its ceilings, or as the caller was quoted it.
 
         Raises RequestInvalid for a member that is not on offer, PrivacyUnroutable for one that may
         not read the request, and as `QuoteRequest.offer` for one that cannot take it: nothing was
         sent to anybody.
         """
-        names = self._names(request)
+        names = self._names(asked.request)
         await self._catalogue.freshened(names)
-        models = tuple(self._offered(request, name) for name in names)
-        _refuse_elsewhere(request, models)
-        tokens = min(tokens_allowed(request.max_tokens, model) for model in models)
-        alone = tuple(_alone(request, model, tokens) for model in models)
+        models = tuple(self._offered(asked.request, name) for name in names)
+        asked.refuse_elsewhere(models)
+        tokens = min(tokens_allowed(asked.request.max_tokens, model) for model in models)
+        alone = [asked.alone(model, tokens) for model in models]
         offers = [await self._quote_request.offer(one) for one in alone]
         priced = tuple(offer.models[0] for offer in offers)
-        quoted = request.terms.quoted
-        if quoted is not None:
-            return _as_quoted(request, quoted, priced)
-        return self._summed(request, priced, tokens, offers[-1].rate, offers[-1].terms)
+        own, rate, terms = asked.request.terms, offers[-1].rate, offers[-1].terms
+        if own.quoted is not None:
+            return asked.as_quoted(own.quoted, priced)
+        if own.max_cost is not None:
+            refuse_over_cap(
+                lambda fewer: asked.together(priced, fewer, rate, terms),
+                max_tokens=tokens,
+                cap=own.max_cost,
+                rate=rate,
+            )
+        offered = asked.offered(priced, tokens, rate, terms)
+        refuse_unbookable(offered.offer.ceiling)
+        return offered
 
     def listed(self) -> tuple[Model, ...]:
         """The names of a consensus, at what the operator's panel charges for a token together.
@@ -118,122 +227,6 @@ class QuotePanel:
                 f"/v1/models in {PARAM}."
             )
             raise RequestInvalid(message, param=PARAM) from None
-
-    def _summed(
-        self,
-        request: CompletionRequest,
-        models: tuple[Model, ...],
-        tokens: int,
-        rate: ExchangeRate,
-        terms: PriceTerms,
-    ) -> PanelOffer:
-        def together(tokens: int) -> Ceiling:
-            members = _members(request, models, tokens, rate, terms)
-            return ceiling_of(sum(one.most_pusd for one in members), rate, terms)
-
-        if request.terms.max_cost is not None:
-            refuse_over_cap(together, max_tokens=tokens, cap=request.terms.max_cost, rate=rate)
-        refuse_unbookable(together(tokens))
-        return _offered(request, models, tokens, rate, terms)
-
-
-def _alone(request: CompletionRequest, model: Model, tokens: int) -> CompletionRequest:
-    """The request as if it named this model and nobody else.
-
-    A key that may ask for the virtual model may ask for the operator's panel; of a panel that the
-    caller names it has to be allowed each member.
-    """
-    allowed = request.terms.models
-    if allowed is not None and request.model in allowed and request.hints.panel is None:
-        allowed = None
-    return replace(
-        request,
-        model=model.model_id,
-        fallback_models=(model.model_id,),
-        max_tokens=tokens,
-        terms=CallerTerms(models=allowed),
-    )
-
-
-def _refuse_elsewhere(request: CompletionRequest, models: tuple[Model, ...]) -> None:
-    """Raises NobodyHere where a member is not on this machine and the request must not leave it."""
-    if request.privacy.tier is not PrivacyTier.LOCAL:
-        return
-    for model in models:
-        if not model.on_this_machine:
-            raise NobodyHere(request.privacy, why=f"{model.model_id[:80]} is on the panel")
-
-
-def _members(
-    request: CompletionRequest,
-    models: tuple[Model, ...],
-    tokens: int,
-    rate: ExchangeRate,
-    terms: PriceTerms,
-) -> tuple[PanelMember, ...]:
-    return tuple(
-        PanelMember(
-            model=model.model_id,
-            upstream=model.upstream,
-            prices=model.price,
-            most_pusd=ceiling_for(
-                prices=(price_of(request, model),),
-                prompt_bytes=request.prompt_bytes,
-                message_count=request.message_count,
-                max_tokens=tokens,
-                rate=rate,
-                terms=terms,
-            ).cost_pusd,
-        )
-        for model in models
-    )
-
-
-def _offered(
-    request: CompletionRequest,
-    models: tuple[Model, ...],
-    tokens: int,
-    rate: ExchangeRate,
-    terms: PriceTerms,
-) -> PanelOffer:
-    def costs(offer: Offer, others: tuple[Model, ...], max_tokens: int) -> int | None:
-        if others != models:
-            return None  # no single model answers for a panel
-        members = _members(request, models, max_tokens, offer.rate, offer.terms)
-        return ceiling_of(sum(one.most_pusd for one in members), offer.rate, offer.terms).price_msat
-
-    panel = Panel(
-        kind=CONSENSUS_NAMES.get(request.model, PanelKind.REVIEW),
-        members=_members(request, models, tokens, rate, terms),
-    )
-    offer = Offer(
-        models=models,
-        max_tokens=tokens,
-        ceiling=ceiling_of(panel.most_pusd, rate, terms),
-        rate=rate,
-        terms=terms,
-        costs=costs,
-    )
-    return PanelOffer(panel=panel, offer=offer)
-
-
-def _as_quoted(
-    request: CompletionRequest, quoted: QuotedTerms, models: tuple[Model, ...]
-) -> PanelOffer:
-    """The panel that was quoted, at the prices of then."""
-    cap = request.terms.max_cost
-    if cap is not None and not cap.admits(quoted.ceiling, quoted.rate):
-        message = (
-            f"The quote allows up to {quoted.ceiling.price_msat} msat, and X-Cobot-Max-Cost only "
-            f"{cap.text()}."
-        )
-        raise CeilingOverCap(message)
-    prices = dict(quoted.models)
-    models = tuple(replace(model, price=prices[model.model_id]) for model in models)
-    offered = _offered(request, models, quoted.max_tokens, quoted.rate, quoted.terms)
-    if offered.offer.ceiling != quoted.ceiling:
-        raise ModelNotOffered(_QUOTED_OTHERWISE)
-    return offered
 
 
 def _listed(name: str, kind: PanelKind, members: tuple[Model, ...]) -> Model:

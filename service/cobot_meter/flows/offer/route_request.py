@@ -25,7 +25,6 @@ from cobot_meter.domain.routing.virtual import (
     AUTO_NAMES,
     PRIVATE,
     declared_task,
-    is_consensus,
     is_virtual,
 )
 from cobot_meter.domain.upstream.completions import (
@@ -126,7 +125,7 @@ class RouteRequest:
         """
         request = unrouted.request
         refuse_virtual_others(request)
-        if is_consensus(request.model):
+        if request.asks_panel:
             message = (
                 "A consensus is a sale of its own: send it to POST /v1/chat/completions with a "
                 "credential of your own, not with the key of a task."

@@ -21,7 +21,7 @@ from cobot_meter.domain.escrow.record import AskKey, Escrow, Opening, Quote
 from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.ledger.accounts import key_losses
 from cobot_meter.domain.refusals import key_limit_reached, key_losses_reached
-from cobot_meter.domain.routing.virtual import is_consensus, is_virtual
+from cobot_meter.domain.routing.virtual import is_virtual
 from cobot_meter.domain.transitions.escrows import NO_LIMITS, open_escrow
 from cobot_meter.domain.transitions.transition import StoredBodies, Transition
 from cobot_meter.domain.upstream.completions import CompletionRequest
@@ -127,7 +127,7 @@ class OpenEscrow:
             raise key_losses_reached(lost_pusd, limit_pusd=limit_pusd)
         key_id = asked.key.key_id if asked.key else None
         budgets = await self._find_budgets.asked(asked.caller_id, key_id=key_id)
-        if is_virtual(request.model) and not is_consensus(request.model):
+        if is_virtual(request.model) and not request.asks_panel:
             budgets = await self._find_budgets.depleted(budgets)
         offer = await self._make_offer.quoted(
             request, standing, key=asked.key, whole=whole, budgets=budgets
