@@ -189,7 +189,7 @@ COMMANDS = {
     ),
     "explain-route": Entry(
         where="cobot_meter.cli.commands.explain_route:explain_route",
-        help="Say who would answer cobot/auto, a panel or a private request, and why, from "
+        help="Say who would answer a request to cobot/auto or a private one, and why, from "
         "settings alone.",
     ),
     "ledger": Entry(
