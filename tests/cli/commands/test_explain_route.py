@@ -100,24 +100,3 @@ def test_what_is_private_is_answered_by_the_model_of_this_machine(
     assert (document["chain"], document["privacy"]["tier"]) == (["ollama/llama3.2:3b"], "local")
     nowhere = CommandLine({**NOBODY, "COBOT_METER_PRIVACY_DETECTOR": "on"})
     assert nowhere.run("explain-route", asked).exit_code == ExitCode.FINDING
-
-
-def test_a_panel_is_whom_the_request_names_or_the_services_own(tmp_path: Path) -> None:
-    """And what must stay here is not given to models elsewhere."""
-    line = CommandLine({**NOBODY, **HERE, "COBOT_METER_PANEL_MODELS": "a/one,b/two"})
-    own = line.run("explain-route", written(tmp_path, model="cobot/consensus:verdict"))
-    assert "a/one, b/two are asked at once: they are the panel of this service" in own.stdout
-    assert "one verdict" in own.stdout
-    named = written(tmp_path, model="cobot/consensus", cobot={"panel": ["c/three", "d/four"]})
-    document = json.loads(line.run("explain-route", named, "--json").stdout)
-    members = [{"model": "c/three"}, {"model": "d/four"}]
-    assert document == {"panel": {"kind": "review", "members": members}, "named": True}
-    private = written(tmp_path, model="cobot/consensus", cobot={"privacy": "local"})
-    assert line.run("explain-route", private).exit_code == ExitCode.FINDING
-    nobody = line.run("explain-route", own_panel(tmp_path), COBOT_METER_PANEL_MODELS="none")
-    assert (nobody.exit_code, "no panel of its own" in nobody.stderr) == (ExitCode.FINDING, True)
-
-
-def own_panel(folder: Path) -> str:
-    """A request for whichever panel the service has."""
-    return written(folder, model="cobot/consensus")

@@ -11,7 +11,6 @@ import typer
 from cobot_meter.cli.commands.ledger import AsJson
 from cobot_meter.cli.tables.balances import plain_table
 from cobot_meter.cli.terminal import Terminal, terminal_of
-from cobot_meter.domain.consensus.panel import CONSENSUS_NAMES
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.money import ExchangeRate, usd_text
 from cobot_meter.domain.privacy.faults import NobodyHere
@@ -21,7 +20,6 @@ from cobot_meter.domain.routing.hints import Hints, PrivacyTier
 from cobot_meter.domain.routing.table import PPM
 from cobot_meter.domain.routing.virtual import declared_task
 from cobot_meter.domain.upstream.completions import CompletionRequest
-from cobot_meter.flows.offer.quote_panel import PARAM
 from cobot_meter.flows.offer.route_request import candidates, facts_of, refuse_virtual_others
 from cobot_meter.http_api.chat.request import parse_chat_request
 from cobot_meter.http_api.route_view import decision_document
@@ -37,7 +35,7 @@ Request = Annotated[Path, typer.Argument(help="A file with the request as JSON, 
 
 
 def explain_route(context: typer.Context, file: Request, as_json: AsJson = False) -> None:
-    """Say who would answer cobot/auto, a panel or a private request, and why, from settings alone.
+    """Say who would answer a request to cobot/auto or a private one, and why, from settings alone.
 
     The prices are those of the routing table, and no session or budget is known: a running service
     decides with the prices it has. Exit codes: 0 decided, 1 nobody could answer, or the request is
@@ -46,9 +44,6 @@ def explain_route(context: typer.Context, file: Request, as_json: AsJson = False
     terminal = terminal_of(context)
     settings = terminal.settings()
     request = _read(file.read_bytes(), settings)
-    if request.model in CONSENSUS_NAMES:
-        _print_panel(terminal, request, settings, as_json=as_json)
-        return
     if request.privacy.tier is PrivacyTier.LOCAL:
         _print_private(terminal, request.privacy, settings, as_json=as_json)
         return
@@ -77,31 +72,6 @@ def _print_private(
         terminal.write_json({"model": model, "chain": [model], "privacy": told})
     else:
         terminal.out.print(f"{model} answers: {privacy.reason}", soft_wrap=True)
-
-
-def _print_panel(
-    terminal: Terminal, request: CompletionRequest, settings: Settings, *, as_json: bool
-) -> None:
-    """Who answers together. Raises RequestInvalid where nobody is named, NobodyHere."""
-    named = request.hints.panel
-    members = named or settings.upstream.panel_models
-    if not members:
-        message = f"This service has no panel of its own: name the models in {PARAM}."
-        raise RequestInvalid(message, param=PARAM)
-    here = {one.model_id for one in settings.upstream.local.models if one.on_this_machine}
-    for model in members if request.privacy.tier is PrivacyTier.LOCAL else ():
-        if model not in here:
-            raise NobodyHere(request.privacy, why=f"{model} is on the panel")
-    kind = CONSENSUS_NAMES[request.model].value
-    if as_json:
-        panel = {"kind": kind, "members": [{"model": model} for model in members]}
-        terminal.write_json({"panel": panel, "named": named is not None})
-        return
-    whose = "the request names them" if named else "they are the panel of this service"
-    terminal.out.print(f"{', '.join(members)} are asked at once: {whose}", soft_wrap=True)
-    terminal.out.print(
-        f"their answers become one {kind}, and none of them is put in another's place"
-    )
 
 
 def _decided(request: CompletionRequest, settings: Settings) -> Decision:
