@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -324,3 +325,45 @@ async def test_an_answer_without_a_cost_is_waited_for_and_priced_by_its_record(
         standings = [one["standing"] for one in asked.json()["cobot"]["attempts"]]
         assert standings == ["confirmed", "provisional", "confirmed"]
         assert await audited(rig) == []
+
+
+async def test_models_of_this_machine_make_a_private_panel(tmp_path: Path) -> None:
+    """All of them here: answered. One of them elsewhere: sent to nobody."""
+    async with panel_face(tmp_path) as rig:
+        here = [replace(model, on_this_machine=True) for model in rig.upstream.offered[:2]]
+        rig.upstream.offered = (*here, *rig.upstream.offered[2:])
+        await rig.service.flows.catalogue.refresh()
+        local = {"X-Cobot-Privacy": "local"}
+        mixed = await rig.ask(review(panel=PANEL), headers=local)
+        assert (mixed.status, mixed.error["code"]) == (422, "privacy_unroutable")
+        assert PANEL[2] in mixed.error["message"]
+        assert rig.upstream.posts == 0
+        assert (await rig.ask(review(panel=PANEL[:2]), headers=local)).status == 402
+        assert sorted(run.call.model for run in rig.upstream.runs) == PANEL[:2]
+
+
+async def test_a_key_asks_those_that_it_may(tmp_path: Path) -> None:
+    """The name alone is the operator's panel; a panel of its own takes each member."""
+    async with panel_face(tmp_path) as rig:
+        virtual, _ = await rig.key(50_000, models=["cobot/consensus:review"])
+        assert (await rig.ask(review(), token=f"Bearer {virtual}")).status == 200
+        own = await rig.ask(review(panel=[PANEL[0], FOURTH]), token=f"Bearer {virtual}")
+        assert own.error["code"] == "model_not_allowed"
+        two, _ = await rig.key(50_000, models=PANEL[:2])
+        assert (await rig.ask(review(panel=PANEL[:2]), token=f"Bearer {two}")).status == 200
+        assert (await rig.ask(review(), token=f"Bearer {two}")).status == 400
+        assert rig.upstream.posts == 5
+
+
+async def test_a_panel_shows_where_it_stands_and_what_its_members_came_to(tmp_path: Path) -> None:
+    """By its id, before and after it was paid for; a late payment buys the report all the same."""
+    async with panel_face(tmp_path) as rig:
+        asked = await rig.ask(review())
+        status = (await rig.get(f"/v1/escrows/{rig.last.escrow_id}")).json()
+        assert (status["model"], status["mode"]) == ("cobot/consensus:review", "panel")
+        assert [one["model"] for one in status["attempts"]] == PANEL
+        token = await rig.pay(asked)
+        read = await rig.get(f"/v1/escrows/{rig.last.escrow_id}/completion", token=token)
+        assert read.json()["cobot"]["consensus"]["members"] == PANEL
+        assert (await rig.ask(review(), token=token)).json()["id"] == read.json()["id"]
+        assert rig.upstream.posts == 3

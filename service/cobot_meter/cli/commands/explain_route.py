@@ -47,6 +47,9 @@ def explain_route(context: typer.Context, file: Request, as_json: AsJson = False
     if request.privacy.tier is PrivacyTier.LOCAL:
         _print_private(terminal, request.privacy, settings, as_json=as_json)
         return
+    if request.asks_panel:
+        _print_panel(terminal, request, settings, as_json=as_json)
+        return
     decision = _decided(request, settings)
     if as_json:
         terminal.write_json({**decision_document(decision), "chain": decision.choice.chain})
@@ -72,6 +75,23 @@ def _print_private(
         terminal.write_json({"model": model, "chain": [model], "privacy": told})
     else:
         terminal.out.print(f"{model} answers: {privacy.reason}", soft_wrap=True)
+
+
+def _print_panel(
+    terminal: Terminal, request: CompletionRequest, settings: Settings, *, as_json: bool
+) -> None:
+    """Who is on the panel, and who named it. Raises RequestInvalid where nobody has."""
+    named = request.hints.panel
+    members = named or settings.upstream.panel_models
+    if not members:
+        message = "This service has no panel of its own: name the models in cobot.panel."
+        raise RequestInvalid(message, param="cobot.panel")
+    named_by = "the request" if named else "the settings"
+    if as_json:
+        terminal.write_json({"model": request.model, "panel": members, "named_by": named_by})
+    else:
+        said = f"{', '.join(members)} answer together: the panel of {named_by}"
+        terminal.out.print(said, soft_wrap=True)
 
 
 def _decided(request: CompletionRequest, settings: Settings) -> Decision:
