@@ -124,6 +124,9 @@ async def test_multi_model_consensus(played: Played) -> None:
     assert sale is not None
     assert sale.price_msat == caller.receipts[-1].price_msat
     assert [one.model for one in read_panel(sale.route).members] == list(PANEL)
+    body = asked("cobot/consensus:review", CHANGE, 400, panel=list(PANEL))
+    assert (await played.explained(body))["panel"] == list(PANEL)
+    assert [one["model"] for one in cobot["panel"]["members"]] == list(PANEL)
     runs = await books.runs_of(sale.escrow_id)
     assert [run.generation_id for run in runs] == list(caller.receipts[-1].generation_ids)
     given = scenario_of("multi_model_consensus").answers
