@@ -106,6 +106,9 @@ async def tour(out: Console, stage: Stage) -> ScenarioBooks:
     finally:
         caller.close()
     out.print()
+    out.print(
+        Text("The books, a minute later: the upstream has confirmed every cost", style="bold")
+    )
     books.tell(out)
     return books
 
