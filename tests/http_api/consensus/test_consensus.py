@@ -13,7 +13,7 @@ import pytest
 from cobot_meter.domain.consensus.panel import CONSENSUS_NAMES, INSTRUCTIONS
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import msat_from_pusd, usd_text
-from cobot_meter.domain.pricing.prices import PriceTerms
+from cobot_meter.domain.pricing.prices import PriceTerms, charged_pusd
 from tests.fakes.upstream_outcomes import Completes, Failed, Outcome, Refused, Unknown, Unreachable
 from tests.http_api.consensus.panel_face import (
     COSTS,
@@ -67,6 +67,12 @@ async def test_one_invoice_with_a_receipt_for_each_and_one_rounding_of_the_sum(
         assert "Agreed by all" in said
         assert "Two callers race past it." in said
         assert bought["usage"]["total_tokens"] == 63
+        for receipt in receipts:
+            named = f"/v1/generation?id={receipt['generation_id']}"
+            record = (await rig.get(named, token=token)).json()["data"]
+            assert record["model"] == receipt["model"]
+            alone = price_msat(rig, summed_pusd(receipt["cost_usd"]))
+            assert record["total_cost"] == float(usd_text(charged_pusd(alone, rig.last.quote.rate)))
         assert rig.upstream.spent_pusd == cost_pusd
         assert await audited(rig) == []
 
