@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from cobot_meter.domain.consensus.panel import CONSENSUS_NAMES, INSTRUCTIONS
+from cobot_meter.domain.errors import BodyKeysUnusable
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import msat_from_pusd, usd_text
 from cobot_meter.domain.pricing.prices import PriceTerms, charged_pusd
@@ -373,3 +374,44 @@ async def test_a_panel_shows_where_it_stands_and_what_its_members_came_to(tmp_pa
         assert read.json()["cobot"]["consensus"]["members"] == PANEL
         assert (await rig.ask(review(), token=token)).json()["id"] == read.json()["id"]
         assert rig.upstream.posts == 3
+
+
+STRANGE = [
+    "\ud83d broken emoji",
+    "[" * 5_000,
+    '[{"claim": "' + "x" * 50_000 + '", "severity": 7, "line_start": -1e400}]',
+    "\x00\u202e<script>alert(1)</script>",
+    "",
+]
+
+
+@pytest.mark.parametrize("kind", [":review", ":verdict"])
+@pytest.mark.parametrize("said", STRANGE)
+async def test_whatever_a_member_says_there_is_a_report(
+    tmp_path: Path, said: str, kind: str
+) -> None:
+    """Broken, deep, long or empty: it is kept as a text, and the report is sold as JSON."""
+    outcomes = [Completes(answer=said.encode("utf-8", "replace").decode()), *_two_answers()]
+    async with panel_face(tmp_path, *outcomes) as rig:
+        bought, _ = await rig.buy(review(kind=kind))
+        assert bought.json()["cobot"]["consensus"]["failed"] == []
+        assert bought.json()["choices"][0]["message"]["content"]
+
+
+def _two_answers() -> list[Completes]:
+    return [Completes(answer="[]"), Completes(answer="The answer is 4.")]
+
+
+async def test_without_a_report_nothing_is_sold(tmp_path: Path) -> None:
+    """What cannot be sealed was not stored: the sale fails, and what it cost is ours."""
+    async with panel_face(tmp_path) as rig:
+
+        async def fails(*_: object, **__: object) -> bytes:
+            raise BodyKeysUnusable("the keys are away", why="a test")
+
+        rig.service.flows.vault.seal_completion = fails  # type: ignore[method-assign]
+        asked = await rig.ask(review())
+        assert (asked.status, asked.error["code"]) == (502, "outcome_unknown"), asked.body
+        assert "before there was a report" in asked.error["message"]
+        assert rig.last.state is EscrowState.FAILED
+        assert await audited(rig) == []
