@@ -11,9 +11,10 @@ import orjson
 import pytest
 
 from cobot_meter.domain.consensus.panel import CONSENSUS_NAMES, INSTRUCTIONS
+from cobot_meter.domain.errors import BodyKeysUnusable
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.money import msat_from_pusd, usd_text
-from cobot_meter.domain.pricing.prices import PriceTerms
+from cobot_meter.domain.pricing.prices import PriceTerms, charged_pusd
 from tests.fakes.upstream_outcomes import Completes, Failed, Outcome, Refused, Unknown, Unreachable
 from tests.http_api.consensus.panel_face import (
     COSTS,
@@ -67,6 +68,12 @@ async def test_one_invoice_with_a_receipt_for_each_and_one_rounding_of_the_sum(
         assert "Agreed by all" in said
         assert "Two callers race past it." in said
         assert bought["usage"]["total_tokens"] == 63
+        for receipt in receipts:
+            named = f"/v1/generation?id={receipt['generation_id']}"
+            record = (await rig.get(named, token=token)).json()["data"]
+            assert record["model"] == receipt["model"]
+            alone = price_msat(rig, summed_pusd(receipt["cost_usd"]))
+            assert record["total_cost"] == float(usd_text(charged_pusd(alone, rig.last.quote.rate)))
         assert rig.upstream.spent_pusd == cost_pusd
         assert await audited(rig) == []
 
@@ -367,3 +374,44 @@ async def test_a_panel_shows_where_it_stands_and_what_its_members_came_to(tmp_pa
         assert read.json()["cobot"]["consensus"]["members"] == PANEL
         assert (await rig.ask(review(), token=token)).json()["id"] == read.json()["id"]
         assert rig.upstream.posts == 3
+
+
+STRANGE = [
+    "\ud83d broken emoji",
+    "[" * 5_000,
+    '[{"claim": "' + "x" * 50_000 + '", "severity": 7, "line_start": -1e400}]',
+    "\x00\u202e<script>alert(1)</script>",
+    "",
+]
+
+
+@pytest.mark.parametrize("kind", [":review", ":verdict"])
+@pytest.mark.parametrize("said", STRANGE)
+async def test_whatever_a_member_says_there_is_a_report(
+    tmp_path: Path, said: str, kind: str
+) -> None:
+    """Broken, deep, long or empty: it is kept as a text, and the report is sold as JSON."""
+    outcomes = [Completes(answer=said.encode("utf-8", "replace").decode()), *_two_answers()]
+    async with panel_face(tmp_path, *outcomes) as rig:
+        bought, _ = await rig.buy(review(kind=kind))
+        assert bought.json()["cobot"]["consensus"]["failed"] == []
+        assert bought.json()["choices"][0]["message"]["content"]
+
+
+def _two_answers() -> list[Completes]:
+    return [Completes(answer="[]"), Completes(answer="The answer is 4.")]
+
+
+async def test_without_a_report_nothing_is_sold(tmp_path: Path) -> None:
+    """What cannot be sealed was not stored: the sale fails, and what it cost is ours."""
+    async with panel_face(tmp_path) as rig:
+
+        async def fails(*_: object, **__: object) -> bytes:
+            raise BodyKeysUnusable("the keys are away", why="a test")
+
+        rig.service.flows.vault.seal_completion = fails  # type: ignore[method-assign]
+        asked = await rig.ask(review())
+        assert (asked.status, asked.error["code"]) == (502, "outcome_unknown"), asked.body
+        assert "before there was a report" in asked.error["message"]
+        assert rig.last.state is EscrowState.FAILED
+        assert await audited(rig) == []

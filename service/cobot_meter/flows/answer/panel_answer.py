@@ -69,7 +69,7 @@ def panel_completion(
         },
         CONSENSUS_MEMBER: {**report, "failed": failed_json(failed)},
     }
-    return json.dumps(document, ensure_ascii=False).encode()
+    return json.dumps(document).encode()  # in ASCII: nothing that a model says breaks it
 
 
 def _report(

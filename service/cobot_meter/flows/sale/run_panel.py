@@ -16,7 +16,13 @@ from functools import partial
 
 from cobot_meter.domain.body import Body
 from cobot_meter.domain.consensus.report import QUORUM
-from cobot_meter.domain.errors import BooksBusy, CobotMeterError, Conflict, UpstreamFailed
+from cobot_meter.domain.errors import (
+    BooksBusy,
+    CobotMeterError,
+    Conflict,
+    OutcomeUnknown,
+    UpstreamFailed,
+)
 from cobot_meter.domain.escrow.events import PanelAnswered, PanelEnded, PanelPriced
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
@@ -26,11 +32,18 @@ from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.flows.answer.panel_answer import Said, answer_text, panel_completion
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.sale.find_cost import FindCost
-from cobot_meter.flows.sale.run_completion import RESTARTED, RunCompletion, upstream_call
+from cobot_meter.flows.sale.run_completion import RunCompletion, upstream_call
 from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.escrow_runs import UNFOLLOWED, JustOpened
 
 TRIES = 8
+UNREPORTED = Failure(
+    code=OutcomeUnknown.code,
+    message=(
+        "The service was interrupted before there was a report of this panel, so its answers are "
+        "lost. You are not charged. Ask again if you want another run."
+    ),
+)
 
 
 class RunPanel:
@@ -60,7 +73,9 @@ class RunPanel:
             for one in asked:
                 one.add_done_callback(partial(self._then_look_up, group))
             await asyncio.wait(asked)
-            await self._report(escrow.escrow_id, opened, request, answers)
+            # Without a report it ends below, and nothing of it is sold.
+            with contextlib.suppress(CobotMeterError):
+                await self._report(escrow.escrow_id, opened, request, answers)
         return await self._settled(escrow.escrow_id)
 
     async def resumed(self, escrow: Escrow) -> Escrow:
@@ -178,7 +193,7 @@ def _failure(escrow: Escrow) -> Failure:
     """Why there is no consensus: as one failed where all failed alike, else as a whole."""
     failed = [run.failure for run in escrow.runs if run.failure is not None]
     if escrow.answer_sha256 is None and len(escrow.sold_runs) >= QUORUM:
-        return RESTARTED
+        return UNREPORTED
     whys = [
         f"{escrow.seen_from(run.run_id).model}: {run.failure.message.rstrip('.')}"
         for run in escrow.runs
