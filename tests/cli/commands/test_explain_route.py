@@ -117,3 +117,12 @@ def test_a_panel_is_named_with_whose_it_is(tmp_path: Path) -> None:
         assert "PANEL_MODELS" in refused.output
     none = CommandLine({**NOBODY, "COBOT_METER_PANEL_MODELS": "none"})
     assert none.run("explain-route", written(tmp_path, model="cobot/consensus")).exit_code == 1
+
+
+def test_a_private_panel_is_refused_as_the_service_refuses_it(tmp_path: Path) -> None:
+    """No member is put in another's place, not even by the model of this machine."""
+    line = CommandLine({**NOBODY, **HERE})
+    asked = written(tmp_path, model="cobot/consensus", cobot={"privacy": "local"})
+    told = line.run("explain-route", asked)
+    assert told.exit_code == ExitCode.FINDING
+    assert "is on the panel" in told.stderr
