@@ -55,8 +55,8 @@ async def prove_sold(played: Played, caller: WatchedCaller) -> None:
     """Each receipt is a stored sale's price, their sum the revenue, and the audit is content."""
     assert caller.receipts
     for receipt in caller.receipts:
-        if len(receipt.generation_ids) == 1:
-            sale = await played.sale(receipt.generation_ids[0])
+        for generation_id in receipt.generation_ids:
+            sale = await played.sale(generation_id)
             assert sale.price_msat == receipt.price_msat > 0
     books = await read_scenario_books(played.stage, caller)
     assert books.receipts_msat == books.revenue_msat
