@@ -22,7 +22,7 @@ FOREIGN := $(foreach client,l402-requests pyl402 openrouter llm aider cobot,\
 
 COBOT := $(filter .foreign/cobot/%,$(FOREIGN))
 
-WORKERS := 2
+WORKERS := 3
 NOT_FAST := slow or foreign_clients or postgres or real_nodes or real_upstream
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED := $(INSTALL) --require-hashes -r
