@@ -108,7 +108,7 @@ class PanelRequest:
     ) -> Ceiling:
         """What all of them may cost: one rounding of the sum."""
         members = self.members(models, tokens, rate, terms)
-        return ceiling_of(sum(one.most_pusd for one in members), rate, terms)
+        return ceiling_of(sum(one.most_pusd for one in members), rate=rate, terms=terms)
 
     def offered(
         self, models: tuple[Model, ...], tokens: int, rate: ExchangeRate, terms: PriceTerms
@@ -127,7 +127,7 @@ class PanelRequest:
         offer = Offer(
             models=models,
             max_tokens=tokens,
-            ceiling=ceiling_of(panel.most_pusd, rate, terms),
+            ceiling=ceiling_of(panel.most_pusd, rate=rate, terms=terms),
             rate=rate,
             terms=terms,
             costs=costs,
