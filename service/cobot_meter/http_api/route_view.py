@@ -38,6 +38,8 @@ def panel_members(escrow: Escrow, route: str) -> dict[str, Any]:
     """
     panel = read_panel(route)
     members: dict[str, Any] = {"panel": panel_document(panel)}
+    if panel.decision:
+        members["route"] = decision_document(read_stored(panel.decision).decision)
     if len(escrow.runs) < escrow.runs_made:
         return members
     return {**members, "attempts": [_receipt(escrow, run) for run in escrow.runs]}
