@@ -127,7 +127,11 @@ class RunPanel:
         It stays as it is while the process that asked may still be at work on it, and while a cost
         is not known that may yet come.
         """
-        for run in await self._ledger.books.runs_of(escrow.escrow_id):
+        runs = await self._ledger.books.runs_of(escrow.escrow_id)
+        unreported = escrow.answer_sha256 is None
+        if unreported and await self._run_completion.is_asked_elsewhere(runs[0]):
+            return escrow
+        for run in runs:
             if run.state is RunState.REQUESTED:
                 view = await self._ledger.escrow_of_run(run.run_id)
                 with contextlib.suppress(Conflict):
