@@ -147,11 +147,12 @@ def ceiling_for(
         + max_tokens * max(price.completion_pusd, price.reasoning_pusd)
         for price in prices
     )
-    return ceiling_of(ceil_div(*with_surcharge(worst_pusd, terms.safety_bps)), rate, terms)
+    cost_pusd = ceil_div(*with_surcharge(worst_pusd, terms.safety_bps))
+    return ceiling_of(cost_pusd, rate=rate, terms=terms)
 
 
-def ceiling_of(cost_pusd: int, rate: ExchangeRate, terms: PriceTerms) -> Ceiling:
-    """The ceiling where all that is run can cost so much together."""
+def ceiling_of(cost_pusd: int, *, rate: ExchangeRate, terms: PriceTerms) -> Ceiling:
+    """The ceiling of a run, or of several together, that cost at most so much."""
     return Ceiling(cost_pusd=cost_pusd, price_msat=_price_msat(cost_pusd, rate, terms))
 
 
