@@ -113,6 +113,7 @@ class Opening:
     `key_id` is the API key that asked, None for an ask by a proof of payment or by nobody. `route`
     is the decision that named its models where the caller left that to us (`routing/stored.py`).
     `budgets` are the codes of the budgets' accounts that count it, one blank between them.
+    `privacy` is who may read it, and at whose word (`privacy/tiers.py`).
     """
 
     escrow_id: str
@@ -127,6 +128,7 @@ class Opening:
     task: TaskTerms | None = None
     route: str | None = None
     budgets: str = ""
+    privacy: str = ""
 
     @classmethod
     def of(cls, escrow: Escrow) -> Opening:
@@ -161,8 +163,8 @@ class Escrow:
     of it. `extensions` counts how often what is reserved of credit was extended, `extended_msat` by
     how much in all. Of a `task` the runs so far are summed up in `priced_pusd`, `answer_sha256` is
     the digest of what its seller has sealed, and `closing` how it was closed. `route` is
-    as in `Opening`. `budgets` are the codes of the accounts that its budgets are, chosen when it
-    opened.
+    as in `Opening`, and so is `privacy`. `budgets` are the codes of the accounts that its budgets
+    are, chosen when it opened.
     """
 
     escrow_id: str
@@ -200,6 +202,7 @@ class Escrow:
     closing: TaskClosing | None = None
     route: str | None = None
     budgets: str = ""
+    privacy: str = ""
 
     @classmethod
     def opened(
@@ -219,18 +222,7 @@ class Escrow:
         if opening.task is not None:
             upstream, state = ASKS_NOBODY, RunState.IDLE
         return cls(
-            escrow_id=opening.escrow_id,
-            caller_id=opening.caller_id,
-            ask=opening.ask,
-            quote=opening.quote,
-            stream=opening.stream,
-            mode=opening.mode,
-            fallback=opening.fallback,
-            key_id=opening.key_id,
-            task=opening.task,
-            route=opening.route,
-            budgets=opening.budgets,
-            opened_at_ms=at_ms,
+            **{name: getattr(opening, name) for name in Opening.__dataclass_fields__},
             changed_at_ms=at_ms,
             state=EscrowState.RUNNING,
             version=1,

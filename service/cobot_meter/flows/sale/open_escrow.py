@@ -143,6 +143,7 @@ class OpenEscrow:
             route=offer.route,
             key_id=key_id,
             budgets=codes_of(offer.windows),
+            privacy=request.privacy.kept,
         )
         sent = at_once(pays=_pays(offer.quote), address=ask.address)
         escrow = self._escrow(opening, offer=offer, at_once=sent)

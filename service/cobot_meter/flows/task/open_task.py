@@ -24,6 +24,7 @@ from cobot_meter.domain.escrow.record import AskKey, Escrow, Opening, Quote
 from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.escrow.tasks import ASKS_NOBODY, TaskTerms
 from cobot_meter.domain.pricing.quotes import MaxCost
+from cobot_meter.domain.privacy.tiers import Privacy
 from cobot_meter.domain.task_faults import TaskNotAllowed
 from cobot_meter.domain.transitions.escrows import open_escrow
 from cobot_meter.flows.budget.find_budgets import NOBODY, FindBudgets
@@ -178,6 +179,7 @@ class OpenTask:
                 title=wish.title,
             ),
             budgets=codes_of(windows),
+            privacy=Privacy(policy=wish.key.limits.privacy).kept,
         )
         return Escrow.opened(opening, upstream=ASKS_NOBODY)
 

@@ -19,7 +19,7 @@ from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.pricing.quotes import CallerTerms
 from cobot_meter.domain.privacy.detector import Look, nothing_seen
-from cobot_meter.domain.routing.hints import Hints
+from cobot_meter.domain.routing.hints import Hints, PrivacyTier
 from cobot_meter.domain.routing.rules import bounded_turn
 from cobot_meter.domain.routing.virtual import is_virtual
 from cobot_meter.domain.upstream.completions import DEFAULT_MAX_TOKENS, CompletionRequest
@@ -156,11 +156,13 @@ def parse_chat_request(
     lines: HeaderLines = no_headers,
     read_terms: Callable[[str, Hints], CallerTerms] = capped,
     look: Look = nothing_seen,
+    policy: PrivacyTier = PrivacyTier.PUBLIC,
 ) -> ChatRequest:
     """The request in `body`. Raises RequestInvalid, with the field as OpenAI names it.
 
     Hints, in header `lines` or in the body, and the terms for its digest are read once the body is
-    sound: of two faults the body's is told first. `look` says what in it is private.
+    sound: of two faults the body's is told first. `look` says what in it is private; `policy` is
+    the lowest tier that the key which asks allows.
     """
     read = read_json_request(body, wanted="model and messages")
     document = _to_forward(read)
@@ -180,7 +182,7 @@ def parse_chat_request(
         providers = provider_choice(fields["provider"])
     model, *others = models = _models(document)
     hints = read_hints(document.get(MEMBER), lines)
-    privacy = AskedPrivacy(fields, checked, models, hints.privacy, look).settled()
+    privacy = AskedPrivacy(fields, checked, models, hints.privacy, look, policy).settled()
     fields = {"model": model, "messages": orjson.Fragment(messages), **fields}
     key = read.digest_with(hints.identity)
     return ChatRequest(

@@ -320,6 +320,10 @@ _KEY_WISH: Document = {
         "limit_sat": _SAT_OR_NULL,
         "day_limit_sat": _SAT_OR_NULL,
         "models": {"type": ["array", "null"], "items": {"type": "string"}, "maxItems": 32},
+        "privacy": {
+            "enum": ["public", "zdr", "local", None],
+            "description": "The lowest tier of privacy of what the key asks; public by default.",
+        },
     },
 }
 _NO_OWNER = {
