@@ -67,7 +67,7 @@ class MakeOffer:
         self._plan_reservation = plan_reservation
         self._choose_model = choose_model
         self._watch_account = watch_account
-        self._exposure = exposure
+        self.exposure = exposure
 
     async def quoted(
         self,
@@ -103,7 +103,7 @@ class MakeOffer:
         quote = self._quote_request.quote(
             offer,
             standing,
-            least_pusd=self._exposure.least_pusd(len(request.body.content)),
+            least_pusd=self.exposure.least_pusd(len(request.body.content)),
             reserved=reserved,
         )
         asked = offer.models[0]

@@ -6,12 +6,12 @@ HTTP, or what happens to the escrow next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cobot_meter.domain.api_key.faults import KEY_GUARDS
 from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.budgets.sheets import codes_of, limits_of
-from cobot_meter.domain.callers import CallerStanding, ExposureTerms
+from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import (
     CallerBlocked,
     ExposureExceeded,
@@ -29,6 +29,7 @@ from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.gates import NodeGate
 from cobot_meter.flows.offer.make_offer import MakeOffer, QuotedChain
 from cobot_meter.flows.offer.quote_request import utc_day
+from cobot_meter.flows.offer.route_request import task_asked
 from cobot_meter.flows.sale.run_completion import upstream_call
 from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
@@ -64,18 +65,18 @@ class OpenEscrow:
         ledger: Ledger,
         vault: Vault,
         make_offer: MakeOffer,
+        find_budgets: FindBudgets,
         node_gate: NodeGate,
         replicas: Replicas,
-        exposure: ExposureTerms,
     ) -> None:
-        """`exposure` is the operator's setting."""
+        """All by name: flows and ports. What may stay unpaid is as the offer has it."""
         self._ledger = ledger
         self._vault = vault
         self._make_offer = make_offer
         self._node_gate = node_gate
         self._replicas = replicas
-        self._exposure = exposure
-        self._find_budgets = FindBudgets(ledger=ledger)
+        self._exposure = make_offer.exposure
+        self._find_budgets = find_budgets
 
     def new_id(self) -> str:
         """A fresh id for an escrow that is about to be opened."""
@@ -126,6 +127,8 @@ class OpenEscrow:
             raise key_losses_reached(lost_pusd, limit_pusd=limit_pusd)
         key_id = asked.key.key_id if asked.key else None
         budgets = await self._find_budgets.asked(asked.caller_id, key_id=key_id)
+        if budgets.by_task:
+            budgets = replace(budgets, task=task_asked(request))
         if is_virtual(request.model):
             budgets = await self._find_budgets.depleted(budgets)
         offer = await self._make_offer.quoted(

@@ -72,6 +72,7 @@ class OpenTask:
         ledger: Ledger,
         vault: Vault,
         quote_request: QuoteRequest,
+        find_budgets: FindBudgets,
         node_gate: NodeGate,
         exposure: ExposureTerms,
     ) -> None:
@@ -81,7 +82,7 @@ class OpenTask:
         self._quote_request = quote_request
         self._node_gate = node_gate
         self._exposure = exposure
-        self._find_budgets = FindBudgets(ledger=ledger)
+        self._find_budgets = find_budgets
 
     async def open(self, wish: TaskWish) -> Escrow:
         """The open task; the same one for the same Idempotency-Key.
