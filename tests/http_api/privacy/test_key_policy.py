@@ -127,13 +127,17 @@ async def test_a_word_that_is_no_tier_changes_nothing(tmp_path: Path, said: obje
 async def test_the_runs_of_a_task_are_bound_by_the_key_that_opened_it(tmp_path: Path) -> None:
     """A task is no way around what its seller's key demands."""
     async with private_face(tmp_path) as rig:
-        key, _ = await rig.key(1_000, privacy="local")
+        key, _ = await rig.key(1_000, privacy="zdr")
         seller_id = next(iter(rig.books.rows.api_keys.values())).caller_id
         await rig.service.flows.operating.set_caller.cap(seller_id, CAP_SAT * 1_000)
         face = TaskFace(rig, key, seller_id)
         task = await face.opened()
-        reply = await face.ask(task)
-        assert reply.status == 200, reply.json()
-        assert privacy_in(reply)["tier"] == "local"
-        assert [model for model, _ in sent(rig)] == [HERE.model_id]
+        plain = await face.ask(task)
+        assert plain.status == 200, plain.json()
+        assert (privacy_in(plain)["tier"], privacy_in(plain)["by"]) == ("zdr", "key")
+        found = privacy_in(await face.ask(task, f"charge {CARD}"))
+        assert (found["tier"], found["by"], found["signals"]) == ("local", "detector", ["card"])
+        (first, body), (second, _) = sent(rig)
+        assert (first, second) == (MODEL, HERE.model_id)
+        assert body["provider"]["zdr"] is True
         await face.audited()

@@ -119,12 +119,14 @@ def told_of(
 ) -> dict[str, Any]:
     """The privacy of a sale, as it was when that opened; nothing where nothing made it private.
 
+    A run of a task has its own, which is at least that of the task.
     `privacy` is that of the request where it is at hand: its signals are stored nowhere, and null
     where the answer is fetched later. `local` is said of what ran here alone: a sale from before a
     detector was switched on may not have. Nor did its key demand then what it demands now.
     """
-    kept = kept_privacy(escrow.privacy)
-    if kept is None:
+    run_of_task = privacy is not None and escrow.task is not None
+    kept = kept_privacy(privacy.kept if privacy and run_of_task else escrow.privacy)
+    if kept is None and not run_of_task:
         said = NO_PRIVACY if privacy is None else replace(privacy, policy=PrivacyTier.PUBLIC)
         kept = kept_privacy(said.kept)
     if kept is None:
