@@ -63,6 +63,11 @@ class CompletionRequest:
         return tuple(dict.fromkeys((self.model, *self.fallback_models)))
 
     @property
+    def prompt_tokens_most(self) -> int:
+        """The most tokens that its prompt is, as far as was ever measured."""
+        return tokens_bound(self.body.content)
+
+    @property
     def adds_unseen(self) -> bool:
         """Whether the upstream makes more of the prompt than its bytes tell: `price_of` has it."""
         return self.image_count > 0
@@ -216,7 +221,7 @@ def refuse_over_context(request: CompletionRequest, model: Model, *, max_tokens:
 
 
 def _refuse_cut(request: CompletionRequest, model: Model, *, max_tokens: int) -> None:
-    most = tokens_bound(request.body.content) + TEMPLATE_TOKENS
+    most = request.prompt_tokens_most + TEMPLATE_TOKENS
     if most + max_tokens <= model.context_length:
         return
     fits = model.context_length - most

@@ -35,6 +35,11 @@ from cobot_meter.ports.books import Books
 NOBODY = ""
 
 
+def _of_no_task() -> str | None:
+    """Where nobody says what is asked."""
+    return None
+
+
 async def limits_of_sale(books: Books, sale: Escrow) -> BudgetLimits:
     """The limits of the windows that an open sale counts in, as they are by now."""
     if not sale.budgets:
@@ -49,15 +54,25 @@ class FindBudgets:
         """Nothing is remembered here."""
         self._ledger = ledger
 
-    async def asked(self, caller_id: str, *, key_id: str | None = None) -> BudgetsAsked:
-        """What bounds an ask of this caller, at this moment of the clock by which days begin."""
-        return BudgetsAsked(
+    async def asked(
+        self,
+        caller_id: str,
+        *,
+        key_id: str | None = None,
+        task_of: Callable[[], str | None] = _of_no_task,
+    ) -> BudgetsAsked:
+        """What bounds an ask of this caller, at this moment of the clock by which days begin.
+
+        `task_of` says what it is about, and is asked only where a budget depends on that.
+        """
+        asked = BudgetsAsked(
             sheets=await self._ledger.books.budget_sheets(caller_id),
             caller_id=caller_id,
             key_id=key_id,
             at_ms=self._ledger.day_ms(),
             zones=offsets_of,
         )
+        return replace(asked, task=task_of()) if asked.by_task else asked
 
     async def depleted(self, asked: BudgetsAsked) -> BudgetsAsked:
         """With the tier that what is left of the caller's budgets allows; a look at each window.

@@ -6,7 +6,8 @@ HTTP, or what happens to the escrow next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 from cobot_meter.domain.api_key.faults import KEY_GUARDS
 from cobot_meter.domain.api_key.record import ApiKey
@@ -126,9 +127,9 @@ class OpenEscrow:
         if lost_pusd >= limit_pusd:
             raise key_losses_reached(lost_pusd, limit_pusd=limit_pusd)
         key_id = asked.key.key_id if asked.key else None
-        budgets = await self._find_budgets.asked(asked.caller_id, key_id=key_id)
-        if budgets.by_task:
-            budgets = replace(budgets, task=task_asked(request))
+        budgets = await self._find_budgets.asked(
+            asked.caller_id, key_id=key_id, task_of=partial(task_asked, request)
+        )
         if is_virtual(request.model):
             budgets = await self._find_budgets.depleted(budgets)
         offer = await self._make_offer.quoted(

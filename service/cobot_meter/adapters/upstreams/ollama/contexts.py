@@ -40,7 +40,7 @@ class OllamaApi(Protocol):
         """
 
 
-class _Listed(NamedTuple):
+class _ModelThere(NamedTuple):
     """A model of Ollama's list: the digest of what it is, and whether another machine runs it."""
 
     digest: str
@@ -99,7 +99,7 @@ def _tagged(name: str) -> str:
     return name if ":" in name else name + DEFAULT_TAG
 
 
-def _listed(content: bytes) -> dict[str, _Listed]:
+def _listed(content: bytes) -> dict[str, _ModelThere]:
     """Every model of `GET /api/tags` by its whole name. Raises UpstreamUnreachable for no list."""
     try:
         document = plain_loads(content)
@@ -108,7 +108,7 @@ def _listed(content: bytes) -> dict[str, _Listed]:
     rows = document.get("models") if isinstance(document, dict) else None
     if not isinstance(rows, list):
         raise UpstreamUnreachable("the upstream's model list cannot be read")
-    found: dict[str, _Listed] = {}
+    found: dict[str, _ModelThere] = {}
     for row in (row for row in rows if isinstance(row, dict)):
         for said in (row.get("name"), row.get("model")):
             name = outside.identifier(said)
@@ -116,7 +116,7 @@ def _listed(content: bytes) -> dict[str, _Listed]:
                 continue
             known = found.get(_tagged(name))
             elsewhere = bool(row.get("remote_host") or row.get("remote_model"))
-            found[_tagged(name)] = _Listed(
+            found[_tagged(name)] = _ModelThere(
                 digest=outside.maybe_text(row.get("digest")),
                 elsewhere=elsewhere or (known is not None and known.elsewhere),
             )
