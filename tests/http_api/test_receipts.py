@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from cobot_meter.domain.pricing.prices import ModelPrice
+from cobot_meter.http_api.http.openapi_receipts import COBOT
 from cobot_meter.http_api.views import completion_path
 from tests.fakes.upstream_outcomes import PRICED_MODEL, Completes, Failed, fake_model
 from tests.http_api.asgi_caller import Reply
@@ -69,6 +70,9 @@ async def test_every_attempt_is_told_and_the_price_is_the_sum_of_those_billed(
             assert second["generation_id"] == rig.last.run.generation_id
             assert isinstance(second["latency_ms"], int)
             assert billed_usd(one) == Decimal(one["cost"]["upstream_usd"])
+            assert set(COBOT["required"]) <= one.keys() <= COBOT["properties"].keys()
+            attempt = COBOT["properties"]["attempts"]["items"]
+            assert first.keys() == second.keys() == attempt["properties"].keys()
         stays = [{name: one[name] for name in one.keys() - MOVES} for one in told]
         assert stays[0] == stays[1] == stays[2]
 
