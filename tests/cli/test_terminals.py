@@ -50,6 +50,7 @@ GIVEN = {
     "bench table": ("--out", "{folder}/table.json"),
     "budgets set": ("service", "day", "1000sat"),
     "budgets clear": ("service", "day"),
+    "budgets plan": ("60", "25"),
     "explain-route": ("{folder}/no-request.json",),
 }
 # They run until a signal comes, or a story is told: tests of their own.

@@ -114,6 +114,8 @@ class Seller:
         return replace(
             escrow,
             escrow_id="esc_" + digest,
+            run_id="esc_" + digest,
+            run=replace(escrow.run, run_id="esc_" + digest, escrow_id="esc_" + digest),
             ask=replace(escrow.ask, request_sha256=digest),
             payment_hash=payment_hash,
             invoice=IssuedInvoice(

@@ -21,6 +21,7 @@ from cobot_meter.domain.escrow.states import Progress
 from cobot_meter.domain.money import AMOUNT_MAX, usd_text
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.http_api.chat.answers import completion_answer
+from cobot_meter.http_api.chat.receipts import Receipt
 from cobot_meter.http_api.http.exchange import PlainAnswer
 from tests.adapters.upstreams.stream_frames import (
     ANSWER,
@@ -113,7 +114,9 @@ async def test_any_text_anywhere_can_be_booked(rig: RawRig) -> None:
         rig.upstream.run = Reply(pieces=(b"data: " + json.dumps(whole).encode() + b"\n\n",))
         answer = await rig.bought()
         for stream in (True, False):
-            assert completion_answer(answer.escrow, answer.body, stream=stream).status == 200
+            assert (
+                completion_answer(Receipt(answer.escrow), answer.body, stream=stream).status == 200
+            )
         rig.upstream.run = failing(said)
         with pytest.raises(UpstreamFailed):
             await rig.bought()
@@ -131,7 +134,7 @@ async def test_an_id_that_no_header_holds_is_no_id(rig: RawRig, identity: str) -
     }
     rig.upstream.run = Reply(headers=(JSON, NAMED), pieces=(orjson.dumps(whole),))
     answer = await rig.bought()
-    told = completion_answer(answer.escrow, answer.body, stream=False)
+    told = completion_answer(Receipt(answer.escrow), answer.body, stream=False)
     assert isinstance(told, PlainAnswer)
     assert (b"x-generation-id", GENERATION.encode()) in told.headers
     assert orjson.loads(told.body)["id"] == GENERATION

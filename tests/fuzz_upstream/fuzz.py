@@ -16,6 +16,7 @@ from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.http_api.chat.answers import completion_answer
+from cobot_meter.http_api.chat.receipts import Receipt
 from cobot_meter.http_api.model_routes import endpoint_document, model_document
 from cobot_meter.ports.upstream import Upstream
 from tests.fuzz_upstream.inputs import Inputs
@@ -132,7 +133,7 @@ async def _sold(rig: RawRig, number: int) -> str:
         return fault.code
     if answer.kind is AnswerKind.COMPLETION:
         for stream in (False, True):
-            completion_answer(answer.escrow, answer.body, stream=stream)
+            completion_answer(Receipt(answer.escrow), answer.body, stream=stream)
     return answer.kind.value
 
 

@@ -21,6 +21,7 @@ from cobot_pay.errors import L402Error
 
 REFUSED, BAD_WORDS, INTERRUPTED = 1, 2, 130
 _KEY_ACTIONS = ("list", "create", "rotate", "revoke", "forget")
+_TIERS = ("public", "zdr", "local")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -124,6 +125,7 @@ def _add_limits(one: argparse.ArgumentParser) -> None:
     one.add_argument("--name", help="what the key is called")
     one.add_argument("--limit-sat", type=int, help="the most that the key may ever spend")
     one.add_argument("--day-limit-sat", type=int, help="the most that it may spend in a day")
+    one.add_argument("--privacy", choices=_TIERS, help="the lowest tier of what it asks")
 
 
 def _limits(given: argparse.Namespace) -> dict[str, object]:
@@ -131,6 +133,7 @@ def _limits(given: argparse.Namespace) -> dict[str, object]:
         "name": given.name,
         "limit_sat": given.limit_sat,
         "day_limit_sat": given.day_limit_sat,
+        "privacy": given.privacy,
     }
     return {name: value for name, value in named.items() if value is not None}
 

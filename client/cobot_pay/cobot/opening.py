@@ -61,6 +61,22 @@ class Purse:
                 )
             return self._calls
 
+    async def limit_key(self, tell: Callable[[str], None]) -> None:
+        """Have the service keep the daily limit for the key, where the owner wants that.
+
+        Raises BadSettings with what is in the way; a service that is away is told of, since the
+        limit holds here in any case.
+        """
+        if not self._settings.key_budget_zone:
+            return
+        from cobot_pay.cobot.key_budget import ServiceAway, put_key_budget
+
+        proof = self.budget.tokens.get(self._settings.seller.origin, "")
+        try:
+            await asyncio.to_thread(put_key_budget, self._settings, proof=proof)
+        except ServiceAway as away:
+            tell(f"the daily limit is not a budget of the key yet, and holds here alone: {away}")
+
     async def settle(self, tell: Callable[[str], None]) -> None:
         """Find out what became of what was being paid when the program before this one ended."""
         self._keys.count_lost()

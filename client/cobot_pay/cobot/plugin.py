@@ -68,6 +68,7 @@ class CobotMeterPlugin(Plugin, LLMProvider, ToolProvider):  # type: ignore[misc]
             wallets = self._registry.all_with_capability("wallet") if self._registry else []
             purse = open_purse(settings, folder=Path.cwd(), wallet_plugins=wallets)
             await purse.settle(self.log_info)
+            await purse.limit_key(self.log_warn)
         except (BadSettings, OSError) as fault:
             raise SystemExit(f"cobot-meter: {fault}") from fault
         self._settings, self._purse = settings, purse

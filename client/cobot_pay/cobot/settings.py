@@ -27,7 +27,7 @@ _HINTS = {"task": "X-Cobot-Task", "privacy": "X-Cobot-Privacy", "downgrade": "X-
 _BUDGETS = tuple(f"budget_{unit}_{span}" for unit in ("sat", "usd") for span in _SPANS.values())
 _KNOWN = frozenset(
     {"url", "model", "api_key", "wallet", "node", "lnd", "nwc", "home", "timeout_s", "max_cost_sat"}
-    | {"others", *_HINTS, *_BUDGETS}
+    | {"others", "budget_on_key", "zone", *_HINTS, *_BUDGETS}
 )
 _PLAIN = re.compile(r"[A-Za-z0-9 _.:/+-]{1,80}")
 
@@ -38,6 +38,7 @@ class MeterSettings:
 
     `models` is the chain in its order. `call_msat` is the most that one call may cost. `others`
     are the only services that `ask_other_cobot` may ask, by origin; None lets it ask any.
+    `key_budget_zone` is the time zone of the daily limit as a budget of the key; empty for none.
     """
 
     seller: Seller
@@ -50,6 +51,7 @@ class MeterSettings:
     home: Path
     timeout_s: float
     others: Mapping[str, str] | None
+    key_budget_zone: str = ""
 
     @property
     def book(self) -> Path:
@@ -83,6 +85,7 @@ def read_meter_settings(config: Mapping[str, Any]) -> MeterSettings:
         home=Path(str(table.get("home") or "~/.cobot-pay")).expanduser(),
         timeout_s=_timeout_s(table.get("timeout_s", TIMEOUT_S)),
         others=_others(table.get("others")),
+        key_budget_zone=_key_budget_zone(table),
     )
 
 
@@ -186,6 +189,38 @@ def _timeout_s(value: object) -> float:
     if not 1 <= seconds <= TIMEOUT_S_MAX:
         raise BadSettings(f"{SECTION}: timeout_s is from 1 to {TIMEOUT_S_MAX:.0f}, not {value!r}")
     return seconds
+
+
+def _key_budget_zone(table: Mapping[str, Any]) -> str:
+    """The zone of the key's budget: the one that is written, else that of this machine."""
+    wanted, zone = table.get("budget_on_key", False), table.get("zone")
+    if not isinstance(wanted, bool):
+        raise BadSettings(f"{SECTION}: budget_on_key is true or false, not {wanted!r}")
+    if zone is not None and not (isinstance(zone, str) and _is_zone(zone)):
+        raise BadSettings(
+            f"{SECTION}: zone is a time zone by its IANA name, such as Europe/Berlin, not {zone!r}"
+        )
+    if not wanted:
+        return ""
+    if not table.get("api_key"):
+        raise BadSettings(f"{SECTION}: budget_on_key limits a key, so it needs an `api_key`")
+    return zone or machine_zone()
+
+
+def machine_zone() -> str:
+    """The IANA name of this machine's time zone, as far as it says one; else UTC."""
+    zone = str(Path("/etc/localtime").resolve()).partition("/zoneinfo/")[2]
+    return zone if zone and _is_zone(zone) else "UTC"
+
+
+def _is_zone(name: str) -> bool:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # only whoever names a zone loads it
+
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return False
+    return True
 
 
 def _others(found: object) -> Mapping[str, str] | None:

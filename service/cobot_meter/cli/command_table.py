@@ -158,7 +158,12 @@ BUDGETS = {
     ),
     "set": Entry(
         where="cobot_meter.cli.commands.budget:set_budget",
-        help="Set a budget of a key, a caller, a model, or of the whole service.",
+        help="Set a budget of a key, a caller, a model, a task, or of the whole service.",
+    ),
+    "plan": Entry(
+        where="cobot_meter.cli.commands.budget:plan_budgets",
+        help="Say how dear a model may be with what is left of the operator's budgets of callers "
+        "and keys.",
     ),
     "clear": Entry(
         where="cobot_meter.cli.commands.budget:clear_budget",

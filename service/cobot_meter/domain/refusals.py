@@ -108,13 +108,16 @@ def _whose(window: BudgetWindow) -> str:
             return "this API key"
         case Scope.MODEL:
             return f"the model {window.budget.subject}"
+        case Scope.TASK:
+            return f"the task {window.budget.subject}"
         case _:
             return "this caller"
 
 
 def _where(window: BudgetWindow) -> str:
     budget = window.budget
-    on = f"on the model {budget.subject} " if budget.scope is Scope.MODEL else ""
+    named = budget.scope in {Scope.MODEL, Scope.TASK}
+    on = f"on the {budget.scope.value} {budget.subject} " if named else ""
     return f"{on}in this {budget.period.value}"
 
 

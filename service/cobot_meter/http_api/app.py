@@ -16,6 +16,7 @@ from cobot_meter.http_api.budgets import document as of_budgets
 from cobot_meter.http_api.budgets.routes import BUDGETS_PATH, BudgetRoutes
 from cobot_meter.http_api.caller_routes import CallerRoutes
 from cobot_meter.http_api.chat.credit_short import TopsUpCredit
+from cobot_meter.http_api.chat.receipts import Receipts
 from cobot_meter.http_api.chat.route import CHAT_PATH, ChatRoute
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.escrow_routes import EscrowRoutes
@@ -50,9 +51,12 @@ def build_face(parts: FaceParts) -> AsgiApp:
     """The application. Build one for each registry: it adds its own counter there."""
     challenges = Challenges(tokens=parts.tokens, public_url=parts.public_url)
     askers = Askers(parts=parts, challenges=challenges)
-    escrows = EscrowRoutes(parts=parts, askers=askers, challenges=challenges)
+    receipts = Receipts(parts=parts)
+    escrows = EscrowRoutes(parts=parts, askers=askers, challenges=challenges, receipts=receipts)
     outcomes = _outcomes(parts)
-    chat = ChatRoute(parts=parts, askers=askers, challenges=challenges, outcomes=outcomes)
+    chat = ChatRoute(
+        parts=parts, askers=askers, challenges=challenges, receipts=receipts, outcomes=outcomes
+    )
     paid = TopsUpCredit(chat, parts=parts, askers=askers, challenges=challenges)
     keys = KeyRoutes(parts=parts, askers=askers)
     budgets = BudgetRoutes(parts=parts, askers=askers)

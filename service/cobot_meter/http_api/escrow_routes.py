@@ -25,6 +25,7 @@ from cobot_meter.domain.escrow.states import STATES, Stage
 from cobot_meter.flows.escrow_faults import failure_fault, waiting_fault
 from cobot_meter.flows.sale.ask_completion import AnswerKind
 from cobot_meter.http_api.chat.answers import completion_answer, status_answer
+from cobot_meter.http_api.chat.receipts import Receipts
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer, Response
 from cobot_meter.http_api.identity import Asker, Askers
@@ -53,11 +54,14 @@ _GONE = "What this escrow held is no longer kept. Ask again; what was paid and n
 class EscrowRoutes:
     """Both routes of one escrow."""
 
-    def __init__(self, *, parts: FaceParts, askers: Askers, challenges: Challenges) -> None:
+    def __init__(
+        self, *, parts: FaceParts, askers: Askers, challenges: Challenges, receipts: Receipts
+    ) -> None:
         """`askers` reads credentials, `challenges` writes the 402."""
         self._parts = parts
         self._askers = askers
         self._challenges = challenges
+        self._receipts = receipts
 
     async def status(self, request: HttpRequest) -> PlainAnswer:
         """Where it stands; with `?wait=` (seconds) once that has changed. Raises EscrowNotFound."""
@@ -76,14 +80,15 @@ class EscrowRoutes:
         escrow = await self._known(request)
         asker = await self._askers.asker(request)
         if asker is None or not _may_read(escrow, asker):
-            return self._not_theirs(escrow, asker)
+            return await self._not_theirs(escrow, asker)
         if request.head_only:
             return status_answer(escrow, public_url=self._parts.public_url)
         answer = await self._parts.ask_completion.claim(escrow, caller_id=asker.caller_id)
         if answer.kind is AnswerKind.CHALLENGE:
-            return self._challenges.for_escrow(answer.escrow, caller_id=answer.caller_id)
+            return await self._challenge(answer.escrow, answer.caller_id)
         stream = wants_events(request, otherwise=escrow.stream)
-        return completion_answer(answer.escrow, answer.body, stream=stream)
+        receipt = await self._receipts.of(answer.escrow, reader_id=asker.caller_id)
+        return completion_answer(receipt, answer.body, stream=stream)
 
     async def _known(self, request: HttpRequest) -> Escrow:
         match = _STATUS_PATH.fullmatch(request.path)
@@ -105,7 +110,13 @@ class EscrowRoutes:
             pass
         return escrow
 
-    def _not_theirs(self, escrow: Escrow, asker: Asker | None) -> PlainAnswer:
+    async def _challenge(self, escrow: Escrow, caller_id: str) -> PlainAnswer:
+        receipt = await self._receipts.of(escrow, reader_id=caller_id, counted=False)
+        return self._challenges.for_escrow(
+            receipt.escrow, caller_id=caller_id, beside=receipt.beside
+        )
+
+    async def _not_theirs(self, escrow: Escrow, asker: Asker | None) -> PlainAnswer:
         """What somebody gets who holds the id and no proof that opens it.
 
         Of what another key or a proof has asked a key is told nothing, least of all a token.
@@ -117,7 +128,7 @@ class EscrowRoutes:
         caller_id = asker.caller_id if asker else None
         match STATES[escrow.state].stage:
             case Stage.UNPAID:
-                return self._unpaid(escrow, caller_id)
+                return await self._unpaid(escrow, caller_id)
             case Stage.PAID:
                 return self._paid(escrow, caller_id)
             case Stage.FAILED:
@@ -127,10 +138,10 @@ class EscrowRoutes:
             case Stage.RUNNING:
                 raise waiting_fault(escrow)
 
-    def _unpaid(self, escrow: Escrow, caller_id: str | None) -> PlainAnswer:
+    async def _unpaid(self, escrow: Escrow, caller_id: str | None) -> PlainAnswer:
         if caller_id is None:
             raise InvoiceUnpaid(_UNPAID, escrow_id=escrow.escrow_id)
-        return self._challenges.for_escrow(escrow, caller_id=caller_id)
+        return await self._challenge(escrow, caller_id)
 
     def _paid(self, escrow: Escrow, caller_id: str | None) -> PlainAnswer:
         if not escrow.paid_by_invoice:

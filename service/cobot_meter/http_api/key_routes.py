@@ -135,6 +135,7 @@ def limits_document(limits: KeyLimits) -> dict[str, Any]:
         "limit_sat": _sat(limits.limit_msat),
         "day_limit_sat": _sat(limits.day_limit_msat),
         "models": limits.models.split() or None,
+        "privacy": limits.privacy.value,
     }
 
 

@@ -14,7 +14,6 @@ from cobot_meter.domain.money import BASIS_POINTS, usd_text
 from cobot_meter.domain.pricing.prices import charged_pusd, unit_price_pusd
 from cobot_meter.domain.routing.decide import Decision
 from cobot_meter.domain.routing.stored import StoredRoute, read_stored
-from cobot_meter.domain.run.record import Run
 
 ALTERNATIVES_MAX = 3
 
@@ -24,25 +23,20 @@ def route_members(escrow: Escrow) -> dict[str, Any]:
     if escrow.route is None:
         return {}
     if escrow.mode is Mode.PANEL:
-        return panel_members(escrow, escrow.route)
+        return panel_members(escrow.route)
     stored = read_stored(escrow.route)
     members: dict[str, Any] = {"route": decision_document(stored.decision)}
     baseline = _baseline(escrow, stored)
     return members if baseline is None else {**members, "baseline": baseline}
 
 
-def panel_members(escrow: Escrow, route: str) -> dict[str, Any]:
-    """`panel`: who was asked and for what; and a receipt of each in `attempts`.
-
-    Those stand where all its runs are at hand: the members that answered are billed, and no other.
-    """
+def panel_members(route: str) -> dict[str, Any]:
+    """`panel`: who was asked and for what; and `route` where a decision named them."""
     panel = read_panel(route)
     members: dict[str, Any] = {"panel": panel_document(panel)}
     if panel.decision:
         members["route"] = decision_document(read_stored(panel.decision).decision)
-    if len(escrow.runs) < escrow.runs_made:
-        return members
-    return {**members, "attempts": [_receipt(escrow, run) for run in escrow.runs]}
+    return members
 
 
 def panel_document(panel: Panel) -> dict[str, Any]:
@@ -52,24 +46,6 @@ def panel_document(panel: Panel) -> dict[str, Any]:
         "members": [
             {"model": one.model, "max_cost_usd": usd_text(one.most_pusd)} for one in panel.members
         ],
-    }
-
-
-def _receipt(escrow: Escrow, run: Run) -> dict[str, Any]:
-    """One member: what became of it, and what it cost by the upstream's record or its answer."""
-    failure, cost, summary = run.failure, run.cost, run.summary
-    status = "ok" if run.has_answered else run.state.value
-    return {
-        "n": run.number,
-        "upstream": run.upstream,
-        "provider": (cost.provider or None) if cost else None,
-        "model": escrow.seen_from(run.run_id).model,
-        "generation_id": run.generation_id,
-        "status": failure.code if failure else status,
-        "latency_ms": summary.completed_at_ms - run.opened_at_ms if summary else None,
-        "cost_usd": usd_text(run.cost_pusd) if cost else None,
-        "standing": cost.standing.value if cost else None,
-        "billed": run.has_answered and escrow.failure is None,
     }
 
 

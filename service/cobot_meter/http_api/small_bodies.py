@@ -14,10 +14,11 @@ from cobot_meter.domain import outside
 from cobot_meter.domain.api_key.record import MODELS_MAX, NAME_CHARS_MAX, KeyLimits, KeyWish
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.money import AMOUNT_MAX, MSAT_PER_SAT
+from cobot_meter.domain.routing.hints import PrivacyTier
 
 SAT_MAX = AMOUNT_MAX // MSAT_PER_SAT
 _LIMIT_FIELDS = {"limit_sat": "limit_msat", "day_limit_sat": "day_limit_msat"}
-KEY_FIELDS = frozenset({"name", *_LIMIT_FIELDS, "models"})
+KEY_FIELDS = frozenset({"name", *_LIMIT_FIELDS, "models", "privacy"})
 
 
 def fields_of(content: bytes, known: frozenset[str]) -> Mapping[str, Any]:
@@ -61,7 +62,8 @@ def key_wish(document: object, *, before: KeyWish | None = None) -> KeyWish:
     }
     models = _models(said["models"]) if "models" in said else before.limits.models
     name = _name(said["name"]) if "name" in said else before.name
-    return KeyWish(name=name, limits=KeyLimits(**limits, models=models))
+    privacy = _privacy(said["privacy"]) if "privacy" in said else before.limits.privacy
+    return KeyWish(name=name, limits=KeyLimits(**limits, models=models, privacy=privacy))
 
 
 def _limit(name: str, said: object) -> int | None:
@@ -97,6 +99,15 @@ def _models(said: object) -> str:
             "models", f"must be null for every model, or a list of 1 to {MODELS_MAX} model ids"
         )
     return " ".join(dict.fromkeys(known))
+
+
+def _privacy(said: object) -> PrivacyTier:
+    """The lowest tier of what the key asks; null takes the demand away."""
+    if said is None:
+        return PrivacyTier.PUBLIC
+    if not isinstance(said, str) or said not in {tier.value for tier in PrivacyTier}:
+        raise _wrong("privacy", f"must be one of {', '.join(PrivacyTier)}, or null for none")
+    return PrivacyTier(said)
 
 
 def _wrong(name: str, what: str) -> RequestInvalid:

@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 
 from cobot_meter.domain import outside
-from cobot_meter.domain.consensus.panel import PanelKind
+from cobot_meter.domain.consensus.panel import PanelKind, read_panel
 from cobot_meter.domain.errors import Broken
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.money import ExchangeRate, btc_usd_text, sat_of, usd_text
 from cobot_meter.domain.pricing.prices import charged_pusd
-from cobot_meter.domain.run.record import CostStanding
+from cobot_meter.domain.privacy.tiers import kept_privacy
+from cobot_meter.domain.routing.hints import PrivacyTier
+from cobot_meter.domain.run.record import CostStanding, Run
+from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.flows.answer.panel_answer import CONSENSUS_MEMBER
 from cobot_meter.http_api.route_view import route_members
@@ -31,6 +36,14 @@ TOPUPS_PATH = "/v1/topups"
 TASKS_PATH = "/v1/tasks"
 # Said to be near where less than one in so many parts of a task's ceiling is left.
 _NEAR = 5
+# Of the `cobot` object: another one where a member comes to mean something else.
+COBOT_VERSION = 1
+NOTHING_BESIDE: Mapping[str, Any] = MappingProxyType({})
+_SERVED_AS = {
+    PrivacyTier.PUBLIC: "plain",
+    PrivacyTier.ZDR: "zdr",
+    PrivacyTier.LOCAL: "private",
+}
 _SOURCES = {
     CostStanding.PROVISIONAL: "the answer's usage",
     CostStanding.CONFIRMED: "the upstream's record",
@@ -98,19 +111,38 @@ def fallback_document(escrow: Escrow) -> dict[str, str] | None:
     return {"asked_model": fallback.asked_model, "reason": fallback.reason}
 
 
-def attempts_document(escrow: Escrow) -> list[dict[str, str | None]]:
-    """Which models were asked one after the other, and why each but the last one failed.
+def attempts_document(escrow: Escrow) -> list[dict[str, Any]]:
+    """Every run that was asked, in their order, with what each cost; of a sale with all its runs.
 
-    Of a sale with all its runs at hand.
+    What is `billed` is in the price, and adds up to its upstream part.
     """
+    asked = (run for run in escrow.runs if run.state is not RunState.IDLE)
     return [
-        {
-            "model": escrow.seen_from(run.run_id).model,
-            "state": run.state.value,
-            "error": run.failure.code if run.failure else None,
-        }
-        for run in escrow.runs
+        attempt_document(escrow, run, number=number) for number, run in enumerate(asked, start=1)
     ]
+
+
+def attempt_document(escrow: Escrow, run: Run, *, number: int) -> dict[str, Any]:
+    """One run of the sale: who was asked, what came of it and what that cost, null while unknown.
+
+    `status` is `ok`, an error's code, or how far it is. `latency_ms` is from its opening to its
+    whole answer. `cost_usd` is exact, and what is known by now: a record that came after the price
+    changes it, and not the price.
+    """
+    summary, cost, failed = run.summary, run.cost, run.failure
+    status = "ok" if run.has_answered else run.state.value
+    return {
+        "n": number,
+        "upstream": run.upstream,
+        "provider": (cost.provider or None) if cost else None,
+        "model": escrow.seen_from(run.run_id).model,
+        "generation_id": outside.identifier(run.generation_id),  # older books may hold anything
+        "status": failed.code if failed else status,
+        "latency_ms": summary.completed_at_ms - run.opened_at_ms if summary else None,
+        "cost_usd": usd_text(run.cost_pusd) if cost else None,
+        "standing": cost.standing.value if cost else None,
+        "billed": run.has_answered and escrow.failure is None and run in escrow.sold_runs,
+    }
 
 
 def usage_document(escrow: Escrow) -> dict[str, int] | None:
@@ -212,8 +244,10 @@ def rate_document(rate: ExchangeRate) -> dict[str, Any]:
 _UPSTREAM_ONLY = ("cost", "cost_details", "is_byok")
 
 
-def completion_document(escrow: Escrow, body: bytes) -> dict[str, Any]:
-    """The `chat.completion` in `body` with our `usage.cost` and `cobot`.
+def completion_document(
+    escrow: Escrow, body: bytes, beside: Mapping[str, Any] = NOTHING_BESIDE
+) -> dict[str, Any]:
+    """The `chat.completion` in `body` with our `usage.cost` and `cobot`, what is `beside` too.
 
     Numbers of money are exact (`orjson.Fragment`). Raises Broken for a body that is none.
     """
@@ -228,10 +262,9 @@ def completion_document(escrow: Escrow, body: bytes) -> dict[str, Any]:
     document["usage"]["cost"] = orjson.Fragment(charged_usd(escrow))
     document.setdefault("system_fingerprint", None)  # OpenRouter's SDK takes no answer without it
     report = document.pop(CONSENSUS_MEMBER, None)
-    document["cobot"] = cobot_document(escrow)
+    document["cobot"] = cobot_document(escrow, beside)
     if escrow.mode is Mode.PANEL:
-        kind = report.get("kind") if isinstance(report, dict) else None
-        document["cobot"]["verify" if kind == PanelKind.VERIFY else "consensus"] = report
+        document["cobot"][served_as(escrow)] = report
     return document
 
 
@@ -254,9 +287,12 @@ def run_document(escrow: Escrow, body: bytes, *, left_msat: int) -> dict[str, An
     )
     document.setdefault("system_fingerprint", None)
     document["cobot"] = {
+        "v": COBOT_VERSION,
         "escrow_id": escrow.escrow_id,
         "mode": escrow.mode.value,
+        "served_as": served_as(escrow),
         "model": escrow.model,
+        "attempts": [attempt_document(escrow, escrow.run, number=escrow.run.number - 1)],
         "task": {
             "id": escrow.escrow_id,
             "spent_msat": escrow.price.price_msat,
@@ -267,20 +303,45 @@ def run_document(escrow: Escrow, body: bytes, *, left_msat: int) -> dict[str, An
     return document
 
 
-def cobot_document(escrow: Escrow) -> dict[str, Any]:
-    """What one completion cost its caller, part by part; the cost is null while unknown."""
-    return {
+def cobot_document(escrow: Escrow, beside: Mapping[str, Any] = NOTHING_BESIDE) -> dict[str, Any]:
+    """How one completion came about and what it cost its caller, part by part, null while unknown.
+
+    The same in the 402 before payment, in the answer and where that is fetched later. `attempts`
+    are there where every run of the sale is at hand, and never of a task: they are its seller's to
+    see. `beside` is what the sale's row does not say: its privacy, and how its budgets stand.
+    """
+    document = {
+        "v": COBOT_VERSION,
         "escrow_id": escrow.escrow_id,
         "mode": escrow.mode.value,
+        "served_as": served_as(escrow),
         "model": sold_model(escrow),
         "max_tokens": escrow.quote.max_tokens,
         "fallback": fallback_document(escrow),
         **route_members(escrow),
+    }
+    if escrow.task is None and len(escrow.runs) == escrow.runs_made:
+        document["attempts"] = attempts_document(escrow)
+    return {
+        **document,
         "cost": cost_document(escrow),
         "paid_msat": escrow.paid_msat,
         "credited_msat": credited_msat(escrow),
         "overrun_msat": escrow.price.overrun_msat if escrow.run.cost or escrow.sells_several else 0,
+        **beside,
     }
+
+
+def served_as(escrow: Escrow) -> str:
+    """What of ours the request was: `plain` where the caller's own model was asked as it came."""
+    if escrow.task is not None:
+        return "task"
+    if escrow.mode is Mode.PANEL:
+        return "verify" if read_panel(escrow.route).kind is PanelKind.VERIFY else "consensus"
+    if escrow.route is not None:
+        return "auto"
+    kept = kept_privacy(escrow.privacy)
+    return _SERVED_AS[kept.tier] if kept else "plain"
 
 
 def credited_msat(escrow: Escrow) -> int:

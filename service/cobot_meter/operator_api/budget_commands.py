@@ -11,17 +11,18 @@ from cobot_meter.domain.budgets.budget import OPERATOR, Budget
 from cobot_meter.domain.budgets.spending import BudgetSpending
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.flows.budget.manage_budgets import Budgets, ManageBudgets
-from cobot_meter.flows.budget.said_budgets import budget_said
+from cobot_meter.flows.budget.said_budgets import budget_said, plan_document, plan_said
 from cobot_meter.operator_api.commands import Command, Document
 
 _EVERY = "every"
 
 
 def budget_commands(manage_budgets: ManageBudgets) -> Mapping[str, Command]:
-    """`budgets_list`, `budgets_set` and `budgets_clear`, by name; each answers all that stand."""
+    """`budgets_list`, `_set`, `_clear` and `_plan`, by name; each answers all that stand."""
 
     async def listed(_request: Document) -> Document:
-        return _standing(await manage_budgets.standing(OPERATOR))
+        standing = _standing(await manage_budgets.standing(OPERATOR))
+        return {**standing, "plan": plan_document(await manage_budgets.plan(OPERATOR))}
 
     async def set_one(request: Document) -> Document:
         wanted = _said(request)
@@ -41,7 +42,17 @@ def budget_commands(manage_budgets: ManageBudgets) -> Mapping[str, Command]:
 
         return _standing(await manage_budgets.change(without))
 
-    return {"budgets_list": listed, "budgets_set": set_one, "budgets_clear": clear}
+    async def plan(request: Document) -> Document:
+        wanted = plan_said(request.get("plan"))
+        standing = _standing(await manage_budgets.change_plan(wanted))
+        return {**standing, "plan": plan_document(wanted)}
+
+    return {
+        "budgets_list": listed,
+        "budgets_set": set_one,
+        "budgets_clear": clear,
+        "budgets_plan": plan,
+    }
 
 
 def _said(request: Document) -> Budget:

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.flows.answer.deliveries import Deliveries
 from cobot_meter.flows.answer.recent_answers import RecentAnswers
+from cobot_meter.flows.budget.find_budgets import FindBudgets
 from cobot_meter.flows.budget.manage_budgets import ManageBudgets
 from cobot_meter.flows.credit.manage_keys import ManageKeys
 from cobot_meter.flows.credit.top_up import TopUp
@@ -83,6 +84,7 @@ class Flows(Generic[R]):
     recover: Recover
     top_up: TopUp
     manage_keys: ManageKeys
+    find_budgets: FindBudgets
     tasks: TaskFlows
     operating: OperatorFlows
 
@@ -155,6 +157,7 @@ def build_flows(
         recover=_recover(shared, runs, settle_invoice),
         top_up=_top_up(shared),
         manage_keys=ManageKeys(ledger=shared.ledger, vault=shared.vault),
+        find_budgets=shared.find_budgets,
         tasks=tasks,
         operating=_operating(shared, settle_invoice, runs),
     )
@@ -187,17 +190,19 @@ def _shared(ports: Ports, terms: Terms, reports: Reports) -> Shared:
         release_gate=release_gate,
         observe=observe,
     )
+    ledger = Ledger(
+        books=ports.books,
+        record_event=record_event,
+        clock=ports.clock,
+        steady_clock=steady_clock,
+        retention=ports.retention,
+    )
     return Shared(
         ports=ports,
         terms=terms,
         reports=reports,
-        ledger=Ledger(
-            books=ports.books,
-            record_event=record_event,
-            clock=ports.clock,
-            steady_clock=steady_clock,
-            retention=ports.retention,
-        ),
+        ledger=ledger,
+        find_budgets=FindBudgets(ledger=ledger),
         vault=Vault(
             books=ports.books,
             identifiers=ports.identifiers,
@@ -248,9 +253,9 @@ def _open_escrow(shared: Shared, make_offer: MakeOffer) -> OpenEscrow:
         ledger=shared.ledger,
         vault=shared.vault,
         make_offer=make_offer,
+        find_budgets=shared.find_budgets,
         node_gate=shared.node_gate,
         replicas=shared.ports.replicas,
-        exposure=shared.terms.exposure,
     )
 
 

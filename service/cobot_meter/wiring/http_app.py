@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cobot_meter.flows.budget.find_budgets import FindBudgets
 from cobot_meter.flows.credit.caller_usage import CallerUsage
 from cobot_meter.http_api.app import build_face
 from cobot_meter.http_api.context import FaceLimits, FaceParts
@@ -49,7 +48,7 @@ def face_parts(service: Service, *, is_draining: Callable[[], bool]) -> FacePart
         top_up=flows.top_up,
         manage_keys=flows.manage_keys,
         manage_budgets=operating.manage_budgets,
-        find_budgets=FindBudgets(ledger=flows.ledger),
+        find_budgets=flows.find_budgets,
         tasks=flows.tasks,
         caller_usage=CallerUsage(reports=parts.reports, clock=parts.clock),
         catalogue=flows.catalogue,

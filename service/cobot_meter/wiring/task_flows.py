@@ -27,6 +27,7 @@ def build_task_flows(
             ledger=ledger,
             vault=vault,
             quote_request=quote_request,
+            find_budgets=shared.find_budgets,
             node_gate=shared.node_gate,
             exposure=shared.terms.exposure,
         ),

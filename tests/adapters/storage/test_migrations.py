@@ -269,3 +269,17 @@ async def test_books_that_have_counted_against_a_budget_do_not_go_below_0020(pat
         run_downgrade(engine_for(path), "0019")
     async with open_sqlite_books(path, retention=RETENTION) as books:
         assert await books.escrow("esc_1") == before
+
+
+async def test_books_with_a_tier_of_privacy_do_not_go_below_0023(path: Path) -> None:
+    """A sale's is in the digest of its opening, and without it every audit would ring."""
+    private = replace(opened_sale(Shape(newcomer=False)), privacy="local - local")
+    async with open_sqlite_books(path, retention=RETENTION) as books:
+        await books.apply(opening_of(private, cap_msat=10**9))
+        before = await books.escrow("esc_1")
+        assert before is not None
+        assert before.privacy == "local - local"
+    with pytest.raises(ValueError, match="1 sales and 0 API keys have a tier of privacy"):
+        run_downgrade(engine_for(path), "0020")
+    async with open_sqlite_books(path, retention=RETENTION) as books:
+        assert await books.escrow("esc_1") == before

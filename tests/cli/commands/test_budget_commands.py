@@ -35,9 +35,27 @@ def test_budgets_are_set_changed_and_taken_away_without_a_service(shop: CommandL
     assert shop.run("audit").exit_code == 0
 
 
+def test_the_operator_says_at_which_shares_dearer_models_go(shop: CommandLine) -> None:
+    """Two shares, the usual ones, or none at all; and a budget of a task."""
+    assert (
+        "above 50 % left, middle ones above 20 %" in shop.run("budgets", "plan", "50", "20").stdout
+    )
+    assert "bars no model" in shop.run("budgets", "plan", "off").stdout
+    assert shop.run("budgets", "set", "task:code", "day", "5usd").exit_code == 0
+    assert "above 60 % left" in shop.run("budgets", "plan", "usual").stdout
+    (code,) = shop.read("budgets", "list")
+    assert (code["scope"], code["subject"]) == ("task", "code")
+    assert shop.run("audit").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (("plan", "20", "50"), "two whole shares from 0 to 100"),
+        (("plan", "60"), "say two shares"),
+        (("plan", "off", "5"), "say two shares"),
+        (("plan", "most", "5"), "say two shares"),
+        (("set", "task:poetry", "day", "5sat"), "task must be one of factual"),
         (("set", "service", "day", "5"), "write 5000sat or 1.50usd"),
         (("set", "service", "day", "0sat"), "must be above zero"),
         (("set", "service", "day", "1.5sat"), "a whole number"),

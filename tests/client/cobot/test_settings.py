@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cobot_pay.cli.settings import BadSettings
-from cobot_pay.cobot.settings import read_meter_settings
+from cobot_pay.cobot.settings import machine_zone, read_meter_settings
 
 GOOD = {"url": "http://127.0.0.1:8402/v1", "model": "a/b", "wallet": "development"}
 
@@ -31,6 +31,17 @@ def test_hints_become_headers() -> None:
     }
 
 
+def test_the_daily_limit_is_a_budget_of_the_key_where_that_is_wanted() -> None:
+    """In the zone that is written, else in this machine's; not unless it is said."""
+    keyed = {**GOOD, "api_key": "sk-cobot-x", "zone": "Europe/Berlin"}
+    assert read_meter_settings({"cobot-meter": keyed}).key_budget_zone == ""
+    wanted = read_meter_settings({"cobot-meter": {**keyed, "budget_on_key": True}})
+    assert wanted.key_budget_zone == "Europe/Berlin"
+    del keyed["zone"]
+    here = read_meter_settings({"cobot-meter": {**keyed, "budget_on_key": True}})
+    assert here.key_budget_zone == machine_zone() != ""
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -46,6 +57,11 @@ def test_hints_become_headers() -> None:
         ({"timeout_s": float("nan")}, "number of seconds"),
         ({"others": "b.example"}, "list of addresses"),
         ({"budget": 1}, "not `budget`"),
+        ({"budget_on_key": "yes", "api_key": "sk"}, "budget_on_key is true or false"),
+        ({"budget_on_key": True}, "so it needs an `api_key`"),
+        ({"zone": "Mars/Base"}, "by its IANA name"),
+        ({"zone": "../../etc/passwd"}, "by its IANA name"),
+        ({"zone": 2}, "by its IANA name"),
     ],
 )
 def test_a_wrong_line_is_one_sentence(wrong: dict[str, object], says: str) -> None:

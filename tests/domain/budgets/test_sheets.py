@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cobot_meter.domain.budgets.budget import OPERATOR, Budget, Scope, budget_of
+from cobot_meter.domain.budgets.depletion import DepletionPlan
 from cobot_meter.domain.budgets.periods import Period
 from cobot_meter.domain.budgets.sheets import (
     BudgetsAsked,
@@ -25,12 +28,20 @@ SUBJECTS = st.text("abcXYZ019_/.:-", min_size=1, max_size=40).filter(
 )
 BUDGETS = st.builds(
     Budget,
-    scope=st.sampled_from([Scope.KEY, Scope.CALLER, Scope.MODEL]),
+    scope=st.sampled_from([Scope.KEY, Scope.CALLER, Scope.MODEL, Scope.TASK]),
     subject=SUBJECTS,
     period=st.sampled_from(Period),
     amount=st.integers(1, AMOUNT_MAX),
     commodity=st.sampled_from(Commodity),
     zone=st.sampled_from(ZONES),
+)
+
+
+PLANS = st.one_of(
+    st.none(),
+    st.tuples(st.integers(0, 100), st.integers(0, 100)).map(
+        lambda two: DepletionPlan(premium_above=max(two), middle_above=min(two))
+    ),
 )
 
 
@@ -41,11 +52,36 @@ def asked(*sheets: BudgetSheet, key_id: str | None = None, at_ms: int = 0) -> Bu
     )
 
 
-@given(st.lists(BUDGETS, max_size=8))
-def test_a_sheet_is_read_as_it_was_written(budgets: list[Budget]) -> None:
-    """All of each budget, in the same order."""
-    sheet = BudgetSheet(owner="c_one", number=3, budgets=tuple(budgets))
+@given(st.lists(BUDGETS, max_size=8), PLANS)
+def test_a_sheet_is_read_as_it_was_written(
+    budgets: list[Budget], plan: DepletionPlan | None
+) -> None:
+    """All of each budget, in the same order, and the plan; the usual one is as in older books."""
+    sheet = BudgetSheet(owner="c_one", number=3, budgets=tuple(budgets), plan=plan)
     assert BudgetSheet.of_text("c_one", 3, sheet.text) == sheet
+    assert sheet.text.startswith("plan ") is (plan != DepletionPlan())
+
+
+@pytest.mark.parametrize(
+    "line", ["plan", "plan 1", "plan 1 2", "plan on", "plan 101 0", "plan a b"]
+)
+def test_what_no_plan_is_is_refused(line: str) -> None:
+    """A word in the journal that nobody can have said is no silence."""
+    with pytest.raises(ValueError, match=r"."):
+        BudgetSheet.of_text("c_one", 1, line)
+
+
+def test_a_budget_of_a_task_bounds_what_is_asked_about_it_alone() -> None:
+    """Whoever says nothing of a task is bounded by no such budget."""
+    sheet = BudgetSheet(owner="c_one", budgets=(budget_of("task code day 5000 msat UTC"),))
+    ask = asked(sheet)
+    assert ask.by_task
+    assert ask.windows(()) == replace(ask, task="maths").windows(()) == ()
+    (window,) = replace(ask, task="code").windows(())
+    assert account_of(window.account.code) == window.account
+    assert not window.is_of_others
+    (of_all,) = replace(asked(replace(sheet, owner=OPERATOR)), task="code").windows(())
+    assert of_all.is_of_others
 
 
 @given(st.lists(BUDGETS, min_size=1, max_size=8), st.integers(0, 2**42))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cobot_pay import BudgetLimits, DevWallet, L402Auth, StoredBudget
+from cobot_pay.account.service_account import ServiceAccount
 from deploy.cobots.real_cobot import COBOT
 from tests.end_to_end.agents.buying_cobots import BuyingCobot
 from tests.end_to_end.agents.foreign_agents import needed
@@ -132,3 +134,32 @@ async def test_two_cobots_of_one_home_share_the_budget(live: Live, tmp_path: Pat
     assert "bridges" in first.result().text, first.result().log
     assert "tunnels" in second.result().text, second.result().log
     assert one.budget.spent_today_msat == await spent_msat(live, key)
+
+
+async def test_the_daily_limit_is_a_budget_of_the_key_before_the_first_word(
+    live: Live, tmp_path: Path
+) -> None:
+    """The plugin sets it as it starts, by the proof in its file; without one it says what to do."""
+    home = tmp_path / "a" / ".cobot-pay"
+    wallet = DevWallet(live.node)
+    budget = StoredBudget(home / "payments.sqlite", limits=BudgetLimits())
+    auth = L402Auth(wallet=wallet, budget=budget)
+    account = ServiceAccount(live.http, upstream=live.face, auth=auth)
+    key = (await account.topup(900, key={"name": "cobot"})).key
+    keyed = {"wallet": "", "api_key": key, "budget_on_key": True, "budget_sat_day": 5_000}
+    said = await BuyingCobot(tmp_path / "a", meter(live, **keyed, zone="Asia/Tokyo")).hears(
+        "Of it."
+    )
+    assert said.code == 0, said.log
+    worn = {"Authorization": f"Bearer {key}"}
+    (stands,) = (await live.http.get(f"{live.face}/v1/budgets", headers=worn)).json()["data"]
+    assert (stands["scope"], stands["zone"], stands["limit_msat"]) == (
+        "key",
+        "Asia/Tokyo",
+        5_000_000,
+    )
+    assert stands["resets_at"].endswith("T00:00:00+09:00")
+    assert stands["spent_msat"] > 0, said.text
+    without = await BuyingCobot(tmp_path / "b", meter(live, **keyed)).hears("Of it.")
+    assert without.code == 1
+    assert "needs the proof of the payment that bought the key" in without.log

@@ -91,7 +91,8 @@ UNENDING: dict[OllamaFault | None, bytes] = {
 class FakeOllama:
     """What it was asked, what it answered whole, and what goes wrong next.
 
-    `remote` is what its list says of where the models run, empty for here. `cut_after` has after
+    `remote` is what its list says of where the models run, empty for here. `created` are the names
+    that were asked for, `sized` their contexts. `cut_after` has after
     how many events the next answers break off. `left` counts the readers that went away from one
     that dawdled, `sent_bytes` what an endless answer has come to.
     """
@@ -102,6 +103,10 @@ class FakeOllama:
     answered: list[tuple[int, int]] = field(default_factory=list)
     cut_after: deque[int] = field(default_factory=deque)
     remote: dict[str, str] = field(default_factory=dict)
+    created: list[dict[str, Any]] = field(default_factory=list)
+    sized: dict[str, int] = field(default_factory=dict)
+    digest: str = "sha256:one"
+    cannot_create: bool = False
     left: int = 0
     sent_bytes: int = 0
     url: str = ""
@@ -118,7 +123,10 @@ class FakeOllama:
             method, path, _ = head.split(" ", 2)
             if method == "POST":
                 asked = orjson.loads(await reader.readexactly(_length(head)))
-                await self._run(reader, writer, asked)
+                if path == "/api/create":
+                    await self._create(writer, asked)
+                else:
+                    await self._run(reader, writer, asked)
             else:
                 listed = self._listed(path)
                 status = 404 if listed is None else 200
@@ -129,15 +137,30 @@ class FakeOllama:
         if path == "/v1/models":
             return {"data": [{"id": name, "object": "model"} for name in self.names]}
         if path == "/api/tags":
-            return {"models": [{"name": name, **self.remote} for name in self.names]}
+            return {
+                "models": [
+                    {"name": name, "digest": self.digest, **self.remote}
+                    for name in (*self.names, *self.sized)
+                ]
+            }
         return None
+
+    async def _create(self, writer: asyncio.StreamWriter, asked: dict[str, Any]) -> None:
+        """Another name for a model, with parameters; one that is not there would be downloaded."""
+        self.created.append(asked)
+        assert asked["from"] in self.names, "a real one would download it"
+        if self.cannot_create:
+            await _send(writer, 400, b'{"error":"invalid model name"}')
+            return
+        self.sized[asked["model"]] = asked["parameters"]["num_ctx"]
+        await _send(writer, 200, b'{"status":"success"}')
 
     async def _run(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: dict[str, Any]
     ) -> None:
         self.requests.append(asked)
         fault = self.faults.popleft() if self.faults else None
-        if asked["model"] not in self.names:
+        if asked["model"] not in {*self.names, *self.sized}:
             fault = OllamaFault.MODEL_NOT_FOUND
         if fault in REFUSALS:
             status, words, kind = REFUSALS[fault]

@@ -42,6 +42,7 @@ OTHERS = {
     "commodity": ("pusd", "msat"),
     "nature": ("asset", "liability"),
     "cost_standing": ("provisional", "confirmed"),
+    "least_privacy": ("zdr", "local"),
     "facts": ('{"a":1}', '{"b":2}'),
 }
 # Of these no two rows may have the same.

@@ -26,13 +26,15 @@ async def test_one_answer_that_says_who_gave_it(tmp_path: Path) -> None:
         status = (await rig.get(f"/v1/escrows/{told['id']}")).json()
         assert status["state"] == "invoiced"
         assert status["fallback"] == told["fallback"]
-        assert status["attempts"] == [
-            {"model": MODEL, "state": "failed", "error": "outcome_unknown"},
-            {"model": OTHER.model_id, "state": "costed", "error": None},
-        ]
+        first, second = status["attempts"]
+        assert (first["n"], first["model"], first["status"]) == (1, MODEL, "outcome_unknown")
+        assert (second["n"], second["model"], second["status"]) == (2, OTHER.model_id, "ok")
+        assert (first["billed"], second["billed"]) == (False, True)
+        assert challenge.json()["cobot"]["attempts"] == status["attempts"]
         bought, _ = await rig.buy(asked)
         assert bought.status == 200
         document = bought.json()
         assert document["cobot"]["fallback"] == told["fallback"]
         assert document["cobot"]["cost"]["served_model"] == OTHER.model_id
         assert document["cobot"]["cost"]["provider"] == "Mistral"
+        assert document["cobot"]["attempts"] == status["attempts"]

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from cobot_meter.http_api.chat.answers import completion_answer
+from cobot_meter.http_api.chat.receipts import Receipt
 from cobot_meter.http_api.http.exchange import Stream
 from tests.fakes.upstream_outcomes import Completes
 from tests.http_api.face_rig import ASK, CHAT, FaceRig, open_face
@@ -86,7 +87,9 @@ async def test_a_replay_that_breaks_off_is_owed_again(tmp_path: Path, writes: in
         await lose(rig, key, STREAMED)
         escrow, deliveries = rig.last, rig.service.flows.deliver_completion.deliveries
         body = (await rig.service.flows.deliver_completion.deliver(escrow))[1]
-        replay = completion_answer(escrow, body, stream=True, delivery=deliveries.begun(escrow))
+        replay = completion_answer(
+            Receipt(escrow), body, stream=True, delivery=deliveries.begun(escrow)
+        )
         assert isinstance(replay, Stream)
         await anext(replay.chunks)
         for _ in range(writes):

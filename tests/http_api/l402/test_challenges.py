@@ -17,6 +17,7 @@ from cobot_meter.http_api.http.exchange import PlainAnswer
 from cobot_meter.http_api.l402.challenges import TOKEN_LIFETIME_S, Challenges
 from cobot_meter.http_api.l402.credentials import parse_credentials
 from cobot_meter.http_api.l402.tokens import Tokens
+from cobot_meter.http_api.views import cobot_document
 from tests.http_api.samples import (
     CALLER,
     ESCROW,
@@ -151,6 +152,7 @@ def test_the_body_of_an_escrow() -> None:
             "expires_at": EXPIRES_AT_S,
             "status_url": f"{PUBLIC_URL}/v1/escrows/{ESCROW}",
         },
+        "cobot": cobot_document(invoiced_escrow()),
         "payment_methods": [
             {
                 "scheme": "L402",

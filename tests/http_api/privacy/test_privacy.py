@@ -138,11 +138,12 @@ async def test_a_public_request_is_sent_as_it_came(
         [(model, body)] = sent(rig)
         assert (model, "provider" in body) == (MODEL, False)
         if not headers:
-            assert "cobot" not in reply.json()
+            assert "privacy" not in reply.json()["cobot"]
             return
         assert privacy_in(reply) == {
             "tier": "public",
             "declared": True,
+            "by": "caller",
             "signals": [],
             "retention": {"kept": "sealed", "until_ms": None, "then": "sha256"},
         }
@@ -231,14 +232,15 @@ async def test_a_setting_decides_whether_requests_are_looked_at(
     """Switched off only what is declared counts."""
     async with private_face(tmp_path, PRIVACY_DETECTOR=setting) as rig:
         reply = await rig.ask(ask_of(f"charge {CARD}"))
-        assert ("cobot" in reply.json()) is looks
+        assert ("privacy" in reply.json()["cobot"]) is looks
         assert [model for model, _ in sent(rig)] == [HERE.model_id if looks else MODEL]
 
 
 async def test_without_a_model_here_nothing_is_scanned_unless_that_is_set(tmp_path: Path) -> None:
     """Otherwise every address in a prompt would be a refusal that nobody has asked for."""
     async with open_face(tmp_path) as rig:
-        assert "cobot" not in (await rig.ask(ask_of(f"charge {CARD}"))).json()
+        asked = await rig.ask(ask_of(f"charge {CARD}"))
+        assert "privacy" not in asked.json()["cobot"]
         assert [model for model, _ in sent(rig)] == [MODEL]
 
 

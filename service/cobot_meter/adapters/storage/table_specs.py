@@ -39,6 +39,7 @@ from cobot_meter.domain.escrow.timers import due_at_ms
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms
+from cobot_meter.domain.routing.hints import PrivacyTier
 from cobot_meter.domain.run.record import (
     AskedInstead,
     Cost,
@@ -144,6 +145,7 @@ ESCROW_SPEC = RowSpec(
         choice("billing_mode", Mode, "mode"),
         maybe_words("key_id"),
         words("budgets"),
+        words("privacy"),
         flag("stream"),
         maybe_words("route"),
         part(
@@ -304,6 +306,7 @@ API_KEY_SPEC = RowSpec(
             maybe_number("limit_msat"),
             maybe_number("day_limit_msat"),
             words("models"),
+            choice("least_privacy", PrivacyTier, "privacy"),
         ),
     ),
 )

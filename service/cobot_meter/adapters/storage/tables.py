@@ -85,6 +85,8 @@ _SINCE = {
     "run_id": text("''"),
     "upstream": text("''"),
     "budgets": text("''"),
+    "privacy": text("''"),
+    "least_privacy": text("'public'"),
     **{name: text("0") for name in ("overrun_pusd", "extensions", "extended_msat")},
 }
 

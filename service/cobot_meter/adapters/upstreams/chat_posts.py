@@ -316,22 +316,37 @@ async def get_whole(
     bytes_max: int,
 ) -> HttpAnswer:
     """One GET, read whole. Raises UpstreamUnreachable when no whole answer came."""
+    return await ask_whole(client, url, headers, timeout_s=timeout_s, bytes_max=bytes_max)
+
+
+async def ask_whole(
+    client: httpx.AsyncClient,
+    url: httpx.URL,
+    headers: httpx.Headers,
+    *,
+    body: bytes = b"",
+    timeout_s: float,
+    bytes_max: int,
+) -> HttpAnswer:
+    """One GET, or a POST of a JSON `body`, read whole. Raises UpstreamUnreachable without one."""
     extensions = {"timeout": client.timeout.as_dict()}
-    request = _request("GET", url, headers, extensions, b"")
+    if body:
+        headers = httpx.Headers({**headers, "content-type": "application/json"})
+    request = _request("POST" if body else "GET", url, headers, extensions, body)
     try:
         async with asyncio.timeout(timeout_s):
             response = await client.send(request, stream=True)
             async with contextlib.aclosing(response):
                 packed = "content-encoding" in response.headers
                 chunks = response.aiter_bytes() if packed else response.aiter_raw()
-                body = await read_up_to(chunks, bytes_max + 1)
+                said = await read_up_to(chunks, bytes_max + 1)
     except TRANSPORT_FAULTS as fault:
         raise UpstreamUnreachable(
             f"the upstream does not answer ({type(fault).__name__})"
         ) from fault
-    if len(body) > bytes_max:
+    if len(said) > bytes_max:
         raise UpstreamUnreachable(f"the upstream's answer is over {bytes_max} bytes")
-    return answer_of(response, body)
+    return answer_of(response, said)
 
 
 def _request(

@@ -1,4 +1,4 @@
-"""`budgets list`, `set` and `clear`: what the operator lets be spent, and in which time."""
+"""`budgets list`, `set`, `clear` and `plan`: what the operator lets be spent, and in which time."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from cobot_meter.domain.ledger.accounts import Commodity
 from cobot_meter.operator_api.commands import Document
 
 SERVICE, EVERY = "service", "every"
-SCOPES = ("key", "caller", "model")
+SCOPES = ("key", "caller", "model", "task")
+OFF, USUAL = "off", "usual"
 UNITS = {"sat": "amount_sat", "usd": "amount_usd"}
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)(sat|usd)")
 
 Whose = Annotated[
     str,
-    typer.Argument(help="service for all that is sold, or key:ID, caller:ID, model:ID."),
+    typer.Argument(help="service for all that is sold, or key:ID, caller:ID, model:ID, task:WORD."),
 ]
 Zone = Annotated[str, typer.Option(help="An IANA time zone, by which it begins anew.")]
 
@@ -42,7 +43,7 @@ def set_budget(
     amount: Annotated[str, typer.Argument(help="At most so much, such as 5000sat or 1.50usd.")],
     zone: Zone = "UTC",
 ) -> None:
-    """Set a budget of a key, a caller, a model, or of the whole service.
+    """Set a budget of a key, a caller, a model, a task, or of the whole service.
 
     Set again it has another amount, and what is spent of it stays spent.
     """
@@ -61,7 +62,7 @@ def set_budget(
 def clear_budget(
     context: typer.Context,
     whose: Annotated[
-        str, typer.Argument(help="As it was set: service, key:ID, caller:ID, model:ID; or every.")
+        str, typer.Argument(help="As it was set: service, key:ID, model:ID and so on; or every.")
     ],
     period: Annotated[str | None, typer.Argument(help="hour, day, week or month.")] = None,
     unit: Annotated[str, typer.Option(help="The unit that it was set in: sat or usd.")] = "sat",
@@ -80,12 +81,42 @@ def clear_budget(
     _told(context, "budgets_clear", **_scope(whose), period=period, zone=zone, **{UNITS[unit]: 1})
 
 
+def plan_budgets(
+    context: typer.Context,
+    premium: Annotated[
+        str,
+        typer.Argument(help="Premium models while more parts of a hundred are left; off, usual."),
+    ],
+    middle: Annotated[int | None, typer.Argument(help="Middle ones while more are left.")] = None,
+) -> None:
+    """Say how dear a model may be with what is left of the operator's budgets of callers and keys.
+
+    `off` lets every model be chosen while a budget has room for it; `usual` is 60 and 25.
+    """
+    plan: object = {OFF: OFF, USUAL: None}.get(premium)
+    if (premium in {OFF, USUAL}) != (middle is None) or not (middle is None or premium.isdigit()):
+        message = "say two shares, such as 60 25, or off, or usual"
+        raise Misused(message)
+    if middle is not None:
+        plan = {"premium_above": int(premium), "middle_above": middle}
+    terminal = terminal_of(context)
+    answer = run(operate(terminal.settings(), "budgets_plan", plan=plan))
+    terminal.out.print(_plan_text(answer.get("plan")))
+
+
+def _plan_text(plan: object) -> str:
+    if not isinstance(plan, dict):
+        return "what is left of a budget bars no model"
+    premium, middle = plan["premium_above"], plan["middle_above"]
+    return f"premium models above {premium} % left, middle ones above {middle} %, cheap ones below"
+
+
 def _scope(whose: str) -> dict[str, str]:
     if whose == SERVICE:
         return {"scope": "operator"}
     scope, _, subject = whose.partition(":")
     if scope not in SCOPES or not subject:
-        message = f"{whose!r} is nobody's: say service, or key:ID, caller:ID, model:ID"
+        message = f"{whose!r} is nobody's: say service, or key:ID, caller:ID, model:ID, task:WORD"
         raise Misused(message)
     return {"scope": scope, scope: subject}
 

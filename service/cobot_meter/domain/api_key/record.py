@@ -11,6 +11,8 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 
+from cobot_meter.domain.routing.hints import PrivacyTier
+
 SECRET_PREFIX = "sk-cobot-"  # noqa: S105 - what every key begins with
 HINT_CHARS = len(SECRET_PREFIX) + 6
 _SECRET = re.compile(r"sk-cobot-[A-Za-z0-9_-]{43}")
@@ -32,12 +34,14 @@ class ApiKeyState(enum.StrEnum):
 class KeyLimits:
     """What a key may spend in all and on one UTC day, in msat; None for whatever its caller may.
 
-    `models` are the ids it may ask for, one space between them; empty for every model.
+    `models` are the ids it may ask for, one space between them; empty for every model. `privacy` is
+    the lowest tier that what it asks has: its requests may be raised, and never fall below.
     """
 
     limit_msat: int | None = None
     day_limit_msat: int | None = None
     models: str = ""
+    privacy: PrivacyTier = PrivacyTier.PUBLIC
 
     @property
     def allowed_models(self) -> frozenset[str] | None:

@@ -25,11 +25,15 @@ _PARTS = 6
 
 
 class Scope(enum.StrEnum):
-    """Whose spending a budget bounds: one API key's, a caller's, a model's, or all there is."""
+    """Whose spending a budget bounds: one API key's, a caller's, a model's, or all there is.
+
+    Of a task it bounds what is asked about that: `code`, and what else hints may say.
+    """
 
     KEY = "key"
     CALLER = "caller"
     MODEL = "model"
+    TASK = "task"
     OPERATOR = "operator"
 
 
@@ -37,8 +41,8 @@ class Scope(enum.StrEnum):
 class Budget:
     """At most `amount` (msat or pico-USD) in each `period` of `zone`, an IANA name.
 
-    `subject` is the key's, caller's or model's id; empty for the operator's own, and in a caller's
-    own budgets for that caller.
+    `subject` is the key's, caller's or model's id, or the task's word; empty for the operator's
+    own, and in a caller's own budgets for that caller.
     """
 
     scope: Scope
@@ -118,7 +122,8 @@ class BudgetWindow:
     @property
     def is_of_others(self) -> bool:
         """Whether it counts what others spend too, so that its figures are the operator's alone."""
-        return self.owner == OPERATOR and self.budget.scope in {Scope.OPERATOR, Scope.MODEL}
+        of_all = {Scope.OPERATOR, Scope.MODEL, Scope.TASK}
+        return self.owner == OPERATOR and self.budget.scope in of_all
 
     @property
     def account(self) -> Account:

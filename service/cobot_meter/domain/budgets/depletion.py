@@ -13,6 +13,8 @@ from cobot_meter.domain.budgets.spending import BudgetSpending
 from cobot_meter.domain.routing.table import Tier
 
 _WHOLE = 100
+PLAN_WORD = "plan"
+_OFF_LINE = f"{PLAN_WORD} off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,11 @@ class DepletionPlan:
             )
             raise ValueError(message)
 
+    @property
+    def line(self) -> str:
+        """All of it in one line, which no budget's line is."""
+        return f"{PLAN_WORD} {self.premium_above} {self.middle_above}"
+
     def tier(self, standing: Iterable[BudgetSpending]) -> Tier:
         """What the budget with the smallest share left allows; premium where there is no budget.
 
@@ -46,3 +53,24 @@ class DepletionPlan:
         if left > self.premium_above * whole:
             return Tier.PREMIUM
         return Tier.MIDDLE if left > self.middle_above * whole else Tier.CHEAP
+
+
+USUAL_PLAN = DepletionPlan()
+
+
+def plan_line(plan: DepletionPlan | None) -> str:
+    """How an owner's word has the plan, None for none at all; the usual one goes unsaid."""
+    if plan is None:
+        return _OFF_LINE
+    return "" if plan == USUAL_PLAN else plan.line
+
+
+def plan_of(line: str) -> DepletionPlan | None:
+    """The plan that a line says. Raises ValueError for what no plan is."""
+    if line == _OFF_LINE:
+        return None
+    word, premium, middle = line.split(" ")
+    if word != PLAN_WORD:
+        message = f"no plan is written {line[:80]!r}"
+        raise ValueError(message)
+    return DepletionPlan(premium_above=int(premium), middle_above=int(middle))

@@ -18,6 +18,13 @@ from cobot_meter.domain.budgets.budget import (
     window_of,
 )
 from cobot_meter.domain.budgets.calendar import utc_of_compact
+from cobot_meter.domain.budgets.depletion import (
+    PLAN_WORD,
+    USUAL_PLAN,
+    DepletionPlan,
+    plan_line,
+    plan_of,
+)
 from cobot_meter.domain.budgets.periods import Offsets
 from cobot_meter.domain.ledger.accounts import budget_stem
 from cobot_meter.domain.routing.table import Tier
@@ -31,30 +38,39 @@ Zones = Callable[[str], Offsets]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetSheet:
-    """What an owner has said: `number` counts his words, 0 while he has said nothing."""
+    """What an owner has said: `number` counts his words, 0 while he has said nothing.
+
+    `plan` says how dear a model may be with what is left of his budgets; None: whatever is left.
+    """
 
     owner: str
     number: int = 0
     budgets: tuple[Budget, ...] = ()
+    plan: DepletionPlan | None = USUAL_PLAN
 
     @property
     def text(self) -> str:
-        """Every budget on a line of its own."""
-        return "\n".join(budget.line for budget in self.budgets)
+        """Every budget on a line of its own, and before them the plan where it is another one."""
+        plan = plan_line(self.plan)
+        return "\n".join([*([plan] if plan else ()), *(budget.line for budget in self.budgets)])
 
     @classmethod
     def of_text(cls, owner: str, number: int, text: str) -> BudgetSheet:
         """The sheet that a text says. Raises ValueError for what no sheet is."""
         lines = text.split("\n") if text else []
-        return cls(owner=owner, number=number, budgets=tuple(budget_of(line) for line in lines))
+        planned = bool(lines) and lines[0].startswith(f"{PLAN_WORD} ")
+        plan = plan_of(lines.pop(0)) if planned else USUAL_PLAN
+        budgets = tuple(budget_of(line) for line in lines)
+        return cls(owner=owner, number=number, budgets=budgets, plan=plan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetsAsked:
     """The budgets that bound what one caller asks at one instant, in Unix ms.
 
-    `sheets` are the caller's own and the operator's, and `key_id` is the API key that asks. `most`
-    is the tier of models that what is left of them allows, where one is still to be chosen.
+    `sheets` are the caller's own and the operator's, `key_id` is the API key that asks, and `task`
+    the word for what it is about, None where nobody says so. `most` is the tier of models that what
+    is left of them allows, where one is still to be chosen.
     """
 
     sheets: tuple[BudgetSheet, ...]
@@ -62,7 +78,13 @@ class BudgetsAsked:
     key_id: str | None
     at_ms: int
     zones: Zones
+    task: str | None = None
     most: Tier = Tier.PREMIUM
+
+    @property
+    def by_task(self) -> bool:
+        """Whether any of them depends on what is asked."""
+        return any(one.scope is Scope.TASK for sheet in self.sheets for one in sheet.budgets)
 
     def windows(self, models: Collection[str]) -> tuple[BudgetWindow, ...]:
         """One for each budget that applies where any of these models may answer.
@@ -85,6 +107,8 @@ class BudgetsAsked:
                 return owner != OPERATOR or budget.subject == self.caller_id
             case Scope.MODEL:
                 return budget.subject in models
+            case Scope.TASK:
+                return budget.subject == self.task
             case Scope.OPERATOR:
                 return owner == OPERATOR
 

@@ -115,6 +115,7 @@ class Opening:
     is the decision that named its models where the caller left that to us (`routing/stored.py`),
     of a panel who is on it (`consensus/panel.py`).
     `budgets` are the codes of the budgets' accounts that count it, one blank between them.
+    `privacy` is who may read it, and at whose word (`privacy/tiers.py`).
     """
 
     escrow_id: str
@@ -129,6 +130,7 @@ class Opening:
     task: TaskTerms | None = None
     route: str | None = None
     budgets: str = ""
+    privacy: str = ""
 
     @classmethod
     def of(cls, escrow: Escrow) -> Opening:
@@ -163,8 +165,8 @@ class Escrow:
     of it. `extensions` counts how often what is reserved of credit was extended, `extended_msat` by
     how much in all. Of a `task` the runs so far are summed up in `priced_pusd`, `answer_sha256` is
     the digest of what its seller has sealed, and `closing` how it was closed. `route` is
-    as in `Opening`. `budgets` are the codes of the accounts that its budgets are, chosen when it
-    opened.
+    as in `Opening`, and so is `privacy`. `budgets` are the codes of the accounts that its budgets
+    are, chosen when it opened.
     """
 
     escrow_id: str
@@ -202,6 +204,7 @@ class Escrow:
     closing: TaskClosing | None = None
     route: str | None = None
     budgets: str = ""
+    privacy: str = ""
 
     @classmethod
     def opened(cls, opening: Opening, *, upstream: str, requested_by: str | None = None) -> Escrow:
@@ -218,18 +221,7 @@ class Escrow:
             else (),
         )
         return cls(
-            escrow_id=opening.escrow_id,
-            caller_id=opening.caller_id,
-            ask=opening.ask,
-            quote=opening.quote,
-            stream=opening.stream,
-            mode=opening.mode,
-            fallback=opening.fallback,
-            key_id=opening.key_id,
-            task=opening.task,
-            route=opening.route,
-            budgets=opening.budgets,
-            opened_at_ms=at_ms,
+            **{name: getattr(opening, name) for name in Opening.__dataclass_fields__},
             changed_at_ms=at_ms,
             state=EscrowState.RUNNING,
             version=1,

@@ -20,7 +20,9 @@ class NobodyHere(PrivacyUnroutable):
     def __init__(self, privacy: Privacy, *, why: str) -> None:
         """`why` says what is missing, as half a sentence."""
         advice = f"Send it to a service that lists {PRIVATE}, or take out what makes it private."
-        if not privacy.seen:
+        if privacy.demanded:
+            advice = f"Send it to a service that lists {PRIVATE}, or ask with another API key."
+        elif not privacy.seen:
             advice = (
                 f"Send it to a service that lists {PRIVATE}, or with X-Cobot-Privacy: "
                 f"{PrivacyTier.PUBLIC} if what cannot be scanned in it may go anywhere."
@@ -34,11 +36,15 @@ class NobodyHere(PrivacyUnroutable):
 class NobodyKeepsNothing(PrivacyUnroutable):
     """No provider of a model promises to keep nothing of a request."""
 
-    def __init__(self, model_id: str) -> None:
+    def __init__(self, model_id: str, privacy: Privacy) -> None:
         """`model_id` as the caller named it."""
+        otherwise = (
+            "or ask with an API key that lets providers keep it"
+            if privacy.demanded
+            else f"or send it with X-Cobot-Privacy: {PrivacyTier.PUBLIC} if providers may keep it"
+        )
         super().__init__(
             f"There is no provider of {model_id[:80]} that promises to keep nothing of this "
             f"request (tier {PrivacyTier.ZDR}) and takes it on its other terms, and it was sent to "
-            f"nobody else. Name another model, or send it with X-Cobot-Privacy: "
-            f"{PrivacyTier.PUBLIC} if providers may keep it."
+            f"nobody else. Name another model, {otherwise}."
         )

@@ -17,6 +17,8 @@ UNSCANNABLE = "unscannable"
 DETECTOR_FAILED = "detector_failed"
 # A caller who says what such a request is has looked at it, which the detector has not.
 _UNSEEN = frozenset({UNSCANNABLE, DETECTOR_FAILED})
+# In a row, what was not declared.
+_UNSAID = "-"
 # From who may read least to who may read most, as the words are listed.
 _RANK = {tier: rank for rank, tier in enumerate(PrivacyTier)}
 
@@ -81,10 +83,25 @@ class Privacy:
         return f"it seems to hold what should not leave this machine ({', '.join(self.signals)})"
 
     @property
+    def demanded(self) -> bool:
+        """Whether it has its tier because its API key allows no lower one, whatever else it is."""
+        return self.policy is not PrivacyTier.PUBLIC and reaches(self.policy, self.tier)
+
+    @property
     def seen(self) -> bool:
         """Whether anything makes it private that was seen, declared or demanded."""
         demanded = highest(self.declared or PrivacyTier.PUBLIC, self.policy)
         return demanded is not PrivacyTier.PUBLIC or not _UNSEEN.issuperset(self.signals)
+
+    @property
+    def kept(self) -> str:
+        """How a sale's row has it: tier, what was declared and what was demanded; no signals.
+
+        Empty where nothing made it anything: a public request like any other.
+        """
+        if self == NO_PRIVACY:
+            return ""
+        return f"{self.tier} {self.declared or _UNSAID} {self.policy}"
 
     @property
     def _detected(self) -> PrivacyTier:
@@ -95,3 +112,31 @@ class Privacy:
 
 
 NO_PRIVACY = Privacy()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPrivacy:
+    """What the row of a sale says of it: of what was detected no more than that it raised it."""
+
+    tier: PrivacyTier
+    declared: PrivacyTier | None
+    policy: PrivacyTier
+
+    @property
+    def by(self) -> str:
+        """At whose word it has its tier: the caller's, its key's owner's, or the detector's."""
+        if self.declared is not None and reaches(self.declared, self.tier):
+            return "caller"
+        return "key" if reaches(self.policy, self.tier) else "detector"
+
+
+def kept_privacy(kept: str) -> KeptPrivacy | None:
+    """What `Privacy.kept` says; None where that is empty. Raises ValueError for anything else."""
+    if not kept:
+        return None
+    tier, declared, policy = kept.split(" ")
+    return KeptPrivacy(
+        tier=PrivacyTier(tier),
+        declared=None if declared == _UNSAID else PrivacyTier(declared),
+        policy=PrivacyTier(policy),
+    )

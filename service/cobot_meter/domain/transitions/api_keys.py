@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from cobot_meter.domain.api_key import events as on
 from cobot_meter.domain.api_key.machine import api_key_changes
 from cobot_meter.domain.api_key.record import ApiKey, ApiKeyState, KeyLimits
+from cobot_meter.domain.routing.hints import PrivacyTier
 from cobot_meter.domain.transitions.row_digests import ROW, api_key_digest
 from cobot_meter.domain.transitions.transition import Facts, Transition
 
@@ -20,6 +21,7 @@ _CHANGED, _ROTATED, _REVOKED = "api_key_changed", "api_key_rotated", "api_key_re
 # The kinds of entries that are of a key.
 API_KEY_KINDS = frozenset({API_KEY_MADE, _CHANGED, _ROTATED, _REVOKED})
 _LIMITS = tuple(field.name for field in dataclasses.fields(KeyLimits))
+_PRIVACY = "privacy"
 Told = Mapping[str, str | int | None]
 
 
@@ -107,7 +109,11 @@ def _told(event: on.ApiKeyEvent) -> tuple[str, dict[str, str | int | None]]:
 
 
 def _wished(name: str, limits: KeyLimits) -> dict[str, str | int | None]:
-    return {"name": name, **{one: getattr(limits, one) for one in _LIMITS}}
+    """The words of an entry; a tier that demands nothing goes unsaid, as before revision 0023."""
+    said = {one: getattr(limits, one) for one in _LIMITS if one != _PRIVACY}
+    if limits.privacy is not PrivacyTier.PUBLIC:
+        said[_PRIVACY] = limits.privacy.value
+    return {"name": name, **said}
 
 
 def _limits(facts: Told) -> KeyLimits:
@@ -115,6 +121,7 @@ def _limits(facts: Told) -> KeyLimits:
         limit_msat=_maybe_msat(facts["limit_msat"]),
         day_limit_msat=_maybe_msat(facts["day_limit_msat"]),
         models=str(facts["models"]),
+        privacy=PrivacyTier(str(facts.get(_PRIVACY, PrivacyTier.PUBLIC))),
     )
 
 

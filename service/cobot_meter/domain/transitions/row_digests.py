@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.escrow.record import Escrow, Opening
+from cobot_meter.domain.routing.hints import PrivacyTier
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.transition import StoredBodies
 
@@ -136,6 +137,7 @@ def api_key_digest(key: ApiKey) -> str:
         key.limits.limit_msat,
         key.limits.day_limit_msat,
         key.limits.models,
+        *(() if key.limits.privacy is PrivacyTier.PUBLIC else (key.limits.privacy.value,)),
     )
 
 

@@ -10,6 +10,7 @@ from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
 from cobot_meter.domain.pricing.quotes import NO_TERMS, CallerTerms
+from cobot_meter.domain.pricing.token_bounds import tokens_bound
 from cobot_meter.domain.privacy.tiers import NO_PRIVACY, Privacy
 from cobot_meter.domain.routing.hints import NO_HINTS, Hints, PrivacyTier
 from cobot_meter.domain.routing.virtual import VERIFY, is_consensus
@@ -19,6 +20,8 @@ DEFAULT_MAX_TOKENS = 1_024
 _ALSO_LISTED_AS = {"response_format": {"response_format", "structured_outputs"}}
 # No tokenizer in use has a longer token; what this refuses could not have run.
 BYTES_PER_TOKEN_MAX = 256
+# What a model's own template may add to a prompt, beyond what JSON has around each message.
+TEMPLATE_TOKENS = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,11 @@ class CompletionRequest:
     def verifies(self) -> bool:
         """Whether an answer is checked, and the next model asked where it does not pass."""
         return bool(self.hints.verify) or self.model == VERIFY
+
+    @property
+    def prompt_tokens_most(self) -> int:
+        """The most tokens that its prompt is, as far as was ever measured."""
+        return tokens_bound(self.body.content)
 
     @property
     def adds_unseen(self) -> bool:
@@ -141,7 +149,8 @@ class Model:
     all of them. `has_providers` says that several serve it, of whom a caller may choose.
     `image_price` is None for a model that reads no images, or not at a price that is known;
     `parameters` None where the list does not say which it takes. `reasoning` is the worst that may
-    be true where nobody knows. What runs `on_this_machine` is reached over loopback alone.
+    be true where nobody knows. What runs `on_this_machine` is reached over loopback alone. One that
+    `cuts_prompts` reads the end of a prompt that is too long, and says nothing of it.
     """
 
     model_id: str
@@ -155,6 +164,7 @@ class Model:
     parameters: frozenset[str] | None = None
     reasoning: Reasoning = Reasoning.UNASKED
     on_this_machine: bool = False
+    cuts_prompts: bool = False
 
     def may_answer(self, request: CompletionRequest) -> bool:
         """Whether the tier of the request lets this model read it.
@@ -203,7 +213,12 @@ def tokens_allowed(asked: int, model: Model) -> int:
 
 
 def refuse_over_context(request: CompletionRequest, model: Model, *, max_tokens: int) -> None:
-    """Raises RequestInvalid when prompt and answer cannot fit, however few tokens it takes."""
+    """Raises RequestInvalid when prompt and answer cannot fit, however few tokens it takes.
+
+    Of a model that cuts prompts without a word: where they might not fit, however many it takes.
+    """
+    if model.cuts_prompts:
+        _refuse_cut(request, model, max_tokens=max_tokens)
     least = max(request.message_count, request.prompt_bytes // BYTES_PER_TOKEN_MAX)
     if least + max_tokens > model.context_length:
         fits = model.context_length - least
@@ -214,6 +229,20 @@ def refuse_over_context(request: CompletionRequest, model: Model, *, max_tokens:
             f"{advice}."
         )
         raise RequestInvalid(message, param="max_tokens")
+
+
+def _refuse_cut(request: CompletionRequest, model: Model, *, max_tokens: int) -> None:
+    most = request.prompt_tokens_most + TEMPLATE_TOKENS
+    if most + max_tokens <= model.context_length:
+        return
+    fits = model.context_length - most
+    advice = f"max_tokens {fits} would fit" if fits > 0 else "send a shorter prompt"
+    message = (
+        f"The prompt may take up to {most} tokens and max_tokens is {max_tokens}: together more "
+        f"than the {model.context_length} that {model.model_id} reads and writes here, and it "
+        f"would cut the prompt without a word; {advice}."
+    )
+    raise RequestInvalid(message, param="max_tokens")
 
 
 def price_of(request: CompletionRequest, model: Model) -> ModelPrice:

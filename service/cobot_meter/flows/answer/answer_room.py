@@ -30,7 +30,7 @@ from cobot_meter.domain.transitions.escrows import extension_transition
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.completions import UpstreamCompletion
 from cobot_meter.flows.answer.read_answer import read_answer
-from cobot_meter.flows.budget.find_budgets import FindBudgets
+from cobot_meter.flows.budget.find_budgets import limits_of_sale
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.ports.escrow_runs import AnswerListener
 from cobot_meter.ports.upstream import AnswerFeed, AnswerPiece
@@ -48,13 +48,12 @@ class AnswerRoom:
 
     __slots__ = (
         *("_asking", "_denied", "_ledger", "_left", "_listener", "_over", "_sale", "_tasks"),
-        *("_find_budgets", "_tokens", "_unheard"),
+        *("_tokens", "_unheard"),
     )
 
     def __init__(self, ledger: Ledger, sale: Escrow, listener: AnswerListener) -> None:
         """`sale` is the row as its run is sent; `listener` hears the answer."""
         self._ledger = ledger
-        self._find_budgets = FindBudgets(ledger=ledger)
         self._listener = listener
         self._sale = sale
         self._tokens = room_of(sale)
@@ -190,7 +189,7 @@ class AnswerRoom:
         key_id = self._sale.key_id
         try:
             key = await self._ledger.books.api_key(key_id) if key_id is not None else None
-            budgets = await self._find_budgets.limits_of(self._sale)
+            budgets = await limits_of_sale(self._ledger.books, self._sale)
         except BooksBusy:
             return None
         return _Limits(key.limits, budgets) if key is not None and key.is_live else None

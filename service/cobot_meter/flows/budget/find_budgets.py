@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from cobot_meter.domain.budgets.budget import BudgetWindow
-from cobot_meter.domain.budgets.depletion import DepletionPlan
 from cobot_meter.domain.budgets.faults import BudgetExhausted, BudgetShortfall
 from cobot_meter.domain.budgets.sheets import (
     NO_BUDGETS,
@@ -30,46 +29,66 @@ from cobot_meter.domain.pricing.quotes import most_tokens
 from cobot_meter.domain.refusals import budget_exhausted
 from cobot_meter.flows.budget.zones import offsets_of
 from cobot_meter.flows.ledger import Ledger
+from cobot_meter.ports.books import Books
 
 # Nobody's words but the operator's: of what no caller's own budgets are to count.
 NOBODY = ""
-PLAN = DepletionPlan()
+
+
+def _of_no_task() -> str | None:
+    """Where nobody says what is asked."""
+    return None
+
+
+async def limits_of_sale(books: Books, sale: Escrow) -> BudgetLimits:
+    """The limits of the windows that an open sale counts in, as they are by now."""
+    if not sale.budgets:
+        return NO_BUDGETS
+    return limits_now(sale.budgets.split(), await books.budget_sheets(sale.caller_id))
 
 
 class FindBudgets:
-    """Reads budgets for whoever opens, extends or shows a sale."""
+    """Reads budgets for whoever opens or shows a sale."""
 
     def __init__(self, *, ledger: Ledger) -> None:
         """Nothing is remembered here."""
         self._ledger = ledger
 
-    async def asked(self, caller_id: str, *, key_id: str | None = None) -> BudgetsAsked:
-        """What bounds an ask of this caller, at this moment of the clock by which days begin."""
-        return BudgetsAsked(
+    async def asked(
+        self,
+        caller_id: str,
+        *,
+        key_id: str | None = None,
+        task_of: Callable[[], str | None] = _of_no_task,
+    ) -> BudgetsAsked:
+        """What bounds an ask of this caller, at this moment of the clock by which days begin.
+
+        `task_of` says what it is about, and is asked only where a budget depends on that.
+        """
+        asked = BudgetsAsked(
             sheets=await self._ledger.books.budget_sheets(caller_id),
             caller_id=caller_id,
             key_id=key_id,
             at_ms=self._ledger.day_ms(),
             zones=offsets_of,
         )
+        return replace(asked, task=task_of()) if asked.by_task else asked
 
     async def depleted(self, asked: BudgetsAsked) -> BudgetsAsked:
         """With the tier that what is left of the caller's budgets allows; a look at each window.
 
-        Budgets that count what others spend too say nothing here: they are the operator's.
+        Each by its owner's plan. Budgets that count what others spend too say nothing here: they
+        are the operator's.
         """
-        windows = [one for one in asked.windows(()) if not one.is_of_others]
-        if not windows:
+        plans = {sheet.owner: sheet.plan for sheet in asked.sheets}
+        planned = [one for one in asked.windows(()) if plans[one.owner] and not one.is_of_others]
+        if not planned:
             return asked
-        standing = await self._ledger.books.budget_spending(windows)
-        return replace(asked, most=PLAN.tier(standing))
-
-    async def limits_of(self, sale: Escrow) -> BudgetLimits:
-        """The limits of the windows that an open sale counts in, as they are by now."""
-        if not sale.budgets:
-            return NO_BUDGETS
-        sheets = await self._ledger.books.budget_sheets(sale.caller_id)
-        return limits_now(sale.budgets.split(), sheets)
+        standing = await self._ledger.books.budget_spending(planned)
+        tiers = (
+            plan.tier([one]) for one in standing if (plan := plans[one.window.owner]) is not None
+        )
+        return replace(asked, most=min(tiers))
 
     async def of_sale(self, sale: Escrow) -> tuple[BudgetSpending, ...]:
         """How the budgets stand in the windows that a sale counts in; none where none does."""

@@ -7,8 +7,10 @@ the next request on. Must not know: HTTP, terminals, or how an owner proves who 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from cobot_meter.domain.budgets.budget import OPERATOR, Budget, Scope, window_of
+from cobot_meter.domain.budgets.depletion import USUAL_PLAN, DepletionPlan
 from cobot_meter.domain.budgets.sheets import CALLERS_MAX, OPERATORS_MAX, BudgetSheet
 from cobot_meter.domain.budgets.spending import BudgetSpending
 from cobot_meter.domain.errors import BooksBusy, RequestInvalid
@@ -47,34 +49,46 @@ class ManageBudgets:
         windows = [window_of(sheet.owner, one, offsets_of(one.zone), at_ms) for one in budgets]
         return await self._ledger.books.budget_spending(windows)
 
-    async def put(self, caller_id: str, budgets: Budgets) -> tuple[BudgetSpending, ...]:
+    async def plan(self, owner: str) -> DepletionPlan | None:
+        """How dear a model may be with what is left of the owner's budgets; None: any."""
+        return (await self._sheet(owner)).plan
+
+    async def put(
+        self, caller_id: str, budgets: Budgets, *, plan: DepletionPlan | None = USUAL_PLAN
+    ) -> tuple[BudgetSpending, ...]:
         """These are the caller's budgets from here on, and no others; how they stand now.
 
         Raises RequestInvalid with a sentence for the first that cannot be, and sets none then.
         """
         for budget in budgets:
             await self._refuse_not_own(caller_id, budget)
-        return await self._said(caller_id, lambda _: budgets)
+        return await self._said(caller_id, lambda sheet: replace(sheet, budgets=budgets, plan=plan))
 
     async def change(self, changed: Callable[[Budgets], Budgets]) -> tuple[BudgetSpending, ...]:
         """The operator's budgets with what `changed` makes of them; how they stand then."""
-        return await self._said(OPERATOR, changed)
+        return await self._said(
+            OPERATOR, lambda sheet: replace(sheet, budgets=changed(sheet.budgets))
+        )
+
+    async def change_plan(self, plan: DepletionPlan | None) -> tuple[BudgetSpending, ...]:
+        """The operator's budgets under this plan; how they stand then."""
+        return await self._said(OPERATOR, lambda sheet: replace(sheet, plan=plan))
 
     async def _said(
-        self, owner: str, changed: Callable[[Budgets], Budgets]
+        self, owner: str, changed: Callable[[BudgetSheet], BudgetSheet]
     ) -> tuple[BudgetSpending, ...]:
         """What stands after the owner's word, said anew when another one came between."""
         for _ in range(TRIES):
             sheet = await self._sheet(owner)
-            budgets = changed(sheet.budgets)
-            if budgets == sheet.budgets:
-                return await self._spent(sheet, budgets)
-            _refuse(owner, budgets, words=sheet.number)
-            after = BudgetSheet(owner=owner, number=sheet.number + 1, budgets=budgets)
+            after = changed(sheet)
+            if after == sheet:
+                return await self._spent(sheet, sheet.budgets)
+            _refuse(owner, after.budgets, words=sheet.number)
+            after = replace(after, number=sheet.number + 1)
             word = budgets_transition(after, at_ms=self._ledger.now_ms())
             applied = await self._ledger.apply(word)
             if not applied.repeated:
-                return await self._spent(after, budgets)
+                return await self._spent(after, after.budgets)
         message = "Others are changing these budgets at this moment; ask again."
         raise BooksBusy(message, retry_after_s=1)
 

@@ -12,17 +12,30 @@ from typing import TypeVar
 
 from cobot_meter.domain import outside
 from cobot_meter.domain.budgets.budget import Budget, Scope
+from cobot_meter.domain.budgets.depletion import USUAL_PLAN, DepletionPlan
 from cobot_meter.domain.budgets.periods import Period
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.ledger.accounts import Commodity
 from cobot_meter.domain.money import AMOUNT_MAX, MSAT_PER_SAT, PUSD_PER_USD, pusd_from_decimal
+from cobot_meter.domain.routing.hints import Task
 from cobot_meter.flows.budget.zones import is_zone
 
-_SUBJECTS = {Scope.KEY: "key", Scope.CALLER: "caller", Scope.MODEL: "model"}
+_SUBJECTS = {
+    Scope.KEY: "key",
+    Scope.CALLER: "caller",
+    Scope.MODEL: "model",
+    Scope.TASK: "task",
+}
 _MSAT_OF = {"amount_sat": MSAT_PER_SAT, "amount_msat": 1}
 _AMOUNTS = (*_MSAT_OF, "amount_usd")
 BUDGET_FIELDS = frozenset({"scope", "period", "zone", *_SUBJECTS.values(), *_AMOUNTS})
 UTC = "UTC"
+PLAN_OFF = "off"
+PLAN_FIELDS = ("premium_above", "middle_above")
+_PLAN_WANTED = (
+    'must be "off", or two whole shares from 0 to 100 of which the second is not above the first: '
+    '{"premium_above": 60, "middle_above": 25}'
+)
 _SHOWN_MAX = 40
 Choice = TypeVar("Choice", bound=enum.StrEnum)
 
@@ -50,6 +63,34 @@ def budget_said(said: object, *, by_operator: bool = False) -> Budget:
     )
 
 
+def plan_said(said: object) -> DepletionPlan | None:
+    """The plan that an owner says: two shares, `off`, or the usual one where nothing is said.
+
+    Raises RequestInvalid.
+    """
+    if said is None:
+        return USUAL_PLAN
+    if said == PLAN_OFF:
+        return None
+    if not isinstance(said, dict) or said.keys() != set(PLAN_FIELDS):
+        raise _wrong("plan", _PLAN_WANTED)
+    shares = [said[name] for name in PLAN_FIELDS]
+    if any(isinstance(one, bool) or not isinstance(one, int) for one in shares):
+        raise _wrong("plan", _PLAN_WANTED)
+    premium, middle = shares
+    try:
+        return DepletionPlan(premium_above=premium, middle_above=middle)
+    except ValueError:
+        raise _wrong("plan", _PLAN_WANTED) from None
+
+
+def plan_document(plan: DepletionPlan | None) -> object:
+    """A plan as it is said."""
+    if plan is None:
+        return PLAN_OFF
+    return {name: getattr(plan, name) for name in PLAN_FIELDS}
+
+
 def _choice(said: Mapping[str, object], name: str, choices: type[Choice]) -> Choice:
     value = said.get(name)
     known = {member.value: member for member in choices}
@@ -67,6 +108,8 @@ def _subject(said: Mapping[str, object], scope: Scope, *, named: bool) -> str:
             raise _wrong(other, f"belongs to no budget of the scope {scope.value}: leave it out")
     if field is None:
         return ""
+    if scope is Scope.TASK:
+        return _choice(said, field, Task).value
     subject = outside.identifier(said.get(field))
     if subject is None:
         raise _wrong(field, f"must be an id: a budget of the scope {scope.value} says whose it is")

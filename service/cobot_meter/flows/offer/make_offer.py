@@ -73,7 +73,7 @@ class MakeOffer:
         self._plan_reservation = plan_reservation
         self._choose_model = choose_model
         self._watch_account = watch_account
-        self._exposure = exposure
+        self.exposure = exposure
 
     async def quoted(
         self,
@@ -115,7 +115,7 @@ class MakeOffer:
         quote = self._quote_request.quote(
             offer,
             standing,
-            least_pusd=self._exposure.least_pusd(len(request.body.content)),
+            least_pusd=self.exposure.least_pusd(len(request.body.content)),
             reserved=reserved,
         )
         asked = offer.models[0]
@@ -151,7 +151,7 @@ class MakeOffer:
         if key is not None:
             self._quote_request.refuse_short(offer, standing)
         quote = self._quote_request.quote(
-            offer, standing, least_pusd=self._exposure.least_pusd(len(body.content))
+            offer, standing, least_pusd=self.exposure.least_pusd(len(body.content))
         )
         return QuotedChain(
             # Each member's run has its own prices; of the sale itself nobody is asked.

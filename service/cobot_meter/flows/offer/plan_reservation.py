@@ -20,7 +20,6 @@ from cobot_meter.domain.pricing.growth import (
     output_bounds,
 )
 from cobot_meter.domain.pricing.prices import Ceiling, ceiling_for
-from cobot_meter.domain.pricing.token_bounds import tokens_bound
 from cobot_meter.domain.upstream.completions import CompletionRequest, Model, Reasoning
 from cobot_meter.domain.upstream.endpoints import Endpoint, ProviderChoice
 from cobot_meter.flows.offer.catalogue import ModelCatalogue
@@ -66,7 +65,7 @@ class PlanReservation:
 
         tokens, cut_tokens = output_bounds(offer.max_tokens)
         first = first_reservation(
-            cost_of(tokens_bound(request.body.content), tokens),
+            cost_of(request.prompt_tokens_most, tokens),
             cost_of(request.prompt_bytes, cut_tokens),
             tokens=tokens,
             overrun_pusd=self._exposure.overrun_request_pusd,

@@ -290,7 +290,7 @@ def _in_private(
     if request.privacy.tier is PrivacyTier.ZDR:
         for model in models:
             if not (model.has_providers or model.on_this_machine):
-                raise NobodyKeepsNothing(model.model_id)
+                raise NobodyKeepsNothing(model.model_id, request.privacy)
         return models
     models = tuple(model for model in models if model.on_this_machine) or own
     allowed = request.terms.models

@@ -17,8 +17,8 @@ from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import Ceiling, PriceTerms, ceiling_for, unit_price_pusd
 from cobot_meter.domain.routing.decide import OF_BUDGET, OVER_CAP, Candidate, Decision, decide
-from cobot_meter.domain.routing.hints import Downgrade, PrivacyTier
-from cobot_meter.domain.routing.rules import RequestFacts
+from cobot_meter.domain.routing.hints import Downgrade, PrivacyTier, Task
+from cobot_meter.domain.routing.rules import RequestFacts, task_of
 from cobot_meter.domain.routing.stored import stored_text
 from cobot_meter.domain.routing.table import SuccessTable, Tier
 from cobot_meter.domain.routing.virtual import (
@@ -229,6 +229,18 @@ def facts_of(request: CompletionRequest) -> RequestFacts:
         has_schema="response_format" in request.demands,
         has_images=request.image_count > 0,
     )
+
+
+def task_asked(request: CompletionRequest) -> Task | None:
+    """What it counts as in budgets of tasks: what a choice of ours would take it for.
+
+    Of a request that names its model what its caller says; None where nobody says anything. Raises
+    RequestInvalid for what contradicts itself.
+    """
+    if request.model not in AUTO_NAMES:
+        return request.hints.task
+    declared = declared_task(request.model, request.hints)
+    return declared or task_of(facts_of(request))[0] or Task.GENERAL
 
 
 def asking(request: CompletionRequest, chain: tuple[str, ...]) -> CompletionRequest:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 
 from cobot_meter.domain.api_key.faults import KEY_GUARDS
 from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.budgets.sheets import codes_of, limits_of
-from cobot_meter.domain.callers import CallerStanding, ExposureTerms
+from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import (
     CallerBlocked,
     ExposureExceeded,
@@ -30,6 +31,7 @@ from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.gates import NodeGate
 from cobot_meter.flows.offer.make_offer import MakeOffer, QuotedChain
 from cobot_meter.flows.offer.quote_request import utc_day
+from cobot_meter.flows.offer.route_request import task_asked
 from cobot_meter.flows.sale.run_completion import upstream_call
 from cobot_meter.flows.vault import Vault
 from cobot_meter.ports.escrow_runs import JustOpened, TakeTurn
@@ -65,18 +67,18 @@ class OpenEscrow:
         ledger: Ledger,
         vault: Vault,
         make_offer: MakeOffer,
+        find_budgets: FindBudgets,
         node_gate: NodeGate,
         replicas: Replicas,
-        exposure: ExposureTerms,
     ) -> None:
-        """`exposure` is the operator's setting."""
+        """All by name: flows and ports. What may stay unpaid is as the offer has it."""
         self._ledger = ledger
         self._vault = vault
         self._make_offer = make_offer
         self._node_gate = node_gate
         self._replicas = replicas
-        self._exposure = exposure
-        self._find_budgets = FindBudgets(ledger=ledger)
+        self._exposure = make_offer.exposure
+        self._find_budgets = find_budgets
 
     def new_id(self) -> str:
         """A fresh id for an escrow that is about to be opened."""
@@ -126,7 +128,9 @@ class OpenEscrow:
         if lost_pusd >= limit_pusd:
             raise key_losses_reached(lost_pusd, limit_pusd=limit_pusd)
         key_id = asked.key.key_id if asked.key else None
-        budgets = await self._find_budgets.asked(asked.caller_id, key_id=key_id)
+        budgets = await self._find_budgets.asked(
+            asked.caller_id, key_id=key_id, task_of=partial(task_asked, request)
+        )
         if is_virtual(request.model) and not request.asks_panel:
             budgets = await self._find_budgets.depleted(budgets)
         offer = await self._make_offer.quoted(
@@ -144,6 +148,7 @@ class OpenEscrow:
             route=offer.route,
             key_id=key_id,
             budgets=codes_of(offer.windows),
+            privacy=request.privacy.kept,
         )
         sent = at_once(pays=_pays(offer.quote), address=ask.address)
         # A panel that waits for its turn is requested too: nobody else may begin a part of it.

@@ -13,7 +13,6 @@ from cobot_meter.domain.errors import CallerBlocked, EscrowNotFound
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
 from cobot_meter.domain.escrow.tasks import TaskTerms
-from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.task_faults import TaskBusy, TaskKeyInvalid, TaskNotOpen
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.sale.open_escrow import BLOCKED
@@ -74,10 +73,9 @@ class FindTask:
         """The seller's open tasks, oldest first, up to a bound."""
         return await self._ledger.books.open_tasks(seller_id, limit=LISTED_MAX)
 
-    async def runs_of(self, escrow: Escrow) -> tuple[Run, ...]:
-        """The runs that were asked for it, in their order."""
-        runs = await self._ledger.books.runs_of(escrow.escrow_id)
-        return tuple(run for run in runs if run.instead is not None)
+    async def with_runs(self, escrow: Escrow) -> Escrow:
+        """The task with all its runs at hand."""
+        return escrow.with_runs(await self._ledger.books.runs_of(escrow.escrow_id))
 
     async def refuse_gone(self, terms: TaskTerms) -> None:
         """Raises CallerBlocked, and TaskKeyInvalid once the key that opened it was revoked."""

@@ -24,6 +24,7 @@ from cobot_meter.domain.escrow.record import AskKey, Escrow, Opening, Quote
 from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.escrow.tasks import ASKS_NOBODY, TaskTerms
 from cobot_meter.domain.pricing.quotes import MaxCost
+from cobot_meter.domain.privacy.tiers import Privacy
 from cobot_meter.domain.task_faults import TaskNotAllowed
 from cobot_meter.domain.transitions.escrows import open_escrow
 from cobot_meter.flows.budget.find_budgets import NOBODY, FindBudgets
@@ -71,6 +72,7 @@ class OpenTask:
         ledger: Ledger,
         vault: Vault,
         quote_request: QuoteRequest,
+        find_budgets: FindBudgets,
         node_gate: NodeGate,
         exposure: ExposureTerms,
     ) -> None:
@@ -80,7 +82,7 @@ class OpenTask:
         self._quote_request = quote_request
         self._node_gate = node_gate
         self._exposure = exposure
-        self._find_budgets = FindBudgets(ledger=ledger)
+        self._find_budgets = find_budgets
 
     async def open(self, wish: TaskWish) -> Escrow:
         """The open task; the same one for the same Idempotency-Key.
@@ -178,6 +180,7 @@ class OpenTask:
                 title=wish.title,
             ),
             budgets=codes_of(windows),
+            privacy=Privacy(policy=wish.key.limits.privacy).kept,
         )
         return Escrow.opened(opening, upstream=ASKS_NOBODY)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cobot_meter.domain.budgets.periods import Period
 from cobot_meter.domain.budgets.sheets import CALLERS_MAX
+from cobot_meter.domain.routing.hints import Task
 from cobot_meter.http_api.http.openapi import (
     BROKEN,
     Document,
@@ -20,9 +21,10 @@ _BUDGET: Document = {
     "required": ["scope", "period"],
     "additionalProperties": False,
     "properties": {
-        "scope": {"type": "string", "enum": ["key", "caller", "model"]},
+        "scope": {"type": "string", "enum": ["key", "caller", "model", "task"]},
         "key": {"type": "string", "description": "The id of a key of yours, of that scope."},
         "model": {"type": "string", "description": "The id of a model, of that scope."},
+        "task": {"type": "string", "enum": [task.value for task in Task]},
         "period": {"type": "string", "enum": [period.value for period in Period]},
         "zone": {"type": "string", "default": "UTC", "description": "An IANA name."},
         "amount_sat": _ABOVE_ZERO,
@@ -30,11 +32,22 @@ _BUDGET: Document = {
         "amount_usd": {"type": ["number", "string"]},
     },
 }
+_SHARE: Document = {"type": "integer", "minimum": 0, "maximum": 100}
+_PLAN: Document = {
+    "type": "object",
+    "required": ["premium_above", "middle_above"],
+    "additionalProperties": False,
+    "description": "Shares left above which a dearer model may be chosen; 60 and 25 if unsaid.",
+    "properties": {"premium_above": _SHARE, "middle_above": _SHARE},
+}
 _WORD: Document = {
     "type": "object",
     "required": ["budgets"],
     "additionalProperties": False,
-    "properties": {"budgets": {"type": "array", "items": _BUDGET, "maxItems": CALLERS_MAX}},
+    "properties": {
+        "budgets": {"type": "array", "items": _BUDGET, "maxItems": CALLERS_MAX},
+        "plan": {"oneOf": [{"const": "off"}, _PLAN, {"type": "null"}]},
+    },
 }
 BUDGETS = RouteDocument(
     summary="The caller's budgets: spent, reserved, left, and when each begins anew.",

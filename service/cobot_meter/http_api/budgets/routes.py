@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cobot_meter.domain.budgets.depletion import DepletionPlan
 from cobot_meter.domain.budgets.spending import BudgetSpending
 from cobot_meter.domain.errors import RequestInvalid
-from cobot_meter.flows.budget.said_budgets import budget_said
+from cobot_meter.flows.budget.said_budgets import budget_said, plan_document, plan_said
 from cobot_meter.http_api.chat.answers import PRIVATE
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.budget_figures import budget_document
@@ -20,7 +21,7 @@ from cobot_meter.http_api.small_bodies import fields_of
 
 BUDGETS_PATH = "/v1/budgets"
 OK = 200
-_FIELDS = frozenset({"budgets"})
+_FIELDS = frozenset({"budgets", "plan"})
 
 
 class BudgetRoutes:
@@ -38,9 +39,10 @@ class BudgetRoutes:
         """
         asker = await self._askers.caller(request)
         budgets = self._parts.manage_budgets
+        plan = await budgets.plan(asker.caller_id)
         if asker.key is not None:
-            return _answer(await budgets.for_key(asker.caller_id, asker.key.key_id))
-        return _answer(await budgets.standing(asker.caller_id))
+            return _answer(await budgets.for_key(asker.caller_id, asker.key.key_id), plan)
+        return _answer(await budgets.standing(asker.caller_id), plan)
 
     async def put(self, request: HttpRequest) -> PlainAnswer:
         """200 with the budgets as they are from here on: those of the body, and no others.
@@ -50,14 +52,16 @@ class BudgetRoutes:
         """
         caller_id = await self._askers.owner(request)
         await self._askers.refuse_blocked(caller_id)
-        said = fields_of(request.body.take(), _FIELDS).get("budgets")
+        fields = fields_of(request.body.take(), _FIELDS)
+        said, plan = fields.get("budgets"), plan_said(fields.get("plan"))
         if not isinstance(said, list):
             message = 'Say all budgets at once: {"budgets": [...]}; an empty list takes all away.'
             raise RequestInvalid(message, param="budgets")
         budgets = tuple(map(budget_said, said))
-        return _answer(await self._parts.manage_budgets.put(caller_id, budgets))
+        return _answer(await self._parts.manage_budgets.put(caller_id, budgets, plan=plan), plan)
 
 
-def _answer(standing: Iterable[BudgetSpending]) -> PlainAnswer:
+def _answer(standing: Iterable[BudgetSpending], plan: DepletionPlan | None) -> PlainAnswer:
     documents = [budget_document(one) for one in standing]
-    return json_answer(OK, {"object": "list", "data": documents}, (PRIVATE,))
+    document = {"object": "list", "data": documents, "plan": plan_document(plan)}
+    return json_answer(OK, document, (PRIVATE,))

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -20,7 +19,8 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import sat_of
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.flows.answer.deliveries import Delivery
-from cobot_meter.http_api.chat.budget_notices import Standing, budget_headers, with_budget
+from cobot_meter.http_api.chat.budget_notices import budget_headers
+from cobot_meter.http_api.chat.receipts import Receipt
 from cobot_meter.http_api.http.exchange import (
     NO_STORE,
     Header,
@@ -136,38 +136,22 @@ PRIVATE: Header = (b"cache-control", b"private, no-store")
 EVENTS: Header = (b"content-type", b"text/event-stream")
 
 
-class Beside(NamedTuple):
-    """What an answer says in its `cobot` beside what it cost.
-
-    `told` is of its privacy, `budgets` are those that bound it, as they stand.
-    """
-
-    told: Mapping[str, Any] = MappingProxyType({})
-    budgets: Standing = ()
-
-
-NOTHING_BESIDE = Beside()
-
-
 def completion_answer(
-    escrow: Escrow,
+    receipt: Receipt,
     body: bytes,
     *,
     stream: bool,
     include_usage: bool = False,
     delivery: Delivery | None = None,
-    beside: Beside = NOTHING_BESIDE,
 ) -> Response:
     """200 with the completion, as one JSON object or replayed as an event stream."""
-    document = with_budget(completion_document(escrow, body), beside.budgets)
-    document["cobot"] |= beside.told
     return written(
-        escrow,
-        document,
+        receipt.escrow,
+        completion_document(receipt.escrow, body, receipt.beside),
         stream=stream,
         include_usage=include_usage,
         delivery=delivery,
-        headers=budget_headers(beside.budgets),
+        headers=budget_headers(receipt.budgets),
     )
 
 

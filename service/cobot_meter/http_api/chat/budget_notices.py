@@ -49,13 +49,9 @@ class BudgetNotices:
         return own
 
 
-def with_budget(document: dict[str, Any], standing: Standing) -> dict[str, Any]:
-    """A completion with `cobot.budget`; unchanged where no budget bounds it."""
-    if not standing:
-        return document
-    cobot = document.get("cobot")
-    beside = cobot if isinstance(cobot, dict) else {}
-    return {**document, "cobot": {**beside, "budget": [budget_document(one) for one in standing]}}
+def budget_members(standing: Standing) -> dict[str, Any]:
+    """What `cobot` says of them; nothing where no budget bounds it."""
+    return {"budget": [budget_document(one) for one in standing]} if standing else {}
 
 
 def budget_headers(standing: Standing) -> tuple[Header, ...]:

@@ -8,8 +8,7 @@ clean end without a reason for a short answer, or ask again for ever.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -28,15 +27,11 @@ from cobot_meter.http_api.chat.answers import (
     event,
     last_events,
 )
-from cobot_meter.http_api.chat.budget_notices import (
-    BudgetNotices,
-    Standing,
-    budget_headers,
-    with_budget,
-)
+from cobot_meter.http_api.chat.budget_notices import Standing, budget_headers
+from cobot_meter.http_api.chat.receipts import Receipt
 from cobot_meter.http_api.http.error_table import error_document
 from cobot_meter.http_api.http.exchange import Header, Stream
-from cobot_meter.http_api.views import completion_document
+from cobot_meter.http_api.views import cobot_document, completion_document
 
 _OPENS = b"data: {"
 _CHOICE = b',"choices":[{"index":0,"delta":'
@@ -45,13 +40,8 @@ _CLOSES = b',"finish_reason":null}]}\n\n'
 _NULL = b"null"
 
 
-# What stands in `cobot` of an answer beside what it cost.
-Told = Callable[[Escrow], dict[str, Any]]
-
-
-def _nothing_told(_escrow: Escrow) -> dict[str, Any]:
-    """Only what it cost."""
-    return {}
+# The receipt of a sale once its answer has ended.
+ReceiptOf = Callable[[Escrow], Awaitable[Receipt]]
 
 
 def live_events(
@@ -60,37 +50,20 @@ def live_events(
     *,
     include_usage: bool,
     delivery: Delivery | None = None,
-    budgets: tuple[BudgetNotices, Standing],
-    told: Told = _nothing_told,
+    standing: Standing,
+    receipt_of: ReceiptOf,
 ) -> Stream:
     """200 with the answer as it comes; `escrow` is the sale as it opened.
 
-    `delivery` is told whether its end was reached; what is `told` stands in the last event.
-    `budgets` tell how they stand at the end, and how they stood at the beginning, which is what the
-    header can say.
+    `delivery` is told whether its end was reached; the receipt stands in the last event.
+    `standing` is how budgets stood at the beginning, which is what the header can say.
     """
-    notices, standing = budgets
     headers: list[Header] = [EVENTS, PRIVATE, escrow_header(escrow), *budget_headers(standing)]
-    last = _LastWords(notices, told, include_usage)
-    return Stream(OK, headers, _events(live, delivery, last))
-
-
-@dataclass(frozen=True, slots=True)
-class _LastWords:
-    """What the last event says beside what the answer cost."""
-
-    notices: BudgetNotices
-    told: Told
-    include_usage: bool
-
-    async def added(self, escrow: Escrow, document: dict[str, Any]) -> dict[str, Any]:
-        """The document of the end, with them."""
-        document["cobot"] |= self.told(escrow)
-        return with_budget(document, await self.notices.of(escrow))
+    return Stream(OK, headers, _events(live, delivery, receipt_of, include_usage=include_usage))
 
 
 async def _events(
-    live: LiveAnswer, delivery: Delivery | None, last_words: _LastWords
+    live: LiveAnswer, delivery: Delivery | None, receipt_of: ReceiptOf, *, include_usage: bool
 ) -> AsyncGenerator[bytes, None]:
     """Every chunk, and what was said last; a fault is told, and is no end that was reached."""
     writer = _ChunkWriter()
@@ -102,19 +75,24 @@ async def _events(
                     if written:
                         yield written
             escrow, body = await live.sold()
-            document = _unpriced(escrow) if body is None else completion_document(escrow, body)
-            document = await last_words.added(escrow, document)
-            last = last_events(writer.head, document, include_usage=last_words.include_usage)
+            receipt = await receipt_of(escrow)
+            document = (
+                _unpriced(receipt)
+                if body is None
+                else completion_document(receipt.escrow, body, receipt.beside)
+            )
+            last = last_events(writer.head, document, include_usage=include_usage)
             yield b"".join((writer.rest(), *last))
     except CobotMeterError as fault:
         yield writer.broken_off(fault)
 
 
-def _unpriced(escrow: Escrow) -> dict[str, Any]:
+def _unpriced(receipt: Receipt) -> dict[str, Any]:
     """How an answer ends whose price is not known yet: why it did, and where that will stand."""
+    escrow = receipt.escrow
     summary = escrow.run.summary
     choice = {"index": 0, "finish_reason": summary.finish_reason if summary else None}
-    cobot = {"escrow_id": escrow.escrow_id, "state": escrow.progress.value}
+    cobot = {**cobot_document(escrow, receipt.beside), "state": escrow.progress.value}
     return {"choices": [choice], "cobot": cobot}
 
 

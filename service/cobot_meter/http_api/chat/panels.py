@@ -121,6 +121,14 @@ def _refuse_not_taken(document: Mapping[str, Any], model: str, kind: PanelKind) 
         raise RequestInvalid(message, param="response_format")
 
 
-def instruction(kind: PanelKind) -> dict[str, str]:
-    """The message that is added for every member, and counted as prompt like any other."""
-    return {"role": "system", "content": INSTRUCTIONS[kind]}
+def of_panel(
+    document: Mapping[str, Any], hints: Hints, checked: list[dict[str, Any]]
+) -> tuple[PanelKind | None, list[dict[str, Any]]]:
+    """What a consensus is asked for, and the messages with what each member is told beside them.
+
+    That is counted as prompt like any other. Raises RequestInvalid as `panel_kind`.
+    """
+    kind = panel_kind(document, hints)
+    if kind is None:
+        return None, checked
+    return kind, [*checked, {"role": "system", "content": INSTRUCTIONS[kind]}]

@@ -7,7 +7,7 @@ meant to go out at all. Must not know: models, or who asks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cobot_meter.domain.errors import (
@@ -21,7 +21,13 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.privacy.detector import Look
 from cobot_meter.domain.privacy.faults import NobodyHere, NobodyKeepsNothing
-from cobot_meter.domain.privacy.tiers import NO_PRIVACY, Privacy, reaches, tier_named
+from cobot_meter.domain.privacy.tiers import (
+    NO_PRIVACY,
+    Privacy,
+    kept_privacy,
+    reaches,
+    tier_named,
+)
 from cobot_meter.domain.routing.hints import PrivacyTier
 
 _FLAGS = {"zdr": True, "data_collection": "deny"}
@@ -33,7 +39,8 @@ _OF_THE_MODEL = (UpstreamFailed, UpstreamRefused, UpstreamUnreachable)
 class AskedPrivacy:
     """A request that is being read: `said` is its messages, and `fields` all else to forward.
 
-    It names `models` and bears a `hint`; `look` says what in it is private.
+    It names `models` and bears a `hint`; `look` says what in it is private, `policy` what its API
+    key allows at the least.
     """
 
     fields: dict[str, Any]
@@ -41,6 +48,7 @@ class AskedPrivacy:
     models: list[str]
     hint: PrivacyTier | None
     look: Look
+    policy: PrivacyTier = PrivacyTier.PUBLIC
 
     def settled(self) -> Privacy:
         """Its privacy, once the flags that its tier demands stand in its fields.
@@ -48,8 +56,9 @@ class AskedPrivacy:
         Raises RequestInvalid for what contradicts itself.
         """
         declared = self._declared()
-        scanned = () if declared is PrivacyTier.LOCAL else self.look([self.said, self.fields])
-        privacy = Privacy(declared=declared, signals=scanned)
+        stays = PrivacyTier.LOCAL in {declared, self.policy}
+        scanned = () if stays else self.look([self.said, self.fields])
+        privacy = Privacy(declared=declared, policy=self.policy, signals=scanned)
         if privacy.tier is not PrivacyTier.PUBLIC:
             self._add_flags(privacy)
         return privacy
@@ -66,11 +75,18 @@ class AskedPrivacy:
 
     def _add_flags(self, privacy: Privacy) -> None:
         provider = self.fields.get("provider") or {}
+        demanded = privacy.policy is not PrivacyTier.PUBLIC
         for name, flag in _FLAGS.items():
-            if privacy.declared is not None and provider.get(name) not in {None, flag}:
+            said = demanded or privacy.declared is not None
+            if said and provider.get(name) not in {None, flag}:
+                otherwise = (
+                    "ask with a key that allows it"
+                    if demanded
+                    else f"send the request as {PrivacyTier.PUBLIC}"
+                )
                 message = (
                     f"provider.{name} contradicts the privacy tier {privacy.tier}; leave it out, "
-                    f"or send the request as {PrivacyTier.PUBLIC}."
+                    f"or {otherwise}."
                 )
                 raise RequestInvalid(message, param=f"provider.{name}")
         self.fields["provider"] = {**provider, **_FLAGS}
@@ -85,25 +101,8 @@ class Promise:
     runs_here: Callable[[str], bool]
 
     def told(self, escrow: Escrow) -> dict[str, Any]:
-        """What an answer says of it, beside what it cost, and what is kept.
-
-        Nothing where nothing was declared or seen: nothing was promised then. `local` is said of
-        what ran here alone: a sale from before a detector was switched on may not have.
-        """
-        if self.privacy == NO_PRIVACY:
-            return {}
-        tier = self.privacy.tier
-        if tier is PrivacyTier.LOCAL and not self.runs_here(escrow.model):
-            zdr = self.privacy.declared is PrivacyTier.ZDR
-            tier = PrivacyTier.ZDR if zdr else PrivacyTier.PUBLIC
-        return {
-            "privacy": {
-                "tier": tier,
-                "declared": self.privacy.declared is not None,
-                "signals": self.privacy.signals,
-                "retention": retention_document(escrow),
-            }
-        }
+        """What an answer to the request says of it, beside what it cost, and what is kept."""
+        return told_of(escrow, self.privacy, runs_here=self.runs_here)
 
     def refuse(self, fault: CobotMeterError) -> None:
         """Raises PrivacyUnroutable for a fault of those who alone may answer: nobody else will."""
@@ -112,7 +111,39 @@ class Promise:
             why = f"that one failed ({fault.message.rstrip('.')})"
             raise NobodyHere(self.privacy, why=why) from fault
         if tier is PrivacyTier.ZDR and _fits_nobody(fault):
-            raise NobodyKeepsNothing(self.model) from fault
+            raise NobodyKeepsNothing(self.model, self.privacy) from fault
+
+
+def told_of(
+    escrow: Escrow, privacy: Privacy | None, *, runs_here: Callable[[str], bool]
+) -> dict[str, Any]:
+    """The privacy of a sale, as it was when that opened; nothing where nothing made it private.
+
+    A run of a task has its own, which is at least that of the task.
+    `privacy` is that of the request where it is at hand: its signals are stored nowhere, and null
+    where the answer is fetched later. `local` is said of what ran here alone: a sale from before a
+    detector was switched on may not have. Nor did its key demand then what it demands now.
+    """
+    run_of_task = privacy is not None and escrow.task is not None
+    kept = kept_privacy(privacy.kept if privacy and run_of_task else escrow.privacy)
+    if kept is None and not run_of_task:
+        said = NO_PRIVACY if privacy is None else replace(privacy, policy=PrivacyTier.PUBLIC)
+        kept = kept_privacy(said.kept)
+    if kept is None:
+        return {}
+    tier = kept.tier
+    if tier is PrivacyTier.LOCAL and not runs_here(escrow.model):
+        zdr = kept.declared is PrivacyTier.ZDR
+        tier = PrivacyTier.ZDR if zdr else PrivacyTier.PUBLIC
+    return {
+        "privacy": {
+            "tier": tier,
+            "declared": kept.declared is not None,
+            "by": kept.by,
+            "signals": None if privacy is None else privacy.signals,
+            "retention": retention_document(escrow),
+        }
+    }
 
 
 def retention_document(escrow: Escrow) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from cobot_meter.domain.body import Body
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.pricing.quotes import CallerTerms
 from cobot_meter.domain.privacy.detector import Look, nothing_seen
-from cobot_meter.domain.routing.hints import Hints
+from cobot_meter.domain.routing.hints import Hints, PrivacyTier
 from cobot_meter.domain.routing.rules import bounded_turn
 from cobot_meter.domain.routing.virtual import is_virtual
 from cobot_meter.domain.upstream.completions import DEFAULT_MAX_TOKENS, CompletionRequest
@@ -35,7 +35,7 @@ from cobot_meter.http_api.chat.fields import (
 )
 from cobot_meter.http_api.chat.hints import MEMBER, HeaderLines, no_headers, read_hints
 from cobot_meter.http_api.chat.messages import check_messages, count_images, last_turn
-from cobot_meter.http_api.chat.panels import instruction, panel_kind
+from cobot_meter.http_api.chat.panels import of_panel
 from cobot_meter.http_api.chat.privacy import AskedPrivacy
 from cobot_meter.http_api.chat.providers import check_provider, provider_choice
 from cobot_meter.http_api.http.json_request import (
@@ -157,21 +157,22 @@ def parse_chat_request(
     lines: HeaderLines = no_headers,
     read_terms: Callable[[str, Hints], CallerTerms] = capped,
     look: Look = nothing_seen,
+    policy: PrivacyTier = PrivacyTier.PUBLIC,
 ) -> ChatRequest:
     """The request in `body`. Raises RequestInvalid, with the field as OpenAI names it.
 
     Hints, in header `lines` or in the body, and the terms for its digest are read once the body is
-    sound: of two faults the body's is told first. `look` says what in it is private.
+    sound: of two faults the body's is told first. `look` says what in it is private; `policy` is
+    the lowest tier that the key which asks allows.
     """
     read = read_json_request(body, wanted="model and messages")
     document = _to_forward(read)
     fields = check_fields(document)
     checked = check_messages(document.get("messages"))
     hints = read_hints(document.get(MEMBER), lines)
-    kind = panel_kind(document, hints)
+    kind, checked = of_panel(document, hints, checked)
     image_count, image_bytes = count_images(checked)
-    told = checked if kind is None else [*checked, instruction(kind)]
-    messages = orjson.dumps(told)
+    messages = orjson.dumps(checked)
     prompt_bytes = len(messages) - image_bytes
     prompt_bytes += _add_format(fields, document) + _add_tools(fields, document)
     max_tokens = _max_tokens(document)
@@ -183,7 +184,7 @@ def parse_chat_request(
         fields["provider"] = check_provider(document["provider"])
         providers = provider_choice(fields["provider"])
     model, *others = models = _models(document)
-    privacy = AskedPrivacy(fields, checked, models, hints.privacy, look).settled()
+    privacy = AskedPrivacy(fields, checked, models, hints.privacy, look, policy).settled()
     fields = {"model": model, "messages": orjson.Fragment(messages), **fields}
     key = read.digest_with(hints.identity)
     return ChatRequest(
@@ -194,7 +195,7 @@ def parse_chat_request(
             model=model,
             max_tokens=max_tokens,
             prompt_bytes=prompt_bytes,
-            message_count=len(told),
+            message_count=len(checked),
             stream=document.get("stream") is True,
             fallback_models=tuple(others),
             terms=read_terms(key, hints),

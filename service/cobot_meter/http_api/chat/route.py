@@ -8,6 +8,7 @@ Must not know: ASGI, how an ask is answered, or what a completion says.
 from __future__ import annotations
 
 import re
+from functools import partial
 from hashlib import sha256
 
 from prometheus_client import Counter
@@ -21,18 +22,18 @@ from cobot_meter.domain.errors import (
     RequestInvalid,
 )
 from cobot_meter.domain.pricing.quotes import CallerTerms
+from cobot_meter.domain.privacy.tiers import Privacy
 from cobot_meter.domain.refusals import credit_taken
-from cobot_meter.domain.routing.hints import Hints
+from cobot_meter.domain.routing.hints import Hints, PrivacyTier
 from cobot_meter.flows.sale.ask_completion import Answer, AnswerKind, Ask
 from cobot_meter.http_api.chat.answers import (
-    Beside,
     accepted_answer,
     completion_answer,
     credited_answer,
 )
-from cobot_meter.http_api.chat.budget_notices import BudgetNotices
 from cobot_meter.http_api.chat.live_events import live_events
 from cobot_meter.http_api.chat.privacy import Promise
+from cobot_meter.http_api.chat.receipts import Receipts
 from cobot_meter.http_api.chat.request import ChatRequest, is_empty, parse_chat_request
 from cobot_meter.http_api.chat.terms import quote_of
 from cobot_meter.http_api.context import FaceParts
@@ -54,14 +55,20 @@ class ChatRoute:
     """The paid route. `outcomes` counts how each ask ended."""
 
     def __init__(
-        self, *, parts: FaceParts, askers: Askers, challenges: Challenges, outcomes: Counter
+        self,
+        *,
+        parts: FaceParts,
+        askers: Askers,
+        challenges: Challenges,
+        receipts: Receipts,
+        outcomes: Counter,
     ) -> None:
         """`outcomes` has one label: an answer's kind or an error's code."""
         self._parts = parts
         self._askers = askers
         self._challenges = challenges
         self._outcomes = outcomes
-        self._budgets = BudgetNotices(parts=parts)
+        self._receipts = receipts
 
     async def __call__(self, request: HttpRequest) -> Response:
         """The answer to one ask, counted by its outcome. Raises what the error table answers."""
@@ -94,7 +101,8 @@ class ChatRoute:
         except DependencyFault as fault:
             promise.refuse(fault)
             raise
-        return answer.kind.value, await self._told(answer, chat, promise)
+        reader_id = asker.caller_id if asker else answer.caller_id
+        return answer.kind.value, await self._told(answer, chat, promise.privacy, reader_id)
 
     def _read(self, request: HttpRequest, asker: Asker | None) -> tuple[ChatRequest, Ask] | None:
         """What is asked for, and the ask that it makes; None for an empty body."""
@@ -106,6 +114,7 @@ class ChatRoute:
             lines=request.lines,
             read_terms=lambda digest, hints: self._terms(request, digest, hints, asker),
             look=self._parts.look,
+            policy=asker.key.limits.privacy if asker and asker.key else PrivacyTier.PUBLIC,
         )
         return chat, self._ask(request, chat, asker, content)
 
@@ -151,33 +160,34 @@ class ChatRoute:
             key=asker.key if asker else None,
         )
 
-    async def _told(self, answer: Answer, chat: ChatRequest, promise: Promise) -> Response:
+    async def _told(
+        self, answer: Answer, chat: ChatRequest, privacy: Privacy, reader_id: str
+    ) -> Response:
+        escrow, of = answer.escrow, partial(self._receipts.of, reader_id=reader_id)
         match answer.kind:
             case AnswerKind.CHALLENGE:
+                receipt = await of(escrow, privacy, counted=False)
                 return self._challenges.for_escrow(
-                    answer.escrow, caller_id=answer.caller_id, told=promise.told(answer.escrow)
+                    receipt.escrow, caller_id=answer.caller_id, beside=receipt.beside
                 )
             case AnswerKind.ACCEPTED:
-                return accepted_answer(answer.escrow, public_url=self._parts.public_url)
+                return accepted_answer(escrow, public_url=self._parts.public_url)
             case AnswerKind.LIVE if answer.live_answer is not None:
                 return live_events(
-                    answer.escrow,
+                    escrow,
                     answer.live_answer,
                     include_usage=chat.include_usage,
                     delivery=answer.delivery,
-                    told=promise.told,
-                    budgets=(self._budgets, await self._budgets.of(answer.escrow, told=False)),
+                    standing=await self._receipts.notices.of(escrow, told=False),
+                    receipt_of=partial(of, privacy=privacy),
                 )
             case _:
                 return completion_answer(
-                    answer.escrow,
+                    await of(escrow, privacy),
                     answer.body,
                     stream=chat.completion.stream,
                     include_usage=chat.include_usage,
                     delivery=answer.delivery,
-                    beside=Beside(
-                        promise.told(answer.escrow), await self._budgets.of(answer.escrow)
-                    ),
                 )
 
     async def _nothing_asked(

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cobot_meter.http_api.http.openapi_receipts import COBOT, COMPLETION_CONTENT
+
 Document = Mapping[str, Any]
 
 _JSON = "application/json"
@@ -50,6 +52,7 @@ _CHALLENGE: Document = {
                     "price_sats": {"type": "integer"},
                     "payment_hash": {"type": "string"},
                     "escrow": _OBJECT,
+                    "cobot": COBOT,
                     "topup": _OBJECT,
                 },
             }
@@ -155,11 +158,10 @@ _HINTS = (
     parameter("X-Cobot-Privacy", "header", "public, zdr or local: where the request may go."),
 )
 BROKEN = {500: failed("Something here is broken."), 503: failed("Ask again: see Retry-After.")}
-_COMPLETION = answered(
-    "The completion: `usage.cost` is the price charged in USD, `cobot` takes it apart.",
-    _JSON,
-    "text/event-stream",
-)
+_COMPLETION: Document = {
+    "description": "The completion: `usage.cost` is the price in USD, `cobot` takes it apart.",
+    "content": COMPLETION_CONTENT,
+}
 
 QUOTE = RouteDocument(
     summary="What a completion can cost at most, with a quote that an ask can bring back.",
@@ -320,6 +322,10 @@ _KEY_WISH: Document = {
         "limit_sat": _SAT_OR_NULL,
         "day_limit_sat": _SAT_OR_NULL,
         "models": {"type": ["array", "null"], "items": {"type": "string"}, "maxItems": 32},
+        "privacy": {
+            "enum": ["public", "zdr", "local", None],
+            "description": "The lowest tier of privacy of what the key asks; public by default.",
+        },
     },
 }
 _NO_OWNER = {

@@ -18,8 +18,9 @@ from cobot_meter.domain.money import sat_of
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.http_api.http.exchange import NO_RETRY, NO_STORE, Header, PlainAnswer, json_answer
 from cobot_meter.http_api.l402.tokens import TokenKind, Tokens, of_key
-from cobot_meter.http_api.route_view import route_members
 from cobot_meter.http_api.views import (
+    NOTHING_BESIDE,
+    cobot_document,
     completion_path,
     escrow_document,
     escrow_path,
@@ -63,9 +64,9 @@ class Challenges:
         self._public_url = public_url
 
     def for_escrow(
-        self, escrow: Escrow, *, caller_id: str, told: Mapping[str, Any] | None = None
+        self, escrow: Escrow, *, caller_id: str, beside: Mapping[str, Any] = NOTHING_BESIDE
     ) -> PlainAnswer:
-        """402 for an invoiced escrow; the token names `caller_id`, and `told` stands in `cobot`.
+        """402 for an invoiced escrow; the token names `caller_id`, and `beside` stands in `cobot`.
 
         What is paid beyond the price is credit of the escrow's own caller, whoever pays it: to
         nobody else is it promised. Raises Broken without an invoice.
@@ -90,7 +91,7 @@ class Challenges:
             **_problem(message, metadata, "Completion is ready and held in escrow."),
             **_flat(invoice.payment_request, macaroon, price_sats, escrow.payment_hash),
             "escrow": escrow_document(escrow, public_url=self._public_url),
-            **_beside(escrow, told or {}),
+            "cobot": cobot_document(escrow, beside),
             "payment_methods": _METHODS,
         }
         headers = (
@@ -177,12 +178,6 @@ class Challenges:
             kind=TokenKind.TOPUP,
         )
         return macaroon if key is None else of_key(macaroon, key.key_id)
-
-
-def _beside(escrow: Escrow, told: Mapping[str, Any]) -> dict[str, Any]:
-    """What is told in `cobot` before anything is paid: also which model was chosen, and why."""
-    members = {**route_members(escrow), **told}
-    return {"cobot": members} if members else {}
 
 
 def _invoice_of(escrow: Escrow) -> IssuedInvoice:

@@ -5,7 +5,7 @@ Must not know: what is reserved, or how a run is asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -18,7 +18,6 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.money import AMOUNT_MAX, MSAT_PER_SAT, pusd_from_decimal, usd_text
 from cobot_meter.domain.pricing.prices import charged_pusd
 from cobot_meter.domain.pricing.quotes import MaxCost
-from cobot_meter.domain.run.record import Run
 from cobot_meter.flows.task.ask_task import left_msat
 from cobot_meter.http_api.small_bodies import SAT_MAX, fields_of
 from cobot_meter.http_api.views import TASKS_PATH
@@ -125,21 +124,6 @@ def price_document(escrow: Escrow) -> dict[str, Any] | None:
         "provisional": escrow.closing.provisional_runs > 0,
         "provisional_runs": escrow.closing.provisional_runs,
     }
-
-
-def runs_document(escrow: Escrow, runs: Iterable[Run]) -> list[dict[str, Any]]:
-    """What each run of a task asked and cost, at the upstream's price."""
-    return [
-        {
-            "model": escrow.with_runs(runs).seen_from(run.run_id).model,
-            "state": run.state.value,
-            "cost_usd": usd_text(run.cost_pusd) if run.cost else None,
-            "standing": run.cost.standing.value if run.cost else None,
-            "generation_id": run.generation_id,
-            "error": run.failure.code if run.failure else None,
-        }
-        for run in runs
-    ]
 
 
 def _ceiling(said: Mapping[str, Any]) -> MaxCost:

@@ -30,10 +30,9 @@ from cobot_meter.http_api.tasks.bodies import (
     fee_msat_of,
     opening_of,
     price_document,
-    runs_document,
     task_document,
 )
-from cobot_meter.http_api.views import TASKS_PATH, escrow_path
+from cobot_meter.http_api.views import TASKS_PATH, attempts_document, escrow_path
 
 OK = 200
 CREATED = 201
@@ -91,8 +90,8 @@ class TaskRoutes:
         """200 with one task, its runs, and what its buyer is asked for. Raises EscrowNotFound."""
         task = await self._task(request)
         document = task_document(task, key=self._tasks.find_task.key_of(task.escrow_id))
-        runs = await self._tasks.find_task.runs_of(task)
-        document["attempts"] = runs_document(task, runs)
+        whole = await self._tasks.find_task.with_runs(task)
+        document["attempts"] = attempts_document(whole)
         return json_answer(OK, {**document, **self._sold(task)}, (PRIVATE,))
 
     async def answer(self, request: HttpRequest) -> PlainAnswer:

@@ -9,6 +9,8 @@ from prometheus_client import Counter
 
 from cobot_meter.domain.errors import CobotMeterError, DependencyFault, Draining, RequestInvalid
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.privacy.tiers import kept_privacy
+from cobot_meter.domain.routing.hints import PrivacyTier
 from cobot_meter.flows.task.ask_task import TaskAnswer, left_msat
 from cobot_meter.http_api.chat.answers import written
 from cobot_meter.http_api.chat.privacy import Promise
@@ -57,9 +59,14 @@ class TaskRuns:
         content = request.body.take()
         if is_empty(content):
             raise RequestInvalid(_EMPTY)
-        chat = parse_chat_request(content, lines=request.lines, look=self._parts.look)
-        tasks = self._parts.tasks
-        task = await tasks.find_task.of_key(key)
+        task = await self._parts.tasks.find_task.of_key(key)
+        kept = kept_privacy(task.privacy)
+        chat = parse_chat_request(
+            content,
+            lines=request.lines,
+            look=self._parts.look,
+            policy=kept.policy if kept else PrivacyTier.PUBLIC,
+        )
         asked = chat.completion
         promise = Promise(asked.privacy, asked.model, self._parts.catalogue.runs_here)
         answered = await self._answered(task, chat, promise)

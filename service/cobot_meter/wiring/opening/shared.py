@@ -14,6 +14,7 @@ from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.routing.table import SuccessTable
 from cobot_meter.domain.topup.record import TopupBounds
 from cobot_meter.flows.answer.recent_answers import BYTES_MAX as RECENT_BYTES_MAX
+from cobot_meter.flows.budget.find_budgets import FindBudgets
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.offer.choose_model import Report as CircuitReport
@@ -105,6 +106,7 @@ class Shared:
     terms: Terms
     reports: Reports
     ledger: Ledger
+    find_budgets: FindBudgets
     vault: Vault
     record_event: RecordEvent
     release_gate: ReleaseGate

@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from cobot_meter.adapters.upstreams.ollama.contexts import sized_name
 from cobot_meter.adapters.upstreams.ollama.meter import open_meter
 from cobot_meter.domain.errors import (
     CostNotYetKnown,
@@ -32,7 +33,7 @@ from tests.adapters.upstreams.ollama.ollama_rig import (
 from tests.contracts.upstream.answer_feeds import whole
 from tests.contracts.upstream.upstream_bench import Heard
 from tests.fakes.clock import FakeClock
-from tests.fakes.servers.ollama_server import ANSWER, MODEL_NAME, OllamaFault
+from tests.fakes.servers.ollama_server import ANSWER, OllamaFault
 from tests.fakes.servers.serving import refused_address
 
 F = OllamaFault
@@ -86,7 +87,7 @@ async def test_only_what_ollama_knows_is_sent(rig: OllamaRig) -> None:
             "messages": [{"role": "user", "content": "Why do invoices expire?"}],
             "temperature": 0.5,
             "reasoning": {"effort": "low"},
-            "model": MODEL_NAME,
+            "model": sized_name(MODEL),
             "max_tokens": 200,
             "stream": True,
             "stream_options": {"include_usage": True},

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import httpx
 
 from cobot_meter.adapters.upstreams.answer_stream import Dialect
-from cobot_meter.adapters.upstreams.chat_posts import OK, ChatPosts, get_whole
-from cobot_meter.adapters.upstreams.http_errors import fault_of_query
+from cobot_meter.adapters.upstreams.chat_posts import OK, ChatPosts, ask_whole
+from cobot_meter.adapters.upstreams.http_errors import HttpAnswer, fault_of_query
+from cobot_meter.adapters.upstreams.ollama.contexts import SizedModels
 from cobot_meter.adapters.upstreams.ollama.meter import MeterFile
 from cobot_meter.adapters.upstreams.ollama.taxonomy import ERRORS
 from cobot_meter.adapters.upstreams.ollama.wire import (
@@ -24,7 +25,6 @@ from cobot_meter.adapters.upstreams.ollama.wire import (
     names_missing,
     priced_as_ours,
     request_body,
-    runs_elsewhere,
     served_model,
 )
 from cobot_meter.domain.errors import (
@@ -45,7 +45,6 @@ from cobot_meter.domain.upstream.endpoints import Endpoint
 from cobot_meter.ports.upstream import AccountHolder, AnswerFeed, TellGeneration
 
 _BAD_REQUEST = 400
-_NOT_FOUND = 404
 
 
 class _CostsNothing:
@@ -100,8 +99,8 @@ class Ollama:
         self._new_id = new_id
         self._models = {model.model_id: model for model in settings.models}
         base_url = settings.base_url.rstrip("/")
-        self._models_url = httpx.URL(f"{base_url}/v1/models")
-        self._tags_url = httpx.URL(f"{base_url}/api/tags")
+        self._base_url = base_url
+        self._sized_models = SizedModels(self._asked)
         headers = {"user-agent": "cobot-meter"}
         self._get_headers = httpx.Headers({**headers, "accept": "application/json"})
         self._posts = ChatPosts(
@@ -134,9 +133,8 @@ class Ollama:
         """
         deadline = self._posts.deadline(within_ms)
         model = self._model(call.model, price_cap)
-        if model.on_this_machine:
-            await self._refuse_elsewhere(model)
-        body = request_body(call, model)
+        name = await self._sized_models.name_of(model)
+        body, naming = request_body(call, model, name=name), called_as_ours(model, name=name)
         generation_id = self._new_id()
         try:
             await self._meter.started(generation_id, model=model.model_id)
@@ -144,7 +142,7 @@ class Ollama:
             del body  # it may be a megabyte, and was sent
             try:
                 await self._begun(response, deadline, generation_id, on_started)
-                dialect = Dialect(cost_by_tariff(model), ERRORS, called_as_ours(model))
+                dialect = Dialect(cost_by_tariff(model), ERRORS, naming)
                 with (
                     _COSTS_NOTHING,
                     contextlib.closing(
@@ -154,7 +152,7 @@ class Ollama:
                     await reading.begin(_named_already)
                     while (piece := await reading.next()) is not None:
                         yield piece
-                    completion = priced_as_ours(await reading.completion(), model=model)
+                    completion = priced_as_ours(await reading.completion(), naming=naming)
             finally:
                 await self._posts.close(response)
             await self._meter.ended(
@@ -213,19 +211,6 @@ class Ollama:
             return model
         raise UpstreamRefused(words, status=_BAD_REQUEST, kind=UpstreamFaultKind.NOT_FOUND)
 
-    async def _refuse_elsewhere(self, model: Model) -> None:
-        """Raises UpstreamRefused for a model that Ollama would have run by another machine.
-
-        Raises UpstreamUnreachable where it does not say: nothing has been sent.
-        """
-        try:
-            elsewhere = runs_elsewhere(await self._got(self._tags_url), model)
-        except ValueError as fault:
-            raise UpstreamUnreachable("the upstream's model list cannot be read") from fault
-        if elsewhere:
-            words = f"{model.model_id} does not run on this machine"
-            raise UpstreamRefused(words, status=_NOT_FOUND, kind=UpstreamFaultKind.NOT_FOUND)
-
     async def _sent(
         self, body: bytes, deadline: float, generation_id: str, on_started: TellGeneration
     ) -> httpx.Response:
@@ -255,19 +240,21 @@ class Ollama:
             del fault  # a frame that holds its own fault stays, and the whole body with it
 
     async def _listed(self) -> bytes:
-        return await self._got(self._models_url)
+        return (await self._asked("/v1/models")).body
 
-    async def _got(self, url: httpx.URL) -> bytes:
-        answer = await get_whole(
+    async def _asked(self, path: str, body: bytes = b"") -> HttpAnswer:
+        """One answer of Ollama's own endpoints, or the fault that a list was refused with."""
+        answer = await ask_whole(
             self._client,
-            url,
+            httpx.URL(f"{self._base_url}{path}"),
             self._get_headers,
+            body=body,
             timeout_s=self._settings.query_timeout_s,
             bytes_max=self._settings.query_bytes_max,
         )
-        if answer.status != OK:
+        if answer.status != OK and not body:
             raise fault_of_query(ERRORS, answer)
-        return answer.body
+        return answer
 
 
 async def _named_already(generation_id: str) -> None:

@@ -59,7 +59,7 @@ _FORWARDED = (
 )
 _SUPPORTED = sorted({*_FORWARDED, "max_tokens", "reasoning"} - {"messages"})
 _NOT_THIS_MODEL = re.compile(r"does not support|not found", re.IGNORECASE)
-_DEFAULT_TAG = ":latest"
+DEFAULT_TAG = ":latest"
 
 
 def model_prefix(upstream: str) -> str:
@@ -107,14 +107,16 @@ def local_model(name: str, *, upstream: str, context_length: int, price: ModelPr
         document=orjson.dumps(document),
         upstream=upstream,
         parameters=frozenset(_SUPPORTED),
+        cuts_prompts=True,
     )
 
 
-def request_body(call: UpstreamCall, model: Model) -> bytes:
+def request_body(call: UpstreamCall, model: Model, *, name: str) -> bytes:
     """What Ollama knows of the caller's object: always streamed, always capped, usage asked for.
 
-    Takes the body. Raises RequestInvalid when it is not a JSON object, UpstreamRefused
-    when the caller's own `provider.max_price` is under the tariff.
+    `name` is what Ollama calls the model with its context. Takes the body. Raises RequestInvalid
+    when it is not a JSON object, UpstreamRefused when the caller's own `provider.max_price` is
+    under the tariff.
     """
     try:
         asked = orjson.loads(call.body.take())
@@ -128,7 +130,7 @@ def request_body(call: UpstreamCall, model: Model) -> bytes:
     document |= _thinking(asked.get("reasoning"))
     if isinstance(document.get("messages"), list):
         document["messages"] = [_in_its_roles(message) for message in document["messages"]]
-    document["model"] = _name_there(model)
+    document["model"] = name
     document["max_tokens"] = call.max_tokens
     document["stream"] = True
     document["stream_options"] = {"include_usage": True}
@@ -154,7 +156,7 @@ def cost_by_tariff(model: Model) -> CostOf:
     return cost_of
 
 
-def priced_as_ours(completion: UpstreamCompletion, *, model: Model) -> UpstreamCompletion:
+def priced_as_ours(completion: UpstreamCompletion, *, naming: Naming) -> UpstreamCompletion:
     """Ollama's answer under our names: its id, the prefix before the model, the provider.
 
     Raises UpstreamFailed for an answer without a believable usage, or that cannot be written.
@@ -167,17 +169,22 @@ def priced_as_ours(completion: UpstreamCompletion, *, model: Model) -> UpstreamC
             raise ValueError("not an object")  # noqa: TRY301, TRY004
         document["id"] = completion.generation_id
         document["object"] = "chat.completion"
-        body = exact_dumps(called_as_ours(model)(document))
+        body = exact_dumps(naming(document))
     except (ValueError, TypeError) as fault:
         raise UpstreamFailed("the upstream's answer cannot be read") from fault
     return replace(completion, body=body)
 
 
-def called_as_ours(model: Model) -> Naming:
-    """What an answer is called here: the prefix before its model, and our word for its provider."""
+def called_as_ours(model: Model, *, name: str) -> Naming:
+    """What an answer is called here: the prefix before its model, and our word for its provider.
+
+    `name` is the one under which the model was asked, which is nobody's but ours.
+    """
 
     def naming(head: dict[str, object]) -> dict[str, object]:
-        return {**head, "model": _served(head.get("model"), model), "provider": PROVIDER}
+        said = head.get("model")
+        served = model.model_id if said == name else _served(said, model)
+        return {**head, "model": served, "provider": PROVIDER}
 
     return naming
 
@@ -212,29 +219,11 @@ def names_missing(listed: bytes, wanted: tuple[Model, ...]) -> tuple[str, ...]:
     if not isinstance(rows, list):
         raise ValueError("no list of models")  # noqa: TRY004
     there = {outside.identifier(row.get("id")) for row in rows if isinstance(row, dict)}
-    names = (_name_there(model) for model in wanted)
-    return tuple(name for name in names if not {name, name + _DEFAULT_TAG} & there)
+    names = (name_there(model) for model in wanted)
+    return tuple(name for name in names if not {name, name + DEFAULT_TAG} & there)
 
 
-def runs_elsewhere(listed: bytes, model: Model) -> bool:
-    """Whether `GET /api/tags` says that another machine runs it. Raises ValueError for no list.
-
-    Ollama passes such a model on to its own cloud, under whatever name it has here.
-    """
-    document = plain_loads(listed)
-    rows = document.get("models") if isinstance(document, dict) else None
-    if not isinstance(rows, list):
-        raise ValueError("no list of models")  # noqa: TRY004
-    names = {_name_there(model), _name_there(model) + _DEFAULT_TAG}
-    return any(
-        not names.isdisjoint(map(outside.identifier, (row.get("name"), row.get("model"))))
-        and bool(row.get("remote_host") or row.get("remote_model"))
-        for row in rows
-        if isinstance(row, dict)
-    )
-
-
-def _name_there(model: Model) -> str:
+def name_there(model: Model) -> str:
     """What Ollama calls it."""
     return model.model_id.removeprefix(model_prefix(model.upstream))
 
