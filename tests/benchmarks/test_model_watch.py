@@ -27,11 +27,11 @@ def test_a_quarter_of_the_time_is_found_within_two_days(pace: float) -> None:
 
 
 def test_two_years_have_at_most_one_false_alarm() -> None:
-    """The mean over twelve models of four kinds, of quality and latency together."""
+    """The mean over four models of four kinds, of quality and latency together."""
     found = [
         bench.false_alarms(seed, quality, bench.TWO_YEARS, TERMS)
         for quality in bench.QUALITIES
-        for seed in range(3)
+        for seed in range(1)
     ]
     assert mean(found) <= bench.FALSE_MAX
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from cobot_meter.adapters.bench_records import RecordFile
 from cobot_meter.background.alarms import Alarms
 from cobot_meter.background.escrow_runner import EscrowRunner
 from cobot_meter.background.node_watcher import InvoiceWatcher, NodeWatch
 from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.usage import key_mark
+from cobot_meter.flows.benchmarks.show_benchmarks import ShowBenchmarks
 from cobot_meter.flows.record_event import Observer
 from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.flows.sale.follow_run import Waits
@@ -50,6 +52,7 @@ class Service:
     node_watch: NodeWatch
     supervisor: Supervisor
     alarms: Alarms
+    show_benchmarks: ShowBenchmarks
 
 
 def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) -> Service:
@@ -86,6 +89,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         node_watch=NodeWatch(node=parts.node, node_gate=flows.node_gate),
         supervisor=supervisor,
         alarms=alarms,
+        show_benchmarks=ShowBenchmarks(records=RecordFile(settings.data_dir), clock=parts.clock),
     )
 
 

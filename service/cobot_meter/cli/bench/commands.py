@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date
 from typing import Annotated
@@ -26,19 +25,18 @@ from cobot_meter.domain.benchmarks.model_watch import (
     WatchTerms,
     watch_providers,
 )
-from cobot_meter.domain.benchmarks.movements import Movement, movements
+from cobot_meter.domain.benchmarks.overview import OVERVIEW_DAYS, overview_of
 from cobot_meter.domain.benchmarks.prompts.prompt_set import (
     NAME,
     PROBE_SIZE,
     prompt_set,
 )
 from cobot_meter.domain.benchmarks.record import MS_PER_DAY, BenchRecord, RunKind
-from cobot_meter.domain.benchmarks.summary import ModelSummary, by_model, parted, summaries_of
+from cobot_meter.domain.benchmarks.summary import by_model, summaries_of
 from cobot_meter.ports.bench_records import KeptRecords
 
 MODELS_MAX = 24
 SEED_MAX = 10**9
-REPORT_DAYS = 35
 # The same sixty items every day: a day is compared with the days before it.
 PROBE_SEED = 1
 DAYS_MAX = 3_650
@@ -86,7 +84,7 @@ def bench_report(
     context: typer.Context,
     days: Annotated[
         int, typer.Option("--days", min=1, max=DAYS_MAX, help="How far back the table goes.")
-    ] = REPORT_DAYS,
+    ] = OVERVIEW_DAYS,
     as_json: AsJson = False,
 ) -> None:
     """Show what each model did, with intervals, and what moved since last week.
@@ -94,17 +92,16 @@ def bench_report(
     Exit codes: 0 shown, 1 nothing was ever run, 2 usage or settings.
     """
     terminal = terminal_of(context)
-    now_ms = SystemClock().now_ms()
+    now_ms = SystemClock().now_ms() + 1
     kept = records_of(terminal, since_ms=now_ms - days * MS_PER_DAY)
-    own, public = (summaries_of(side) for side in parted(kept.records))
-    moved = movements(kept.records, now_ms=now_ms)
+    found = overview_of(kept.records, at_ms=now_ms, passed_over=kept.passed_over, days=days)
     if as_json:
-        terminal.write_json(_report_document(kept, own, public, moved))
+        terminal.write_json(found.document())
         return
-    terminal.out.print(summaries_table(f"The last {days} days", own))
-    if public:
-        terminal.out.print(summaries_table("Items that every model may have learnt", public))
-    terminal.out.print(movements_table(moved))
+    terminal.out.print(summaries_table(f"The last {days} days", found.models))
+    if found.public:
+        terminal.out.print(summaries_table("Items that every model may have learnt", found.public))
+    terminal.out.print(movements_table(found.movements))
     _tell_passed_over(terminal, kept)
 
 
@@ -220,21 +217,6 @@ def records_of(terminal: Terminal, *, since_ms: int) -> KeptRecords:
 def _tell_passed_over(terminal: Terminal, kept: KeptRecords) -> None:
     if kept.passed_over:
         terminal.out.print(f"passed over: {kept.passed_over} lines that are no whole records")
-
-
-def _report_document(
-    kept: KeptRecords,
-    own: Iterable[ModelSummary],
-    public: Iterable[ModelSummary],
-    moved: Iterable[Movement],
-) -> dict[str, object]:
-    return {
-        "models": [asdict(one) for one in own],
-        "public_items": [asdict(one) for one in public],
-        "movements": [{**asdict(one), "moved": one.moved} for one in moved],
-        "records": len(kept.records),
-        "passed_over": kept.passed_over,
-    }
 
 
 def _state_document(state: WatchState) -> dict[str, object]:

@@ -11,9 +11,10 @@ import orjson
 import typer
 
 from cobot_meter.adapters.system_clock import SystemClock
-from cobot_meter.cli.bench.commands import DAYS_MAX, REPORT_DAYS, records_of
+from cobot_meter.cli.bench.commands import DAYS_MAX, records_of
 from cobot_meter.cli.tables.benchmarks import reach_table
 from cobot_meter.cli.terminal import CommandFailed, Misused, Terminal, terminal_of
+from cobot_meter.domain.benchmarks.overview import OVERVIEW_DAYS
 from cobot_meter.domain.benchmarks.record import MS_PER_DAY
 from cobot_meter.domain.benchmarks.success_table import NO_TABLE, prior_of, success_table
 from cobot_meter.domain.benchmarks.summary import parted
@@ -37,7 +38,7 @@ def bench_table(
     ] = False,
     days: Annotated[
         int, typer.Option("--days", min=1, max=DAYS_MAX, help="How far back records count.")
-    ] = REPORT_DAYS,
+    ] = OVERVIEW_DAYS,
 ) -> None:
     """Write the table of successes that routing reads, out of the records.
 

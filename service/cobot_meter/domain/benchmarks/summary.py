@@ -28,11 +28,14 @@ class Times:
 class ModelSummary:
     """`cost_pusd` is the mean of an item, rounded down; `providers` with how much they served.
 
+    Of all that was `asked`, `errors` were no answers; `judged` are the distinct prompts among the
+    others.
     Where `provider` is said it is of that one's answers alone.
     """
 
     model: str
     provider: str = ""
+    asked: int
     judged: int
     right: int
     errors: int
@@ -98,6 +101,7 @@ def summary_of(model: str, records: Sequence[BenchRecord]) -> ModelSummary:
     costs = [record.cost_pusd for record in judged if record.cost_pusd is not None]
     return ModelSummary(
         model=model,
+        asked=len(records),
         judged=len(last),
         right=right,
         errors=len(records) - len(judged),
