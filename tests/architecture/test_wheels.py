@@ -16,7 +16,7 @@ from tests.architecture.source_tree import ROOT
 
 PACKAGES = {".": "cobot_meter", "client": "cobot_pay", "simulator": "openrouter_simulator"}
 MIGRATIONS = "cobot_meter/adapters/storage/migrations"
-SIZE_MAX = 1_000_000
+SIZE_MAX = 1_200_000
 
 pytestmark = pytest.mark.xdist_group("wheels")
 

@@ -16,8 +16,8 @@ from cobot_meter.adapters.bench_records import RecordFile
 from cobot_meter.domain.benchmarks.record import MS_PER_DAY
 from cobot_meter.domain.errors import SettingInvalid
 from cobot_meter.domain.transitions.editions import EditionSale, edition_as_told, edition_sold
-from cobot_meter.flows.audit.editions import EditionsReplay
 from cobot_meter.flows.audit.findings import Findings
+from cobot_meter.flows.audit.operations import EditionsReplay
 from cobot_meter.ports.ledger_reports import JournalEntry, JournalTransfer
 from cobot_meter.wiring.settings.settings import read_settings
 from tests.domain.benchmarks.bench_records import record

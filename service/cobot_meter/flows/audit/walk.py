@@ -17,7 +17,6 @@ from cobot_meter.domain.transitions.kinds import BUDGETS, EDITIONS, RELEASES
 from cobot_meter.domain.transitions.topups import TOPUP_KINDS
 from cobot_meter.flows.audit.accounts import AccountReplay
 from cobot_meter.flows.audit.api_keys import ApiKeyReplay
-from cobot_meter.flows.audit.editions import EditionsReplay
 from cobot_meter.flows.audit.escrows import EscrowReplay
 from cobot_meter.flows.audit.findings import CommodityTotals, Findings
 from cobot_meter.flows.audit.node import KnownPayments
@@ -25,6 +24,7 @@ from cobot_meter.flows.audit.operations import (
     NODE,
     OPERATOR,
     BudgetsReplay,
+    EditionsReplay,
     OperationsReplay,
 )
 from cobot_meter.flows.audit.quarantine import ReleasesReplay, check_quarantine
