@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from cobot_meter.domain.routing.hints import Task
 
@@ -246,7 +247,7 @@ def _is_formula(turn: str) -> bool:
 
 def _of_words(turn: str, said: str) -> list[tuple[Task, str]]:
     """The tasks that fit, the one that counts in front."""
-    clues = len(_CLUE_LINES.findall(turn)) >= _CLUES
+    clues = _has_clues(turn)
     hard = "clues" if clues else "reasons" if _REASONING.search(said) else ""
     found: list[tuple[Task, str]] = [(Task.REASONING, hard)] if hard else []
     maths = _maths_signal(turn, said)
@@ -259,6 +260,13 @@ def _of_words(turn: str, said: str) -> list[tuple[Task, str]]:
     if not found and _is_factual(turn):
         found = [(Task.FACTUAL, "short_question")]
     return found
+
+
+def _has_clues(turn: str) -> bool:
+    """Whether there are as many lines with clues; looked for no further than that."""
+    if turn.count("\n") < _CLUES - 1:
+        return False
+    return next(islice(_CLUE_LINES.finditer(turn), _CLUES - 1, None), None) is not None
 
 
 def _maths_signal(turn: str, said: str) -> str:
