@@ -151,7 +151,7 @@ def ceiling_for(
 
 
 def ceiling_of(cost_pusd: int, *, rate: ExchangeRate, terms: PriceTerms) -> Ceiling:
-    """The ceiling of a run that costs at most so much."""
+    """The ceiling of a run, or of several together, that cost at most so much."""
     return Ceiling(cost_pusd=cost_pusd, price_msat=_price_msat(cost_pusd, rate, terms))
 
 
