@@ -65,6 +65,7 @@ async def test_a_stranger_pays_the_invoice_and_repeats(tmp_path: Path) -> None:
     async with shop(tmp_path) as rig:
         asked = await rig.get(PATH)
         assert (asked.status, asked.json()["price_sats"]) == (402, PRICE_SAT)
+        assert f"by the UTC day: {PRICE_SAT} sat" in (await rig.get("/llms.txt")).body.decode()
         assert "once for all of that UTC day" in asked.error["message"]
         token = await rig.pay(asked)
         replies = [await rig.get(PATH, token=token) for _ in range(3)]
