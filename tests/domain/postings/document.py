@@ -41,6 +41,7 @@ from tests.domain.escrow.task.task_walks import (
 from tests.domain.escrow.walks import LIMITS, PART_CREDIT, Walk, invoiced, lines, short
 from tests.domain.samples import (
     CALLER,
+    DAY,
     FAILURE,
     NODE,
     UPSTREAM,
@@ -296,7 +297,7 @@ def beside() -> Iterator[tuple[str, Sequence[str]]]:
         caller_id=CALLER,
         key_id="key_1",
         edition="2026-11-29",
-        day="2026-11-29",
+        day=DAY,
         price_msat=5_000,
         budgets=f"{LIMITS}/20261129T230000Z",
         usd_micro_per_btc=None,
