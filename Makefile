@@ -2,7 +2,7 @@
 # The environments are rebuilt only when their lock or pyproject.toml changes.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check fast nodes postgres nginx regtest demo-lnd demo-cobots kill-storm bench bench-credit lock clean
+.PHONY: help demo serve test check fast nodes postgres nginx regtest demo-lnd demo-cobots demo-scenarios kill-storm bench bench-credit lock clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -22,7 +22,7 @@ FOREIGN := $(foreach client,l402-requests pyl402 openrouter llm aider cobot,\
 
 COBOT := $(filter .foreign/cobot/%,$(FOREIGN))
 
-WORKERS := 2
+WORKERS := 3
 NOT_FAST := slow or foreign_clients or postgres or real_nodes or real_upstream
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED := $(INSTALL) --require-hashes -r
@@ -70,6 +70,9 @@ demo-lnd: $(DEV) ## the demonstration on real nodes, whose balances are compared
 
 demo-cobots: $(DEV) $(COBOT) ## one real cobot works for another and is paid (LND=1: on real nodes)
 	@$(BIN)/python -m deploy.cobots.demo $(if $(LND),--lnd) $(if $(RECORD),--record)
+
+demo-scenarios: $(DEV) ## the seven scenarios, each with its receipt, in under a minute
+	@$(BIN)/python -m deploy.scenarios.tour $(if $(RECORD),--record)
 
 regtest: $(DEV) ## keep real nodes up until Ctrl-C, and say what to type
 	@$(BIN)/python -m deploy.regtest up

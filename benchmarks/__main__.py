@@ -29,7 +29,7 @@ from benchmarks import (
 )
 from benchmarks.budgets import bursts
 from benchmarks.cobots import calls
-from benchmarks.consensus import agreement
+from benchmarks.consensus import agreement, panel
 from benchmarks.credit import books, growth, path, streams
 from benchmarks.models import watch
 from benchmarks.privacy import detection
@@ -43,7 +43,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], str]] = {
     module.NAME: module.measure
     for module in (
         *(whole_cycle, in_flight, free_asks, ledger, pricing, answers, fallback, watch),
-        *(slow_connections, postgres, real_node, calls, measured, bursts),
+        *(slow_connections, postgres, real_node, calls, measured, bursts, panel),
         *CREDIT,
     )
 }

@@ -26,6 +26,7 @@ settings.load_profile("fixed")
 setattr(HypothesisProvider, "_local_constants", property(lambda _: Constants()))  # noqa: B010
 
 pytest_plugins = [
+    "tests.scratch",
     "tests.stuck",
     "tests.postgres.fixtures",
     "tests.regtest.fixtures",

@@ -73,7 +73,7 @@ async def _play(out: Console, settings: Settings, network: Network) -> tuple[Boo
             bought = await trade(out, agent)
             await network.until_quiet()
             simulator = running.simulator or settings.upstream.simulator_listen
-            shown = await read_books(running, agent, simulator)
+            shown = await read_books(running, await agent.caller_id(), simulator)
         finally:
             await agent.aclose()
     return shown, BothBooks(

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from openrouter_simulator.answers.answers import answers_to
+from openrouter_simulator.answers.given_answers import GivenAnswers
 from openrouter_simulator.answers.response_cache import ResponseCache
 from openrouter_simulator.answers.runs import Run, RunEnd
 from openrouter_simulator.book.book_file import BookFile
@@ -78,6 +79,7 @@ class Account:
         self.faults = FaultPlan()
         self.limits = Limits()
         self.cache = ResponseCache()
+        self.given = GivenAnswers()
         self.outages: frozenset[str] = frozenset()
         self.spreading: random.Random | None = None
         self.models: dict[str, SimulatedModel] = catalogue()
@@ -99,7 +101,12 @@ class Account:
             beside_id=self._new_id(now_ms) if "multi_generation" in faults else "",
             source_id=source_id,
             created_at_ms=now_ms,
-            answers=answers_to(order, seed=f"{self._seed}:{order.model.model_id}", faults=faults),
+            answers=answers_to(
+                order,
+                seed=f"{self._seed}:{order.model.model_id}",
+                faults=faults,
+                given=self.given.to(order),
+            ),
             faults=faults,
         )
 

@@ -74,6 +74,10 @@ def _faults_document(account: Account) -> dict[str, object]:
     }
 
 
+def _answers_document(account: Account) -> dict[str, object]:
+    return dict(account.given.by_model)
+
+
 def _timing_document(account: Account) -> dict[str, object]:
     timing = account.timing
     return {name: getattr(timing, name) for name in (*_TIMES, "lag_law")}
@@ -120,6 +124,19 @@ def _set_faults(account: Account, document: dict[str, object]) -> dict[str, obje
     except ValueError as wrong:
         raise ControlInvalid(f"{wrong}; {_SEE}") from None
     return _faults_document(account)
+
+
+def _set_answers(account: Account, document: dict[str, object]) -> dict[str, object]:
+    """`{"a/b": {"words of the question": "the answer"}}`; `{"a/b": {}}` takes them away."""
+    for model_id in document:
+        if model_id not in account.models:
+            raise ControlInvalid(f"no such model: {model_id}")
+        given = object_in(document, model_id)
+        said = {words: answer for words, answer in given.items() if isinstance(answer, str)}
+        if len(said) < len(given):
+            raise ControlInvalid(f"the answers of {model_id} must be texts")
+        account.given.give(model_id, said)
+    return _answers_document(account)
 
 
 def _set_timing(account: Account, document: dict[str, object]) -> dict[str, object]:
@@ -234,6 +251,7 @@ def _generation_row(generation: Generation) -> dict[str, object]:
 
 
 _READS: Mapping[str, Callable[[Account], dict[str, object]]] = {
+    "/control/answers": _answers_document,
     "/control/book": book_document,
     "/control/faults": _faults_document,
     "/control/free": _free_document,
@@ -243,6 +261,7 @@ _READS: Mapping[str, Callable[[Account], dict[str, object]]] = {
     "/control/timing": _timing_document,
 }
 _WRITES: Mapping[str, Callable[[Account, dict[str, object]], dict[str, object]]] = {
+    "/control/answers": _set_answers,
     "/control/faults": _set_faults,
     "/control/free": _set_free,
     "/control/key": _set_key,

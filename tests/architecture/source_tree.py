@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-HAND_WRITTEN = ("service", "client", "simulator", "tests", "benchmarks", "deploy")
+HAND_WRITTEN = ("service", "client", "simulator", "tests", "benchmarks", "deploy", "examples")
 GENERATED = ("_pb2.py", "_pb2_grpc.py")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -18,6 +18,7 @@ TARGETS = [
     "demo",
     "demo-cobots",
     "demo-lnd",
+    "demo-scenarios",
     "fast",
     "help",
     "kill-storm",

@@ -9,6 +9,13 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
+from cobot_meter.domain.consensus.panel import (
+    CONSENSUS,
+    Panel,
+    PanelKind,
+    PanelMember,
+    panel_text,
+)
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import AskKey, Escrow, IssuedInvoice, Opening, Quote
 from cobot_meter.domain.escrow.states import Mode
@@ -53,7 +60,8 @@ class Shape:
     """What differs between the escrows of a test. Amounts in msat and, at PAR, pico-USD.
 
     `least` None is an escrow from before there was a least. With `first_tokens` the reservation of
-    `credit` grows, and `overrun` is what it may cost us beyond it.
+    `credit` grows, and `overrun` is what it may cost us beyond it. A `panel` is what each of its
+    members may cost at most, which together are the ceiling.
     """
 
     escrow_id: str = "esc_1"
@@ -72,6 +80,7 @@ class Shape:
     overrun: int = 0
     max_fee: int | None = None
     budgets: str = ""
+    panel: tuple[int, ...] = ()
 
 
 SELLER = "c_seller"
@@ -95,7 +104,7 @@ def opened(shape: Shape | None = None) -> Escrow:
         idempotency_key=shape.idempotency_key,
     )
     quote = Quote(
-        model="mistralai/mistral-small-2603",
+        model=CONSENSUS if shape.panel else "mistralai/mistral-small-2603",
         max_tokens=100,
         ceiling_pusd=shape.ceiling,
         ceiling_msat=shape.ceiling,
@@ -116,12 +125,27 @@ def opened(shape: Shape | None = None) -> Escrow:
         stream=False,
         ask=ask,
         quote=quote,
-        mode=shape.mode,
+        mode=Mode.PANEL if shape.panel else shape.mode,
         key_id=shape.key_id,
         task=_task(shape),
         budgets=shape.budgets,
+        route=_panel(shape.panel) if shape.panel else None,
     )
-    return Escrow.opened(opening, upstream=UPSTREAM)
+    requested_by = "replica-1" if shape.panel else None
+    return Escrow.opened(opening, upstream=UPSTREAM, requested_by=requested_by)
+
+
+def _panel(most: tuple[int, ...]) -> str:
+    members = tuple(
+        PanelMember(
+            model=f"maker-{number}/reviewer",
+            upstream=UPSTREAM,
+            prices=ModelPrice(prompt_pusd=90_000, completion_pusd=900_000),
+            most_pusd=most_pusd,
+        )
+        for number, most_pusd in enumerate(most, start=1)
+    )
+    return panel_text(Panel(kind=PanelKind.REVIEW, members=members))
 
 
 def _task(shape: Shape) -> TaskTerms | None:
@@ -230,6 +254,19 @@ def task_closed(escrow: Escrow, fee: int = 1_000) -> on.TaskClosed:
         price_msat=escrow.price.price_msat + fee,
         payment_hash=payment_hash_of(escrow),
         provisional_runs=0,
+    )
+
+
+def panel_priced(escrow: Escrow) -> on.PanelPriced:
+    """The price of what has answered on a panel, with what of it credit pays."""
+    priced_pusd = sum(run.billed_pusd(run.cost_pusd) for run in escrow.sold_runs)
+    price_msat = escrow.price_of(priced_pusd).price_msat
+    return on.PanelPriced(
+        priced_pusd=priced_pusd,
+        price_msat=price_msat,
+        credit_used_msat=min(escrow.reserved_msat, price_msat),
+        payment_hash=payment_hash_of(escrow),
+        provisional_runs=sum(run.is_provisional for run in escrow.sold_runs),
     )
 
 

@@ -19,7 +19,7 @@ from cobot_meter.domain.budgets.spending import BudgetSpending
 from cobot_meter.domain.callers import CallerStanding
 from cobot_meter.domain.errors import BooksBusy
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState, Progress, Stage, states_with
+from cobot_meter.domain.escrow.states import EscrowState, Mode, Progress, Stage, states_with
 from cobot_meter.domain.escrow.timers import due_at_ms
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.accounts import (
@@ -220,11 +220,13 @@ class FakeBooks(FakeReports):
         return self._oldest(lambda escrow: escrow.ask.idempotency_key == idempotency_key)
 
     async def escrow_of_generation(self, caller_id: str, generation_id: str) -> Escrow | None:
-        return self._newest(
-            lambda escrow: (
-                (escrow.caller_id, escrow.run.generation_id) == (caller_id, generation_id)
-            )
-        )
+        found = [
+            view
+            for view in self.rows.views
+            if (view.caller_id, view.run.generation_id) == (caller_id, generation_id)
+            and (not view.looks_back or view.mode is Mode.PANEL)
+        ]
+        return found[-1] if found else None
 
     async def open_topup(self, address_key: str) -> Topup | None:
         return self.rows.open_topup(address_key)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.errors import AlreadyOpen, MovedOn
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.run.record import Run, run_id_of
@@ -49,7 +50,7 @@ class BooksRows:
 
     def opened_run(self, run: Run) -> int:
         """The number of the entry that opened a run: its sale's, or that which fell back to it."""
-        if run.number == 1:
+        if run.number == 1 or self.escrows[run.escrow_id].mode is Mode.PANEL:
             return self.opened(run.escrow_id)
         begun = f"{run.run_id}/task_run_begun/"
         of_task = (entry for key, entry in self.journal.items() if key.startswith(begun))

@@ -91,3 +91,21 @@ async def test_what_makes_no_sense_is_400(
     assert response.status_code == 400
     assert response.json()["error"]["message"]
     assert (await chat(client)).status_code == 200
+
+
+async def test_a_model_says_what_it_was_given(client: httpx.AsyncClient) -> None:
+    """To a question with these words alone, until it is taken away; what it says is charged."""
+    asked = [{"role": "user", "content": "What is the capital of Portugal, please?"}]
+    given = {MODEL: {"capital of France": "Paris.", "capital of Portugal": "Lisbon."}}
+    assert (await client.post("/control/answers", json=given)).json() == given
+    (choice,) = (await chat(client, messages=asked)).json()["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("Lisbon.", "stop")
+    cut = (await chat(client, messages=asked, max_tokens=1)).json()["choices"][0]
+    assert (cut["message"]["content"], cut["finish_reason"]) == ("Lisb", "length")
+    assert "Lisbon" not in (await chat(client)).text
+    assert (await client.post("/control/answers", json={MODEL: {}})).json() == {}
+    assert "Lisbon" not in (await chat(client, messages=asked)).text
+    others: dict[str, object] = {MODEL: {"France": 1}}
+    nonsense: list[dict[str, object]] = [{"acme/none": {}}, {MODEL: "Paris."}, others]
+    for wrong in nonsense:
+        assert (await client.post("/control/answers", json=wrong)).status_code == 400

@@ -9,6 +9,8 @@ from typing import Any
 
 from cobot_pay.cobot.sentences import CallRefused
 
+# A panel's report calls no tools, and a service refuses a request for one that brings some.
+_REPORTS = "cobot/consensus"
 _BAD_ANSWER = "the service's answer cannot be read; ask the same again, it is not paid twice"
 
 
@@ -34,7 +36,7 @@ def request_body(
     document: dict[str, Any] = {"model": first, "messages": messages, "max_tokens": max_tokens}
     if others:
         document["models"] = others
-    if tools:
+    if tools and not first.startswith(_REPORTS):
         document["tools"] = tools
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 

@@ -45,6 +45,8 @@ def refusal(status: int, said: Mapping[str, Any], url: str) -> str:
             f"The call was not made, for it could cost more than is allowed here. {url} says: "
             f"{words} Raise max_cost_sat or the budget in cobot.yml, or choose a cheaper model."
         )
+    if code == "budget_exhausted":
+        return f"The call was not made, for a budget at the service is spent. {url} says: {words}"
     if status == _PAYMENT_REQUIRED:
         return (
             f"The credit of this key is too low, and nothing was spent. {url} says: {words} Top it "

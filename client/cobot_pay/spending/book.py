@@ -2,18 +2,20 @@
 
 Every change is one transaction that is on disk before it returns, and takes the file for itself
 from its first statement: two processes can never both find the same room under a limit. The file
-holds macaroons and preimages, so that only its owner may read it. A connection is opened for each
-transaction: nothing is shared between threads, and nothing is inherited by a fork.
+holds macaroons and preimages, so that only its owner may read it, and the log that SQLite keeps
+beside it (`-wal`, `-shm`) has the same rights. It has to lie on a disk of this machine: such a log
+is not seen across a network.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-BUSY_S = 30.0
+from cobot_pay.spending.idle_connections import IdleConnections
+
 _OWNER_ONLY_FILE, _OWNER_ONLY_FOLDER = 0o600, 0o700
 
 # `amount_msat` is what is set aside, fee included, and once it is paid what was paid. `for_key`: a
@@ -64,14 +66,15 @@ class Book:
 
     def __init__(self, path: Path) -> None:
         """Makes the file, and the folder that it lies in, where there is none yet."""
-        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True, mode=_OWNER_ONLY_FOLDER)
         path.touch(mode=_OWNER_ONLY_FILE)
         path.chmod(_OWNER_ONLY_FILE)
-        with self._connection() as connection:
-            connection.executescript(
-                f"PRAGMA synchronous = FULL; BEGIN IMMEDIATE; {_TABLES} COMMIT;"
-            )
+        self._connections = IdleConnections(path)
+        with self._connections.taken() as connection:
+            # Where another process has the file in hand it stays as it is: as safe, only slower.
+            with suppress(sqlite3.OperationalError):
+                connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
 
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
@@ -79,8 +82,7 @@ class Book:
 
         What raises before is undone: a connection that is closed takes back what is not committed.
         """
-        with self._connection() as connection:
-            connection.execute("PRAGMA synchronous = FULL")
+        with self._connections.taken() as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
@@ -88,12 +90,5 @@ class Book:
     @contextmanager
     def look(self) -> Iterator[sqlite3.Connection]:
         """A connection to read what is there now with."""
-        with self._connection() as connection:
-            yield connection
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        opened = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
-        with closing(opened) as connection:
-            connection.row_factory = sqlite3.Row
+        with self._connections.taken() as connection:
             yield connection

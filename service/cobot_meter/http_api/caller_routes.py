@@ -18,8 +18,9 @@ from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.callers import CallerStanding, CapTerms
 from cobot_meter.domain.errors import EscrowNotFound, RequestInvalid
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.escrow.states import EscrowState, Mode
 from cobot_meter.domain.money import ExchangeRate, pusd_from_msat, usd_text
+from cobot_meter.domain.pricing.prices import charged_pusd
 from cobot_meter.flows.credit.caller_usage import PeriodUsage, key_periods
 from cobot_meter.http_api.chat.answers import PRIVATE
 from cobot_meter.http_api.context import FaceParts
@@ -90,10 +91,11 @@ _OF_EVERY_KEY: dict[str, Any] = {
 def generation_document(escrow: Escrow) -> dict[str, Any]:
     """One escrow as OpenRouter's record; what we do not know of the run is null.
 
-    `total_cost` and `usage` are the price charged; `cobot` splits it into cost, fee and rate.
+    `total_cost` and `usage` are the price charged, of one on a panel what it alone comes to;
+    `cobot` splits the price into cost, fee and rate.
     """
     run, summary = escrow.run, escrow.run.summary
-    total = orjson.Fragment(charged_usd(escrow))
+    total = orjson.Fragment(_charged_for_run(escrow))
     created = dt.datetime.fromtimestamp(escrow.opened_at_ms // 1_000, tz=dt.UTC)
     prompt, completion = (summary.prompt_tokens, summary.completion_tokens) if summary else (0, 0)
     finish_reason = summary.finish_reason if summary else None
@@ -119,6 +121,15 @@ def generation_document(escrow: Escrow) -> dict[str, Any]:
         "origin": "",
         "cobot": {**cobot_document(escrow), "state": escrow.progress},
     }
+
+
+def _charged_for_run(escrow: Escrow) -> str:
+    """In USD; nothing for a member of a panel that failed, and before the panel is priced."""
+    if escrow.mode is not Mode.PANEL:
+        return charged_usd(escrow)
+    billed = escrow.run.has_answered and escrow.closing is not None
+    price_msat = escrow.price_of_run(escrow.cost_pusd).price_msat if billed else 0
+    return usd_text(charged_pusd(price_msat, escrow.quote.rate))
 
 
 def key_document(

@@ -15,13 +15,14 @@ from cobot_meter.domain.money import sat_of, usd_text
 from cobot_meter.domain.pricing.prices import charged_pusd, unit_price_pusd
 from cobot_meter.domain.pricing.quotes import QuotedTerms
 from cobot_meter.domain.upstream.completions import CompletionRequest
+from cobot_meter.flows.offer.quote_panel import PanelRequest
 from cobot_meter.flows.offer.quote_request import Offer
 from cobot_meter.flows.offer.route_request import Unrouted
 from cobot_meter.http_api.chat.answers import PRIVATE
 from cobot_meter.http_api.chat.request import is_empty, parse_chat_request
 from cobot_meter.http_api.context import FaceParts
 from cobot_meter.http_api.http.exchange import HttpRequest, PlainAnswer, json_answer
-from cobot_meter.http_api.route_view import decision_document
+from cobot_meter.http_api.route_view import decision_document, panel_document
 from cobot_meter.http_api.views import rate_document
 
 QUOTES_PATH = "/v1/quotes"
@@ -45,9 +46,7 @@ class QuoteRoutes:
             message = "Send the body that you would send to POST /v1/chat/completions."
             raise RequestInvalid(message)
         chat = parse_chat_request(content, lines=request.lines, look=self._parts.look)
-        routed = await self._parts.route_request.routed(Unrouted(request=chat.completion))
-        completion = routed.request
-        offer = await self._parts.quote_request.offer(completion)
+        completion, offer, beside = await self._offered(chat.completion)
         expires_at_ms = self._parts.clock.now_ms() + LIVES_MS
         terms = QuotedTerms(
             models=tuple((model.model_id, model.price) for model in offer.models),
@@ -59,9 +58,20 @@ class QuoteRoutes:
         )
         token = self._parts.quotes.sign(terms, request_sha256=chat.digest)
         document = self._document(completion, offer, token, expires_at_ms)
-        if routed.decision is not None:
-            document["route"] = decision_document(routed.decision)
-        return json_answer(OK, document, (PRIVATE,))
+        return json_answer(OK, {**document, **beside}, (PRIVATE,))
+
+    async def _offered(
+        self, request: CompletionRequest
+    ) -> tuple[CompletionRequest, Offer, dict[str, Any]]:
+        """The request with its models, what it may come to, and which models were chosen for it."""
+        route_request = self._parts.route_request
+        if request.asks_panel:
+            offered = await route_request.quote_panel.offer(PanelRequest(request=request))
+            return request, offered.offer, {"panel": panel_document(offered.panel)}
+        routed = await route_request.routed(Unrouted(request=request))
+        offer = await self._parts.quote_request.offer(routed.request)
+        chosen = routed.decision
+        return routed.request, offer, {"route": decision_document(chosen)} if chosen else {}
 
     def _document(
         self, completion: CompletionRequest, offer: Offer, token: str, expires_at_ms: int

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from cobot_meter.domain.consensus.panel import Panel, read_panel
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.money import BASIS_POINTS, usd_text
 from cobot_meter.domain.pricing.prices import charged_pusd, unit_price_pusd
 from cobot_meter.domain.routing.decide import Decision
 from cobot_meter.domain.routing.stored import StoredRoute, read_stored
+from cobot_meter.domain.run.record import Run
 
 ALTERNATIVES_MAX = 3
 
@@ -20,10 +23,50 @@ def route_members(escrow: Escrow) -> dict[str, Any]:
     """`route`, and `baseline` once it has run; nothing for a request that named its model."""
     if escrow.route is None:
         return {}
+    if escrow.mode is Mode.PANEL:
+        return panel_members(escrow, escrow.route)
     stored = read_stored(escrow.route)
     members: dict[str, Any] = {"route": decision_document(stored.decision)}
     baseline = _baseline(escrow, stored)
     return members if baseline is None else {**members, "baseline": baseline}
+
+
+def panel_members(escrow: Escrow, route: str) -> dict[str, Any]:
+    """`panel`: who was asked and for what; and a receipt of each in `attempts`.
+
+    Those stand where all its runs are at hand: the members that answered are billed, and no other.
+    """
+    panel = read_panel(route)
+    members: dict[str, Any] = {"panel": panel_document(panel)}
+    if len(escrow.runs) < escrow.runs_made:
+        return members
+    return {**members, "attempts": [_receipt(escrow, run) for run in escrow.runs]}
+
+
+def panel_document(panel: Panel) -> dict[str, Any]:
+    """The members, each with what it may cost at most; all before our fee."""
+    return {
+        "kind": panel.kind.value,
+        "members": [
+            {"model": one.model, "max_cost_usd": usd_text(one.most_pusd)} for one in panel.members
+        ],
+    }
+
+
+def _receipt(escrow: Escrow, run: Run) -> dict[str, Any]:
+    """One member: what became of it, and what it cost by the upstream's record or its answer."""
+    failure, cost, summary = run.failure, run.cost, run.summary
+    return {
+        "n": run.number,
+        "provider": run.upstream,
+        "model": escrow.seen_from(run.run_id).model,
+        "generation_id": run.generation_id,
+        "status": failure.code if failure else "ok" if summary else run.state.value,
+        "latency_ms": summary.completed_at_ms - run.opened_at_ms if summary else None,
+        "cost_usd": cost and usd_text(cost.cost_pusd),
+        "standing": cost and cost.standing.value,
+        "billed": run.has_answered and escrow.closing is not None,
+    }
 
 
 def decision_document(decision: Decision) -> dict[str, Any]:

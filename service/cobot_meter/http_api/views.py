@@ -17,10 +17,12 @@ import orjson
 from cobot_meter.domain import outside
 from cobot_meter.domain.errors import Broken
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.money import ExchangeRate, btc_usd_text, sat_of, usd_text
 from cobot_meter.domain.pricing.prices import charged_pusd
 from cobot_meter.domain.run.record import CostStanding
 from cobot_meter.domain.topup.record import Topup
+from cobot_meter.flows.answer.panel_answer import CONSENSUS_MEMBER
 from cobot_meter.http_api.route_view import route_members
 
 ESCROWS_PATH = "/v1/escrows"
@@ -51,7 +53,7 @@ def escrow_document(escrow: Escrow, *, public_url: str) -> dict[str, Any]:
         "mode": escrow.mode.value,
         "state": escrow.progress.value,
         "request_sha256": escrow.ask.request_sha256,
-        "model": escrow.model,
+        "model": sold_model(escrow),
         "max_tokens": escrow.quote.max_tokens,
         "fallback": fallback_document(escrow),
         "usage": usage_document(escrow),
@@ -59,6 +61,11 @@ def escrow_document(escrow: Escrow, *, public_url: str) -> dict[str, Any]:
         "expires_at": escrow.invoice.expires_at_s if escrow.invoice else None,
         "status_url": f"{public_url}{escrow_path(escrow.escrow_id)}",
     }
+
+
+def sold_model(escrow: Escrow) -> str:
+    """The model that has answered; of a panel the name under which all of it was asked for."""
+    return escrow.quote.model if escrow.mode is Mode.PANEL else escrow.model
 
 
 def topup_path(topup_id: str) -> str:
@@ -106,8 +113,8 @@ def attempts_document(escrow: Escrow) -> list[dict[str, str | None]]:
 
 
 def usage_document(escrow: Escrow) -> dict[str, int] | None:
-    """Token counts in OpenAI's shape; None before the run has ended, and of a task's many runs."""
-    return None if escrow.task else usage_of_run(escrow)
+    """Token counts in OpenAI's shape; None before the run has ended, and of many runs."""
+    return None if escrow.sells_several else usage_of_run(escrow)
 
 
 def usage_of_run(escrow: Escrow) -> dict[str, int] | None:
@@ -128,8 +135,8 @@ def cost_document(escrow: Escrow) -> dict[str, Any] | None:
     `standing` says what `upstream_usd` was when the price was fixed or has since become; a record
     that differed afterwards is shown as `confirmed_usd` and changes no price.
     """
-    if escrow.task is not None:
-        return task_cost_document(escrow)
+    if escrow.sells_several:
+        return sum_cost_document(escrow)
     cost = escrow.run.cost
     if cost is None or escrow.run.summary is None:
         return None
@@ -162,8 +169,8 @@ def cost_document(escrow: Escrow) -> dict[str, Any] | None:
     return document
 
 
-def task_cost_document(escrow: Escrow) -> dict[str, Any] | None:
-    """The price of a task taken apart, with its seller's fee; None while it is open."""
+def sum_cost_document(escrow: Escrow) -> dict[str, Any] | None:
+    """The price of several runs taken apart, of a task with its seller's fee; None before that."""
     closing, price, quote = escrow.closing, escrow.price, escrow.quote
     if closing is None:
         return None
@@ -173,14 +180,14 @@ def task_cost_document(escrow: Escrow) -> dict[str, Any] | None:
     return {
         "standing": standing.value,
         "source": _SOURCES[standing],
-        "runs": escrow.runs_made - 1,
+        "runs": escrow.runs_made - (1 if escrow.task else 0),
         "upstream_usd": usd_text(escrow.priced_pusd),
         "fee_usd": usd_text(ours_pusd - min(escrow.priced_pusd, ours_pusd)),
         "price_usd": usd_text(charged_pusd(escrow.price_msat, quote.rate)),
         "upstream_msat": price.cost_msat,
         "credit_fee_msat": price.credit_fee_msat,
         "markup_msat": price.markup_msat,
-        "seller_fee_msat": escrow.fee_msat,
+        **({"seller_fee_msat": escrow.fee_msat} if escrow.task else {}),
         "price_msat": escrow.price_msat,
         "credit_used_msat": escrow.credit_used_msat,
         "amount_msat": amount_msat,
@@ -219,7 +226,10 @@ def completion_document(escrow: Escrow, body: bytes) -> dict[str, Any]:
         document["usage"].pop(name, None)
     document["usage"]["cost"] = orjson.Fragment(charged_usd(escrow))
     document.setdefault("system_fingerprint", None)  # OpenRouter's SDK takes no answer without it
+    report = document.pop(CONSENSUS_MEMBER, None)
     document["cobot"] = cobot_document(escrow)
+    if escrow.mode is Mode.PANEL:
+        document["cobot"]["consensus"] = report
     return document
 
 
@@ -260,14 +270,14 @@ def cobot_document(escrow: Escrow) -> dict[str, Any]:
     return {
         "escrow_id": escrow.escrow_id,
         "mode": escrow.mode.value,
-        "model": escrow.model,
+        "model": sold_model(escrow),
         "max_tokens": escrow.quote.max_tokens,
         "fallback": fallback_document(escrow),
         **route_members(escrow),
         "cost": cost_document(escrow),
         "paid_msat": escrow.paid_msat,
         "credited_msat": credited_msat(escrow),
-        "overrun_msat": escrow.price.overrun_msat if escrow.run.cost or escrow.task else 0,
+        "overrun_msat": escrow.price.overrun_msat if escrow.run.cost or escrow.sells_several else 0,
     }
 
 

@@ -137,6 +137,7 @@ def terms_of(settings: Settings) -> Terms:
         routing_table=routing_table(settings.routing_table).successes,
         models=upstream.models,
         fallback_models=upstream.fallback_models,
+        panel_models=upstream.panel_models,
         prices_wait_s=PRICES_WAIT_S,
         reserve_pusd=upstream.reserve_pusd,
         topups=settings.topups,

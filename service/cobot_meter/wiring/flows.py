@@ -23,6 +23,7 @@ from cobot_meter.flows.offer.gates import NodeGate, WatchAccount
 from cobot_meter.flows.offer.keep_body_keys import KeepBodyKeys
 from cobot_meter.flows.offer.make_offer import MakeOffer
 from cobot_meter.flows.offer.plan_reservation import PlanReservation
+from cobot_meter.flows.offer.quote_panel import QuotePanel
 from cobot_meter.flows.offer.quote_request import QuoteRequest
 from cobot_meter.flows.offer.route_request import KeepSessions, RouteRequest
 from cobot_meter.flows.operate.adopt_node import AdoptNode
@@ -35,6 +36,7 @@ from cobot_meter.flows.operate.sweep_node import SweepNode
 from cobot_meter.flows.record_event import RecordEvent
 from cobot_meter.flows.release_gate import KeepReleases, ReleaseGate
 from cobot_meter.flows.sale.ask_completion import AskCompletion
+from cobot_meter.flows.sale.ask_models import AskModels
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
 from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.flows.sale.fall_back import FallBack
@@ -44,6 +46,7 @@ from cobot_meter.flows.sale.issue_invoice import IssueInvoice
 from cobot_meter.flows.sale.open_escrow import OpenEscrow
 from cobot_meter.flows.sale.recover import Recover
 from cobot_meter.flows.sale.run_completion import RunCompletion
+from cobot_meter.flows.sale.run_panel import RunPanel
 from cobot_meter.flows.sale.settle_invoice import SettleInvoice
 from cobot_meter.flows.steady_clock import SteadyClock
 from cobot_meter.flows.task.every_flow import TaskFlows
@@ -116,7 +119,7 @@ def build_flows(
         private=terms.private_models,
     )
     quote_request = _quote_request(shared, catalogue)
-    route_request = _route_request(shared, catalogue)
+    route_request = _route_request(shared, catalogue, quote_request)
     make_offer = MakeOffer(
         route_request=route_request,
         quote_request=quote_request,
@@ -225,13 +228,18 @@ def _quote_request(shared: Shared, catalogue: ModelCatalogue) -> QuoteRequest:
     )
 
 
-def _route_request(shared: Shared, catalogue: ModelCatalogue) -> RouteRequest:
+def _route_request(
+    shared: Shared, catalogue: ModelCatalogue, quote_request: QuoteRequest
+) -> RouteRequest:
     return RouteRequest(
         catalogue=catalogue,
         rates=shared.ports.rates,
         price_terms=shared.terms.prices,
         table=shared.terms.routing_table,
         keep_sessions=KeepSessions(),
+        quote_panel=QuotePanel(
+            catalogue=catalogue, quote_request=quote_request, default=shared.terms.panel_models
+        ),
     )
 
 
@@ -266,26 +274,34 @@ def _drive_escrow(
     deliver_completion: DeliverCompletion,
 ) -> DriveEscrow:
     ports, ledger, vault = shared.ports, shared.ledger, shared.vault
+    run_completion = RunCompletion(
+        ledger=ledger,
+        vault=vault,
+        upstream=ports.upstream,
+        choose_model=shared.choose_model,
+        replicas=ports.replicas,
+        terms=shared.terms.runs,
+    )
+    find_cost = FindCost(
+        ledger=ledger, vault=vault, upstream=ports.upstream, doubt=shared.reports.doubt
+    )
     return DriveEscrow(
         ledger=ledger,
-        fall_back=FallBack(
+        ask_models=AskModels(
             ledger=ledger,
-            make_offer=make_offer,
-            node_gate=shared.node_gate,
-            replicas=ports.replicas,
-            exposure=shared.terms.exposure,
+            fall_back=FallBack(
+                ledger=ledger,
+                make_offer=make_offer,
+                node_gate=shared.node_gate,
+                replicas=ports.replicas,
+                exposure=shared.terms.exposure,
+            ),
+            run_completion=run_completion,
+            run_panel=RunPanel(
+                ledger=ledger, vault=vault, run_completion=run_completion, find_cost=find_cost
+            ),
         ),
-        run_completion=RunCompletion(
-            ledger=ledger,
-            vault=vault,
-            upstream=ports.upstream,
-            choose_model=shared.choose_model,
-            replicas=ports.replicas,
-            terms=shared.terms.runs,
-        ),
-        find_cost=FindCost(
-            ledger=ledger, vault=vault, upstream=ports.upstream, doubt=shared.reports.doubt
-        ),
+        find_cost=find_cost,
         issue_invoice=IssueInvoice(
             ledger=ledger,
             vault=vault,

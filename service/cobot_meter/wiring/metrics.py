@@ -180,14 +180,14 @@ class Metrics:
     def _overrun(self, transition: Transition) -> None:
         """A run that cost more than its ceiling is ours, and somebody has to look at why."""
         escrow = transition.escrow
-        if escrow is not None and escrow.cost_pusd > escrow.quote.ceiling_pusd:
+        if escrow is not None and escrow.cost_pusd > escrow.run_ceiling_pusd:
             self._overruns.inc()
             LOG.error(
                 "overrun: %s of %s cost $%s, and its ceiling was $%s",
                 escrow.run.generation_id,
                 escrow.model,
                 usd_text(escrow.cost_pusd),
-                usd_text(escrow.quote.ceiling_pusd),
+                usd_text(escrow.run_ceiling_pusd),
             )
 
     def doubted(self, escrow: Escrow, cost_pusd: int) -> None:
@@ -199,7 +199,7 @@ class Metrics:
             escrow.run.generation_id,
             escrow.model,
             usd_text(cost_pusd),
-            usd_text(escrow.quote.ceiling_pusd),
+            usd_text(escrow.run_ceiling_pusd),
         )
 
     def _gauge(self, name: str, what: str) -> Gauge:

@@ -40,11 +40,21 @@ class Answer:
         return tokens_of(len(f"{self.text}{called}".encode())) + self.reasoning_tokens
 
 
-def answers_to(order: Order, *, seed: str, faults: frozenset[str]) -> tuple[Answer, ...]:
-    """Every choice of an order; the same for the same order and seed."""
+def answers_to(
+    order: Order, *, seed: str, faults: frozenset[str], given: str | None = None
+) -> tuple[Answer, ...]:
+    """Every choice of an order; the same for the same order and seed.
+
+    With a `given` text that is said, whatever form or tools were asked for.
+    """
     if "empty_answer" in faults or "empty_answer_insured" in faults:
         reason = "stop" if "empty_answer" in faults else None
         return tuple(Answer(text="", finish_reason=reason) for _ in range(order.ask.choices))
+    if given is not None:
+        thoughts = _thoughts(order, seed=seed)
+        said, reason = cut_to_tokens(given, _left(order, thoughts))
+        one = Answer(text=said, finish_reason=reason, thoughts=thoughts)
+        return (one,) * order.ask.choices
     overlong = "overlong_answer" in faults
     if "persuaded" in faults:
         order = replace(order, ask=replace(order.ask, form=persuaded(order.ask.form)))
@@ -77,12 +87,17 @@ def _answer(order: Order, *, seed: str, overlong: bool) -> Answer:
         wanted = (order.max_tokens + _OVERLONG_TOKENS) * BYTES_PER_TOKEN
         text = (f"{text} " * (wanted // len(text) + 1))[:wanted]
         return Answer(text=text, finish_reason="stop", thoughts=thoughts)
-    left = order.max_tokens - tokens_of(len(thoughts.encode()))
+    left = _left(order, thoughts)
     call = order.ask.form.call(order.ask.prompt, seed=seed)
     if call is not None:
         return _calling(call, left, thoughts)
     said, finish_reason = cut_to_tokens(text, left)
     return Answer(text=said, finish_reason=finish_reason, thoughts=thoughts)
+
+
+def _left(order: Order, thoughts: str) -> int:
+    """Tokens that are left for what is said."""
+    return order.max_tokens - tokens_of(len(thoughts.encode()))
 
 
 def _calling(call: ToolCall, left: int, thoughts: str) -> Answer:

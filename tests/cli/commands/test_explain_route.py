@@ -100,3 +100,29 @@ def test_what_is_private_is_answered_by_the_model_of_this_machine(
     assert (document["chain"], document["privacy"]["tier"]) == (["ollama/llama3.2:3b"], "local")
     nowhere = CommandLine({**NOBODY, "COBOT_METER_PRIVACY_DETECTOR": "on"})
     assert nowhere.run("explain-route", asked).exit_code == ExitCode.FINDING
+
+
+def test_a_panel_is_named_with_whose_it_is(tmp_path: Path) -> None:
+    """The request's own, else that of the settings, which refuse one that cannot be."""
+    line = CommandLine({**NOBODY, "COBOT_METER_PANEL_MODELS": "a/one,b/two"})
+    asked = written(tmp_path, model="cobot/consensus")
+    assert "a/one, b/two answer together" in line.run("explain-route", asked).stdout
+    own = written(tmp_path, model="cobot/consensus:verdict", cobot={"panel": ["c/three", "d/four"]})
+    told = json.loads(line.run("explain-route", own, "--json").stdout)
+    assert (told["panel"], told["named_by"]) == (["c/three", "d/four"], "the request")
+    for wrong in ("a/one", "a/one,a/one", "a/one,cobot/auto"):
+        settings = {**NOBODY, "COBOT_METER_PANEL_MODELS": wrong}
+        refused = CommandLine(settings).run("explain-route", asked)
+        assert refused.exit_code == ExitCode.USAGE
+        assert "PANEL_MODELS" in refused.output
+    none = CommandLine({**NOBODY, "COBOT_METER_PANEL_MODELS": "none"})
+    assert none.run("explain-route", written(tmp_path, model="cobot/consensus")).exit_code == 1
+
+
+def test_a_private_panel_is_refused_as_the_service_refuses_it(tmp_path: Path) -> None:
+    """No member is put in another's place, not even by the model of this machine."""
+    line = CommandLine({**NOBODY, **HERE})
+    asked = written(tmp_path, model="cobot/consensus", cobot={"privacy": "local"})
+    told = line.run("explain-route", asked)
+    assert told.exit_code == ExitCode.FINDING
+    assert "is on the panel" in told.stderr

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cobot_pay.cobot.answers import read_answer, request_body
-from cobot_pay.cobot.sentences import CallRefused
+from cobot_pay.cobot.sentences import CallRefused, refusal
 
 
 def said(**message: object) -> dict[str, Any]:
@@ -47,3 +47,22 @@ def test_what_is_no_completion_ends_in_a_sentence(document: dict[str, Any]) -> N
     """Also when its status was good."""
     with pytest.raises(CallRefused, match="cannot be read"):
         read_answer(document)
+
+
+def test_a_panel_is_offered_no_tools() -> None:
+    """Its report calls none; every other model is offered what the cobot has."""
+    tools = [{"type": "function", "function": {"name": "weather"}}]
+    for model, offered in (("cobot/consensus:review", False), ("cobot/auto", True)):
+        body = json.loads(request_body([], tools=tools, models=[model], max_tokens=5))
+        assert ("tools" in body) == offered
+
+
+def test_a_spent_budget_is_not_told_as_credit_that_is_short() -> None:
+    """No top-up helps: the service's own words say when it begins anew."""
+    error = {"code": "budget_exhausted", "message": "It begins anew at midnight."}
+    told = refusal(402, {"error": error}, "https://b.example")
+    assert told == (
+        "The call was not made, for a budget at the service is spent. https://b.example says: It "
+        "begins anew at midnight."
+    )
+    assert "Top it up" in refusal(402, {"error": {**error, "code": "credit_too_low"}}, "u")

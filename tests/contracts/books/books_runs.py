@@ -6,14 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from cobot_meter.domain.callers import ExposureTerms
+from cobot_meter.domain.callers import CallerStanding, ExposureTerms
 from cobot_meter.domain.errors import ExposureExceeded, MovedOn
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import Cost, CostStanding, Run
 from cobot_meter.domain.run.states import RunState
-from cobot_meter.domain.transitions.escrows import escrow_transition, next_run_transition
+from cobot_meter.domain.transitions.escrows import (
+    escrow_transition,
+    next_run_transition,
+    open_escrow,
+)
 from cobot_meter.ports.books import Books, DueTimer
 from cobot_meter.ports.ledger_reports import LedgerReports
 from tests.contracts.books.books_samples import (
@@ -25,7 +29,10 @@ from tests.contracts.books.books_samples import (
     Sale,
     opened,
 )
-from tests.domain.samples import UPSTREAM, fell_back
+from tests.domain.samples import UPSTREAM, Shape, fell_back, received
+from tests.domain.samples import opened as opened_panel
+
+MEMBERS = (4_000, 2_000, 4_000)
 
 NAMED = ran.GenerationStarted(generation_id="gen-first")
 CONFIRMED = ran.CostConfirmed(
@@ -227,3 +234,23 @@ class BooksRuns:
         await sale.record(ran.RunFailed(failure=fell_back(sale.escrow).failure, charged=False))
         assert (await seen(books, "esc_1.2")).run.budget_held_pusd == 0
         assert (await seen(books, "esc_1")).run.budget_held_pusd == CEILING_PUSD
+
+    async def test_a_panel_opens_with_all_its_runs_or_with_none(self, books: Books) -> None:
+        """Each reserves its own of one day, under one guard that counts them all."""
+        row = opened_panel(Shape(panel=MEMBERS, escrow_id="esc_panel"))
+        standing = CallerStanding(caller_id=row.caller_id, cap_override_msat=10**9)
+        tight = replace(TERMS, address_day_pusd=sum(MEMBERS) - 1)
+        with pytest.raises(ExposureExceeded) as refused:
+            await books.apply(open_escrow(row, standing=standing, terms=tight, bodies=None))
+        assert refused.value.guard == "address"
+        assert await books.runs_of("esc_panel") == ()
+        opening = open_escrow(row, standing=standing, terms=TERMS, bodies=None)
+        assert not (await books.apply(opening)).repeated
+        assert (await books.apply(opening)).repeated
+        assert await books.runs_of("esc_panel") == row.runs
+        found = await books.escrow("esc_panel")
+        assert found == row
+        first = await seen(books, "esc_panel")
+        moved = await told(books, first, received())
+        assert moved.run.state is RunState.GENERATED
+        assert await books.escrow("esc_panel") == row

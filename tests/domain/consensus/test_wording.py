@@ -64,7 +64,7 @@ def test_a_program_reads_every_finding_whole() -> None:
     """All fields of a finding are in the JSON, with the member and its number there."""
     told = review_json(review(ANSWERS, CODE))
     assert (told["kind"], told["members"]) == ("review", ["x/one", "y/two", "z/three"])
-    assert (told["agreed"], told["unread"]) == ([], [{"model": "y/two", "text": "Hm."}])
+    assert (told["agreed"], told["texts"]) == ([], [{"model": "y/two", "text": "Hm."}])
     assert told["disputed"] == [
         {
             "severity": "high",

@@ -19,6 +19,14 @@ from cobot_meter.domain.run.bookings import unattributed
 from cobot_meter.domain.run.record import run_id_of
 from cobot_meter.domain.topup.bookings import topup_credited
 from cobot_meter.domain.transitions.editions import EditionSale, edition_sold
+from tests.domain.escrow.panel.panel_walks import (
+    PANEL_STAGES,
+    covered_panel,
+    of_member,
+    opened_panel,
+    paid_late_panel,
+    parked_panel,
+)
 from tests.domain.escrow.stages import (
     CREDIT_PRODUCT,
     CREDIT_STAGES,
@@ -106,6 +114,7 @@ Codes that comments and tests use:
 | A12 | a completion that was paid for is lost, or nobody claims it |
 | A13 | costs that no generation explains |
 | A14 | a run of a task begins; the task is closed, or ended with nothing sold |
+| A15 | a panel is priced, or ended with nothing sold |
 | B1 | a top-up, or a payment that is in no book |
 | B2 | an edition of the benchmarks is bought from credit |
 | H1 | reserved of what the caller (of a task: its seller, with the highest fee) may owe: U − C0, \
@@ -161,6 +170,17 @@ knows yet what it cost: 4,000 at most, and that stays reserved until somebody do
 | state | event | books |
 |---|---|---|
 """
+ON_PANEL = """
+## Every event in every state, in panel mode
+
+Three models are asked at once, at 4,000, 2,000 and 4,000 at most, which is the ceiling of 10,000.
+The first has cost 3,000, the third 2,500, and of the second, which failed, nobody knows yet what it
+cost. The price is 5,500. In the first rows the first of them is under way; what is told of one
+member moves what is of that member alone.
+
+| state | event | books |
+|---|---|---|
+"""
 OTHERS = """
 ## Beside the sale
 
@@ -172,11 +192,12 @@ OTHERS = """
 def document() -> str:
     """The whole file."""
     rows, on_credit = _rows(every()), _rows(every_on_credit())
-    on_task = _rows(every_on_task())
+    on_task, on_panel = _rows(every_on_task()), _rows(every_on_panel())
     others = "".join(f"| {what} | {_cell(booked)} |\n" for what, booked in beside())
     steps = "".join(_step(name, booked) for name, booked in worked())
     begun = f"{HEAD}{WORKED}\n| event | books |\n|---|---|\n{steps}"
-    return f"{begun}{EVERY}{rows}{ON_CREDIT}{on_credit}{ON_TASK}{on_task}{OTHERS}{others}"
+    by_mode = f"{ON_CREDIT}{on_credit}{ON_TASK}{on_task}{ON_PANEL}{on_panel}"
+    return f"{begun}{EVERY}{rows}{by_mode}{OTHERS}{others}"
 
 
 def worked() -> Iterator[tuple[str, Sequence[str]]]:
@@ -222,6 +243,41 @@ def every_on_task() -> Iterator[Row]:
         or event in {ran.CostConfirmed, ran.CostAttributed, ran.CostGivenUp}
     }
     yield from _every(pairs, _walks_on_task)
+
+
+def every_on_panel() -> Iterator[Row]:
+    """The same pairs in panel mode, the opening and the events of one member first."""
+    yield "(asked)", "opened", lines(opened_panel().last)
+    of_one = {
+        (Progress.REQUESTED, event): Progress.REQUESTED for event in EVENTS if event in RUN_EVENTS
+    }
+    yield from _every(of_one, lambda *_: iter((("a member is under way", _member(1)),)))
+    yield from _every(of_one, lambda *_: iter((("a member has answered", _member(1, received())),)))
+    pairs = {
+        (state, event): state
+        for state in PANEL_STAGES
+        for event in EVENTS
+        if (PANEL_STAGES[state]().escrow.state, event) in TABLES[Mode.PANEL]
+    }
+    yield from _every(pairs, _walks_on_panel)
+
+
+def _member(number: int, *events: on.EscrowEvent) -> Walk:
+    walk = of_member(opened_panel(), number, *events)
+    walk.escrow = walk.escrow.seen_from(walk.escrow.runs[number - 1].run_id)
+    return walk
+
+
+def _walks_on_panel(state: Progress, event_type: type[on.EscrowEvent]) -> Iterator[Told]:
+    if event_type is on.WrittenOff:
+        yield f"{state} (in quarantine)", parked_panel(state)
+        return
+    if event_type is on.CoveredByCredit:
+        yield f"{state} (credit covers it)", covered_panel()
+        return
+    if state is Progress.EXPIRED:
+        yield f"{state} (paid late)", paid_late_panel()
+    yield state.value, PANEL_STAGES[state]()
 
 
 def _unsaid() -> Walk:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from cobot_meter.domain.escrow.states import Mode
-from cobot_meter.domain.escrow.tables import TASK_TRANSITIONS
+from cobot_meter.domain.escrow.tables import PANEL_TRANSITIONS, TASK_TRANSITIONS
 from tests.architecture.source_tree import ROOT, source
 from tests.domain.escrow.stages import CREDIT_PRODUCT, PRODUCT
 from tests.domain.escrow.walks import short
@@ -15,6 +15,7 @@ from tests.domain.postings.document import (
     document,
     every,
     every_on_credit,
+    every_on_panel,
     every_on_task,
     worked,
 )
@@ -77,7 +78,7 @@ def test_every_event_that_books_on_credit_is_there() -> None:
         *("RunOutcomeUnknown", "FellBack", "CostAttributed", "CostGivenUp"),
     }
     assert told | silent == {event.__name__ for _, event in CREDIT_PRODUCT}
-    assert {Mode.ESCROW, Mode.CREDIT, Mode.TASK} == set(Mode)
+    assert {Mode.ESCROW, Mode.CREDIT, Mode.TASK, Mode.PANEL} == set(Mode)
 
 
 def test_every_event_that_books_in_a_task_is_there() -> None:
@@ -88,6 +89,17 @@ def test_every_event_that_books_in_a_task_is_there() -> None:
     of_its_runs = {"RunFailed", "CostAttributed", "CostGivenUp"}
     assert told | silent == of_its_runs | {event.__name__ for _, event in TASK_TRANSITIONS}
     assert told & silent == set()
+
+
+def test_every_event_that_books_on_a_panel_is_there() -> None:
+    """Each event of its table that moves money in any state has a row."""
+    told = {event for _, event, _ in every_on_panel()}
+    silent = {"PanelAnswered", "InvoiceLost", "BodiesShredded"}
+    silent |= {"QuarantineBegun", "QuarantineLifted"}
+    of_its_runs = {"opened", "Abandoned", "RunFailed", "CostKnown", "CompletionCosted", "FellBack"}
+    assert told | silent == (told & of_its_runs) | {kind.__name__ for _, kind in PANEL_TRANSITIONS}
+    assert told & silent == set()
+    assert {"opened", "RunFailed", "CostKnown"} <= told
 
 
 def _read(line: str) -> tuple[str, str, str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from cobot_meter.domain.api_key import events as of_key
 from cobot_meter.domain.api_key.record import ApiKey, KeyLimits, KeyWish, secret_digest
@@ -47,6 +48,7 @@ from tests.domain.samples import (
     invoice_issued,
     opened,
     opening_of,
+    panel_priced,
     payment_hash_of,
     received,
     task_closed,
@@ -72,6 +74,7 @@ async def tell_everything(books: Books) -> None:
     await _old_fallback(books)
     await _chain(books, teller)
     await _tasks(books, teller)
+    await _panels(books, teller)
     await _topups(books, teller)
     await _quarantines(books, teller)
     await _keys(books, teller)
@@ -165,6 +168,35 @@ async def _tasks(books: Books, teller: Teller) -> None:
             answered,
             *last,
         ):
+            found = await books.escrow(row.escrow_id)
+            assert found is not None
+            every = found.with_runs(await books.runs_of(row.escrow_id))
+            await teller.tell(every, event)
+
+
+async def _panels(books: Books, teller: Teller) -> None:
+    """Panels of three, of whom one failed, and the ways that they end."""
+    ends: dict[str, tuple[Next | on.EscrowEvent, ...]] = {
+        "asked": (),
+        "failed": (on.PanelEnded(failure=FAILURE),),
+        "bought": (panel_priced, invoice_issued, teller.paid(), on.CompletionDelivered()),
+        "unpaid": (panel_priced, invoice_issued, canceled),
+        "parked": (
+            panel_priced,
+            on.QuarantineBegun(event="?", reason="?"),
+            on.WrittenOff(reason="?"),
+        ),
+    }
+    for name, last in ends.items():
+        row = opened(Shape(escrow_id=f"esc_panel_{name}", panel=(4_000, 2_000, 4_000)))
+        await books.apply(opening_of(row, cap_msat=10**9))
+        for number, cost in ((1, 3_000), (2, None), (3, 2_500)):
+            view = row.seen_from(row.runs[number - 1].run_id)
+            if cost is None:
+                await teller.tell(view, ran.RunOutcomeUnknown(failure=FAILURE))
+            else:
+                await teller.tell(view, received(), partial(cost_known, amount=cost))
+        for event in (on.PanelAnswered(answer_sha256="a5" * 32), *last):
             found = await books.escrow(row.escrow_id)
             assert found is not None
             every = found.with_runs(await books.runs_of(row.escrow_id))

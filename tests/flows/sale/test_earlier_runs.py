@@ -102,7 +102,7 @@ async def test_where_no_other_run_may_begin_the_failure_is_the_answer(
             driver = stage.process.runs.driver
             assert driver is not None
             tight = replace(stage.process.exposure, address_day_pusd=1, proven_day_pusd=1)
-            driver._fall_back._exposure = replace(tight, newcomers_day_pusd=1)
+            driver._ask_models._fall_back._exposure = replace(tight, newcomers_day_pusd=1)
         upstream.open.set()
         assert await asking == "upstream_refused"
     (escrow,) = escrows(stage)

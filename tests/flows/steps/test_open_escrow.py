@@ -200,7 +200,7 @@ async def test_what_is_left_of_a_chain_is_sent_at_once_on_the_same_terms(stage: 
     ended = RunFailed(failure=FAILURE, charged=False)
     driver = stage.process.runs.driver
     assert driver is not None
-    fall_back = driver._fall_back
+    fall_back = driver._ask_models._fall_back
     following = await fall_back.next_run(Attempted(before.escrow, ended, left))
     assert following is not None
     escrow = following.escrow

@@ -64,6 +64,7 @@ from cobot_meter.adapters.storage.tables import (
     SEALED_BY_DAY,
     SEALED_WITH,
     SETTLE_CURSOR,
+    SOLD_RUN,
     TALLY,
     TASK,
     TOPUP,
@@ -264,7 +265,8 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
     """The reads that find one row, and those of keys."""
     columns = ESCROW.c
     newest = columns.opened_sequence.desc()
-    generation = and_(_is(columns.caller_id), _is(RUN.c.generation_id))
+    named = (_is(columns.caller_id), _is(RUN.c.generation_id), text(SOLD_RUN))
+    generation = selected(ESCROW_SPEC, by=EACH_RUN).where(*named)
     topup, keys = selected(TOPUP_SPEC), selected(API_KEY_SPEC)
     bodies = select(BODY.c.wrapped_key, BODY.c.request, BODY.c.completion)
     keyed = _escrows(_is(columns.idempotency_key), text(KEYED))
@@ -279,9 +281,7 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
         "key_spending": (_key_spending(), ("after", "end", "limit")),
         "api_key": (keys.where(_is(API_KEY.c.key_id)), ("key_id",)),
         "api_key_of_secret": (keys.where(_is(API_KEY.c.secret_sha256)), ("secret_sha256",)),
-        "escrow_of_run": (
-            selected(ESCROW_SPEC, by=EACH_RUN).where(_is(RUN.c.run_id)), ("run_id",),
-        ),
+        "escrow_of_run": (selected(ESCROW_SPEC, by=EACH_RUN).where(_is(RUN.c.run_id)), ("run_id",)),
         "runs_of": (selected(RUN_SPEC).where(_of_sale()), ("run_id", "numbered", "end")),
         "topup": (topup.where(_is(TOPUP.c.topup_id)), ("topup_id",)),
         "bodies": (bodies.where(_is(BODY.c.escrow_id)), ("escrow_id",)),
@@ -294,7 +294,7 @@ def _single_rows() -> dict[str, tuple[Select[Any], tuple[str, ...]]]:
             _escrows(_is(columns.address_key), text(OCCUPIED_NAMELESS)), ("address_key",),
         ),
         "ask_of_idempotency_key": (keyed, ("idempotency_key",)),
-        "escrow_of_generation": (_first(_escrows(generation)), ("caller_id", "generation_id")),
+        "escrow_of_generation": (_first(generation), ("caller_id", "generation_id")),
         "open_topup": (topup.where(_is(TOPUP.c.address_key), text(TOPUP_OPEN)), ("address_key",)),
         "settle_cursor": (
             select(SETTLE_CURSOR.c.settle_index).where(_is(SETTLE_CURSOR.c.node_pubkey)),

@@ -47,7 +47,7 @@ from cobot_meter.adapters.storage.table_specs import (
     TOPUP_SPEC,
 )
 from cobot_meter.domain.body_keys import NAME_BYTES, NAMED_BYTES
-from cobot_meter.domain.escrow.states import Stage, StateFacts, states_with
+from cobot_meter.domain.escrow.states import Mode, Stage, StateFacts, states_with
 from cobot_meter.domain.run.states import RunFacts, run_states_with
 from cobot_meter.domain.topup.states import TopupFacts, topup_states_with
 
@@ -115,6 +115,8 @@ IN_FLIGHT = _runs(lambda facts: facts.in_flight)
 UNFINISHED = _sales(lambda facts: facts.stage is Stage.RUNNING)
 INVOICED = _sales(lambda facts: facts.stage is Stage.UNPAID)
 TASK = "seller_id IS NOT NULL"
+# What a caller may look up: the run that its sale lives by, and each one of a panel.
+SOLD_RUN = f"(run.run_id = escrow.run_id OR billing_mode = '{Mode.PANEL}')"
 OPEN_TASK = f"{TASK} AND state = 'running'"
 KEYED = "idempotency_key IS NOT NULL"
 UNEXPLAINED = "run_state = 'failed' AND budget_held_pusd > 0 AND lookup_at_ms IS NULL"

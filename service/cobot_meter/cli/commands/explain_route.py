@@ -44,6 +44,9 @@ def explain_route(context: typer.Context, file: Request, as_json: AsJson = False
     terminal = terminal_of(context)
     settings = terminal.settings()
     request = _read(file.read_bytes(), settings)
+    if request.asks_panel:
+        _print_panel(terminal, request, settings, as_json=as_json)
+        return
     if request.privacy.tier is PrivacyTier.LOCAL:
         _print_private(terminal, request.privacy, settings, as_json=as_json)
         return
@@ -72,6 +75,27 @@ def _print_private(
         terminal.write_json({"model": model, "chain": [model], "privacy": told})
     else:
         terminal.out.print(f"{model} answers: {privacy.reason}", soft_wrap=True)
+
+
+def _print_panel(
+    terminal: Terminal, request: CompletionRequest, settings: Settings, *, as_json: bool
+) -> None:
+    """Who is on the panel, and who named it. Raises RequestInvalid where nobody has, NobodyHere."""
+    named = request.hints.panel
+    members = named or settings.upstream.panel_models
+    if not members:
+        message = "This service has no panel of its own: name the models in cobot.panel."
+        raise RequestInvalid(message, param="cobot.panel")
+    here = {one.model_id for one in settings.upstream.local.models if one.on_this_machine}
+    elsewhere = next((model for model in members if model not in here), "")
+    if elsewhere and request.privacy.tier is PrivacyTier.LOCAL:
+        raise NobodyHere(request.privacy, why=f"{elsewhere} is on the panel")
+    named_by = "the request" if named else "the settings"
+    if as_json:
+        terminal.write_json({"model": request.model, "panel": members, "named_by": named_by})
+    else:
+        said = f"{', '.join(members)} answer together: the panel of {named_by}"
+        terminal.out.print(said, soft_wrap=True)
 
 
 def _decided(request: CompletionRequest, settings: Settings) -> Decision:

@@ -21,7 +21,7 @@ from cobot_meter.cli.terminal import CommandFailed, Misused, Terminal, run, term
 from cobot_meter.cli.wording import account, age, event, moment, msat, name, sat, unit_amount, usd
 from cobot_meter.domain.errors import NodeUnavailable
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import Progress
+from cobot_meter.domain.escrow.states import Mode, Progress
 from cobot_meter.domain.money import btc_usd_text
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.topup.states import TopupState
@@ -234,17 +234,20 @@ def _price_of_task(task: Escrow) -> list[tuple[str, str]]:
 def _price_of_run(escrow: Escrow) -> list[tuple[str, str]]:
     quote, price = escrow.quote, escrow.price
     rows = [
-        ("model", escrow.model),
+        ("model", escrow.quote.model if escrow.mode is Mode.PANEL else escrow.model),
         ("ceiling", f"{msat(quote.ceiling_msat)} msat ({usd(quote.ceiling_pusd)})"),
         ("rate", f"{btc_usd_text(quote.rate)} USD per BTC, {quote.rate.source}"),
     ]
-    if escrow.run.cost is not None:
+    cost = f"{usd(escrow.cost_pusd)}, {escrow.run.cost.standing}" if escrow.run.cost else ""
+    if escrow.closing is not None:
+        cost = f"{usd(escrow.priced_pusd)}, of {escrow.runs_made} models"
+    if cost:
         parts = (
             f"cost {msat(price.cost_msat)} + credit fee {msat(price.credit_fee_msat)} + markup "
             f"{msat(price.markup_msat)}"
         )
         rows += [
-            ("cost", f"{usd(escrow.cost_pusd)}, {escrow.run.cost.standing}"),
+            ("cost", cost),
             ("price", f"{msat(price.price_msat)} msat = {parts}"),
             ("credit used", f"{msat(escrow.credit_used_msat)} msat"),
         ]

@@ -108,7 +108,7 @@ async def _play(out: Console, settings: Settings) -> BooksShown:
         )
         await trade(out, agent)
         with out.status("reading the books"):
-            return await read_books(running, agent, simulator)
+            return await read_books(running, await agent.caller_id(), simulator)
 
 
 def end_in_order_when_terminated() -> None:
@@ -154,10 +154,9 @@ async def _end_of(agent: Agent, asked: Purchase) -> str:
     return state
 
 
-async def read_books(running: Running, agent: Agent, simulator: Address) -> BooksShown:
+async def read_books(running: Running, caller_id: str, simulator: Address) -> BooksShown:
     """What the service's own reports say, and what the simulator charged."""
     parts = running.service.parts
-    caller_id = await agent.caller_id()
     async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as http:
         charged = (await http.get(f"{simulator.url}/control/book")).json()["spent_usd"]
     audit = build_audit(parts.reports, node=lambda: parts.node, upstream=parts.upstream)

@@ -99,6 +99,11 @@ def tell_books(out: Console, books: BooksShown) -> None:
     out.print()
     out.print(statement(books.caller.caller_id, reversed(books.entries)))
     out.print(f"{standing_line(books.caller)}\n")
+    tell_balance(out, books)
+
+
+def tell_balance(out: Console, books: BooksShown) -> None:
+    """Trial balance and audit, and whether all of it agrees."""
     out.print(trial_balance(books.balances))
     out.print(audit_report(books.report))
     out.print()

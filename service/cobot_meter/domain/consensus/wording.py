@@ -74,7 +74,7 @@ def review_json(report: Review) -> dict[str, object]:
         "agreed": [_point_json(point) for point in report.agreed],
         "disputed": [_point_json(point) for point in report.disputed],
         "unique": [_point_json(point) for point in report.unique],
-        "unread": [{"model": one.model, "text": one.text} for one in report.unread],
+        "texts": [{"model": one.model, "text": one.text} for one in report.unread],
     }
 
 
@@ -139,3 +139,20 @@ def votes_json(votes: VoteCount) -> dict[str, object]:
             for vote in votes.votes
         ],
     }
+
+
+# The model, the code of its failure, and the sentence that goes with it.
+Failed = tuple[str, str, str]
+
+
+def failed_text(failed: Sequence[Failed]) -> str:
+    """Who was asked and has not answered; empty where everybody has."""
+    if not failed:
+        return ""
+    lines = "\n".join(f"- {model}: {_one_line(why)} ({code})" for model, code, why in failed)
+    return f"## Who did not answer\n\n{lines}"
+
+
+def failed_json(failed: Sequence[Failed]) -> list[dict[str, str]]:
+    """The same for a program."""
+    return [{"model": model, "error": code, "message": why} for model, code, why in failed]

@@ -80,10 +80,15 @@ def _is_retry(escrow: Escrow, now_ms: int, retention: Retention) -> bool:
     Who pays by invoice claims what was bought, for a day. Agents on credit send the same request
     again at once when an answer broke off, and later because they want another one.
     """
-    on_credit = escrow.mode is Mode.CREDIT
     if was_deserted(escrow):
         return False  # who left it does not want a part of it
-    return not on_credit or _apart_ms(escrow, now_ms) <= retention.captured_repeated_ms
+    return not is_on_credit(escrow) or _apart_ms(escrow, now_ms) <= retention.captured_repeated_ms
+
+
+def is_on_credit(escrow: Escrow) -> bool:
+    """Whether a key asked for it, whose owner has paid beforehand."""
+    of_a_key = escrow.mode is Mode.PANEL and escrow.key_id is not None
+    return escrow.mode is Mode.CREDIT or of_a_key
 
 
 def was_deserted(escrow: Escrow) -> bool:

@@ -49,12 +49,12 @@ def bookings(before: Escrow, event: on.EscrowEvent, after: Escrow) -> Transfers:
     if type(event) in ON_DAYS:
         days = days_booked(before.run, event, after.run, before.days)
     lost = losses_booked(before, event)
-    if isinstance(event, _ENDS) and before.task is None:
+    if isinstance(event, _ENDS) and not before.sells_several:
         return (*_void_claims(before), *days, *cost, *lost)
     if isinstance(event, ran.CostKnown):
         overrun = _overrun(before, event.cost.cost_pusd)
         return (*cost, *_price_reserved(before, after), *days, *overrun)
-    if isinstance(event, ran.CompletionCosted) and before.task is None:
+    if isinstance(event, ran.CompletionCosted) and not before.sells_several:
         return (*cost, *_captured(before, after), *_overrun(before, event.cost.cost_pusd))
     return (*cost, *days, *lost)
 
@@ -98,7 +98,9 @@ def _task_run_begun(_before: Escrow, _event: on.TaskRunBegun, after: Escrow) -> 
     return tuple(one for hold in after.days.reserved(after.run) for one in hold.pend())
 
 
-def _task_closed(before: Escrow, _event: on.TaskClosed, after: Escrow) -> Transfers:
+def _priced_together(
+    before: Escrow, _event: on.TaskClosed | on.PanelPriced, after: Escrow
+) -> Transfers:
     return _price_reserved(before, after)
 
 
@@ -117,7 +119,7 @@ def _covered(before: Escrow, _event: on.EscrowEvent, _after: Escrow) -> Transfer
         *_paid_from_credit(before, before.price_msat),
         *caller_reservation(before).void(),
         *old_address_reservation(before).void(),
-        *days.spent(before.run, unpaid_pusd),
+        *(one for run in before.sold_runs for one in days.spent(run, unpaid_pusd)),
     )
 
 
@@ -254,7 +256,7 @@ def _claim_lapsed(before: Escrow, event: on.ClaimLapsed, _after: Escrow) -> Tran
 
 def _written_off(before: Escrow, event: on.WrittenOff, after: Escrow) -> Transfers:
     """Unknown spend stays on the budget as the ceiling: a later comparison finds what it was."""
-    if before.task is not None:
+    if before.sells_several:
         booked = _WRITTEN_OFF.get(before.state, _none)(before, event, after)
         unsold = (run for run in before.runs if not run.has_answered)
         return (*booked, *(one for run in unsold for one in before.days.full(run)))
@@ -292,8 +294,11 @@ _BOOKINGS: Mapping[type[on.SaleEvent], Callable[..., Transfers]] = {
     on.ReservationExtended: _extended,
     on.TaskRunBegun: _task_run_begun,
     on.TaskAnswered: _none,
-    on.TaskClosed: _task_closed,
+    on.TaskClosed: _priced_together,
     on.TaskEnded: _refused,
+    on.PanelAnswered: _none,
+    on.PanelPriced: _priced_together,
+    on.PanelEnded: _refused,
     on.CoveredByCredit: _covered,
     on.InvoiceIssued: _issued,
     on.InvoiceLost: _none,

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from cobot_meter.domain.budgets.sheets import BudgetLimits
 from cobot_meter.domain.errors import LedgerUnbalanced
 from cobot_meter.domain.escrow.record import Escrow
+from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.ledger.accounts import (
     Account,
     Commodity,
@@ -31,7 +32,10 @@ def budget_accounts(escrow: Escrow) -> tuple[Account, ...]:
 
 
 def counting_accounts(escrow: Escrow) -> tuple[Account, ...]:
-    """Those that the price counts in: of models that of the one which answers alone."""
+    """Those that the price counts in: of models that of the one which answers alone.
+
+    A panel is sold as a whole, and counts as a whole for each model that is on it.
+    """
     return tuple(one for one in budget_accounts(escrow) if _counts(escrow, one))
 
 
@@ -129,7 +133,7 @@ def _guard(account: Account, limits: BudgetLimits) -> Guard | None:
 
 def _counts(escrow: Escrow, account: Account) -> bool:
     model = budget_model(account.code)
-    return model is None or model == escrow.model
+    return model is None or model == escrow.model or escrow.mode is Mode.PANEL
 
 
 def _account(code: str) -> Account:

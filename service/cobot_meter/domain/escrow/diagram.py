@@ -12,7 +12,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cobot_meter.domain.escrow.states import EscrowState
-from cobot_meter.domain.escrow.tables import CREDIT_TRANSITIONS, TASK_TRANSITIONS, TRANSITIONS
+from cobot_meter.domain.escrow.tables import (
+    CREDIT_TRANSITIONS,
+    PANEL_TRANSITIONS,
+    TASK_TRANSITIONS,
+    TRANSITIONS,
+)
 from cobot_meter.domain.run.machine import RUN_TRANSITIONS
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.topup.machine import TOPUP_TRANSITIONS
@@ -62,6 +67,15 @@ is summed up, and a cost that is confirmed while it is open changes the sum, whi
 what is said of its invoice concerns every run that has answered. Callers read `running` as `opened`
 until it is closed.
 """
+PANEL = """\
+## The sale, in panel mode
+
+Several models are asked at once: all runs are requested in the commit that opens it, and the sale
+hears of none of them. Once nobody is awaited any more the report is stored (`PanelAnswered`), and
+as soon as the cost of each answer is known `PanelPriced` prices their sum. From there on it is a
+sale as in escrow mode, or credit covers it: what is said of its invoice concerns every run that has
+answered. Callers read `running` as `requested`, and as `generated` once there is a report.
+"""
 TOPUP = """\
 ## The top-up
 
@@ -91,8 +105,9 @@ def draw() -> str:
     sale = _machine(SALE, TRANSITIONS, sale_begins)
     credit = _machine(CREDIT, CREDIT_TRANSITIONS, sale_begins)
     task = _machine(TASK, TASK_TRANSITIONS, {EscrowState.RUNNING: "with nothing asked yet"})
+    panel = _machine(PANEL, PANEL_TRANSITIONS, {EscrowState.RUNNING: "with a run for each member"})
     topup = _machine(TOPUP, TOPUP_TRANSITIONS, {TopupState.OPENED: "an empty request"})
-    return f"{HEAD}\n{run}\n{sale}\n{credit}\n{task}\n{topup}"
+    return f"{HEAD}\n{run}\n{sale}\n{credit}\n{task}\n{panel}\n{topup}"
 
 
 def ends(table: Table = TRANSITIONS) -> tuple[Any, ...]:

@@ -75,6 +75,38 @@ class TaskEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PanelAnswered:
+    """Ours: nobody on the panel is awaited any more, and the report is stored sealed.
+
+    `answer_sha256` is the digest of its text.
+    """
+
+    answer_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelPriced:
+    """Ours: the cost of every member that answered is known. The price is fixed here.
+
+    `priced_pusd` is the sum of these costs, and `price_msat` the price of that sum. Of
+    `provisional_runs` only the answer has said what they cost.
+    """
+
+    priced_pusd: int
+    price_msat: int
+    credit_used_msat: int
+    payment_hash: str
+    provisional_runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelEnded:
+    """Ours: fewer members have answered than make a consensus. Nothing of it is sold."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CoveredByCredit:
     """Ours: the price is 0, or reserved credit covers it."""
 
@@ -186,6 +218,9 @@ SaleEvent = (
     | TaskAnswered
     | TaskClosed
     | TaskEnded
+    | PanelAnswered
+    | PanelPriced
+    | PanelEnded
     | CoveredByCredit
     | InvoiceIssued
     | InvoiceLost

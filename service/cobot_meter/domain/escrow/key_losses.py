@@ -33,7 +33,7 @@ def losses_booked(before: Escrow, event: on.EscrowEvent) -> tuple[Transfer, ...]
 
 
 def _lost_pusd(before: Escrow, event: on.EscrowEvent) -> int:
-    ceiling_pusd = before.quote.ceiling_pusd
+    ceiling_pusd = before.run_ceiling_pusd
     match event:
         case ran.FellBack():
             return _lost_pusd(before, event.ended)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from cobot_meter.domain.consensus.report import QUORUM
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.moves import Changes, Moves
@@ -198,6 +199,50 @@ def _task_ended(escrow: Escrow, event: on.TaskEnded, _at_ms: int, _retention: Re
     return {"failure": event.failure, "keep_until_ms": None}
 
 
+def _panel_answered(
+    escrow: Escrow, event: on.PanelAnswered, _at_ms: int, _retention: Retention
+) -> Changes:
+    _demand(
+        "a report is made once, when nobody on the panel is awaited any more",
+        sound=escrow.answer_sha256 is None and not any(run.may_charge for run in escrow.runs),
+    )
+    return {"answer_sha256": event.answer_sha256}
+
+
+def _panel_priced(
+    escrow: Escrow, event: on.PanelPriced, _at_ms: int, _retention: Retention
+) -> Changes:
+    sold = escrow.sold_runs
+    _demand(
+        "a panel is priced with its report, when the cost of each answer of enough is known",
+        sound=escrow.answer_sha256 is not None
+        and len(sold) >= QUORUM
+        and not any(run.in_flight for run in escrow.runs),
+    )
+    _demand("nothing is sold of what waits for the operator", sound=escrow.quarantine is None)
+    _demand(
+        "the price is that of the sum of what those have cost who answered, of credit first",
+        sound=event.priced_pusd == sum(run.billed_pusd(run.cost_pusd) for run in sold)
+        and event.price_msat == escrow.price_of(event.priced_pusd).price_msat
+        and event.credit_used_msat == min(escrow.reserved_msat, event.price_msat)
+        and event.provisional_runs == sum(run.is_provisional for run in sold),
+    )
+    return {
+        "priced_pusd": event.priced_pusd,
+        "price_msat": event.price_msat,
+        "credit_used_msat": event.credit_used_msat,
+        "payment_hash": event.payment_hash,
+        "closing": TaskClosing(fee_msat=0, provisional_runs=event.provisional_runs),
+    }
+
+
+def _panel_ended(
+    escrow: Escrow, event: on.PanelEnded, _at_ms: int, _retention: Retention
+) -> Changes:
+    _demand("nothing of it may be under way", sound=not any(run.in_flight for run in escrow.runs))
+    return {"failure": event.failure, "keep_until_ms": None}
+
+
 def _priced(escrow: Escrow, event: ran.CostKnown, _at_ms: int, _retention: Retention) -> Changes:
     _demand(
         "a price must stay within its ceiling, and use the reserved credit first",
@@ -341,6 +386,9 @@ _CHANGES: Mapping[type[on.EscrowEvent], Callable[..., Changes]] = {
     on.TaskAnswered: _task_answered,
     on.TaskClosed: _task_closed,
     on.TaskEnded: _task_ended,
+    on.PanelAnswered: _panel_answered,
+    on.PanelPriced: _panel_priced,
+    on.PanelEnded: _panel_ended,
     on.CoveredByCredit: _covered,
     on.InvoiceIssued: _issued,
     on.InvoiceLost: _lost,

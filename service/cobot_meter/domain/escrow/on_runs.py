@@ -3,7 +3,7 @@
 An event that resolves what is reserved for a run, or reads its cost, changes the run's row with the
 sale's (ON_RUN), so that no correction of the cost can come in between unseen; what concerns all its
 runs changes them all (EVERY_RUN). Of a task that is whatever resolves what is reserved for any of
-them (OF_A_TASKS_RUNS).
+them (OF_SEVERAL_RUNS), and of a panel too.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def moved(row: Escrow | Run, at_ms: int) -> Changes:
 
 def concerns_every_run(escrow: Escrow, event: type[on.EscrowEvent]) -> bool:
     """Whether an event of this kind changes all runs of the sale, so that they must be at hand."""
-    return event in EVERY_RUN or (escrow.task is not None and event in OF_A_TASKS_RUNS)
+    return event in EVERY_RUN or (escrow.sells_several and event in OF_SEVERAL_RUNS)
 
 
 def moved_runs(
@@ -45,8 +45,8 @@ def moved_runs(
 ) -> tuple[Changes, dict[str, Changes]]:
     """What a sale's own event sets of its run, and of its others by their ids."""
     kind = type(event)
-    if escrow.task is not None:
-        rule = OF_A_TASKS_RUNS.get(kind)
+    if escrow.sells_several:
+        rule = OF_SEVERAL_RUNS.get(kind)
         told = {} if rule is None else {run.run_id: rule(escrow, run) for run in escrow.runs}
         told_of = {
             run.run_id: moved(run, at_ms) | changes
@@ -97,8 +97,8 @@ def _settled_run(escrow: Escrow, _event: on.EscrowEvent) -> Changes | None:
 
 
 def _written_off(escrow: Escrow, run: Run) -> Changes:
-    """A run of a task that failed before is closed as it stands: nothing of it was for sale."""
-    ends_with_it = escrow.task is None or run.has_answered or run.in_flight
+    """One of several that failed before is closed as it stands: nothing of it was for sale."""
+    ends_with_it = not escrow.sells_several or run.has_answered or run.in_flight
     match escrow.state:
         case S.RUNNING | S.PRICED if ends_with_it:
             return of_run.closed() | of_run.failed_by(run, WRITTEN_OFF_FAILURE)
@@ -134,16 +134,21 @@ def _if_answered(changes: Callable[[], Changes]) -> Callable[[Escrow, Run], Chan
     return lambda _, run: changes() if run.has_answered else None
 
 
-def _settled_of_task(escrow: Escrow, run: Run) -> Changes | None:
+def _settled_of_several(escrow: Escrow, run: Run) -> Changes | None:
     """A payment that came too late is credit, and the runs stay unpaid."""
     return None if escrow.state is S.EXPIRED or not run.has_answered else of_run.paid_for()
 
 
-# What a task's own event does to each of its runs; None leaves a run's row alone.
-OF_A_TASKS_RUNS: Mapping[type[on.EscrowEvent], Callable[[Escrow, Run], Changes | None]] = {
+# What an event of a task or of a panel does to each of its runs; None leaves a run's row alone.
+OF_SEVERAL_RUNS: Mapping[type[on.EscrowEvent], Callable[[Escrow, Run], Changes | None]] = {
     on.TaskEnded: _if_answered(of_run.refused),
+    on.PanelAnswered: lambda *_: None,
+    # Its cost is read: no correction may come in between unseen.
+    on.PanelPriced: _if_answered(dict),
+    on.PanelEnded: _if_answered(of_run.refused),
+    on.CoveredByCredit: _if_answered(of_run.paid_for),
     on.InvoiceMakingRefused: _if_answered(of_run.refused),
-    on.InvoiceSettled: _settled_of_task,
+    on.InvoiceSettled: _settled_of_several,
     on.InvoiceCanceled: _if_answered(of_run.unpaid),
     on.LatePurchase: _if_answered(of_run.bought_late),
     on.QuarantineBegun: lambda *_: {"parked": True},

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode, Progress
+from cobot_meter.domain.consensus.panel import read_panel
+from cobot_meter.domain.escrow.states import SELLS_SEVERAL, STATES, EscrowState, Mode, Progress
 from cobot_meter.domain.escrow.tasks import ASKS_NOBODY, OPEN_TASK, TaskClosing, TaskTerms
 from cobot_meter.domain.money import ExchangeRate, pusd_from_msat
 from cobot_meter.domain.pricing.prices import (
@@ -20,8 +21,8 @@ from cobot_meter.domain.pricing.prices import (
     price_for,
 )
 from cobot_meter.domain.run.days import Days, counted_pusd
+from cobot_meter.domain.run.opened_runs import opened_runs
 from cobot_meter.domain.run.record import Failure, Run, run_id_of, run_number
-from cobot_meter.domain.run.states import RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +85,12 @@ class Quote:
     @property
     def opening_pusd(self) -> int:
         """What the day has to have room for when the ask opens: nothing where credit covers it."""
-        paid_for = self.covered and (self.ceiling_msat > 0 or self.least_pusd is None)
-        return 0 if paid_for else counted_pusd(self.ceiling_pusd, self.least_pusd)
+        return self.opening_of(self.ceiling_pusd)
 
-    def believes(self, cost_pusd: int) -> bool:
-        """Whether the run can have cost so much: beyond ten ceilings somebody is mistaken."""
-        return cost_pusd <= BELIEVED_CEILINGS * self.ceiling_pusd
+    def opening_of(self, most_pusd: int) -> int:
+        """The same of one run of it that may cost so much."""
+        paid_for = self.covered and (self.ceiling_msat > 0 or self.least_pusd is None)
+        return 0 if paid_for else counted_pusd(most_pusd, self.least_pusd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,8 @@ class Opening:
     Each field is one of the sale's, by the same name. An entry of the journal has their digest, so
     one that comes later needs a default, and is not in the digest while it stands at that.
     `key_id` is the API key that asked, None for an ask by a proof of payment or by nobody. `route`
-    is the decision that named its models where the caller left that to us (`routing/stored.py`).
+    is the decision that named its models where the caller left that to us (`routing/stored.py`),
+    of a panel who is on it (`consensus/panel.py`).
     `budgets` are the codes of the budgets' accounts that count it, one blank between them.
     """
 
@@ -202,22 +204,22 @@ class Escrow:
     budgets: str = ""
 
     @classmethod
-    def opened(
-        cls,
-        opening: Opening,
-        *,
-        upstream: str,
-        requested_by: str | None = None,
-    ) -> Escrow:
-        """The row as it opens: with `requested_by` its run is requested in the same commit.
-
-        `upstream` is the name of the one that its run is sent to. A task opens with one that asks
-        nobody.
-        """
+    def opened(cls, opening: Opening, *, upstream: str, requested_by: str | None = None) -> Escrow:
+        """The row as it opens, its run sent to `upstream`: requested with `requested_by`."""
         at_ms = opening.opened_at_ms
-        state = RunState.REQUESTED if requested_by else RunState.OPENED
-        if opening.task is not None:
-            upstream, state = ASKS_NOBODY, RunState.IDLE
+        *others, run = opened_runs(
+            opening.escrow_id,
+            at_ms=at_ms,
+            upstream=ASKS_NOBODY if opening.task else upstream,
+            requested_by=requested_by,
+            held_pusd=None if opening.task else opening.quote.opening_pusd,
+            panel=[
+                (member, opening.quote.opening_of(member.most_pusd))
+                for member in (
+                    read_panel(opening.route).members if opening.mode is Mode.PANEL else ()
+                )
+            ],
+        )
         return cls(
             escrow_id=opening.escrow_id,
             caller_id=opening.caller_id,
@@ -234,28 +236,21 @@ class Escrow:
             changed_at_ms=at_ms,
             state=EscrowState.RUNNING,
             version=1,
-            run_id=run_id_of(opening.escrow_id, 1),
-            run=Run(
-                run_id=run_id_of(opening.escrow_id, 1),
-                escrow_id=opening.escrow_id,
-                upstream=upstream,
-                opened_at_ms=at_ms,
-                changed_at_ms=at_ms,
-                state=state,
-                requested_by=requested_by,
-                budget_held_pusd=0 if opening.task else opening.quote.opening_pusd,
-            ),
+            run_id=run.run_id,
+            run=run,
+            others=tuple(others),
         )
 
     @property
     def progress(self) -> Progress:
         """How far it is, as callers read it: as its run while running or priced, else as itself.
 
-        A task is open until it is closed, whatever its runs do.
+        A task is open until it is closed, and a panel requested until there is a report.
         """
         running = self.state in {EscrowState.RUNNING, EscrowState.PRICED}
-        if running and self.task is not None:
-            return Progress.COSTED if self.closing else Progress.OPENED
+        if running and self.sells_several:
+            reported = Progress.GENERATED if self.answer_sha256 else Progress.REQUESTED
+            return Progress.COSTED if self.closing else Progress.OPENED if self.task else reported
         return Progress(self.run.state.value if running else self.state.value)
 
     @property
@@ -336,7 +331,7 @@ class Escrow:
     def fallback_now(self) -> Fallback | None:
         """Why its run does not ask the model that was asked for; None where it does."""
         instead = self.run.instead
-        if instead is None or self.task is not None:
+        if instead is None or self.sells_several:
             return self.fallback
         return Fallback(asked_model=self.asked_model, reason=instead.because)
 
@@ -346,9 +341,14 @@ class Escrow:
         return self.task.seller_id if self.task else self.caller_id
 
     @property
+    def sells_several(self) -> bool:
+        """Whether its price is that of several runs, of which one that fails is no end of it."""
+        return self.mode in SELLS_SEVERAL
+
+    @property
     def sold_runs(self) -> tuple[Run, ...]:
-        """The runs whose cost its price is to pay: of a task all that have answered."""
-        if self.task is None:
+        """The runs whose cost its price is to pay: of several all that have answered."""
+        if not self.sells_several:
             return (self.run,)
         return tuple(run for run in self.runs if run.has_answered)
 
@@ -414,12 +414,15 @@ class Escrow:
         """What its run alone comes to at this cost, within that run's own ceiling."""
         return self.price_of(self.run.billed_pusd(cost_pusd))
 
-    def believes(self, cost_pusd: int) -> bool:
-        """Whether its run can have cost so much."""
+    @property
+    def run_ceiling_pusd(self) -> int:
+        """What its run alone may cost at most."""
         most_pusd = self.run.most_pusd
-        if most_pusd is None:
-            return self.quote.believes(cost_pusd)
-        return cost_pusd <= BELIEVED_CEILINGS * most_pusd
+        return self.quote.ceiling_pusd if most_pusd is None else most_pusd
+
+    def believes(self, cost_pusd: int) -> bool:
+        """Whether its run can have cost so much: beyond ten ceilings somebody is mistaken."""
+        return cost_pusd <= BELIEVED_CEILINGS * self.run_ceiling_pusd
 
     @property
     def kept_if_unclaimed_msat(self) -> int:
@@ -428,7 +431,7 @@ class Escrow:
         The fee of a seller whose answer nobody fetched goes back to the buyer with the rest.
         """
         return kept_when_lapsed_msat(
-            self.priced_pusd if self.task else self.cost_pusd,
+            self.priced_pusd if self.sells_several else self.cost_pusd,
             price_msat=self.price_msat - self.fee_msat,
             rate=self.quote.rate,
             terms=self.quote.terms,

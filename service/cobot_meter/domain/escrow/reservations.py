@@ -151,7 +151,7 @@ def opening(
     if standing.cap_override_msat is not None:
         cap = Guard(name="caller", limit=standing.cap_override_msat)
     guards = day_guards(escrow, terms)
-    days = escrow.days.reserved(escrow.run)
+    days = (hold for run in escrow.runs for hold in escrow.days.reserved(run))
     return (
         *credit_reservation(escrow).pend(Guard(name="available")),
         *_key_opening(escrow, limits),

@@ -18,6 +18,11 @@ class Mode(enum.StrEnum):
     ESCROW = "escrow"  # the completion runs first and is held until its invoice is paid
     CREDIT = "credit"  # credit pays for all of it: captured as soon as the answer is whole
     TASK = "task"  # many runs, answered to its seller at once; their sum is what its buyer pays
+    PANEL = "panel"  # several models asked at once; the sum of those that answered is the price
+
+
+# Whose price is that of several runs: a run that fails ends none of them.
+SELLS_SEVERAL = frozenset({Mode.TASK, Mode.PANEL})
 
 
 class EscrowState(enum.StrEnum):

@@ -100,10 +100,23 @@ TASK_TRANSITIONS: Table = {
     **_LATE,
     **_operated(S),
 }
+# All its runs are requested as it opens; it hears of none of them until the last has ended, is
+# priced by what those have cost that answered, and paid for from credit or by invoice.
+PANEL_TRANSITIONS: Table = {
+    (S.RUNNING, on.PanelAnswered): S.RUNNING,
+    (S.RUNNING, on.PanelPriced): S.PRICED,
+    (S.RUNNING, on.PanelEnded): S.FAILED,
+    (S.PRICED, on.CoveredByCredit): S.SETTLED,
+    **_BY_INVOICE,
+    **_FROM_PAID_TO_OVER,
+    **_LATE,
+    **_operated(S),
+}
 TABLES: Mapping[Mode, Table] = {
     Mode.ESCROW: TRANSITIONS,
     Mode.CREDIT: CREDIT_TRANSITIONS,
     Mode.TASK: TASK_TRANSITIONS,
+    Mode.PANEL: PANEL_TRANSITIONS,
 }
 # What a sale hears of its run. A run of a task that fails is no end of it, and a cost that is
 # confirmed changes what is left of its ceiling while it is open (`hears`).
@@ -113,6 +126,8 @@ _OF_ITS_RUN_ALONE = frozenset({ran.RunFailed, ran.RunOutcomeUnknown, ran.CostNot
 
 def hears(mode: Mode, state: EscrowState, event: type[on.EscrowEvent]) -> bool:
     """Whether a sale in this state hears an event of its run; others leave its row alone."""
+    if mode is Mode.PANEL:
+        return False
     if mode is not Mode.TASK:
         return event in HEARD
     if event is ran.CostConfirmed:

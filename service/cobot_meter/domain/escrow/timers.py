@@ -6,12 +6,14 @@ Must not know: who drives what is due.
 from __future__ import annotations
 
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import STATES, EscrowState, Timer
+from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode, Timer
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.run.record import due_of_run
 
 # The node's own watcher cancels at expiry; we ask a little later, and believe only its answer.
 EXPIRY_GRACE_MS = 1_000
+# A panel hears of none of its runs: whoever asked them prices it. Should nobody, it is looked at.
+PANEL_AGAIN_MS = 600_000
 
 
 def due_at_ms(escrow: Escrow) -> int | None:
@@ -23,6 +25,8 @@ def due_at_ms(escrow: Escrow) -> int | None:
         return None
     if escrow.task is not None and escrow.state is EscrowState.RUNNING:
         return escrow.task.ends_at_ms
+    if escrow.mode is Mode.PANEL and escrow.state is EscrowState.RUNNING:
+        return escrow.opened_at_ms + PANEL_AGAIN_MS
     match STATES[escrow.state].timer:
         case Timer.EXPIRY if escrow.invoice is not None:
             return escrow.invoice.expires_at_s * 1_000 + EXPIRY_GRACE_MS

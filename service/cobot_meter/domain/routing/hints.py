@@ -49,13 +49,17 @@ class PrivacyTier(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hints:
-    """None for what was not hinted at. `session` is a name of the caller's own choice."""
+    """None for what was not hinted at. `session` is a name of the caller's own choice.
+
+    `panel` are the models that a consensus asks, in the caller's order.
+    """
 
     task: Task | None = None
     session: str | None = None
     max_cost: MaxCost | None = None
     downgrade: Downgrade | None = None
     privacy: PrivacyTier | None = None
+    panel: tuple[str, ...] | None = None
 
     @property
     def identity(self) -> str:
@@ -70,6 +74,7 @@ class Hints:
             ("session", self.session),
             ("downgrade", self.downgrade),
             ("privacy", self.privacy),
+            ("panel", self.panel and " ".join(self.panel)),
         )
         return "\n".join(f"{name}={value}" for name, value in said if value is not None)
 

@@ -5,6 +5,7 @@ Must not know: how a model is chosen.
 
 from __future__ import annotations
 
+from cobot_meter.domain.consensus.panel import CONSENSUS, CONSENSUS_NAMES
 from cobot_meter.domain.errors import ModelNotOffered, RequestInvalid
 from cobot_meter.domain.routing.hints import Hints, Task
 
@@ -20,6 +21,11 @@ def is_virtual(model: str) -> bool:
     return model.startswith(OURS) and model not in {PRIVATE, ZDR}
 
 
+def is_consensus(model: str) -> bool:
+    """Whether a panel of models is asked under this name; also under one that is not offered."""
+    return model.partition(":")[0] == CONSENSUS
+
+
 def declared_task(model_id: str, hints: Hints) -> Task | None:
     """The task that the caller declares, behind the name or as a hint; None for neither.
 
@@ -29,7 +35,7 @@ def declared_task(model_id: str, hints: Hints) -> Task | None:
     if model_id not in AUTO_NAMES:
         message = (
             f"The model {model_id[:80]!r} is not offered here; of this service's own names there "
-            f"are {', '.join(AUTO_NAMES)}."
+            f"are {', '.join((*AUTO_NAMES, *CONSENSUS_NAMES))}."
         )
         raise ModelNotOffered(message)
     named = Task(model_id.removeprefix(f"{AUTO}:")) if model_id != AUTO else None

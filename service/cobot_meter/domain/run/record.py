@@ -208,6 +208,11 @@ class Run:
         return self.state is RunState.COSTED
 
     @property
+    def is_provisional(self) -> bool:
+        """Whether only its answer has said what it cost."""
+        return self.cost is not None and self.cost.standing is CostStanding.PROVISIONAL
+
+    @property
     def in_flight(self) -> bool:
         """Whether its cost is not known yet, and it has not failed."""
         return RUN_STATES[self.state].in_flight

@@ -36,6 +36,8 @@ from cobot_meter.domain.transitions.transition import SettleCursor, StoredBodies
 
 # How much of an answer's digest tells it from another one at the same moment.
 _DIGEST_CHARS = 16
+# How many runs a panel opened with.
+MEMBERS = "members"
 Book = Callable[[Escrow, on.EscrowEvent, Escrow], tuple[Transfer, ...]]
 
 NO_LIMITS = KeyLimits()
@@ -46,6 +48,7 @@ SHREDDING = (
     ran.CostNotFound,
     on.InvoiceMakingRefused,
     on.TaskEnded,
+    on.PanelEnded,
     on.CompletionLost,
     on.ClaimLapsed,
     on.BodiesShredded,
@@ -79,7 +82,7 @@ def open_escrow(
         at_ms=escrow.opened_at_ms,
         escrow=escrow,
         opens=True,
-        runs=(MovedRun(escrow.run),),
+        runs=tuple(map(MovedRun, escrow.runs)),
         accounts=opened_accounts(escrow),
         transfers=opening(escrow, standing, terms, limits, budgets),
         bodies=bodies,
@@ -98,6 +101,7 @@ def open_escrow(
             **requested,
             **({} if escrow.key_id is None else {"key_id": escrow.key_id}),
             **({} if escrow.task is None else {"seller_id": escrow.task.seller_id}),
+            **({} if len(escrow.runs) == 1 else {MEMBERS: len(escrow.runs)}),
             **parts_of("fallback", escrow.fallback),
             ROW: opened_digest(escrow),
             **sealed_facts(bodies),
@@ -144,8 +148,8 @@ def escrow_transition(
 
 
 def shreds(before: Escrow, event: on.EscrowEvent) -> bool:
-    """Whether what is sealed of the sale is dropped: not where only a run of a task has failed."""
-    if before.task is not None and isinstance(event, ran.RunEvent):
+    """Whether what is sealed of the sale is dropped: not where one of several runs has failed."""
+    if before.sells_several and isinstance(event, ran.RunEvent):
         return False
     return isinstance(event, SHREDDING)
 

@@ -12,6 +12,7 @@ from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
 from cobot_meter.domain.pricing.quotes import NO_TERMS, CallerTerms
 from cobot_meter.domain.privacy.tiers import NO_PRIVACY, Privacy
 from cobot_meter.domain.routing.hints import NO_HINTS, Hints, PrivacyTier
+from cobot_meter.domain.routing.virtual import is_consensus
 from cobot_meter.domain.upstream.endpoints import Endpoint, ProviderChoice
 
 DEFAULT_MAX_TOKENS = 1_024
@@ -58,6 +59,11 @@ class CompletionRequest:
     def model_chain(self) -> tuple[str, ...]:
         """Every model that may answer, each once, in the order in which they are asked."""
         return tuple(dict.fromkeys((self.model, *self.fallback_models)))
+
+    @property
+    def asks_panel(self) -> bool:
+        """Whether several models are asked at once, and their answers put together."""
+        return is_consensus(self.model)
 
     @property
     def adds_unseen(self) -> bool:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
+from cobot_meter.domain.consensus.panel import panel_fault
 from cobot_meter.domain.errors import IllegalTransition, LedgerUnbalanced
 from cobot_meter.domain.escrow.bookings import bookings
 from cobot_meter.domain.escrow.events import (
@@ -22,6 +23,7 @@ from cobot_meter.domain.escrow.events import (
     WrittenOff,
 )
 from cobot_meter.domain.escrow.record import Escrow, Opening
+from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.money import msat_from_pusd
 from cobot_meter.domain.retention import Retention
@@ -66,7 +68,11 @@ class EscrowReplay:
     def expect_run(self, run: Run) -> None:
         """A run's row, after its escrow's: the first run of each opened along with it."""
         waiting = self._waiting.get(run.run_id)
-        if waiting is not None and waiting.run.upstream != run.upstream:
+        if (
+            waiting is not None
+            and waiting.mode is not Mode.PANEL
+            and waiting.run.upstream != run.upstream
+        ):
             first = dataclasses.replace(waiting.run, upstream=run.upstream)
             self._waiting[run.run_id] = dataclasses.replace(waiting, run=first)
 
@@ -74,7 +80,7 @@ class EscrowReplay:
         """An escrow row: its life should be in the journal."""
         self._waiting[row.escrow_id] = Escrow.opened(Opening.of(row), upstream=row.run.upstream)
         if row.route is not None:
-            fault = route_fault(row.route, asked_model=row.asked_model)
+            fault = _route_fault(row, row.route)
             self._findings.demand("route_differs", row.escrow_id, fault, sound=not fault)
 
     def told(self, entry: JournalEntry) -> None:
@@ -220,6 +226,13 @@ class EscrowReplay:
                 self._findings.demand("run_missing", run.run_id, message, sound=sound)
 
 
+def _route_fault(row: Escrow, route: str) -> str:
+    if row.mode is Mode.PANEL:
+        ceiling_pusd = row.quote.ceiling_pusd
+        return panel_fault(route, asked_model=row.asked_model, ceiling_pusd=ceiling_pusd)
+    return route_fault(route, asked_model=row.asked_model)
+
+
 _RUNS = frozenset({"run", "others"})
 
 
@@ -257,8 +270,11 @@ def requested_at_once(escrow: Escrow, requested_by: object) -> Escrow:
     """The opened escrow, or the requested one where the entry says that it was sent at once."""
     if not isinstance(requested_by, str):
         return escrow
-    run = dataclasses.replace(escrow.run, state=RunState.REQUESTED, requested_by=requested_by)
-    return dataclasses.replace(escrow, run=run)
+    run, *others = (
+        dataclasses.replace(run, state=RunState.REQUESTED, requested_by=requested_by)
+        for run in (escrow.run, *escrow.others)
+    )
+    return dataclasses.replace(escrow, run=run, others=tuple(others))
 
 
 def expected(transfers: tuple[Transfer, ...]) -> tuple[JournalTransfer, ...]:

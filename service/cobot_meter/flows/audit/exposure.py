@@ -9,7 +9,7 @@ from collections import Counter
 
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow
-from cobot_meter.domain.escrow.states import STATES, EscrowState
+from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode
 from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.money import AMOUNT_MAX
 from cobot_meter.domain.pricing.prices import charged_pusd
@@ -52,7 +52,8 @@ class ExposureReplay:
         """The price in msat, or at the sale's own rate: in each window, or in that of its model."""
         for code in before.budgets.split():
             model, pusd = chart.budget_model(code), code.startswith("budget/pusd/")
-            if model is not None and model != before.model:
+            on_panel = before.mode is Mode.PANEL
+            if model is not None and model != before.model and not on_panel:
                 continue
             for msat in priced_msat(before, event):
                 amount = abs(msat)
@@ -66,10 +67,10 @@ def counted_pusd(before: Escrow, event: on.EscrowEvent) -> int:
     match event:
         case on.WrittenOff():
             return _written_off_pusd(before)
-        case on.InvoiceMakingRefused() | on.InvoiceCanceled() | on.TaskEnded():
+        case on.InvoiceMakingRefused() | on.InvoiceCanceled() | on.TaskEnded() | on.PanelEnded():
             return sum(run.budget_held_pusd for run in before.sold_runs)
-        case ran.CostGivenUp():
-            return held_pusd
+        case on.CoveredByCredit() if not before.price_msat:
+            return sum(_at_least(before, 0) for run in before.sold_runs if run.budget_held_pusd)
         case on.LatePurchase():
             return -sum(_at_least(before, run.cost_pusd) for run in before.sold_runs)
         case ran.CostConfirmed() if before.run.ended_unpaid and not held_pusd:
@@ -112,7 +113,7 @@ def key_spent_msat(before: Escrow, event: on.EscrowEvent) -> int:
 def priced_msat(before: Escrow, event: on.EscrowEvent) -> tuple[int, ...]:
     """What this event says is to be paid of the price, and below zero what is not after all."""
     match event:
-        case ran.CompletionCosted() if before.task is None:
+        case ran.CompletionCosted() if not before.sells_several:
             return (event.price_msat,)
         case on.CoveredByCredit() | on.InvoiceIssued() | on.LatePurchase():
             return (before.price_msat,)
@@ -128,7 +129,7 @@ def priced_msat(before: Escrow, event: on.EscrowEvent) -> tuple[int, ...]:
 
 def key_lost_pusd(before: Escrow, event: on.EscrowEvent) -> int:
     """What a run of a key has now cost us, or may have at most, and what it had not after all."""
-    at_most_pusd = before.quote.ceiling_pusd
+    at_most_pusd = before.run_ceiling_pusd
     if isinstance(event, ran.RunOutcomeUnknown):
         return at_most_pusd
     if isinstance(event, ran.RunFailed) and event.charged:
@@ -160,8 +161,8 @@ def _resolved_pusd(before: Escrow, event: on.EscrowEvent) -> int:
             return _at_least(before, 0)
         case ran.RunFailed(cost=cost) if cost is not None:
             return _at_least(before, cost.cost_pusd)
-        case on.CoveredByCredit() if not before.price_msat:
-            return _at_least(before, 0)
+        case ran.CostGivenUp():
+            return before.run.budget_held_pusd
         case ran.CostAttributed():
             return min(_at_least(before, event.cost_pusd), before.run.budget_held_pusd)
         case ran.CostConfirmed() if before.run.state is RunState.FAILED:
@@ -171,7 +172,7 @@ def _resolved_pusd(before: Escrow, event: on.EscrowEvent) -> int:
 
 
 def _written_off_pusd(before: Escrow) -> int:
-    if before.task is not None:
+    if before.sells_several:
         return sum(run.budget_held_pusd for run in before.runs)
     return _of_its_run_pusd(before) + sum(run.budget_held_pusd for run in before.others)
 

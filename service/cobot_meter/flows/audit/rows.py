@@ -15,10 +15,16 @@ from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.timers import due_at_ms
 from cobot_meter.domain.invoices import AdoptedNode
 from cobot_meter.domain.retention import Retention
-from cobot_meter.domain.run.events import CostNotFound, FellBack, RunFailed, RunOutcomeUnknown
-from cobot_meter.domain.run.record import Run, due_of_run
+from cobot_meter.domain.run.events import (
+    Abandoned,
+    CostNotFound,
+    FellBack,
+    RunFailed,
+    RunOutcomeUnknown,
+)
+from cobot_meter.domain.run.record import Run, due_of_run, run_id_of
 from cobot_meter.domain.transitions.api_keys import API_KEY_MADE
-from cobot_meter.domain.transitions.escrows import SHREDDING
+from cobot_meter.domain.transitions.escrows import MEMBERS, SHREDDING
 from cobot_meter.domain.transitions.event_facts import event_kind
 from cobot_meter.domain.transitions.kinds import NODE_ADOPTED, NUMBERED_KINDS
 from cobot_meter.domain.transitions.row_digests import (
@@ -33,8 +39,8 @@ from cobot_meter.ports.ledger_reports import BodyDigests, JournalEntry, RowMark,
 
 OPENING_KINDS = frozenset({"opened", TOPUP_OPENED, API_KEY_MADE})
 NEXT_RUN_KINDS = frozenset({event_kind(FellBack), event_kind(TaskRunBegun)})
-# What ends a sale with its run, and a task not: what is sealed of that stays.
-ENDS_OF_A_RUN = frozenset(map(event_kind, (RunFailed, RunOutcomeUnknown, CostNotFound)))
+# What ends a sale with its run, and none of several runs: what is sealed of that stays.
+ENDS_OF_A_RUN = frozenset(map(event_kind, (Abandoned, RunFailed, RunOutcomeUnknown, CostNotFound)))
 SHREDDING_KINDS = frozenset(map(event_kind, SHREDDING))
 SEALED = (SEALED_KEY, SEALED_REQUEST, SEALED_COMPLETION)
 
@@ -51,7 +57,7 @@ class RowsReplay:
         self._opened: dict[str, int] = {}
         self._sealed: dict[str, dict[str, str]] = {}
         self._shredded: set[str] = set()
-        self._tasks: set[str] = set()
+        self._of_several: set[str] = set()
         self._cursors: dict[str, int] = {}
         self._tallies: Counter[str] = Counter()
         self._adoptions: list[AdoptedNode] = []
@@ -62,8 +68,11 @@ class RowsReplay:
         self._last = entry.sequence
         if entry.kind in OPENING_KINDS:
             self._opened[entry.subject_id] = entry.sequence
-            if entry.facts.get("seller_id") is not None:
-                self._tasks.add(entry.subject_id)
+            members = entry.facts.get(MEMBERS)
+            for number in range(2, members + 1 if isinstance(members, int) else 0):
+                self._opened[run_id_of(entry.subject_id, number)] = entry.sequence
+            if members or entry.facts.get("seller_id") is not None:
+                self._of_several.add(entry.subject_id)
         elif entry.kind in NEXT_RUN_KINDS:
             self._opened[str(entry.facts.get("run_id"))] = entry.sequence
         if entry.kind in NUMBERED_KINDS:
@@ -76,8 +85,8 @@ class RowsReplay:
         self._seal(entry)
 
     def _seal(self, entry: JournalEntry) -> None:
-        of_a_task = entry.subject_id in self._tasks and entry.kind in ENDS_OF_A_RUN
-        if entry.kind in SHREDDING_KINDS and not of_a_task:
+        of_one_alone = entry.subject_id in self._of_several and entry.kind in ENDS_OF_A_RUN
+        if entry.kind in SHREDDING_KINDS and not of_one_alone:
             self._sealed.pop(entry.subject_id, None)
             self._shredded.add(entry.subject_id)
             return

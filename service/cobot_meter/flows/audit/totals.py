@@ -143,7 +143,7 @@ def _may_stand(escrow: Escrow, run: Run | None, rest: str) -> bool:
     What counts on days is of a run; a sale that lives by another run says nothing of it.
     """
     name = rest.partition("/")[0]
-    of_run = run is not None and (escrow.task is not None or run.run_id != escrow.run_id)
+    of_run = run is not None and (escrow.sells_several or run.run_id != escrow.run_id)
     if name in OF_DAYS and run is not None and of_run:
         return run.budget_held_pusd > 0
     return name in STATES[escrow.state].reserved

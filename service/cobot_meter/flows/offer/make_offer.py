@@ -14,18 +14,22 @@ from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.budgets.budget import BudgetWindow
 from cobot_meter.domain.budgets.sheets import BudgetsAsked
 from cobot_meter.domain.callers import CallerStanding, ExposureTerms
+from cobot_meter.domain.consensus.panel import panel_text
 from cobot_meter.domain.errors import UpstreamCreditLow
 from cobot_meter.domain.escrow.record import Fallback, Quote
+from cobot_meter.domain.pricing.prices import ModelPrice
 from cobot_meter.domain.routing.table import Tier
 from cobot_meter.domain.run.record import Run
 from cobot_meter.domain.upstream.completions import CompletionRequest, Model
 from cobot_meter.flows.offer.choose_model import ChooseModel
 from cobot_meter.flows.offer.gates import WatchAccount
 from cobot_meter.flows.offer.plan_reservation import PlanReservation
+from cobot_meter.flows.offer.quote_panel import PanelRequest
 from cobot_meter.flows.offer.quote_request import Offer, QuoteRequest
 from cobot_meter.flows.offer.route_request import RouteRequest, Unrouted
 
 CIRCUIT_OPEN = "circuit_open"
+NO_PRICE = ModelPrice(prompt_pusd=0, completion_pusd=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,8 @@ class QuotedChain:
     """`quote` is for the first model of `chain`, under the ceiling of them all.
 
     `fallback` says why that is not the model that was asked for; None where it is. `route` is the
-    decision that named the chain, as it is stored; None where the caller named it. `windows` are
+    decision that named the chain, as it is stored; None where the caller named it. Where it
+    `is_panel`, the models are all asked at once and `route` names them. `windows` are
     the budgets that bound it, and `costs` what it could come to with so many tokens, in msat.
     """
 
@@ -41,6 +46,7 @@ class QuotedChain:
     chain: tuple[Model, ...]
     fallback: Fallback | None = None
     route: str | None = None
+    is_panel: bool = False
     windows: tuple[BudgetWindow, ...] = ()
     costs: Callable[[int], int | None] | None = None
 
@@ -85,6 +91,8 @@ class MakeOffer:
         What an API `key` asks is paid for beforehand: raises CreditShort where credit does not
         cover it. With `whole` all of it is reserved at once. `budgets` bound what is asked.
         """
+        if request.asks_panel:
+            return await self._quoted_panel(request, standing, key=key, budgets=budgets)
         most = budgets.most if budgets is not None else Tier.PREMIUM
         routed = await self._route_request.routed(
             Unrouted(request=request, owner=standing.caller_id, most=most)
@@ -119,6 +127,35 @@ class MakeOffer:
             fallback=fallback,
             route=routed.route,
             windows=windows,
+            costs=lambda tokens: offer.costs(offer, offer.models, tokens),
+        )
+
+    async def _quoted_panel(
+        self,
+        request: CompletionRequest,
+        standing: CallerStanding,
+        *,
+        key: ApiKey | None,
+        budgets: BudgetsAsked | None,
+    ) -> QuotedChain:
+        """The quote of a panel, whose members are all asked under the sum of their ceilings.
+
+        Raises as `QuotePanel.offer`, `QuoteRequest.refuse_short` and `.quote`.
+        """
+        offered = await self._route_request.quote_panel.offer(PanelRequest(request=request))
+        offer = offered.offer
+        if key is not None:
+            self._quote_request.refuse_short(offer, standing)
+        quote = self._quote_request.quote(
+            offer, standing, least_pusd=self._exposure.least_pusd(len(request.body.content))
+        )
+        return QuotedChain(
+            # Each member's run has its own prices; of the sale itself nobody is asked.
+            quote=replace(quote, model=request.model, prices=NO_PRICE),
+            chain=offer.models,
+            route=panel_text(offered.panel),
+            is_panel=True,
+            windows=budgets.windows({one.model_id for one in offer.models}) if budgets else (),
             costs=lambda tokens: offer.costs(offer, offer.models, tokens),
         )
 

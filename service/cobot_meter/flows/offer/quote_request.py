@@ -158,7 +158,7 @@ class QuoteRequest:
                 ceiling_of, max_tokens=max_tokens, cap=request.terms.max_cost, rate=rate
             )
         ceiling = ceiling_of(max_tokens)
-        _refuse_unbookable(ceiling)
+        refuse_unbookable(ceiling)
         return Offer(
             models=models,
             max_tokens=max_tokens,
@@ -222,7 +222,7 @@ class QuoteRequest:
         rate, terms = await self._rates.current(), self._price_terms
         self._rates.check_post_paid()
         within = cost_within(ceiling.price_msat(rate), rate=rate, terms=terms)
-        _refuse_unbookable(within)
+        refuse_unbookable(within)
         return Quote(
             model=OF_A_TASK,
             max_tokens=0,
@@ -363,7 +363,7 @@ def _takes(request: CompletionRequest, model: Model) -> bool:
     return True
 
 
-def _refuse_unbookable(ceiling: Ceiling) -> None:
+def refuse_unbookable(ceiling: Ceiling) -> None:
     """An absurd unit price in the list must not become an amount that no book can hold."""
     if max(ceiling.cost_pusd, ceiling.price_msat) > AMOUNT_MAX:
         message = (

@@ -26,7 +26,12 @@ from cobot_meter.domain.routing.hints import Downgrade, PrivacyTier
 from cobot_meter.domain.routing.rules import RequestFacts
 from cobot_meter.domain.routing.stored import stored_text
 from cobot_meter.domain.routing.table import SuccessTable, Tier
-from cobot_meter.domain.routing.virtual import AUTO_NAMES, PRIVATE, declared_task, is_virtual
+from cobot_meter.domain.routing.virtual import (
+    AUTO_NAMES,
+    PRIVATE,
+    declared_task,
+    is_virtual,
+)
 from cobot_meter.domain.upstream.completions import (
     CompletionRequest,
     Model,
@@ -36,6 +41,7 @@ from cobot_meter.domain.upstream.completions import (
     tokens_allowed,
 )
 from cobot_meter.flows.offer.catalogue import ModelCatalogue
+from cobot_meter.flows.offer.quote_panel import QuotePanel
 from cobot_meter.ports.exchange_rate import ExchangeRates
 
 SESSIONS_MAX = 10_000
@@ -105,8 +111,10 @@ class RouteRequest:
         price_terms: PriceTerms,
         table: SuccessTable,
         keep_sessions: KeepSessions,
+        quote_panel: QuotePanel,
     ) -> None:
-        """Terms and table are settings."""
+        """Terms and table are settings; `quote_panel` is for requests that several answer."""
+        self.quote_panel = quote_panel
         self._catalogue = catalogue
         self._rates = rates
         self._price_terms = price_terms
@@ -122,6 +130,12 @@ class RouteRequest:
         """
         request = unrouted.request
         refuse_virtual_others(request)
+        if request.asks_panel:
+            message = (
+                "A consensus is a sale of its own: send it to POST /v1/chat/completions with a "
+                "credential of your own, not with the key of a task."
+            )
+            raise RequestInvalid(message, param="model")
         if not is_virtual(request.model):
             return Routed(request=request)
         if request.privacy.tier is PrivacyTier.LOCAL:
@@ -168,10 +182,11 @@ class RouteRequest:
     def virtual_models(self) -> tuple[Model, ...]:
         """The names under which this service chooses, at the dearest price of those it may ask.
 
-        None where none of those is on offer.
+        None where none of those is on offer; and those of a consensus.
         """
         known = tuple(self._known().values())
-        return tuple(_virtual(name, known) for name in AUTO_NAMES) if known else ()
+        auto = tuple(_virtual(name, known) for name in AUTO_NAMES) if known else ()
+        return (*auto, *self.quote_panel.listed())
 
     def _known(self) -> Mapping[str, Model]:
         models = ((name, self._catalogue.known(name)) for name in self._table.tiers)
@@ -272,7 +287,7 @@ def _candidate(
         terms=terms,
     )
     cap = request.hints.max_cost
-    over = cap is not None and not cap.admits(ceiling_of(cost_pusd, rate=rate, terms=terms), rate)
+    over = cap is not None and not cap.admits(ceiling_of(cost_pusd, rate, terms), rate)
     return Candidate(
         model_id=name,
         ceiling_pusd=unit_price_pusd(cost_pusd, terms),

@@ -14,7 +14,13 @@ from dataclasses import dataclass, replace
 
 from cobot_meter.domain import errors
 from cobot_meter.domain.api_key.record import ApiKey
-from cobot_meter.domain.escrow.asks import Verdict, is_over, own_verdict, verdict
+from cobot_meter.domain.escrow.asks import (
+    Verdict,
+    is_on_credit,
+    is_over,
+    own_verdict,
+    verdict,
+)
 from cobot_meter.domain.escrow.record import AskKey, Escrow
 from cobot_meter.domain.escrow.states import STATES, EscrowState, Mode
 from cobot_meter.domain.upstream.completions import CompletionRequest
@@ -304,8 +310,14 @@ class AskCompletion:
         )
 
     def _delivery(self, escrow: Escrow) -> Delivery | None:
-        on_credit = escrow.mode is Mode.CREDIT
+        on_credit = is_on_credit(escrow)
         return self._deliver_completion.deliveries.begun(escrow) if on_credit else None
+
+    async def _with_members(self, escrow: Escrow) -> Escrow:
+        """A panel with all its runs: what it is told by says what each of them cost."""
+        if escrow.mode is not Mode.PANEL:
+            return escrow
+        return escrow.with_runs(await self._ledger.books.runs_of(escrow.escrow_id))
 
     def _begin(
         self,
@@ -335,9 +347,11 @@ class AskCompletion:
         match decided:
             case Verdict.CHALLENGE:
                 self._deliver_completion.check()
-                return Answer(kind=AnswerKind.CHALLENGE, escrow=escrow, caller_id=caller_id)
+                told = await self._with_members(escrow)
+                return Answer(kind=AnswerKind.CHALLENGE, escrow=told, caller_id=caller_id)
             case Verdict.DELIVER:
                 released, body = await self._deliver_completion.deliver(escrow)
+                released = await self._with_members(released)
                 return Answer(
                     kind=AnswerKind.COMPLETION,
                     escrow=released,

@@ -20,11 +20,10 @@ from cobot_meter.domain.run.record import gives_up_at_ms
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.steady_time import TOLERANCE_MS
 from cobot_meter.flows.ledger import Ledger
+from cobot_meter.flows.sale.ask_models import AskModels
 from cobot_meter.flows.sale.deliver_completion import DeliverCompletion
-from cobot_meter.flows.sale.fall_back import FallBack
 from cobot_meter.flows.sale.find_cost import FindCost
 from cobot_meter.flows.sale.issue_invoice import IssueInvoice
-from cobot_meter.flows.sale.run_completion import RunCompletion
 from cobot_meter.ports.escrow_runs import UNFOLLOWED, AnswerListener, JustOpened
 
 STEPS_MAX = 32
@@ -37,16 +36,14 @@ class DriveEscrow:
         self,
         *,
         ledger: Ledger,
-        fall_back: FallBack,
-        run_completion: RunCompletion,
+        ask_models: AskModels,
         find_cost: FindCost,
         issue_invoice: IssueInvoice,
         deliver_completion: DeliverCompletion,
     ) -> None:
         """All by name: each is the flow of one or two states."""
         self._ledger = ledger
-        self._fall_back = fall_back
-        self._run_completion = run_completion
+        self._ask_models = ask_models
         self._find_cost = find_cost
         self._issue_invoice = issue_invoice
         self._deliver_completion = deliver_completion
@@ -69,26 +66,8 @@ class DriveEscrow:
             return await self._driven(await self._ledger.escrow_of_run(run_id))
         if just_opened is None:
             return await self._driven(await self._ledger.escrow(escrow_id), listener)
-        just_opened = replace(just_opened, listener=listener)
-        begun = [just_opened.escrow.run.run_id]
-        try:
-            return await self._driven(await self._run_through(just_opened, begun))
-        finally:
-            for one in begun:
-                self._fall_back.over(one)
-
-    async def _run_through(self, opened: JustOpened, begun: list[str]) -> Escrow:
-        """Down the chain to the attempt that answers, or the last; `begun` gains every run."""
-        escrow = opened.escrow
-        try:
-            attempted = await self._run_completion.just_opened(opened)
-            while (following := await self._fall_back.next_run(attempted)) is not None:
-                begun.append(following.escrow.run.run_id)
-                attempted = await self._run_completion.just_opened(following)
-            escrow, ended = attempted.escrow, attempted.ended
-            return await self._ledger.record(escrow, ended, lasting=True) if ended else escrow
-        except Conflict:
-            return await self._ledger.escrow(escrow.escrow_id)
+        opened = replace(just_opened, listener=listener)
+        return await self._driven(await self._ask_models.just_opened(opened))
 
     async def _driven(self, escrow: Escrow, listener: AnswerListener = UNFOLLOWED) -> Escrow:
         for _ in range(STEPS_MAX):
@@ -111,13 +90,8 @@ class DriveEscrow:
             return await self._timers_of_run(escrow)
         if escrow.state is EscrowState.PRICED:
             return await self._issue_invoice.costed(escrow)
-        match escrow.run.state:
-            case RunState.OPENED:
-                return await self._run_completion.opened(escrow, listener)
-            case RunState.REQUESTED:
-                return await self._run_completion.orphaned(escrow)
-            case _:
-                return await self._timers(escrow)
+        moved = await self._ask_models.resumed(escrow, listener)
+        return await self._timers(escrow) if moved.versions == escrow.versions else moved
 
     async def _timers(self, escrow: Escrow) -> Escrow:
         """Whatever is due in a state that otherwise waits: at most one thing at a time."""

@@ -6,6 +6,7 @@ HTTP, or what happens to the escrow next.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from cobot_meter.domain.api_key.faults import KEY_GUARDS
@@ -126,7 +127,7 @@ class OpenEscrow:
             raise key_losses_reached(lost_pusd, limit_pusd=limit_pusd)
         key_id = asked.key.key_id if asked.key else None
         budgets = await self._find_budgets.asked(asked.caller_id, key_id=key_id)
-        if is_virtual(request.model):
+        if is_virtual(request.model) and not request.asks_panel:
             budgets = await self._find_budgets.depleted(budgets)
         offer = await self._make_offer.quoted(
             request, standing, key=asked.key, whole=whole, budgets=budgets
@@ -138,14 +139,15 @@ class OpenEscrow:
             stream=request.stream,
             ask=ask,
             quote=offer.quote,
-            mode=Mode.CREDIT if asked.key is not None and offer.quote.ceiling_msat else Mode.ESCROW,
+            mode=_mode(asked, offer),
             fallback=offer.fallback,
             route=offer.route,
             key_id=key_id,
             budgets=codes_of(offer.windows),
         )
         sent = at_once(pays=_pays(offer.quote), address=ask.address)
-        escrow = self._escrow(opening, offer=offer, at_once=sent)
+        # A panel that waits for its turn is requested too: nobody else may begin a part of it.
+        escrow = self._escrow(opening, offer=offer, at_once=sent or offer.is_panel)
         content = request.body.content
         bodies = await self._stored(escrow, content, asked)
         limits = asked.key.limits if asked.key else NO_LIMITS
@@ -163,7 +165,7 @@ class OpenEscrow:
             call=upstream_call(escrow, request.body),
             wrapped_key=bodies.wrapped_key if bodies else None,
             unstored=b"" if bodies else content,
-            chain=offer.chain,
+            chain=() if offer.is_panel else offer.chain,
             began_ms=escrow.opened_at_ms,
             own_terms=request.own_terms,
         )
@@ -193,7 +195,10 @@ class OpenEscrow:
     async def _apply(self, opened: Transition, escrow: Escrow, offer: QuotedChain) -> None:
         quote = escrow.quote
         try:
-            with self._make_offer.room(escrow.run, quote.ceiling_pusd):
+            with contextlib.ExitStack() as rooms:
+                for run in escrow.runs:
+                    most_pusd = escrow.seen_from(run.run_id).run_ceiling_pusd
+                    rooms.enter_context(self._make_offer.room(run, most_pusd))
                 await self._ledger.apply(opened)
         except ExposureExceeded as exceeded:
             if exceeded.guard in KEY_GUARDS:
@@ -217,6 +222,12 @@ class OpenEscrow:
         if asked.key is not None:
             losses = key_losses(asked.key.key_id, utc_day(self._ledger.day_ms()))
         return await self._ledger.books.standing(asked.caller_id, losses=losses)
+
+
+def _mode(asked: Opener, offer: QuotedChain) -> Mode:
+    if offer.is_panel:
+        return Mode.PANEL
+    return Mode.CREDIT if asked.key is not None and offer.quote.ceiling_msat else Mode.ESCROW
 
 
 def _pays(quote: Quote) -> bool:

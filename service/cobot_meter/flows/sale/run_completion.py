@@ -200,18 +200,18 @@ class RunCompletion:
             return await self._failed(started.escrow, opened, fault)
         finally:
             started.close()
-        if escrow.mode is Mode.TASK:
-            taken = await self._task_taken(started, completion)
+        if escrow.sells_several:
+            taken = await self._one_taken(started, completion)
             opened.hand_over(completion.body)
             return Attempted(taken)
         return Attempted(await self._taken(started, completion, opened.wrapped_key))
 
-    async def _task_taken(self, started: StartedRun, completion: UpstreamCompletion) -> Escrow:
-        """A task once the answer of its run is booked: that is handed over, and stored nowhere.
+    async def _one_taken(self, started: StartedRun, completion: UpstreamCompletion) -> Escrow:
+        """A sale once one of its answers is booked: that is handed over, and stored nowhere.
 
-        The books have room for one completion of a sale, which is what its seller seals.
+        The books have room for one completion of a sale, which is what is made of all of them.
         """
-        fact = self._task_answered(started.escrow, completion)
+        fact = self._one_answered(started.escrow, completion)
         return await self._recorded(started, fact, None)
 
     async def _taken(
@@ -266,8 +266,8 @@ class RunCompletion:
         lookup_at_ms = self._lookup_at_ms(escrow.run.run_id, now_ms)
         return _costed(escrow, received, lookup_at_ms=lookup_at_ms, kept=kept) or received
 
-    def _task_answered(self, escrow: Escrow, completion: UpstreamCompletion) -> Answered:
-        """What the whole answer of a run of a task means: its cost is summed up, if it says it.
+    def _one_answered(self, escrow: Escrow, completion: UpstreamCompletion) -> Answered:
+        """What one whole answer of several means: a task sums its cost up, if it says it.
 
         What cannot be handed over is not billed. Every cost is looked up: they are a stranger's.
         """
@@ -276,6 +276,8 @@ class RunCompletion:
             return RunFailed(failure=UNREADABLE, charged=True, cost=cost)
         now_ms = self._ledger.now_ms()
         received = _received(completion, now_ms)
+        if escrow.mode is Mode.PANEL:
+            return received  # priced by the upstream's record, as what is sold by invoice is
         lookup_at_ms = later_lookup_ms(now_ms, now_ms=now_ms)
         return _costed(escrow, received, lookup_at_ms=lookup_at_ms, kept=False) or received
 

@@ -14,6 +14,7 @@ from cobot_meter.domain import outside
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.pricing.quotes import MaxCost
 from cobot_meter.domain.routing.hints import Downgrade, Hints, PrivacyTier, Task
+from cobot_meter.http_api.chat.panels import PANEL, named_panel
 from cobot_meter.http_api.chat.terms import MAX_COST, max_cost_from
 
 MEMBER = "cobot"
@@ -53,6 +54,7 @@ def read_hints(value: object, lines: HeaderLines) -> Hints:
         max_cost=_one("max_cost", fields, lines, _max_cost),
         downgrade=_one("downgrade", fields, lines, _word(Downgrade)),
         privacy=_one("privacy", fields, lines, _word(PrivacyTier)),
+        panel=named_panel(fields.get(PANEL)),
     )
 
 
@@ -65,10 +67,10 @@ def _members(value: object) -> Mapping[str, Any]:
         )
         raise RequestInvalid(message, param=MEMBER)
     for name in value:
-        if name not in MEMBERS:
+        if name not in MEMBERS and name != PANEL:
             message = (
                 f"{MEMBER}.{outside.shown(name, most=SHOWN_MAX)} is no hint; "
-                f"those are {', '.join(MEMBERS)}."
+                f"those are {', '.join((*MEMBERS, PANEL))}."
             )
             raise RequestInvalid(message, param=MEMBER)
     return value

@@ -117,7 +117,7 @@ class Promise:
 
 def retention_document(escrow: Escrow) -> dict[str, Any]:
     """Where what was asked and answered is, until when, and what stays of it for ever."""
-    sealed = escrow.mode is Mode.ESCROW or escrow.keep_until_ms is not None
+    sealed = escrow.mode in {Mode.ESCROW, Mode.PANEL} or escrow.keep_until_ms is not None
     return {
         "kept": "sealed" if sealed else "memory",
         "until_ms": escrow.keep_until_ms,

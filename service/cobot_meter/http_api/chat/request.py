@@ -35,6 +35,7 @@ from cobot_meter.http_api.chat.fields import (
 )
 from cobot_meter.http_api.chat.hints import MEMBER, HeaderLines, no_headers, read_hints
 from cobot_meter.http_api.chat.messages import check_messages, count_images, last_turn
+from cobot_meter.http_api.chat.panels import instruction, panel_kind
 from cobot_meter.http_api.chat.privacy import AskedPrivacy
 from cobot_meter.http_api.chat.providers import check_provider, provider_choice
 from cobot_meter.http_api.http.json_request import (
@@ -166,8 +167,11 @@ def parse_chat_request(
     document = _to_forward(read)
     fields = check_fields(document)
     checked = check_messages(document.get("messages"))
+    hints = read_hints(document.get(MEMBER), lines)
+    kind = panel_kind(document, hints.panel)
     image_count, image_bytes = count_images(checked)
-    messages = orjson.dumps(checked)
+    told = checked if kind is None else [*checked, instruction(kind)]
+    messages = orjson.dumps(told)
     prompt_bytes = len(messages) - image_bytes
     prompt_bytes += _add_format(fields, document) + _add_tools(fields, document)
     max_tokens = _max_tokens(document)
@@ -179,7 +183,6 @@ def parse_chat_request(
         fields["provider"] = check_provider(document["provider"])
         providers = provider_choice(fields["provider"])
     model, *others = models = _models(document)
-    hints = read_hints(document.get(MEMBER), lines)
     privacy = AskedPrivacy(fields, checked, models, hints.privacy, look).settled()
     fields = {"model": model, "messages": orjson.Fragment(messages), **fields}
     key = read.digest_with(hints.identity)
@@ -191,13 +194,13 @@ def parse_chat_request(
             model=model,
             max_tokens=max_tokens,
             prompt_bytes=prompt_bytes,
-            message_count=len(document["messages"]),
+            message_count=len(told),
             stream=document.get("stream") is True,
             fallback_models=tuple(others),
             terms=read_terms(key, hints),
             hints=hints,
             privacy=privacy,
-            turn=bounded_turn(last_turn(checked)) if is_virtual(model) else "",
+            turn=bounded_turn(last_turn(checked)) if is_virtual(model) and kind is None else "",
             image_count=image_count,
             providers=providers,
             demands=_demands(fields),

@@ -72,6 +72,7 @@ class Terms:
     routing_table: SuccessTable
     models: frozenset[str] = frozenset()
     fallback_models: tuple[str, ...] = ()
+    panel_models: tuple[str, ...] = ()
     prices_wait_s: float = 0.0
     reserve_pusd: int = 0
     recent_answers_bytes: int = RECENT_BYTES_MAX

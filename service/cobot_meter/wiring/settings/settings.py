@@ -23,6 +23,7 @@ from cobot_meter.wiring.settings.addresses import Address, read_address, read_ad
 from cobot_meter.wiring.settings.database import DatabaseSettings, read_database
 from cobot_meter.wiring.settings.local import LocalSettings, read_local
 from cobot_meter.wiring.settings.node import NodeSettings, read_node
+from cobot_meter.wiring.settings.panel import read_panel_models
 from cobot_meter.wiring.settings.privacy import PrivacySettings, read_privacy
 from cobot_meter.wiring.settings.rate import RateSettings, read_rate
 from cobot_meter.wiring.settings.risks import Reach, Risk, read_accepted, refuse_risks, risks_of
@@ -64,6 +65,7 @@ class UpstreamSettings:
     timeout_s: float
     models: frozenset[str]
     fallback_models: tuple[str, ...]
+    panel_models: tuple[str, ...]
     account_interval_s: float
     reserve_pusd: int
     local: LocalSettings
@@ -244,6 +246,7 @@ def _upstream(values: Values, *, one_process: bool) -> UpstreamSettings:
         timeout_s=values.seconds("UPSTREAM_TIMEOUT_S", "300", at_least=0.1),
         models=frozenset(values.words("MODELS")),
         fallback_models=values.words("FALLBACK_MODELS"),
+        panel_models=read_panel_models(values),
         account_interval_s=values.seconds("UPSTREAM_ACCOUNT_INTERVAL_S", "60", at_least=EVERY_S),
         reserve_pusd=values.pusd("UPSTREAM_RESERVE_USD", "0.10"),
         local=local,

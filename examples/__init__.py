@@ -1,0 +1,1 @@
+"""The seven scenarios as a caller writes them, a file each."""

@@ -1,0 +1,1 @@
+"""A panel through the flows: killed, raced, and told the same twice."""
