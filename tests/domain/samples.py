@@ -61,7 +61,8 @@ class Shape:
 
     `least` None is an escrow from before there was a least. With `first_tokens` the reservation of
     `credit` grows, and `overrun` is what it may cost us beyond it. A `panel` is what each of its
-    members may cost at most, which together are the ceiling.
+    members may cost at most, which together are the ceiling; with `in_turn` only the first is asked
+    as it opens.
     """
 
     escrow_id: str = "esc_1"
@@ -81,6 +82,7 @@ class Shape:
     max_fee: int | None = None
     budgets: str = ""
     panel: tuple[int, ...] = ()
+    in_turn: bool = False
 
 
 SELLER = "c_seller"
@@ -129,13 +131,13 @@ def opened(shape: Shape | None = None) -> Escrow:
         key_id=shape.key_id,
         task=_task(shape),
         budgets=shape.budgets,
-        route=_panel(shape.panel) if shape.panel else None,
+        route=_panel(shape) if shape.panel else None,
     )
     requested_by = "replica-1" if shape.panel else None
     return Escrow.opened(opening, upstream=UPSTREAM, requested_by=requested_by)
 
 
-def _panel(most: tuple[int, ...]) -> str:
+def _panel(shape: Shape) -> str:
     members = tuple(
         PanelMember(
             model=f"maker-{number}/reviewer",
@@ -143,9 +145,10 @@ def _panel(most: tuple[int, ...]) -> str:
             prices=ModelPrice(prompt_pusd=90_000, completion_pusd=900_000),
             most_pusd=most_pusd,
         )
-        for number, most_pusd in enumerate(most, start=1)
+        for number, most_pusd in enumerate(shape.panel, start=1)
     )
-    return panel_text(Panel(kind=PanelKind.REVIEW, members=members))
+    kind = PanelKind.VERIFY if shape.in_turn else PanelKind.REVIEW
+    return panel_text(Panel(kind=kind, members=members))
 
 
 def _task(shape: Shape) -> TaskTerms | None:

@@ -17,7 +17,7 @@ from cobot_meter.domain.pricing.quotes import QuotedTerms
 from cobot_meter.domain.upstream.completions import CompletionRequest
 from cobot_meter.flows.offer.quote_panel import PanelRequest
 from cobot_meter.flows.offer.quote_request import Offer
-from cobot_meter.flows.offer.route_request import Unrouted
+from cobot_meter.flows.offer.route_request import Unrouted, in_turn
 from cobot_meter.http_api.chat.answers import PRIVATE
 from cobot_meter.http_api.chat.request import is_empty, parse_chat_request
 from cobot_meter.http_api.context import FaceParts
@@ -69,6 +69,12 @@ class QuoteRoutes:
             offered = await route_request.quote_panel.offer(PanelRequest(request=request))
             return request, offered.offer, {"panel": panel_document(offered.panel)}
         routed = await route_request.routed(Unrouted(request=request))
+        if request.verifies:
+            offered = await route_request.quote_panel.offer(in_turn(routed))
+            beside = {"panel": panel_document(offered.panel)}
+            if routed.decision is not None:
+                beside["route"] = decision_document(routed.decision)
+            return request, offered.offer, beside
         offer = await self._parts.quote_request.offer(routed.request)
         chosen = routed.decision
         return routed.request, offer, {"route": decision_document(chosen)} if chosen else {}

@@ -38,6 +38,8 @@ def panel_members(escrow: Escrow, route: str) -> dict[str, Any]:
     """
     panel = read_panel(route)
     members: dict[str, Any] = {"panel": panel_document(panel)}
+    if panel.decision:
+        members["route"] = decision_document(read_stored(panel.decision).decision)
     if len(escrow.runs) < escrow.runs_made:
         return members
     return {**members, "attempts": [_receipt(escrow, run) for run in escrow.runs]}
@@ -56,16 +58,18 @@ def panel_document(panel: Panel) -> dict[str, Any]:
 def _receipt(escrow: Escrow, run: Run) -> dict[str, Any]:
     """One member: what became of it, and what it cost by the upstream's record or its answer."""
     failure, cost, summary = run.failure, run.cost, run.summary
+    status = "ok" if run.has_answered else run.state.value
     return {
         "n": run.number,
-        "provider": run.upstream,
+        "upstream": run.upstream,
+        "provider": (cost.provider or None) if cost else None,
         "model": escrow.seen_from(run.run_id).model,
         "generation_id": run.generation_id,
-        "status": failure.code if failure else "ok" if summary else run.state.value,
+        "status": failure.code if failure else status,
         "latency_ms": summary.completed_at_ms - run.opened_at_ms if summary else None,
-        "cost_usd": cost and usd_text(cost.cost_pusd),
-        "standing": cost and cost.standing.value,
-        "billed": run.has_answered and escrow.closing is not None,
+        "cost_usd": usd_text(run.cost_pusd) if cost else None,
+        "standing": cost.standing.value if cost else None,
+        "billed": run.has_answered and escrow.failure is None,
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from cobot_meter.domain import outside
+from cobot_meter.domain.consensus.panel import PanelKind
 from cobot_meter.domain.errors import Broken
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import Mode
@@ -229,7 +230,8 @@ def completion_document(escrow: Escrow, body: bytes) -> dict[str, Any]:
     report = document.pop(CONSENSUS_MEMBER, None)
     document["cobot"] = cobot_document(escrow)
     if escrow.mode is Mode.PANEL:
-        document["cobot"]["consensus"] = report
+        kind = report.get("kind") if isinstance(report, dict) else None
+        document["cobot"]["verify" if kind == PanelKind.VERIFY else "consensus"] = report
     return document
 
 

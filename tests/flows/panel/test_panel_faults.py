@@ -16,7 +16,7 @@ from tests.flows.rigs.stories import ask_of
 from tests.flows.sale.test_every_fault import NEVER_SOLD, reckon, sold, staged_on_the_simulator
 
 PANEL = ("anthropic/claude-haiku-4.5", "google/gemini-2.5-flash", "openai/gpt-5-mini")
-SHORT = frozenset({"cut_stream", "mid_stream_error_with_usage", "status_429"})
+SHORT = frozenset({"cut_stream", "status_429"})
 
 
 def panel_ask() -> Ask:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +26,12 @@ class PanelKind(enum.StrEnum):
 
     REVIEW = "review"
     VERDICT = "verdict"
+    VERIFY = "verify"  # not at once but in turn, until an answer passes its checks
 
 
 CONSENSUS_NAMES = {
     CONSENSUS: PanelKind.REVIEW,
-    **{f"{CONSENSUS}:{kind}": kind for kind in PanelKind},
+    **{f"{CONSENSUS}:{kind}": kind for kind in (PanelKind.REVIEW, PanelKind.VERDICT)},
 }
 INSTRUCTIONS = {
     PanelKind.REVIEW: (
@@ -60,10 +61,31 @@ class PanelMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """The members in the order in which they are named."""
+    """The members in the order in which they are named.
+
+    `decision` is the route that named them, as it is stored; empty where somebody has named them.
+    """
 
     kind: PanelKind
     members: tuple[PanelMember, ...]
+    decision: str = ""
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether each is asked only where those before it have not answered well enough."""
+        return self.kind is PanelKind.VERIFY
+
+    @property
+    def quorum(self) -> int:
+        """How many answers can be sold."""
+        return 1 if self.in_turn else LEAST_MEMBERS
+
+    def opened(self, held: Callable[[int], int]) -> list[tuple[PanelMember, int, bool]]:
+        """Each with what `held` reserves for it, and whether it is asked as the sale opens."""
+        return [
+            (one, held(one.most_pusd), at == 0 or not self.in_turn)
+            for at, one in enumerate(self.members)
+        ]
 
     @property
     def most_pusd(self) -> int:
@@ -75,6 +97,8 @@ def panel_text(panel: Panel) -> str:
     """One line of JSON in ASCII."""
     members = [[one.model, one.upstream, one.most_pusd, *one.prices.units] for one in panel.members]
     document = {"v": VERSION, "panel": panel.kind, "members": members}
+    if panel.decision:
+        document["decision"] = panel.decision
     return json.dumps(document, separators=(",", ":"))
 
 
@@ -87,10 +111,15 @@ def read_panel(said: str | None) -> Panel:
         )
         for model, upstream, most, *units in document["members"]
     )
-    if not LEAST_MEMBERS <= len(members) <= MOST_MEMBERS:
-        message = f"a panel has {LEAST_MEMBERS} to {MOST_MEMBERS} members, not {len(members)}"
+    panel = Panel(
+        kind=PanelKind(document["panel"]),
+        members=members,
+        decision=document.get("decision", ""),
+    )
+    if not panel.quorum <= len(members) <= MOST_MEMBERS:
+        message = f"a panel has {panel.quorum} to {MOST_MEMBERS} members, not {len(members)}"
         raise ValueError(message)
-    return Panel(kind=PanelKind(document["panel"]), members=members)
+    return panel
 
 
 def panel_fault(said: str, *, asked_model: str, ceiling_pusd: int) -> str:
@@ -99,7 +128,7 @@ def panel_fault(said: str, *, asked_model: str, ceiling_pusd: int) -> str:
         panel = read_panel(said)
     except (ValueError, KeyError, TypeError) as fault:
         return f"the panel that is stored cannot be read: {fault!r}"
-    if CONSENSUS_NAMES.get(asked_model) is not panel.kind:
+    if not panel.in_turn and CONSENSUS_NAMES.get(asked_model) is not panel.kind:
         return f"the panel is for a {panel.kind}, and the sale asked {asked_model}"
     if panel.most_pusd != ceiling_pusd:
         return (

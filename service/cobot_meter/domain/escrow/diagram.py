@@ -70,11 +70,12 @@ until it is closed.
 PANEL = """\
 ## The sale, in panel mode
 
-Several models are asked at once: all runs are requested in the commit that opens it, and the sale
-hears of none of them. Once nobody is awaited any more the report is stored (`PanelAnswered`), and
-as soon as the cost of each answer is known `PanelPriced` prices their sum. From there on it is a
-sale as in escrow mode, or credit covers it: what is said of its invoice concerns every run that has
-answered. Callers read `running` as `requested`, and as `generated` once there is a report.
+Several models are asked at once: all runs are requested in the commit that opens it, or opened,
+where each is asked only after the one before it. The sale hears of none of them. Once nobody is
+awaited any more what is sold is stored (`PanelAnswered`), and as soon as the cost of each answer is
+known `PanelPriced` prices their sum. From there on it is a sale as in escrow mode, or credit covers
+it: what is said of its invoice concerns every run that has answered. Callers read `running` as
+`requested`, and as `generated` once there is something to sell.
 """
 TOPUP = """\
 ## The top-up

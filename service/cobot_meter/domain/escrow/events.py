@@ -76,7 +76,7 @@ class TaskEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelAnswered:
-    """Ours: nobody on the panel is awaited any more, and the report is stored sealed.
+    """Ours: nobody on the panel is awaited any more, and what is sold is stored sealed.
 
     `answer_sha256` is the digest of its text.
     """
@@ -101,7 +101,7 @@ class PanelPriced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelEnded:
-    """Ours: fewer members have answered than make a consensus. Nothing of it is sold."""
+    """Ours: fewer members have answered than it takes. Nothing of it is sold."""
 
     failure: Failure
 

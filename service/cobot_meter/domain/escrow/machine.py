@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from cobot_meter.domain.consensus.report import QUORUM
+from cobot_meter.domain.consensus.panel import read_panel
 from cobot_meter.domain.errors import IllegalTransition
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.moves import Changes, Moves
@@ -216,7 +216,7 @@ def _panel_priced(
     _demand(
         "a panel is priced with its report, when the cost of each answer of enough is known",
         sound=escrow.answer_sha256 is not None
-        and len(sold) >= QUORUM
+        and len(sold) >= read_panel(escrow.route).quorum
         and not any(run.in_flight for run in escrow.runs),
     )
     _demand("nothing is sold of what waits for the operator", sound=escrow.quarantine is None)

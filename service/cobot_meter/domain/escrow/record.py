@@ -213,12 +213,9 @@ class Escrow:
             upstream=ASKS_NOBODY if opening.task else upstream,
             requested_by=requested_by,
             held_pusd=None if opening.task else opening.quote.opening_pusd,
-            panel=[
-                (member, opening.quote.opening_of(member.most_pusd))
-                for member in (
-                    read_panel(opening.route).members if opening.mode is Mode.PANEL else ()
-                )
-            ],
+            panel=read_panel(opening.route).opened(opening.quote.opening_of)
+            if opening.mode is Mode.PANEL
+            else (),
         )
         return cls(
             escrow_id=opening.escrow_id,

@@ -147,11 +147,11 @@ def ceiling_for(
         max_tokens=max_tokens,
         terms=terms,
     )
-    return ceiling_of(cost_pusd, rate, terms)
+    return ceiling_of(cost_pusd, rate=rate, terms=terms)
 
 
-def ceiling_of(cost_pusd: int, rate: ExchangeRate, terms: PriceTerms) -> Ceiling:
-    """The ceiling where all that is run can cost so much together."""
+def ceiling_of(cost_pusd: int, *, rate: ExchangeRate, terms: PriceTerms) -> Ceiling:
+    """The ceiling of a run, or of several together, that cost at most so much."""
     return Ceiling(cost_pusd=cost_pusd, price_msat=_price_msat(cost_pusd, rate, terms))
 
 

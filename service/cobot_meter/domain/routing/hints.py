@@ -51,7 +51,8 @@ class PrivacyTier(enum.StrEnum):
 class Hints:
     """None for what was not hinted at. `session` is a name of the caller's own choice.
 
-    `panel` are the models that a consensus asks, in the caller's order.
+    `panel` are the models that a consensus asks, in the caller's order. With `verify` the next
+    model of a chain is asked where an answer does not pass its checks.
     """
 
     task: Task | None = None
@@ -60,6 +61,7 @@ class Hints:
     downgrade: Downgrade | None = None
     privacy: PrivacyTier | None = None
     panel: tuple[str, ...] | None = None
+    verify: bool | None = None
 
     @property
     def identity(self) -> str:
@@ -75,6 +77,7 @@ class Hints:
             ("downgrade", self.downgrade),
             ("privacy", self.privacy),
             ("panel", self.panel and " ".join(self.panel)),
+            ("verify", self.verify),
         )
         return "\n".join(f"{name}={value}" for name, value in said if value is not None)
 

@@ -13,6 +13,8 @@ AUTO = "cobot/auto"
 OURS = "cobot/"
 # Names of privacy tiers: each stands for one model of the operator's.
 PRIVATE, ZDR = "cobot/private", "cobot/zdr"
+# Asked in turn until an answer passes its checks: the same choice of models, another sale.
+VERIFY = "cobot/auto:verify"
 AUTO_NAMES = (AUTO, *(f"{AUTO}:{task}" for task in Task))
 
 
@@ -32,10 +34,12 @@ def declared_task(model_id: str, hints: Hints) -> Task | None:
     Raises ModelNotOffered for a name of ours that is not offered, and RequestInvalid where the
     two contradict each other.
     """
+    if model_id == VERIFY:
+        return hints.task
     if model_id not in AUTO_NAMES:
         message = (
             f"The model {model_id[:80]!r} is not offered here; of this service's own names there "
-            f"are {', '.join((*AUTO_NAMES, *CONSENSUS_NAMES))}."
+            f"are {', '.join((*AUTO_NAMES, VERIFY, *CONSENSUS_NAMES))}."
         )
         raise ModelNotOffered(message)
     named = Task(model_id.removeprefix(f"{AUTO}:")) if model_id != AUTO else None

@@ -16,18 +16,20 @@ def opened_runs(
     upstream: str,
     requested_by: str | None,
     held_pusd: int | None,
-    panel: Iterable[tuple[PanelMember, int]] = (),
+    panel: Iterable[tuple[PanelMember, int, bool]] = (),
 ) -> tuple[Run, ...]:
     """The runs of a sale as it opens; it lives by the last of them.
 
     With `requested_by` they are requested as it opens. `held_pusd` is reserved of the days for the
-    one run, None for that of a task, which asks nobody; a `panel` says it of each of its members.
+    one run, None for that of a task, which asks nobody; a `panel` says it of each of its members,
+    and which of them are asked as it opens.
     """
 
     def run(
         number: int, upstream: str, held_pusd: int | None, instead: AskedInstead | None = None
     ) -> Run:
-        state = RunState.REQUESTED if requested_by else RunState.OPENED
+        by = None if number in later else requested_by
+        state = RunState.REQUESTED if by else RunState.OPENED
         return Run(
             run_id=run_id_of(escrow_id, number),
             escrow_id=escrow_id,
@@ -35,14 +37,16 @@ def opened_runs(
             opened_at_ms=at_ms,
             changed_at_ms=at_ms,
             state=RunState.IDLE if held_pusd is None else state,
-            requested_by=None if held_pusd is None else requested_by,
+            requested_by=None if held_pusd is None else by,
             budget_held_pusd=held_pusd or 0,
             instead=instead,
         )
 
+    panel = tuple(panel)
+    later = {number for number, (_, _, asked) in enumerate(panel, start=1) if not asked}
     members = tuple(
         run(number, member.upstream, most_held_pusd, _asked(member))
-        for number, (member, most_held_pusd) in enumerate(panel, start=1)
+        for number, (member, most_held_pusd, _) in enumerate(panel, start=1)
     )
     return members or (run(1, upstream, held_pusd),)
 

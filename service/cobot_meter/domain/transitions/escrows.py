@@ -71,7 +71,7 @@ def open_escrow(
     the key that asked, `budgets` those of the accounts of budgets that the sale names.
     """
     quote = escrow.quote
-    requested_by = escrow.run.requested_by
+    requested_by = escrow.runs[0].requested_by
     requested = {"requested_by": requested_by} if requested_by else {}
     least = {} if quote.least_pusd is None else {"least_usd": usd_text(quote.least_pusd)}
     return Transition(

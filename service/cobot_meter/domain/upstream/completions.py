@@ -12,7 +12,7 @@ from cobot_meter.domain.pricing.prices import ImagePrice, ModelPrice
 from cobot_meter.domain.pricing.quotes import NO_TERMS, CallerTerms
 from cobot_meter.domain.privacy.tiers import NO_PRIVACY, Privacy
 from cobot_meter.domain.routing.hints import NO_HINTS, Hints, PrivacyTier
-from cobot_meter.domain.routing.virtual import is_consensus
+from cobot_meter.domain.routing.virtual import VERIFY, is_consensus
 from cobot_meter.domain.upstream.endpoints import Endpoint, ProviderChoice
 
 DEFAULT_MAX_TOKENS = 1_024
@@ -64,6 +64,11 @@ class CompletionRequest:
     def asks_panel(self) -> bool:
         """Whether several models are asked at once, and their answers put together."""
         return is_consensus(self.model)
+
+    @property
+    def verifies(self) -> bool:
+        """Whether an answer is checked, and the next model asked where it does not pass."""
+        return bool(self.hints.verify) or self.model == VERIFY
 
     @property
     def adds_unseen(self) -> bool:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from cobot_meter.domain.consensus.checks import why_not
 from cobot_meter.domain.consensus.findings import read_findings
 from cobot_meter.domain.consensus.panel import INSTRUCTIONS, PanelKind, read_panel
 from cobot_meter.domain.consensus.report import review
@@ -70,6 +71,33 @@ def panel_completion(
         CONSENSUS_MEMBER: {**report, "failed": failed_json(failed)},
     }
     return json.dumps(document).encode()  # in ASCII: nothing that a model says breaks it
+
+
+def verified_completion(escrow: Escrow, body: bytes, checked: Sequence[tuple[str, str]]) -> bytes:
+    """The answer that is sold as it came, with what each one lacked; empty for what passed.
+
+    `escrow` has all its runs at hand, and `checked` are models in the order in which they answered.
+    """
+    summaries = [run.summary for run in escrow.runs if run.summary is not None]
+    prompt = sum(one.prompt_tokens for one in summaries)
+    completion = sum(one.completion_tokens for one in summaries)
+    answer = dict(_object(_parsed(body)))
+    answer["usage"] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+    answer[CONSENSUS_MEMBER] = {
+        "kind": PanelKind.VERIFY.value,
+        "passed": not checked[-1][1],
+        "checks": [{"model": model, "passed": not why, "why": why} for model, why in checked],
+    }
+    return json.dumps(answer).encode()
+
+
+def why_not_this(body: bytes, request: bytes) -> str:
+    """Why an answer is none to this request; empty where it passes."""
+    return why_not(_object(_parsed(body)), _object(_parsed(request)))
 
 
 def _report(

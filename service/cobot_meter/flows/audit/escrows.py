@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from cobot_meter.domain.callers import CallerStanding, CapTerms, ExposureTerms
-from cobot_meter.domain.consensus.panel import panel_fault
+from cobot_meter.domain.consensus.panel import panel_fault, read_panel
 from cobot_meter.domain.errors import IllegalTransition, LedgerUnbalanced
 from cobot_meter.domain.escrow.bookings import bookings
 from cobot_meter.domain.escrow.events import (
@@ -30,7 +30,6 @@ from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.routing.recheck import route_fault
 from cobot_meter.domain.run.events import CompletionCosted, CostAttributed, CostKnown, RunEvent
 from cobot_meter.domain.run.record import Run
-from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.transitions.escrows import Book, escrow_transition, open_escrow
 from cobot_meter.domain.transitions.event_facts import event_kind, event_of
 from cobot_meter.domain.transitions.row_digests import ROW, UPSTREAM
@@ -229,7 +228,11 @@ class EscrowReplay:
 def _route_fault(row: Escrow, route: str) -> str:
     if row.mode is Mode.PANEL:
         ceiling_pusd = row.quote.ceiling_pusd
-        return panel_fault(route, asked_model=row.asked_model, ceiling_pusd=ceiling_pusd)
+        fault = panel_fault(route, asked_model=row.asked_model, ceiling_pusd=ceiling_pusd)
+        panel = None if fault else read_panel(route)
+        if panel is None or not panel.decision:
+            return fault
+        return route_fault(panel.decision, asked_model=panel.members[0].model)
     return route_fault(route, asked_model=row.asked_model)
 
 
@@ -270,11 +273,8 @@ def requested_at_once(escrow: Escrow, requested_by: object) -> Escrow:
     """The opened escrow, or the requested one where the entry says that it was sent at once."""
     if not isinstance(requested_by, str):
         return escrow
-    run, *others = (
-        dataclasses.replace(run, state=RunState.REQUESTED, requested_by=requested_by)
-        for run in (escrow.run, *escrow.others)
-    )
-    return dataclasses.replace(escrow, run=run, others=tuple(others))
+    upstream = escrow.run.upstream
+    return Escrow.opened(Opening.of(escrow), upstream=upstream, requested_by=requested_by)
 
 
 def expected(transfers: tuple[Transfer, ...]) -> tuple[JournalTransfer, ...]:

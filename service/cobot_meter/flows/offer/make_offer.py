@@ -26,7 +26,7 @@ from cobot_meter.flows.offer.gates import WatchAccount
 from cobot_meter.flows.offer.plan_reservation import PlanReservation
 from cobot_meter.flows.offer.quote_panel import PanelRequest
 from cobot_meter.flows.offer.quote_request import Offer, QuoteRequest
-from cobot_meter.flows.offer.route_request import RouteRequest, Unrouted
+from cobot_meter.flows.offer.route_request import RouteRequest, Unrouted, in_turn
 
 CIRCUIT_OPEN = "circuit_open"
 NO_PRICE = ModelPrice(prompt_pusd=0, completion_pusd=0)
@@ -92,11 +92,15 @@ class MakeOffer:
         cover it. With `whole` all of it is reserved at once. `budgets` bound what is asked.
         """
         if request.asks_panel:
-            return await self._quoted_panel(request, standing, key=key, budgets=budgets)
+            panel = PanelRequest(request=request)
+            return await self._quoted_panel(panel, standing, key=key, budgets=budgets)
         most = budgets.most if budgets is not None else Tier.PREMIUM
         routed = await self._route_request.routed(
             Unrouted(request=request, owner=standing.caller_id, most=most)
         )
+        if request.verifies:
+            self._route_request.begun(routed, owner=standing.caller_id)
+            return await self._quoted_panel(in_turn(routed), standing, key=key, budgets=budgets)
         request = routed.request
         offer = await self._quote_request.offer(request)
         models = {model.model_id for model in offer.models}
@@ -132,26 +136,26 @@ class MakeOffer:
 
     async def _quoted_panel(
         self,
-        request: CompletionRequest,
+        asked: PanelRequest,
         standing: CallerStanding,
         *,
         key: ApiKey | None,
         budgets: BudgetsAsked | None,
     ) -> QuotedChain:
-        """The quote of a panel, whose members are all asked under the sum of their ceilings.
+        """The quote of a panel, whose members are asked under the sum of their ceilings.
 
         Raises as `QuotePanel.offer`, `QuoteRequest.refuse_short` and `.quote`.
         """
-        offered = await self._route_request.quote_panel.offer(PanelRequest(request=request))
-        offer = offered.offer
+        offered = await self._route_request.quote_panel.offer(asked)
+        offer, body = offered.offer, asked.request.body
         if key is not None:
             self._quote_request.refuse_short(offer, standing)
         quote = self._quote_request.quote(
-            offer, standing, least_pusd=self._exposure.least_pusd(len(request.body.content))
+            offer, standing, least_pusd=self._exposure.least_pusd(len(body.content))
         )
         return QuotedChain(
             # Each member's run has its own prices; of the sale itself nobody is asked.
-            quote=replace(quote, model=request.model, prices=NO_PRICE),
+            quote=replace(quote, model=asked.name, prices=NO_PRICE),
             chain=offer.models,
             route=panel_text(offered.panel),
             is_panel=True,

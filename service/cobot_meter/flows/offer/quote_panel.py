@@ -53,9 +53,21 @@ class PanelOffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelRequest:
-    """A request that a whole panel answers: each member reads all of it."""
+    """A request that a whole panel answers: each member reads all of it.
+
+    With a `chain` these are asked in turn, and `decision` is the route that named them, `asked_as`
+    the model that the caller named.
+    """
 
     request: CompletionRequest
+    chain: tuple[str, ...] = ()
+    decision: str = ""
+    asked_as: str = ""
+
+    @property
+    def name(self) -> str:
+        """The model that the caller has named."""
+        return self.asked_as or self.request.model
 
     def alone(self, model: Model, tokens: int) -> CompletionRequest:
         """The request as if it named this model and nobody else.
@@ -108,7 +120,7 @@ class PanelRequest:
     ) -> Ceiling:
         """What all of them may cost: one rounding of the sum."""
         members = self.members(models, tokens, rate, terms)
-        return ceiling_of(sum(one.most_pusd for one in members), rate, terms)
+        return ceiling_of(sum(one.most_pusd for one in members), rate=rate, terms=terms)
 
     def offered(
         self, models: tuple[Model, ...], tokens: int, rate: ExchangeRate, terms: PriceTerms
@@ -121,13 +133,14 @@ class PanelRequest:
             return self.together(models, max_tokens, offer.rate, offer.terms).price_msat
 
         panel = Panel(
-            kind=CONSENSUS_NAMES.get(self.request.model, PanelKind.REVIEW),
+            kind=PanelKind.VERIFY if self.chain else CONSENSUS_NAMES[self.request.model],
             members=self.members(models, tokens, rate, terms),
+            decision=self.decision,
         )
         offer = Offer(
             models=models,
             max_tokens=tokens,
-            ceiling=ceiling_of(panel.most_pusd, rate, terms),
+            ceiling=ceiling_of(panel.most_pusd, rate=rate, terms=terms),
             rate=rate,
             terms=terms,
             costs=costs,
@@ -173,7 +186,7 @@ class QuotePanel:
         not read the request, and as `QuoteRequest.offer` for one that cannot take it: nothing was
         sent to anybody.
         """
-        names = self._names(asked.request)
+        names = asked.chain or self._names(asked.request)
         await self._catalogue.freshened(names)
         models = tuple(self._offered(asked.request, name) for name in names)
         asked.refuse_elsewhere(models)

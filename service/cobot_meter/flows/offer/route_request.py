@@ -41,7 +41,7 @@ from cobot_meter.domain.upstream.completions import (
     tokens_allowed,
 )
 from cobot_meter.flows.offer.catalogue import ModelCatalogue
-from cobot_meter.flows.offer.quote_panel import QuotePanel
+from cobot_meter.flows.offer.quote_panel import PanelRequest, QuotePanel
 from cobot_meter.ports.exchange_rate import ExchangeRates
 
 SESSIONS_MAX = 10_000
@@ -66,12 +66,32 @@ class Unrouted:
 class Routed:
     """The request with a model and a chain; `route` is how the decision is stored.
 
-    Of a request that names its model there is no decision, and it is as it was.
+    Of a request that names its model there is no decision, and it is as it was. `asked_as` is the
+    model that the caller has named.
     """
 
     request: CompletionRequest
     decision: Decision | None = None
     route: str | None = None
+    asked_as: str = ""
+
+
+# Each costs a ceiling that is reserved whether it is asked or not.
+IN_TURN_MAX = 3
+
+
+def in_turn(routed: Routed) -> PanelRequest:
+    """A request whose answer is checked: the decision's models, each asked where it has to be.
+
+    One that must not leave this machine has a single model, which nobody is asked after.
+    """
+    chain = routed.request.model_chain[:IN_TURN_MAX]
+    return PanelRequest(
+        request=routed.request,
+        chain=chain,
+        decision=routed.route or "",
+        asked_as=routed.asked_as,
+    )
 
 
 class KeepSessions:
@@ -139,7 +159,8 @@ class RouteRequest:
         if not is_virtual(request.model):
             return Routed(request=request)
         if request.privacy.tier is PrivacyTier.LOCAL:
-            return Routed(request=asking(request, (PRIVATE,)))  # there is nothing to choose from
+            # There is nothing to choose from.
+            return Routed(request=asking(request, (PRIVATE,)), asked_as=request.model)
         declared = declared_task(request.model, request.hints)
         await self._catalogue.freshened(self._table.tiers)
         known = self._known()
@@ -163,6 +184,7 @@ class RouteRequest:
             request=asking(request, decision.choice.chain),
             decision=decision,
             route=stored_text(decision, best.price if best else None),
+            asked_as=request.model,
         )
 
     def _floor(self, unrouted: Unrouted) -> Tier | None:
@@ -287,7 +309,7 @@ def _candidate(
         terms=terms,
     )
     cap = request.hints.max_cost
-    over = cap is not None and not cap.admits(ceiling_of(cost_pusd, rate, terms), rate)
+    over = cap is not None and not cap.admits(ceiling_of(cost_pusd, rate=rate, terms=terms), rate)
     return Candidate(
         model_id=name,
         ceiling_pusd=unit_price_pusd(cost_pusd, terms),

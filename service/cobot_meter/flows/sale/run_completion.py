@@ -33,7 +33,7 @@ from cobot_meter.domain.run.events import (
     RunOutcomeUnknown,
     UpstreamRequested,
 )
-from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
+from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Run, Summary
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.transitions.transition import StoredBodies
 from cobot_meter.domain.upstream.completions import UpstreamCall, UpstreamCompletion
@@ -163,10 +163,16 @@ class RunCompletion:
 
         It is left as it is while the process that asked may still be at work on it.
         """
-        asked_by = escrow.run.requested_by
-        if asked_by not in {None, self._replicas.own_id} and await self._replicas.alive(asked_by):
+        if await self.is_asked_elsewhere(escrow.run):
             return escrow
         return await self._ledger.record(escrow, RunOutcomeUnknown(failure=RESTARTED))
+
+    async def is_asked_elsewhere(self, run: Run) -> bool:
+        """Whether another process has asked it, and may still be at work on what came of it."""
+        asked_by = run.requested_by
+        if asked_by in {None, self._replicas.own_id}:
+            return False
+        return await self._replicas.alive(asked_by)
 
     def _too_old(self, escrow: Escrow) -> bool:
         """Whether it was opened too long ago to start now."""

@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 
 from cobot_meter.domain.body import Body
+from cobot_meter.domain.consensus.panel import read_panel
 from cobot_meter.domain.consensus.report import QUORUM
 from cobot_meter.domain.errors import (
     BooksBusy,
@@ -26,10 +27,17 @@ from cobot_meter.domain.errors import (
 from cobot_meter.domain.escrow.events import PanelAnswered, PanelEnded, PanelPriced
 from cobot_meter.domain.escrow.record import Escrow
 from cobot_meter.domain.escrow.states import EscrowState
+from cobot_meter.domain.run.events import Abandoned
 from cobot_meter.domain.run.record import Failure
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.transitions.transition import StoredBodies
-from cobot_meter.flows.answer.panel_answer import Said, answer_text, panel_completion
+from cobot_meter.flows.answer.panel_answer import (
+    Said,
+    answer_text,
+    panel_completion,
+    verified_completion,
+    why_not_this,
+)
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.sale.find_cost import FindCost
 from cobot_meter.flows.sale.run_completion import RunCompletion, upstream_call
@@ -65,6 +73,8 @@ class RunPanel:
         """
         escrow, request = opened.escrow, opened.call.body.take()
         answers: dict[str, bytes] = {}
+        if read_panel(escrow.route).in_turn:
+            return await self._in_turn(opened, request, answers)
         async with asyncio.TaskGroup() as group:
             asked = [
                 group.create_task(self._ask(opened, escrow.seen_from(run.run_id), request, answers))
@@ -78,13 +88,50 @@ class RunPanel:
                 await self._report(escrow.escrow_id, opened, request, answers)
         return await self._settled(escrow.escrow_id)
 
+    async def _in_turn(
+        self, opened: JustOpened, request: bytes, answers: dict[str, bytes]
+    ) -> Escrow:
+        """Ask until an answer passes its checks; whoever is left is never asked.
+
+        What answered is billed, the last of it is sold: where none passes, that says so.
+        """
+        escrow_id, checked = opened.escrow.escrow_id, list[tuple[str, str]]()
+        body = b""
+        async with asyncio.TaskGroup() as group:
+            for run in opened.escrow.runs:
+                view = await self._ledger.escrow_of_run(run.run_id)
+                group.create_task(self._look_up(await self._ask(opened, view, request, answers)))
+                if run.run_id in answers:
+                    body = answers[run.run_id]
+                    checked.append((view.model, why_not_this(body, request)))
+                    if not checked[-1][1]:
+                        break
+        await self._abandon(escrow_id)
+        with contextlib.suppress(CobotMeterError):
+            escrow = await self._whole(escrow_id)
+            if checked:
+                await self._store(escrow, opened, verified_completion(escrow, body, checked))
+        return await self._settled(escrow_id)
+
+    async def _abandon(self, escrow_id: str) -> None:
+        """Nobody who is still only opened is asked any more."""
+        for run in await self._ledger.books.runs_of(escrow_id):
+            if run.state is RunState.OPENED:
+                view = await self._ledger.escrow_of_run(run.run_id)
+                with contextlib.suppress(Conflict):
+                    await self._ledger.record(view, Abandoned(), lasting=True)
+
     async def resumed(self, escrow: Escrow) -> Escrow:
         """A sale whose members nobody asks any more: what was under way is unknown now.
 
         It stays as it is while the process that asked may still be at work on it, and while a cost
         is not known that may yet come.
         """
-        for run in await self._ledger.books.runs_of(escrow.escrow_id):
+        runs = await self._ledger.books.runs_of(escrow.escrow_id)
+        unreported = escrow.answer_sha256 is None
+        if unreported and await self._run_completion.is_asked_elsewhere(runs[0]):
+            return escrow
+        for run in runs:
             if run.state is RunState.REQUESTED:
                 view = await self._ledger.escrow_of_run(run.run_id)
                 with contextlib.suppress(Conflict):
@@ -92,6 +139,7 @@ class RunPanel:
         runs = await self._ledger.books.runs_of(escrow.escrow_id)
         if any(run.state is RunState.REQUESTED for run in runs):
             return escrow
+        await self._abandon(escrow.escrow_id)
         now_ms = self._ledger.now_ms()
         async with asyncio.TaskGroup() as group:
             for run in runs:
@@ -140,10 +188,16 @@ class RunPanel:
             for run in escrow.runs
             if run.summary is not None and run.run_id in answers
         ]
+        if len(said) >= QUORUM:
+            body = panel_completion(escrow, said, request, at_ms=self._ledger.now_ms())
+            await self._store(escrow, opened, body)
+
+    async def _store(self, escrow: Escrow, opened: JustOpened, body: bytes) -> None:
+        """Sealed, unless somebody is awaited still, or the operator is."""
         awaited = any(run.may_charge for run in escrow.runs)
-        if awaited or len(said) < QUORUM or opened.wrapped_key is None or escrow.quarantine:
+        if awaited or opened.wrapped_key is None or escrow.quarantine is not None:
             return
-        body = panel_completion(escrow, said, request, at_ms=self._ledger.now_ms())
+        escrow_id = escrow.escrow_id
         sealed = await self._vault.seal_completion(escrow_id, body, wrapped_key=opened.wrapped_key)
         await self._ledger.record(
             escrow,
@@ -159,7 +213,8 @@ class RunPanel:
             over = escrow.state is not EscrowState.RUNNING or escrow.quarantine is not None
             if over or any(run.in_flight for run in escrow.runs):
                 return replace(escrow, others=())
-            enough = escrow.answer_sha256 is not None and len(escrow.sold_runs) >= QUORUM
+            quorum = read_panel(escrow.route).quorum
+            enough = escrow.answer_sha256 is not None and len(escrow.sold_runs) >= quorum
             event = self._priced(escrow) if enough else PanelEnded(failure=_failure(escrow))
             try:
                 return await self._ledger.record(escrow, event, lasting=True)
@@ -192,7 +247,8 @@ class RunPanel:
 def _failure(escrow: Escrow) -> Failure:
     """Why there is no consensus: as one failed where all failed alike, else as a whole."""
     failed = [run.failure for run in escrow.runs if run.failure is not None]
-    if escrow.answer_sha256 is None and len(escrow.sold_runs) >= QUORUM:
+    quorum = read_panel(escrow.route).quorum
+    if escrow.answer_sha256 is None and len(escrow.sold_runs) >= quorum:
         return UNREPORTED
     whys = [
         f"{escrow.seen_from(run.run_id).model}: {run.failure.message.rstrip('.')}"
@@ -200,8 +256,8 @@ def _failure(escrow: Escrow) -> Failure:
         if run.failure is not None
     ]
     message = (
-        f"Of the {len(escrow.runs)} models on the panel {len(escrow.sold_runs)} answered, and a "
-        f"consensus takes {QUORUM}. You are not charged. {'; '.join(whys)}."
+        f"Of the {len(escrow.runs)} models on the panel {len(escrow.sold_runs)} answered, and it "
+        f"takes {quorum}. You are not charged. {'; '.join(whys)}."
     )
     alike = {(one.code, one.status) for one in failed}
     code, status = alike.pop() if len(alike) == 1 else (UpstreamFailed.code, 0)

@@ -14,7 +14,7 @@ from cobot_meter.domain import outside
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.pricing.quotes import MaxCost
 from cobot_meter.domain.routing.hints import Downgrade, Hints, PrivacyTier, Task
-from cobot_meter.http_api.chat.panels import PANEL, named_panel
+from cobot_meter.http_api.chat.panels import PANEL, VERIFY, asked_to_verify, named_panel
 from cobot_meter.http_api.chat.terms import MAX_COST, max_cost_from
 
 MEMBER = "cobot"
@@ -55,6 +55,7 @@ def read_hints(value: object, lines: HeaderLines) -> Hints:
         downgrade=_one("downgrade", fields, lines, _word(Downgrade)),
         privacy=_one("privacy", fields, lines, _word(PrivacyTier)),
         panel=named_panel(fields.get(PANEL)),
+        verify=asked_to_verify(fields.get(VERIFY)),
     )
 
 
@@ -67,10 +68,10 @@ def _members(value: object) -> Mapping[str, Any]:
         )
         raise RequestInvalid(message, param=MEMBER)
     for name in value:
-        if name not in MEMBERS and name != PANEL:
+        if name not in MEMBERS and name not in {PANEL, VERIFY}:
             message = (
                 f"{MEMBER}.{outside.shown(name, most=SHOWN_MAX)} is no hint; "
-                f"those are {', '.join((*MEMBERS, PANEL))}."
+                f"those are {', '.join((*MEMBERS, PANEL, VERIFY))}."
             )
             raise RequestInvalid(message, param=MEMBER)
     return value

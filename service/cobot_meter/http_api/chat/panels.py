@@ -20,9 +20,11 @@ from cobot_meter.domain.consensus.panel import (
     named_twice,
 )
 from cobot_meter.domain.errors import RequestInvalid
-from cobot_meter.domain.routing.virtual import OURS, is_consensus
+from cobot_meter.domain.routing.hints import Hints
+from cobot_meter.domain.routing.virtual import AUTO, OURS
 
 PANEL = "panel"
+VERIFY = "verify"
 PARAM = "cobot.panel"
 SHOWN_MAX = 80
 _NOT_TAKEN = ("tools", "logprobs", "top_logprobs")
@@ -51,6 +53,14 @@ def named_panel(value: object) -> tuple[str, ...] | None:
     return members
 
 
+def asked_to_verify(value: object) -> bool | None:
+    """`cobot.verify`; None where it is not there. Raises RequestInvalid for no boolean."""
+    if value is None or isinstance(value, bool):
+        return value or None
+    message = "cobot.verify must be true or false."
+    raise RequestInvalid(message, param="cobot.verify")
+
+
 def _member(name: object) -> str:
     member = outside.identifier(name) if isinstance(name, str) else None
     if member is None:
@@ -65,13 +75,21 @@ def _member(name: object) -> str:
     return member
 
 
-def panel_kind(document: Mapping[str, Any], panel: tuple[str, ...] | None) -> PanelKind | None:
-    """What a consensus is asked for; None for a request that asks a single model.
+def panel_kind(document: Mapping[str, Any], hints: Hints) -> PanelKind | None:
+    """What a consensus is asked for; None for a request that asks a single model at a time.
 
-    Raises RequestInvalid for what a consensus does not take, and for a panel without one.
+    Raises RequestInvalid for what a consensus does not take, for a panel without one, and for
+    checks where there is no other model to ask.
     """
-    model = str(document.get("model"))
-    if not is_consensus(model):
+    model, panel = str(document.get("model")), hints.panel
+    stem = model.partition(":")[0]
+    if hints.verify and stem != AUTO:
+        message = (
+            f"cobot.verify is for {AUTO}, which has another model to ask where an answer fails its "
+            "checks; name that, or leave it out."
+        )
+        raise RequestInvalid(message, param="cobot.verify")
+    if stem != CONSENSUS:
         if panel is None:
             return None
         message = (

@@ -168,7 +168,7 @@ def parse_chat_request(
     fields = check_fields(document)
     checked = check_messages(document.get("messages"))
     hints = read_hints(document.get(MEMBER), lines)
-    kind = panel_kind(document, hints.panel)
+    kind = panel_kind(document, hints)
     image_count, image_bytes = count_images(checked)
     told = checked if kind is None else [*checked, instruction(kind)]
     messages = orjson.dumps(told)
