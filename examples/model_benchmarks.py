@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cobot_meter.cli.bench.record_file import RecordFile
+from cobot_meter.adapters.bench_records import RecordFile
 from cobot_meter.cli.tables.benchmarks import percent
 from cobot_meter.cli.wording import usd
 from cobot_meter.domain.benchmarks.summary import by_model, summary_of

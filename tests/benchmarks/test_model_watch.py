@@ -11,12 +11,12 @@ from cobot_meter.domain.benchmarks.model_watch import WatchTerms
 from cobot_meter.domain.benchmarks.statistics.drift import FallWatch
 
 TERMS = WatchTerms()
-SEEDS = 60
+SEEDS = 25
 
 
-@pytest.mark.parametrize("quality", [0.97, 0.9])
+@pytest.mark.parametrize("quality", bench.QUALITIES)
 def test_ten_points_are_found_within_four_days(quality: float) -> None:
-    """The median over fixed seeds, of models as good as those that are worth watching."""
+    """The median over fixed seeds, of weak models too."""
     assert median(bench.fall_days(quality, SEEDS, TERMS)) <= bench.SOON_DAYS
 
 
@@ -27,11 +27,11 @@ def test_a_quarter_of_the_time_is_found_within_two_days(pace: float) -> None:
 
 
 def test_two_years_have_at_most_one_false_alarm() -> None:
-    """The mean over forty models of four kinds, of quality and latency together."""
+    """The mean over four models of four kinds, of quality and latency together."""
     found = [
         bench.false_alarms(seed, quality, bench.TWO_YEARS, TERMS)
         for quality in bench.QUALITIES
-        for seed in range(10)
+        for seed in range(1)
     ]
     assert mean(found) <= bench.FALSE_MAX
 

@@ -54,6 +54,9 @@ async def test_every_listener_has_the_same_bounds(tmp_path: Path) -> None:
             assert running.metrics is not None
             told = (await http.get(f"{running.metrics.url}/metrics")).text
             assert (await http.get(f"{running.face.url}/metrics")).status_code == 404
+            page = f"{running.metrics.url}/operator/benchmarks"
+            assert "Nothing has been measured" in (await http.get(page)).text
+            assert (await http.get(f"{running.face.url}/operator/benchmarks")).status_code == 404
         why = 'cobot_meter_refused_before_a_route_total{why="heads too large"} 1.0'
         assert why in told.splitlines()
 

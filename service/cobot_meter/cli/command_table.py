@@ -137,10 +137,10 @@ BENCH = {
     ),
     "watch": Entry(
         where="cobot_meter.cli.bench.commands:bench_watch",
-        help="Ask each model forty items, once a day, and say whether it fell or slowed down.",
+        help="Ask each model sixty items, once a day, and say whether it fell or slowed down.",
     ),
     "table": Entry(
-        where="cobot_meter.cli.bench.commands:bench_table",
+        where="cobot_meter.cli.bench.table_command:bench_table",
         help="Write the table of successes that routing reads, out of the records.",
     ),
 }

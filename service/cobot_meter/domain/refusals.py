@@ -60,13 +60,13 @@ def exposure_exceeded(guard: str, *, open_amount: int, limit: int, asked: int) -
     return refused
 
 
-def key_limit_reached(refused: ExposureExceeded) -> KeyLimitReached:
-    """The error of a guard that is a key's limit."""
+def key_limit_reached(refused: ExposureExceeded, *, at_a_price: bool = False) -> KeyLimitReached:
+    """The error of a guard that is a key's limit; what is `at_a_price` cannot cost less."""
     guard, asked = refused.guard, sat_text(refused.asked)
     stands = _OF_KEY[guard].format(
         open=f"{sat_text(max(refused.open_amount, 0))} sat", limit=f"{sat_text(refused.limit)} sat"
     )
-    advice = [] if refused.open_amount >= refused.limit else [_LESS]
+    advice = [] if at_a_price or refused.open_amount >= refused.limit else [_LESS]
     advice += ["ask again after midnight UTC"] if guard == "key_day" else []
     advice += ["let its owner raise the limit (PATCH /v1/keys/{id})"]
     message = f"{stands}, and this request may cost up to {asked} sat: {_either(advice)}."
@@ -152,6 +152,21 @@ def credit_short(shortfall: Shortfall) -> CreditShort:
     message = (
         f"Not enough credit: {sat_text(max(shortfall.available_msat, 0))} sat are left{others}, "
         f"and this request may cost up to {needed} sat; {_what_fits(shortfall)}."
+    )
+    return CreditShort(message, shortfall=shortfall)
+
+
+def edition_credit_short(standing: CallerStanding, *, needed_msat: int) -> CreditShort:
+    """The error of whoever buys a day's benchmarks with too little credit."""
+    left_msat = standing.available_msat
+    shortfall = Shortfall(
+        available_msat=left_msat,
+        reserved_msat=standing.credited_msat - standing.spent_credit_msat - left_msat,
+        needed_msat=needed_msat,
+    )
+    message = (
+        f"Not enough credit: {sat_text(max(left_msat, 0))} sat are left, and today's benchmarks "
+        f"cost {sat_text(needed_msat)} sat."
     )
     return CreditShort(message, shortfall=shortfall)
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from prometheus_client import Counter
 
 from cobot_meter.http_api import caller_routes, health_routes, model_routes
+from cobot_meter.http_api.benchmarks import document as of_benchmarks
+from cobot_meter.http_api.benchmarks.routes import BENCHMARKS_PATH, BenchmarkRoutes
 from cobot_meter.http_api.budgets import document as of_budgets
 from cobot_meter.http_api.budgets.routes import BUDGETS_PATH, BudgetRoutes
 from cobot_meter.http_api.caller_routes import CallerRoutes
@@ -63,6 +65,7 @@ def build_face(parts: FaceParts) -> AsgiApp:
     tasks = TaskRoutes(parts=parts, askers=askers, challenges=challenges)
     topups = TopupRoutes(parts=parts, askers=askers, challenges=challenges, keys=keys)
     routes = _routes(parts, askers)
+    sold = _sold(parts, askers, challenges)
     known = known_paths(routes)
     hot = HotRoutes(
         exact={
@@ -75,6 +78,7 @@ def build_face(parts: FaceParts) -> AsgiApp:
             ("PUT", BUDGETS_PATH): budgets.put,
             ("POST", TASKS_PATH): tasks.open,
             ("GET", TASKS_PATH): tasks.listed,
+            **sold,
         },
         below=(
             Below("GET", f"{ESCROWS_PATH}/", _COMPLETION_SUFFIX, escrows.completion),
@@ -140,6 +144,18 @@ class HotRoutes:
         return None
 
 
+def _sold(
+    parts: FaceParts, askers: Askers, challenges: Challenges
+) -> Mapping[tuple[str, str], Handler]:
+    """Documents that are sold: none where the operator has set no price."""
+    if parts.sell_edition is None:
+        return {}
+    benchmarks = BenchmarkRoutes(
+        parts.sell_edition, parts=parts, askers=askers, challenges=challenges
+    )
+    return {("GET", BENCHMARKS_PATH): benchmarks.bought}
+
+
 def _outcomes(parts: FaceParts) -> Counter:
     return Counter(
         "cobot_meter_asks",
@@ -168,6 +184,11 @@ def _routes(parts: FaceParts, askers: Askers) -> tuple[Route, ...]:
         Route("POST", f"{KEYS_PATH}/{{key_id}}/rotate", None, document.KEY_ROTATED),
         Route("GET", BUDGETS_PATH, None, of_budgets.BUDGETS),
         Route("PUT", BUDGETS_PATH, None, of_budgets.BUDGETS_SET),
+        *(
+            (Route("GET", BENCHMARKS_PATH, None, of_benchmarks.BENCHMARKS),)
+            if parts.sell_edition
+            else ()
+        ),
         Route("POST", TASKS_PATH, None, of_tasks.TASK_OPENED),
         Route("GET", TASKS_PATH, None, of_tasks.TASKS),
         Route("GET", f"{TASKS_PATH}/{{task_id}}", None, of_tasks.ONE_TASK),

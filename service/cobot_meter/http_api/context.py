@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from cobot_meter.domain.callers import ExposureTerms
 from cobot_meter.domain.pricing.prices import PriceTerms
 from cobot_meter.domain.privacy.detector import Look, nothing_seen
+from cobot_meter.flows.benchmarks.sell_edition import SellEdition
 from cobot_meter.flows.budget.find_budgets import FindBudgets
 from cobot_meter.flows.budget.manage_budgets import ManageBudgets
 from cobot_meter.flows.credit.caller_usage import CallerUsage
@@ -57,6 +58,7 @@ class FaceParts:
 
     `pings` are asked by `/readyz`, each by the name it is shown under. `notices` are what rings and
     stops nothing: a stable code each while it rings. `look` says what in a request is private.
+    Where `sell_edition` is None no benchmarks are sold.
     `public_url` is our own address as callers
     reach it, without a final slash. `registry` gets the face's own counters, so it belongs to one
     face.
@@ -91,3 +93,4 @@ class FaceParts:
     limits: FaceLimits = field(default_factory=FaceLimits)
     notices: Mapping[str, Notice] = field(default_factory=dict)
     look: Look = nothing_seen
+    sell_edition: SellEdition | None = None

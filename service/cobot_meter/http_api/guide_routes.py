@@ -34,8 +34,12 @@ it is paid. Pay it, and repeat the same request with `Authorization: L402 <macar
 - `POST`, `GET {url}/v1/keys`, `PATCH`, `DELETE {url}/v1/keys/{{id}}`: keys with limits in all
   (`limit_sat`), a day (`day_limit_sat`) and by model (`models`).
 - `PUT`, `GET {url}/v1/budgets`: what may be spent an hour, day, week or month, in a time zone.
-- `GET {url}/openapi.json`: everything else.
+{sold}- `GET {url}/openapi.json`: everything else.
 """
+_BENCHMARKS = (
+    "- `GET {url}/v1/benchmarks`: what this service has measured of models, by the UTC day: "
+    "{price}.\n"
+)
 
 
 class GuideRoutes:
@@ -46,7 +50,9 @@ class GuideRoutes:
         bounds = parts.top_up.bounds
         least, most = bounds.least_msat // MSAT_PER_SAT, bounds.most_msat // MSAT_PER_SAT
         example = min(max(1_000, least), most)
-        text = _GUIDE.format(url=parts.public_url, least=least, most=most, example=example)
+        text = _GUIDE.format(
+            url=parts.public_url, least=least, most=most, example=example, sold=_sold(parts)
+        )
         self._body = text.encode()
 
     async def llms(self, _request: HttpRequest) -> PlainAnswer:
@@ -57,3 +63,10 @@ class GuideRoutes:
             (b"cache-control", b"public, max-age=300"),
         ]
         return PlainAnswer(OK, headers, self._body)
+
+
+def _sold(parts: FaceParts) -> str:
+    if parts.sell_edition is None:
+        return ""
+    sat = parts.sell_edition.price_msat // MSAT_PER_SAT
+    return _BENCHMARKS.format(url=parts.public_url, price=f"{sat} sat" if sat else "free")

@@ -20,6 +20,7 @@ from cobot_meter.adapters.system_clock import SystemClock
 from cobot_meter.domain.errors import SettingInvalid
 from cobot_meter.http_api.http.exchange import AsgiApp
 from cobot_meter.http_api.http.metrics_app import metrics_app
+from cobot_meter.operator_api.pages import operator_pages
 from cobot_meter.operator_api.socket import OperatorSocket
 from cobot_meter.ports.process import Clock
 from cobot_meter.wiring.build import Service, build_service
@@ -116,7 +117,8 @@ async def _metrics(settings: MetricsSettings, service: Service) -> AsyncIterator
     async with contextlib.AsyncExitStack() as stack:
         address: Address | None = None
         if settings.listen is not None:
-            app = metrics_app(service.parts.metrics.registry)
+            figures = metrics_app(service.parts.metrics.registry)
+            app = operator_pages(service.show_benchmarks, rest=figures)
             try:
                 address = await stack.enter_async_context(listening(app, settings.listen))
             except SettingInvalid as taken:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from cobot_meter.adapters.bench_records import RecordFile
 from cobot_meter.background.alarms import Alarms
 from cobot_meter.background.escrow_runner import EscrowRunner
 from cobot_meter.background.node_watcher import InvoiceWatcher, NodeWatch
 from cobot_meter.background.supervise import Supervisor
 from cobot_meter.domain.transitions.transition import Transition
 from cobot_meter.domain.upstream.usage import key_mark
+from cobot_meter.flows.benchmarks.sell_edition import SellEdition
+from cobot_meter.flows.benchmarks.show_benchmarks import ShowBenchmarks
 from cobot_meter.flows.record_event import Observer
 from cobot_meter.flows.sale.drive_escrow import DriveEscrow
 from cobot_meter.flows.sale.follow_run import Waits
@@ -50,6 +53,8 @@ class Service:
     node_watch: NodeWatch
     supervisor: Supervisor
     alarms: Alarms
+    show_benchmarks: ShowBenchmarks
+    sell_edition: SellEdition | None
 
 
 def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) -> Service:
@@ -71,6 +76,7 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
     flows = build_flows(parts, terms_of(settings), runs_by, reports)
     alarms = Alarms(books=parts.books, keep_releases=flows.record_event.keep_releases)
     _watch(parts, flows, alarms)
+    show_benchmarks = ShowBenchmarks(records=RecordFile(settings.data_dir), clock=parts.clock)
     return Service(
         settings=settings,
         parts=parts,
@@ -86,6 +92,26 @@ def build_service(settings: Settings, parts: Parts, tasks: asyncio.TaskGroup) ->
         node_watch=NodeWatch(node=parts.node, node_gate=flows.node_gate),
         supervisor=supervisor,
         alarms=alarms,
+        show_benchmarks=show_benchmarks,
+        sell_edition=_sell_edition(settings, parts, flows, show_benchmarks),
+    )
+
+
+def _sell_edition(
+    settings: Settings,
+    parts: Parts,
+    flows: Flows[EscrowRunner],
+    show_benchmarks: ShowBenchmarks,
+) -> SellEdition | None:
+    """None where the operator has set no price."""
+    if settings.benchmarks_price_msat is None:
+        return None
+    return SellEdition(
+        ledger=flows.ledger,
+        release_gate=flows.release_gate,
+        rates=parts.rates,
+        show_benchmarks=show_benchmarks,
+        price_msat=settings.benchmarks_price_msat,
     )
 
 

@@ -83,6 +83,7 @@ def face_parts(service: Service, *, is_draining: Callable[[], bool]) -> FacePart
             "node_sweep": lambda: "payments_found" if operating.sweep_node.found else None,
         },
         registry=parts.metrics.registry,
+        sell_edition=service.sell_edition,
         is_draining=is_draining,
         look=look_of(
             scans=service.settings.upstream.privacy.scans, monotonic_ms=parts.clock.monotonic_ms

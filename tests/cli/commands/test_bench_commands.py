@@ -13,10 +13,12 @@ from typing import Any
 import httpx
 from typer.testing import Result
 
+from cobot_meter.adapters.bench_records import RecordFile
 from cobot_meter.adapters.system_clock import SystemClock
-from cobot_meter.cli.bench.record_file import RecordFile
 from cobot_meter.cli.exit_codes import ExitCode
+from cobot_meter.domain.benchmarks.prompts.prompt_set import PROBE_SIZE, ROUTINE
 from cobot_meter.domain.benchmarks.record import MS_PER_DAY, RunKind
+from cobot_meter.domain.routing.table import read_table
 from cobot_meter.wiring.app import Running
 from tests.cli.shop import CommandLine, command_line_in, selling
 from tests.domain.benchmarks.bench_records import record
@@ -46,19 +48,19 @@ def records_in(folder: Path) -> list[Any]:
 
 
 async def test_a_run_is_the_same_from_its_seed(tmp_path: Path) -> None:
-    """Names and times apart, two runs of all items at two models are the same bit for bit.
+    """Names and times apart, two runs of every kind at two models are the same bit for bit.
 
     Each at a service of its own; every answer was paid for on the key, and the books have it.
     """
     for name in ("one", "other"):
         async with open_shop(tmp_path / name) as (commands, _):
-            done = await ran(commands, "run", "--models", BOTH, "--seed", "7")
+            done = await ran(commands, "run", "--models", BOTH, "--items", "20", "--seed", "7")
             assert done.exit_code == ExitCode.RIGHT, done.output
             paid = sum(one["price_msat"] for one in records_in(tmp_path / name))
             (caller,) = await asyncio.to_thread(commands.read, "callers", "list")
             assert caller["available_msat"] == 20_000_000 - paid
     one, other = records_in(tmp_path / "one"), records_in(tmp_path / "other")
-    assert len(one) == 200
+    assert len(one) == 40
     assert json.dumps(one) == json.dumps(other)
     assert {record["provider"] for record in one} == {"Mistral", "OpenAI"}
     assert all(record["cost_pusd"] and record["verdict"] != "error" for record in one)
@@ -84,10 +86,10 @@ async def test_a_report_has_intervals_and_errors(tmp_path: Path) -> None:
 
 
 async def test_the_watch_asks_once_a_day(tmp_path: Path) -> None:
-    """Forty items; the same day's second watch asks, and pays, nothing."""
+    """Sixty items; the same day's second watch asks, and pays, nothing."""
     async with open_shop(tmp_path) as (commands, _):
         told = [(await ran(commands, "watch", "--models", CHEAP)).stdout for _ in range(2)]
-        assert len(records_in(tmp_path)) == 40
+        assert len(records_in(tmp_path)) == PROBE_SIZE
         assert all("learning" in one for one in told)
 
 
@@ -124,6 +126,63 @@ def test_usual_days_are_none(tmp_path: Path) -> None:
     assert "nothing moved" in done.stdout
 
 
+REST = ("target_percent", "successes")
+
+
+def told(done: Result) -> str:
+    """What a command said, without the breaks of its lines."""
+    return done.stdout.replace("\n", "")
+
+
+async def test_the_decision_names_the_table_that_was_measured(tmp_path: Path) -> None:
+    """Run, table, setting, and `cobot/auto` asks who was measured and says by which table."""
+    async with open_shop(tmp_path / "first") as (commands, _):
+        words = ("--items", f"{ROUTINE}:10", "--seed", "3")
+        done = await ran(commands, "run", "--models", CHEAP, *words)
+        assert done.exit_code == ExitCode.RIGHT, done.output
+        out = tmp_path / "table.json"
+        made = await ran(commands, "table", "--out", str(out))
+        assert made.exit_code == ExitCode.RIGHT, made.output
+        version = read_table(json.loads(out.read_text())).version
+        assert version in told(made)
+    asked = tmp_path / "ask.json"
+    asked.write_text(
+        json.dumps({"model": "cobot/auto:factual", "messages": [{"role": "user", "content": "?"}]})
+    )
+    with_table = replace(
+        commands, environ={**commands.environ, "COBOT_METER_ROUTING_TABLE": str(out)}
+    )
+    explained = with_table.read("explain-route", str(asked))
+    assert explained["table"] == version
+
+
+async def test_problems_out_of_a_file_rank_nobody(tmp_path: Path) -> None:
+    """They are asked and reported by themselves, and no table is made of them."""
+    problems = tmp_path / "gsm8k.jsonl"
+    line = json.dumps({"question": "What is one and one?", "answer": "#### 2"})
+    problems.write_text(f"{line}\n" * 5)
+    async with open_shop(tmp_path) as (commands, _):
+        words = ("--models", CHEAP, "--items", f"gsm8k:{problems}:3")
+        done = await ran(commands, "run", *words)
+        assert done.exit_code == ExitCode.RIGHT, done.output
+        assert "gsm8k, 3 items" in done.stdout
+        shown = await asyncio.to_thread(commands.read, "bench", "report")
+        assert (shown["models"], len(shown["public_items"])) == ([], 1)
+        assert "may have learnt" in (await ran(commands, "report")).stdout
+        refused = await ran(commands, "table", "--out", str(tmp_path / "t.json"))
+        assert (refused.exit_code, "measured" in refused.output) == (ExitCode.FINDING, True)
+    wrong_words: tuple[tuple[str, str], ...] = (
+        (f"gsm8k:{problems}:9", "9 were asked for"),
+        (f"gsm8k:{tmp_path}/no", "No such file"),
+        ("mine", "COUNT of cobot-bench-100"),
+        ("101", "has 100"),
+        ("0", "asks nothing"),
+    )
+    for wrongly, why in wrong_words:
+        wrong = commands.run("bench", "run", "--models", CHEAP, "--items", wrongly)
+        assert (wrong.exit_code, why in wrong.output.replace("\n", " ")) == (ExitCode.USAGE, True)
+
+
 def test_a_table_is_written_for_routing(tmp_path: Path) -> None:
     """Out of what was measured, upon the table that was there."""
     commands = probed(tmp_path, rights=[30])
@@ -144,6 +203,21 @@ def test_a_table_is_written_for_routing(tmp_path: Path) -> None:
     assert table["models"] == {CHEAP: {"tier": "cheap"}}
     assert table["successes"]["summary"] == {CHEAP: [3, 4]}
     assert sum(row[CHEAP][1] for row in table["successes"].values()) == 44
+    assert read_table(table).version in told(done)
+    assert "demanded" in done.stdout
+    upon = commands.run("bench", "table", "--out", str(out))
+    assert upon.exit_code == ExitCode.RIGHT, upon.output
+    shipped = json.loads(out.read_text())
+    assert shipped["successes"]["summary"]["anthropic/claude-opus-5.5"]
+    assert shipped["successes"]["maths"][CHEAP][1] < 200
+    alone = commands.run("bench", "table", "--out", str(out), "--only-measured")
+    assert alone.exit_code == ExitCode.RIGHT
+    assert list(json.loads(out.read_text())["models"]) == [CHEAP]
+    both = commands.run("bench", "table", "--out", str(out), "--only-measured", "--prior", "x")
+    assert both.exit_code == ExitCode.USAGE
+    prior.write_text(json.dumps({"models": {CHEAP: {"tier": "dear"}}} | {n: {} for n in REST}))
+    unread = commands.run("bench", "table", "--out", str(out), "--prior", str(prior))
+    assert (unread.exit_code, "the tier of" in unread.output) == (ExitCode.FINDING, True)
     prior.write_text("[]")
     refused = commands.run("bench", "table", "--out", str(out), "--prior", str(prior))
     assert refused.exit_code == ExitCode.FINDING

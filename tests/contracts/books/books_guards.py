@@ -15,6 +15,7 @@ from cobot_meter.domain.ledger import accounts as chart
 from cobot_meter.domain.ledger.transfers import Guard, Reservation
 from cobot_meter.domain.money import sat_text, usd_text
 from cobot_meter.domain.run import events as ran
+from cobot_meter.domain.transitions.editions import EditionSale, edition_sold
 from cobot_meter.domain.transitions.operator import caller_transition
 from cobot_meter.domain.transitions.transition import CallerChange, Transition
 from cobot_meter.flows.ledger import Ledger
@@ -65,6 +66,30 @@ async def outcomes(books: Books, transitions: list[Transition]) -> list[Applied 
 
 class BooksGuards:
     """The promises of guards, one a test."""
+
+    async def test_what_is_sold_without_a_run_is_bought_once(self, books: Books) -> None:
+        """Of ten that buy an edition with one price of credit one pays; another day is refused."""
+        await give_credit(books, caller_id="c_alpha", amount_msat=1_500)
+        sale = EditionSale(
+            caller_id="c_alpha",
+            key_id="key_a",
+            edition="2023-11-14",
+            day="2023-11-14",
+            price_msat=1_000,
+            budgets="",
+            usd_micro_per_btc=None,
+            document_sha256="0" * 64,
+        )
+        told = await outcomes(books, [edition_sold(sale, at_ms=START_MS)] * 10)
+        assert sum(isinstance(one, Applied) and not one.repeated for one in told) == 1
+        assert all(isinstance(one, Applied) for one in told)
+        assert (await books.standing("c_alpha")).available_msat == 500
+        assert (await books.key_spending("key_a")).spent_msat == 1_000
+        tomorrow = dataclasses.replace(sale, edition="2023-11-15")
+        (refused,) = await outcomes(books, [edition_sold(tomorrow, at_ms=START_MS)])
+        assert isinstance(refused, ExposureExceeded)
+        assert (refused.guard, refused.asked) == ("available", 1_000)
+        assert (await books.standing("c_alpha")).available_msat == 500
 
     @pytest.mark.parametrize(
         ("guard", "terms", "limit", "open_amount", "asked"),

@@ -8,9 +8,10 @@ from cobot_meter.domain.benchmarks.model_watch import (
     WatchTerms,
     probe_days,
     watch_model,
+    watch_providers,
 )
 from cobot_meter.domain.benchmarks.movements import Measure
-from cobot_meter.domain.benchmarks.record import MS_PER_DAY, ReplyVerdict, RunKind
+from cobot_meter.domain.benchmarks.record import MS_PER_DAY, BenchRecord, ReplyVerdict, RunKind
 from tests.domain.benchmarks.bench_records import MODEL, NOW_MS, record
 
 SPREAD_MS = tuple(900 + 10 * n for n in range(40))
@@ -70,6 +71,44 @@ def test_days_are_made_of_probes_that_were_judged() -> None:
     found = probe_days(kept, since_day=today)
     assert found == [ProbeDay(day=today, right=1, judged=2, whole_ms=(400, 7))]
     assert [one.day for one in probe_days(kept)] == [today - 1, today]
+
+
+def probes(day: int, provider: str, rights: int, *, first: int = 0) -> list[BenchRecord]:
+    """A day's thirty replies at one provider, so many of them right."""
+    at_ms = NOW_MS + day * MS_PER_DAY
+    return [
+        record(first + n, right=n < rights, provider=provider, at_ms=at_ms, kind=RunKind.PROBE)
+        for n in range(30)
+    ]
+
+
+def test_a_provider_that_falls_is_named() -> None:
+    """Two serve half each; one of them falls, and the other is as it was."""
+    usual = [one for day in range(28) for name in "AB" for one in probes(day, name, 27)]
+    fell = [
+        one
+        for day in range(28, 36)
+        for name, n in (("A", 27), ("B", 20))
+        for one in probes(day, name, n)
+    ]
+    states = watch_providers(MODEL, [*usual, *fell], WatchTerms())
+    assert {one.provider: one.fell for one in states} == {"": True, "A": False, "B": True}
+    assert states[1].height > states[0].height
+
+
+def test_a_provider_that_is_new_need_not_be_learnt() -> None:
+    """It is held against what the model did before; a good one does not ring."""
+    usual = [one for day in range(30) for one in probes(day, "A", 27)]
+    for rights, fell in ((18, True), (27, False)):
+        new = [one for day in range(30, 34) for one in probes(day, "New", rights)]
+        state = watch_providers(MODEL, [*usual, *new], WatchTerms())[-1]
+        assert (state.provider, state.usual_ppm, state.fell) == ("New", 900_000, fell)
+
+
+def test_one_provider_is_watched_once() -> None:
+    """What all answers are of needs no second row."""
+    usual = [one for day in range(30) for one in probes(day, "A", 27)]
+    assert [one.provider for one in watch_providers(MODEL, usual, WatchTerms())] == [""]
 
 
 def test_no_day_at_all_is_no_finding() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from cobot_meter.domain.benchmarks.movements import Measure, Movement, movements
 from cobot_meter.domain.benchmarks.record import MS_PER_DAY, BenchRecord, ReplyVerdict
@@ -100,6 +101,22 @@ def test_many_models_make_each_less_surprising() -> None:
     among = [m for m in movements([*one, *others], now_ms=NOW_MS) if m.moved]
     assert [m.measure for m in alone] == [Measure.QUALITY]
     assert among == []
+
+
+def test_a_new_provider_is_held_against_what_the_model_did() -> None:
+    """It serves a third of the answers since this week, and those are much worse."""
+    before = [usual(n) for n in range(99)]
+    after = [now(n, provider="New" if n % 3 == 0 else "Mistral") for n in range(99)]
+    bad = [
+        replace(one, verdict=ReplyVerdict.WRONG) if one.provider == "New" else one for one in after
+    ]
+    found = [one for one in movements([*before, *bad], now_ms=NOW_MS) if one.moved]
+    assert {(one.provider, one.measure) for one in found} == {
+        ("", Measure.QUALITY),
+        ("New", Measure.QUALITY),
+    }
+    assert next(one.count for one in found if one.provider == "New") == 33
+    assert not [one for one in movements([*before, *after], now_ms=NOW_MS) if one.moved]
 
 
 def test_weeks_have_edges() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cobot_meter.domain.benchmarks.record import ReplyVerdict
 from cobot_meter.domain.benchmarks.statistics.proportions import wilson
-from cobot_meter.domain.benchmarks.summary import by_model, summary_of
+from cobot_meter.domain.benchmarks.summary import by_model, summaries_of, summary_of
 from tests.domain.benchmarks.bench_records import MODEL, NOW_MS, record
 
 
@@ -38,6 +38,14 @@ def test_a_model_that_only_failed_has_no_share() -> None:
     """Nothing is known of it, and nothing falls over."""
     found = summary_of(MODEL, [record(0, verdict=ReplyVerdict.ERROR, error="timeout")])
     assert (found.judged, found.errors, found.cost_pusd, found.whole.p95_ms) == (0, 1, 0, 0)
+
+
+def test_providers_are_told_apart_where_there_are_several() -> None:
+    """Behind the model's row one for each of them; of one provider alone there is nothing more."""
+    records = [record(n, provider="A" if n % 2 else "B", right=n % 2 == 1) for n in range(10)]
+    rows = [(one.provider, one.right, one.judged) for one in summaries_of(records)]
+    assert rows == [("", 5, 10), ("A", 5, 5), ("B", 0, 5)]
+    assert [one.provider for one in summaries_of([record(n) for n in range(3)])] == [""]
 
 
 def test_models_are_told_apart() -> None:

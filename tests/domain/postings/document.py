@@ -18,6 +18,7 @@ from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.bookings import unattributed
 from cobot_meter.domain.run.record import run_id_of
 from cobot_meter.domain.topup.bookings import topup_credited
+from cobot_meter.domain.transitions.editions import EditionSale, edition_sold
 from tests.domain.escrow.panel.panel_walks import (
     PANEL_STAGES,
     covered_panel,
@@ -48,6 +49,7 @@ from tests.domain.escrow.task.task_walks import (
 from tests.domain.escrow.walks import LIMITS, PART_CREDIT, Walk, invoiced, lines, short
 from tests.domain.samples import (
     CALLER,
+    DAY,
     FAILURE,
     NODE,
     UPSTREAM,
@@ -84,6 +86,7 @@ its amount (the rest is free again) or by a `void`. `posted` moves at once.
 | receivable | what the caller owes us for an invoice | msat |
 | unearned | priced, and not yet released: income that is not ours yet | msat |
 | revenue | released | msat |
+| revenue/benchmarks | paid for days' editions of the benchmarks | msat |
 | node | what our Lightning node received | msat |
 | settled, lapsed | what this caller has paid, and let lapse: its cap is made of these | msat |
 | address, budget | what stays unpaid today, of one address and of its group of callers | pico-USD |
@@ -113,6 +116,7 @@ Codes that comments and tests use:
 | A14 | a run of a task begins; the task is closed, or ended with nothing sold |
 | A15 | a panel is priced, or ended with nothing sold |
 | B1 | a top-up, or a payment that is in no book |
+| B2 | an edition of the benchmarks is bought from credit |
 | H1 | reserved of what the caller (of a task: its seller, with the highest fee) may owe: U − C0, \
 and P − C once the price is known |
 | H2, H3 | reserved on the day of all newcomers (or proven callers), and of the address |
@@ -344,6 +348,20 @@ def beside() -> Iterator[tuple[str, Sequence[str]]]:
     yield (
         "a top-up of 5,000 is paid (B1)",
         _lines(topup_credited(caller_id=CALLER, node_alias=NODE, paid_msat=5_000)),
+    )
+    bought = EditionSale(
+        caller_id=CALLER,
+        key_id="key_1",
+        edition="2026-11-29",
+        day=DAY,
+        price_msat=5_000,
+        budgets=f"{LIMITS}/20261129T230000Z",
+        usd_micro_per_btc=None,
+        document_sha256="",
+    )
+    yield (
+        "a key that a budget bounds buys an edition of the benchmarks for 5,000 (B2, H5, H7)",
+        _lines(edition_sold(bought, at_ms=0).transfers),
     )
     yield (
         "the upstream charged 300 that no generation explains (A13)",

@@ -74,3 +74,36 @@ def test_a_long_turn_is_read_at_both_ends() -> None:
     assert bounded.startswith("begin")
     assert bounded.endswith("end")
     assert bounded_turn("short") == "short"
+
+
+@pytest.mark.parametrize(
+    ("turn", "signal"),
+    [
+        ("See diff --git a/x b/x", "diff"),
+        ("See\n@@ -1,2 +1,2 @@", "diff"),
+        ("See\n+++ b/x.py", "diff"),
+        ("Traceback (most recent call last)", "stack_trace"),
+        ("Exception in thread main", "stack_trace"),
+        ("Segmentation fault", "stack_trace"),
+        ("thread 'main' panicked at src/x.rs", "stack_trace"),
+        ("error[E0308]: mismatched", "stack_trace"),
+        ("It broke\n  at run(a.js:3)", "stack_trace"),
+        ("It broke\n    at run(a.js:3)", "stack_trace"),
+        ("It broke\n\tat a.B.run(B.java:3)", "stack_trace"),
+        ("~~~\nx\n~~~", "code_fence"),
+        ("def run(x):", "lines_of_code"),
+        ("What is this?\n\n  import os", "lines_of_code"),
+    ],
+)
+def test_each_sign_of_code_is_seen_by_itself(turn: str, signal: str) -> None:
+    """Wherever it stands: in the first line, or behind one."""
+    task, signals = task_of(RequestFacts(turn=turn))
+    assert (task, signals[0]) == (Task.CODE, signal)
+
+
+def test_three_lines_with_clues_are_a_puzzle_and_two_are_none() -> None:
+    """The first line of a turn is a line like others."""
+    clues = "- Ann must not sit left\n- Bo is only right\n* Cy cannot be next to Bo"
+    assert task_of(RequestFacts(turn=clues)) == (Task.REASONING, ("clues",))
+    two = clues.rpartition("\n")[0]
+    assert "clues" not in task_of(RequestFacts(turn=two))[1]

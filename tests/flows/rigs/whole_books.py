@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from cobot_meter.domain.api_key import events as of_key
 from cobot_meter.domain.api_key.record import ApiKey, KeyLimits, KeyWish, secret_digest
 from cobot_meter.domain.budgets.budget import OPERATOR, budget_of, window_of
-from cobot_meter.domain.budgets.sheets import BudgetSheet
+from cobot_meter.domain.budgets.sheets import BudgetSheet, codes_of, limits_of
 from cobot_meter.domain.escrow import events as on
 from cobot_meter.domain.escrow.record import Escrow, Fallback
 from cobot_meter.domain.escrow.states import Mode
@@ -17,6 +18,7 @@ from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.topup import events as of_topup
 from cobot_meter.domain.transitions.api_keys import api_key_transition, make_api_key
 from cobot_meter.domain.transitions.budgets import budgets_transition
+from cobot_meter.domain.transitions.editions import EditionSale, edition_sold
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.node import (
     node_adopted,
@@ -77,6 +79,7 @@ async def tell_everything(books: Books) -> None:
     await _quarantines(books, teller)
     await _keys(books, teller)
     await _budgets(books, teller)
+    await _editions(books, teller)
     settled = on.InvoiceSettled(
         payment_hash=FOUND, paid_msat=7_000, settle_index=900, node_alias=NODE, node_pubkey=PUBKEY
     )
@@ -310,6 +313,33 @@ async def _on_credit(
     sale = opened(shape)
     await books.apply(opening_of(sale, cap_msat=10**9))
     return sale
+
+
+async def _editions(books: Books, teller: Teller) -> None:
+    """Editions of the benchmarks: by a key that budgets bound, and by a proof."""
+    await teller.topped_up("top_of_editions", 5_000, "c_keys")
+    windows = tuple(
+        window_of(owner, budget_of(line), offsets_of("UTC"), NOW_MS)
+        for owner, line in (
+            ("c_keys", "caller - week 900000000000 pusd UTC"),
+            (OPERATOR, "operator - day 100000000 msat UTC"),
+        )
+    )
+    today = datetime.fromtimestamp(NOW_MS // 1_000, tz=UTC)
+    by_key = EditionSale(
+        caller_id="c_keys",
+        key_id="key_live",
+        edition=f"{today:%Y-%m-%d}",
+        day=f"{today:%Y-%m-%d}",
+        price_msat=1_000,
+        budgets=codes_of(windows),
+        usd_micro_per_btc=94_000_500_000,
+        document_sha256="d" * 64,
+    )
+    before = f"{today - timedelta(days=1):%Y-%m-%d}"
+    by_proof = replace(by_key, key_id=None, edition=before, budgets="", usd_micro_per_btc=None)
+    for sale in (by_key, by_proof):
+        await books.apply(edition_sold(sale, budgets=limits_of(windows), at_ms=NOW_MS))
 
 
 async def _budgets(books: Books, teller: Teller) -> None:

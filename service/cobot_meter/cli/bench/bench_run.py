@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from cobot_meter.adapters.bench_records import RecordFile
 from cobot_meter.cli.bench.bench_caller import BenchCaller, RunEnds
-from cobot_meter.cli.bench.record_file import RecordFile
 from cobot_meter.domain.benchmarks.item import Item
 from cobot_meter.domain.benchmarks.prompts.prompt_set import PromptSet
 from cobot_meter.domain.benchmarks.record import BenchRecord, RunHead, RunKind, record_of

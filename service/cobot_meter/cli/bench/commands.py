@@ -1,23 +1,21 @@
-"""`bench`: run a set of prompts at models, report what they did, watch them daily, feed routing."""
+"""`bench`: run a set of prompts at models, report what they did, and watch them daily."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Annotated, Any
+from datetime import date
+from typing import Annotated
 
 import httpx
-import orjson
 import typer
 
+from cobot_meter.adapters.bench_records import RecordFile
 from cobot_meter.adapters.system_clock import SystemClock
+from cobot_meter.cli.bench.asked_items import HELP, asked_items
 from cobot_meter.cli.bench.bench_caller import TIMEOUT_S, BenchCaller
 from cobot_meter.cli.bench.bench_run import BenchRun, RunPlan
-from cobot_meter.cli.bench.record_file import KeptRecords, RecordFile
 from cobot_meter.cli.commands.ledger import AsJson
 from cobot_meter.cli.exit_codes import ExitCode
 from cobot_meter.cli.tables.benchmarks import movements_table, summaries_table, watch_table
@@ -25,22 +23,23 @@ from cobot_meter.cli.terminal import CommandFailed, Misused, Terminal, run, term
 from cobot_meter.domain.benchmarks.model_watch import (
     WatchState,
     WatchTerms,
-    probe_days,
-    watch_model,
+    watch_providers,
 )
-from cobot_meter.domain.benchmarks.movements import Movement, movements
-from cobot_meter.domain.benchmarks.prompts.prompt_set import NAME, PROBE_SIZE, SIZE, prompt_set
+from cobot_meter.domain.benchmarks.overview import OVERVIEW_DAYS, overview_of
+from cobot_meter.domain.benchmarks.prompts.prompt_set import (
+    NAME,
+    PROBE_SIZE,
+    prompt_set,
+)
 from cobot_meter.domain.benchmarks.record import MS_PER_DAY, BenchRecord, RunKind
-from cobot_meter.domain.benchmarks.success_table import NO_TABLE, prior_of, success_table
-from cobot_meter.domain.benchmarks.summary import ModelSummary, by_model, summary_of
+from cobot_meter.domain.benchmarks.summary import by_model, summaries_of
+from cobot_meter.ports.bench_records import KeptRecords
 
 MODELS_MAX = 24
 SEED_MAX = 10**9
-REPORT_DAYS = 35
-# The same forty items every day: a day is compared with the days before it.
+# The same sixty items every day: a day is compared with the days before it.
 PROBE_SEED = 1
-TABLE_BYTES_MAX = 1_048_576
-_DAYS_MAX = 3_650
+DAYS_MAX = 3_650
 
 Models = Annotated[
     str, typer.Option("--models", help="Model ids, separated by commas; all are asked alike.")
@@ -58,9 +57,7 @@ Key = Annotated[
 def bench_run(
     context: typer.Context,
     models: Models,
-    items: Annotated[
-        int, typer.Option("--items", min=1, max=SIZE, help="How many of the hundred items.")
-    ] = SIZE,
+    items: Annotated[str, typer.Option("--items", help=HELP)] = NAME,
     seed: Seed = 1,
     key: Key = None,
     as_json: AsJson = False,
@@ -70,26 +67,24 @@ def bench_run(
     Exit codes: 0 asked, 1 refused (credit, key, model), 2 usage or settings, 3 no service.
     """
     terminal = terminal_of(context)
+    kind, prompts = asked_items(items, seed=seed)
     plan = RunPlan(
-        run_id=f"bench-{secrets.token_hex(8)}",
-        kind=RunKind.FULL,
-        prompts=prompt_set(seed, count=items),
-        models=_named(models),
+        run_id=f"bench-{secrets.token_hex(8)}", kind=kind, prompts=prompts, models=_named(models)
     )
     records = _ran(terminal, plan, key=key)
-    found = [summary_of(model, own) for model, own in by_model(records).items()]
+    found = summaries_of(records)
     if as_json:
         terminal.write_json([asdict(record) for record in records])
     else:
-        title = f"{NAME}, {items} items of seed {seed} (prompts {plan.prompts.digest})"
+        title = f"{prompts.name}, {len(prompts.items)} items of seed {seed} ({prompts.digest})"
         terminal.out.print(summaries_table(title, found))
 
 
 def bench_report(
     context: typer.Context,
     days: Annotated[
-        int, typer.Option("--days", min=1, max=_DAYS_MAX, help="How far back the table goes.")
-    ] = REPORT_DAYS,
+        int, typer.Option("--days", min=1, max=DAYS_MAX, help="How far back the table goes.")
+    ] = OVERVIEW_DAYS,
     as_json: AsJson = False,
 ) -> None:
     """Show what each model did, with intervals, and what moved since last week.
@@ -97,15 +92,16 @@ def bench_report(
     Exit codes: 0 shown, 1 nothing was ever run, 2 usage or settings.
     """
     terminal = terminal_of(context)
-    now_ms = SystemClock().now_ms()
-    kept = _kept(terminal, since_ms=now_ms - days * MS_PER_DAY)
-    found = [summary_of(model, own) for model, own in by_model(kept.records).items()]
-    moved = movements(kept.records, now_ms=now_ms)
+    now_ms = SystemClock().now_ms() + 1
+    kept = records_of(terminal, since_ms=now_ms - days * MS_PER_DAY)
+    found = overview_of(kept.records, at_ms=now_ms, passed_over=kept.passed_over, days=days)
     if as_json:
-        terminal.write_json(_report_document(kept, found, moved))
+        terminal.write_json(found.document())
         return
-    terminal.out.print(summaries_table(f"The last {days} days", found))
-    terminal.out.print(movements_table(moved))
+    terminal.out.print(summaries_table(f"The last {days} days", found.models))
+    if found.public:
+        terminal.out.print(summaries_table("Items that every model may have learnt", found.public))
+    terminal.out.print(movements_table(found.movements))
     _tell_passed_over(terminal, kept)
 
 
@@ -121,7 +117,7 @@ def bench_watch(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask each model forty items, once a day, and say whether it fell or slowed down.
+    """Ask each model sixty items, once a day, and say whether it fell or slowed down.
 
     Exit codes: 0 nothing moved, 1 something did (or the service refused), 2 usage or settings, 3 no
     service.
@@ -132,8 +128,9 @@ def bench_watch(
         _probe(terminal, named, key=key)
     own = by_model(_file(terminal).read(since_ms=since_day * MS_PER_DAY).records)
     states = [
-        watch_model(model, probe_days(own.get(model, ()), since_day=since_day), WatchTerms())
+        state
         for model in named
+        for state in watch_providers(model, own.get(model, []), WatchTerms(), since_day=since_day)
     ]
     if as_json:
         terminal.write_json([_state_document(one) for one in states])
@@ -141,35 +138,6 @@ def bench_watch(
         terminal.out.print(watch_table(states))
     if any(one.moved for one in states):
         raise typer.Exit(ExitCode.FINDING)
-
-
-def bench_table(
-    context: typer.Context,
-    out: Annotated[Path, typer.Option("--out", help="The file that is written.")],
-    prior: Annotated[
-        Path | None,
-        typer.Option("--prior", help="A table whose tiers, targets and other rows stay."),
-    ] = None,
-    days: Annotated[
-        int, typer.Option("--days", min=1, max=_DAYS_MAX, help="How far back records count.")
-    ] = REPORT_DAYS,
-) -> None:
-    """Write the table of successes that routing reads, out of the records.
-
-    Exit codes: 0 written, 1 nothing to write or no table to build on, 2 usage or settings.
-    """
-    terminal = terminal_of(context)
-    now_ms = SystemClock().now_ms()
-    kept = _kept(terminal, since_ms=now_ms - days * MS_PER_DAY)
-    version = datetime.fromtimestamp(now_ms // 1_000, tz=UTC).strftime("%Y-%m-%d")
-    try:
-        before = prior_of(_document(prior)) if prior is not None else NO_TABLE
-        document = success_table(kept.records, version=version, prior=before)
-    except ValueError as fault:
-        raise CommandFailed(str(fault)) from fault
-    out.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    models = len(document["models"])
-    terminal.out.print(f"{out}: version {version}, {models} models, {len(kept.records)} records")
 
 
 def _probe(terminal: Terminal, models: tuple[str, ...], *, key: str | None) -> None:
@@ -237,7 +205,8 @@ def _file(terminal: Terminal) -> RecordFile:
     return RecordFile(terminal.settings().data_dir)
 
 
-def _kept(terminal: Terminal, *, since_ms: int) -> KeptRecords:
+def records_of(terminal: Terminal, *, since_ms: int) -> KeptRecords:
+    """All that is as young. Raises CommandFailed where there is nothing."""
     kept = _file(terminal).read(since_ms=since_ms)
     if not kept.records:
         message = "there are no records of that time: `cobot-meter bench run --models …` makes some"
@@ -245,26 +214,9 @@ def _kept(terminal: Terminal, *, since_ms: int) -> KeptRecords:
     return kept
 
 
-def _document(path: Path) -> Any:  # noqa: ANN401 - any JSON
-    """Raises ValueError for what is no JSON, OSError for what cannot be read."""
-    with path.open("rb") as file:
-        return orjson.loads(file.read(TABLE_BYTES_MAX))
-
-
 def _tell_passed_over(terminal: Terminal, kept: KeptRecords) -> None:
     if kept.passed_over:
         terminal.out.print(f"passed over: {kept.passed_over} lines that are no whole records")
-
-
-def _report_document(
-    kept: KeptRecords, found: Iterable[ModelSummary], moved: Iterable[Movement]
-) -> dict[str, object]:
-    return {
-        "models": [asdict(one) for one in found],
-        "movements": [{**asdict(one), "moved": one.moved} for one in moved],
-        "records": len(kept.records),
-        "passed_over": kept.passed_over,
-    }
 
 
 def _state_document(state: WatchState) -> dict[str, object]:

@@ -11,11 +11,13 @@ from rich.text import Text
 
 from cobot_meter.cli.wording import amount, event, moment, msat, name
 from cobot_meter.domain.callers import CallerStanding
-from cobot_meter.domain.ledger.accounts import REVENUE, Commodity, available, receivable
+from cobot_meter.domain.ledger.accounts import REVENUES, Commodity, available, receivable
 from cobot_meter.domain.ledger.transfers import TransferKind
 from cobot_meter.ports.ledger_reports import Balance, JournalEntry
 
 UNIT = {Commodity.MSAT: "msat", Commodity.PUSD: "USD"}
+
+_REVENUES = frozenset(account.code for account in REVENUES)
 
 
 def plain_table(title: str | None = None, *, foot: bool = False) -> Table:
@@ -82,7 +84,7 @@ def statement(caller_id: str, entries: Iterable[JournalEntry]) -> Table:
     for entry in entries:
         bought = () if entry.seller_id == caller_id else entry.transfers
         paid = sum(one.amount for one in bought if one.debit.startswith("ln/node/"))
-        spent = sum(one.amount for one in bought if one.credit == REVENUE.code)
+        spent = sum(one.amount for one in bought if one.credit in _REVENUES)
         credit = -moved(entry, available(caller_id).code)
         owed = moved(entry, receivable(caller_id).code)
         if paid or spent or credit or owed:

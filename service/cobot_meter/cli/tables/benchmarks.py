@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -14,6 +14,7 @@ from cobot_meter.domain.benchmarks.model_watch import WatchState
 from cobot_meter.domain.benchmarks.movements import Measure, Movement
 from cobot_meter.domain.benchmarks.statistics.proportions import PPB, PPM
 from cobot_meter.domain.benchmarks.summary import ModelSummary
+from cobot_meter.domain.routing.reach import TaskReach
 
 _TENTHS = 10
 _TENTHOUSAND = 10_000
@@ -36,7 +37,7 @@ def summaries_table(title: str, summaries: Sequence[ModelSummary]) -> Renderable
 def _cells(one: ModelSummary) -> tuple[str, ...]:
     share = one.right * PPM // one.judged if one.judged else 0
     return (
-        one.model,
+        named(one.model, one.provider),
         percent(share) if one.judged else "",
         f"{percent(one.interval.low_ppm)} – {percent(one.interval.high_ppm)}",
         str(one.judged),
@@ -45,8 +46,13 @@ def _cells(one: ModelSummary) -> tuple[str, ...]:
         f"{one.first_text.p50_ms:,}/{one.first_text.p95_ms:,}",
         f"{one.whole.p50_ms:,}/{one.whole.p95_ms:,}",
         moment(one.last_ms),
-        ", ".join(f"{name} {count}" for name, count in one.providers),
+        "" if one.provider else ", ".join(f"{name} {count}" for name, count in one.providers),
     )
+
+
+def named(model: str, provider: str) -> str:
+    """A model, or what one of its providers serves of it."""
+    return f"  at {provider}" if provider else model
 
 
 def movements_table(found: Sequence[Movement]) -> RenderableType:
@@ -58,7 +64,7 @@ def movements_table(found: Sequence[Movement]) -> RenderableType:
     _add_headers(table)
     for one in moved:
         table.add_row(
-            one.model,
+            _whose(one.model, one.provider),
             one.measure,
             _said(one, one.before),
             _said(one, one.after),
@@ -84,16 +90,44 @@ def watch_table(states: Sequence[WatchState]) -> RenderableType:
         table.add_column(header, justify="right", no_wrap=True)
     for one in states:
         table.add_row(
-            one.model,
+            named(one.model, one.provider),
             str(one.days),
             "learning" if one.learning else percent(one.usual_ppm),
             "" if one.learning else _millionths(one.sums[-1]),
             _millionths(one.height),
             effect(one.latency) if one.latency is not None else "",
         )
-    moved = [f"{one.model}: {', '.join(one.moved)}" for one in states if one.moved]
+    moved = [
+        f"{_whose(one.model, one.provider)}: {', '.join(one.moved)}" for one in states if one.moved
+    ]
     last = Text(f"moved: {'; '.join(moved)}", style="bold red") if moved else Text("nothing moved")
     return Group(table, last)
+
+
+def _whose(model: str, provider: str) -> str:
+    return f"{model} at {provider}" if provider else model
+
+
+def reach_table(
+    reached: Sequence[TaskReach], measured: Mapping[str, Mapping[str, object]]
+) -> RenderableType:
+    """A row a task: what is demanded, who reaches it, and how much of that was measured."""
+    table = plain_table("What the table comes to: the cheapest of those who reach it is asked")
+    table.add_column("task")
+    table.add_column("demanded", justify="right", no_wrap=True)
+    table.add_column("reached by", overflow="fold")
+    table.add_column("measured here", justify="right")
+    for one in reached:
+        names = ", ".join(
+            f"{name} {record.successes}/{record.trials}" for name, record in one.reaching
+        )
+        table.add_row(
+            one.task,
+            percent(one.bar_ppm),
+            names or "nobody yet: more seeds make figures surer",
+            f"{len(measured.get(one.task, {}))} of {len(one.reaching) + len(one.others)}",
+        )
+    return table
 
 
 def effect(one: Movement) -> str:

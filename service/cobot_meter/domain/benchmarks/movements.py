@@ -17,7 +17,7 @@ from cobot_meter.domain.benchmarks.statistics.shifts import (
     mann_whitney,
     percentile,
 )
-from cobot_meter.domain.benchmarks.summary import by_model
+from cobot_meter.domain.benchmarks.summary import by_model, by_provider
 
 RECENT_DAYS, PRIOR_DAYS = 7, 28
 P_MOST_PPB = PPB // 20
@@ -44,10 +44,12 @@ class Movement:
     """One measure of one model, before and after; `count` pairs or answers are behind it.
 
     Quality is in parts per million, latency in ms, cost in pico-USD an item. The effect of quality
-    is in points, the others' a share of what was before.
+    is in points, the others' a share of what was before. Where `provider` is said it is of that
+    one's answers alone.
     """
 
     model: str
+    provider: str = ""
     measure: Measure
     before: int
     after: int
@@ -62,14 +64,23 @@ class Movement:
 
 
 def movements(records: Iterable[BenchRecord], *, now_ms: int) -> list[Movement]:
-    """Every measure of every model that has both a now and a before."""
+    """Every measure of every model that has both a now and a before, and of each of its providers.
+
+    A provider is held against what it did before. One that is new has no before of its own: it is
+    held against what the model did, whoever served it.
+    """
     found: dict[Measure, list[Movement]] = {measure: [] for measure in Measure}
     for model, own in by_model(record for record in records if record.judged).items():
         after = [one for one in own if _age_days(one, now_ms) < RECENT_DAYS]
         before = [one for one in own if 0 <= _age_days(one, now_ms) - RECENT_DAYS < PRIOR_DAYS]
-        if after and before:
-            for movement in _of_model(model, before, after):
-                found[movement.measure].append(movement)
+        if not after or not before:
+            continue
+        of_provider = by_provider([*before, *after])
+        for name in ("", *of_provider):
+            served = [one for one in after if name in {"", one.provider}]
+            was = [one for one in before if name in {"", one.provider}] or before
+            for movement in _of_model(model, was, served) if served else ():
+                found[movement.measure].append(replace(movement, provider=name))
     return [one for several in found.values() for one in _corrected(several)]
 
 

@@ -30,10 +30,14 @@ class ReplyVerdict(enum.StrEnum):
 
 
 class RunKind(enum.StrEnum):
-    """A full run, or the daily probe."""
+    """A run of our own items, the daily probe, or items that lie in the open.
+
+    What lies in the open every model may have learnt: it is held against itself and ranks nobody.
+    """
 
     FULL = "full"
     PROBE = "probe"
+    PUBLIC = "public"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from cobot_meter.domain.benchmarks.record import BenchRecord
+from cobot_meter.domain.benchmarks.record import BenchRecord, RunKind
 from cobot_meter.domain.benchmarks.statistics.proportions import ShareInterval, wilson
 from cobot_meter.domain.benchmarks.statistics.shifts import percentile
 
@@ -26,9 +26,16 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSummary:
-    """`cost_pusd` is the mean of an item, rounded down; `providers` with how much they served."""
+    """`cost_pusd` is the mean of an item, rounded down; `providers` with how much they served.
+
+    Of all that was `asked`, `errors` were no answers; `judged` are the distinct prompts among the
+    others.
+    Where `provider` is said it is of that one's answers alone.
+    """
 
     model: str
+    provider: str = ""
+    asked: int
     judged: int
     right: int
     errors: int
@@ -48,6 +55,39 @@ def by_model(records: Iterable[BenchRecord]) -> dict[str, list[BenchRecord]]:
     return dict(sorted(found.items()))
 
 
+def parted(
+    records: Iterable[BenchRecord],
+) -> tuple[list[BenchRecord], list[BenchRecord]]:
+    """Those of our own items, and those of items that lie in the open."""
+    own: list[BenchRecord] = []
+    public: list[BenchRecord] = []
+    for record in records:
+        (public if record.kind is RunKind.PUBLIC else own).append(record)
+    return own, public
+
+
+def by_provider(records: Sequence[BenchRecord]) -> dict[str, list[BenchRecord]]:
+    """Of one model's records those of each provider, by name; none where all are of one.
+
+    Who failed to answer often has no name, and is nobody's.
+    """
+    found: dict[str, list[BenchRecord]] = {}
+    for record in records:
+        if record.provider:
+            found.setdefault(record.provider, []).append(record)
+    return dict(sorted(found.items())) if len(found) > 1 else {}
+
+
+def summaries_of(records: Iterable[BenchRecord]) -> list[ModelSummary]:
+    """A row a model, and behind it one for each of its providers where there are several."""
+    found = []
+    for model, own in by_model(records).items():
+        found.append(summary_of(model, own))
+        for provider, served in by_provider(own).items():
+            found.append(replace(summary_of(model, served), provider=provider))
+    return found
+
+
 def distinct(records: Iterable[BenchRecord]) -> list[BenchRecord]:
     """The last of each prompt: an item with the numbers of one seed."""
     return list({(one.item_id, one.seed): one for one in records}.values())
@@ -61,6 +101,7 @@ def summary_of(model: str, records: Sequence[BenchRecord]) -> ModelSummary:
     costs = [record.cost_pusd for record in judged if record.cost_pusd is not None]
     return ModelSummary(
         model=model,
+        asked=len(records),
         judged=len(last),
         right=right,
         errors=len(records) - len(judged),

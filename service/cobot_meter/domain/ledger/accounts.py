@@ -42,6 +42,10 @@ class Account:
 
 UNEARNED = Account(code="escrow/unearned", commodity=Commodity.MSAT, nature=Nature.LIABILITY)
 REVENUE = Account(code="revenue/completions", commodity=Commodity.MSAT, nature=Nature.INCOME)
+REVENUE_EDITIONS = Account(
+    code="revenue/benchmarks", commodity=Commodity.MSAT, nature=Nature.INCOME
+)
+REVENUES = (REVENUE, REVENUE_EDITIONS)
 EXPOSURE_MSAT = Account(code="exposure/contra/msat", commodity=Commodity.MSAT, nature=Nature.MEMO)
 EXPOSURE_PUSD = Account(code="exposure/contra/pusd", commodity=Commodity.PUSD, nature=Nature.MEMO)
 COST_UPSTREAM = Account(code="cost/upstream", commodity=Commodity.PUSD, nature=Nature.EXPENSE)
@@ -242,7 +246,7 @@ _FIXED: Mapping[str, Account] = {
     account.code: account
     for account in (
         UNEARNED,
-        REVENUE,
+        *REVENUES,
         EXPOSURE_MSAT,
         EXPOSURE_PUSD,
         *COST_ACCOUNTS,

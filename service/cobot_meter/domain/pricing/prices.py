@@ -140,6 +140,30 @@ def ceiling_for(
     terms: PriceTerms,
 ) -> Ceiling:
     """The ceiling over every model that may answer (openrouter: facts, section 7)."""
+    cost_pusd = ceiling_cost(
+        prices=prices,
+        prompt_bytes=prompt_bytes,
+        message_count=message_count,
+        max_tokens=max_tokens,
+        terms=terms,
+    )
+    return ceiling_of(cost_pusd, rate=rate, terms=terms)
+
+
+def ceiling_of(cost_pusd: int, *, rate: ExchangeRate, terms: PriceTerms) -> Ceiling:
+    """The ceiling of a run, or of several together, that cost at most so much."""
+    return Ceiling(cost_pusd=cost_pusd, price_msat=_price_msat(cost_pusd, rate, terms))
+
+
+def ceiling_cost(
+    *,
+    prices: tuple[ModelPrice, ...],
+    prompt_bytes: int,
+    message_count: int,
+    max_tokens: int,
+    terms: PriceTerms,
+) -> int:
+    """The most that a run may cost upstream, in pico-USD, over every model that may answer."""
     prompt_tokens = prompt_bytes + TOKENS_PER_MESSAGE_MAX * message_count + TOKENS_PER_REQUEST_MAX
     worst_pusd = max(
         price.request_pusd
@@ -147,13 +171,7 @@ def ceiling_for(
         + max_tokens * max(price.completion_pusd, price.reasoning_pusd)
         for price in prices
     )
-    cost_pusd = ceil_div(*with_surcharge(worst_pusd, terms.safety_bps))
-    return ceiling_of(cost_pusd, rate=rate, terms=terms)
-
-
-def ceiling_of(cost_pusd: int, *, rate: ExchangeRate, terms: PriceTerms) -> Ceiling:
-    """The ceiling of a run, or of several together, that cost at most so much."""
-    return Ceiling(cost_pusd=cost_pusd, price_msat=_price_msat(cost_pusd, rate, terms))
+    return ceil_div(*with_surcharge(worst_pusd, terms.safety_bps))
 
 
 def price_for(cost_pusd: int, *, ceiling_msat: int, rate: ExchangeRate, terms: PriceTerms) -> Price:

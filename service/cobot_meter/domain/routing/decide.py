@@ -120,8 +120,9 @@ def decide(
     judged = _JUDGED_AS.get(task, task)
     if task is Task.PREMIUM:
         floor = Tier.PREMIUM
+    baseline, best = table.premium(judged)
     bounds = Bounds(
-        bar_ppm=0 if task is Task.CHEAP else table.bar_ppm(judged),
+        bar_ppm=0 if task is Task.CHEAP else table.demanded_ppm(judged, best),
         floor=floor,
         downgrade=hints.downgrade,
         cap=hints.max_cost.text() if hints.max_cost else "",
@@ -134,7 +135,7 @@ def decide(
         table=table.version,
         bounds=bounds,
         considered=considered,
-        baseline=table.premium(judged)[0],
+        baseline=baseline,
         choice=choose(considered, bounds),
     )
 

@@ -99,7 +99,10 @@ class SuccessTable:
 
     def bar_ppm(self, task: str) -> int:
         """What a model's lower bound has to reach at this task."""
-        _, best = self.premium(task)
+        return self.demanded_ppm(task, self.premium(task)[1])
+
+    def demanded_ppm(self, task: str, best: Record) -> int:
+        """The share of the best premium model's successes that its target is."""
         return best.mean_ppm * self.targets_ppm.get(task, PPM) // PPM
 
 

@@ -8,6 +8,8 @@ RELEASES_STOPPED = "releases_stopped"
 RELEASES_OPENED = "releases_opened"
 BUDGETS = "budgets"
 BUDGETS_SET = "budgets_set"
+# A day's edition of the benchmarks that a caller bought.
+EDITIONS, EDITION_SOLD = "benchmarks", "benchmarks_sold"
 # Names under which entries are numbered or written once.
 COMPARED = "upstream/usage_compared"
 REBASED = "upstream/usage_rebased"

@@ -62,6 +62,12 @@ class Totals:
             self._wanted[chart.REVENUE.code] -= amount_msat
             self._wanted[chart.available(caller_id).code] += amount_msat
 
+    def editions(self, paid_msat: Mapping[str, int]) -> None:
+        """What was paid from credit for editions of the benchmarks, by caller."""
+        for caller_id, amount_msat in paid_msat.items():
+            self._wanted[chart.REVENUE_EDITIONS.code] -= amount_msat
+            self._wanted[chart.available(caller_id).code] += amount_msat
+
     def unattributed(self, cost_pusd: Mapping[str, int]) -> None:
         """What upstreams charged and no generation explains, by the upstream's name."""
         for upstream, amount_pusd in cost_pusd.items():

@@ -13,7 +13,7 @@ from cobot_meter.domain.escrow.states import STATES
 from cobot_meter.domain.retention import Retention
 from cobot_meter.domain.transitions.api_keys import API_KEY_KINDS
 from cobot_meter.domain.transitions.escrows import Book
-from cobot_meter.domain.transitions.kinds import BUDGETS, RELEASES
+from cobot_meter.domain.transitions.kinds import BUDGETS, EDITIONS, RELEASES
 from cobot_meter.domain.transitions.topups import TOPUP_KINDS
 from cobot_meter.flows.audit.accounts import AccountReplay
 from cobot_meter.flows.audit.api_keys import ApiKeyReplay
@@ -24,6 +24,7 @@ from cobot_meter.flows.audit.operations import (
     NODE,
     OPERATOR,
     BudgetsReplay,
+    EditionsReplay,
     OperationsReplay,
 )
 from cobot_meter.flows.audit.quarantine import ReleasesReplay, check_quarantine
@@ -49,12 +50,14 @@ class AuditWalk:
         self.topups = TopupReplay(findings)
         self.api_keys = ApiKeyReplay(findings)
         self.budgets = BudgetsReplay(findings)
+        self.editions = EditionsReplay(findings)
         self.operations = OperationsReplay(findings)
         self.upstream = UpstreamReplay(findings)
         self.releases = ReleasesReplay(findings)
         self.rows = RowsReplay(findings, retention=retention)
         self._of_no_sale: dict[str, Callable[[JournalEntry], None]] = {
             BUDGETS: self.budgets.told,
+            EDITIONS: self.editions.told,
             RELEASES: self.releases.told,
             UPSTREAM: partial(self.upstream.told, booked_pusd=self.accounts.spent_pusd),
             OPERATOR: self.operations.told,
@@ -167,6 +170,8 @@ class AuditWalk:
         totals.unattributed(self.escrows.attributed_pusd)
         totals.unattributed(self.upstream.compared_pusd)
         totals.exposed(self.escrows.exposure.counted)
+        totals.editions(self.editions.paid_msat)
+        totals.exposed(self.editions.counted)
         for topup in self.topups.rows.values():
             totals.credited(topup.caller_id, topup.paid_msat)
         for caller_id, settlement in self.operations.found.values():

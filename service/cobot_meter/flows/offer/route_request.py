@@ -15,7 +15,12 @@ from dataclasses import dataclass, replace
 
 from cobot_meter.domain.errors import RequestInvalid
 from cobot_meter.domain.money import ExchangeRate
-from cobot_meter.domain.pricing.prices import Ceiling, PriceTerms, ceiling_for, unit_price_pusd
+from cobot_meter.domain.pricing.prices import (
+    PriceTerms,
+    ceiling_cost,
+    ceiling_of,
+    unit_price_pusd,
+)
 from cobot_meter.domain.routing.decide import OF_BUDGET, OVER_CAP, Candidate, Decision, decide
 from cobot_meter.domain.routing.hints import Downgrade, PrivacyTier, Task
 from cobot_meter.domain.routing.rules import RequestFacts, task_of
@@ -305,15 +310,22 @@ def _candidate(
         return Candidate(model_id=name, barred=NOT_OFFERED)
     if not _is_allowed(request, name):
         return Candidate(model_id=name, barred=NOT_ALLOWED)
-    barred = next((why for why, check in _CHECKS if not _passes(check, request, model)), "")
+    barred = _barred(request, model)
     if barred:
         return Candidate(model_id=name, barred=barred)
-    ceiling = _ceiling(request, model, rate, terms)
+    cost_pusd = ceiling_cost(
+        prices=(price_of(request, model),),
+        prompt_bytes=request.prompt_bytes,
+        message_count=request.message_count,
+        max_tokens=tokens_allowed(request.max_tokens, model),
+        terms=terms,
+    )
     cap = request.hints.max_cost
+    over = cap is not None and not cap.admits(ceiling_of(cost_pusd, rate=rate, terms=terms), rate)
     return Candidate(
         model_id=name,
-        ceiling_pusd=unit_price_pusd(ceiling.cost_pusd, terms),
-        barred="" if cap is None or cap.admits(ceiling, rate) else OVER_CAP,
+        ceiling_pusd=unit_price_pusd(cost_pusd, terms),
+        barred=OVER_CAP if over else "",
     )
 
 
@@ -324,19 +336,6 @@ def _is_allowed(request: CompletionRequest, name: str) -> bool:
         (key is None or name in key or request.model in key)
         and (not request.fallback_models or name in request.fallback_models)
         and (quoted is None or any(name == one for one, _ in quoted.models))
-    )
-
-
-def _ceiling(
-    request: CompletionRequest, model: Model, rate: ExchangeRate, terms: PriceTerms
-) -> Ceiling:
-    return ceiling_for(
-        prices=(price_of(request, model),),
-        prompt_bytes=request.prompt_bytes,
-        message_count=request.message_count,
-        max_tokens=tokens_allowed(request.max_tokens, model),
-        rate=rate,
-        terms=terms,
     )
 
 
@@ -375,12 +374,16 @@ _CHECKS: tuple[tuple[str, _Check], ...] = (
 )
 
 
-def _passes(check: _Check, request: CompletionRequest, model: Model) -> bool:
+def _barred(request: CompletionRequest, model: Model) -> str:
+    """The first check that it fails, in a word; one frame for all, since a dozen models ask it."""
+    passed = 0
     try:
-        check(request, model)
+        for _, check in _CHECKS:
+            check(request, model)
+            passed += 1
     except RequestInvalid:
-        return False
-    return True
+        return _CHECKS[passed][0]
+    return ""
 
 
 def _virtual(name: str, known: tuple[Model, ...]) -> Model:

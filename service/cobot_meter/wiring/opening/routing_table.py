@@ -39,16 +39,19 @@ class RoutingTable:
 def routing_table(path: Path | None) -> RoutingTable:
     """The table in this file, None for the shipped one. Raises SettingInvalid."""
     try:
-        if path is None:
-            content = resources.files(__package__).joinpath(_SHIPPED).read_bytes()
-        else:
-            content = _bounded(path)
-        document = json.loads(content)
+        document = table_document(path)
         return RoutingTable(successes=read_table(document), listed=_listed(document["models"]))
     except (OSError, ValueError, RecursionError) as fault:
         why = fault.strerror if isinstance(fault, OSError) else fault
         message = f"{SETTING} is no routing table ({path}): {why}; docs/routing.md has the format"
         raise SettingInvalid(message) from None
+
+
+def table_document(path: Path | None) -> Any:  # noqa: ANN401 - any JSON
+    """What stands in this file, None for the shipped one. Raises OSError and ValueError."""
+    if path is None:
+        return json.loads(resources.files(__package__).joinpath(_SHIPPED).read_bytes())
+    return json.loads(_bounded(path))
 
 
 def _bounded(path: Path) -> bytes:

@@ -129,6 +129,7 @@ class Settings:
     accepted_risks: frozenset[str]
     routing_table: Path | None
     bench_key: Secret
+    benchmarks_price_msat: int | None
     run: RunSettings
 
     @property
@@ -177,6 +178,7 @@ def setting_names() -> frozenset[str]:
 def _settings(values: Values) -> Settings:
     node, database = read_node(values), read_database(values)
     data_dir = values.path("DATA_DIR", ".cobot-meter")
+    topups = _topups(values)
     return Settings(
         data_dir=data_dir,
         body_keys_dir=values.path("BODY_KEYS_DIR", str(data_dir / BODY_KEYS)),
@@ -194,12 +196,13 @@ def _settings(values: Values) -> Settings:
             safety_bps=values.integer("SAFETY_BPS", 500, at_most=100_000),
         ),
         exposure=_exposure(values),
-        topups=_topups(values),
+        topups=topups,
         credit=_credit(values, one_process=not database.url),
         rate=read_rate(values, node.network),
         accepted_risks=read_accepted(values),
         routing_table=values.maybe_path("ROUTING_TABLE"),
         bench_key=values.secret("BENCH_KEY"),
+        benchmarks_price_msat=_benchmarks_price(values, topups),
         run=_run(values),
     )
 
@@ -287,6 +290,18 @@ def _topups(values: Values) -> TopupBounds:
         )
         raise SettingInvalid(message)
     return bounds
+
+
+def _benchmarks_price(values: Values, topups: TopupBounds) -> int | None:
+    """What a day's edition costs; None where no price is set, and none is offered."""
+    price_msat = values.sat_as_msat("BENCHMARKS_PRICE_SAT", 0)
+    if price_msat > topups.most_msat:
+        message = (
+            f"{PREFIX}BENCHMARKS_PRICE_SAT is more than {PREFIX}TOPUP_MOST_SAT, so nobody could "
+            "pay it: correct one of them"
+        )
+        raise SettingInvalid(message)
+    return price_msat if values.given("BENCHMARKS_PRICE_SAT") else None
 
 
 def _credit(values: Values, *, one_process: bool) -> CreditSettings:

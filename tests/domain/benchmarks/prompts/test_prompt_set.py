@@ -13,9 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cobot_meter.domain.benchmarks.draws import Draws
+from cobot_meter.domain.benchmarks.item import Item
 from cobot_meter.domain.benchmarks.prompts.code_reading import code_items
 from cobot_meter.domain.benchmarks.prompts.logic import logic_items
-from cobot_meter.domain.benchmarks.prompts.prompt_set import PROBE_SIZE, SIZE, PromptSet, prompt_set
+from cobot_meter.domain.benchmarks.prompts.prompt_set import (
+    PROBE_SIZE,
+    ROUTINE,
+    ROUTINE_SIZE,
+    SIZE,
+    PromptSet,
+    prompt_set,
+)
+from cobot_meter.domain.routing.hints import Task
 
 SEEDS = st.integers(min_value=0, max_value=10**9)
 # What a model says that has not understood, and what the simulator may say.
@@ -28,6 +37,18 @@ EMPTY_WORDS = (
 )
 
 
+def both(seed: int) -> tuple[Item, ...]:
+    """The items of both sets."""
+    return (*prompt_set(seed).items, *prompt_set(seed, name=ROUTINE).items)
+
+
+def test_every_task_of_the_table_is_measured() -> None:
+    """The two sets together have items of each, and no two of them share a name."""
+    ends = {Task.CHEAP, Task.PREMIUM}
+    assert {item.task for item in both(1)} == {task.value for task in Task if task not in ends}
+    assert len({item.item_id for item in both(1)}) == SIZE + ROUTINE_SIZE
+
+
 def test_there_are_a_hundred_items_and_five_kinds() -> None:
     """The kinds are there in the numbers that the documents say."""
     items = prompt_set(1).items
@@ -37,16 +58,16 @@ def test_there_are_a_hundred_items_and_five_kinds() -> None:
 
 
 def test_the_probe_is_the_whole_set_made_small() -> None:
-    """Its forty items are the first of the set, eight of each kind."""
+    """Its sixty items are the first of the set, twelve of each kind."""
     probe, whole = prompt_set(3, count=PROBE_SIZE), prompt_set(3)
     assert probe.items == whole.items[:PROBE_SIZE]
-    assert set(Counter(item.task for item in probe.items).values()) == {8}
+    assert set(Counter(item.task for item in probe.items).values()) == {12}
 
 
 @given(SEEDS)
 def test_every_item_can_be_solved_and_failed(seed: int) -> None:
     """Its own solution passes whatever is drawn; nothing and empty words do not."""
-    for item in prompt_set(seed).items:
+    for item in both(seed):
         assert item.check.passes(item.solution), item
         for said in EMPTY_WORDS:
             assert not item.check.passes(said), (item.item_id, said)
@@ -55,14 +76,15 @@ def test_every_item_can_be_solved_and_failed(seed: int) -> None:
 @given(SEEDS)
 def test_the_solution_is_not_in_the_prompt(seed: int) -> None:
     """What is right is asked for and not given away: no prompt has its solution in it."""
-    for item in prompt_set(seed).items:
+    for item in both(seed):
         assert item.solution not in item.prompt
         assert item.solution not in item.prompt.splitlines()
 
 
 def test_a_seed_draws_the_same_for_ever() -> None:
-    """The hash of seed 1 is written down here: a change of any item is a change of the set."""
+    """The hashes of seed 1 are written down here: a change of any item is a change of its set."""
     assert prompt_set(1).digest == prompt_set(1).digest == "dd9bf3bb31039b8e"
+    assert prompt_set(1, name=ROUTINE).digest == "41da40e1146466f9"
     assert prompt_set(1, count=PROBE_SIZE).digest != prompt_set(1).digest
 
 

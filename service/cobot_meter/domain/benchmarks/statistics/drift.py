@@ -8,7 +8,7 @@ chosen by how seldom it may ring for nothing. Must not know: models or days.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 
 from cobot_meter.domain.benchmarks.statistics.proportions import PPM
@@ -38,6 +38,13 @@ class FallWatch:
     fall_ppm: int = 100_000
     height: int = 5_400_000
     doubt_ppm: int = 20_000
+
+    def one_of(self, several: int) -> FallWatch:
+        """One of several that together ring as seldom as this one alone.
+
+        How long a sum takes to ring for nothing grows as the exponential of its height.
+        """
+        return replace(self, height=self.height + _log(several, 1))
 
     def step(self, successes: int, trials: int, *, usual_ppm: int) -> int:
         """What one day says for a fall."""

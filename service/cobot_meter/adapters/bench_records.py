@@ -9,22 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from cobot_meter.domain.benchmarks.record import BenchRecord, read_record
+from cobot_meter.ports.bench_records import KeptRecords
 
 FILE = "benchmarks.jsonl"
 LINE_BYTES_MAX = 8_192
 _END = b"\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptRecords:
-    """What could be read, and how many lines could not: torn ones, or of another version."""
-
-    records: tuple[BenchRecord, ...]
-    passed_over: int
 
 
 class RecordFile:
@@ -53,6 +45,14 @@ class RecordFile:
             return KeptRecords(records=(), passed_over=0)
         with self.path.open("rb") as file:
             return _kept(iter(lambda: file.readline(LINE_BYTES_MAX), b""), since_ms)
+
+    def mark(self) -> tuple[int, int]:
+        """Its length and when it was last written; nothing of either where there is no file."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return (0, 0)
+        return (found.st_size, found.st_mtime_ns)
 
 
 def _is_torn(path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from cobot_meter.cli.bench.record_file import FILE, RecordFile
+from cobot_meter.adapters.bench_records import FILE, RecordFile
 from tests.domain.benchmarks.bench_records import NOW_MS, record
 
 

@@ -1,0 +1,1 @@
+"""What benchmark runs have shown, for the operator and for whoever buys it."""

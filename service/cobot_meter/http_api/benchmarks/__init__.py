@@ -1,0 +1,1 @@
+"""What the operator has measured of models, for whoever pays for it."""

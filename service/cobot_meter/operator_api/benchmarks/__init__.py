@@ -1,0 +1,1 @@
+"""The operator's page on benchmarks: HTML and SVG without a script, made of what was measured."""
