@@ -86,8 +86,8 @@ def _text(octets: bytes) -> str:
 
 
 def _parts(token: str) -> tuple[bytes, bytes]:
-    payload, dot, signature = token.partition(".")
-    if not dot or len(token) > TOKEN_CHARS_MAX:
+    payload, _, signature = token.partition(".")
+    if "." not in token or len(token) > TOKEN_CHARS_MAX:
         raise _wrong("is not a quote of this service")
     try:
         return _octets(payload), _octets(signature)

@@ -41,8 +41,7 @@ class ModelPrice:
     @classmethod
     def dearest(cls, prices: Iterable[ModelPrice]) -> ModelPrice:
         """The highest of each unit price; there must be one at least."""
-        each = zip(*(price.units for price in prices), strict=True)
-        return cls.of_units(max(units) for units in each)
+        return cls.of_units(map(max, zip(*(price.units for price in prices), strict=True)))
 
     @property
     def units(self) -> tuple[int, ...]:
@@ -82,10 +81,10 @@ class ImagePrice:
     @classmethod
     def dearest(cls, prices: Iterable[ImagePrice]) -> ImagePrice:
         """The highest of both; there must be one at least."""
-        each = tuple(prices)
+        prices = tuple(prices)
         return cls(
-            image_pusd=max(price.image_pusd for price in each),
-            token_pusd=max(price.token_pusd for price in each),
+            image_pusd=max(price.image_pusd for price in prices),
+            token_pusd=max(price.token_pusd for price in prices),
         )
 
     def ceiling_pusd(self, images: int, price: ModelPrice, *, context_length: int) -> int:

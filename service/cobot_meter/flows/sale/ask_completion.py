@@ -385,15 +385,14 @@ def ask_key(ask: Ask, caller_id: str) -> AskKey:
     and a stranger at the same address stands in nobody's way with another body. What an API key
     asks is that key's alone: nothing that another one, or a proof, has asked is found for it.
     """
-    what, of_key = _what(ask), _of_key(ask)
     keyed = ask.idempotency_key is not None
     return AskKey(
-        request_key=_digest(caller_id, *what),
-        address_key=_digest(ask.address, *what),
+        request_key=_digest(caller_id, *_what(ask)),
+        address_key=_digest(ask.address, *_what(ask)),
         address=ask.address,
         request_sha256=ask.request_sha256,
         nameless=ask.caller_id is None,
-        idempotency_key=_digest(caller_id, ask.path, ask.idempotency_key or "", *of_key)
+        idempotency_key=_digest(caller_id, ask.path, ask.idempotency_key or "", *_of_key(ask))
         if keyed
         else None,
     )
@@ -426,14 +425,14 @@ def _had_its_end(escrow: Escrow) -> bool:
 def _same_key(own: Escrow, ask: Ask) -> bool:
     """Whether the escrow, whose body this is, was opened with this very Idempotency-Key."""
     earlier = own.ask.request_sha256 != ask.request_sha256
-    what = _what(ask.as_earlier if earlier else ask)
-    return own.ask.address_key == _digest(own.ask.address, *what)
+    own_key = _digest(own.ask.address, *_what(ask.as_earlier if earlier else ask))
+    return own.ask.address_key == own_key
 
 
 def _what(ask: Ask) -> tuple[str, ...]:
     """What makes two requests the same one, whoever asks from wherever."""
-    what = (ask.method, ask.path, ask.request_sha256, ask.idempotency_key or "")
-    return (*what, *_of_key(ask))
+    key = ask.idempotency_key or ""
+    return (ask.method, ask.path, ask.request_sha256, key, *_of_key(ask))
 
 
 def _of_key(ask: Ask) -> tuple[str, ...]:

@@ -82,14 +82,14 @@ def panel_kind(document: Mapping[str, Any], hints: Hints) -> PanelKind | None:
     checks where there is no other model to ask.
     """
     model, panel = str(document.get("model")), hints.panel
-    stem = model.partition(":")[0]
-    if hints.verify and stem != AUTO:
+    name = model.partition(":")[0]
+    if hints.verify and name != AUTO:
         message = (
             f"cobot.verify is for {AUTO}, which has another model to ask where an answer fails its "
             "checks; name that, or leave it out."
         )
         raise RequestInvalid(message, param="cobot.verify")
-    if stem != CONSENSUS:
+    if name != CONSENSUS:
         if panel is None:
             return None
         message = (

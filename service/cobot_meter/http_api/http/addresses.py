@@ -42,11 +42,10 @@ def address_of(
         return UNKNOWN
     if not _is_trusted(address, trusted_proxies):
         return _shown(address)
-    for hop in _hops(forwarded_for):
-        nearer = _read_hop(hop)
-        if nearer is None:
+    for hop in map(_read_hop, _hops(forwarded_for)):
+        if hop is None:
             break
-        address = nearer
+        address = hop
         if not _is_trusted(address, trusted_proxies):
             break
     return _shown(address)
