@@ -24,6 +24,10 @@ from cobot_meter.domain.ledger.accounts import upstream_credits
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import ModelPrice, PriceTerms, invoice_amount_msat
 from cobot_meter.domain.retention import Retention
+from cobot_meter.domain.routing.decide import Bounds, Considered, Decision, choose
+from cobot_meter.domain.routing.hints import Task
+from cobot_meter.domain.routing.stored import stored_text
+from cobot_meter.domain.routing.table import Tier
 from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import Cost, CostStanding, Failure, Summary
 from cobot_meter.domain.transitions.escrows import open_escrow
@@ -237,7 +241,30 @@ def fell_back(
     )
 
 
-def task_run_begun(escrow: Escrow, most: int = 4_000) -> on.TaskRunBegun:
+def route_to(model: str) -> str:
+    """A stored decision for this model, the only one that it could choose."""
+    considered = (
+        Considered(
+            model_id=model, tier=Tier.CHEAP, lower_ppm=900_000, ceiling_pusd=4_000, barred=""
+        ),
+    )
+    bounds = Bounds(bar_ppm=800_000)
+    decision = Decision(
+        task=Task.CODE,
+        task_source="declared",
+        signals=(),
+        table="2026-11-29#5a5a5a5a",
+        bounds=bounds,
+        considered=considered,
+        baseline=model,
+        choice=choose(considered, bounds),
+    )
+    return stored_text(decision, None)
+
+
+def task_run_begun(
+    escrow: Escrow, most: int = 4_000, *, route: str | None = None
+) -> on.TaskRunBegun:
     """Another run of a task, of at most so much, or of what is left."""
     return on.TaskRunBegun(
         run_id=escrow.next_run_id,
@@ -247,6 +274,7 @@ def task_run_begun(escrow: Escrow, most: int = 4_000) -> on.TaskRunBegun:
         prices=ModelPrice(prompt_pusd=90_000, completion_pusd=900_000),
         most_pusd=min(most, escrow.left_pusd),
         requested_by="replica-1",
+        route=route,
     )
 
 

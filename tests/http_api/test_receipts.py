@@ -72,7 +72,7 @@ async def test_every_attempt_is_told_and_the_price_is_the_sum_of_those_billed(
             assert billed_usd(one) == Decimal(one["cost"]["upstream_usd"])
             assert set(COBOT["required"]) <= one.keys() <= COBOT["properties"].keys()
             attempt = COBOT["properties"]["attempts"]["items"]
-            assert first.keys() == second.keys() == attempt["properties"].keys()
+            assert first.keys() == second.keys() == attempt["properties"].keys() - {"route"}
         stays = [{name: one[name] for name in one.keys() - MOVES} for one in told]
         assert stays[0] == stays[1] == stays[2]
 

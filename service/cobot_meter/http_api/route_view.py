@@ -14,6 +14,7 @@ from cobot_meter.domain.money import BASIS_POINTS, usd_text
 from cobot_meter.domain.pricing.prices import charged_pusd, unit_price_pusd
 from cobot_meter.domain.routing.decide import Decision
 from cobot_meter.domain.routing.stored import StoredRoute, read_stored
+from cobot_meter.domain.run.record import Run
 
 ALTERNATIVES_MAX = 3
 
@@ -28,6 +29,13 @@ def route_members(escrow: Escrow) -> dict[str, Any]:
     members: dict[str, Any] = {"route": decision_document(stored.decision)}
     baseline = _baseline(escrow, stored)
     return members if baseline is None else {**members, "baseline": baseline}
+
+
+def run_route_members(run: Run) -> dict[str, Any]:
+    """`route` of a run of a task whose model was chosen for it; nothing for any other."""
+    if run.instead is None or run.instead.route is None:
+        return {}
+    return {"route": decision_document(read_stored(run.instead.route).decision)}
 
 
 def panel_members(route: str) -> dict[str, Any]:

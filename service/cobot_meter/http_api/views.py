@@ -29,7 +29,7 @@ from cobot_meter.domain.run.record import CostStanding, Run
 from cobot_meter.domain.run.states import RunState
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.flows.answer.panel_answer import CONSENSUS_MEMBER
-from cobot_meter.http_api.route_view import route_members
+from cobot_meter.http_api.route_view import route_members, run_route_members
 
 ESCROWS_PATH = "/v1/escrows"
 TOPUPS_PATH = "/v1/topups"
@@ -142,6 +142,7 @@ def attempt_document(escrow: Escrow, run: Run, *, number: int) -> dict[str, Any]
         "cost_usd": usd_text(run.cost_pusd) if cost else None,
         "standing": cost.standing.value if cost else None,
         "billed": run.has_answered and escrow.failure is None and run in escrow.sold_runs,
+        **run_route_members(run),
     }
 
 

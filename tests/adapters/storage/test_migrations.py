@@ -25,8 +25,8 @@ from cobot_meter.domain.escrow.states import Mode
 from cobot_meter.ports.ledger_reports import Balance
 from tests.adapters.storage.book_files import balances_of, schema_of
 from tests.contracts.books.books_samples import RETENTION, Sale, ask_key, opened
-from tests.contracts.books.books_tasks import sold_task
-from tests.domain.samples import SELLER, Shape, opening_of
+from tests.contracts.books.books_tasks import begun, sold_task, task
+from tests.domain.samples import SELLER, Shape, opening_of, route_to
 from tests.domain.samples import opened as opened_sale
 
 ROOT = Path(__file__).parents[3]
@@ -269,6 +269,21 @@ async def test_books_that_have_counted_against_a_budget_do_not_go_below_0020(pat
         run_downgrade(engine_for(path), "0019")
     async with open_sqlite_books(path, retention=RETENTION) as books:
         assert await books.escrow("esc_1") == before
+
+
+async def test_books_with_a_decision_on_a_run_do_not_go_below_0024(path: Path) -> None:
+    """The entry that began the run holds it, and without the column every audit would ring."""
+    async with open_sqlite_books(path, retention=RETENTION) as books:
+        opening = await books.apply(task())
+        assert opening.escrow is not None
+        await books.apply(begun(opening.escrow, route=route_to("meta/next")))
+        (*_, before) = await books.runs_of("esc_1")
+        assert before.instead is not None
+        assert before.instead.route is not None
+    with pytest.raises(ValueError, match="1 runs of tasks asked models that the service chose"):
+        run_downgrade(engine_for(path), "0023")
+    async with open_sqlite_books(path, retention=RETENTION) as books:
+        assert (await books.runs_of("esc_1"))[-1] == before
 
 
 async def test_books_with_a_tier_of_privacy_do_not_go_below_0023(path: Path) -> None:

@@ -50,9 +50,11 @@ def task(number: int = 1) -> Transition:
     return opening_of(opened(shape), cap_msat=CAP_MSAT)
 
 
-def begun(escrow: Escrow, *, call: str = "c_call", most: int = 4_000) -> Transition:
+def begun(
+    escrow: Escrow, *, call: str = "c_call", most: int = 4_000, route: str | None = None
+) -> Transition:
     """Another run of it."""
-    event = replace(task_run_begun(escrow, most), call=call)
+    event = replace(task_run_begun(escrow, most, route=route), call=call)
     return next_run_transition(escrow, event, at_ms=NOW_MS, retention=RETENTION, terms=TERMS)
 
 

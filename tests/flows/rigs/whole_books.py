@@ -51,6 +51,7 @@ from tests.domain.samples import (
     panel_priced,
     payment_hash_of,
     received,
+    route_to,
     task_closed,
     task_run_begun,
     used,
@@ -151,6 +152,7 @@ async def _tasks(books: Books, teller: Teller) -> None:
         "written_off": (task_closed, lost, on.WrittenOff(reason="?")),
     }
     answered = on.TaskAnswered(answer_sha256="a5" * 32)
+    chosen = partial(task_run_begun, route=route_to("meta/next"))
     for name, last in ends.items():
         shape = Shape(
             escrow_id=f"esc_task_{name}",
@@ -162,7 +164,7 @@ async def _tasks(books: Books, teller: Teller) -> None:
         row = opened(shape)
         await books.apply(opening_of(row, cap_msat=10**9))
         for event in (
-            *(task_run_begun, lambda now: completion_costed(now, 3_000)),
+            *(chosen, lambda now: completion_costed(now, 3_000)),
             *(task_run_begun, ran.RunOutcomeUnknown(failure=FAILURE)),
             *(task_run_begun, lambda now: completion_costed(now, 2_500)),
             answered,

@@ -25,7 +25,7 @@ from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream_outcomes import Refused, Unknown, fake_model
 from tests.http_api.asgi_caller import Reply
 from tests.http_api.face_rig import FaceRig, ask_of, challenge_of, open_face
-from tests.http_api.tasks.task_face import task_face
+from tests.http_api.tasks.task_face import TASKS, task_face
 
 TABLE = routing_table(None)
 CHEAP = "mistralai/mistral-small-3.2-24b-instruct"
@@ -239,7 +239,10 @@ async def test_who_fails_is_followed_by_the_next_of_the_chain(
 
 
 async def test_a_task_asks_it_too(tmp_path: Path) -> None:
-    """One run of the task, at the model that was chosen."""
+    """One run of the task, at the model that was chosen; its row says why, and so does its answer.
+
+    A decision that was changed afterwards is found.
+    """
     async with task_face(tmp_path) as face:
         face.rig.upstream.offered = offered()
         await face.rig.service.flows.catalogue.refresh()
@@ -247,6 +250,11 @@ async def test_a_task_asks_it_too(tmp_path: Path) -> None:
         reply = await face.ask(task, CODE, model="cobot/auto")
         assert reply.status == 200, reply.body
         assert reply.json()["model"] == reply.json()["cobot"]["model"] == CODER
+        (attempt,) = reply.json()["cobot"]["attempts"]
+        assert (attempt["route"]["model"], attempt["route"]["task"]) == (CODER, "code")
+        await face.ask(task, CODE)
+        told = (await face.send("GET", f"{TASKS}/{task['id']}")).json()["attempts"]
+        assert [one.get("route") for one in told] == [attempt["route"], None]
         await face.audited()
 
 

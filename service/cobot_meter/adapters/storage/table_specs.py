@@ -86,6 +86,7 @@ RUN_SPEC = RowSpec(
             words("model"),
             words("because"),
             maybe_number("most_pusd"),
+            maybe_words("route"),
             PRICES,
         ),
     ),

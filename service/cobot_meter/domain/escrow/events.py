@@ -31,7 +31,8 @@ class TaskRunBegun:
 
     `upstream` is asked for `model`, at no more than `prices` and no more than `most_pusd` in all.
     `requested_by` is the process that asks; `call` names the request that it is for, so that of
-    two that come at once one is refused.
+    two that come at once one is refused. `route` is the decision that chose the model, None where
+    the seller named it.
     """
 
     run_id: str
@@ -41,6 +42,7 @@ class TaskRunBegun:
     prices: ModelPrice
     most_pusd: int
     requested_by: str
+    route: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

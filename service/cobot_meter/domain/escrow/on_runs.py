@@ -71,9 +71,10 @@ def begun_run(escrow: Escrow, event: on.EscrowEvent, at_ms: int) -> Run | None:
         case on.TaskRunBegun():
             held_pusd, because = escrow.days.counted_pusd(event.most_pusd), OF_A_TASK
             most_pusd: int | None = event.most_pusd
+            route = event.route
         case ran.FellBack():
             held_pusd, because = escrow.quote.opening_pusd, event.failure.code
-            most_pusd = None
+            most_pusd = route = None
         case _:
             return None
     return Run(
@@ -86,7 +87,11 @@ def begun_run(escrow: Escrow, event: on.EscrowEvent, at_ms: int) -> Run | None:
         requested_by=event.requested_by,
         budget_held_pusd=held_pusd,
         instead=AskedInstead(
-            model=event.model, because=because, prices=event.prices, most_pusd=most_pusd
+            model=event.model,
+            because=because,
+            prices=event.prices,
+            most_pusd=most_pusd,
+            route=route,
         ),
     )
 

@@ -10,8 +10,12 @@ from cobot_meter.domain.routing.decide import choose
 from cobot_meter.domain.routing.stored import read_stored
 
 
-def route_fault(route: str, *, asked_model: str) -> str:
-    """What is wrong with it in words; empty where nothing is."""
+def route_fault(route: str, *, asked_model: str, of_chain: bool = False) -> str:
+    """What is wrong with it in words; empty where nothing is.
+
+    With `of_chain` any model of its chain may be the one that was asked: of a run of a task the one
+    that could be asked at that moment is.
+    """
     try:
         decision = read_stored(route).decision
         chosen = choose(decision.considered, decision.bounds)
@@ -22,6 +26,7 @@ def route_fault(route: str, *, asked_model: str) -> str:
             f"the decision that is stored asks {', '.join(decision.choice.chain)}, and what it was "
             f"made of makes {', '.join(chosen.chain)}"
         )
-    if asked_model != decision.model:
+    allowed = decision.choice.chain if of_chain else (decision.model,)
+    if asked_model not in allowed:
         return f"the decision asks {decision.model}, and the sale asked {asked_model}"
     return ""

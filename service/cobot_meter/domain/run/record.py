@@ -131,13 +131,15 @@ class AskedInstead:
     """Which model a later run of a sale asks, and at which unit prices at most.
 
     `because` is the code of the failure that ended the run before it, or `task` where it is one of
-    a task's. Then `most_pusd` is what it may cost at most; None: its sale's ceiling.
+    a task's. Then `most_pusd` is what it may cost at most; None: its sale's ceiling. `route` is the
+    decision that chose the model of one of a task's, where its seller left that to us.
     """
 
     model: str
     because: str
     prices: ModelPrice
     most_pusd: int | None = None
+    route: str | None = None
 
 
 def run_id_of(escrow_id: str, number: int) -> str:

@@ -87,6 +87,7 @@ _SINCE_LATER: Mapping[str, object] = {
     "cost.model": "",
     "cost.record_sha256": "",
     "kept": True,
+    "route": None,
 }
 
 

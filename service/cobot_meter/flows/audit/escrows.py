@@ -213,6 +213,10 @@ class EscrowReplay:
         code = "state_differs" if row.state is not run.state else "row_differs"
         message = f"the row says {', '.join(wrong)}, which is how its journal ends"
         self._findings.demand(code, row.run_id, message, sound=not wrong)
+        instead = row.instead
+        if instead is not None and instead.route is not None:
+            fault = route_fault(instead.route, asked_model=instead.model, of_chain=True)
+            self._findings.demand("route_differs", row.run_id, fault, sound=not fault)
 
     def finish(self) -> None:
         """After the last row: rows that the journal never mentioned, runs that have none."""

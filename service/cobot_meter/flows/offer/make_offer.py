@@ -51,6 +51,15 @@ class QuotedChain:
     costs: Callable[[int], int | None] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOffer:
+    """What one run of a task may come to. `model` is asked; `route` is as in a `QuotedChain`."""
+
+    offer: Offer
+    model: Model
+    route: str | None
+
+
 class MakeOffer:
     """Prices, circuits and our own credit upstream, held together for one caller."""
 
@@ -163,15 +172,16 @@ class MakeOffer:
             costs=lambda tokens: offer.costs(offer, offer.models, tokens),
         )
 
-    async def of_task(self, request: CompletionRequest, task_id: str) -> tuple[Offer, Model]:
-        """What a run of a task may come to, and which model is asked.
+    async def of_task(self, request: CompletionRequest, task_id: str) -> RunOffer:
+        """What a run of a task may come to, and who is asked.
 
         Sessions are the task's own. Raises as `RouteRequest.routed` and `QuoteRequest.offer`.
         """
         routed = await self._route_request.routed(Unrouted(request=request, owner=task_id))
         offer = await self._quote_request.offer(routed.request)
         self._route_request.begun(routed, owner=task_id)
-        return offer, self.following(offer.models, offer.ceiling.cost_pusd)[0]
+        first, *_ = self.following(offer.models, offer.ceiling.cost_pusd)
+        return RunOffer(offer=offer, model=first, route=routed.route)
 
     def following(self, left: tuple[Model, ...], ceiling_pusd: int) -> tuple[Model, ...]:
         """Who is `left` of a chain, who is asked next in front."""

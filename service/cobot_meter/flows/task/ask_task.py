@@ -21,11 +21,11 @@ from cobot_meter.domain.money import sat_text
 from cobot_meter.domain.pricing.quotes import most_tokens
 from cobot_meter.domain.task_faults import TaskCeilingReached, TaskNotOpen
 from cobot_meter.domain.transitions.escrows import next_run_transition
-from cobot_meter.domain.upstream.completions import CompletionRequest, Model, UpstreamCall
+from cobot_meter.domain.upstream.completions import CompletionRequest, UpstreamCall
 from cobot_meter.flows.escrow_faults import failure_fault, waiting_fault
 from cobot_meter.flows.ledger import Ledger
 from cobot_meter.flows.offer.gates import NodeGate
-from cobot_meter.flows.offer.make_offer import MakeOffer
+from cobot_meter.flows.offer.make_offer import MakeOffer, RunOffer
 from cobot_meter.flows.offer.quote_request import Offer
 from cobot_meter.flows.sale.follow_run import FollowRun
 from cobot_meter.flows.sale.open_escrow import UNSTORED_BYTES_MAX
@@ -171,14 +171,14 @@ class BeginRun:
         """
         self._node_gate.check()
         began_ms = self._ledger.now_ms()
-        offer, model = await self._make_offer.of_task(request, escrow_id)
+        asked = await self._make_offer.of_task(request, escrow_id)
         call_id = self._vault.caller_id()
         for _ in range(TRIES):
             escrow = await self._ledger.escrow(escrow_id)
-            self._refuse(escrow, offer)
+            self._refuse(escrow, asked.offer)
             at_once(pays=True, address=escrow.ask.address)
             try:
-                begun = await self._requested(escrow, offer, model, call_id)
+                begun = await self._requested(escrow, asked, call_id)
             except Conflict:
                 continue  # a cost was confirmed meanwhile, or another process was first
             content = request.body.content
@@ -186,8 +186,8 @@ class BeginRun:
                 escrow=begun,
                 call=UpstreamCall(
                     body=request.body,
-                    model=model.model_id,
-                    max_tokens=offer.max_tokens,
+                    model=asked.model.model_id,
+                    max_tokens=asked.offer.max_tokens,
                     caller_tag=begun.caller_id,
                 ),
                 wrapped_key=None,
@@ -211,8 +211,8 @@ class BeginRun:
         if offer.ceiling.cost_pusd > escrow.left_pusd:
             raise _ceiling_reached(escrow, offer)
 
-    async def _requested(self, escrow: Escrow, offer: Offer, model: Model, call_id: str) -> Escrow:
-        most_pusd = offer.ceiling.cost_pusd
+    async def _requested(self, escrow: Escrow, asked: RunOffer, call_id: str) -> Escrow:
+        model, most_pusd = asked.model, asked.offer.ceiling.cost_pusd
         event = TaskRunBegun(
             run_id=escrow.next_run_id,
             call=call_id,
@@ -221,6 +221,7 @@ class BeginRun:
             prices=model.price,
             most_pusd=most_pusd,
             requested_by=self._replicas.own_id,
+            route=asked.route,
         )
         transition = next_run_transition(
             escrow,

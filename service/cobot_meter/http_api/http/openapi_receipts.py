@@ -25,6 +25,7 @@ _ATTEMPT: Document = {
         "cost_usd": {**_MAYBE, "description": "Exact, at the upstream; null while unknown."},
         "standing": {"enum": ["provisional", "confirmed", None]},
         "billed": {"type": "boolean", "description": "Whether the price is made of it."},
+        "route": {**_OBJECT, "description": "Of a task's run: the decision that chose its model."},
     },
 }
 _PRIVACY: Document = {
