@@ -23,6 +23,8 @@ FOREIGN := $(foreach client,l402-requests pyl402 openrouter llm aider cobot,\
 COBOT := $(filter .foreign/cobot/%,$(FOREIGN))
 
 WORKERS := 3
+# What Python compiles is kept: each worker and each command under test would compile it anew.
+COMPILED := env -u PYTHONDONTWRITEBYTECODE
 NOT_FAST := slow or foreign_clients or postgres or real_nodes or real_upstream
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED := $(INSTALL) --require-hashes -r
@@ -39,7 +41,7 @@ serve: $(RUNTIME) ## sell completions at http://127.0.0.1:8402, everything embed
 
 test: $(DEV) $(FOREIGN) nodes postgres nginx ## prove everything this machine can prove
 	$(say) 'all tests, the long proofs and foreign clients among them'
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	@$(COMPILED) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 check: $(DEV) ## format, lint, types, import contracts and the fast tests, in under a minute
 	$(say) 'format'

@@ -21,10 +21,9 @@ def graceful_degradation(caller: Caller) -> None:
         extra_body={"models": CHAIN[1:]},
     )
     cobot = cobot_of(answer)
-    sold = caller.http.get(f"/v1/escrows/{cobot['escrow_id']}").raise_for_status().json()
-    for one in sold["attempts"]:
-        caller.say("attempt", f"{one['model']}: {one['error'] or 'answered'}")
-    in_vain = len(sold["attempts"]) - 1
+    for one in cobot["attempts"]:
+        caller.say("attempt", f"{one['model']}: {one['status']}")
+    in_vain = sum(not one["billed"] for one in cobot["attempts"])
     caller.say(
         "decided", f"{cobot['model']} is paid for; tried in vain and not paid for: {in_vain}"
     )

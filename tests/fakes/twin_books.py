@@ -68,26 +68,21 @@ class TwinBooks:
         self._disagreed: list[str] = []
 
     async def apply(self, transition: Transition) -> Applied:
-        return cast("Applied", await self._both("apply", transition))
+        """Whoever asks may be cancelled between the two: as in a real file, it is written then."""
+        pair = asyncio.ensure_future(self._in_turn("apply", transition))
+        self._under_way.add(pair)
+        pair.add_done_callback(self._under_way.discard)
+        return cast("Applied", await asyncio.shield(pair))
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        async def read(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - any read of the port
-            return await self._both(name, *arguments, **options)
-
-        return read
+        # Neither waits for anybody in a read: who is cancelled leaves nothing half done.
+        return functools.partial(self._in_turn, name)
 
     async def agreed(self) -> None:
         """Wait for what is under way; also what nobody waited for, or heard of, has to agree."""
         while self._under_way:
             await asyncio.wait(self._under_way)
         assert self._disagreed == []
-
-    async def _both(self, name: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        """Whoever asks may be cancelled between the two: as in a real file, it is written then."""
-        pair = asyncio.ensure_future(self._in_turn(name, *arguments, **options))
-        self._under_way.add(pair)
-        pair.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(pair)
 
     async def _in_turn(self, name: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
         async with self._turn:

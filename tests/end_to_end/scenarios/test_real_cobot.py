@@ -195,7 +195,9 @@ async def test_a_cobot_buys_by_what_was_measured(stage: Stage, tmp_path: Path) -
     assert done.exit_code == 0, done.output
     await stage.give_answers({DEAR: {}})
     table = tmp_path / "table.json"
-    made = await asyncio.to_thread(line.run, "bench", "table", "--out", str(table))
+    made = await asyncio.to_thread(
+        line.run, "bench", "table", "--only-measured", "--out", str(table)
+    )
     assert made.exit_code == 0, made.output
     more = {**AT_ONCE, "ROUTING_TABLE": str(table)}
     async with open_stage(tmp_path / "measured", **more) as measured:
