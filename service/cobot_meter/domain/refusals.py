@@ -49,6 +49,7 @@ _MOST = {
     "budget": "unpaid runs of callers like this one may take at most {limit} a day",
 }
 _AVAILABLE = "Other requests of this caller have just used the credit that was to pay for this one"
+_RAISE = "a larger budget would let it through"
 _LESS = "ask for less with a lower max_tokens or a cheaper model"
 
 
@@ -86,8 +87,9 @@ def budget_exhausted(shortfall: BudgetShortfall) -> BudgetExhausted:
     fits = _fits_in_budget(shortfall)
     reset = f"it begins anew at {window.resets_at} ({window.budget.zone})"
     if window.is_of_others:
-        message = f"The operator of this service lets no more be spent {_where(window)}: {fits}, or"
-        message += f" ask again later: {reset}."
+        later = _either([one for one in (fits, "ask again later") if one])
+        message = f"The operator of this service lets no more be spent {_where(window)}: {later}; "
+        message += f"{reset}."
         return BudgetExhausted(message, shortfall=shortfall)
     others = (
         f" ({show(standing.reserved)} more are reserved by requests under way)"
@@ -97,7 +99,7 @@ def budget_exhausted(shortfall: BudgetShortfall) -> BudgetExhausted:
     message = (
         f"The budget of {_whose(window)} of {show(window.budget.amount)} a "
         f"{window.budget.period.value} has {show(standing.left)} left{others}, and this request "
-        f"may cost up to {show(shortfall.asked)}: {fits}; {reset}."
+        f"may cost up to {show(shortfall.asked)}: {fits or _RAISE}; {reset}."
     )
     return BudgetExhausted(message, shortfall=shortfall)
 
@@ -127,7 +129,7 @@ def _fits_in_budget(shortfall: BudgetShortfall) -> str:
         soon = "ask again when those have ended"
         return f"{soon}, or with max_tokens {fits}" if fits else soon
     if fits is None:
-        return _LESS
+        return shortfall.advice
     return f"max_tokens {fits} would fit" if fits else "not even one token of an answer would fit"
 
 

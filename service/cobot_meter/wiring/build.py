@@ -108,6 +108,7 @@ def _sell_edition(
         return None
     return SellEdition(
         ledger=flows.ledger,
+        find_budgets=flows.find_budgets,
         release_gate=flows.release_gate,
         rates=parts.rates,
         show_benchmarks=show_benchmarks,

@@ -111,6 +111,7 @@ async def test_a_key_buys_within_its_limits_and_budgets(tmp_path: Path) -> None:
             reply = await rig.get(PATH, token=bearer(key))
             assert reply.status == status
             assert code is None or reply.error["code"] == code
+            assert code is None or "a larger budget would" in reply.error["message"]
         (standing,) = (await rig.get("/v1/budgets", token=proof)).json()["data"]
         assert standing["spent_msat"] == PRICE_SAT * 1_000
         await rig.later(MS_PER_DAY)

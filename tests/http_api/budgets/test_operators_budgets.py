@@ -72,5 +72,5 @@ async def test_a_task_counts_against_a_budget_of_the_service(tmp_path: Path) -> 
         assert closed["invoice"]
         refused = await face.open(ceiling_sat=650)
         assert (refused.status, refused.error["code"]) == (402, "budget_exhausted")
-        assert "ask for less" in refused.error["message"]
+        assert "open it with a lower ceiling_sat, or ask again later" in refused.error["message"]
         assert (await face.open(ceiling_sat=300)).status == 201

@@ -17,12 +17,14 @@ class BudgetShortfall:
     """What is left of which budget, what this request may cost, and what would fit.
 
     `asked` is in the budget's own unit. `fits_max_tokens` is the `max_tokens` with which this very
-    request would fit, 0 where none would, and None for what asks for no tokens.
+    request would fit, 0 where none would, and None for what asks for no tokens: then `advice` says
+    what would help, empty where nothing does but to wait.
     """
 
     standing: BudgetSpending
     asked: int
     fits_max_tokens: int | None
+    advice: str = ""
 
     @property
     def waits(self) -> bool:

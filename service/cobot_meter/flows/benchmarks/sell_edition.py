@@ -59,6 +59,7 @@ class SellEdition:
         self,
         *,
         ledger: Ledger,
+        find_budgets: FindBudgets,
         release_gate: ReleaseGate,
         rates: ExchangeRates,
         show_benchmarks: ShowBenchmarks,
@@ -70,7 +71,7 @@ class SellEdition:
         self._release_gate = release_gate
         self._rates = rates
         self._show_benchmarks = show_benchmarks
-        self._find_budgets = FindBudgets(ledger=ledger)
+        self._find_budgets = find_budgets
 
     async def edition(self) -> Edition:
         """Today's. Raises EscrowNotFound where nothing was measured before today."""

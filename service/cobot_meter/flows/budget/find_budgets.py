@@ -106,11 +106,13 @@ class FindBudgets:
         *,
         costs: Callable[[int], int | None] | None = None,
         max_tokens: int = 0,
+        advice: str = "",
     ) -> BudgetExhausted | None:
         """What to say of a guard that is a budget; None where it is another one.
 
         `costs` says in msat what the same request could come to with fewer tokens than
-        `max_tokens`: what would fit has to fit in every budget. None where it asks for no tokens.
+        `max_tokens`: what would fit has to fit in every budget. None where it asks for no tokens:
+        `advice` says what would help then.
         """
         if not is_budget(refused.guard):
             return None
@@ -122,7 +124,12 @@ class FindBudgets:
                 lambda tokens: _fits(costs(tokens), standing, rate), below=max_tokens
             )
         return budget_exhausted(
-            BudgetShortfall(standing=short, asked=refused.asked, fits_max_tokens=fits_max_tokens)
+            BudgetShortfall(
+                standing=short,
+                asked=refused.asked,
+                fits_max_tokens=fits_max_tokens,
+                advice=advice,
+            )
         )
 
 

@@ -114,7 +114,9 @@ class OpenTask:
         try:
             applied = await self._ledger.apply(opening)
         except ExposureExceeded as exceeded:
-            exhausted = await self._find_budgets.refusal(exceeded, windows, quote.rate)
+            exhausted = await self._find_budgets.refusal(
+                exceeded, windows, quote.rate, advice="open it with a lower ceiling_sat"
+            )
             if exhausted is None:
                 raise
             raise exhausted from exceeded
