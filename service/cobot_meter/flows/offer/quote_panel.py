@@ -7,7 +7,6 @@ a model of this machine, and not a cheaper one. Must not know: who asks, or how 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 
 from cobot_meter.domain.consensus.panel import (
@@ -36,6 +35,7 @@ from cobot_meter.domain.upstream.completions import (
 )
 from cobot_meter.flows.offer.catalogue import ModelCatalogue
 from cobot_meter.flows.offer.quote_request import Offer, QuoteRequest, refuse_unbookable
+from cobot_meter.flows.offer.virtual_rows import virtual_row
 
 PARAM = "cobot.panel"
 _QUOTED_OTHERWISE = (
@@ -245,39 +245,21 @@ class QuotePanel:
 def _listed(name: str, kind: PanelKind, members: tuple[Model, ...]) -> Model:
     """As a row of the list: a token costs what all of the operator's panel charge for it."""
     units = zip(*(model.price.units for model in members), strict=True)
-    context = min(model.context_length for model in members)
-    most = min(model.max_completion_tokens for model in members)
     asked = ", ".join(model.model_id for model in members)
     made = "a report of what they find" if kind is PanelKind.REVIEW else "a count of their answers"
-    document = {
-        "id": name,
-        "canonical_slug": name,
-        "name": f"{name}: several models on one question",
-        "created": 0,
-        "description": (
+    return virtual_row(
+        Model(
+            model_id=name,
+            price=ModelPrice.of_units(sum(unit) for unit in units),
+            context_length=min(model.context_length for model in members),
+            max_completion_tokens=min(model.max_completion_tokens for model in members),
+            document=b"",
+            upstream="",
+        ),
+        means="several models on one question",
+        description=(
             f"Asks {asked}, or the panel that the request names, and answers with {made}; the "
             "prices are those of all of them together."
         ),
-        "context_length": context,
-        "architecture": {
-            "modality": "text->text",
-            "input_modalities": ["text"],
-            "output_modalities": ["text"],
-            "tokenizer": "Router",
-            "instruct_type": None,
-        },
-        "top_provider": {
-            "context_length": context,
-            "max_completion_tokens": most,
-            "is_moderated": False,
-        },
-        "supported_parameters": ["max_tokens", "seed", "stop", "temperature", "top_p"],
-    }
-    return Model(
-        model_id=name,
-        price=ModelPrice.of_units(sum(unit) for unit in units),
-        context_length=context,
-        max_completion_tokens=most,
-        document=json.dumps(document).encode(),
-        upstream="",
+        takes=("max_tokens", "seed", "stop", "temperature", "top_p"),
     )

@@ -8,7 +8,6 @@ not know: HTTP, the books, or what becomes of the request.
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +41,7 @@ from cobot_meter.domain.upstream.completions import (
 )
 from cobot_meter.flows.offer.catalogue import ModelCatalogue
 from cobot_meter.flows.offer.quote_panel import PanelRequest, QuotePanel
+from cobot_meter.flows.offer.virtual_rows import virtual_row
 from cobot_meter.ports.exchange_rate import ExchangeRates
 
 SESSIONS_MAX = 10_000
@@ -388,39 +388,21 @@ def _barred(request: CompletionRequest, model: Model) -> str:
 
 def _virtual(name: str, known: tuple[Model, ...]) -> Model:
     """As a row of the list: no request under this name costs more a token than that."""
-    context = max(model.context_length for model in known)
-    most = max(model.max_completion_tokens for model in known)
     parameters = frozenset[str]().union(*(model.parameters or () for model in known))
-    document = {
-        "id": name,
-        "canonical_slug": name,
-        "name": f"{name}: chosen for each request",
-        "created": 0,
-        "description": (
+    return virtual_row(
+        Model(
+            model_id=name,
+            price=type(known[0].price).dearest(model.price for model in known),
+            context_length=max(model.context_length for model in known),
+            max_completion_tokens=max(model.max_completion_tokens for model in known),
+            document=b"",
+            upstream="",
+            parameters=parameters,
+        ),
+        means="chosen for each request",
+        description=(
             "This service chooses the model for each request and says which and why; the prices "
             "are the highest of those it chooses from, and what answers is charged at its own."
         ),
-        "context_length": context,
-        "architecture": {
-            "modality": "text->text",
-            "input_modalities": ["text"],
-            "output_modalities": ["text"],
-            "tokenizer": "Router",
-            "instruct_type": None,
-        },
-        "top_provider": {
-            "context_length": context,
-            "max_completion_tokens": most,
-            "is_moderated": False,
-        },
-        "supported_parameters": sorted(parameters),
-    }
-    return Model(
-        model_id=name,
-        price=type(known[0].price).dearest(model.price for model in known),
-        context_length=context,
-        max_completion_tokens=most,
-        document=json.dumps(document).encode(),
-        upstream="",
-        parameters=parameters,
+        takes=sorted(parameters),
     )
