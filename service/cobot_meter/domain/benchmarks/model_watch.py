@@ -128,7 +128,10 @@ def watch_providers(
 def _held_against(
     usual_ppm: int, model: str, days: Sequence[ProbeDay], terms: WatchTerms
 ) -> WatchState:
-    """Of a provider that came later: nothing is learnt, and its times have no before."""
+    """These days against what is usual; all there is of a provider that came later.
+
+    Nothing is learnt of that one, and its times have no before.
+    """
     sums = terms.fall.sums([(one.right, one.judged) for one in days], usual_ppm=usual_ppm)
     return WatchState(
         model=model,
@@ -145,13 +148,9 @@ def watch_model(model: str, days: Sequence[ProbeDay], terms: WatchTerms) -> Watc
     learnt, later = days[: terms.learning_days], days[terms.learning_days :]
     judged = sum(one.judged for one in learnt)
     usual = sum(one.right for one in learnt) * PPM // judged if judged else 0
-    sums = terms.fall.sums([(one.right, one.judged) for one in later], usual_ppm=usual)
-    return WatchState(
-        model=model,
+    return replace(
+        _held_against(usual, model, later, terms),
         days=len(days),
-        usual_ppm=usual,
-        sums=tuple(sums),
-        height=terms.fall.height,
         latency=latency_of(model, days, terms) if later else None,
     )
 

@@ -52,6 +52,16 @@ class QuotedTerms:
     expires_at_ms: int
 
 
+def refuse_quote_over_cap(quoted: QuotedTerms, cap: MaxCost | None) -> None:
+    """Raises CeilingOverCap where the quote allows more than the caller does now."""
+    if cap is not None and not cap.admits(quoted.ceiling, quoted.rate):
+        message = (
+            f"The quote allows up to {quoted.ceiling.price_msat} msat, and X-Cobot-Max-Cost only "
+            f"{cap.text()}."
+        )
+        raise CeilingOverCap(message)
+
+
 def refuse_over_cap(
     ceiling_of: Callable[[int], Ceiling], *, max_tokens: int, cap: MaxCost, rate: ExchangeRate
 ) -> None:

@@ -221,8 +221,7 @@ def refuse_over_context(request: CompletionRequest, model: Model, *, max_tokens:
         _refuse_cut(request, model, max_tokens=max_tokens)
     least = max(request.message_count, request.prompt_bytes // BYTES_PER_TOKEN_MAX)
     if least + max_tokens > model.context_length:
-        fits = model.context_length - least
-        advice = f"max_tokens {fits} would fit" if fits > 0 else "send a shorter prompt"
+        advice = _what_fits(model.context_length - least)
         message = (
             f"The prompt takes at least {least} tokens and max_tokens is {max_tokens}: together "
             f"more than the {model.context_length} that {model.model_id} reads and writes; "
@@ -235,14 +234,17 @@ def _refuse_cut(request: CompletionRequest, model: Model, *, max_tokens: int) ->
     most = request.prompt_tokens_most + TEMPLATE_TOKENS
     if most + max_tokens <= model.context_length:
         return
-    fits = model.context_length - most
-    advice = f"max_tokens {fits} would fit" if fits > 0 else "send a shorter prompt"
+    advice = _what_fits(model.context_length - most)
     message = (
         f"The prompt may take up to {most} tokens and max_tokens is {max_tokens}: together more "
         f"than the {model.context_length} that {model.model_id} reads and writes here, and it "
         f"would cut the prompt without a word; {advice}."
     )
     raise RequestInvalid(message, param="max_tokens")
+
+
+def _what_fits(tokens: int) -> str:
+    return f"max_tokens {tokens} would fit" if tokens > 0 else "send a shorter prompt"
 
 
 def price_of(request: CompletionRequest, model: Model) -> ModelPrice:

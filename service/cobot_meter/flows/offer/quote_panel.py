@@ -15,7 +15,7 @@ from cobot_meter.domain.consensus.panel import (
     PanelKind,
     PanelMember,
 )
-from cobot_meter.domain.errors import CeilingOverCap, ModelNotOffered, RequestInvalid
+from cobot_meter.domain.errors import ModelNotOffered, RequestInvalid
 from cobot_meter.domain.money import ExchangeRate
 from cobot_meter.domain.pricing.prices import (
     Ceiling,
@@ -24,7 +24,12 @@ from cobot_meter.domain.pricing.prices import (
     ceiling_for,
     ceiling_of,
 )
-from cobot_meter.domain.pricing.quotes import CallerTerms, QuotedTerms, refuse_over_cap
+from cobot_meter.domain.pricing.quotes import (
+    CallerTerms,
+    QuotedTerms,
+    refuse_over_cap,
+    refuse_quote_over_cap,
+)
 from cobot_meter.domain.privacy.faults import NobodyHere
 from cobot_meter.domain.routing.hints import PrivacyTier
 from cobot_meter.domain.upstream.completions import (
@@ -149,13 +154,7 @@ class PanelRequest:
 
     def as_quoted(self, quoted: QuotedTerms, models: tuple[Model, ...]) -> PanelOffer:
         """The panel that was quoted, at the prices of then. Raises as `QuotePanel.offer`."""
-        cap = self.request.terms.max_cost
-        if cap is not None and not cap.admits(quoted.ceiling, quoted.rate):
-            message = (
-                f"The quote allows up to {quoted.ceiling.price_msat} msat, and X-Cobot-Max-Cost "
-                f"only {cap.text()}."
-            )
-            raise CeilingOverCap(message)
+        refuse_quote_over_cap(quoted, self.request.terms.max_cost)
         prices = dict(quoted.models)
         models = tuple(replace(model, price=prices[model.model_id]) for model in models)
         offered = self.offered(models, quoted.max_tokens, quoted.rate, quoted.terms)

@@ -31,6 +31,7 @@ from cobot_meter.domain.pricing.quotes import (
     QuotedTerms,
     most_tokens,
     refuse_over_cap,
+    refuse_quote_over_cap,
 )
 from cobot_meter.domain.privacy.faults import NobodyHere, NobodyKeepsNothing
 from cobot_meter.domain.refusals import credit_short
@@ -383,12 +384,7 @@ def _as_quoted(
     quoted: QuotedTerms, models: tuple[Model, ...], cap: MaxCost | None, costs: Costs
 ) -> Offer:
     """The offer of an earlier quote, for the models that are still on offer, at its prices."""
-    if cap is not None and not cap.admits(quoted.ceiling, quoted.rate):
-        message = (
-            f"The quote allows up to {quoted.ceiling.price_msat} msat, and X-Cobot-Max-Cost only "
-            f"{cap.text()}."
-        )
-        raise CeilingOverCap(message)
+    refuse_quote_over_cap(quoted, cap)
     prices = dict(quoted.models)
     kept = tuple(
         replace(model, price=prices[model.model_id]) for model in models if model.model_id in prices
