@@ -84,8 +84,9 @@ class FakeReports:
         return None if entry is None else entry.facts
 
     async def numbered(self, name: str) -> int:
-        keys = (key.rpartition("/") for key in self.rows.journal)
-        return sum(1 for before, _, number in keys if before == name and number.isdigit())
+        named = f"{name}/"
+        keys = (key for key in self.rows.journal if key.startswith(named))
+        return sum(1 for key in keys if key[len(named) :].isdigit())
 
     async def alarms(self, *, limit: int) -> Standing:
         words = [one for one in self.rows.journal.values() if one.subject_id == RELEASES]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 from cobot_meter.domain.api_key.record import ApiKey
 from cobot_meter.domain.errors import AlreadyOpen, MovedOn
@@ -14,13 +16,17 @@ from cobot_meter.domain.ledger.transfers import Transfer
 from cobot_meter.domain.run.record import Run, run_id_of
 from cobot_meter.domain.topup.record import Topup
 from cobot_meter.domain.transitions.transition import CallerChange, StoredBodies, Transition
+from cobot_meter.domain.with_changes import changer_of
 from cobot_meter.ports.ledger_reports import JournalEntry, JournalTransfer
 from tests.fakes.ledger_model import Ledger
 
 UNCHANGED = CallerChange(blocked=False, cap_msat=None)
 
 
-@dataclass(frozen=True, slots=True)
+_escrow_with, _run_with = changer_of(Escrow), changer_of(Run)
+
+
+@dataclass(frozen=True)
 class BooksRows:
     """The tables. `after` gives the rows with one more transition, or raises."""
 
@@ -39,11 +45,11 @@ class BooksRows:
         """The one that was adopted last."""
         return self.nodes[-1] if self.nodes else None
 
-    @property
+    @cached_property
     def views(self) -> tuple[Escrow, ...]:
         """Every run with its sale as it is looked at from there, in the order of the sales."""
         return tuple(
-            replace(escrow.seen_from(run.run_id), others=()) if escrow.others else escrow
+            _escrow_with(escrow, {"run": run, "others": ()}) if escrow.others else escrow
             for escrow in self.escrows.values()
             for run in escrow.runs
         )
@@ -77,26 +83,29 @@ class BooksRows:
         self._check_api_key(transition.api_key)
         ledger = self.ledger.after(transition.accounts, transition.transfers)
         entry = _entry(len(self.journal) + 1, transition)
-        rows = replace(self, ledger=ledger, journal={**self.journal, entry.key: entry})
+        rows: dict[str, Any] = {
+            "ledger": ledger,
+            "journal": {**self.journal, entry.key: entry},
+            "bodies": _bodies_after(self.bodies, transition),
+        }
         if transition.escrow is not None:
             escrow = self._merged(transition, transition.escrow)
-            rows = replace(rows, escrows={**rows.escrows, escrow.escrow_id: escrow})
+            rows["escrows"] = {**self.escrows, escrow.escrow_id: escrow}
         if transition.topup is not None:
             topup = self._merged_topup(transition, transition.topup)
-            rows = replace(rows, topups={**rows.topups, topup.topup_id: topup})
+            rows["topups"] = {**self.topups, topup.topup_id: topup}
         if transition.api_key is not None:
             key = self._merged_api_key(transition, transition.api_key)
-            rows = replace(rows, api_keys={**rows.api_keys, key.key_id: key})
+            rows["api_keys"] = {**self.api_keys, key.key_id: key}
         if transition.cursor is not None:
             pubkey = transition.cursor.node_pubkey
-            index = max(rows.cursors.get(pubkey, 0), transition.cursor.settle_index)
-            rows = replace(rows, cursors={**rows.cursors, pubkey: index})
+            index = max(self.cursors.get(pubkey, 0), transition.cursor.settle_index)
+            rows["cursors"] = {**self.cursors, pubkey: index}
         if transition.caller is not None and transition.caller_id is not None:
-            change = {transition.caller_id: transition.caller}
-            rows = replace(rows, callers={**rows.callers, **change})
+            rows["callers"] = {**self.callers, transition.caller_id: transition.caller}
         if transition.node is not None:
-            rows = replace(rows, nodes=(*rows.nodes, transition.node))
-        return replace(rows, bodies=_bodies_after(self.bodies, transition))
+            rows["nodes"] = (*self.nodes, transition.node)
+        return replace(self, **rows)
 
     def _check_escrow(self, transition: Transition) -> None:
         escrow = transition.escrow
@@ -123,11 +132,11 @@ class BooksRows:
         runs = {run.run_id: run for run in stored.runs}
         for run, changed in transition.runs:
             told = {name: getattr(run, name) for name in changed or ()}
-            runs[run.run_id] = run if changed is None else replace(runs[run.run_id], **told)
+            runs[run.run_id] = run if changed is None else _run_with(runs[run.run_id], told)
         sale = {name: getattr(escrow, name) for name in transition.changed}
         run_id = sale.get("run_id", stored.run_id)
-        merged = replace(stored, run=runs.pop(run_id), **sale)
-        return replace(merged, others=tuple(runs.values()))
+        sale["run"] = runs.pop(run_id)
+        return _escrow_with(stored, {**sale, "others": tuple(runs.values())})
 
     def _merged_topup(self, transition: Transition, topup: Topup) -> Topup:
         """As of an escrow: what the transition does not name stays."""

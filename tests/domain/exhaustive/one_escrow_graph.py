@@ -25,6 +25,7 @@ from cobot_meter.domain.run import events as ran
 from cobot_meter.domain.run.record import CostStanding, Run
 from cobot_meter.domain.transitions.escrows import escrow_transition
 from cobot_meter.domain.transitions.transition import Transition
+from cobot_meter.domain.with_changes import changer_of
 from tests.domain.samples import (
     CREDITS,
     FAILURE,
@@ -52,6 +53,9 @@ SAID = 7_500
 MAYBE = (0, 7_500, 12_000)
 OVERPAID = 1_500
 STEP = 3_000
+_plain_sale, _plain_run = changer_of(Escrow), changer_of(Run)
+_UNTRIED_SALE = {"version": 0, "attempt": 0, "payment_hash": None}
+_UNTRIED_RUN = {"version": 0, "lookups": 0}
 Identity = tuple[Escrow, tuple[Run, ...], tuple[int, ...], frozenset[tuple[str, int, int, int]]]
 Told = tuple[on.EscrowEvent, int]
 
@@ -60,23 +64,32 @@ Told = tuple[on.EscrowEvent, int]
 class Node:
     """`truths` are what the upstream really took for each run, in pico-USD, said or not.
 
-    What is asked of every pair is counted once: its claim on the caller's credit, what its books
-    miss of its truth, whether the upstream's usage says nothing certain about it yet, and what
-    stands on its cost accounts, in all and unattributed.
+    What is asked of every pair is counted once: the upstream's truth, its claim on the caller's
+    credit, what its books miss of that truth, whether the upstream's usage says nothing certain
+    about it yet, what stands on its cost accounts, in all and unattributed, whether the comparison
+    of costs would give it a share, and whether what it cost was never said for certain.
     """
 
     row: Escrow
     rows: BooksRows
     truths: tuple[int, ...] = (0,)
     moves: list[Move] = field(default_factory=list)
+    truth: int = field(init=False)
     credit_claimed: int = field(init=False)
     missing: int = field(init=False)
     unquiet: bool = field(init=False)
     cost: int = field(init=False)
     unattributed: int = field(init=False)
+    unexplained: bool = field(init=False)
+    unconfirmed: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Count."""
+        run = self.row.run
+        failed = self.row.progress is S.FAILED
+        self.truth = sum(self.truths)
+        self.unexplained = failed and run.budget_held_pusd > 0 and not self.awaited
+        self.unconfirmed = run.cost is None or run.cost.standing is not CostStanding.CONFIRMED
         self.credit_claimed = self.claimed(available(self.row.caller_id))
         self.missing = self.truth + self.net(CREDITS)
         self.unquiet = self.in_flight or self.awaited
@@ -92,11 +105,6 @@ class Node:
         return self.rows.ledger.of(account).net
 
     @property
-    def truth(self) -> int:
-        """What the upstream really took for all runs."""
-        return sum(self.truths)
-
-    @property
     def awaited(self) -> bool:
         """Whether its cost is still being looked up."""
         return self.row.run.lookup_at_ms is not None
@@ -105,18 +113,6 @@ class Node:
     def in_flight(self) -> bool:
         """Whether the upstream may still be at work on it."""
         return self.row.run.in_flight
-
-    @property
-    def unexplained(self) -> bool:
-        """Whether the comparison of costs would give it a share."""
-        failed = self.row.progress is S.FAILED
-        return failed and self.row.run.budget_held_pusd > 0 and not self.awaited
-
-    @property
-    def unconfirmed(self) -> bool:
-        """Whether what it really cost was never said for certain."""
-        cost = self.row.run.cost
-        return cost is None or cost.standing is not CostStanding.CONFIRMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,23 +139,27 @@ class EscrowGraph:
         escrow = opened(shape)
         self.opening = opening_of(escrow)
         self.nodes: dict[Identity, Node] = {}
+        self._untold: list[Node] = []
+        self._shared: dict[tuple[Node, int], Node] = {}
         self.told = 0
         self.first = self._node(escrow, BooksRows().after(_unguarded(self.opening)), (0,))
-        frontier = [self.first]
-        while frontier:
-            node = frontier.pop()
-            known = len(self.nodes)
-            node.moves = list(self._moves(node))
-            frontier += list(self.nodes.values())[known:]
+        self._tell_all()
 
     def attributed(self, node: Node, share: int) -> Node:
-        """The node after A13 gave it its share."""
-        known = len(self.nodes)
+        """The node after A13 gave it its share; told once, however many pairs come to it."""
+        if (node, share) in self._shared:
+            return self._shared[node, share]
         event = ran.CostAttributed(cost_pusd=share)
         target = self._told(node, node.row, event, node.truths).target
-        for new in list(self.nodes.values())[known:]:
-            new.moves = list(self._moves(new))
+        self._tell_all()
+        self._shared[node, share] = target
         return target
+
+    def _tell_all(self) -> None:
+        """Find the moves of every new node, and so of those that they lead to."""
+        while self._untold:
+            node = self._untold.pop()
+            node.moves = list(self._moves(node))
 
     def _moves(self, node: Node) -> Iterator[Move]:
         row, before = node.row, node.truths[:-1]
@@ -196,9 +196,11 @@ class EscrowGraph:
 
     def _node(self, row: Escrow, rows: BooksRows, truths: tuple[int, ...]) -> Node:
         identity = _identity(row, rows.ledger, truths)
-        if identity not in self.nodes:
-            self.nodes[identity] = Node(row, rows, truths)
-        return self.nodes[identity]
+        found = self.nodes.get(identity)
+        if found is None:
+            found = self.nodes[identity] = Node(row, rows, truths)
+            self._untold.append(found)
+        return found
 
 
 def door(rows: BooksRows, transition: Transition) -> BooksRows:
@@ -335,13 +337,15 @@ def _transition(row: Escrow, event: on.EscrowEvent) -> Transition:
 
 
 def _unguarded(transition: Transition) -> Transition:
+    if all(transfer.guard is None for transfer in transition.transfers):
+        return transition
     transfers = tuple(replace(transfer, guard=None) for transfer in transition.transfers)
     return replace(transition, transfers=transfers)
 
 
 def _identity(row: Escrow, ledger: Ledger, truths: tuple[int, ...]) -> Identity:
-    run, *others = (replace(one, version=0, lookups=0) for one in (row.run, *row.others))
-    plain = replace(row, version=0, attempt=0, payment_hash=None, run=run)
+    run, *others = (_plain_run(one, _UNTRIED_RUN) for one in (row.run, *row.others))
+    plain = _plain_sale(row, {**_UNTRIED_SALE, "run": run})
     booked = frozenset(
         (code, counters.net, counters.debits_pending, counters.credits_pending)
         for code, counters in ledger.counters.items()

@@ -6,8 +6,7 @@ and repeated after it. The product then interleaves two of them in every order.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -33,14 +32,6 @@ ENDED = frozenset({S.RELEASED, S.REFUNDED, S.EXPIRED, S.FAILED})
 PAID = frozenset({S.SETTLED, S.RELEASED, S.REFUNDED})
 ADDRESS_DAY = chart.address_budget(ADDRESS, DAY)
 PAYMENTS = frozenset({"invoice_settled", "covered_by_credit", "completion_costed"})
-
-
-@pytest.fixture(autouse=True)
-def _no_collection() -> Iterator[None]:
-    """A million tuples without a cycle: collecting would only look at them again and again."""
-    gc.disable()
-    yield
-    gc.enable()
 
 
 @pytest.mark.slow
@@ -207,6 +198,6 @@ def prove_opening(opening: Opening) -> None:
 def prove_costs(pair: Pair) -> None:
     """What the upstream took is what our cost accounts say; unattributed only what none knew."""
     nodes = pair.nodes
-    assert sum(node.cost for node in nodes) + pair.rest == sum(node.truth for node in nodes)
+    assert sum([node.cost for node in nodes]) + pair.rest == sum([node.truth for node in nodes])
     if pair.rest or any(node.unattributed for node in nodes):
         assert any(node.unconfirmed for node in nodes)

@@ -78,7 +78,8 @@ class Search:
     """All pairs that a caller with `credit` reaches, and the counts of what was done there.
 
     `covered` is the mode of what credit covers: the other escrow may be of the other mode. `first`
-    is what credit has to cover; less than the ceiling grows.
+    is what credit has to cover; less than the ceiling grows. `besides` is what no escrow booked, by
+    the rest of the pair.
     """
 
     credit: int
@@ -88,6 +89,7 @@ class Search:
     openings: list[Opening] = field(default_factory=list)
     events: int = 0
     refused: int = 0
+    besides: dict[int, Ledger] = field(default_factory=dict)
 
     def pairs(self) -> set[Pair]:
         """Every one, from the opening of the first escrow on."""
@@ -102,9 +104,11 @@ class Search:
 
     def ledger(self, pair: Pair) -> Ledger:
         """The whole ledger of a pair."""
-        rest = usage_compared(used(0), sequence=0, cost_pusd=pair.rest, at_ms=NOW_MS)
-        beside = granted(Ledger(), CALLER, self.credit).after((), rest.transfers)
-        return _sum(beside, *(node.rows.ledger for node in pair.nodes))
+        if pair.rest not in self.besides:
+            rest = usage_compared(used(0), sequence=0, cost_pusd=pair.rest, at_ms=NOW_MS)
+            granted_first = granted(Ledger(), CALLER, self.credit)
+            self.besides[pair.rest] = granted_first.after((), rest.transfers)
+        return _sum(self.besides[pair.rest], *(node.rows.ledger for node in pair.nodes))
 
     def spendable(self, pair: Pair) -> int:
         """The caller's credit, reservations taken off."""
@@ -184,8 +188,8 @@ class Search:
         """One transition of A13: a share for the first unexplained escrow, or the rest."""
         first, second, rest = pair
         missing = pair.unexplained_pusd
-        node = next((node for node in pair.nodes if node.unexplained), None)
-        if node is not None:
+        if first.unexplained or (second is not None and second.unexplained):
+            node = first if first.unexplained or second is None else second
             share = min(max(missing, 0), node.row.quote.ceiling_pusd)
             target = self._graph_of(node).attributed(node, share)
             self.events += 1

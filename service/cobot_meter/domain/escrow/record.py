@@ -285,6 +285,8 @@ class Escrow:
 
     def seen_from(self, run_id: str) -> Escrow:
         """This sale with another of its runs at hand as its `run`; unchanged where that is not."""
+        if run_id == self.run.run_id:
+            return self
         runs = {run.run_id: run for run in self.runs}
         run = runs.pop(run_id, None)
         return self if run is None else replace(self, run=run, others=tuple(runs.values()))

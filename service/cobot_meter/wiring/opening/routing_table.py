@@ -5,6 +5,7 @@ Must not know: requests, or how anything is decided.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +39,16 @@ class RoutingTable:
 
 def routing_table(path: Path | None) -> RoutingTable:
     """The table in this file, None for the shipped one. Raises SettingInvalid."""
+    return _shipped_table() if path is None else _read(path)
+
+
+@functools.cache
+def _shipped_table() -> RoutingTable:
+    """Read once, however many services a process opens: nobody changes what is shipped."""
+    return _read(None)
+
+
+def _read(path: Path | None) -> RoutingTable:
     try:
         document = table_document(path)
         return RoutingTable(successes=read_table(document), listed=_listed(document["models"]))
