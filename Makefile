@@ -22,7 +22,7 @@ FOREIGN := $(foreach client,l402-requests pyl402 openrouter llm aider cobot,\
 
 COBOT := $(filter .foreign/cobot/%,$(FOREIGN))
 
-WORKERS := 3
+WORKERS := 4
 # What Python compiles is kept: each worker and each command under test would compile it anew.
 COMPILED := env -u PYTHONDONTWRITEBYTECODE
 NOT_FAST := slow or foreign_clients or postgres or real_nodes or real_upstream
