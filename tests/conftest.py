@@ -42,17 +42,26 @@ LONG_S = 360
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the long tests time for a machine that is busy with something else."""
+    """Give the long tests time for a machine that is busy with something else, and begin with them.
+
+    What takes minutes and begins last is waited for by workers that have nothing left to do.
+    """
     for item in items:
         own = item.get_closest_marker("timeout")
         if own is None and any(item.get_closest_marker(name) for name in LONG):
             item.add_marker(pytest.mark.timeout(LONG_S))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_configure() -> None:
+    """What is loaded and collected stays to the end: nothing of it is garbage."""
+    gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    """What was collected stays to the end: no garbage collection looks at it again."""
-    gc.collect()
+    """No garbage collection ever looks at it."""
     gc.freeze()
+    gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

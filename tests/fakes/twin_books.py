@@ -87,7 +87,12 @@ class TwinBooks:
         assert self._disagreed == []
 
     async def _read_once(self, name: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        """What both say; asked again only when something was written, as most reads repeat one."""
+        """What both say; asked again only when something was written, as most reads repeat one.
+
+        What is asked with a list, which has no hash, is asked each time.
+        """
+        if any(not isinstance(one, Hashable) for one in (*arguments, *options.values())):
+            return await self._in_turn(name, *arguments, **options)
         if self._read_of is not self._fake.rows:
             self._read_of, self._read = self._fake.rows, {}
         asked, read = (name, arguments, tuple(options.items())), self._read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -43,6 +44,9 @@ class LazyCommand(TyperCommand):
         """That of the command itself, which goes on from here with words that are text."""
         words = [text(word) for word in args]
         real = loaded(self.name or "", self._where)
+        if not gc.isenabled():  # a process of the command's own: see `main`
+            gc.freeze()
+            gc.enable()
         return real.make_context(info_name, words, parent=parent, **extra)
 
 
