@@ -44,13 +44,15 @@ LONG_S = 360
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the long tests time for a machine that is busy with something else, and begin with them.
 
-    What takes minutes and begins last is waited for by workers that have nothing left to do.
+    What takes minutes and begins last is waited for by workers that have nothing left to do. The
+    tests of a file keep their order.
     """
     for item in items:
         own = item.get_closest_marker("timeout")
         if own is None and any(item.get_closest_marker(name) for name in LONG):
             item.add_marker(pytest.mark.timeout(LONG_S))
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 def pytest_configure() -> None:

@@ -7,11 +7,9 @@ these do.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import grpc
 import httpx
@@ -20,7 +18,7 @@ from cobot_pay.errors import PaymentFailed, PaymentUnknown
 from cobot_pay.invoice_terms import read_invoice
 from cobot_pay.lnd_wallet import LndWallet
 from cobot_pay.wallet import Payment
-from deploy.regtest.lnd.connection import invoicesrpc, lnrpc, routerrpc
+from deploy.regtest.lnd.connection import invoicesrpc, lnrpc
 from deploy.regtest.network import Network
 from tests.end_to_end.live import Live, ask_body, proof_of
 
@@ -133,7 +131,7 @@ class Buyer:
                     refused = REFUSED in str(failed) and said == lnrpc.Invoice.SETTLED
                     if refused or said == lnrpc.Invoice.CANCELED:
                         return None
-                    await self._forget_failures()
+                    await self._network.alice.forget_failures()
                     await asyncio.sleep(REPEAT_S)
 
     async def _at_bob(self, payment_hash: str) -> int | None:
@@ -147,15 +145,6 @@ class Buyer:
         except (grpc.aio.AioRpcError, OSError):  # killed just now: the next failure asks again
             return None
         return int(found.state)
-
-    async def _forget_failures(self) -> None:
-        """LND avoids a channel for minutes after a failure, which a killed node is not worth."""
-        request: Any = routerrpc.ResetMissionControlRequest()
-        with contextlib.suppress(grpc.aio.AioRpcError):  # busy; the next failure asks again
-            async with self._network.alice.services() as services:
-                await services.router.ResetMissionControl(
-                    request, timeout=5, metadata=services.metadata
-                )
 
 
 def _says_repeat(answer: httpx.Response) -> bool:

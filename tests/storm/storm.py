@@ -20,6 +20,7 @@ from typing import Any
 
 from cobot_meter.adapters.lightning.lnd.macaroon import BAKE_URIS
 from deploy.regtest.network import Network
+from deploy.regtest.waiting import until
 from tests.end_to_end.live import Live
 from tests.postgres.cluster import Cluster
 from tests.storm.buyers import Buyer, Purchase
@@ -29,6 +30,7 @@ BUYERS = 4
 CALM_S = (0.05, 1.2)
 SEED = 20_261_123
 RECKONINGS = 30
+HTLC_MSAT = 1_000
 UNGUARDED = {
     "COBOT_METER_NEWCOMER_CAP_SAT": "100000000",
     "COBOT_METER_CAP_MAX_SAT": "100000000",
@@ -120,7 +122,24 @@ class Storm:
         assert self._live is not None
         await self._network.bob.kill()
         await self._network.bob.start()
+        await self._wake_channels()
         await self._live.until_ready()
+
+    async def _wake_channels(self) -> None:
+        """One more HTLC to bob's lnd: what nodes owe each other is signed with the next.
+
+        One that died between taking a commitment and giving its own does not give it by itself:
+        all payments of that moment would wait until somebody else pays.
+        """
+        alice, bob = self._network.alice, await self._network.bob.identity()
+
+        async def reached() -> bool:
+            if await alice.reaches_with_htlc(bob, HTLC_MSAT):
+                return True
+            await alice.forget_failures()
+            return False
+
+        await until("an HTLC gets from alice to bob", reached)
 
     async def _kill_postgres(self) -> None:
         assert self._live is not None

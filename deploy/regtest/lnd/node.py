@@ -5,7 +5,7 @@ Every node has a wallet with a password, as an operator's has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -86,7 +86,7 @@ class Node(NodeCalls):
         self.process.start()
         found = await self.until_state(NEW, LOCKED, SERVER_ACTIVE)
         if found == NEW:
-            await self._create_wallet()
+            await self._until_taken(self._create_wallet, leaves=NEW)
         elif found == LOCKED and unlock:
             await self.unlock()
         if unlock or found == NEW:
@@ -95,8 +95,11 @@ class Node(NodeCalls):
     async def unlock(self) -> None:
         """Give the wallet its password; `until_ready` waits for the rest."""
         request = unlockrpc.UnlockWalletRequest(wallet_password=WALLET_SECRET)
-        async with self._without_macaroon() as services:
+
+        async def give(services: Services) -> None:
             await services.unlocker.UnlockWallet(request, timeout=WALLET_TIMEOUT_S)
+
+        await self._until_taken(give, leaves=LOCKED)
 
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL after 10 s: lnd waits long for clients that stay connected."""
@@ -151,17 +154,36 @@ class Node(NodeCalls):
         await until(f"{self.name} is {' or '.join(wanted)}", there)
         return said
 
-    async def _create_wallet(self) -> None:
-        async with self._without_macaroon() as services:
-            request = unlockrpc.InitWalletRequest(
-                wallet_password=WALLET_SECRET, extended_master_key=self._master_key
+    async def _create_wallet(self, services: Services) -> None:
+        request = unlockrpc.InitWalletRequest(
+            wallet_password=WALLET_SECRET, extended_master_key=self._master_key
+        )
+        if not self._master_key:
+            seed = await services.unlocker.GenSeed(
+                unlockrpc.GenSeedRequest(), timeout=WALLET_TIMEOUT_S
             )
-            if not self._master_key:
-                seed = await services.unlocker.GenSeed(
-                    unlockrpc.GenSeedRequest(), timeout=WALLET_TIMEOUT_S
-                )
-                request.cipher_seed_mnemonic.extend(seed.cipher_seed_mnemonic)
-            await services.unlocker.InitWallet(request, timeout=WALLET_TIMEOUT_S)
+            request.cipher_seed_mnemonic.extend(seed.cipher_seed_mnemonic)
+        await services.unlocker.InitWallet(request, timeout=WALLET_TIMEOUT_S)
+
+    async def _until_taken(
+        self, tell: Callable[[Services], Awaitable[None]], *, leaves: str
+    ) -> None:
+        """Tell the wallet until it takes it, or is in another state than the one it `leaves`.
+
+        A node that is just starting may cut a connection that it took.
+        """
+
+        async def taken() -> bool:
+            try:
+                async with self._without_macaroon() as services:
+                    await tell(services)
+            except grpc.aio.AioRpcError as fault:
+                if fault.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+                return await self._state() not in {"", leaves}
+            return True
+
+        await until(f"the wallet of {self.name} takes what it is told", taken)
 
     async def _state(self) -> str:
         """What GetState says, and nothing while nobody answers."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -19,6 +21,8 @@ PAY_TIMEOUT_S = 60
 PAY_FEE_LIMIT_SAT = 1_000
 OPEN_FEE_SAT_PER_VBYTE = 2
 WRITTEN_WITHIN_S = 0.3
+HASH_BYTES, FINAL_CLTV_DELTA = 32, 80
+UNKNOWN_THERE = "FAILURE_REASON_INCORRECT_PAYMENT_DETAILS"
 
 
 class NodeCalls:
@@ -174,6 +178,31 @@ class NodeCalls:
             max_parts=max_parts or 1,
             max_shard_size_msat=part_msat_max or 0,
         )
+        return await self._sent(request)
+
+    async def reaches_with_htlc(self, destination: str, amount_msat: int) -> bool:
+        """Whether an HTLC that nobody awaits gets to this node (its public key), and is refused."""
+        request = routerrpc.SendPaymentRequest(
+            dest=bytes.fromhex(destination),
+            amt_msat=amount_msat,
+            payment_hash=os.urandom(HASH_BYTES),
+            payment_addr=os.urandom(HASH_BYTES),
+            final_cltv_delta=FINAL_CLTV_DELTA,
+            fee_limit_sat=PAY_FEE_LIMIT_SAT,
+            timeout_seconds=PAY_TIMEOUT_S,
+            no_inflight_updates=True,
+        )
+        return (await self._sent(request)).failure == UNKNOWN_THERE
+
+    async def forget_failures(self) -> None:
+        """Let it try channels again that it avoids for minutes after a failure."""
+        with contextlib.suppress(grpc.aio.AioRpcError):  # busy; whoever asks asks again
+            async with self.services() as services:
+                await services.router.ResetMissionControl(
+                    routerrpc.ResetMissionControlRequest(), timeout=5, metadata=services.metadata
+                )
+
+    async def _sent(self, request: object) -> Payment:
         try:
             async with self.services() as services, asyncio.timeout(PAY_TIMEOUT_S + 10):
                 return await _end_of(
