@@ -8,6 +8,7 @@ no clock ends it. `--hypothesis-profile=default` draws other seeds.
 from __future__ import annotations
 
 import gc
+import logging
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -39,6 +40,7 @@ COUNTED = "counted"
 # What waits for a minute by itself, or starts servers of its own, is not stuck after two.
 LONG = ("slow", "postgres", "real_nodes")
 LONG_S = 360
+NAME_CHARS_MAX = 2_000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,6 +53,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         own = item.get_closest_marker("timeout")
         if own is None and any(item.get_closest_marker(name) for name in LONG):
             item.add_marker(pytest.mark.timeout(LONG_S))
+    named = [item.nodeid[:120] for item in items if len(item.nodeid) > NAME_CHARS_MAX]
+    if named:
+        raise pytest.UsageError(f"a test's name is in the environment of what it starts: {named}")
     long = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in long)
 
@@ -64,6 +69,12 @@ def pytest_collection_finish() -> None:
     """No garbage collection ever looks at it."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """A service that an earlier test had in this process may have set what is logged, and left."""
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -25,6 +25,7 @@ from tests.end_to_end.live import free_port
 from tests.wiring.patience import answered
 
 MODEL = "anthropic/claude-haiku-4.5"
+OPEN_S = 24 * 3_600  # a shop is made once for a worker, and looked at until its last test
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def command_line_in(folder: Path) -> CommandLine:
     settings = {
         "DATA_DIR": str(folder),
         "METRICS_LISTEN": "off",
+        "INVOICE_EXPIRY_S": str(OPEN_S),
         "SIMULATOR_LAG_S": "0",
         "SIMULATOR_LATENCY_S": "0",
         "LOG_LEVEL": "error",
