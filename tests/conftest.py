@@ -40,7 +40,16 @@ COUNTED = "counted"
 # What waits for a minute by itself, or starts servers of its own, is not stuck after two.
 LONG = ("slow", "postgres", "real_nodes")
 LONG_S = 360
-NAME_CHARS_MAX = 2_000
+# A test's name is in the environment of whatever it starts, where a long one lets nothing start.
+NAME_CHARS_MAX = 1_000
+TEXT_CHARS_MAX = 80
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A text that is long by intention is named by its beginning and its length."""
+    if isinstance(val, str | bytes) and len(val) > TEXT_CHARS_MAX:
+        return f"{val[:TEXT_CHARS_MAX]!a} of {len(val)}"
+    return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(LONG_S))
     named = [item.nodeid[:120] for item in items if len(item.nodeid) > NAME_CHARS_MAX]
     if named:
-        raise pytest.UsageError(f"a test's name is in the environment of what it starts: {named}")
+        raise pytest.UsageError(f"names of tests are too long: {named}")
     long = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in long)
 
