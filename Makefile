@@ -43,7 +43,7 @@ test: $(DEV) $(FOREIGN) nodes postgres nginx ## prove everything this machine ca
 	$(say) 'all tests, the long proofs and foreign clients among them'
 	@$(COMPILED) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-check: $(DEV) ## format, lint, types, import contracts and the fast tests, in under a minute
+check: $(DEV) ## format, lint, types, import contracts and the fast tests, in a few minutes
 	$(say) 'format'
 	@$(BIN)/ruff format --check --quiet .
 	$(say) 'lint'

@@ -64,6 +64,15 @@ try:
 except SystemExit:
     print(*sorted(sys.modules))
 """
+COLLECTS = """
+import gc, sys
+from cobot_meter.cli.main import main
+sys.argv = {words!r}
+try:
+    main()
+except SystemExit:
+    print(gc.isenabled(), gc.get_freeze_count())
+"""
 
 
 def leaves(entries: Mapping[str, Entry], before: str = "") -> Iterator[tuple[str, Entry]]:
@@ -233,6 +242,23 @@ def test_what_needs_no_command_loads_none(word: str) -> None:
     heavy = {"httpx", "sqlalchemy", "fastapi", "uvicorn", "asyncio", "rich.table", "orjson"}
     assert modules & heavy == set()
     assert {name for name in modules if name.startswith("cobot_meter.wiring")} == set()
+
+
+def test_a_command_collects_its_garbage(nothing: CommandLine) -> None:
+    """None is looked for while it is loaded, and nothing loaded is looked at; but then it is."""
+    program = COLLECTS.format(words=["cobot-meter", "ledger"])
+    shown = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **nothing.environ},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    collects, frozen = shown.stdout.split()[-2:]
+    assert collects == "True"
+    assert int(frozen) > 10_000
 
 
 @pytest.mark.parametrize("command", EVERY)
