@@ -45,10 +45,20 @@ async def until_state(live: Live, state: str) -> None:
     await until(live, PROGRESS, state)
 
 
+async def until_posted(live: Live) -> None:
+    """Wait until the run has reached the upstream: that it is requested is stored before."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            if (await live.upstream_book())["posts"] == 1:
+                return
+            await asyncio.sleep(0.02)
+
+
 async def killed_in(live: Live, state: str) -> None:
     """Ask, wait for the state, kill, start again."""
     asking = asyncio.ensure_future(live.ask(BODY))
     await until_state(live, state)
+    await until_posted(live)
     live.kill()
     with contextlib.suppress(httpx.TransportError):
         await asking
