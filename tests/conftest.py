@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import logging
+from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -69,15 +70,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in long)
 
 
-def pytest_configure() -> None:
-    """What is loaded and collected stays to the end: nothing of it is garbage."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: no garbage collection looks at it, now or later."""
     gc.disable()
-
-
-def pytest_collection_finish() -> None:
-    """No garbage collection ever looks at it."""
-    gc.freeze()
-    gc.enable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -27,7 +27,7 @@ def main() -> None:
     os.environ.setdefault(GRPC_SAYS, "NONE")  # else gRPC writes beside our one sentence
     sys.excepthook = end_unforeseen
     prepare_streams()
-    gc.disable()  # until the command is loaded: modules are no garbage, and a seventh of a start
+    gc.disable()  # until the command is loaded: modules are no garbage, and a fifth of a start
     get_command(command_line())(prog_name=NAME)
 
 

@@ -198,6 +198,6 @@ def prove_opening(opening: Opening) -> None:
 def prove_costs(pair: Pair) -> None:
     """What the upstream took is what our cost accounts say; unattributed only what none knew."""
     nodes = pair.nodes
-    assert sum([node.cost for node in nodes]) + pair.rest == sum([node.truth for node in nodes])
+    assert sum(node.cost for node in nodes) + pair.rest == sum(node.truth for node in nodes)
     if pair.rest or any(node.unattributed for node in nodes):
         assert any(node.unconfirmed for node in nodes)

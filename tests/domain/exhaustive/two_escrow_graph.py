@@ -106,8 +106,8 @@ class Search:
         """The whole ledger of a pair."""
         if pair.rest not in self.besides:
             rest = usage_compared(used(0), sequence=0, cost_pusd=pair.rest, at_ms=NOW_MS)
-            granted_first = granted(Ledger(), CALLER, self.credit)
-            self.besides[pair.rest] = granted_first.after((), rest.transfers)
+            credited = granted(Ledger(), CALLER, self.credit)
+            self.besides[pair.rest] = credited.after((), rest.transfers)
         return _sum(self.besides[pair.rest], *(node.rows.ledger for node in pair.nodes))
 
     def spendable(self, pair: Pair) -> int:
@@ -188,8 +188,8 @@ class Search:
         """One transition of A13: a share for the first unexplained escrow, or the rest."""
         first, second, rest = pair
         missing = pair.unexplained_pusd
-        if first.unexplained or (second is not None and second.unexplained):
-            node = first if first.unexplained or second is None else second
+        node = first if first.unexplained else second
+        if node is not None and node.unexplained:
             share = min(max(missing, 0), node.row.quote.ceiling_pusd)
             target = self._graph_of(node).attributed(node, share)
             self.events += 1

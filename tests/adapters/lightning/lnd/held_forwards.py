@@ -59,10 +59,7 @@ class HeldForwards:
             await asyncio.wait(self._payments[1:], timeout=ENDED_WITHIN_S)
         self._given_up.clear()
         if held:  # else the payer avoids the router for an hour
-            async with self._payer.services() as services:
-                await services.router.ResetMissionControl(
-                    routerrpc.ResetMissionControlRequest(), metadata=services.metadata
-                )
+            await self._payer.forget_failures()
 
     async def close(self) -> None:
         """Nothing stays under way."""
